@@ -1,0 +1,190 @@
+"""Write the default loan book, dirt and all: loans.csv, customers.csv and bureau.csv.
+
+The same rows and seed give the same bytes on any machine. What is drawn stands in
+`stages.population`; here it is spoilt as real books are, and written.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from stages import population
+from stages.dice import Dice
+
+PARAMS = Path("params.yaml")
+RAW = Path("data/loan_book/raw")
+MAX_ROWS, MAX_SEED = 5_000_000, 2**32 - 1
+BLOCK = 50_000  # rows written at a time, so that the progress moves
+
+TABLES = {  # fields in the order of the files
+    "loans": (
+        "loan_id cust_id loan_purpose loan_type sanction_amount loan_amount processing_fee gst "
+        "net_disbursement loan_tenure_months principal_outstanding bank_balance_at_application "
+        "disbursal_date installment_start_dt default"
+    ),
+    "customers": (
+        "cust_id age gender marital_status employment_status income number_of_dependants "
+        "residence_type years_at_current_address city state zipcode"
+    ),
+    "bureau": (
+        "cust_id number_of_open_accounts number_of_closed_accounts total_loan_months "
+        "delinquent_months total_dpd enquiry_count credit_utilization_ratio"
+    ),
+}
+
+# Shares of rows; the public book has 0.0003 typos, 0.0002 fees and 0.0012 missing residences.
+TYPO = 0.001
+ABSURD_FEE = 0.0005
+DUPLICATE = 0.002
+IMPOSSIBLE_AGE, IMPOSSIBLE_AGES = 0.0004, np.array([3, 150])
+MISSING = {
+    "residence_type": 0.002,
+    "years_at_current_address": 0.001,
+    "number_of_dependants": 0.001,
+    "enquiry_count": 0.001,
+    "credit_utilization_ratio": 0.002,
+}
+
+
+def main() -> None:
+    """Read the options, draw, spoil and write."""
+    options = parse()
+    columns = population.draw(options.rows, options.seed)
+    write_book(book(columns, options.seed), options.out)
+    print(f"{options.out}: {options.rows:,} loans, {columns['default'].mean():.2%} bad")
+    if options.truth:
+        write_truth(columns, options.truth)
+        print(f"{options.truth}: the true PD of each")
+
+
+def parse() -> argparse.Namespace:
+    """The options; rows and seed come from params.yaml where they are not given."""
+    parser = argparse.ArgumentParser(prog="python -m stages.simulate", description=__doc__)
+    parser.add_argument("--out", type=Path, default=RAW, help="folder to write (%(default)s)")
+    parser.add_argument("--rows", help="number of loans (params.yaml: simulate.rows)")
+    parser.add_argument("--seed", help="seed of the draw (params.yaml: simulate.seed)")
+    parser.add_argument("--truth", type=Path, help="also write loan_id,true_pd to this file")
+    parser.add_argument("--force", action="store_true", help="replace a book that is there")
+    options = parser.parse_args()
+    try:
+        given = {"rows": options.rows, "seed": options.seed}
+        if None in given.values():
+            given = settings() | {name: value for name, value in given.items() if value is not None}
+        options.rows = integer("rows", given["rows"], 1, MAX_ROWS)
+        options.seed = integer("seed", given["seed"], 0, MAX_SEED)
+        refuse_to_overwrite(options.out, options.force)
+    except ValueError as error:
+        parser.error(str(error))
+    return options
+
+
+def settings() -> dict[str, Any]:
+    """Section `simulate` of params.yaml: `rows` and `seed`."""
+    try:
+        section = yaml.safe_load(PARAMS.read_text())["simulate"]
+        return {"rows": section["rows"], "seed": section["seed"]}
+    except FileNotFoundError:
+        raise ValueError(f"{PARAMS} is not here: give --rows and --seed, or go to it") from None
+    except (KeyError, TypeError):
+        raise ValueError(f"{PARAMS}: `simulate` must hold `rows` and `seed`") from None
+
+
+def integer(name: str, value: object, low: int, high: int) -> int:
+    """`value` as an integer in [low, high]; raises ValueError on anything else."""
+    try:
+        number = int(str(value))
+    except ValueError:
+        number = low - 1
+    if not low <= number <= high:
+        raise ValueError(f"{name} must be an integer in [{low}, {high:_}]; got {value!r}")
+    return number
+
+
+def refuse_to_overwrite(out: Path, force: bool) -> None:
+    """Raise ValueError where writing to `out` would destroy something that was not simulated."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out must be a folder; {out} is a file")
+    present = {path.name for path in out.iterdir()} if out.exists() else set()
+    foreign = sorted(present - {f"{name}.csv" for name in TABLES})
+    if foreign:
+        raise ValueError(f"--out must hold nothing but a loan book; {out} holds {foreign[0]}")
+    if present and not force:
+        raise ValueError(f"{out} holds a loan book: choose another --out, or --force to replace it")
+
+
+def book(columns: population.Columns, seed: int) -> dict[str, pd.DataFrame]:
+    """The three tables as they are written, {name: (rows, columns)}, spoilt at the rates above."""
+    frame = pd.DataFrame({name: as_text(values) for name, values in columns.items()})
+    dice = Dice(len(frame), [seed, 1])
+    spoil(frame, dice)
+    tables = {name: frame[fields.split()] for name, fields in TABLES.items()}
+    times = 1 + dice.chance(DUPLICATE)
+    tables["loans"] = tables["loans"].loc[np.repeat(np.arange(len(frame)), times)]
+    return tables
+
+
+def as_text(values: NDArray[Any]) -> NDArray[Any]:
+    """Dates as YYYY-MM-DD; anything else as it is."""
+    return np.datetime_as_string(values, unit="D") if values.dtype.kind == "M" else values
+
+
+def spoil(frame: pd.DataFrame, dice: Dice) -> None:
+    """Write typos, absurd fees, impossible ages and missing values into `frame`."""
+    typo = dice.chance(TYPO) & (frame["loan_purpose"] == "Personal")
+    frame.loc[typo, "loan_purpose"] = "Personaal"
+    absurd = dice.chance(ABSURD_FEE)
+    frame.loc[absurd, "processing_fee"] = 1.25 * frame.loc[absurd, "loan_amount"]
+    impossible = dice.chance(IMPOSSIBLE_AGE)
+    ages = IMPOSSIBLE_AGES[dice.integers(0, len(IMPOSSIBLE_AGES) - 1)]
+    frame.loc[impossible, "age"] = ages[impossible]
+    for name, share in MISSING.items():
+        numeric = frame[name].dtype.kind == "i"
+        values = frame[name].astype("Int64") if numeric else frame[name]
+        frame[name] = values.mask(dice.chance(share))
+
+
+def write_book(tables: dict[str, pd.DataFrame], out: Path) -> None:
+    """Write all tables into a folder beside `out`, then put it in the place of `out`."""
+    out = out.resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out.parent, prefix=".simulate.") as temporary:
+        draft = Path(temporary, "raw")
+        draft.mkdir()
+        total = sum(map(len, tables.values()))
+        with tqdm(total=total, unit=" rows", delay=2, desc="writing") as progress:
+            for name, table in tables.items():
+                write_table(table, draft / f"{name}.csv", progress)
+        if out.exists():
+            out.rename(Path(temporary, "replaced"))
+        draft.rename(out)
+
+
+def write_table(table: pd.DataFrame, path: Path, progress: tqdm[Any]) -> None:
+    """Write one table as CSV, block by block."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for start in range(0, len(table), BLOCK):
+            block = table.iloc[start : start + BLOCK]
+            block.to_csv(file, index=False, header=start == 0, lineterminator="\n")
+            progress.update(len(block))
+
+
+def write_truth(columns: population.Columns, path: Path) -> None:
+    """Write `loan_id,true_pd`, six decimals, a line a loan."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.draft")
+    truth = pd.DataFrame({name: columns[name] for name in ("loan_id", "true_pd")})
+    truth.to_csv(draft, index=False, float_format="%.6f", lineterminator="\n")
+    draft.replace(path)
+
+
+if __name__ == "__main__":
+    main()
