@@ -1,0 +1,1 @@
+"""The decision service and what watches it."""

@@ -1,0 +1,140 @@
+"""Where the ledger is kept: SQLite by default, PostgreSQL by `DATABASE_URL`."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+DEFAULT_URL = "sqlite:///ledger/decisions.sqlite"
+PATIENCE = 5  # seconds to wait for a connection, a lock, or an answer of a dead network
+
+SESSION = {
+    "sqlite": (
+        f"PRAGMA busy_timeout = {PATIENCE * 1000}",
+        "PRAGMA journal_mode = WAL",
+        # FULL syncs the write-ahead log at every commit: an acknowledged row survives power loss.
+        "PRAGMA synchronous = FULL",
+    ),
+    "postgresql": (
+        f"SET lock_timeout = '{PATIENCE}s'",
+        # A writer that hangs inside its transaction must not keep the head from all others.
+        f"SET idle_in_transaction_session_timeout = '{2 * PATIENCE}s'",
+        # A server may be set to answer before its log is on disk; the ledger is not.
+        "SELECT set_config('synchronous_commit', 'on', false)"
+        " WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')",
+    ),
+}
+
+POSTGRESQL = {
+    "connect_timeout": PATIENCE,
+    "keepalives_idle": PATIENCE,
+    "tcp_user_timeout": PATIENCE * 1000,
+}
+
+
+class LedgerUnavailable(Exception):
+    """The ledger cannot record or read now; the text says why, without applicants' data."""
+
+
+def database_url(url: str | None = None) -> URL:
+    """`url`, else `DATABASE_URL`, else the default file; `postgresql://` means psycopg.
+
+    Raises ValueError for other databases and for SQLite without a file.
+    """
+    parsed = make_url(url or os.environ.get("DATABASE_URL") or DEFAULT_URL)
+    if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername != "sqlite":
+        raise ValueError(
+            f"DATABASE_URL must begin with sqlite:/// or postgresql://; got {parsed.drivername}"
+        )
+    if parsed.database in (None, "", ":memory:"):
+        raise ValueError("DATABASE_URL must name a file: sqlite:///PATH; got no path")
+    return parsed
+
+
+def open_engine(url: URL) -> Engine:
+    """An engine whose every connection has the session settings above; connects lazily."""
+    if url.get_backend_name() == "sqlite":
+        connect = partial(_connect_sqlite, str(url.database))
+        engine = create_engine(url, creator=connect, pool_timeout=PATIENCE, hide_parameters=True)
+    else:
+        engine = create_engine(
+            url,
+            connect_args=POSTGRESQL,
+            pool_pre_ping=True,
+            pool_timeout=PATIENCE,
+            hide_parameters=True,
+        )
+    event.listen(engine, "connect", partial(_prepare, SESSION[engine.dialect.name]))
+    return engine
+
+
+def _connect_sqlite(path: str) -> sqlite3.Connection:
+    # mode=rw: a ledger file that vanished is an error here, not a new and empty ledger.
+    name = f"file:{quote(path)}?mode=rw"
+    return sqlite3.connect(name, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def _prepare(
+    statements: tuple[str, ...], connection: DBAPIConnection, _: ConnectionPoolEntry
+) -> None:
+    cursor = connection.cursor()
+    for statement in statements:
+        cursor.execute(statement)
+    cursor.close()
+    connection.commit()
+
+
+def database_file(engine: Engine) -> Path | None:
+    """The file of a SQLite ledger; None for a server."""
+    if engine.dialect.name != "sqlite":
+        return None
+    return Path(str(engine.url.database))
+
+
+def make_file(engine: Engine) -> None:
+    """Create a ledger file and its folder, durably: their names must survive power loss too."""
+    path = database_file(engine)
+    if path is None or path.exists():
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        for folder in (path.parent, path.parent.parent):
+            descriptor = os.open(folder, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+    except OSError as error:
+        raise LedgerUnavailable(f"cannot create {path}: {error.strerror}") from error
+
+
+def begin(connection: Connection) -> None:
+    """Begin a transaction that will write; SQLite takes its one write lock here, not later."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def reason(error: SQLAlchemyError) -> str:
+    """What the database said, on one line, without statements and parameters."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    lines = str(cause).strip().splitlines() or [type(cause).__name__]
+    return lines[0]
+
+
+@contextmanager
+def connected(engine: Engine) -> Iterator[Connection]:
+    """A connection; whatever the database refuses comes out as LedgerUnavailable."""
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        raise LedgerUnavailable(reason(error)) from error

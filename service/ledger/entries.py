@@ -1,0 +1,183 @@
+"""What the ledger holds: drafts, chained entries, their canonical bytes and their hashes."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+KINDS = ("decision", "override", "outcome")
+FINAL = ("approve", "decline")
+ANSWER = ("default_probability", "credit_score", "rating", "decision", "reasons")
+GENESIS = "0" * 64
+
+_DECISION = {"application", "identity", *ANSWER}
+_encode = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+).encode
+
+
+class Draft(NamedTuple):
+    """An entry that is not in the chain yet: everything but its place and its hashes."""
+
+    id: str
+    time: str
+    kind: str
+    refers_to: str | None
+    default_probability: float | None
+    credit_score: float | None
+    rating: str | None
+    decision: str | None
+    model: str | None
+    policy: str | None
+    payload: str
+    digest: str
+
+
+class Entry(NamedTuple):
+    """One row of the ledger, in the order of the table's columns."""
+
+    sequence: int
+    id: str
+    time: str
+    kind: str
+    refers_to: str | None
+    default_probability: float | None
+    credit_score: float | None
+    rating: str | None
+    decision: str | None
+    model: str | None
+    policy: str | None
+    payload: str
+    previous_hash: str
+    hash: str
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The entry as it was recorded: id, time, kind and whatever the draft was given."""
+        content: dict[str, Any] = json.loads(self.payload)
+        return content
+
+
+class Head(NamedTuple):
+    """The end of the chain: its length and the hash of its last entry."""
+
+    sequence: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.sequence}:{self.hash}"
+
+
+def canonical(content: object) -> str:
+    """JSON with sorted keys, no spaces and no NaN: equal contents give equal text.
+
+    Floats are written with the fewest digits that read back to the same bits.
+    Raises ValueError for NaN and infinities, TypeError for what JSON cannot hold.
+    """
+    return _encode(content)
+
+
+def new_id(nanoseconds: int) -> str:
+    """An identifier that sorts by time: the layout of UUID version 7 (RFC 9562, 5.7).
+
+    `nanoseconds` since 1970 give the 48 bits of milliseconds and, as the RFC's method 3 allows,
+    12 bits of their fraction; the remaining 62 bits are random.
+    """
+    milliseconds, rest = divmod(nanoseconds, 1_000_000)
+    fraction = (rest << 12) // 1_000_000
+    random = int.from_bytes(os.urandom(8)) >> 2
+    number = milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def columns_of(content: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The columns, from `id` to `policy`, that repeat a part of the content for queries.
+
+    They are derived and never hashed themselves: a later schema may add one for old entries
+    without touching the chain. Verification compares them with the content they came from.
+    """
+    identity = content.get("identity", {})
+    return (
+        content["id"],
+        content["time"],
+        content["kind"],
+        content.get("refers_to"),
+        _number(content.get("default_probability")),
+        _number(content.get("credit_score")),
+        content.get("rating"),
+        content.get("decision"),
+        identity.get("model"),
+        identity.get("policy"),
+    )
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def draft(kind: str, content: Mapping[str, Any], refers_to: str | None = None) -> Draft:
+    """An entry of `kind` with this content, and an id and a time (UTC, microseconds) of now.
+
+    A decision's content is the answer as it is given and the application as it came:
+    `application`, `default_probability`, `credit_score`, `rating`, `decision`, `reasons`,
+    `identity` (`model`, `policy`, `data`, `image`), and anything else JSON can hold.
+    Raises ValueError for an unknown kind, for a decision that lacks one of these, and for NaN
+    or infinity in the content.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}")
+    if kind == "decision" and not content.keys() >= _DECISION:
+        missing = ", ".join(sorted(_DECISION - content.keys()))
+        raise ValueError(f"a decision must have {', '.join(sorted(_DECISION))}; missing {missing}")
+    nanoseconds = time.time_ns()
+    moment = datetime.fromtimestamp(nanoseconds // 1000 / 1e6, UTC)
+    full = dict(content, kind=kind, id=new_id(nanoseconds))
+    full["time"] = moment.isoformat(timespec="microseconds")[:26] + "Z"
+    if refers_to is not None:
+        full["refers_to"] = refers_to
+    payload = canonical(full)
+    digest = hashlib.sha256(payload.encode()).hexdigest()
+    return Draft._make((*columns_of(full), payload, digest))
+
+
+def override(decided: Entry, decision: str, reason: str, author: str) -> Draft:
+    """An officer's decision about a referred case.
+
+    Raises ValueError when `decided` is not a decision that was referred, when `decision` is
+    neither approve nor decline, and when reason or author is empty.
+    """
+    if decided.kind != "decision" or decided.decision != "refer":
+        was = decided.decision if decided.kind == "decision" else decided.kind
+        raise ValueError(f"{decided.id}: only a decision to refer can be overridden; it is {was}")
+    if decision not in FINAL:
+        raise ValueError(f"decision must be {' or '.join(FINAL)}; got {decision!r}")
+    for name, text in (("reason", reason), ("author", author)):
+        if not text.strip():
+            raise ValueError(f"{name} must not be empty")
+    content = {"decision": decision, "reason": reason, "author": author}
+    return draft("override", content, refers_to=decided.id)
+
+
+def chained_hash(sequence: int, previous_hash: str, digest: str) -> str:
+    """SHA-256 over the place, the previous entry's hash and the SHA-256 of the payload.
+
+    The payload enters by its digest so that the writer hashes only short strings: hashlib
+    lets go of the interpreter above 2 kB, which would cost the writer its turn at every row.
+    """
+    return hashlib.sha256(f"{sequence}\n{previous_hash}\n{digest}".encode()).hexdigest()
+
+
+def chain(head: Head, drafts: Iterable[Draft]) -> list[Entry]:
+    """The drafts as entries that follow `head`."""
+    sequence, previous = head
+    entries = []
+    for each in drafts:
+        sequence += 1
+        own = chained_hash(sequence, previous, each.digest)
+        entries.append(Entry(sequence, *each[:-1], previous, own))
+        previous = own
+    return entries

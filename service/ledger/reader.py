@@ -1,0 +1,106 @@
+"""Reading the ledger; these functions block, so an event loop runs them in a thread."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Engine, func, or_, select
+
+from service.ledger.database import connected
+from service.ledger.entries import Entry, Head
+from service.ledger.schema import entries as table
+from service.ledger.schema import read_head
+
+WINDOW = 20_000  # entries that one search looks through
+
+
+class Record(NamedTuple):
+    """An entry and the later entries that refer to it, oldest first."""
+
+    entry: Entry
+    later: tuple[Entry, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The recorded content with its place in the chain and, per kind, what refers to it."""
+        result = _with_place(self.entry)
+        result["overrides"] = [_with_place(e) for e in self.later if e.kind == "override"]
+        result["outcomes"] = [_with_place(e) for e in self.later if e.kind == "outcome"]
+        return result
+
+
+class Page(NamedTuple):
+    """Records, newest first, and the cursor of the next page; None at the ledger's beginning.
+
+    A search may return a short, even empty page that is not the last: `next_before` tells.
+    """
+
+    records: list[Record]
+    next_before: int | None
+
+
+def _with_place(entry: Entry) -> dict[str, Any]:
+    place = {"sequence": entry.sequence, "previous_hash": entry.previous_hash, "hash": entry.hash}
+    return {**entry.content, **place}
+
+
+def head(engine: Engine) -> Head:
+    """The end of the chain; its sequence number is the count of all entries."""
+    with connected(engine) as connection:
+        return read_head(connection)
+
+
+def get(engine: Engine, entry_id: str) -> Record | None:
+    """The entry with this id and all that refers to it; None when there is none."""
+    with connected(engine) as connection:
+        row = connection.execute(select(table).where(table.c.id == entry_id)).one_or_none()
+        return None if row is None else _with_later(connection, [Entry(*row)])[0]
+
+
+def recent(
+    engine: Engine, limit: int, before: int | None = None, search: str | None = None
+) -> Page:
+    """Up to `limit` decisions with sequence numbers below `before`, newest first.
+
+    Every word of `search` must be the decision, the rating, or (three letters and more, in any
+    case) a part of the recorded content. One search looks through at most WINDOW entries.
+    """
+    words = (search or "").split()
+    with connected(engine) as connection:
+        top = before if before is not None else read_head(connection).sequence + 1
+        floor = max(0, top - 1 - WINDOW) if words else 0
+        query = (
+            select(table)
+            .where(table.c.kind == "decision", table.c.sequence < top, table.c.sequence > floor)
+            .where(*map(_matches, words))
+            .order_by(table.c.sequence.desc())
+            .limit(limit)
+        )
+        found = [Entry(*row) for row in connection.execute(query)]
+        end = found[-1].sequence if len(found) == limit else floor + 1
+        return Page(_with_later(connection, found), end if end > 1 else None)
+
+
+def after(engine: Engine, sequence: int, limit: int) -> list[Entry]:
+    """Up to `limit` entries of every kind that follow `sequence`, oldest first."""
+    query = select(table).where(table.c.sequence > sequence).order_by(table.c.sequence)
+    with connected(engine) as connection:
+        return [Entry(*row) for row in connection.execute(query.limit(limit))]
+
+
+def _matches(word: str) -> ColumnElement[bool]:
+    if word.lower() in ("approve", "refer", "decline"):
+        return table.c.decision == word.lower()
+    rating = func.lower(table.c.rating) == word.lower()
+    if len(word) < 3:
+        return rating
+    return or_(rating, table.c.payload.icontains(word, autoescape=True))
+
+
+def _with_later(connection: Connection, found: Iterable[Entry]) -> list[Record]:
+    found = list(found)
+    ids = [entry.id for entry in found]
+    query = select(table).where(table.c.refers_to.in_(ids)).order_by(table.c.sequence)
+    later: defaultdict[str | None, list[Entry]] = defaultdict(list)
+    for row in connection.execute(query):
+        later[row.refers_to].append(Entry(*row))
+    return [Record(entry, tuple(later[entry.id])) for entry in found]

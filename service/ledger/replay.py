@@ -1,0 +1,61 @@
+"""Score a recorded application again and compare."""
+
+import json
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from service.ledger.entries import ANSWER, Entry, canonical
+
+Rescore = Callable[[dict[str, Any]], Mapping[str, Any]]
+"""A raw application in; `default_probability`, `credit_score`, `rating`, `decision`, `reasons`
+and `identity` out, in the form in which the service records them."""
+
+
+class Difference(NamedTuple):
+    """A value that was recorded and the one that came now."""
+
+    name: str
+    recorded: Any
+    replayed: Any
+
+    def __str__(self) -> str:
+        return f"{self.name}: recorded {_shown(self.recorded)}, now {_shown(self.replayed)}"
+
+
+class Replay(NamedTuple):
+    """What differs between a recorded decision and the same application scored now."""
+
+    answers: list[Difference]
+    identities: list[Difference]
+
+
+def replay(entry: Entry, rescore: Rescore) -> Replay:
+    """Score the application of a recorded decision again; numbers must agree to the last bit.
+
+    Raises ValueError when the entry is not a decision.
+    """
+    if entry.kind != "decision":
+        raise ValueError(f"{entry.id}: only a decision can be replayed; it is an {entry.kind}")
+    recorded = entry.content
+    again = json.loads(canonical(dict(rescore(recorded["application"]))))
+    answers = _differences(ANSWER, recorded, again)
+    then, now = recorded["identity"], again["identity"]
+    return Replay(answers, _differences(sorted({*then, *now}), then, now))
+
+
+def rescore_with_engine(application: dict[str, Any]) -> dict[str, Any]:
+    """Score with the engine that the service uses, loaded when it is needed and not before."""
+    decision = import_module("service.engine").Engine.load().decide(application)
+    return {name: getattr(decision, name) for name in (*ANSWER, "identity")}
+
+
+def _differences(
+    names: list[str] | tuple[str, ...], recorded: Mapping[str, Any], again: Mapping[str, Any]
+) -> list[Difference]:
+    pairs = [Difference(name, recorded.get(name), again.get(name)) for name in names]
+    return [pair for pair in pairs if pair.recorded != pair.replayed]
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else canonical(value)

@@ -1,0 +1,129 @@
+"""Walk the chain and say what does not fit."""
+
+import json
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, func, select
+
+from service.ledger.database import connected
+from service.ledger.entries import GENESIS, Entry, Head, chained_hash, columns_of
+from service.ledger.schema import entries as table
+from service.ledger.schema import read_head
+
+BATCH = 2_000  # entries in memory at a time
+KEPT = 100  # findings that are kept in words; more are only counted
+
+_COLUMNS = Entry._fields[1:11]
+
+
+class Verdict(NamedTuple):
+    """Where the walk ended and what it found; sound when nothing was.
+
+    `findings` holds the first KEPT of `total` findings, in the order of the chain.
+    """
+
+    head: Head
+    total: int
+    findings: list[str]
+
+
+def verify(
+    engine: Engine,
+    expected: Head | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Verdict:
+    """Check every entry against its hash, its neighbours and the columns made from it.
+
+    Finds every change, insertion, removal and reordering inside the chain. Whoever can write to
+    the database can cut its end off, or write a whole new chain, and set the head accordingly:
+    only a head that was kept elsewhere, `expected`, proves that this did not happen.
+    `progress` is called with the entries done and in all after every batch.
+    Raises LedgerUnavailable.
+    """
+    found: list[str] = []
+    total = 0
+    with connected(engine) as connection:
+        walk = _Walk(connection, expected, progress)
+        for problem in walk.findings():
+            total += 1
+            if total <= KEPT:
+                found.append(problem)
+    return Verdict(walk.last, total, found)
+
+
+class _Walk:
+    """One pass over the chain; `last` is the entry reached."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        expected: Head | None,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self.last = Head(0, GENESIS)
+        self._connection = connection
+        self._expected = expected
+        self._progress = progress
+        self._seen = 0
+
+    def findings(self) -> Iterator[str]:
+        while True:
+            # The head comes first: entries recorded meanwhile can then only be more than it says.
+            end = read_head(self._connection)
+            rows = self._next_rows()
+            for entry in rows:
+                yield from self._step(entry)
+            self._progress(self._seen, end.sequence)
+            if not rows:
+                yield from self._finish(end)
+                return
+
+    def _next_rows(self) -> list[Entry]:
+        query = select(table).where(table.c.sequence > self.last.sequence)
+        rows = self._connection.execute(query.order_by(table.c.sequence).limit(BATCH))
+        return [Entry(*row) for row in rows]
+
+    def _step(self, entry: Entry) -> Iterator[str]:
+        name = f"entry {entry.sequence} ({entry.id})"
+        follows = self.last.sequence + 1
+        if entry.sequence > follows:
+            yield f"entries {follows} to {entry.sequence - 1} are missing"
+        elif entry.previous_hash != self.last.hash:
+            yield f"{name} does not follow the entry before it: its previous hash differs"
+        if _hash_of(entry) != entry.hash:
+            yield f"{name} was changed: its content does not give its hash"
+        elif wrong := _wrong_columns(entry):
+            yield f"{name} was changed: {wrong} differs from the recorded content"
+        self.last = Head(entry.sequence, entry.hash)
+        expected = self._expected
+        if expected and entry.sequence == expected.sequence and entry.hash != expected.hash:
+            yield f"{name} is not the expected head: its hash is {entry.hash}"
+        self._seen += 1
+
+    def _finish(self, end: Head) -> Iterator[str]:
+        if end.sequence > self.last.sequence:
+            yield f"entries {self.last.sequence + 1} to {end.sequence} are missing at the end"
+        elif end != self.last:
+            yield f"the head was changed: it says {end} and the last entry is {self.last}"
+        counted = select(func.count()).where(table.c.sequence <= self.last.sequence)
+        extra = self._connection.execute(counted).scalar_one() - self._seen
+        if extra:
+            yield f"{extra} entries stand outside the chain"
+        if self._expected and self._expected.sequence > self.last.sequence:
+            yield f"the chain ends at {self.last.sequence}, before the expected {self._expected}"
+
+
+def _hash_of(entry: Entry) -> str:
+    digest = sha256(entry.payload.encode()).hexdigest()
+    return chained_hash(entry.sequence, entry.previous_hash, digest)
+
+
+def _wrong_columns(entry: Entry) -> str:
+    try:
+        derived = columns_of(json.loads(entry.payload))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "every column, since it is no entry,"
+    pairs = zip(_COLUMNS, entry[1:11], derived, strict=True)
+    return ", ".join(name for name, stored, recorded in pairs if stored != recorded)
