@@ -1,0 +1,1 @@
+"""Between a green model and production: gate, report, image, registry and deployment."""

@@ -1,0 +1,1 @@
+"""Tests with real parts: a container engine, a registry, a proxy, an S3 server."""

@@ -1,0 +1,84 @@
+"""Tools, ports, child processes and waiting, for the tests that need real parts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def missing(part: str) -> NoReturn:
+    """Skip the test that needs `part`; fail it where REQUIRE_REAL_PARTS=1 promises all parts."""
+    if os.environ.get("REQUIRE_REAL_PARTS") == "1":
+        pytest.fail(f"{part} is missing, and REQUIRE_REAL_PARTS=1", pytrace=False)
+    pytest.skip(f"{part} is missing")
+
+
+def tool(name: str) -> str:
+    """Path of the program `name`, also where only root's PATH has it."""
+    path = shutil.which(name, path=f"/usr/bin:/usr/sbin:{os.environ['PATH']}")
+    return path or missing(f"the program {name}")
+
+
+def free_port() -> int:
+    """A port on the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def answers(port: int) -> bool:
+    """Whether somebody accepts connections on the loopback port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until(happened: Callable[[], object], seconds: float, what: str) -> None:
+    """Poll until `happened`; `TimeoutError` naming `what` after `seconds`."""
+    until = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > until:
+            raise TimeoutError(f"{what} did not happen in {seconds:.0f} s")
+        time.sleep(0.05)
+
+
+def stop(process: subprocess.Popen[bytes], seconds: float = 20) -> None:
+    """End one process that we started, first politely."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def running(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `command` in the background with its output in `log`; it ends with the block."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield process
+    finally:
+        stop(process)
