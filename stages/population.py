@@ -76,7 +76,7 @@ UTILIZATION_EDGES = [0, 30, 60, 90, 100]
 UTILIZATION_FIRST = np.array([0.43, 0.30, 0.18, 0.09])  # shares of the bands on the first day ...
 UTILIZATION_LAST = np.array([0.39, 0.29, 0.21, 0.11])  # ... and on the last
 
-BASE_ODDS = 0.00029
+BASE_ODDS = 0.00013
 RESIDENCE_ODDS = {"Owned": 0.30, "Rented": 3.2}
 PURPOSE_ODDS = {"Education": 1.6, "Auto": 0.8}
 
@@ -191,7 +191,7 @@ def loans(dice: Dice, columns: Columns) -> Columns:
 def after_disbursal(dice: Dice, columns: Columns) -> Columns:
     """Known only later: a defaulted loan has paid back a little less and started a little later."""
     bad = columns["default"]
-    able = 0.52 + 0.004 * (columns["age"] - 40) + 0.025 * (columns["number_of_open_accounts"] - 2.5)
+    able = 0.56 + 0.004 * (columns["age"] - 40) + 0.025 * (columns["number_of_open_accounts"] - 2.5)
     owed = columns["income"] * (able + 0.07 * dice.bell()) * (1 + 0.05 * bad)
     owed = np.minimum(np.minimum(owed, 0.9 * columns["net_disbursement"]), 5e6)
     return {
@@ -210,13 +210,14 @@ def true_pd(columns: Columns) -> Floats:
         100 * columns["delinquent_months"] / columns["total_loan_months"], 100, 2
     )
     burden = saturating(columns["loan_amount"] / np.maximum(columns["income"], 1), 4, 4)
-    severity = columns["total_dpd"] / np.maximum(columns["delinquent_months"], 1) / WORST_DPD
+    lateness = saturating(columns["total_dpd"], 15, 1)
     youth = 1 - saturating(columns["age"], 35, 4)
     date = columns["disbursal_date"]
     odds = BASE_ODDS * (1 + 2500 * utilization)
-    odds *= 1 + 2 * severity + 300 * delinquency
+    odds *= 1 + 2 * lateness + 500 * delinquency
     odds *= 1 + 60 * burden
     odds *= 1 + 10 * utilization * burden
+    odds *= 1 + 0.15 * columns["enquiry_count"]
     odds *= 1 + 0.3 * youth
     odds *= multiplier(columns["residence_type"], RESIDENCE_ODDS)
     odds *= multiplier(columns["loan_purpose"], PURPOSE_ODDS)
