@@ -281,7 +281,9 @@ def locate(place: str, source: str, keys: list[str], problem: str) -> str:
     """`file:line: dotted.path: problem`, with the line of the deepest key that is there."""
     node, line = yaml.compose(source), 0
     for key in keys:
-        found = [p for p in getattr(node, "value", []) if isinstance(p, tuple) and p[0].value == key]
+        found = [
+            p for p in getattr(node, "value", []) if isinstance(p, tuple) and p[0].value == key
+        ]
         if not found:
             break
         line, node = found[0][0].start_mark.line, found[0][1]

@@ -108,7 +108,9 @@ def wrong_value(field: Field, values: Sequence[Any] | NDArray[Any]) -> str:
     allowed = f"one of {list(field.codes)}" if field.codes else "a number"
     for row, value in enumerate(values):
         try:
-            known = value is None or (value in field.codes if field.codes else float(value) == value)
+            known = value is None or (
+                value in field.codes if field.codes else float(value) == value
+            )
         except (ValueError, TypeError):
             known = False
         if not known and value == value:  # noqa: PLR0124

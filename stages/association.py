@@ -1,0 +1,115 @@
+"""How features relate to the outcome and to one another; all of it fitted on training rows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from stages.features import Features, Floats
+from stages.params import Candidate, Featurize
+
+# Half a row in an empty cell keeps every WoE finite (Siddiqi 2006).
+SMOOTHING = 0.5
+
+
+@dataclass
+class Fitted:
+    """Facts about the F features of the training rows, by name or in the features' order.
+
+    Attributes
+    ----------
+    iv : information value of each feature.
+    vif : variance inflation factor of each feature, missing values at their fill.
+    correlation : (F, F) Pearson correlation, missing values at their fill.
+    fill, low, high, mean, sd : median, clip bounds, and moments after clipping.
+    """
+
+    names: list[str]
+    iv: list[float]
+    vif: list[float]
+    correlation: list[list[float]]
+    fill: list[float]
+    low: list[float]
+    high: list[float]
+    mean: list[float]
+    sd: list[float]
+
+    @classmethod
+    def fit(cls, features: Features, x: Floats, bad: Any, config: Featurize) -> Fitted:
+        """Fit on the training matrix x (n, F) and outcomes bad (n,)."""
+        fill = np.nanmedian(x, axis=0)
+        low, high = np.nanquantile(x, [config.clip, 1 - config.clip], axis=0)
+        known = np.clip(np.where(np.isnan(x), fill, x), low, high)
+        mean, sd = known.mean(axis=0), known.std(axis=0)
+        scaled = (known - mean) / np.where(sd == 0, 1, sd)
+        with threadpool_limits(1):
+            correlation = np.round(scaled.T @ scaled / len(x), 9)
+            np.fill_diagonal(correlation, 1)
+            vif = np.diag(np.linalg.pinv(correlation))
+        iv = [information_value(x[:, j], bad, config.bins) for j in range(x.shape[1])]
+        rounded = (np.round(v, 9).tolist() for v in (iv, vif, correlation))
+        kept = (v.tolist() for v in (fill, low, high, mean, np.where(sd == 0, 1, sd)))
+        return cls(list(features.names), *rounded, *kept)
+
+    def to_json(self) -> str:
+        """The facts as JSON text."""
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Fitted:
+        """Read what `to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+def information_value(x: Floats, bad: Any, bins: int) -> float:
+    """IV = sum over bins of (share of good - share of bad) * WoE (Kullback 1959, Siddiqi 2006).
+
+    x (n,) is cut at its quantiles into at most `bins` bins, few distinct values each into their
+    own; missing values are a bin.
+    """
+    known = x[~np.isnan(x)]
+    values = np.unique(known)
+    if len(values) > bins:
+        edges = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1]))
+    else:
+        edges = values[1:]
+    cell = np.where(np.isnan(x), len(edges) + 1, np.searchsorted(edges, x, side="right"))
+    bads = np.bincount(cell, weights=bad, minlength=len(edges) + 2)
+    goods = np.bincount(cell, minlength=len(edges) + 2) - bads
+    used = bads + goods > 0
+    bads, goods = bads[used] + SMOOTHING, goods[used] + SMOOTHING
+    share_bad, share_good = bads / bads.sum(), goods / goods.sum()
+    return float(np.sum((share_good - share_bad) * np.log(share_good / share_bad)))
+
+
+def select(fitted: Fitted, rules: Candidate) -> list[int]:
+    """Indices of the features a candidate keeps: by IV, then by correlation, then by VIF.
+
+    Of two features too alike, the one of higher IV stays. Raises ValueError if none is left.
+    """
+    by_iv = sorted(range(len(fitted.names)), key=lambda j: (-fitted.iv[j], j))
+    kept: list[int] = []
+    correlation = np.abs(np.array(fitted.correlation))
+    for j in by_iv:
+        weak = fitted.iv[j] < rules.min_iv
+        limit = rules.max_correlation
+        alike = limit is not None and any(correlation[j, k] > limit for k in kept)
+        if not weak and not alike:
+            kept.append(j)
+    kept.sort()
+    while rules.max_vif is not None and len(kept) > 1:
+        vif = np.diag(np.linalg.pinv(np.array(fitted.correlation)[np.ix_(kept, kept)]))
+        if vif.max() <= rules.max_vif:
+            break
+        kept.pop(int(vif.argmax()))
+    if not kept:
+        best = fitted.names[by_iv[0]]
+        raise ValueError(
+            f"min_iv {rules.min_iv} leaves no feature; the highest IV is "
+            f"{fitted.iv[by_iv[0]]:.3f} ({best})"
+        )
+    return kept

@@ -1,0 +1,29 @@
+"""Turn prepared rows into numeric matrices, and fit on training rows what linear models need."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stages import contract as contracts
+from stages import files, params, prepared, split
+from stages.association import Fitted
+from stages.features import Features
+
+
+def main() -> None:
+    """Write `features/{train,validation,test}.npz` and `features/fitted.json`."""
+    config = params.load()
+    contract = contracts.load(config.dataset)
+    features = Features(contract, config.mode)
+    with files.whole_folder(config.data / "features") as folder:
+        for name in split.SPLITS:
+            rows = prepared.read(config.data / "prepared" / f"{name}.parquet")
+            x, bad = features(prepared.columns(rows, features.inputs)), prepared.outcome(rows)
+            if name == "train":
+                fitted = Fitted.fit(features, x, bad, config.featurize)
+                files.write_text(folder / "fitted.json", fitted.to_json())
+            np.savez(folder / f"{name}.npz", x=x, bad=bad)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Join, repair, validate and split the raw tables of a loan book."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from stages import contract as contracts
+from stages import files, params, quality, split, tables
+from stages.contract import Contract
+
+
+def assign(contract: Contract, rows: pd.DataFrame, section: params.Preprocess) -> np.ndarray:
+    """Each valid row's place in `split.SPLITS`, -1 for a copy that would straddle the split."""
+    inputs = [f.name for f in contract.inputs("pricing")]
+    group = rows.groupby(inputs, sort=False, dropna=False).ngroup().to_numpy()
+    shares = section.validation_share, section.test_share
+    if contract.date:
+        return split.by_time(rows["_date"], group, *shares)
+    return split.stratified(rows["_bad"].to_numpy(np.int64), group, *shares, section.seed)
+
+
+def describe(rows: pd.DataFrame) -> dict[str, object]:
+    """What one split holds."""
+    dates = rows["_date"].dt.date if "_date" in rows else pd.Series(dtype=object)
+    return {
+        "rows": len(rows),
+        "bad_rate": round(float(rows["_bad"].mean()), 6),
+        "from": str(dates.min()) if len(dates) else None,
+        "to": str(dates.max()) if len(dates) else None,
+    }
+
+
+def main() -> None:
+    """Write `prepared/{train,validation,test}.parquet` and `quality.json`."""
+    config = params.load()
+    contract = contracts.load(config.dataset)
+    report = quality.Report()
+    raw = tables.join(contract, config.data / "raw", report)
+    rows = quality.clean(contract, raw, report)
+    report.check(len(rows), config.preprocess.max_invalid)
+    place = assign(contract, rows, config.preprocess)
+    rows = report.drop(rows, place < 0, "copy of an earlier application", rows.columns[0])
+    place = place[place >= 0]
+    parts = {name: rows[place == i] for i, name in enumerate(split.SPLITS)}
+    for name, part in parts.items():
+        if part["_bad"].nunique() < 2:
+            raise contracts.ContractError(
+                f"{name}: needs good and bad loans; got {len(part)} rows with outcomes "
+                f"{part['_bad'].unique().tolist()}"
+            )
+    facts = report.summary(len(rows)) | {"split": {n: describe(p) for n, p in parts.items()}}
+    with files.whole_folder(config.data / "prepared") as folder:
+        for name, part in parts.items():
+            part.rename_axis("_row").reset_index().to_parquet(
+                folder / f"{name}.parquet", index=False
+            )
+    files.write_text(
+        config.data / "quality.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
