@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from stages import population
+from stages import params, population
 from stages.dice import Dice
 
 PARAMS = Path("params.yaml")
@@ -69,10 +68,14 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     """The options; rows and seed come from params.yaml where they are not given."""
     parser = argparse.ArgumentParser(prog="python -m stages.simulate", description=__doc__)
-    parser.add_argument("--out", type=Path, default=RAW, help="folder to write (%(default)s)")
-    parser.add_argument("--rows", help="number of loans (params.yaml: simulate.rows)")
-    parser.add_argument("--seed", help="seed of the draw (params.yaml: simulate.seed)")
-    parser.add_argument("--truth", type=Path, help="also write loan_id,true_pd to this file")
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, default=RAW, help="folder to write (%(default)s)"
+    )
+    parser.add_argument("--rows", metavar="N", help="number of loans (params.yaml: simulate.rows)")
+    parser.add_argument("--seed", metavar="N", help="seed of the draw (params.yaml: simulate.seed)")
+    parser.add_argument(
+        "--truth", metavar="FILE", type=Path, help="also write loan_id,true_pd to this file"
+    )
     parser.add_argument("--force", action="store_true", help="replace a book that is there")
     options = parser.parse_args()
     try:
@@ -88,14 +91,11 @@ def parse() -> argparse.Namespace:
 
 
 def settings() -> dict[str, Any]:
-    """Section `simulate` of params.yaml: `rows` and `seed`."""
+    """Section `simulate` of params.yaml; raises ValueError where it is missing or wrong."""
     try:
-        section = yaml.safe_load(PARAMS.read_text())["simulate"]
-        return {"rows": section["rows"], "seed": section["seed"]}
+        return params.load(PARAMS).simulate.model_dump()
     except FileNotFoundError:
         raise ValueError(f"{PARAMS} is not here: give --rows and --seed, or go to it") from None
-    except (KeyError, TypeError):
-        raise ValueError(f"{PARAMS}: `simulate` must hold `rows` and `seed`") from None
 
 
 def integer(name: str, value: object, low: int, high: int) -> int:

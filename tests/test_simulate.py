@@ -267,11 +267,22 @@ def test_a_failed_write_leaves_the_previous_book(
 def test_rows_and_seed_come_from_the_parameters(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "params.yaml").write_text("simulate: {rows: 7, seed: 1}\n")
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text.replace("rows: 50000", "rows: 7"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["simulate", "--seed", "2"])
     options = simulate.parse()
     assert (options.rows, options.seed) == (7, 2)
+
+
+def test_missing_parameters_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["simulate", "--rows", "2"])
+    with pytest.raises(SystemExit):
+        simulate.parse()
+    assert "params.yaml is not here" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
