@@ -185,9 +185,9 @@ def delong(bad: ArrayLike, champion_pd: ArrayLike, challenger_pd: ArrayLike) -> 
 
 
 def _placements(bad: Bools, pd: Floats) -> tuple[Floats, Floats]:
-    """Share of goods below each bad, and of bads above each good, ties counting half."""
+    """Share of goods below each bad, and of bads below each good, ties counting half."""
     bads, goods = np.sort(pd[bad]), np.sort(pd[~bad])
-    return _share_below(pd[bad], goods), 1 - _share_below(pd[~bad], bads)
+    return _share_below(pd[bad], goods), _share_below(pd[~bad], bads)
 
 
 def _share_below(values: Floats, others: Floats) -> Floats:

@@ -227,7 +227,10 @@ def _newton(sample: Sample, tally: Tally, start: Floats, *, slope_free: bool) ->
         tilt = np.tanh((found[0][:, None] + found[1][:, None] * centred) / 2)
         residual = tally.weights * (sample.bad - (1 + tilt) / 2)
         curvature = tally.weights * (1 - tilt * tilt) / 4
-        step = _both(residual, curvature, centred) if slope_free else _level(residual, curvature)
+        if slope_free:
+            step = _both(residual, curvature, centred, tally.rows[:, -1] * spread**2)
+        else:
+            step = _level(residual, curvature)
         length = np.maximum(np.abs(step[0]), np.abs(step[1]) * spread)
         step /= np.maximum(1, length / NEWTON_STRIDE)
         found = found + step
@@ -241,11 +244,12 @@ def _level(residual: Floats, curvature: Floats) -> Floats:
     return np.stack([level, np.zeros_like(level)])
 
 
-def _both(residual: Floats, curvature: Floats, x: Floats) -> Floats:
+def _both(residual: Floats, curvature: Floats, x: Floats, scale: Floats) -> Floats:
     g0, g1 = residual.sum(1), weighted_sums(residual, x)
     h0, h1, h2 = curvature.sum(1), weighted_sums(curvature, x), weighted_sums(curvature, x * x)
     determinant = h0 * h2 - h1 * h1
-    determinant[determinant <= 1e-12 * h0 * h2] = 0.0  # constant PDs have no slope
+    # constant PDs and separated classes leave no information on the slope
+    determinant[determinant <= 1e-12 * h0 * np.maximum(h2, scale)] = 0.0
     level = _ratio(h2 * g0 - h1 * g1, determinant)
     return np.stack([level, _ratio(h0 * g1 - h1 * g0, determinant)])
 

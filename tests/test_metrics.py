@@ -153,6 +153,13 @@ def test_overconfident_pds_have_a_slope_below_one() -> None:
     assert metrics.calibration_slope_intercept(bad, pd).slope == pytest.approx(0.6, abs=0.01)
 
 
+def test_separated_classes_have_no_slope() -> None:
+    pd = np.r_[np.full(26, 1.01563044e-06), 0.989417528, 0.990774337]
+    fit = metrics.calibration_slope_intercept(np.arange(28) >= 26, pd)
+    assert math.isnan(fit.slope)
+    assert math.isfinite(fit.in_the_large)
+
+
 def test_far_off_pds_still_recalibrate() -> None:
     fit = metrics.calibration_slope_intercept(np.arange(1000) % 2, np.full(1000, 1e-6))
     assert fit.in_the_large == pytest.approx(-math.log(1e-6), abs=1e-4)
@@ -220,6 +227,11 @@ def test_summary_takes_the_approved_from_the_policy() -> None:
     assert (figures["approval_rate"], figures["approved_bad_rate"]) == pytest.approx((1 / 3, 1))
 
 
+def test_a_pd_at_the_cut_off_is_flagged_and_not_approved() -> None:
+    figures = metrics.summary([0, 1, 1], [0.1, 0.3, 0.3], 0.3)
+    assert [figures[name] for name in ("recall", "precision", "approved_bad_rate")] == [1, 1, 0]
+
+
 def test_summary_of_one_class_keeps_what_is_defined() -> None:
     figures = metrics.summary([0, 0, 0], [0.1, 0.2, 0.9], 0.3)
     undefined = {name for name, value in figures.items() if math.isnan(value)}
@@ -235,6 +247,13 @@ def test_by_group_summarises_each_group_alone() -> None:
     found = metrics.by_group(groups, bad, pd, CUT_OFF, minimum_rows=50)
     assert found["2020"] == {"rows": 200, **metrics.summary(bad[:200], pd[:200], CUT_OFF)}
     assert list(found) == ["2020", "2021"]
+
+
+def test_by_group_takes_the_approved_from_the_policy() -> None:
+    found = metrics.by_group(
+        ["a", "a"], [0, 1], [0.1, 0.2], 0.3, minimum_rows=2, approved=[True, False]
+    )
+    assert found["a"]["approval_rate"] == 0.5
 
 
 def test_a_group_below_the_minimum_shows_its_rows_alone() -> None:
