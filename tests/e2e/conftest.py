@@ -8,17 +8,8 @@ import pytest
 
 from .base_image import ensure_base_image
 from .engine import Engine, container_engine
-from .processes import answers, free_port, running, tool, wait_until
+from .registry import Registry
 from .s3 import S3
-
-REGISTRY_SETTINGS = """
-version: 0.1
-log: {{level: warn}}
-storage:
-  filesystem: {{rootdirectory: {root}}}
-  delete: {{enabled: true}}
-http: {{addr: "127.0.0.1:{port}"}}
-"""
 
 
 @pytest.fixture(scope="session")
@@ -35,15 +26,12 @@ def base_image(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address, `127.0.0.1:port`, of an OCI registry of our own."""
-    folder = tmp_path_factory.mktemp("registry")
-    port = free_port()
-    settings = folder / "config.yml"
-    settings.write_text(REGISTRY_SETTINGS.format(root=folder / "data", port=port))
-    with running([tool("docker-registry"), "serve", str(settings)], folder / "log"):
-        wait_until(lambda: answers(port), 30, "the start of the registry")
-        yield f"127.0.0.1:{port}"
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """An OCI registry of our own."""
+    registry = Registry(tmp_path_factory.mktemp("registry") / "storage")
+    registry.start()
+    yield registry
+    registry.stop()
 
 
 @pytest.fixture(scope="session")

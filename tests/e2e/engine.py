@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .processes import missing, running, wait_until
+from .processes import missing, spawn, stop, tool, wait_until
 
 SYSTEM_PATH = f"/usr/bin:/usr/sbin:/bin:/sbin:{os.environ['PATH']}"
 PODMAN_SETTINGS = """
@@ -26,6 +26,22 @@ events_logger = "file"
 PODMAN_REGISTRIES = '[[registry]]\nprefix = "127.0.0.1"\nlocation = "127.0.0.1"\ninsecure = true\n'
 
 
+@dataclass
+class Daemon:
+    """The process of a private dockerd."""
+
+    command: list[str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.process = spawn(self.command, self.log, {"PATH": SYSTEM_PATH})
+
+    def stop(self) -> None:
+        if self.process:
+            stop(self.process, 30)
+
+
 @dataclass(frozen=True)
 class Engine:
     """How to call the engine: `command` words and `environment` to add; `private` is ours alone.
@@ -37,6 +53,7 @@ class Engine:
     command: tuple[str, ...]
     environment: dict[str, str] = field(default_factory=dict)
     private: bool = True
+    daemon: Daemon | None = None
 
     def run(self, *words: str, check: bool = True, timeout: float = 300) -> str:
         """Standard output of one engine command; `AssertionError` when it fails."""
@@ -51,6 +68,14 @@ class Engine:
         if check and done.returncode:
             raise AssertionError(f"{' '.join(words[:2])}: {done.stdout[-2000:]}{done.stderr}")
         return done.stdout.strip()
+
+    def restart(self) -> None:
+        """Stop the engine and start it again, as a restart of the host does."""
+        if not self.daemon:
+            missing("a private dockerd, which alone may be restarted,")
+        self.daemon.stop()
+        self.daemon.start()
+        wait_until(self.answers, 60, "the restart of dockerd")
 
     def answers(self) -> bool:
         """Whether the engine can be reached."""
@@ -81,14 +106,18 @@ def private_docker(client: str) -> Iterator[Engine]:
     """A dockerd with its own socket, storage and bridge; it leaves the host's firewall alone."""
     with private_folder() as folder, private_bridge() as bridge:
         socket = f"unix://{folder}/docker.sock"
+        daemon = Daemon(dockerd(folder, bridge, socket), folder / "log")
         (folder / "bin").mkdir()
         (folder / "bin/docker").symlink_to(client)
         path = f"{folder}/bin:{os.environ['PATH']}"
-        engine = Engine((client,), {"PATH": path, "DOCKER_HOST": socket})
-        with running(dockerd(folder, bridge, socket), folder / "log", {"PATH": SYSTEM_PATH}):
+        engine = Engine((client,), {"PATH": path, "DOCKER_HOST": socket}, daemon=daemon)
+        daemon.start()
+        try:
             wait_until(engine.answers, 60, "the start of dockerd")
             yield engine
             engine.run("rm", "--force", *engine.run("ps", "--all", "--quiet").split(), check=False)
+        finally:
+            daemon.stop()
 
 
 def dockerd(folder: Path, bridge: str, socket: str) -> list[str]:
@@ -103,19 +132,24 @@ def dockerd(folder: Path, bridge: str, socket: str) -> list[str]:
 
 @contextmanager
 def private_bridge() -> Iterator[str]:
-    """A network bridge of our own, named by our process, so that test runs do not meet."""
-    number = os.getpid() % 250
-    name = f"cpd{os.getpid()}"
-    run = ("ip", "link", "add", name, "type", "bridge")
-    subprocess.run(run, check=True, env={"PATH": SYSTEM_PATH})
+    """A network bridge of our own, named by our process, so that test runs do not meet.
+
+    Its address is fixed: a bridge without one takes another whenever a container leaves, and the
+    connections of the others hang until they learn it.
+    """
+    name, number = f"cpd{os.getpid()}", os.getpid() % 250
+    ip("link", "add", name, "address", f"02:c0:de:00:00:{number:02x}", "type", "bridge")
     try:
-        address = ("ip", "address", "add", f"10.213.{number}.1/24", "dev", name)
-        subprocess.run(address, check=True, env={"PATH": SYSTEM_PATH})
-        subprocess.run(("ip", "link", "set", name, "up"), check=True, env={"PATH": SYSTEM_PATH})
+        ip("address", "add", f"10.213.{number}.1/24", "dev", name)
+        ip("link", "set", name, "up")
         yield name
     finally:
-        delete = ("ip", "link", "delete", name)
-        subprocess.run(delete, check=False, env={"PATH": SYSTEM_PATH})
+        ip("link", "delete", name)
+
+
+def ip(*words: str) -> None:
+    """Run `ip` of iproute2."""
+    subprocess.run([tool("ip"), *words], check=True)
 
 
 @contextmanager

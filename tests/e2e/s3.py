@@ -11,7 +11,7 @@ from pathlib import Path
 
 import botocore.session
 
-from .processes import ROOT, answers, free_port, missing, stop, wait_until
+from .processes import answers, free_port, missing, spawn, stop, wait_until
 
 
 @dataclass
@@ -48,10 +48,9 @@ class S3:
         module = [sys.executable, "-m", "tests.e2e.s3_server"]
         where = ["--root", str(self.root), "--port", str(self.port)]
         who = ["--key", self.key, "--secret", self.secret]
-        with (self.root / "launcher.log").open("wb") as log:
-            self.process = subprocess.Popen(
-                [*module, *where, *who], cwd=ROOT, stdout=log, stderr=log
-            )
+        log = self.root / "launcher.log"
+        log.write_text("")
+        self.process = spawn([*module, *where, *who], log)
         wait_until(self.answers, 60, "the start of the S3 server")
 
     def answers(self) -> bool:

@@ -1,0 +1,73 @@
+"""The service's endpoints without its model, and with the faults that a deployment must survive.
+
+FAULT is none, crash (at start), deaf (never ready), golden (records differ), image (says that it is
+another image) or a number: so many predictions succeed, the following ones fail.
+"""
+
+import json
+import os
+import signal
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from pathlib import Path
+from types import FrameType
+
+VERSION = os.environ["VERSION"]
+FAULT = os.environ["FAULT"]
+LEDGER = Path("/ledger/decisions.txt")
+PREDICTIONS = count()
+START_SECONDS = 0.3
+WORK_SECONDS = 0.01
+
+
+class Service(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        if self.path in ("/livez", "/metrics"):
+            self.answer(200, {})
+        elif self.path == "/readyz":
+            self.answer(503 if FAULT in ("deaf", "golden") else 200, {})
+        elif self.path == "/model-info":
+            self.answer(200, model_info())
+        else:
+            self.answer(404, {})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        time.sleep(WORK_SECONDS)
+        if FAULT.isdigit() and next(PREDICTIONS) >= int(FAULT):
+            self.answer(500, {"fault": FAULT})
+            return
+        with LEDGER.open("a") as ledger:
+            ledger.write(f"{VERSION}\n")
+        self.answer(200, {"version": VERSION, "prediction": 0})
+
+    def answer(self, status: int, body: object) -> None:
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def model_info() -> dict[str, object]:
+    image = "another" if FAULT == "image" else os.environ["CREDIT_PD_IMAGE"]
+    identity = {"model": f"fake-{VERSION}", "git_commit": f"commit-{VERSION}", "image": image}
+    return {"identity": identity, "golden": {"records": 20, "identical": FAULT != "golden"}}
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, stop)
+    if FAULT == "crash":
+        raise SystemExit("cannot load the model")
+    time.sleep(START_SECONDS)
+    ThreadingHTTPServer(("", 3000), Service).serve_forever()
