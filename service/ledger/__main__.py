@@ -23,14 +23,21 @@ def main(arguments: Sequence[str] | None = None, rescore: Rescore = rescore_with
     options = _parser().parse_args(arguments)
     try:
         engine = open_engine(database_url(options.database))
-        if options.command == "verify":
-            return _verify(engine, options.expect_head)
-        if options.command == "replay":
-            return _replay(engine, options.id, rescore)
-        migrate(engine)
+        try:
+            return _run(engine, options, rescore)
+        finally:
+            engine.dispose()
     except (LedgerUnavailable, ValueError) as error:
         print(f"ledger: {error}", file=sys.stderr)
         return 2
+
+
+def _run(engine: Engine, options: argparse.Namespace, rescore: Rescore) -> int:
+    if options.command == "verify":
+        return _verify(engine, options.expect_head)
+    if options.command == "replay":
+        return _replay(engine, options.id, rescore)
+    migrate(engine)
     return 0
 
 

@@ -61,8 +61,9 @@ def recent(
 ) -> Page:
     """Up to `limit` decisions with sequence numbers below `before`, newest first.
 
-    Every word of `search` must be the decision, the rating, or (three letters and more, in any
-    case) a part of the recorded content. One search looks through at most WINDOW entries.
+    Every word of `search` must be the decision or the rating, or, from three letters on, a part
+    of the recorded content; case does not matter, as far as the database knows the letters.
+    One search looks through at most WINDOW entries. `limit` is at least 1.
     """
     words = (search or "").split()
     with connected(engine) as connection:
