@@ -16,8 +16,6 @@ import pytest
 from service.ledger import Ledger
 from tests.ledger_client import eventually
 
-DATABASES = ("sqlite", "postgresql")
-
 
 def missing_part(what: str) -> None:
     """Skip for want of a system part; where all parts are required, fail."""
@@ -96,7 +94,7 @@ def postgres() -> Iterator[Postgres]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture(params=DATABASES)
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.e2e)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of a new and empty database."""
     if request.param == "sqlite":
@@ -110,3 +108,31 @@ def ledger(database: str) -> Iterator[Ledger]:
     opened = Ledger(database)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A real file system of 16 MB."""
+    folder = Path(tempfile.mkdtemp(prefix="ledger-small-disk-"))
+    command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, check=False).returncode != 0:
+        missing_part("a small file system needs mount, as root")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    folder.rmdir()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def on_small_disk(request: pytest.FixtureRequest, small_disk: Path) -> Iterator[str]:
+    """The address of a new database on the small disk."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{small_disk}/ledger.sqlite"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    if server.user:
+        shutil.chown(small_disk, server.user)
+    server.execute(f"CREATE TABLESPACE small LOCATION '{small_disk}'")
+    url = server.new_database("TABLESPACE small")
+    yield url
+    server.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+    server.execute("DROP TABLESPACE small")

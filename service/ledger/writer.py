@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import cache
 from itertools import chain as flatten
 from typing import NamedTuple
@@ -248,7 +249,8 @@ def _settle(outcomes: list[Outcome]) -> None:
     for loop, own in by_loop.items():
         if loop is None:
             _answer(own)
-        elif not loop.is_closed():
+            continue
+        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
             loop.call_soon_threadsafe(_answer, own)
 
 
