@@ -8,12 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def write_text(path: Path, content: str) -> None:
-    """Write a text file in one piece."""
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a temporary name to write; it becomes `path` only when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(content)
+    yield temporary
     temporary.replace(path)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a text file in one piece."""
+    with whole_file(path) as temporary:
+        temporary.write_text(content)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 import joblib
 
 from stages import contract as contracts
+from stages import files
 from stages.calibration import Calibrator
 from stages.contract import Contract, Mode
 from stages.features import Columns, Features, Floats
@@ -76,11 +77,9 @@ def installed(libraries: tuple[str, ...]) -> dict[str, str]:
 
 
 def save(model: Model, path: Path) -> None:
-    """Write the artifact to a temporary name, then rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    joblib.dump(model, temporary)
-    temporary.replace(path)
+    """Write the artifact."""
+    with files.whole_file(path) as temporary:
+        joblib.dump(model, temporary)
 
 
 def load(path: Path) -> Model:

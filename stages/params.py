@@ -132,7 +132,6 @@ class Evaluate(Section):
     choose_by: Literal["roc_auc", "pr_auc", "brier", "log_loss", "ks"]
     seed: Seed
     resamples: Annotated[int, Key(ge=100)]
-    bins: Annotated[int, Key(ge=2)]
     min_group: Whole
     golden: Whole
 

@@ -1,0 +1,142 @@
+"""Choose the winner on validation, judge it once on test, and write all that follows from it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from stages import contract as contracts
+from stages import files, judge, model, monotone, params, plots, prepared, reference
+from stages.judge import Judged
+from stages.model import Model
+from stages.params import Params
+from stages.policy import DECISIONS
+
+MODELS = Path("models")
+
+
+class Rows:
+    """One split, as evaluation reads it."""
+
+    def __init__(self, config: Params, name: str) -> None:
+        self.name = name
+        self.table: pa.Table = prepared.read(config.data / "prepared" / f"{name}.parquet")
+        self.contract = contracts.load(config.dataset)
+        self.bad = prepared.outcome(self.table)
+        self.columns = prepared.columns(self.table, self.contract.inputs(config.mode))
+
+    def judged(self, candidate: Model, config: Params) -> Judged:
+        """The split as a candidate and the policy see it."""
+        return judge.judge(candidate, config.policy, self.columns, self.bad)
+
+    def groups(self) -> dict[str, Any]:
+        """The protected attributes' groups, by attribute."""
+        return {
+            field.name: judge.groups(field, prepared.column(self.table, field))
+            for field in self.contract.protected
+        }
+
+    def vintages(self) -> Any:
+        """The quarter of each row, or None without dates."""
+        dates = prepared.dates(self.table, self.contract)
+        return None if dates is None else judge.vintages(dates)
+
+
+def predictions(rows: Rows, judged: Judged) -> pd.DataFrame:
+    """What the winner said of every row, with what the gate needs to judge it again."""
+    dates = prepared.dates(rows.table, rows.contract)
+    facts = {
+        "row": rows.table.column("_row").to_numpy(),
+        "split": rows.name,
+        "date": None if dates is None else dates.astype("datetime64[s]"),
+        "bad": judged.bad,
+        "pd": judged.pd,
+        "decision": np.array(DECISIONS)[judged.decision],
+    }
+    return pd.DataFrame(facts | {f"group_{name}": own for name, own in rows.groups().items()})
+
+
+def golden(winner: Model, rows: Rows, judged: Judged, count: int) -> str:
+    """Applications spread over the whole range of PD, a JSON record a line."""
+    order = np.argsort(judged.pd, kind="stable")
+    picked = order[np.linspace(0, len(order) - 1, min(count, len(order))).astype(np.int64)]
+    encoded = winner.features.encode(rows.columns)[picked]
+    records = (
+        {
+            "application": winner.features.application(row),
+            "default_probability": judged.pd[i].item(),
+        }
+        for i, row in zip(picked, encoded, strict=True)
+    )
+    return "".join(json.dumps(record) + "\n" for record in records)
+
+
+def figures(
+    config: Params, winner: Model, test: Rows, judged: Judged, validation: dict[str, Any]
+) -> dict[str, Any]:
+    """The content of `metrics.json`."""
+    minimum = config.evaluate.min_group
+    quarters = test.vintages()
+    policy = config.policy
+    by_vintage = {} if quarters is None else judge.by_group(judged, quarters, policy, minimum)
+    return {
+        "dataset": config.dataset,
+        "mode": config.mode,
+        "winner": winner.candidate,
+        "chosen_by": config.evaluate.choose_by,
+        "cut_offs": {
+            "cut_off": policy.pd_cut_off,
+            "approve_below": policy.approve_below,
+            "decline_from": policy.decline_from,
+        },
+        "test": judge.with_intervals(judged, policy, config.evaluate),
+        "validation": validation,
+        "by_vintage": by_vintage,
+        "by_group": {
+            name: judge.by_group(judged, own, policy, minimum)
+            for name, own in test.groups().items()
+        },
+        "monotone": monotone.price(winner, config),
+        "trained_on": winner.trained_on,
+    }
+
+
+def main() -> None:
+    """Write the winner, its metrics, predictions, plots, drift reference and golden records."""
+    config = params.load()
+    validation, test = Rows(config, "validation"), Rows(config, "test")
+    found = {n: model.load(MODELS / "candidates" / f"{n}.joblib") for n in config.candidates}
+    seen = {name: validation.judged(own, config) for name, own in found.items()}
+    compared = {name: judge.summary(own, config.policy) for name, own in seen.items()}
+    name = judge.choose(compared, config.evaluate.choose_by)
+    winner, judged = found[name], test.judged(found[name], config)
+
+    facts = figures(config, winner, test, judged, compared)
+    table = pd.concat([predictions(validation, seen[name]), predictions(test, judged)])
+    for candidate, own in seen.items():
+        table[f"pd_{candidate}"] = np.concatenate([own.pd, np.full(len(judged.pd), np.nan)])
+    train = Rows(config, "train")
+    drift = reference.make(
+        winner.contract, winner.features, winner.features(train.columns), seen[name].pd
+    )
+    with files.whole_folder(MODELS / "plots") as folder:
+        x = winner.features(test.columns)
+        cut_off = config.policy.pd_cut_off
+        plots.all_of(folder, winner, x, judged, compared, facts["by_vintage"], cut_off)
+    with files.whole_file(MODELS / "predictions.parquet") as path:
+        table.to_parquet(path, index=False)
+    with files.whole_file(MODELS / "winner.joblib") as path:
+        shutil.copyfile(MODELS / "candidates" / f"{name}.joblib", path)
+    files.write_text(MODELS / "reference.json", json.dumps(drift, indent=1) + "\n")
+    files.write_text(MODELS / "golden.jsonl", golden(winner, test, judged, config.evaluate.golden))
+    files.write_text(MODELS / "metrics.json", json.dumps(judge.rounded(facts), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""What monitoring compares live traffic with: shares and moments of the training rows, no rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.special import logit
+
+from stages.contract import Contract, Field
+from stages.features import Features, Floats
+
+BINS = 10
+QUANTILES = 101
+
+
+def numeric(values: Floats) -> dict[str, Any]:
+    """Bins at the deciles, their shares, moments and quantiles of one number (n,); NaN is missing."""
+    known = values[~np.isnan(values)]
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1]))
+    counts = np.bincount(np.searchsorted(edges, known, side="right"), minlength=len(edges) + 1)
+    return {
+        "kind": "number",
+        "edges": edges.tolist(),
+        "shares": (counts / len(known)).tolist(),
+        "quantiles": np.quantile(known, np.linspace(0, 1, QUANTILES)).tolist(),
+        "mean": float(known.mean()),
+        "sd": float(known.std()),
+        "missing": float(np.isnan(values).mean()),
+    }
+
+
+def category(codes: Floats, names: list[str]) -> dict[str, Any]:
+    """The share of each category, from its codes (n,); NaN is missing."""
+    known = codes[~np.isnan(codes)].astype(np.int64)
+    counts = np.bincount(known, minlength=len(names))
+    return {
+        "kind": "category",
+        "categories": names,
+        "shares": (counts / max(len(known), 1)).tolist(),
+        "missing": float(np.isnan(codes).mean()),
+    }
+
+
+def words(field: Field) -> list[str]:
+    """The values of a category or boolean, in the order of their codes."""
+    return [str(v) for v in field.constraints.enum or (False, True)]
+
+
+def make(
+    contract: Contract, features: Features, x: Floats, validation_pd: Floats
+) -> dict[str, Any]:
+    """The reference of a winner: its features on training rows x (n, F), its PD on validation (m,)."""
+    described = {}
+    for j, name in enumerate(features.names):
+        field = contract.fields.get(name)
+        if field is not None and field.codes:
+            described[name] = category(x[:, j], words(field))
+        else:
+            described[name] = numeric(x[:, j])
+    return {
+        "rows": len(x),
+        "features": described,
+        "score": numeric(logit(validation_pd)) | {"mean_pd": float(validation_pd.mean())},
+    }
