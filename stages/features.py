@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.contract import Contract, ContractError, Field, Mode
+from stages.contract import Contract, ContractError, Derived, Field, Mode
 
 Floats = NDArray[np.float64]
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
@@ -33,11 +33,12 @@ class Features:
     def __init__(self, contract: Contract, mode: Mode) -> None:
         self.inputs = contract.inputs(mode)
         fields, ratios = contract.feature_fields(mode), contract.feature_ratios(mode)
-        self.names = tuple(part.name for part in (*fields, *ratios))
-        self.titles = tuple(part.title or part.name for part in (*fields, *ratios))
+        parts: list[Field | Derived] = [*fields, *ratios]
+        self.names = tuple(part.name for part in parts)
+        self.titles = tuple(part.title or part.name for part in parts)
         self.sources = tuple((f.name,) for f in fields) + tuple(r.ratio.fields for r in ratios)
         self.categories = [j for j, f in enumerate(fields) if f.is_category and not f.ordered]
-        self.directions = np.array([DIRECTION[p.risk] for p in (*fields, *ratios)], dtype=np.int64)
+        self.directions = np.array([DIRECTION[part.risk] for part in parts], dtype=np.int64)
         place = {f.name: j for j, f in enumerate(self.inputs)}
         self._own = np.array([place[f.name] for f in fields], dtype=np.intp)
         self._over = np.array([place[r.ratio.numerator] for r in ratios], dtype=np.intp)
@@ -79,7 +80,8 @@ class Features:
         under = encoded[:, self._under]
         empty = under == 0
         under[empty] = 1.0
-        ratios = encoded[:, self._over] * self._scale / under
+        with np.errstate(over="ignore"):
+            ratios = encoded[:, self._over] * self._scale / under
         if empty.any():
             rows, which = np.nonzero(empty)
             over = encoded[:, self._over][rows, which]

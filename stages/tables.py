@@ -61,7 +61,9 @@ def _attach(
     known = loans[table.join].isin(rows[table.key])
     loans = report.drop(loans, ~known, f"no row in {name}", str(table.join))
     right = rows.set_index(table.key)
-    return loans.join(right, on=table.join, rsuffix=f"_{name}")
+    for column in right.columns.intersection(loans.columns):
+        raise ContractError(f"{table.path}: column {column!r} is read from another table too")
+    return loans.join(right, on=table.join)
 
 
 def _columns(contract: Contract, name: str, folder: Path, report: Report) -> pd.DataFrame:

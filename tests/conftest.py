@@ -1,0 +1,45 @@
+"""Fixtures of all tests, and one thread for each: the machine may be shared."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from stages import model
+from stages.model import Model
+from tests.books import CANDIDATES, Project, book
+
+pytest_plugins = ("tests.databases",)
+settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=40)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A small book of its own, raw."""
+    return Project(tmp_path).write(book())
+
+
+@pytest.fixture(scope="session")
+def fitted_book(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A small book with every candidate fitted; not to be changed."""
+    made = Project(tmp_path_factory.mktemp("fitted")).write(book(2000, seed=5))
+    return made.run("preprocess", "featurize", *CANDIDATES)
+
+
+@pytest.fixture(scope="session")
+def models(fitted_book: Project) -> dict[str, Model]:
+    """The fitted candidates, by name."""
+    return {name: model.load(fitted_book.artifact(name)) for name in CANDIDATES}
+
+
+@pytest.fixture(params=CANDIDATES)
+def fitted(request: pytest.FixtureRequest, models: dict[str, Model]) -> Model:
+    """Each fitted candidate in turn."""
+    return models[request.param]
