@@ -1,0 +1,60 @@
+# The commands of this project; `make help` lists them.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 3000
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+.DEFAULT_GOAL := all
+.PHONY: all help data repro test lint format types check bench bench-serve serve e2e lock clean
+
+all: $(VENV)/.ready data repro  ## Set up, get the data, run the pipeline, show the winner
+	@python -m stages.show
+
+help:  ## List the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+$(VENV)/.ready: requirements/dev.txt
+	@echo "Setting up $(VENV) from requirements/dev.txt (about two minutes)"
+	@ldconfig -p | grep -q libgomp.so.1 || apt-get install -y -qq libgomp1 || \
+	  { echo "LightGBM needs OpenMP: sudo apt-get install libgomp1"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on --require-hashes -r $<
+	@touch $@
+
+data: $(VENV)/.ready  ## Get the raw loan book: from the S3 remote, else by simulation
+	@python -m stages.fetch
+
+repro: $(VENV)/.ready  ## Run what is not up to date of preprocess, featurize, train, evaluate
+	@dvc repro
+
+test: $(VENV)/.ready  ## Run the tests that need nothing but the environment
+	@python -m pytest -m "not e2e"
+
+lint: $(VENV)/.ready  ## Check style, types and import rules
+	@ruff check . && ruff format --check . && mypy && lint-imports
+
+format: $(VENV)/.ready  ## Put the code in form
+	@ruff check --fix . && ruff format .
+
+serve: $(VENV)/.ready  ## Serve the winner on loopback, port $(PORT)
+	@bentoml serve service.service:CreditPD --host 127.0.0.1 --port $(PORT)
+
+e2e: $(VENV)/.ready  ## Run the end-to-end tests with their real parts (see .ci/run for what they need)
+	@python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/e2e.txt
+	@REQUIRE_REAL_PARTS=1 python -m pytest -m e2e
+
+bench: $(VENV)/.ready  ## Time the pipeline, as ratios in one run
+	@python -m benches.pipeline
+
+bench-serve: $(VENV)/.ready  ## Time the service against other ways, as ratios in one run
+	@python -m benches.serve
+
+lock:  ## Compile requirements/*.in to locks with hashes (needs uv)
+	@for name in e2e dev pipeline service; do \
+	  uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --custom-compile-command "make lock" requirements/$$name.in \
+	    $$(test $$name = e2e || echo "-c requirements/e2e.txt") -o requirements/$$name.txt; \
+	done
+
+clean:  ## Remove what can be made again, except the environment and the data
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build
