@@ -19,7 +19,7 @@ if [ ! -e "$etc/host.env" ]; then
     sed "s|^CREDIT_PD_REPOSITORY=.*|CREDIT_PD_REPOSITORY=$repository|" "$here/host.env" >"$etc/host.env.new"
     mv "$etc/host.env.new" "$etc/host.env"
 fi
-[ -e "$etc/service.env" ] || install -m 0600 /dev/null "$etc/service.env"
+[ -e "$etc/service.env" ] || (umask 077 && cp "$here/service.env" "$etc/service.env")
 [ -e "$state/live.map" ] || echo "live none" >"$state/live.map"
 # Until the real certificate is put in its place, so that the proxy can start.
 if [ ! -e "$etc/tls.pem" ]; then

@@ -28,10 +28,8 @@ def base_image(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """An OCI registry of our own."""
-    registry = Registry(tmp_path_factory.mktemp("registry") / "storage")
-    registry.start()
-    yield registry
-    registry.stop()
+    with Registry(tmp_path_factory.mktemp("registry") / "storage").running() as registry:
+        yield registry
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import threading
 import time
@@ -35,6 +36,7 @@ class Host:
     front: str = field(default_factory=lambda: f"127.0.0.1:{free_port()}")
     public: str = field(default_factory=lambda: f"127.0.0.1:{free_port()}")
     proxy: subprocess.Popen[bytes] | None = None
+    deployments: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def settings(self) -> Path:
@@ -101,14 +103,16 @@ class Host:
     def start_deploy(self, *words: str) -> subprocess.Popen[str]:
         """Start the host script as the host would, with its own files and the system's Python."""
         command = [SYSTEM_PYTHON, "-m", "release.host.deploy", "--settings", str(self.settings)]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*command, *words],
             cwd=self.folder / "opt/credit-pd",
-            env={**self.engine.environment, "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**os.environ, **self.engine.environment, "PYTHONDONTWRITEBYTECODE": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.deployments.append(process)
+        return process
 
     def deploy(self, *words: str) -> tuple[int, str]:
         """Run the host script; its exit status and everything it said."""
@@ -133,7 +137,10 @@ class Host:
         return str(probe.model_info(self.front)["identity"]["model"])
 
     def clean(self) -> None:
-        """Remove the containers and stop the proxy."""
+        """End deployments that a failed test left, remove the containers, stop the proxy."""
+        for process in self.deployments:
+            process.kill()
+            process.communicate()
         names = (f"{self.name}-blue", f"{self.name}-green")
         self.engine.run("rm", "--force", *names, check=False)
         self.stop_proxy()

@@ -40,10 +40,9 @@ def images(engine: Engine, base_image: str, registry: Registry) -> dict[str, str
         tag = f"{registry.address}/credit-pd:{version}"
         arguments = (f"BASE={base_image}", f"VERSION={version}", f"FAULT={fault}")
         words = [word for each in arguments for word in ("--build-arg", each)]
-        engine.run("build", "--quiet", *words, "--tag", tag, context)
+        engine.run("build", "--quiet", "--no-cache", *words, "--tag", tag, context)
         engine.run("push", tag)
-        pinned = engine.run("inspect", "--format", "{{index .RepoDigests 0}}", tag)
-        digests[version] = pinned.partition("@")[2]
+        digests[version] = registry.digest("credit-pd", version)
     return digests
 
 
@@ -155,12 +154,10 @@ def test_a_second_deployment_at_the_same_time_is_refused(
 def test_without_the_registry_a_release_is_refused_and_a_rollback_works(
     host: Host, registry: Registry, images: dict[str, str]
 ) -> None:
-    mortal = Registry(registry.storage)
-    mortal.start()
-    host.change(repository=f"{mortal.address}/credit-pd")
-    assert host.deploy(images["1"])[0] == 0
-    assert host.deploy(images["2"])[0] == 0
-    mortal.stop()
+    with Registry(registry.storage).running() as mortal:
+        host.change(repository=f"{mortal.address}/credit-pd")
+        assert host.deploy(images["1"])[0] == 0
+        assert host.deploy(images["2"])[0] == 0
     status, text = host.deploy(images["flaky"])
     assert status == 1
     assert "'pull' failed" in text
