@@ -24,7 +24,10 @@ class Calibrator(Protocol):
 
 @dataclass(frozen=True)
 class Sigmoid:
-    """`PD = 1 / (1 + exp(-(slope * margin + intercept)))` (Platt 1999); (1, 0) leaves log-odds be."""
+    """`PD = 1 / (1 + exp(-(slope * margin + intercept)))` (Platt 1999).
+
+    Slope 1 and intercept 0 take the margin as log-odds.
+    """
 
     slope: float = 1.0
     intercept: float = 0.0
@@ -75,4 +78,4 @@ class ForestShare:
     def __call__(self, margin: Floats) -> Floats:
         """Return the PD of each margin."""
         step = (margin - logit(self.prior)) * self.prior * (1 - self.prior)
-        return np.clip(self.prior + step, SMALLEST, 1 - SMALLEST)
+        return np.asarray(np.clip(self.prior + step, SMALLEST, 1 - SMALLEST))

@@ -51,7 +51,7 @@ class Rows:
 def predictions(rows: Rows, judged: Judged) -> pd.DataFrame:
     """What the winner said of every row, with what the gate needs to judge it again."""
     dates = prepared.dates(rows.table, rows.contract)
-    facts = {
+    facts: dict[str, Any] = {
         "row": rows.table.column("_row").to_numpy(),
         "split": rows.name,
         "date": None if dates is None else dates.astype("datetime64[s]"),
@@ -111,7 +111,9 @@ def main() -> None:
     """Write the winner, its metrics, predictions, plots, drift reference and golden records."""
     config = params.load()
     validation, test = Rows(config, "validation"), Rows(config, "test")
-    found = {n: model.load(MODELS / "candidates" / f"{n}.joblib") for n in config.candidates}
+    found: dict[str, Model] = {
+        n: model.load(MODELS / "candidates" / f"{n}.joblib") for n in config.candidates
+    }
     seen = {name: validation.judged(own, config) for name, own in found.items()}
     compared = {name: judge.summary(own, config.policy) for name, own in seen.items()}
     name = judge.choose(compared, config.evaluate.choose_by)

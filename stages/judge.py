@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ class Judged:
     @property
     def approved(self) -> NDArray[np.bool_]:
         """Whether each row is approved."""
-        return self.decision == DECISIONS.index("approve")
+        return np.equal(self.decision, DECISIONS.index("approve"))
 
 
 def judge(model: Model, policy: Policy, columns: Any, bad: NDArray[np.int64]) -> Judged:
@@ -90,13 +91,13 @@ def vintages(dates: NDArray[np.datetime64]) -> NDArray[np.str_]:
 
 
 def groups(field: Field, values: Any) -> NDArray[np.str_]:
-    """A protected attribute's groups (n,): its categories, or for a number bands of its quartiles."""
+    """A protected attribute's groups (n,): its categories, or bands between its quartiles."""
     if not field.is_numeric:
         return np.array(["missing" if v is None else str(v) for v in values])
     edges = np.unique(np.nanquantile(values, [0.25, 0.5, 0.75]).round())
     names = [
         f"below {edges[0]:g}",
-        *(f"{a:g} to {b:g}" for a, b in zip(edges, edges[1:], strict=False)),
+        *(f"{a:g} to {b:g}" for a, b in pairwise(edges)),
     ]
     names.append(f"{edges[-1]:g} and above")
     place = np.searchsorted(edges, values, side="right")

@@ -15,7 +15,7 @@ QUANTILES = 101
 
 
 def numeric(values: Floats) -> dict[str, Any]:
-    """Bins at the deciles, their shares, moments and quantiles of one number (n,); NaN is missing."""
+    """Deciles, shares, moments and quantiles of one number (n,); NaN is missing."""
     known = values[~np.isnan(values)]
     edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1]))
     counts = np.bincount(np.searchsorted(edges, known, side="right"), minlength=len(edges) + 1)
@@ -50,7 +50,7 @@ def words(field: Field) -> list[str]:
 def make(
     contract: Contract, features: Features, x: Floats, validation_pd: Floats
 ) -> dict[str, Any]:
-    """The reference of a winner: its features on training rows x (n, F), its PD on validation (m,)."""
+    """A winner's reference: its features on training rows x (n, F), its PD on validation (m,)."""
     described = {}
     for j, name in enumerate(features.names):
         field = contract.fields.get(name)

@@ -20,8 +20,7 @@ def edges_of(x: Floats, bad: Any, category: bool, direction: int, config: Any) -
     from optbinning import OptimalBinning  # noqa: PLC0415  (slow to import; only fitting needs it)
 
     if category:
-        codes = np.unique(x[~np.isnan(x)])
-        return np.asarray(codes[1:] - 0.5)
+        return np.arange(np.nanmax(x, initial=0)) + 0.5
     trend = TRENDS[direction] if config.monotone else "auto"
     binning = OptimalBinning(
         dtype="numerical",

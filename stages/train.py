@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from stages import candidates, model, params, prepared
 from stages import contract as contracts
-from stages.association import Fitted, select
+from stages import model, params, prepared
+from stages.candidates import Job
 from stages.contract import Contract
 from stages.features import Features
 from stages.params import Params
-from stages.scorers import Selected
 
 
 def trained_on(contract: Contract, config: Params) -> dict[str, Any]:
@@ -32,21 +31,16 @@ def main(name: str) -> None:
     section = config.candidate(name)
     contract = contracts.load(config.dataset)
     features = Features(contract, config.mode)
-    fitted = Fitted.from_json((config.data / "features" / "fitted.json").read_text())
+    job = Job.of(name, section, features, config)
     with np.load(config.data / "features" / "train.npz") as rows:
         x, bad = rows["x"], rows["bad"]
-    kept = select(fitted, section)
-    shape = candidates.Shape(fitted, features.categories, features.directions, kept)
-    how = (section, config.train.seed, config.threads)
-    scorer = candidates.fit(name, shape, x[:, kept], bad, *how)
-    calibrator = candidates.calibrate(name, shape, x[:, kept], bad, config.train.folds, *how)
     artifact = model.Model(
         candidate=name,
         dataset=config.dataset,
         mode=config.mode,
         contract_text=(config.data / "contract.yaml").read_text(),
-        scorer=scorer if len(kept) == x.shape[1] else Selected(scorer, np.array(kept)),
-        calibrator=calibrator,
+        scorer=job.fit(x, bad),
+        calibrator=job.calibrate(x, bad, config.train.folds),
         trained_on=trained_on(contract, config),
     )
     model.save(artifact, Path("models") / "candidates" / f"{name}.joblib")
