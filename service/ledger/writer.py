@@ -55,6 +55,7 @@ class Writer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Connection | None = None
+        self._path = database_file(engine)
         self._file: tuple[int, int] | None = None
         self._known = 0
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
@@ -196,13 +197,15 @@ class Writer:
             self._disconnect()
             self._engine.dispose()
         if self._known and self._file is not None and now is None:
-            raise LedgerUnavailable(f"the ledger file {database_file(self._engine)} is gone")
+            raise LedgerUnavailable(f"the ledger file {self._path} is gone")
 
     def _identity_of_file(self) -> tuple[int, int] | None:
-        path = database_file(self._engine)
-        if path is None or not path.exists():
+        if self._path is None:
             return None
-        status = path.stat()
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return None
         return status.st_dev, status.st_ino
 
     def _disconnect(self) -> None:
