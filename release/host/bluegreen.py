@@ -42,19 +42,25 @@ class Host:
             release = Release(new, image, identity, now())
             self.state.promote(release)
             undo.pop_all()
-        self.retire(old)
-        kept = self.state.releases().values()
-        self.containers.forget_images({each.image for each in kept if each})
         return release
 
     def settle(self) -> str:
         """Undo what an interrupted deployment left; returns the live colour, or `none`."""
         live = self.state.releases()["live"]
-        recorded = live.colour if live else "none"
+        serving = self.proxy.live()
+        keep = live.colour if live else "none"
+        if live and serving in COLOURS and not probe.is_ready(self.settings.address(keep)):
+            keep = serving
         for colour in COLOURS:
-            if colour != recorded:
-                self.back_to(recorded, colour)
-        return recorded
+            if colour != keep:
+                self.back_to(keep, colour)
+        return keep
+
+    def tidy(self, release: Release) -> None:
+        """Remove what `release` replaced: the other container, and images no roll-back needs."""
+        self.retire(next(colour for colour in COLOURS if colour != release.colour))
+        kept = self.state.releases().values()
+        self.containers.forget_images({each.image for each in kept if each})
 
     def back_to(self, old: str, new: str) -> None:
         """Let `old` serve, and remove `new` when nothing is in flight there."""
@@ -64,9 +70,8 @@ class Host:
 
     def retire(self, colour: str) -> None:
         """Drain at the proxy, then stop: a service that is stopped resets what is in flight."""
-        if colour in COLOURS:
-            self.wait(lambda: not self.proxy.in_flight(colour), self.settings.drain_seconds)
-            self.containers.remove(colour)
+        self.wait(lambda: not self.proxy.in_flight(colour), self.settings.drain_seconds)
+        self.containers.remove(colour)
 
     def checked_identity(self, colour: str, expected: dict[str, Any]) -> dict[str, Any]:
         """Identity of the ready container; `Refused` unless it is the expected one.
@@ -109,11 +114,13 @@ class Host:
         settings = self.settings
         unready = 0
         until = time.monotonic() + settings.watch_seconds
-        while time.monotonic() < until:
+        while True:
             seen = self.proxy.counters(colour).since(before)
             errors = seen.errors + unready
             if errors > settings.max_errors + settings.max_error_share * seen.requests:
                 raise RolledBack(f"{errors} failures in {seen.requests} requests after the switch")
+            if time.monotonic() > until:
+                return
             time.sleep(POLL_SECONDS)
             unready += not probe.is_ready(settings.address(colour))
 

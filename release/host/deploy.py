@@ -34,6 +34,10 @@ def attempt(host: Host, image: str, expected: dict[str, Any]) -> Release:
         host.state.note(image, outcome, str(refusal))
         raise Refused(f"{outcome}: {image}: {refusal}\nserving now: {host.served()}") from None
     host.state.note(image, "live")
+    try:
+        host.tidy(release)
+    except Refused as refusal:
+        print(f"live, but the old one is still to be removed: {refusal}", file=sys.stderr)
     return release
 
 
@@ -95,8 +99,8 @@ def main(words: list[str] | None = None) -> int:
     except Busy as refusal:
         print(f"refused: {refusal}", file=sys.stderr)
         return 3
-    except Refused as refusal:
-        print(refusal, file=sys.stderr)
+    except (Refused, OSError) as failure:
+        print(failure, file=sys.stderr)
         return 1
 
 

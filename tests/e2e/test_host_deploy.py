@@ -209,6 +209,23 @@ def test_an_interrupted_deployment_does_not_stand(
     assert host.served() == "fake-1"
 
 
+def test_the_next_deployment_keeps_what_serves_when_the_recorded_container_is_gone(
+    host: Host, images: dict[str, str]
+) -> None:
+    host.change(watch_seconds=20)
+    process = host.start_deploy(images["2"])
+    wait_until(lambda: host.served() == "fake-2", 20, "the switch")
+    process.kill()
+    process.communicate()
+    host.engine.run("rm", "--force", f"{host.name}-blue")
+    host.change(watch_seconds=0.3)
+    with traffic(host) as seen:
+        seen.wait_for("2", 20)
+        assert host.deploy(images["1"])[0] == 0
+    assert seen.failures == []
+    assert host.served() == "fake-1"
+
+
 def test_the_container_has_no_more_rights_than_it_needs(host: Host) -> None:
     container = json.loads(host.engine.run("inspect", f"{host.name}-blue"))[0]
     limits = container["HostConfig"]
@@ -233,3 +250,8 @@ def test_the_public_side_hides_metrics_and_refuses_large_bodies(host: Host) -> N
     client.endheaders()
     assert client.getresponse().status == 413
     client.close()
+
+
+def test_without_a_previous_release_there_is_no_rollback(host: Host) -> None:
+    status, text = host.deploy("--rollback")
+    assert (status, text) == (1, "there is no previous release to go back to\n")
