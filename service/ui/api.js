@@ -1,0 +1,59 @@
+// The service's answers, and its refusals as Problem.
+
+const KEY = "credit-decision-key";
+const PATIENCE = 30_000;
+
+/** Why a call gave no answer: `status` 0 when the service could not be reached. */
+export class Problem extends Error {
+  constructor(status, errors) {
+    super(errors.map((error) => error.message).join(" ") || `The service answered ${status}.`);
+    this.status = status;
+    this.errors = errors;
+  }
+}
+
+export const setKey = (key) => sessionStorage.setItem(KEY, key);
+
+export const hasKey = () => sessionStorage.getItem(KEY) !== null;
+
+export const modelInfo = () => call("GET", "model-info");
+export const predict = (application) => call("POST", "predict", application);
+export const explain = (application, signal) => call("POST", "explain", application, signal);
+export const prediction = (id) => call("GET", `predictions/${encodeURIComponent(id)}`);
+export const override = (body) => call("POST", "overrides", body);
+
+export function logs({ limit, before, search }, signal) {
+  const query = new URLSearchParams({ limit });
+  if (before) query.set("before", before);
+  if (search) query.set("search", search);
+  return call("GET", `logs?${query}`, undefined, signal);
+}
+
+async function call(method, path, body, signal) {
+  const patience = AbortSignal.timeout(PATIENCE);
+  const headers = { accept: "application/json" };
+  const key = sessionStorage.getItem(KEY);
+  if (key) headers["x-api-key"] = key;
+  if (body) headers["content-type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers,
+      body: body && JSON.stringify(body),
+      signal: signal ? AbortSignal.any([signal, patience]) : patience,
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new Problem(0, [{ message: "The service cannot be reached." }]);
+  }
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Problem(response.status, refusals(answer));
+  return answer;
+}
+
+function refusals(answer) {
+  if (Array.isArray(answer.errors)) return answer.errors;
+  const message = answer.error ?? answer.reason ?? answer.detail;
+  return message ? [{ message: String(message) }] : [];
+}

@@ -1,0 +1,132 @@
+// The page: reads what the model is, makes the form, and moves between the views.
+
+import { explain, modelInfo, predict } from "./api.js";
+import { decisionCard } from "./decision.js";
+import { showDetail } from "./detail.js";
+import { byId, h } from "./dom.js";
+import { effectsCard } from "./effects.js";
+import { createForm } from "./form.js";
+import * as notice from "./notice.js";
+import { overrideForm } from "./override.js";
+import { createRecent } from "./recent.js";
+import { whatIfCard } from "./whatif.js";
+
+const TITLES = { apply: "Application", recent: "Decisions", detail: "One decision" };
+const page = {};
+
+async function boot() {
+  let info;
+  try {
+    info = await modelInfo();
+  } catch (problem) {
+    byId("form").replaceChildren();
+    notice.show(problem, boot);
+    return;
+  }
+  const { contract, policy } = info;
+  page.fields = new Map(contract.fields.map((field) => [field.name, field]));
+  const known = contract.fields.filter((field) =>
+    field.known_at === "application" || field.known_at === info.model.mode);
+  page.policy = policy;
+  page.identity = info.identity ?? {};
+  byId("about").textContent = contract.description;
+  byId("model").textContent = describe(info.model);
+  page.form = createForm(known, { example: info.example, submit: decide, edited });
+  page.recent = createRecent(page.fields, notice.show);
+  byId("form").replaceChildren(page.form.element);
+  empty();
+  route();
+}
+
+const describe = ({ candidate, trained_on: trained }) =>
+  [candidate, trained?.from && `trained on ${trained.from.slice(0, 4)}–${trained.to.slice(0, 4)}`]
+    .filter(Boolean).join(" · ");
+
+function empty() {
+  byId("result").replaceChildren(h("div", { class: "card blank" },
+    h("img", { src: "ui/icon.svg", alt: "", width: 48, height: 48 }),
+    h("h2", {}, "No decision yet"),
+    h("p", { class: "muted" }, "Fill in the application, or start from the example, and press " +
+      "“Decide”. The decision, its reasons and what would change it appear here.")));
+}
+
+function edited() {
+  byId("stale")?.removeAttribute("hidden");
+}
+
+async function decide(application) {
+  page.form.busy(true);
+  notice.clear();
+  try {
+    const answer = await predict(application);
+    page.form.refuse([]);
+    showAnswer(answer, application);
+  } catch (problem) {
+    if (problem.status >= 400 && problem.status < 500 && problem.errors.length && problem.status !== 401) {
+      page.form.refuse(problem.errors);
+    } else notice.show(problem, () => decide(application));
+  } finally {
+    page.form.busy(false);
+  }
+}
+
+function showAnswer(answer, application) {
+  const more = h("div", { class: "stack" });
+  const stale = h("p", { id: "stale", class: "stale", role: "status", hidden: true },
+    "The form has changed since this decision.");
+  byId("result").replaceChildren(h("div", { class: "stack" },
+    stale,
+    decisionCard(answer, page.policy),
+    h("p", { class: "muted record" }, "Recorded as ",
+      h("a", { href: `#/decision/${answer.prediction_id}` }, answer.prediction_id)),
+    answer.decision === "refer" ? overrideForm(answer.prediction_id, notice.show) : "",
+    more));
+  byId("result").querySelector(".verdict").focus({ preventScroll: true });
+  byId("result").scrollIntoView({ block: "start" });
+  showMore(more, answer, application);
+}
+
+async function showMore(place, answer, application) {
+  place.replaceChildren(h("p", { class: "muted loading" }, "The explanation is being made…"));
+  try {
+    const explained = await explain(application);
+    place.replaceChildren(
+      effectsCard(explained, page.fields),
+      ...whatIfCard({
+        application, explained, decided: answer, fields: page.fields, failed: notice.show,
+        use: start,
+      }));
+  } catch (problem) {
+    place.replaceChildren();
+    notice.show(problem, () => showMore(place, answer, application));
+  }
+}
+
+function start(application) {
+  page.form.fill(application);
+  if (location.hash === "#/" || location.hash === "") byId("apply-title").focus();
+  else location.hash = "#/";
+}
+
+function route() {
+  if (location.hash && !location.hash.startsWith("#/")) return;
+  const [, name, id] = location.hash.split("/");
+  const view = name === "recent" ? "recent" : name === "decision" && id ? "detail" : "apply";
+  for (const each of Object.keys(TITLES)) byId(each).hidden = each !== view;
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.dataset.view === view) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.title = `${TITLES[view]} · Credit decision`;
+  if (!page.form) return;
+  if (view === "recent") page.recent.load();
+  if (view === "detail") showDetail(decodeURIComponent(id), { ...page, start, failed: notice.show });
+}
+
+window.addEventListener("hashchange", () => {
+  notice.clear();
+  route();
+  if (location.hash.startsWith("#/")) document.querySelector(".view:not([hidden]) h1").focus();
+});
+route();
+boot();

@@ -1,0 +1,49 @@
+// A decision in words and figures: what, how likely, which score, why.
+
+import { h, hiddenText, icon } from "./dom.js";
+import { frequency, percent, points } from "./format.js";
+import { scale } from "./scale.js";
+
+export const WORDS = { approve: "Approve", refer: "Refer", decline: "Decline" };
+
+export const badge = (decision) =>
+  h("span", { class: `badge ${decision}` }, icon(decision), WORDS[decision] ?? decision);
+
+/** Why the policy decides so at this PD. */
+export function because({ decision, default_probability: pd }, policy) {
+  const byRisk = pd < policy.approve_below ? "approve" : pd < policy.decline_from ? "refer" : "decline";
+  if (decision !== byRisk) return "A rule of the policy asks for this, whatever the risk.";
+  return {
+    approve: "The risk lies below the cut-off.",
+    refer: "The risk lies close to the cut-off: a person decides.",
+    decline: "The risk lies above the cut-off.",
+  }[decision];
+}
+
+/** The banner, figures, scale and reasons; `level` is the heading's. */
+export function decisionCard(answer, policy, level = "h2") {
+  const { decision } = answer;
+  const head = h(level, { tabindex: "-1", class: "verdict" },
+    icon(decision), hiddenText("Decision: "), WORDS[decision] ?? decision);
+  return h("section", { class: "card decided" },
+    h("div", { class: `banner ${decision}` }, head, h("p", {}, because(answer, policy))),
+    figures(answer),
+    scale(policy, answer),
+    reasons(answer));
+}
+
+const figure = (name, value, note) =>
+  h("div", {}, h("dt", {}, name), h("dd", {}, h("b", {}, value), h("span", {}, note)));
+
+const figures = (answer) => h("dl", { class: "figures" },
+  figure("Probability of default", percent(answer.default_probability),
+    frequency(answer.default_probability)),
+  figure("Score", points(answer.credit_score), "points"),
+  figure("Rating", answer.rating, ""));
+
+function reasons({ reasons: list, decision }) {
+  if (!list?.length) return "";
+  return h("div", { class: "reasons" },
+    h("h3", {}, decision === "approve" ? "What speaks against it" : "Principal reasons"),
+    h("ol", {}, list.map((reason) => h("li", {}, reason.text))));
+}

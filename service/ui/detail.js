@@ -1,0 +1,66 @@
+// One recorded decision, complete.
+
+import { explain, prediction } from "./api.js";
+import { decisionCard } from "./decision.js";
+import { byId, h } from "./dom.js";
+import { effectsCard } from "./effects.js";
+import { heading, label, value, when } from "./format.js";
+import { overrideForm, overrideNote } from "./override.js";
+
+export async function showDetail(id, { fields, policy, identity, start, failed }) {
+  const body = byId("detail-body");
+  body.replaceChildren(h("p", { class: "muted loading" }, "The decision is being fetched…"));
+  let record;
+  try {
+    record = await prediction(id);
+  } catch (problem) {
+    body.replaceChildren(h("p", {}, h("a", { href: "#/recent" }, "To the recent decisions")));
+    failed(problem, () => showDetail(id, { fields, policy, identity, start, failed }));
+    return;
+  }
+  const effects = h("div", {});
+  const open = record.decision === "refer" && record.overrides.length === 0;
+  body.replaceChildren(h("div", { class: "split" },
+    h("div", { class: "stack" }, decisionCard(record, policy), record.overrides.map(overrideNote),
+      open ? overrideForm(id, failed) : "", effects),
+    h("div", { class: "stack" }, applicationCard(record, fields, start), identityCard(record))));
+  await showEffects(effects, record, { fields, identity });
+}
+
+const pair = (name, text) => h("div", {}, h("dt", {}, name), h("dd", {}, text));
+
+function applicationCard({ application }, fields, start) {
+  const names = Object.keys(application);
+  return h("section", { class: "card" },
+    h("h3", {}, "Application"),
+    h("dl", { class: "pairs" }, names.map((name) => pair(
+      fields.get(name) ? label(fields.get(name)) : heading(name),
+      value(fields.get(name), application[name])))),
+    h("button", { type: "button", class: "quiet", click: () => start(application) },
+      "Start a new application from this"));
+}
+
+function identityCard({ id, time, identity, sequence, hash }) {
+  const parts = Object.entries(identity).filter(([, text]) => text);
+  return h("section", { class: "card" },
+    h("h3", {}, "Record"),
+    h("dl", { class: "pairs code" },
+      pair("Time", h("time", { datetime: time }, when(time))),
+      pair("Identifier", id),
+      parts.map(([name, text]) => pair(heading(name), String(text))),
+      pair("Place in the ledger", String(sequence)),
+      pair("Hash", hash)));
+}
+
+/** The contributions, made anew: the model of today explains, which may not be the one that decided. */
+async function showEffects(place, record, { fields, identity }) {
+  try {
+    const explained = await explain(record.application);
+    const same = !identity.model || identity.model === record.identity.model;
+    place.replaceChildren(
+      same ? "" : h("p", { class: "muted" }, "Another model serves now; this is its view."),
+      effectsCard(explained, fields));
+  } catch (problem) {
+    place.replaceChildren(h("p", { class: "muted" }, `There is no explanation: ${problem.message}`));
+  }
+}

@@ -1,0 +1,63 @@
+// What each field did to the score: a table whose bars are the picture.
+
+import { h, hiddenText } from "./dom.js";
+import { label, points, signed, value } from "./format.js";
+
+const SHOWN = 8;
+
+/** `explained` is what `POST /explain` answers; `fields` maps names to the contract's fields. */
+export function effectsCard(explained, fields) {
+  const sorted = [...explained.contributions]
+    .sort((a, b) => Math.abs(b.log_odds) - Math.abs(a.log_odds));
+  const widest = Math.abs(sorted[0]?.log_odds ?? 0) || 1;
+  const rows = sorted.map((one) => row(one, fields.get(one.field) ?? one, widest));
+  rows.slice(SHOWN).forEach((node) => { node.hidden = true; });
+  return h("section", { class: "card" },
+    h("h3", {}, "What moved the score"),
+    h("p", { class: "muted" }, "The points that each field adds to the score of an average " +
+      "application, or takes from it; beside them the log-odds of default."),
+    h("table", { class: "effects" },
+      h("thead", {}, h("tr", {},
+        h("th", { scope: "col" }, "Field"),
+        h("th", { scope: "col", class: "ends" }, h("span", {}, "← costs"), h("span", {}, "earns →")),
+        h("th", { scope: "col", class: "number" }, "Points"),
+        h("th", { scope: "col", class: "number odds" }, "Log-odds"))),
+      h("tbody", {}, rows),
+      h("tfoot", {},
+        total("Average application", explained.base_score, explained.base),
+        total("This application", explained.credit_score, explained.margin))),
+    rows.length > SHOWN ? more(rows.slice(SHOWN)) : "");
+}
+
+function row({ value: raw, log_odds: odds, points: earned }, field, widest) {
+  const share = (50 * Math.abs(odds)) / widest;
+  const bar = h("span", {
+    class: odds > 0 ? "bar costs" : "bar earns",
+    css: { width: `${share}%`, left: odds > 0 ? `${50 - share}%` : "50%" },
+  });
+  return h("tr", {},
+    h("th", { scope: "row" }, label(field), h("span", { class: "muted" }, value(field, raw))),
+    h("td", { class: "plot" }, bar, hiddenText(odds > 0 ? "costs points" : "earns points")),
+    h("td", { class: "number" }, signed(earned, 1)),
+    h("td", { class: "number odds" }, signed(odds, 2)));
+}
+
+const total = (name, score, odds) => h("tr", {},
+  h("th", { scope: "row", colspan: 2 }, name),
+  h("td", { class: "number" }, h("b", {}, points(score))),
+  h("td", { class: "number odds" }, signed(odds, 2)));
+
+function more(rows) {
+  const button = h("button", { type: "button", class: "link", click });
+  const say = (open) => {
+    button.textContent = open ? "Show fewer" : `Show ${rows.length} more`;
+    button.setAttribute("aria-expanded", String(open));
+  };
+  function click() {
+    const open = rows[0].hidden;
+    rows.forEach((node) => { node.hidden = !open; });
+    say(open);
+  }
+  say(false);
+  return button;
+}

@@ -1,0 +1,163 @@
+// The application's form, made from the contract's fields.
+
+import { h } from "./dom.js";
+import { capital, given, heading, label, number, truth, word } from "./format.js";
+
+const GROUPED = /^-?\d{1,3}(,\d{3})+(\.\d+)?$/;
+const PLAIN = /^-?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
+
+/** Text → number; what is no number stays text, so that the service can name the field. */
+export function parse(text) {
+  const bare = text.replace(/\s/g, "");
+  const plain = GROUPED.test(bare) ? bare.replaceAll(",", "") : bare;
+  return PLAIN.test(plain) && Number.isFinite(Number(plain)) ? Number(plain) : text;
+}
+
+export const isNumber = (field) =>
+  !field.constraints?.enum && (field.type === "integer" || field.type === "number");
+
+function choices(field) {
+  if (field.constraints?.enum) return field.constraints.enum;
+  return field.type === "boolean" ? [true, false] : null;
+}
+
+/** One field: its element, `read`, `write` and `refuse`. */
+function createField(field) {
+  const id = `field-${field.name}`;
+  const options = choices(field);
+  const control = options ? select(id, field, options) : input(id, field);
+  const hint = h("p", { class: "hint", id: `${id}-hint` }, hintText(field));
+  const error = h("p", { class: "error", id: `${id}-error` });
+  control.setAttribute("aria-describedby", hint.textContent ? `${hint.id} ${error.id}` : error.id);
+  const refuse = (message) => {
+    error.textContent = message ?? "";
+    if (message) control.setAttribute("aria-invalid", "true");
+    else control.removeAttribute("aria-invalid");
+  };
+  control.addEventListener("input", () => refuse());
+  const element = h("div", { class: "field" },
+    h("label", { for: id }, label(field),
+      field.constraints?.required ? h("span", { class: "must", "aria-hidden": "true" }, " *") : ""),
+    h("div", { class: "control" }, control,
+      field.unit ? h("span", { class: "unit" }, field.unit) : ""),
+    hint, error);
+  return {
+    field, element, control, refuse,
+    read: () => read(control, field, options),
+    write: (value) => write(control, field, options, value),
+  };
+}
+
+function input(id, field) {
+  const digits = isNumber(field) && (field.constraints?.minimum ?? -1) >= 0;
+  const node = h("input", {
+    id, name: field.name, autocomplete: "off",
+    type: field.type === "date" ? "date" : "text",
+    inputmode: digits ? (field.type === "integer" ? "numeric" : "decimal") : undefined,
+    required: field.constraints?.required,
+  });
+  if (isNumber(field)) {
+    node.addEventListener("change", () => write(node, field, null, parse(node.value.trim())));
+  }
+  return node;
+}
+
+function select(id, field, options) {
+  const texts = options.map((option) =>
+    option === true ? "Yes" : option === false ? "No" : word(String(option)));
+  return h("select", { id, name: field.name, required: field.constraints?.required },
+    h("option", { value: "" }, field.constraints?.required ? "Choose…" : "Not given"),
+    texts.map((text, index) => h("option", { value: index }, text)));
+}
+
+function read(control, field, options) {
+  const text = control.value.trim();
+  if (text === "") return undefined;
+  if (options) return options[Number(text)];
+  return isNumber(field) ? parse(text) : text;
+}
+
+function write(control, field, options, value) {
+  if (!given(value)) control.value = "";
+  else if (options) control.value = String(options.indexOf(truth(field, value)));
+  else control.value = typeof value === "number" ? number(value) : String(value);
+}
+
+function hintText(field) {
+  const { minimum: low, maximum: high } = field.constraints ?? {};
+  const bounds = !isNumber(field) ? ""
+    : given(low) && given(high) ? `${number(low)} to ${number(high)}`
+      : given(low) ? `${number(low)} or more` : given(high) ? `${number(high)} or less` : "";
+  return [field.help, bounds].filter(Boolean).join(" · ");
+}
+
+/** The whole form; `submit(application)` is called with what is filled in. */
+export function createForm(fields, { example, submit, edited }) {
+  const parts = fields.map(createField);
+  const byName = new Map(parts.map((part) => [part.field.name, part]));
+  const general = h("div", { class: "general", tabindex: "-1" });
+  const button = h("button", { type: "submit", class: "primary" }, "Decide");
+  const fill = (application) => {
+    for (const part of parts) part.write(application[part.field.name]), part.refuse();
+    general.replaceChildren();
+    edited();
+  };
+  const element = h("form", {
+    novalidate: true, "aria-label": "Application", input: edited,
+    submit: (event) => { event.preventDefault(); submit(readAll(parts)); },
+  },
+  h("div", { class: "row start" },
+    h("button", { type: "button", class: "quiet", click: () => fill(example) }, "Fill in an example"),
+    h("p", { class: "muted" }, h("span", { class: "must" }, "*"), " must be filled in")),
+  general,
+  groups(parts),
+  h("div", { class: "actions" }, button,
+    h("button", { type: "button", class: "quiet", click: () => fill({}) }, "Clear")));
+  const refuse = (errors) => showErrors(errors, byName, general);
+  const busy = (state) => {
+    button.toggleAttribute("aria-busy", state);
+    button.textContent = state ? "Deciding…" : "Decide";
+  };
+  return { element, fill, refuse, busy };
+}
+
+const readAll = (parts) =>
+  Object.fromEntries(parts.map((part) => [part.field.name, part.read()])
+    .filter(([, value]) => value !== undefined));
+
+function groups(parts) {
+  const open = parts.filter((part) => !part.field.protected);
+  const tables = [...new Set(open.map((part) => part.field.table))];
+  const sets = tables.map((table) => fieldset(
+    tables.length > 1 ? heading(table) : "About the application", [],
+    open.filter((part) => part.field.table === table)));
+  const kept = parts.filter((part) => part.field.protected);
+  if (kept.length === 0) return sets;
+  const note = "These answers never enter the decision. They let the lender check that groups " +
+    "are treated alike.";
+  return [...sets, fieldset("Recorded for fairness monitoring only", note, kept, "protected")];
+}
+
+const fieldset = (legend, note, parts, kind) =>
+  h("fieldset", { class: kind }, h("legend", {}, legend),
+    note.length ? h("p", { class: "muted" }, note) : "",
+    h("div", { class: "fields" }, parts.map((part) => part.element)));
+
+/** Each message beside its field, the others above the form; focus to the first. */
+function showErrors(errors, byName, general) {
+  const fields = new Map([...byName].map(([name, part]) => [name, part.field]));
+  for (const part of byName.values()) part.refuse();
+  const rest = errors.filter((error) => !byName.has(error.field));
+  general.replaceChildren(...rest.map((error) => h("p", { class: "error" }, sentence(error, fields))));
+  for (const error of errors) byName.get(error.field)?.refuse(sentence(error, fields));
+  const first = [...byName.values()].find((part) => part.control.hasAttribute("aria-invalid"));
+  if (errors.length) (first?.control ?? general).focus();
+}
+
+/** An error's message, with titles in the place of names, and without the own field's. */
+export function sentence({ field, message }, fields = new Map()) {
+  const own = field && message.startsWith(field) ? message.slice(field.length) : message;
+  const told = own.replace(/^[: ]+/, "").replace(/\w+/g, (name) =>
+    (fields.has(name) ? `“${label(fields.get(name))}”` : name));
+  return capital(told);
+}

@@ -1,0 +1,60 @@
+// Numbers, dates and values as people read them.
+
+const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 20 });
+const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
+const moment = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+
+export const number = (value) => grouped.format(value);
+
+export function percent(share) {
+  const digits = share >= 0.9995 || share === 0 ? 0 : share < 0.01 ? 2 : 1;
+  return `${(100 * share).toFixed(digits)} %`;
+}
+
+export const points = (score) => String(Math.round(score));
+
+export function signed(value, digits) {
+  const text = Math.abs(value).toFixed(digits);
+  return Number(text) === 0 ? text : `${value < 0 ? "−" : "+"}${text}`;
+}
+
+export const when = (iso) => moment.format(new Date(iso));
+
+/** "about 1 in 12", the same probability in a form that is easier to weigh. */
+export function frequency(share) {
+  if (share < 0.0005) return "fewer than 1 in 2,000";
+  if (share > 0.2) return `about ${Math.round(100 * share)} in 100`;
+  return `about 1 in ${number(Math.round(1 / share))}`;
+}
+
+/** A category as a word: MORTGAGE as Mortgage; mixed case stays as it is. */
+export const word = (text) =>
+  /^[A-Z]{3,}$/.test(text) ? text[0] + text.slice(1).toLowerCase() : text;
+
+export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** A name from the contract as a heading: `loan_amount` as Loan amount. */
+export const heading = (name) => capital(name.replaceAll("_", " "));
+
+export const given = (raw) => raw !== null && raw !== undefined;
+
+export function value(field, raw) {
+  if (!given(raw)) return "not given";
+  const known = field ? truth(field, raw) : raw;
+  if (typeof known === "boolean") return known ? "Yes" : "No";
+  if (typeof known === "number") {
+    const text = Number.isInteger(known) ? number(known) : short.format(known);
+    return field?.unit ? `${text} ${field.unit}` : text;
+  }
+  return word(String(known));
+}
+
+/** A boolean field's value, however it is written; any other field's value as it is. */
+export function truth(field, raw) {
+  if (field.type !== "boolean") return raw;
+  if (field.trueValues?.includes(raw)) return true;
+  if (field.falseValues?.includes(raw)) return false;
+  return raw;
+}
+
+export const label = (field) => field.title || heading(field.name);

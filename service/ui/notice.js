@@ -1,0 +1,49 @@
+// One place above the page for what keeps it from working: no service, no model, no key.
+
+import { hasKey, setKey } from "./api.js";
+import { byId, h, icon } from "./dom.js";
+
+export const clear = () => byId("notice").replaceChildren();
+
+/** Show `problem` with a way on; `again` repeats what failed. */
+export function show(problem, again) {
+  const body = problem.status === 401 ? keyForm(again) : trouble(problem, again);
+  byId("notice").replaceChildren(body);
+}
+
+function trouble(problem, again) {
+  const [head, text] = words(problem);
+  return h("div", { class: "notice", role: "alert" },
+    icon("warn"),
+    h("div", {}, h("strong", {}, head), h("p", {}, text)),
+    h("button", { type: "button", class: "quiet", click: () => { clear(); again(); } },
+      "Try again"));
+}
+
+function words(problem) {
+  if (problem.status === 0) {
+    return ["The service cannot be reached",
+      "What you entered is still here. It may be restarting; try again in a moment."];
+  }
+  if (problem.status === 503) return ["The service cannot decide at the moment", problem.message];
+  if (problem.status === 404) return ["There is nothing here", problem.message];
+  return ["This did not work", problem.message];
+}
+
+function keyForm(again) {
+  const input = h("input", { id: "key", type: "password", autocomplete: "off", required: true });
+  const submit = (event) => {
+    event.preventDefault();
+    setKey(input.value.trim());
+    clear();
+    again();
+  };
+  const text = hasKey()
+    ? "The service did not accept this key."
+    : "This service asks for an API key. It is kept in this tab only, until you close it.";
+  return h("form", { class: "notice key", submit },
+    icon("warn"),
+    h("div", { role: "alert" }, h("strong", {}, "API key"), h("p", {}, text)),
+    h("div", { class: "row" }, h("label", { for: "key" }, "Key"), input,
+      h("button", { type: "submit" }, "Continue")));
+}

@@ -1,0 +1,86 @@
+// A person's decision about a referred case, recorded beside the model's.
+
+import { override } from "./api.js";
+import { badge } from "./decision.js";
+import { h, icon } from "./dom.js";
+import { sentence } from "./form.js";
+import { when } from "./format.js";
+
+export const overrideNote = ({ decision, reason, author, time }) =>
+  h("section", { class: "card override" },
+    h("h3", {}, "Decided by a person"),
+    h("p", {}, badge(decision), " by ", h("b", {}, author), ", ",
+      h("time", { datetime: time }, when(time))),
+    h("blockquote", {}, reason));
+
+/** The form; once recorded it gives way to the note. */
+export function overrideForm(id, failed) {
+  const choice = ["approve", "decline"].map((decision) => h("label", { class: "choice" },
+    h("input", { type: "radio", name: "decision", value: decision, required: true }),
+    icon(decision), decision === "approve" ? "Approve" : "Decline"));
+  const parts = {
+    decision: part("decision", h("fieldset", { class: "choices", "aria-describedby": "over-decision-error" },
+      h("legend", {}, "Your decision"), choice)),
+    reason: part("reason", h("textarea", { id: "over-reason", rows: 3, required: true }), "Reason"),
+    author: part("author", h("input", { id: "over-author", autocomplete: "name", required: true }),
+      "Your name"),
+  };
+  const send = async (event) => {
+    event.preventDefault();
+    const form = event.currentTarget;
+    const body = { prediction_id: id, ...entered(form, parts) };
+    if (!accept(parts, missing(body))) return;
+    try {
+      const recorded = await override(body);
+      const note = overrideNote({ ...body, time: new Date().toISOString(), ...recorded });
+      note.setAttribute("tabindex", "-1");
+      form.replaceWith(note);
+      note.focus();
+    } catch (problem) {
+      if (!problem.errors?.some((error) => error.field in parts)) failed(problem, () => form.requestSubmit());
+      else accept(parts, problem.errors);
+    }
+  };
+  return h("form", { class: "card override", novalidate: true, submit: send },
+    h("h3", {}, "Decide this case"),
+    h("p", { class: "muted" }, "The case was referred to you. Your decision is recorded with your " +
+      "name and your reason, and cannot be changed."),
+    Object.values(parts).map((one) => one.element),
+    h("button", { type: "submit", class: "primary" }, "Record the decision"));
+}
+
+function part(name, control, text) {
+  const error = h("p", { class: "error", id: `over-${name}-error` });
+  control.setAttribute("aria-describedby", error.id);
+  const refuse = (message) => {
+    error.textContent = message ?? "";
+    const marked = control.matches("fieldset") ? [] : [control];
+    for (const one of marked) {
+      if (message) one.setAttribute("aria-invalid", "true");
+      else one.removeAttribute("aria-invalid");
+    }
+  };
+  control.addEventListener("input", () => refuse());
+  const focus = () => (control.querySelector("input") ?? control).focus();
+  return { refuse, focus, control, element: h("div", { class: "field" },
+    text ? h("label", { for: control.id }, text) : "", control, error) };
+}
+
+const entered = (form, parts) => ({
+  decision: form.elements.decision.value,
+  reason: parts.reason.control.value.trim(),
+  author: parts.author.control.value.trim(),
+});
+
+const missing = ({ decision, reason, author }) => [
+  ...(decision ? [] : [{ field: "decision", message: "Choose approve or decline" }]),
+  ...(reason ? [] : [{ field: "reason", message: "Say why, for whoever reads this later" }]),
+  ...(author ? [] : [{ field: "author", message: "Say who decides" }]),
+];
+
+function accept(parts, errors) {
+  for (const one of Object.values(parts)) one.refuse();
+  for (const error of errors) parts[error.field]?.refuse(sentence(error));
+  parts[errors[0]?.field]?.focus();
+  return errors.length === 0;
+}
