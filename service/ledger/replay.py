@@ -45,8 +45,15 @@ def replay(entry: Entry, rescore: Rescore) -> Replay:
 
 
 def rescore_with_engine(application: dict[str, Any]) -> dict[str, Any]:
-    """Score with the engine that the service uses, loaded when it is needed and not before."""
-    decision = import_module("service.engine").Engine.load().decide(application)
+    """Score with the engine that the service uses, loaded when it is needed and not before.
+
+    Raises ValueError when there is no engine or it does not accept the application.
+    """
+    module = import_module("service.engine")
+    try:
+        decision = module.Engine.load().decide(application)
+    except module.NotReady as error:
+        raise ValueError(str(error)) from error
     return {name: getattr(decision, name) for name in (*ANSWER, "identity")}
 
 
