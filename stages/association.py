@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from stages.contract import ContractError
 from stages.features import Features, Floats
 from stages.params import Candidate, Featurize
 
@@ -40,7 +41,14 @@ class Fitted:
 
     @classmethod
     def fit(cls, features: Features, x: Floats, bad: Any, config: Featurize) -> Fitted:
-        """Fit on the training matrix x (n, F) and outcomes bad (n,)."""
+        """Fit on the training matrix x (n, F) and outcomes bad (n,).
+
+        Raises ContractError for a feature without any value.
+        """
+        empty = np.isnan(x).all(axis=0)
+        if empty.any():
+            name = features.names[int(empty.argmax())]
+            raise ContractError(f"{name}: every value is missing in the {len(x):,} training rows")
         fill = np.nanmedian(x, axis=0)
         low, high = np.nanquantile(x, [config.clip, 1 - config.clip], axis=0)
         known = np.clip(np.where(np.isnan(x), fill, x), low, high)
@@ -72,17 +80,15 @@ def information_value(x: Floats, bad: Any, bins: int) -> float:
     own; missing values are a bin.
     """
     known = x[~np.isnan(x)]
-    values = np.unique(known)
-    if len(values) > bins:
+    edges = np.unique(known)[1:]
+    if len(edges) >= bins:
         edges = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1]))
-    else:
-        edges = values[1:]
     cell = np.where(np.isnan(x), len(edges) + 1, np.searchsorted(edges, x, side="right"))
+    rows = np.bincount(cell, minlength=len(edges) + 2)
     bads = np.bincount(cell, weights=bad, minlength=len(edges) + 2)
-    goods = np.bincount(cell, minlength=len(edges) + 2) - bads
-    used = bads + goods > 0
-    bads, goods = bads[used] + SMOOTHING, goods[used] + SMOOTHING
-    share_bad, share_good = bads / bads.sum(), goods / goods.sum()
+    used = rows > 0
+    smooth_bad, smooth_good = bads[used] + SMOOTHING, (rows - bads)[used] + SMOOTHING
+    share_bad, share_good = smooth_bad / smooth_bad.sum(), smooth_good / smooth_good.sum()
     return float(np.sum((share_good - share_bad) * np.log(share_good / share_bad)))
 
 

@@ -11,10 +11,11 @@ from stages.features import Floats
 
 def resample(
     x: Floats, bad: Any, kind: str, categories: list[int], fill: Floats, seed: int
-) -> tuple[Floats, Any]:
+) -> Any:
     """Balance good and bad rows: `none | undersample | smote | smote_tomek` (Chawla 2002).
 
-    x (n, F), bad (n,), `fill` (F,) stands for missing values where neighbours are sought.
+    x (n, F), bad (n,), `fill` (F,) stands for missing values where neighbours are sought. Returns
+    the resampled x (m, F) and bad (m,).
     """
     if kind == "none":
         return x, bad

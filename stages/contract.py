@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -102,6 +103,11 @@ class Field(Part):
         """Whether a model may ever use the field itself."""
         encodable = self.is_category or self.type in ("integer", "number", "boolean")
         return encodable and self.feature and not self.protected and self.known_at != "outcome"
+
+    @property
+    def is_boolean(self) -> bool:
+        """Whether the field is encoded as 0 or 1."""
+        return self.type == "boolean" and not self.is_category
 
     @property
     def is_numeric(self) -> bool:
@@ -330,9 +336,8 @@ def _reads(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line."""
-    from stages import draft  # noqa: PLC0415  (the service imports this module, never the drafting)
-
-    sys.exit(draft.command(arguments))
+    # By name: what reads a contract must not depend on what drafts one.
+    sys.exit(import_module("stages.draft").command(arguments))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary name to write; it becomes `path` only when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    yield temporary
-    temporary.replace(path)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, content: str) -> None:
@@ -29,6 +32,9 @@ def whole_folder(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    yield temporary
-    shutil.rmtree(path, ignore_errors=True)
-    temporary.replace(path)
+    try:
+        yield temporary
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

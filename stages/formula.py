@@ -14,7 +14,8 @@ NAME = r"[A-Za-z_]\w*"
 NUMBER = r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
 RATIO = re.compile(rf"(?:({NUMBER})\s*\*\s*)?({NAME})\s*/\s*({NAME})")
 RULE = re.compile(
-    rf"({NAME})\s*(<=|>=|==|!=|<|>)\s*(?:(?:({NUMBER})\s*\*\s*)?({NAME})\s*(?:([+-])\s*({NUMBER}))?|({NUMBER}))"
+    rf"({NAME})\s*(<=|>=|==|!=|<|>)\s*"
+    rf"(?:(?:({NUMBER})\s*\*\s*)?({NAME})\s*(?:([+-])\s*({NUMBER}))?|({NUMBER}))"
 )
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "<=": operator.le,
@@ -65,8 +66,8 @@ class Rule:
         match = RULE.fullmatch(rule.strip())
         if match is None:
             raise ValueError(
-                "a rule is 'FIELD OP NUMBER' or 'FIELD OP [NUMBER *] FIELD [+|- NUMBER]', OP one of "
-                f"{', '.join(COMPARE)}; got {rule!r}"
+                "a rule is 'FIELD OP NUMBER' or 'FIELD OP [NUMBER *] FIELD [+|- NUMBER]', "
+                f"OP one of {', '.join(COMPARE)}; got {rule!r}"
             )
         left, compare, factor, right, sign, offset, number = match.groups()
         value = float(number or offset or 0) * (-1 if sign == "-" else 1)
@@ -78,7 +79,7 @@ class Rule:
         return (self.left,) if self.right is None else (self.left, self.right)
 
     def holds(self, columns: Mapping[str, Any]) -> Any:
-        """Whether the rule holds, element by element; False where a side is NaN (except for !=).
+        """Whether the rule holds, element by element; where a side is NaN only `!=` does.
 
         `columns` maps field names to float64 arrays (n,) or to floats.
         """

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from stages.contract import Contract, Field
 
@@ -30,13 +31,13 @@ def columns(table: pa.Table, fields: list[Field]) -> dict[str, Any]:
     return {f.name: column(table, f) for f in fields}
 
 
-def outcome(table: pa.Table) -> np.ndarray:
-    """1 where the loan went bad, else 0: int64 (n,)."""
-    return table.column("_bad").to_numpy().astype(np.int64)
+def outcome(table: pa.Table) -> NDArray[np.int64]:
+    """1 where the loan went bad, else 0: (n,)."""
+    return np.asarray(table.column("_bad").to_numpy(), dtype=np.int64)
 
 
-def dates(table: pa.Table, contract: Contract) -> np.ndarray | None:
-    """The loans' dates (n,) datetime64[D], or None where the contract has no date."""
+def dates(table: pa.Table, contract: Contract) -> NDArray[np.datetime64] | None:
+    """The loans' dates (n,) in days, or None where the contract has no date."""
     if contract.date is None:
         return None
-    return table.column("_date").to_numpy().astype("datetime64[D]")
+    return np.asarray(table.column("_date").to_numpy(), dtype="datetime64[D]")

@@ -6,16 +6,19 @@ import json
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from stages import contract as contracts
 from stages import files, params, quality, split, tables
 from stages.contract import Contract
 
 
-def assign(contract: Contract, rows: pd.DataFrame, section: params.Preprocess) -> np.ndarray:
+def assign(
+    contract: Contract, rows: pd.DataFrame, section: params.Preprocess
+) -> NDArray[np.int64]:
     """Each valid row's place in `split.SPLITS`, -1 for a copy that would straddle the split."""
-    inputs = [f.name for f in contract.inputs("pricing")]
-    group = rows.groupby(inputs, sort=False, dropna=False).ngroup().to_numpy()
+    known = [f.name for f in contract.fields.values() if f.known_at != "outcome"]
+    group = np.asarray(rows.groupby(known, sort=False, dropna=False).ngroup(), dtype=np.int64)
     shares = section.validation_share, section.test_share
     if contract.date:
         return split.by_time(rows["_date"], group, *shares)
@@ -39,6 +42,7 @@ def main() -> None:
     contract = contracts.load(config.dataset)
     report = quality.Report()
     raw = tables.join(contract, config.data / "raw", report)
+    report.check(len(raw), config.preprocess.max_invalid)
     rows = quality.clean(contract, raw, report)
     report.check(len(rows), config.preprocess.max_invalid)
     place = assign(contract, rows, config.preprocess)

@@ -12,6 +12,10 @@ from stages.contract import Contract, ContractError, Derived, Field, text
 
 # What a raw file may write for "not known" without saying so in its contract.
 BLANKS = ("", "NA", "NaN", "nan", "null", "None")
+# How Frictionless Table Schema (and pandas, and R) write booleans.
+BOOLEANS = dict.fromkeys(("false", "False", "FALSE", "0"), False) | dict.fromkeys(
+    ("true", "True", "TRUE", "1"), True
+)
 
 
 class QualityError(ValueError):
@@ -27,8 +31,8 @@ class Report:
     repaired: dict[str, dict[str, int]] = field(default_factory=dict)
     ignored: list[str] = field(default_factory=list)
 
-    def drop(self, rows: pd.DataFrame, broken: Any, rule: str, column: str) -> pd.DataFrame:
-        """Drop the rows where `broken` (n,) holds, and note the rule, their number and an example."""
+    def drop(self, rows: pd.DataFrame, broken: Any, rule: str, column: str) -> Any:
+        """Drop the rows where `broken` (n,) holds; note rule, number and an example."""
         self.rows_in = max(self.rows_in, len(rows))
         broken = np.asarray(broken, dtype=bool)
         if not broken.any():
@@ -54,16 +58,16 @@ class Report:
         }
 
     def check(self, rows_out: int, max_invalid: float) -> None:
-        """Raise QualityError with a table where more than `max_invalid` of the rows were dropped."""
-        dropped = 1 - rows_out / self.rows_in
+        """Raise QualityError with a table where more than `max_invalid` of rows were dropped."""
+        dropped = round(1 - rows_out / self.rows_in, 9)
         if dropped > max_invalid:
             lines = [
                 f"{r['rows']:>10,}  {name}  (row {r['example']['row']}: {r['example']['value']!r})"
                 for name, r in self.summary(rows_out)["invalid"].items()
             ]
             raise QualityError(
-                f"{dropped:.1%} of {self.rows_in:,} rows are invalid; preprocess.max_invalid allows "
-                f"{max_invalid:.1%}\n      rows  rule\n" + "\n".join(lines)
+                f"{dropped:.1%} of {self.rows_in:,} rows are invalid; preprocess.max_invalid "
+                f"allows {max_invalid:.1%}\n      rows  rule\n" + "\n".join(lines)
             )
 
 
@@ -115,13 +119,15 @@ def _typed(f: Field, raw: pd.Series, broken: Broken) -> Any:
     words, missing = _repaired(f, raw, broken.report)
     limits = f.constraints
     if f.codes:
-        values = words.map({text(v): v for v in f.codes}).astype(object)
+        own = {text(v): bool(code) if f.is_boolean else v for v, code in f.codes.items()}
+        values = words.map(BOOLEANS | own if f.is_boolean else own).astype(object)
         values = values.where(values.notna(), None)
         allowed = ", ".join(map(text, limits.enum or f.codes))
         broken.add(values.isna() & ~missing, "unknown value", f.name, f"allowed: {allowed}")
     elif f.type in ("integer", "number"):
         values = pd.to_numeric(words.where(~missing), errors="coerce").astype(np.float64)
-        broken.add((values.isna() & ~missing) | np.isinf(values), "not a number", f.name)
+        values = values.where(np.isfinite(values))
+        broken.add(values.isna() & ~missing, "not a number", f.name)
         if f.type == "integer":
             broken.add(values.notna() & (values % 1 != 0), "not an integer", f.name)
         if limits.minimum is not None:
@@ -143,6 +149,8 @@ def _repaired(f: Field, raw: pd.Series, report: Report) -> tuple[pd.Series, pd.S
     """A column as stripped text with repairs made, and which values are missing."""
     words = raw if raw.dtype == object or pd.api.types.is_string_dtype(raw) else raw.map(text)
     words = words.astype("str").str.strip()
+    if f.type != "string" and (f.codes or f.missing_values):
+        words = _whole(words)
     if f.repair:
         repair = {text(k): text(v) for k, v in f.repair.items()}
         hit = words.isin(list(repair))
@@ -157,9 +165,15 @@ def _repaired(f: Field, raw: pd.Series, report: Report) -> tuple[pd.Series, pd.S
     return words, raw.isna() | words.isin(blanks)
 
 
+def _whole(words: pd.Series) -> pd.Series:
+    """Codes as the contract writes them: 1.0, as integers with gaps are often saved, is 1."""
+    return words.str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)
+
+
 def _date(name: str, raw: pd.Series, broken: Broken, missing: Any = None) -> pd.Series:
     """A column of dates; ISO 8601 text, or a Parquet file's own timestamps."""
-    values = pd.to_datetime(raw, errors="coerce", format="ISO8601").astype("datetime64[s]")
+    values = pd.to_datetime(raw, errors="coerce", format="ISO8601", utc=True)
+    values = values.dt.tz_localize(None).astype("datetime64[s]")
     wrong = values.isna() if missing is None else values.isna() & ~missing
     broken.add(wrong, "not a date", name, "allowed: YYYY-MM-DD")
     return values
@@ -168,12 +182,12 @@ def _date(name: str, raw: pd.Series, broken: Broken, missing: Any = None) -> pd.
 def _target(contract: Contract, raw: pd.DataFrame, broken: Broken) -> Any:
     """The outcome as 0/1; both must occur."""
     target = contract.target
-    values = raw[target.field].map(text).str.strip().map(target.codes)
+    values = _whole(raw[target.field].map(text).str.strip()).map(target.codes)
     broken.add(values.isna(), "unknown outcome", target.field, f"allowed: {sorted(target.codes)}")
     if values.nunique() < 2:
         raise ContractError(
-            f"{contract.base_table}.{target.field}: needs both {target.bad!r} (bad) and {target.good!r} "
-            f"(good); got {sorted(raw[target.field].map(text).unique())[:10]}"
+            f"{contract.base_table}.{target.field}: needs both {target.bad!r} (bad) and "
+            f"{target.good!r} (good); got {sorted(raw[target.field].map(text).unique())[:10]}"
         )
     return values
 

@@ -28,8 +28,9 @@ def read_file(path: Path) -> pd.DataFrame:
             frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except pd.errors.EmptyDataError as error:
         raise ContractError(f"{path}: the file is empty") from error
-    except pd.errors.ParserError as error:
-        raise ContractError(f"{path}: not a CSV table: {error}") from error
+    except ValueError as error:  # of the parser, of the encoding, of Arrow
+        kind = path.suffix.removeprefix(".")
+        raise ContractError(f"{path}: cannot be read as {kind}: {error}") from error
     if frame.empty:
         raise ContractError(f"{path}: the file has columns but no rows")
     return frame
