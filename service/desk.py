@@ -1,0 +1,272 @@
+"""What the service does with a request: decide, record, answer. Knows no HTTP but its status codes.
+
+Every decision is in the ledger before it is answered; where it cannot be, there is no answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
+
+from service import figures, info
+from service.answers import Override
+from service.engine import Decision, Engine, NotReady
+from service.ledger import Draft, Ledger, LedgerUnavailable, draft, override
+from service.requests import InvalidApplication, NotJSON, Problem, clipped, decode, shown, worded
+
+__all__ = [
+    "Desk",
+    "Handler",
+    "Refused",
+    "Reply",
+    "Request",
+    "clipped",
+    "refusal",
+    "refuse",
+    "reply",
+]
+
+Reply = tuple[int, bytes]
+MAX_LOGS = 200
+
+
+class Refused(Exception):
+    """A request that gets no answer but this status and these problems."""
+
+    def __init__(self, status: int, *problems: Problem) -> None:
+        super().__init__(problems[0].message)
+        self.status, self.problems = status, problems
+
+
+def refusal(
+    status: int, message: str, field: str = "", allowed: str = "", got: Any = None
+) -> Refused:
+    """A refusal for one reason."""
+    return Refused(status, Problem(field, message, allowed, got))
+
+
+class Request(NamedTuple):
+    """What a handler needs of a request: the last part of the path, the query, the body."""
+
+    part: str
+    query: Mapping[str, str]
+    body: bytes
+
+
+class Desk:
+    """One engine and one ledger behind every endpoint."""
+
+    def __init__(self, root: Path, ledger: Ledger, max_batch: int) -> None:
+        self.root, self.ledger, self.max_batch = root, ledger, max_batch
+        self.engine: Engine | None = None
+        self.problem = "the model has not been loaded yet"
+        self.routes: dict[str, dict[str, Handler]] = {
+            "/predict": {"POST": self.predict},
+            "/predict_batch": {"POST": self.predict_batch},
+            "/explain": {"POST": self.explain},
+            "/overrides": {"POST": self.overrides},
+            "/health": {"GET": self.health},
+            "/readyz": {"GET": self.readyz},
+            "/model-info": {"GET": self.model_info},
+            "/logs": {"GET": self.logs},
+            "/predictions/{id}": {"GET": self.prediction},
+        }
+
+    def load(self) -> None:
+        """Load the engine; where that fails, `problem` says why and nothing is decided."""
+        try:
+            self.engine = Engine.load(self.root)
+        except NotReady as error:
+            self.problem = str(error)
+
+    @property
+    def ready(self) -> Engine:
+        """The engine; refuses with 503 where there is none."""
+        if self.engine is None:
+            raise refusal(503, f"no decisions are made: {self.problem}")
+        return self.engine
+
+    async def predict(self, request: Request) -> Reply:
+        """Decide about one application."""
+        engine = self.ready
+        application = engine.requests.parse(request.body)
+        decision = engine.decide_matrix(engine.matrix(application))[0]
+        return 200, to_json(await self.record(decision, application))
+
+    async def record(self, decision: Decision, application: dict[str, Any]) -> dict[str, Any]:
+        """The answer of a decision, once its entry is durable."""
+        answer = content(decision)
+        entry = draft("decision", answer | {"application": application})
+        await self.ledger.append(entry)
+        figures.decided(decision)
+        return answered(entry, answer)
+
+    async def predict_batch(self, request: Request) -> Reply:
+        """Decide about many applications; each row is answered or refused on its own."""
+        rows = self._rows(request.body)
+        results, decided = await asyncio.to_thread(self._decide_rows, rows)
+        await self.ledger.append_group([entry for _, _, entry, _ in decided])
+        for index, decision, entry, answer in decided:
+            figures.decided(decision)
+            results[index] = {"index": index, "decision": answered(entry, answer)}
+        return 200, to_json({"results": results})
+
+    def _rows(self, body: bytes) -> list[Any]:
+        rows = decode(body)
+        limit = f"a JSON array of 1 to {self.max_batch} applications"
+        if not isinstance(rows, list):
+            raise refusal(422, f"a batch is {limit}; got {worded(shown(rows))}", allowed=limit)
+        if not 1 <= len(rows) <= self.max_batch:
+            raise refusal(422, f"a batch is {limit}; got {len(rows)}", allowed=limit, got=len(rows))
+        return rows
+
+    def _decide_rows(
+        self, rows: list[Any]
+    ) -> tuple[list[dict[str, Any]], list[tuple[int, Decision, Draft, dict[str, Any]]]]:
+        results: list[dict[str, Any]] = [{} for _ in rows]
+        kept: list[int] = []
+        for index, row in enumerate(rows):
+            try:
+                self.ready.requests.check(row)
+                kept.append(index)
+            except InvalidApplication as error:
+                results[index] = {"index": index, "errors": told(error.problems)}
+        decisions = self.ready.decide_rows([rows[index] for index in kept])
+        decided = []
+        for index, decision in zip(kept, decisions, strict=True):
+            answer = content(decision)
+            entry = draft("decision", answer | {"application": rows[index]})
+            decided.append((index, decision, entry, answer))
+        return results, decided
+
+    async def explain(self, request: Request) -> Reply:
+        """Say why the model decides as it does; records nothing."""
+        engine = self.ready
+        application = engine.requests.parse(request.body)
+        return 200, to_json(await asyncio.to_thread(engine.explain, application))
+
+    async def overrides(self, request: Request) -> Reply:
+        """Record an officer's decision about a referred case."""
+        wish = checked(Override, decode(request.body))
+        record = await asyncio.to_thread(self.ledger.get, wish.prediction_id)
+        if record is None:
+            raise refusal(404, f"no decision has the id {wish.prediction_id}", "prediction_id")
+        if any(entry.kind == "override" for entry in record.later):
+            raise refusal(409, f"{wish.prediction_id} has been decided by a person already")
+        try:
+            entry = override(record.entry, wish.decision, wish.reason, wish.author)
+        except ValueError as error:
+            raise refusal(409, str(error)) from None
+        return 201, to_json((await self.ledger.append(entry)).content)
+
+    async def health(self, request: Request) -> Reply:
+        """Whether decisions are made now."""
+        reason = await self.trouble()
+        model = self.engine.identity["model"] if self.engine else None
+        status = "unavailable" if reason else "ready"
+        return 200, to_json({"status": status, "reason": reason, "model": model})
+
+    async def readyz(self, request: Request) -> Reply:
+        """200 while decisions can be made and recorded, else 503 with the reason."""
+        reason = await self.trouble()
+        if reason:
+            raise refusal(503, reason)
+        return 200, b'{"status":"ready"}'
+
+    async def trouble(self) -> str | None:
+        """Why no decision can be made and recorded now; None when it can."""
+        if self.engine is None:
+            return f"no decisions are made: {self.problem}"
+        try:
+            await asyncio.to_thread(self.ledger.check)
+        except LedgerUnavailable as error:
+            return f"decisions cannot be recorded: {error}"
+        return None
+
+    async def model_info(self, request: Request) -> Reply:
+        """What the winner is."""
+        return 200, to_json(info.of(self.ready, self.root))
+
+    async def logs(self, request: Request) -> Reply:
+        """Recent decisions, newest first."""
+        limit = whole_number(request.query, "limit", 50, MAX_LOGS)
+        before = whole_number(request.query, "before", None, 1 << 62)
+        search = request.query.get("search")
+        page = await asyncio.to_thread(self.ledger.recent, limit or 50, before, search)
+        records = [record.as_dict() for record in page.records]
+        return 200, to_json({"records": records, "next_before": page.next_before})
+
+    async def prediction(self, request: Request) -> Reply:
+        """One decision, complete, with what refers to it."""
+        record = await asyncio.to_thread(self.ledger.get, request.part)
+        if record is None or record.entry.kind != "decision":
+            raise refusal(404, "no decision has this id")
+        return 200, to_json(record.as_dict())
+
+
+Model = TypeVar("Model", bound=BaseModel)
+Handler = Callable[[Request], Awaitable[Reply]]
+
+
+async def reply(handler: Handler, request: Request) -> Reply:
+    """What the handler answers; what it refuses, as a status and `errors`."""
+    try:
+        return await handler(request)
+    except InvalidApplication as error:
+        return refuse(422, error.problems)
+    except NotJSON as error:
+        return refuse(400, [Problem("", str(error), "JSON", None)])
+    except Refused as error:
+        return refuse(error.status, error.problems)
+    except LedgerUnavailable as error:
+        return refuse(503, [Problem("", f"decisions cannot be recorded: {error}", "", None)])
+
+
+def refuse(status: int, problems: Any) -> Reply:
+    """A status and the body that says why."""
+    return status, to_json({"errors": told(problems)})
+
+
+def told(problems: Any) -> list[dict[str, Any]]:
+    """Problems as they are written in JSON."""
+    return [problem._asdict() for problem in problems]
+
+
+def content(decision: Decision) -> dict[str, Any]:
+    """A decision as it is recorded and answered, without id and time."""
+    return {name: getattr(decision, name) for name in Decision.__slots__}
+
+
+def answered(entry: Draft, answer: dict[str, Any]) -> dict[str, Any]:
+    """A recorded decision as it is answered."""
+    return {"prediction_id": entry.id, **answer, "timestamp": entry.time}
+
+
+def checked(model: type[Model], value: Any) -> Model:
+    """A JSON value as a model; refuses with a problem a field."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)
+        raise Refused(422, *(_problem(e) for e in found)) from None
+
+
+def _problem(error: Any) -> Problem:
+    field, got = ".".join(map(str, error["loc"])), shown(error["input"])
+    return Problem(field, f"{field}: {error['msg']}; got {worded(got)}", error["msg"], got)
+
+
+def whole_number(query: Mapping[str, str], name: str, default: int | None, most: int) -> int | None:
+    """A whole number from 1 to `most` of a query; refuses anything else."""
+    text = query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:20]) <= most):
+        limit = f"a whole number from 1 to {most}"
+        raise refusal(422, f"{name} must be {limit}; got {shown(text)}", name, limit, shown(text))
+    return int(text)
