@@ -9,9 +9,7 @@ import numpy as np
 from stages.features import Floats
 
 
-def resample(
-    x: Floats, bad: Any, kind: str, categories: list[int], fill: Floats, seed: int
-) -> Any:
+def resample(x: Floats, bad: Any, kind: str, categories: list[int], fill: Floats, seed: int) -> Any:
     """Balance good and bad rows: `none | undersample | smote | smote_tomek` (Chawla 2002).
 
     x (n, F), bad (n,), `fill` (F,) stands for missing values where neighbours are sought. Returns

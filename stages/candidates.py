@@ -46,6 +46,13 @@ class Job:
     def of(cls, name: str, config: Candidate, features: Features, params: Params) -> Job:
         """A job on the features that `featurize` described for this dataset."""
         fitted = Fitted.from_json((params.data / "features" / "fitted.json").read_text())
+        return cls.on(fitted, name, config, features, params)
+
+    @classmethod
+    def on(
+        cls, fitted: Fitted, name: str, config: Candidate, features: Features, params: Params
+    ) -> Job:
+        """A job on features of which `fitted` is known."""
         kept = select(fitted, config)
         wanted = ("fill", "low", "high", "mean", "sd")
         return cls(
@@ -63,18 +70,25 @@ class Job:
         """The directions of risk as boosters take them; all free when off."""
         return [int(d) if self.config.monotone else 0 for d in self.directions]
 
+    def balanced(self, x: Floats, bad: Any) -> tuple[Floats, Any]:
+        """The k features of training rows and their outcomes, resampled if asked."""
+        own, fill = x[:, self.kept], self.facts["fill"]
+        rows: tuple[Floats, Any] = resample(
+            own, bad, self.config.balance, self.categories, fill, self.seed
+        )
+        return rows
+
     def fit(self, x: Floats, bad: Any) -> Scorer:
         """Fit on training rows alone: x (n, F), bad (n,), resampled if asked."""
-        own, rule = x[:, self.kept], self.config.balance
         with threadpool_limits(1, user_api="blas"):
-            rows = resample(own, bad, rule, self.categories, self.facts["fill"], self.seed)
-            scorer = FITS[self.name](self, *rows)
+            scorer = FITS[self.name](self, *self.balanced(x, bad))
         return scorer if len(self.kept) == x.shape[1] else Selected(scorer, np.array(self.kept))
 
     def calibrate(self, x: Floats, bad: Any, folds: int) -> Calibrator:
         """Fit on margins of rows that each fold's model did not see (nor resample)."""
         if self.config.calibration == "none":
-            return ForestShare(float(np.mean(bad))) if self.name == "random_forest" else Sigmoid()
+            forest = self.name == "random_forest"
+            return ForestShare(float(np.mean(self.balanced(x, bad)[1]))) if forest else Sigmoid()
         margin = np.empty(len(x))
         cut = StratifiedKFold(folds, shuffle=True, random_state=self.seed)
         for inside, outside in cut.split(x, bad):
@@ -96,7 +110,7 @@ def logistic(job: Job, x: Floats, bad: Any) -> Scorer:
     parts = np.split(fitted.coef_[0], ends[:-1])
     linear.slope = unit * parts[0]
     tables = [
-        Table(j, codes[1:] - 0.5, weights, 0.0)
+        Table(j, codes + 0.5, np.append(weights, 0.0), 0.0)  # the last bin is of unseen codes
         for (j, codes), weights in zip(hot.items(), parts[1:], strict=True)
     ]
     return Additive(float(fitted.intercept_[0]), linear, tables).centred(x)

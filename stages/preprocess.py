@@ -13,9 +13,7 @@ from stages import files, params, quality, split, tables
 from stages.contract import Contract
 
 
-def assign(
-    contract: Contract, rows: pd.DataFrame, section: params.Preprocess
-) -> NDArray[np.int64]:
+def assign(contract: Contract, rows: pd.DataFrame, section: params.Preprocess) -> NDArray[np.int64]:
     """Each valid row's place in `split.SPLITS`, -1 for a copy that would straddle the split."""
     known = [f.name for f in contract.fields.values() if f.known_at != "outcome"]
     group = np.asarray(rows.groupby(known, sort=False, dropna=False).ngroup(), dtype=np.int64)
