@@ -1,7 +1,7 @@
 // The page: reads what the model is, makes the form, and moves between the views.
 
 import { explain, modelInfo, predict } from "./api.js";
-import { decisionCard } from "./decision.js";
+import { decisionCard, reasons } from "./decision.js";
 import { showDetail } from "./detail.js";
 import { byId, h } from "./dom.js";
 import { effectsCard } from "./effects.js";
@@ -55,6 +55,8 @@ function edited() {
 }
 
 async function decide(application) {
+  if (page.deciding) return;
+  page.deciding = true;
   page.form.busy(true);
   notice.clear();
   try {
@@ -66,6 +68,7 @@ async function decide(application) {
       page.form.refuse(problem.errors);
     } else notice.show(problem, () => decide(application));
   } finally {
+    page.deciding = false;
     page.form.busy(false);
   }
 }
@@ -91,6 +94,9 @@ async function showMore(place, answer, application) {
   try {
     const explained = await explain(application);
     place.replaceChildren(
+      answer.decision === "approve" && explained.reasons.length
+        ? h("section", { class: "card" }, reasons(explained, "What weighs against it all the same"))
+        : "",
       effectsCard(explained, page.fields),
       ...whatIfCard({
         application, explained, decided: answer, fields: page.fields, failed: notice.show,

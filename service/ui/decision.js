@@ -29,7 +29,7 @@ export function decisionCard(answer, policy, level = "h2") {
     h("div", { class: `banner ${decision}` }, head, h("p", {}, because(answer, policy))),
     figures(answer),
     scale(policy, answer),
-    reasons(answer));
+    reasons(answer, "Principal reasons"));
 }
 
 const figure = (name, value, note) =>
@@ -41,9 +41,8 @@ const figures = (answer) => h("dl", { class: "figures" },
   figure("Score", points(answer.credit_score), "points"),
   figure("Rating", answer.rating, ""));
 
-function reasons({ reasons: list, decision }) {
-  if (!list?.length) return "";
+export function reasons({ reasons: list }, title) {
+  if (list.length === 0) return "";
   return h("div", { class: "reasons" },
-    h("h3", {}, decision === "approve" ? "What speaks against it" : "Principal reasons"),
-    h("ol", {}, list.map((reason) => h("li", {}, reason.text))));
+    h("h3", {}, title), h("ol", {}, list.map((reason) => h("li", {}, reason.text))));
 }

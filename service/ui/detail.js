@@ -30,7 +30,8 @@ export async function showDetail(id, { fields, policy, identity, start, failed }
 const pair = (name, text) => h("div", {}, h("dt", {}, name), h("dd", {}, text));
 
 function applicationCard({ application }, fields, start) {
-  const names = Object.keys(application);
+  const names = [...new Set([...fields.keys(), ...Object.keys(application)])]
+    .filter((name) => name in application);
   return h("section", { class: "card" },
     h("h3", {}, "Application"),
     h("dl", { class: "pairs" }, names.map((name) => pair(

@@ -8,8 +8,9 @@ const SHOWN = 8;
 /** `explained` is what `POST /explain` answers; `fields` maps names to the contract's fields. */
 export function effectsCard(explained, fields) {
   const sorted = [...explained.contributions]
-    .sort((a, b) => Math.abs(b.log_odds) - Math.abs(a.log_odds));
-  const widest = Math.abs(sorted[0]?.log_odds ?? 0) || 1;
+    .sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution));
+  const widest = Math.abs(sorted[0]?.contribution ?? 0) || 1;
+  const earned = sorted.reduce((sum, one) => sum + one.points, 0);
   const rows = sorted.map((one) => row(one, fields.get(one.field) ?? one, widest));
   rows.slice(SHOWN).forEach((node) => { node.hidden = true; });
   return h("section", { class: "card" },
@@ -24,12 +25,12 @@ export function effectsCard(explained, fields) {
         h("th", { scope: "col", class: "number odds" }, "Log-odds"))),
       h("tbody", {}, rows),
       h("tfoot", {},
-        total("Average application", explained.base_score, explained.base),
+        total("Average application", explained.credit_score - earned, explained.base_value),
         total("This application", explained.credit_score, explained.margin))),
     rows.length > SHOWN ? more(rows.slice(SHOWN)) : "");
 }
 
-function row({ value: raw, log_odds: odds, points: earned }, field, widest) {
+function row({ value: raw, contribution: odds, points: earned }, field, widest) {
   const share = (50 * Math.abs(odds)) / widest;
   const bar = h("span", {
     class: odds > 0 ? "bar costs" : "bar earns",

@@ -115,7 +115,8 @@ export function createForm(fields, { example, submit, edited }) {
     h("button", { type: "button", class: "quiet", click: () => fill({}) }, "Clear")));
   const refuse = (errors) => showErrors(errors, byName, general);
   const busy = (state) => {
-    button.toggleAttribute("aria-busy", state);
+    if (state) button.setAttribute("aria-busy", "true");
+    else button.removeAttribute("aria-busy");
     button.textContent = state ? "Deciding…" : "Decide";
   };
   return { element, fill, refuse, busy };
@@ -157,7 +158,7 @@ function showErrors(errors, byName, general) {
 /** An error's message, with titles in the place of names, and without the own field's. */
 export function sentence({ field, message }, fields = new Map()) {
   const own = field && message.startsWith(field) ? message.slice(field.length) : message;
-  const told = own.replace(/^[: ]+/, "").replace(/\w+/g, (name) =>
-    (fields.has(name) ? `“${label(fields.get(name))}”` : name));
+  const told = own.replace(/^[: ]+/, "").replace(/[\w.]+/g, (part) =>
+    fields.has(part) ? `“${label(fields.get(part))}”` : /^\d{4,}$/.test(part) ? number(part) : part);
   return capital(told);
 }

@@ -1,10 +1,10 @@
 // Numbers, dates and values as people read them.
 
-const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 20 });
-const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
+const exact = new Intl.NumberFormat("en", { maximumFractionDigits: 20 });
+const near = new Intl.NumberFormat("en", { maximumFractionDigits: 6 });
 const moment = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 
-export const number = (value) => grouped.format(value);
+export const number = (value) => exact.format(value);
 
 export function percent(share) {
   const digits = share >= 0.9995 || share === 0 ? 0 : share < 0.01 ? 2 : 1;
@@ -43,7 +43,7 @@ export function value(field, raw) {
   const known = field ? truth(field, raw) : raw;
   if (typeof known === "boolean") return known ? "Yes" : "No";
   if (typeof known === "number") {
-    const text = Number.isInteger(known) ? number(known) : short.format(known);
+    const text = near.format(known);
     return field?.unit ? `${text} ${field.unit}` : text;
   }
   return word(String(known));

@@ -9,6 +9,7 @@ export const clear = () => byId("notice").replaceChildren();
 export function show(problem, again) {
   const body = problem.status === 401 ? keyForm(again) : trouble(problem, again);
   byId("notice").replaceChildren(body);
+  body.querySelector("input")?.focus();
 }
 
 function trouble(problem, again) {

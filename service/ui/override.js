@@ -28,8 +28,10 @@ export function overrideForm(id, failed) {
   const send = async (event) => {
     event.preventDefault();
     const form = event.currentTarget;
+    if (form.inert) return;
     const body = { prediction_id: id, ...entered(form, parts) };
     if (!accept(parts, missing(body))) return;
+    form.inert = true;
     try {
       const recorded = await override(body);
       const note = overrideNote({ ...body, time: new Date().toISOString(), ...recorded });
@@ -37,6 +39,7 @@ export function overrideForm(id, failed) {
       form.replaceWith(note);
       note.focus();
     } catch (problem) {
+      form.inert = false;
       if (!problem.errors?.some((error) => error.field in parts)) failed(problem, () => form.requestSubmit());
       else accept(parts, problem.errors);
     }

@@ -17,7 +17,7 @@ export function createRecent(fields, failed) {
   const status = h("p", { class: "muted", role: "status" });
   const older = h("button", { type: "button", class: "quiet", click: () => load(false) }, "Older");
   const input = h("input", {
-    id: "search", type: "search", autocomplete: "off",
+    id: "search", type: "search", autocomplete: "off", "aria-describedby": "search-hint",
     input: () => {
       state.text = input.value.trim();
       clearTimeout(timer);
@@ -35,6 +35,9 @@ export function createRecent(fields, failed) {
     h("div", { class: "row search" },
       h("label", { for: "search" }, "Search"), input, filters,
       h("button", { type: "button", class: "quiet", click: () => load(true) }, "Refresh")),
+    h("p", { class: "hint", id: "search-hint" },
+      "A rating, or three letters and more of anything that was recorded: a value, a reason, an " +
+      "identifier."),
     status, list, older);
 
   async function load(anew) {

@@ -35,7 +35,8 @@ export function scale(policy, answer) {
     class: "scale", height: 96, width: "100%", role: "img",
     "aria-label": `Score ${points(answer.credit_score)}, rating ${answer.rating}. ${text}`,
   },
-  ratings.map((part, index) => segment(part, index, ratings.length, answer.rating)),
+  ratings.map((part, index) => segment(part, index, ratings.length)),
+  ratings.filter((part) => part.name === answer.rating).map(frame),
   zones.filter((zone) => zone.to > zone.from).map(band),
   pointer(at(answer.credit_score), points(answer.credit_score)));
   return h("figure", { class: "score" }, picture, h("figcaption", { class: "muted" }, text));
@@ -51,14 +52,16 @@ function limits(policy, approve, decline) {
 const width = (part) => `${part.to - part.from}%`;
 const middle = (part) => `${(part.from + part.to) / 2}%`;
 
-function segment(part, index, count, current) {
+function segment(part, index, count) {
   const shade = 0.42 - (0.34 * index) / Math.max(1, count - 1);
   return [
-    svg("rect", { x: `${part.from}%`, y: 32, width: width(part), height: 24,
-      class: part.name === current ? "rating current" : "rating", "fill-opacity": shade }),
-    svg("text", { x: middle(part), y: 49, class: part.name === current ? "current" : "" }, part.name),
+    svg("rect", { x: `${part.from}%`, y: 32, width: width(part), height: 24, "fill-opacity": shade }),
+    svg("text", { x: middle(part), y: 49 }, part.name),
   ];
 }
+
+const frame = (part) =>
+  svg("rect", { x: `${part.from}%`, y: 32, width: width(part), height: 24, class: "current" });
 
 const band = (zone) => [
   svg("rect", { x: `${zone.from}%`, y: 62, width: width(zone), height: 6, class: zone.kind }),

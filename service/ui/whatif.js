@@ -15,7 +15,7 @@ export function range(field, now) {
   const reach = Math.max(20, 3 * usual);
   const top = Math.min(given(maximum) ? maximum : Infinity, reach);
   const bottom = given(minimum) ? minimum : now < 0 ? -reach : 0;
-  const fine = 10 ** (Math.floor(Math.log10(top - bottom)) - 2);
+  const fine = 10 ** (Math.floor(Math.log10(Math.max(1, top - bottom))) - 2);
   const step = field.type === "integer" ? Math.max(1, fine) : fine;
   const first = Math.ceil(bottom / step) * step;
   return { min: Math.min(first, now), max: top, step };
@@ -30,9 +30,9 @@ export function whatIfCard({ application, decided, explained, fields, use, faile
     [field.name, slider(field, application[field.name], trial.change)]));
   const attempt = (changes) => {
     reset();
-    for (const { field, needed } of changes) {
-      trial.change(field, needed);
-      sliders.get(field)?.show(needed);
+    for (const { field, to } of changes) {
+      trial.change(field, to);
+      sliders.get(field)?.show(to);
     }
     outcome.scrollIntoView({ block: "center" });
   };
@@ -118,7 +118,7 @@ function createTrial(application, outcome, decided, failed) {
 function result(answer, decided) {
   const shift = 100 * (answer.default_probability - decided.default_probability);
   const text = shift === 0 ? "as decided"
-    : `${Math.abs(shift).toFixed(1)} points ${shift < 0 ? "lower" : "higher"} than decided`;
+    : `PD ${shift < 0 ? "lower" : "higher"} by ${Math.abs(shift).toFixed(1)} percentage points`;
   return [badge(answer.decision),
     h("span", {}, h("b", {}, percent(answer.default_probability)), " PD"),
     h("span", {}, h("b", {}, points(answer.credit_score)), " points"),
@@ -129,15 +129,17 @@ function result(answer, decided) {
 function changesCard({ statement, ways }, fields, attempt) {
   return h("section", { class: "card changes" },
     h("h3", {}, "What would change it"),
-    ways.length === 0
-      ? h("p", {}, statement)
-      : h("ul", {}, ways.map((way) => h("li", {},
-        h("span", {}, way.changes.map((change, index) => [index ? ", and " : "", words(change, fields)])),
+    h("p", {}, statement),
+    ways.length === 0 ? "" : h("ul", {}, ways.map((way) => h("li", {},
+        h("span", {},
+          way.changes.map((change, index) => [index ? ", and " : "", words(change, fields)]),
+          h("span", { class: "muted" },
+            ` (PD ${percent(way.default_probability)}, ${points(way.credit_score)} points)`)),
         h("button", { type: "button", class: "quiet", click: () => attempt(way.changes) },
           "Try it")))));
 }
 
-function words({ field: name, value: now, needed }, fields) {
+function words({ field: name, from, to }, fields) {
   const field = fields.get(name);
-  return [label(field), ": ", h("b", {}, value(field, needed)), " instead of ", value(field, now)];
+  return [label(field), ": ", h("b", {}, value(field, to)), " instead of ", value(field, from)];
 }
