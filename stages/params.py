@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic import Field as Key
 
 from stages.contract import Mode
@@ -42,6 +42,12 @@ class Preprocess(Section):
     test_share: Annotated[float, Key(gt=0, lt=1)]
     validation_share: Annotated[float, Key(gt=0, lt=1)]
     max_invalid: Share
+
+    @model_validator(mode="after")
+    def _something_to_train_on(self) -> Preprocess:
+        if self.test_share + self.validation_share >= 1:
+            raise ValueError("test_share and validation_share leave no training rows")
+        return self
 
 
 class Featurize(Section):
@@ -170,7 +176,12 @@ class Params(Section):
 def load(path: Path = Path("params.yaml")) -> Params:
     """Read and check params.yaml; raises ParamsError naming the parameter."""
     try:
-        return Params.model_validate(yaml.safe_load(path.read_text()))
+        document = yaml.safe_load(path.read_text())
+        if not isinstance(document, dict):
+            raise ParamsError(f"{path}: must be a mapping of sections; got {document!r}")
+        return Params.model_validate(document)
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: not YAML: {error}") from error
     except ValidationError as error:
         raise ParamsError("\n".join(explain(path, e) for e in error.errors())) from error
 
@@ -181,7 +192,8 @@ def explain(path: Path, error: Any) -> str:
     if error["type"] == "extra_forbidden":
         section: Any = Params
         for key in error["loc"][:-1]:
-            section = section.model_fields[key].annotation
+            of_list = isinstance(key, int)
+            section = get_args(section)[0] if of_list else section.model_fields[key].annotation
         return f"{path}: {place}: unknown parameter; known are {', '.join(section.model_fields)}"
     got = "" if error["type"] == "missing" else f"; got {error['input']!r}"
     return f"{path}: {place}: {error['msg']}{got}"
