@@ -1,0 +1,74 @@
+"""What the name of a column tells: its title, and whether it may be protected or known too late."""
+
+from __future__ import annotations
+
+import re
+
+WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+PROTECTED = re.compile(
+    r"gender|sex|marital|marriage|married|spouse|race|racial|ethnic\w*|religio\w*|nationality|"
+    r"national origin|citizenship|immigra\w*|foreign worker|disab\w*|pregnan\w*|child(ren)?|kids|"
+    r"date of birth|birth\w*|dob|orientation|caste|tribe"
+)
+AGE = re.compile(r"(person|applicant|customer|client|borrower|cust|current)? ?age( in)?( years)?")
+PLACE = re.compile(r"(zip|post|postal) ?(code)?|zipcode|postcode|city|town|district|neighbou?rhood")
+AFTER = re.compile(
+    r"recover\w*|collection recovery|charge ?off|charged off|write ?off|written off|settlement|"
+    r"hardship|foreclos\w*|outstanding|out prncp|total rec|total pymnt|last p(y|ay)m\w*|"
+    r"next p(y|ay)m\w*|repossess\w*|litigation|default date"
+)
+PRICING = re.compile(
+    r"((loan|sub|risk|credit) )?(grade|int rate|interest rate|interest|apr)|sanction\w*( amount)?|"
+    r"processing fee|origination fee|net disbursement|disbursed amount"
+)
+IDENTITY = re.compile(
+    r"id|uuid|guid|key|idx|index|unnamed|ssn|iban|reference|"
+    r"(account|loan|customer|application|contract|member) (number|no|nr|num|ref)"
+)
+QUANTITY = re.compile(
+    r"number|num|count|months?|years?|days|amount|amnt|value|rate|ratio|pct|percent|income|balance|"
+    r"score|age|avg|average|total|sum|max|min|mean|limit|term|duration|price|salary"
+)
+FRACTION = re.compile(
+    r"amount|amnt|income|balance|rate|ratio|pct|percent|utili[sz]ation|price|value|salary|fee|"
+    r"payment|limit|share|avg|average|mean"
+)
+CODE = re.compile(
+    r"code|cd|type|status|category|cat|class|kind|purpose|sex|gender|marriage|marital|education|"
+    r"region|state|branch|sector|industry|occupation|job|product|channel|group|segment|race|"
+    r"ethnicity|housing|id|zip|zipcode|postcode"
+)
+PERCENT = re.compile(r"pct|percent|percentage|ratio|utili[sz]ation|share|rate|burden")
+DECISION = re.compile(
+    r"disburs\w*|issued?|origin\w*|appli\w*|approv\w*|book\w*|fund\w*|decision|grant\w*|loan|opened"
+)
+
+LOAN = re.compile(r"(loan|credit) (amount|amnt|amt)|amount|amnt|funded amnt")
+INCOME = re.compile(r"income|salary|annual inc")
+
+
+def words(name: str) -> str:
+    """A name in snake, camel or dotted case as words: `EmpLength_yrs` as `emp length yrs`."""
+    return " ".join(WORD.findall(name)).lower()
+
+
+def title(name: str) -> str:
+    """A name as the page shows it."""
+    return words(name).capitalize() or name
+
+
+def tells(pattern: re.Pattern[str], name: str) -> bool:
+    """Whether a whole word of the name, or several in a row, match the pattern."""
+    return re.search(rf"(?<!\w)({pattern.pattern})(?!\w)", words(name)) is not None
+
+
+def is_protected(name: str) -> bool:
+    """Whether a column is, by its name, an attribute that must not decide about a person."""
+    return AGE.fullmatch(words(name)) is not None or tells(PROTECTED, name)
+
+
+def known_at(name: str) -> str:
+    """When a column is known, by its name: `application`, `pricing` or `outcome`."""
+    if tells(AFTER, name):
+        return "outcome"
+    return "pricing" if PRICING.fullmatch(words(name)) else "application"
