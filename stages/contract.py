@@ -25,6 +25,8 @@ from stages.formula import Ratio, Rule
 
 Scalar = bool | int | float | str
 Mode = Literal["application", "pricing"]
+SCALARS = ("bool", "int", "float", "str")
+CATEGORIES = {"string": (str,), "integer": (int,), "number": (int, float)}
 AVAILABLE = {"application": ("application",), "pricing": ("application", "pricing")}
 
 
@@ -55,10 +57,25 @@ class Target(Part):
     known_at: Literal["outcome"] = "outcome"
 
     @cached_property
+    def words(self) -> tuple[list[str], list[str]]:
+        """Raw texts of the column that mean good, and those that mean bad."""
+        good, bad = (v if isinstance(v, list) else [v] for v in (self.good, self.bad))
+        return [text(v) for v in good], [text(v) for v in bad]
+
+    @cached_property
     def codes(self) -> dict[str, int]:
         """Raw text of the column → 1 for bad, 0 for good."""
-        good, bad = (v if isinstance(v, list) else [v] for v in (self.good, self.bad))
-        return {text(v): 0 for v in good} | {text(v): 1 for v in bad}
+        good, bad = self.words
+        return dict.fromkeys(good, 0) | dict.fromkeys(bad, 1)
+
+    def problems(self) -> Iterator[tuple[list[str], str]]:
+        """What is wrong within the target: the key and the problem."""
+        good, bad = self.words
+        for key, values in (("good", good), ("bad", bad)):
+            if not values:
+                yield [key], "needs at least one raw value"
+        for value in sorted(set(good) & set(bad)):
+            yield ["good"], f"{value!r} means bad too"
 
 
 class Constraints(Part):
@@ -130,7 +147,15 @@ class Field(Part):
             yield ["table"], f"must be one of {sorted(tables)}; got {self.table!r}"
         if self.type == "string" and self.constraints.enum is None and self.feature:
             yield [], "a string needs `constraints: {enum: [...]}`, or `feature: false`"
+        if self.constraints.enum is not None:
+            yield from self._wrong_categories(self.constraints.enum)
+        elif "enum" in self.constraints.model_fields_set:
+            yield ["constraints", "enum"], "a list of categories needs at least one; got none"
+        for word in set(map(text, self.true_values)) & set(map(text, self.false_values)):
+            yield ["falseValues"], f"{word!r} is one of `trueValues` too"
         low, high = self.constraints.minimum, self.constraints.maximum
+        if (low, high) != (None, None) and not self.is_numeric:
+            yield ["constraints"], "only numbers have a minimum and a maximum"
         if low is not None and high is not None and low > high:
             yield ["constraints"], f"minimum {low} is above maximum {high}"
         if self.ordered and not self.is_category:
@@ -142,6 +167,18 @@ class Field(Part):
         for right in self.repair.values():
             if self.is_category and right not in self.codes:
                 yield ["repair"], f"{right!r} is none of the categories {self.constraints.enum}"
+
+    def _wrong_categories(self, enum: list[Scalar]) -> Iterator[tuple[list[str], str]]:
+        """Categories of another type than the field, or written twice."""
+        kinds = CATEGORIES.get(self.type)
+        for value in enum:
+            if kinds and (isinstance(value, bool) or not isinstance(value, kinds)):
+                quotes = "; write it in quotes" if self.type == "string" else ""
+                problem = f"{value!r} is no {self.type}, as `type` says{quotes}"
+                yield ["constraints", "enum"], problem
+        words = [text(value) for value in enum]
+        for word in sorted({w for w in words if words.count(w) > 1}):
+            yield ["constraints", "enum"], f"{word!r} is written twice"
 
 
 class Derived(Part):
@@ -236,24 +273,43 @@ def read(source: str, place: str = "contract.yaml") -> Contract:
     """Parse and check the text of a contract; `place` names it in errors."""
     try:
         document = yaml.safe_load(source)
-        contract = Contract.model_validate(with_names(document))
     except yaml.YAMLError as error:
         raise ContractError(f"{place}: not YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise ContractError(
+            f"{place}: a contract is a mapping of tables, target, fields; got {document!r}"
+        )
+    for keys, problem in repeated(yaml.compose(source)):
+        raise ContractError(locate(place, source, keys, problem))
+    try:
+        contract = Contract.model_validate(with_names(document))
     except ValidationError as error:
         first = error.errors()[0]
         keys = [str(k) for k in first["loc"]]
+        if keys[-1] in SCALARS:
+            keys.pop()
         raise ContractError(locate(place, source, keys, explain(first))) from error
     for keys, problem in contradictions(contract):
         raise ContractError(locate(place, source, keys, problem))
     return contract
 
 
-def with_names(document: Any) -> Any:
+def repeated(node: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[list[str], str]]:
+    """Keys that stand twice in a mapping: YAML takes the last without a word."""
+    seen: set[str] = set()
+    for pair in node.value if isinstance(node, yaml.MappingNode) else []:
+        key, value = pair
+        if key.value in seen:
+            yield [*above, key.value], f"stands twice, again in line {key.start_mark.line + 1}"
+        seen.add(key.value)
+        yield from repeated(value, (*above, key.value))
+
+
+def with_names(document: dict[str, Any]) -> dict[str, Any]:
     """Give every named part its own name, and every field the base table unless it says another."""
-    if not isinstance(document, dict):
-        raise ContractError(f"a contract is a mapping of tables, target, fields; got {document!r}")
     out = dict(document)
-    base = next(iter(document.get("tables") or {"": None}))
+    tables = document.get("tables")
+    base = next(iter(tables), "") if isinstance(tables, dict) else ""
     for group in ("fields", "derived", "checks"):
         parts = document.get(group) or {}
         if isinstance(parts, dict):
@@ -280,6 +336,8 @@ def explain(error: Any) -> str:
         allowed = sorted(f.alias or n for n, f in owner.model_fields.items() if n != "name")
         return f"unknown key; allowed are {', '.join(allowed)}"
     got = "" if error["type"] == "missing" else f"; got {error['input']!r}"
+    if error["loc"][-1] in SCALARS:
+        return f"must be a text, a number, true or false{got}"
     return f"{error['msg']}{got}"
 
 
@@ -304,8 +362,11 @@ def contradictions(contract: Contract) -> Iterator[tuple[list[str], str]]:
             yield ["tables", name], "a joined table needs `key` (its own) and `join` (of the first)"
     for name, field in fields.items():
         yield from ((["fields", name, *keys], problem) for keys, problem in field.problems(tables))
+    yield from ((["target", *keys], problem) for keys, problem in contract.target.problems())
     if contract.target.field in fields:
         yield ["fields", contract.target.field], "the target is declared under `target` alone"
+    if contract.date in fields and fields[contract.date].type != "date":
+        yield ["date"], f"must be a date; {contract.date!r} is a {fields[contract.date].type}"
     for name, derived in contract.derived.items():
         if name in fields:
             yield ["derived", name], "a derived field cannot have the name of a field"
