@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -42,6 +43,8 @@ class Model:
     versions: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        # Pickle writes a string that is the same object twice but once: be so in every process.
+        self.candidate = sys.intern(self.candidate)
         self.versions = self.versions or installed(self.scorer.libraries)
         self._prepare()
 
