@@ -145,12 +145,12 @@ class Field(Part):
         """What is wrong within the field: the key and the problem."""
         if self.table not in tables:
             yield ["table"], f"must be one of {sorted(tables)}; got {self.table!r}"
-        if self.type == "string" and self.constraints.enum is None and self.feature:
-            yield [], "a string needs `constraints: {enum: [...]}`, or `feature: false`"
         if self.constraints.enum is not None:
             yield from self._wrong_categories(self.constraints.enum)
         elif "enum" in self.constraints.model_fields_set:
             yield ["constraints", "enum"], "a list of categories needs at least one; got none"
+        if self.type == "string" and self.constraints.enum is None and self.feature:
+            yield [], "a string needs `constraints: {enum: [...]}`, or `feature: false`"
         for word in set(map(text, self.true_values)) & set(map(text, self.false_values)):
             yield ["falseValues"], f"{word!r} is one of `trueValues` too"
         low, high = self.constraints.minimum, self.constraints.maximum

@@ -71,7 +71,7 @@ def test_a_sound_contract_is_read() -> None:
         ("string", "string\n    risk: increasing", 11, "fields.purpose.risk", "direction"),
         ("{type: number, known_at: p", "{type: number, ordered: true, known_at: p", 15,
          "fields.rate.ordered", "only categories"),
-        ("protected: true", "protected: true, actionable: any", 13, "fields.age.actionable", ""),
+        ("protected: true", "protected: true, actionable: any", 13, "fields.age", "is never"),
         ("table: people", "table: peple", 8, "fields.income.table", "['loans', 'people']"),
         ("  arrears", "  amount: {type: date}\n  arrears", 7, "fields.amount", "again in line 14"),
         ("arrears", "outcome", 14, "fields.outcome", "declared under `target` alone"),
