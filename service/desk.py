@@ -17,6 +17,7 @@ from service import figures, info
 from service.answers import Override
 from service.engine import Decision, Engine, NotReady
 from service.ledger import Draft, Ledger, LedgerUnavailable, draft, override
+from service.recorder import Recorder
 from service.requests import InvalidApplication, NotJSON, Problem, clipped, decode, shown, worded
 
 __all__ = [
@@ -63,6 +64,7 @@ class Desk:
 
     def __init__(self, root: Path, ledger: Ledger, max_batch: int) -> None:
         self.root, self.ledger, self.max_batch = root, ledger, max_batch
+        self._recorder = Recorder(ledger)
         self.engine: Engine | None = None
         self.problem = "the model has not been loaded yet"
         self.routes: dict[str, dict[str, Handler]] = {
@@ -102,7 +104,7 @@ class Desk:
         """The answer of a decision, once its entry is durable."""
         answer = content(decision)
         entry = draft("decision", answer | {"application": application})
-        await self.ledger.append(entry)
+        await self._recorder.append(entry)
         figures.decided(decision)
         return answered(entry, answer)
 

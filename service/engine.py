@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from service import identity
+from service import identity, trees
 from service.explain import explain
 from service.identity import Identity
 from service.reasons import Reason, Reasons
@@ -58,6 +58,7 @@ class Engine:
         self.golden: list[dict[str, Any]] = []
         self.contract, self.features = model.contract, model.features
         self.requests = Requests(model.contract, model.mode)
+        self._trees = trees.compiled(model.scorer) or model.scorer
         self._encoders = [(f.name, f.codes) for f in self.features.inputs]
         self._cuts = policy.approve_below, policy.decline_from, policy.pd_cut_off
         self._reasons = Reasons(self.contract, self.features, np.zeros(len(self.features.names)))
@@ -86,7 +87,7 @@ class Engine:
         records = [json.loads(line) for line in path.read_text().splitlines()]
         matrix = np.vstack([self.matrix(record["application"]) for record in records])
         for number, record in enumerate(records, 1):
-            pd = float(self.model.predict_matrix(matrix[number - 1 : number])[0])
+            pd = float(self.predict(matrix[number - 1 : number])[0])
             if pd != record["default_probability"]:
                 raise NotReady(
                     f"golden record {number} of {len(records)} must score "
@@ -111,7 +112,7 @@ class Engine:
 
     def decide_matrix(self, x: Floats) -> list[Decision]:
         """Features (n, F) → n decisions."""
-        pds = self.model.predict_matrix(x)
+        pds = self.predict(x)
         places = self.policy.decide(pds, self.by_name(x))
         scores = np.rint(self.policy.score(pds)).astype(np.int64).tolist()
         reasons = self.reasons(x, places)
@@ -143,7 +144,15 @@ class Engine:
 
     def contributions(self, x: Floats) -> Floats:
         """Features (n, F) → (n, F + 1) exact Shapley values in log-odds and the expected margin."""
-        return self.model.scorer.contributions(x)
+        return self._trees.contributions(x)
+
+    def margin(self, x: Floats) -> Floats:
+        """Features (n, F) → log-odds of default (n,), before calibration."""
+        return (self._trees if len(x) == 1 else self.model.scorer).margin(x)
+
+    def predict(self, x: Floats) -> Floats:
+        """Features (n, F) → PD (n,), the same bits as `model.predict_matrix`."""
+        return self.model.calibrator(self.margin(x))
 
     def explain(self, application: dict[str, Any]) -> dict[str, Any]:
         """Why a checked application is decided as it is, and what would change that."""
@@ -170,7 +179,7 @@ class Engine:
         return self.policy.broken_rules(self.by_name(x)) if self.policy.rules else []
 
     def _learn_typical(self, matrix: Floats) -> None:
-        approved = matrix[self.model.predict_matrix(matrix) < self._cuts[0]]
+        approved = matrix[self.predict(matrix) < self._cuts[0]]
         if len(approved):
             typical = self.contributions(approved)[:, :-1].mean(axis=0)
             self._reasons = Reasons(self.contract, self.features, typical)

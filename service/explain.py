@@ -25,7 +25,7 @@ def explain(engine: Engine, application: dict[str, Any]) -> dict[str, Any]:
     x = engine.matrix(application)
     values = engine.contributions(x)[0]
     own, base = values[:-1], float(values[-1])
-    margin = float(engine.model.scorer.margin(x)[0])
+    margin = float(engine.margin(x)[0])
     decision = engine.decide_matrix(x)[0]
     slope = points_per_log_odds(engine, base, margin)
     fields = {f.name: f for f in engine.features.inputs}
