@@ -16,14 +16,11 @@ Run = Callable[..., str]
 
 
 def git(*words: str, at: str = NOON.format(day=1)) -> str:
-    identity = [f"{role}_{part}" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")]
-    env = {f"GIT_{name}": "ada" for name in identity} | {
-        "GIT_COMMITTER_DATE": at,
-        "PATH": "/usr/bin",
-    }
-    return subprocess.run(
-        ["git", *words], env=env, capture_output=True, text=True, check=True
-    ).stdout.strip()
+    env = {**os.environ, "GIT_COMMITTER_DATE": at}
+    for role in ("AUTHOR", "COMMITTER"):
+        env |= {f"GIT_{role}_NAME": "ada", f"GIT_{role}_EMAIL": "ada@example.com"}
+    done = subprocess.run(["git", *words], env=env, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 @pytest.fixture
