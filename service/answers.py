@@ -139,24 +139,61 @@ class Override(Shape):
     author: Annotated[str, Key(min_length=1, max_length=200)]
 
 
-class Overridden(Shape):
-    """The ledger's entry of an override."""
+class Entry(BaseModel):
+    """An entry of the ledger: what was recorded, and its place in the chain."""
+
+    model_config = ConfigDict(extra="allow")
 
     id: str
     time: str
+    kind: Literal["decision", "override", "outcome"]
+
+
+class Overridden(Entry):
+    """The entry of an override."""
+
     refers_to: str
     decision: Literal["approve", "decline"]
     reason: str
     author: str
 
 
+class Record(Entry):
+    """A decision as it was recorded, and the later entries that refer to it."""
+
+    application: dict[str, Any]
+    default_probability: Probability
+    decision: Decided
+    credit_score: int
+    rating: str
+    reasons: list[Reason]
+    identity: Identity
+    sequence: int
+    previous_hash: str
+    hash: str
+    overrides: list[Entry]
+    outcomes: list[Entry]
+
+
+class Page(Shape):
+    """Recent decisions, newest first; `next_before` asks for the next page."""
+
+    records: list[Record]
+    next_before: int | None
+
+
+class Ready(Shape):
+    """That decisions can be made and recorded."""
+
+    status: Literal["ready"]
+
+
 class Health(Shape):
-    """Whether decisions are made now, and why not."""
+    """Whether decisions are made and recorded now, and why not."""
 
     status: Literal["ready", "unavailable"]
     reason: str | None
     model: str | None
-    ledger: str
 
 
 class Golden(Shape):
@@ -166,18 +203,14 @@ class Golden(Shape):
     identical: bool
 
 
-class ModelInfo(BaseModel):
-    """The winner, its figures and its contract."""
+class ModelInfo(Shape):
+    """The winner, its figures, its contract (what a form needs) and the policy."""
 
     winner: str
+    model: dict[str, Any]
     identity: Identity
     golden: Golden
     metrics: dict[str, Any]
     contract: dict[str, Any]
-
-
-class Page(Shape):
-    """Recent decisions, newest first; `next_before` asks for the next page."""
-
-    decisions: list[dict[str, Any]]
-    next_before: int | None
+    policy: dict[str, Any]
+    example: dict[str, Any]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
-from service import figures, info
+from service import figures, info, openapi
 from service.answers import Override
 from service.engine import Decision, Engine, NotReady
 from service.ledger import Draft, Ledger, LedgerUnavailable, draft, override
@@ -62,8 +62,10 @@ class Request(NamedTuple):
 class Desk:
     """One engine and one ledger behind every endpoint."""
 
-    def __init__(self, root: Path, ledger: Ledger, max_batch: int) -> None:
-        self.root, self.ledger, self.max_batch = root, ledger, max_batch
+    def __init__(
+        self, root: Path, ledger: Ledger, max_batch: int = 1000, keys: bool = False
+    ) -> None:
+        self.root, self.ledger, self.max_batch, self.keys = root, ledger, max_batch, keys
         self._recorder = Recorder(ledger)
         self.engine: Engine | None = None
         self.problem = "the model has not been loaded yet"
@@ -77,6 +79,7 @@ class Desk:
             "/model-info": {"GET": self.model_info},
             "/logs": {"GET": self.logs},
             "/predictions/{id}": {"GET": self.prediction},
+            "/docs.json": {"GET": self.docs},
         }
 
     def load(self) -> None:
@@ -209,6 +212,11 @@ class Desk:
         if record is None or record.entry.kind != "decision":
             raise refusal(404, "no decision has this id")
         return 200, to_json(record.as_dict())
+
+    async def docs(self, request: Request) -> Reply:
+        """The OpenAPI description."""
+        requests = self.engine.requests if self.engine else None
+        return 200, to_json(openapi.document(requests, self.max_batch, self.keys))
 
 
 Model = TypeVar("Model", bound=BaseModel)

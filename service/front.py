@@ -53,10 +53,10 @@ class Front:
     """Answers what is ours; `find` gives the desk once the service has started."""
 
     def __init__(
-        self, app: App, find: Callable[[], Desk], keys: Iterable[str], max_body: int
+        self, app: App, find: Callable[[], Desk], keys: list[bytes], max_body: int
     ) -> None:
         self._app, self._find, self._max_body = app, find, max_body
-        self._keys = digests(keys)
+        self._keys = keys
         self._desk: Desk | None = None
         self._files = page(UI)
 

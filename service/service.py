@@ -19,14 +19,14 @@ from pydantic_core import from_json, to_json
 from service import figures
 from service.answers import Answer, Explanation, Overridden, Override, Rows
 from service.desk import Desk, Handler, Request, reply
-from service.front import App, Front, setting
+from service.front import App, Front, digests, setting
 from service.ledger import Ledger
 
 ROOT = Path(__file__).parent.parent
 PULSE = 1.0  # seconds between two looks at the ledger's writer
 MAX_BODY = setting("CREDIT_PD_MAX_BODY", 1 << 20)
 MAX_BATCH = setting("CREDIT_PD_MAX_BATCH", 1000)
-KEYS = os.environ.get("CREDIT_PD_API_KEYS", "").split(",")
+KEYS = digests(os.environ.get("CREDIT_PD_API_KEYS", "").split(","))
 
 
 class Fronted(bentoml.Service):  # type: ignore[misc]
@@ -53,7 +53,7 @@ class CreditPD:
     """Probability of default, decision and reasons for one application or many."""
 
     def __init__(self) -> None:
-        self.desk = Desk(ROOT, Ledger(), MAX_BATCH)
+        self.desk = Desk(ROOT, Ledger(), MAX_BATCH, keys=bool(KEYS))
         self.desk.load()
 
     @bentoml.on_startup
