@@ -87,7 +87,7 @@ def read(paths: list[Path], target: str) -> Book:
     loans = frames[base]
     coded = outcome.guess(Column.of(target, loans[target]))
     frames = {base: loans.drop(columns=target)} | {n: f for n, f in frames.items() if n != base}
-    found = {n: links.link(frames[base], f) for n, f in frames.items() if n != base}
+    found = {n: links.link(frames[base], f, n) for n, f in frames.items() if n != base}
     unlinked = {n: why for n, why in found.items() if isinstance(why, str)}
     return Book(
         frames={n: f for n, f in frames.items() if n not in unlinked},

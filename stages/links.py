@@ -31,20 +31,21 @@ class Link:
     rows: NDArray[np.int64]
 
 
-def link(loans: pd.DataFrame, other: pd.DataFrame) -> Link | str:
+def link(loans: pd.DataFrame, other: pd.DataFrame, table: str) -> Link | str:
     """The best link from the loans to another table, or in words why there is none."""
     keys = [c for c in other.columns if is_key(other[c])]
-    if not keys:
-        shared = sorted(set(loans.columns) & set(other.columns))
-        return (
-            f"no column has one row for each value{f' ({shared[0]!r} repeats)' if shared else ''}"
-        )
-    pairs = [(b, k) for k in keys for b in loans.columns if b == k or _is_word(loans[b], b)]
-    shares = {(b, k): float(loans[b].isin(other[k]).mean()) for b, k in pairs}
-    best = max(shares, key=lambda p: (round(shares[p], 2), p[0] == p[1]), default=None)
+    pairs = [(b, k) for k in keys for b in loans.columns if b == k or _may_join(loans[b], other[k])]
+    shares = {pair: float(loans[pair[0]].isin(other[pair[1]]).mean()) for pair in pairs}
+    order = {pair: (round(share, 2), _alike(*pair, table)) for pair, share in shares.items()}
+    best = max(pairs, key=lambda pair: order[pair], default=None)
     if best is None or shares[best] < FOUND:
-        most = f"{shares[best]:.0%} of the loans have a row by {best[1]!r}" if best else "none fits"
-        return f"no column of the loans is contained in its keys {keys}: {most}"
+        shared = [c for c in other.columns if c in loans.columns and c not in keys]
+        if shared:
+            return f"{shared[0]!r} repeats in it; sum it up to one row for each value"
+        found = (
+            f"by {best[1]!r} {shares[best]:.0%} of the loans have a row" if best else "none fits"
+        )
+        return f"it has no column that finds the row of a loan: {found}"
     join, key = best
     places = other[key].drop_duplicates()
     rows = places.index.to_numpy()[pd.Index(places).get_indexer(loans[join])]
@@ -60,9 +61,15 @@ def is_key(values: pd.Series) -> bool:
     return bool(values.nunique() >= (NEARLY if named else 1) * len(values))
 
 
-def _is_word(values: pd.Series, name: str) -> bool:
-    """Whether equal values cannot be chance: identifiers by name, or words with letters."""
-    if naming.tells(naming.IDENTITY, name):
+def _may_join(join: pd.Series, key: pd.Series) -> bool:
+    """Whether equal values cannot be chance: both identifiers by name, or words with letters."""
+    if all(naming.tells(naming.IDENTITY, str(values.name)) for values in (join, key)):
         return True
-    few = values.iloc[:1000]
+    few = join.iloc[:1000]
     return bool(pd.api.types.is_string_dtype(few) and few.str.contains("[A-Za-z]").mean() > 0.95)
+
+
+def _alike(join: str, key: str, table: str) -> int:
+    """How well the names fit: 2 for the same, 1 where the loans' column names the table."""
+    named = any(len(word) > 2 and word in table.lower() for word in naming.words(join).split())
+    return 2 if join == key else int(named)
