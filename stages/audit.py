@@ -119,7 +119,7 @@ def suspects(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
     bad = some["_bad"].to_numpy(np.float64)
     for f in contract.feature_fields("pricing"):
         if rows[f.name].nunique(dropna=False) == 1:
-            yield f"{f.name}: constant: {rows[f.name].iloc[0]!r} throughout"
+            yield f"{f.name}: constant: {contracts.text(rows[f.name].iloc[0])!r} throughout"
             continue
         leak = suspicion.leak(encoded(f, some[f.name]), bad, f.is_category)
         if leak and f.known_at == "application":
