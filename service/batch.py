@@ -1,0 +1,207 @@
+"""Score a file of applications: `python -m service.batch IN.csv|IN.parquet OUT.parquet`.
+
+A row that keeps the contract gets its decision in OUT.parquet, one that breaks it a line with its
+problems in OUT.errors.jsonl; both name it by its place in the file, from 0. Files are read in the
+contract's words for files (`missingValues`, `repair`); columns that it does not know, such as
+identifiers, are carried over. Memory does not grow with the file. Nothing is recorded in the
+ledger: scoring a portfolio decides about nobody.
+
+Exit codes: 0 every row was scored, 1 some were refused, 2 not possible.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from service.engine import Decision, Engine, NotReady
+from service.requests import InvalidApplication
+from stages import files
+from stages.contract import Field, text
+
+CHUNK = 10_000  # rows in memory at a time
+BLOCK = 4 << 20  # bytes of a CSV file in memory at a time
+ANSWER = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("default_probability", pa.float64()),
+        ("prediction", pa.int8()),
+        ("decision", pa.string()),
+        ("credit_score", pa.int32()),
+        ("rating", pa.string()),
+        ("reasons", pa.list_(pa.string())),
+    ]
+)
+
+
+class Counts(NamedTuple):
+    """How many rows were scored and refused."""
+
+    scored: int
+    refused: int
+
+
+def score(engine: Engine, source: Path, target: Path) -> Counts:
+    """Score every row of `source` into `target` and its side file.
+
+    Raises ValueError for a file that is neither CSV nor Parquet, or that has none of the fields.
+    """
+    schema, total, chunks = opened(source)
+    known = {*engine.requests.fields, *engine.requests.stated}
+    carried = [column for column in schema if column.name not in known]
+    if len(carried) == len(schema):
+        wanted = ", ".join(sorted(engine.requests.required))
+        raise ValueError(f"{source} must have columns {wanted}; got {', '.join(schema.names)}")
+    clash = sorted({column.name for column in carried} & {*ANSWER.names})
+    if clash:
+        raise ValueError(
+            f"{source}: rename {', '.join(clash)}: the output has columns of that name"
+        )
+    identity = {k: str(v) for k, v in engine.identity.items()}
+    scored = refused = first = 0
+    with (
+        files.whole_file(target) as rows,
+        files.whole_file(errors_of(target)) as problems,
+        pq.ParquetWriter(rows, pa.schema([*ANSWER, *carried]).with_metadata(identity)) as writer,
+        problems.open("w") as out,
+        tqdm(total=total, unit="B", unit_scale=True, desc=source.name, disable=None) as bar,
+    ):
+        for chunk, size in chunks:
+            table, wrong = scored_chunk(engine, chunk, first, carried)
+            writer.write_table(table)
+            out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in wrong)
+            scored, refused, first = scored + len(table), refused + len(wrong), first + len(chunk)
+            bar.update(size)
+    return Counts(scored, refused)
+
+
+def scored_chunk(
+    engine: Engine, chunk: pa.Table, first: int, carried: Sequence[pa.Field]
+) -> tuple[pa.Table, list[dict[str, Any]]]:
+    """A chunk whose first row is number `first` → its scored rows, and its refused rows."""
+    names = {column.name for column in carried}
+    readers = {f.name: reader(f) for f in engine.requests.fields.values()}
+    columns = {
+        name: list(map(readers.get(name, number), chunk.column(name).to_pylist()))
+        for name in chunk.column_names
+        if name not in names
+    }
+    kept, wrong = [], []
+    for place, values in enumerate(zip(*columns.values(), strict=True)):
+        application = {n: v for n, v in zip(columns, values, strict=True) if v is not None}
+        try:
+            engine.requests.check(application)
+            kept.append(place)
+        except InvalidApplication as error:
+            told = [problem._asdict() for problem in error.problems]
+            wrong.append({"row": first + place, "errors": told})
+    inputs = {f.name for f in engine.features.inputs}
+    own = {n: [values[i] for i in kept] for n, values in columns.items() if n in inputs}
+    decisions = engine.decide_many(own) if kept else []
+    table = answered(decisions, [first + i for i in kept])
+    for column in carried:
+        table = table.append_column(
+            column, chunk.column(column.name).take(pa.array(kept, pa.int64()))
+        )
+    return table, wrong
+
+
+def answered(decisions: list[Decision], rows: list[int]) -> pa.Table:
+    """Decisions as columns."""
+    columns: dict[str, list[Any]] = {
+        name: [getattr(decision, name) for decision in decisions] for name in ANSWER.names[1:-1]
+    }
+    reasons = [[reason["text"] for reason in decision.reasons] for decision in decisions]
+    return pa.table({"row": rows, **columns, "reasons": reasons}, schema=ANSWER)
+
+
+def opened(path: Path) -> tuple[pa.Schema, int, Iterator[tuple[pa.Table, int]]]:
+    """A file's schema, its size, and its chunks, each with its share of that size."""
+    if path.suffix == ".parquet":
+        parquet = pq.ParquetFile(path)
+        size = path.stat().st_size
+        rows = max(parquet.metadata.num_rows, 1)
+        batches = parquet.iter_batches(CHUNK)
+        return (
+            parquet.schema_arrow,
+            size,
+            (
+                (pa.Table.from_batches([batch]), round(size * len(batch) / rows))
+                for batch in batches
+            ),
+        )
+    if path.suffix == ".csv":
+        names = pa.csv.open_csv(path).schema.names
+        texts = pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            strings_can_be_null=True,
+            null_values=[""],
+        )
+        reading = pa.csv.ReadOptions(block_size=BLOCK)
+        stream = pa.csv.open_csv(path, reading, convert_options=texts)
+        return (
+            stream.schema,
+            path.stat().st_size,
+            ((pa.Table.from_batches([batch]), batch.nbytes) for batch in stream),
+        )
+    raise ValueError(f"the file must be .csv or .parquet; got {path}")
+
+
+def reader(field: Field) -> Callable[[Any], Any]:
+    """From a value as files hold it to a value as requests have it; unreadable ones stay."""
+    missing = {text(value) for value in field.missing_values}
+    repaired = {text(wrong): right for wrong, right in field.repair.items()}
+    words = {text(value): value for value in field.codes}
+
+    def read(value: Any) -> Any:
+        if value is None or value != value or text(value) in missing:  # noqa: PLR0124  (NaN)
+            return None
+        value = repaired.get(text(value), value)
+        if words:
+            return words.get(text(value), value)
+        return number(value) if field.is_numeric else str(value)
+
+    return read
+
+
+def number(value: Any) -> Any:
+    """A text as the number that it writes; what writes none stays."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
+def errors_of(target: Path) -> Path:
+    """The side file of an output."""
+    return target.with_suffix(".errors.jsonl")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; gives its exit code."""
+    if len(arguments) != 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    source, target = map(Path, arguments)
+    try:
+        counts = score(Engine.load(), source, target)
+    except (NotReady, ValueError, OSError) as error:
+        print(f"batch: {error}", file=sys.stderr)
+        return 2
+    print(f"{counts.scored:,} rows scored into {target}; {counts.refused:,} refused", end="")
+    print(f", see {errors_of(target)}" if counts.refused else "")
+    return 1 if counts.refused else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
