@@ -160,14 +160,13 @@ def reader(field: Field) -> Callable[[Any], Any]:
     missing = {text(value) for value in field.missing_values}
     repaired = {text(wrong): right for wrong, right in field.repair.items()}
     words = {text(value): value for value in field.codes}
+    plain = number if field.is_numeric else str
 
     def read(value: Any) -> Any:
-        if value is None or value != value or text(value) in missing:  # noqa: PLR0124  (NaN)
+        if value is None or value != value or (missing and text(value) in missing):  # noqa: PLR0124
             return None
-        value = repaired.get(text(value), value)
-        if words:
-            return words.get(text(value), value)
-        return number(value) if field.is_numeric else str(value)
+        value = repaired.get(text(value), value) if repaired else value
+        return words.get(text(value), value) if words else plain(value)
 
     return read
 

@@ -199,7 +199,8 @@ def kind(field: Field) -> Any:
         return Annotated[Literal[tuple(field.codes)], BeforeValidator(one_of({*field.codes}))]
     if field.type == "integer":
         # Beyond 2^53 a whole number has no float of its own.
-        low, high = max(low or -EXACT, -EXACT), min(high or EXACT, EXACT)
+        low = -EXACT if low is None else low
+        high = EXACT if high is None else high
         return Annotated[int, Key(strict=True, ge=low, le=high), BeforeValidator(whole)]
     if field.type == "number":
         return Annotated[float, Key(strict=True, allow_inf_nan=False, ge=low, le=high)]
