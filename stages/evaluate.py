@@ -123,14 +123,12 @@ def main() -> None:
     table = pd.concat([predictions(validation, seen[name]), predictions(test, judged)])
     for candidate, own in seen.items():
         table[f"pd_{candidate}"] = np.concatenate([own.pd, np.full(len(judged.pd), np.nan)])
-    train = Rows(config, "train")
-    drift = reference.make(
-        winner.contract, winner.features, winner.features(train.columns), seen[name].pd
-    )
+    trained, tested = (winner.features(r.columns) for r in (Rows(config, "train"), test))
+    known = validation.bad, seen[name].pd
+    drift = reference.make(winner.contract, winner.features, trained, *known)
     with files.whole_folder(MODELS / "plots") as folder:
-        x = winner.features(test.columns)
         cut_off = config.policy.pd_cut_off
-        plots.all_of(folder, winner, x, judged, compared, facts["by_vintage"], cut_off)
+        plots.all_of(folder, winner, tested, judged, compared, facts["by_vintage"], cut_off)
     with files.whole_file(MODELS / "predictions.parquet") as path:
         table.to_parquet(path, index=False)
     with files.whole_file(MODELS / "winner.joblib") as path:

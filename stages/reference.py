@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import logit
+from scipy.special import expit, logit
 
+from stages import metrics
 from stages.contract import Contract, Field
 from stages.features import Features, Floats
 
@@ -48,7 +49,7 @@ def words(field: Field) -> list[str]:
 
 
 def make(
-    contract: Contract, features: Features, x: Floats, validation_pd: Floats
+    contract: Contract, features: Features, x: Floats, validation_bad: Any, validation_pd: Floats
 ) -> dict[str, Any]:
     """A winner's reference: its features on training rows x (n, F), its PD on validation (m,)."""
     described = {}
@@ -62,4 +63,27 @@ def make(
         "rows": len(x),
         "features": described,
         "score": numeric(logit(validation_pd)) | {"mean_pd": float(validation_pd.mean())},
+        "calibration": calibration(validation_bad, validation_pd),
+    }
+
+
+def calibration(bad: Any, pd: Floats) -> dict[str, Any]:
+    """Logistic recalibration of the PDs (n,) on validation outcomes, with its covariance (2, 2).
+
+    `slope` and `intercept` of log-odds (Cox 1958); the covariance is the inverse of the Fisher
+    information at the fit.
+    """
+    fitted = metrics.calibration_slope_intercept(bad, pd)
+    if not np.isfinite(fitted.slope):  # constant or separating PDs have none
+        return {"slope": 1.0, "intercept": 0.0, "covariance": [[0.0, 0.0], [0.0, 0.0]]}
+    margin = logit(pd)
+    expected = expit(fitted.slope * margin + fitted.intercept)
+    weight = expected * (1 - expected)
+    cross = float(np.sum(weight * margin))
+    information = [[float(np.sum(weight * margin**2)), cross], [cross, float(np.sum(weight))]]
+    covariance = np.linalg.inv(np.array(information))
+    return {
+        "slope": fitted.slope,
+        "intercept": fitted.intercept,
+        "covariance": covariance.tolist(),
     }
