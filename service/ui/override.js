@@ -13,17 +13,19 @@ export const overrideNote = ({ decision, reason, author, time }) =>
       h("time", { datetime: time }, when(time))),
     h("blockquote", {}, reason));
 
+let forms = 0; // two views may have a form each, and identifiers are the document's
+
 /** The form; once recorded it gives way to the note. */
 export function overrideForm(id, failed) {
+  const own = `override-${(forms += 1)}`;
   const choice = ["approve", "decline"].map((decision) => h("label", { class: "choice" },
     h("input", { type: "radio", name: "decision", value: decision, required: true }),
     icon(decision), decision === "approve" ? "Approve" : "Decline"));
   const parts = {
-    decision: part("decision", h("fieldset", { class: "choices", "aria-describedby": "over-decision-error" },
-      h("legend", {}, "Your decision"), choice)),
-    reason: part("reason", h("textarea", { id: "over-reason", rows: 3, required: true }), "Reason"),
-    author: part("author", h("input", { id: "over-author", autocomplete: "name", required: true }),
-      "Your name"),
+    decision: part(`${own}-decision`,
+      h("fieldset", { class: "choices" }, h("legend", {}, "Your decision"), choice)),
+    reason: part(`${own}-reason`, h("textarea", { rows: 3, required: true }), "Reason"),
+    author: part(`${own}-author`, h("input", { autocomplete: "name", required: true }), "Your name"),
   };
   const send = async (event) => {
     event.preventDefault();
@@ -52,21 +54,19 @@ export function overrideForm(id, failed) {
     h("button", { type: "submit", class: "primary" }, "Record the decision"));
 }
 
-function part(name, control, text) {
-  const error = h("p", { class: "error", id: `over-${name}-error` });
+function part(id, control, text) {
+  const error = h("p", { class: "error", id: `${id}-error` });
+  control.setAttribute("id", id);
   control.setAttribute("aria-describedby", error.id);
   const refuse = (message) => {
     error.textContent = message ?? "";
-    const marked = control.matches("fieldset") ? [] : [control];
-    for (const one of marked) {
-      if (message) one.setAttribute("aria-invalid", "true");
-      else one.removeAttribute("aria-invalid");
-    }
+    if (message && !control.matches("fieldset")) control.setAttribute("aria-invalid", "true");
+    else control.removeAttribute("aria-invalid");
   };
   control.addEventListener("input", () => refuse());
   const focus = () => (control.querySelector("input") ?? control).focus();
   return { refuse, focus, control, element: h("div", { class: "field" },
-    text ? h("label", { for: control.id }, text) : "", control, error) };
+    text ? h("label", { for: id }, text) : "", control, error) };
 }
 
 const entered = (form, parts) => ({
