@@ -28,6 +28,7 @@ class Finding(NamedTuple):
     check: str
     status: Status
     words: str
+    figure: str = ""
 
 
 class Group(NamedTuple):
@@ -55,9 +56,10 @@ def floors(figures: dict[str, float], limits: Limits) -> Iterator[Finding]:
         value, broken = figures[name], floor.broken(figures[name])
         status: Status = "fail" if broken else "pass"
         if not isfinite(value):
-            yield Finding("floor", "cannot judge", f"{name} is undefined")
+            yield Finding("floor", "cannot judge", f"{name} is undefined", name)
         else:
-            yield Finding("floor", status, f"{name} is {value:.4g}{broken and f', {broken}'}")
+            words = f"{name} is {value:.4g}{broken and f', {broken}'}; {floor} is needed"
+            yield Finding("floor", status, words, name)
 
 
 def calibration(draws: Draws, limits: Calibration) -> Iterator[Finding]:
@@ -101,7 +103,8 @@ def losses(differences: dict[str, Difference], limits: Limits) -> Iterator[Findi
         sign = 1 if name in HIGHER else -1
         best = max(sign * found.low, sign * found.high)
         worse = best < 0 and -sign * found.difference > allowed
-        yield _finding("champion", worse, words, found.difference, found.low, found.high)
+        finding = _finding("champion", worse, words, found.difference, found.low, found.high)
+        yield finding._replace(figure=name)
 
 
 def common(found: Contest, limits: Limits) -> Iterator[Finding]:

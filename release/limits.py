@@ -32,6 +32,10 @@ class Floor(Section):
     min: Finite | None = None
     max: Finite | None = None
 
+    def __str__(self) -> str:
+        low, high = ("" if v is None else f"{v:g}" for v in (self.min, self.max))
+        return f"{low} to {high}" if low and high else f"≥ {low}" if low else f"≤ {high}"
+
     def broken(self, value: float) -> str:
         """The limit that a value breaks, in words, else nothing; NaN breaks every limit."""
         if self.min is not None and not value >= self.min:
