@@ -27,6 +27,8 @@ def run(dataset: str | None) -> int:
         if not faults:
             rows, report = prepare(contract, folder)
             faults += stops(rows, report, config.preprocess.max_invalid)
+            if not contract.inputs(config.mode):
+                faults.append(f"no field is a feature in the mode {config.mode!r}")
             remarks += [*dropped(report), *told(report), *suspects(contract, rows)]
     else:
         remarks.append(f"{folder} is not there: the contract alone was checked")
@@ -103,8 +105,6 @@ def told(report: quality.Report) -> Iterator[str]:
 
 def unmarked(contract: Contract) -> Iterator[str]:
     """Features that are, by their names, protected or known too late."""
-    if not contract.feature_fields("pricing"):
-        yield "no field is a feature: a model needs at least one"
     for f in contract.feature_fields("pricing"):
         if naming.is_protected(f.name):
             yield f"{f.name}: by its name a protected attribute; mark it `protected: true`"

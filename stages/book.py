@@ -33,10 +33,10 @@ class Book:
         """The columns that join the tables."""
         return {name for link in self.links.values() for name in (link.join, link.key)}
 
-    @property
-    def repeated(self) -> float:
-        """The share of the loans' rows that repeat an earlier one."""
-        return float(self.frames[self.base].assign(y=self.outcome.y).duplicated().mean())
+    def repeated(self, names: list[str]) -> float:
+        """The share of the loans that repeat an earlier one in some columns and the outcome."""
+        loans = self.frames[self.base][names].assign(**{self.target: self.outcome.y})
+        return float(loans.duplicated().mean())
 
     @property
     def loans(self) -> int:
@@ -70,7 +70,8 @@ class Part:
     def is_feature(self) -> bool:
         """Whether a model may use it."""
         g = self.guess
-        return not (self.protected or g.unused or g.left_out or self.known_at == "outcome")
+        out = self.protected or g.unused or g.left_out or self.known_at == "outcome"
+        return not out and g.type != "date"
 
 
 def read(paths: list[Path], target: str) -> Book:
@@ -118,6 +119,9 @@ def parts(book: Book, table: str) -> list[Part]:
     for place, name in enumerate(frame.columns):
         if sys.stderr.isatty():
             print(f"\r{table}: column {place + 1} of {len(frame.columns)}", end="", file=sys.stderr)
+        if _is_nested(frame[name]):
+            parts.append(Part(name, table, Guess(left_out="lists or structures, no plain values")))
+            continue
         column = Column.of(name, frame[name])
         part = Part(name, table, profile.guess(column))
         if name in own:
@@ -127,6 +131,12 @@ def parts(book: Book, table: str) -> list[Part]:
     if sys.stderr.isatty():
         print(file=sys.stderr)
     return parts
+
+
+def _is_nested(values: pd.Series) -> bool:
+    """Whether a Parquet column holds lists or structures."""
+    some = values.dropna().iloc[:1].tolist() if values.dtype == object else []
+    return any(isinstance(value, list | dict | np.ndarray) for value in some)
 
 
 def _judge(book: Book, part: Part, column: Column) -> None:
@@ -154,6 +164,19 @@ def _judge(book: Book, part: Part, column: Column) -> None:
         if word and g.type != "boolean":
             rates = f"the bad rate is {first:.1%} at the low end, {last:.1%} at the high"
             part.risk = f"risk: {word}   # confirm: {rates}"
+
+
+def spare(parts: list[Part]) -> None:
+    """Take the marks of suspected leaks back where no other field would be left as a feature."""
+    if any(p.is_feature and not p.late for p in parts):
+        return
+    for part in parts:
+        if part.why.startswith("IV"):
+            part.known_at = "application"
+            part.guess.doubts["known_at"] = (
+                f"suspected leak ({part.why}), not marked, as no other field would be left; add "
+                "the line `known_at: outcome` if it is not known when the decision is made"
+            )
 
 
 def decision_date(book: Book, parts: list[Part], asked: str | None) -> tuple[str | None, str]:

@@ -39,6 +39,8 @@ class Column:
     @classmethod
     def of(cls, name: str, raw: pd.Series) -> Column:
         """Count a raw column: text, or a Parquet file's own type."""
+        if raw.dtype == object:  # of a Parquet file: booleans with gaps, decimals, lists
+            raw = raw.map(str, na_action="ignore")
         codes, distinct = pd.factorize(raw)
         values = pd.Series(distinct)
         if values.dtype != object and not pd.api.types.is_string_dtype(values):

@@ -29,6 +29,7 @@ def draft(paths: list[Path], target: str, date: str | None = None) -> Draft:
     book = books.read(paths, target)
     parts = [part for name in book.frames for part in books.parts(book, name)]
     date, about = books.decision_date(book, parts, date)
+    books.spare(parts)
     books.judge_names(book, parts, date)
     books.judge_dates(parts, date)
     source = manuscript.contract(book, parts, date, about)

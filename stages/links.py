@@ -55,7 +55,9 @@ def link(loans: pd.DataFrame, other: pd.DataFrame, table: str) -> Link | str:
 
 def is_key(values: pd.Series) -> bool:
     """Whether a column has a value in each row, and nearly each time another."""
-    if pd.api.types.is_float_dtype(values) or values.isna().any() or values.eq("").any():
+    if values.dtype == object or pd.api.types.is_float_dtype(values):
+        return False
+    if values.isna().any() or values.eq("").any():
         return False
     named = naming.tells(naming.IDENTITY, str(values.name))
     return bool(values.nunique() >= (NEARLY if named else 1) * len(values))

@@ -44,9 +44,11 @@ def confirm(book: Book, parts: list[Part], date: str | None, about: str) -> list
     kept, out = sorted_out(parts, date)
     said = [*_about_target(book), f"date: {date or 'none'}" + (f" ({about})" if about else "")]
     said += [f"table {name} is left out: {why}" for name, why in book.unlinked.items()]
-    if _key(book, parts) is None and book.repeated > 0.01:
+    names = [p.name for p in kept if p.table == book.base]
+    repeated = 0.0 if _key(book, parts) else book.repeated(names)
+    if repeated > 0.01:
         said.append(
-            f"{book.repeated:.1%} of the rows repeat an earlier one and no column names the loan; "
+            f"{repeated:.1%} of the rows repeat an earlier one and no column names the loan; "
             "they count as invalid (params.yaml: preprocess.max_invalid)"
         )
     for p in (p for p in kept if p.late):
@@ -140,6 +142,8 @@ def _field(part: Part, base: str) -> list[str]:
     for key, value, remark in rows:
         if value not in ("", [], {}, None):
             lines.append(f"    {key}: {flow(value)}" + (f"{AWAY}{remark}" if remark else ""))
+    if "known_at" in doubts:
+        lines.append(f"    # known_at: outcome   # suspected leak: {part.why} — confirm")
     if naming.tells(naming.PLACE, part.name) and part.is_feature:
         lines.append("    # confirm: where people live may stand in for a protected attribute")
     return lines + ([f"    # {part.risk}"] if part.risk and part.is_feature else [])

@@ -16,7 +16,9 @@ FORMATS = (
     "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d/%m/%y",
     "%m/%d/%y", "%m/%Y",
 )  # fmt: skip
-DECORATED = r"[$€£₹]?\s?-?\d{1,3}(?:[,. ]?\d{3})*(?:[.,]\d+)?\s?(?:[%$€£₹]|[a-z]{2,})?"
+DECORATED = (
+    r"[$€£₹]?\s?-?\d{1,3}(?:[,. ]?\d{3})*(?:[.,]\d+)?\s?(?:[%$€£₹]|months?|years?|days?|[A-Z]{3})?"
+)
 
 
 def guess(column: Column) -> Guess:
@@ -102,7 +104,7 @@ def _text(column: Column) -> Guess:
     known, rows = column.words[column.is_known], int(column.known_counts.sum())
     found = Guess("string", np.full(len(column.words), np.nan), example=column.usual)
     if known.iloc[:2000].str.fullmatch(DECORATED).mean() > 0.95:
-        found.unused = f"numbers written as {known.iloc[0]!r}; write them as 1234.5"
+        found.unused = f"numbers written as {known.iloc[0]!r}; write plain ones"
     elif len(known) >= 0.95 * rows or naming.tells(naming.IDENTITY, column.name):
         found.left_out = "an identifier or free text: a different value in nearly each row"
         if len(known) < 0.95 * rows:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from stages import naming
 from stages.column import MAX_CATEGORIES, Column, Floats, Guess
 
-NINES = [float("9" * k) for k in range(2, 13)]
+HIGH = [float("9" * k) - d for k in range(2, 13) for d in range(4)]
+ROUND = (1, 1.2, 1.5, 2, 3, 5, 8, 10)
 NEGATIVE = [-1.0, *(-float(d * k) for d in "6789" for k in range(1, 13))]
 
 
@@ -94,8 +95,8 @@ def _coded(column: Column, found: Guess) -> Guess:
 def special(values: Floats, counts: NDArray[np.int64]) -> Floats:
     """The numbers that look like codes for "not known"; values (k,), and the rows of each (k,).
 
-    Negative ones such as -7, -8, -9 or -99 where everything else is 0 or above, and a repeated
-    99, 999, ... at least twice as high as everything else.
+    Negative ones such as -7, -8, -9 or -99 where everything else is 0 or above, and repeated ones
+    such as 96, 98, 99, 998 or 999 at least twice as high as everything else.
     """
     known = ~np.isnan(values)
     order = np.argsort(values[known])
@@ -104,9 +105,9 @@ def special(values: Floats, counts: NDArray[np.int64]) -> Floats:
     rest, rows = values[values >= 0], counts[values >= 0]
     if not np.isin(below, NEGATIVE).all() or len(rest) < 2 or (rest.max() <= 1 and below.size == 1):
         below = below[:0]
-    high = rest[-1:]
-    apart = len(rest) > 2 and high[0] in NINES and rest[-2] <= high[0] / 2
-    return np.append(below, high if apart and rows[-1] >= max(3, rows[-2]) else [])
+    top = rest > rest.max(initial=0) / 2
+    apart = np.isin(rest[top], HIGH).all() and np.count_nonzero(~top) > 1
+    return np.append(below, rest[top] if apart and rows[top].min() > 2 else [])
 
 
 def bounds(low: float, high: float, percent: bool) -> tuple[float, float]:
@@ -122,9 +123,9 @@ def bounds(low: float, high: float, percent: bool) -> tuple[float, float]:
 
 
 def round_up(x: float) -> float:
-    """The next of 1, 2, 5, 10, 20, 50, ... from x > 0 on."""
+    """The next of 1, 1.2, 1.5, 2, 3, 5, 8, 10, 12, ... from x > 0 on."""
     power = int(np.floor(np.log10(x)))
-    return next(float(f"{m}e{power}") for m in (1, 2, 5, 10) if m * 10.0**power >= x * (1 - 1e-12))
+    return next(float(f"{m}e{power}") for m in ROUND if m * 10.0**power >= x * (1 - 1e-12))
 
 
 def number(value: float) -> int | float:

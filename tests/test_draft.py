@@ -158,6 +158,22 @@ def test_a_strong_predictor_is_a_feature_once_its_mark_is_removed(drafted: Draft
     assert "recoveries" in names
 
 
+def test_a_book_is_left_at_least_one_feature(tmp_path: Path) -> None:
+    y, x = [1, 0, 0, 0, 1, 0, 0, 0] * 50, [90, 10, 20, 90, 90, 12, 22, 32] * 50
+    contract = drafts(tmp_path, "bad", bad=y, x=x)
+    assert [f.name for f in contract.inputs("application")] == ["x"]
+    written = draft.draft([tmp_path / "loans.csv"], "bad")
+    assert "    # known_at: outcome   # suspected leak: IV" in written.text
+    assert any("x: suspected leak (IV" in line and "not marked" in line for line in written.confirm)
+
+
+def test_lists_in_parquet_files_are_left_out(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"bad": [1, 0, 0] * 50, "x": [1, 2, 3, 4, 5] * 30, "l": [[1, 2]] * 150})
+    frame.to_parquet(tmp_path / "loans.parquet")
+    written = draft.draft([tmp_path / "loans.parquet"], "bad")
+    assert "l: left out: lists or structures, no plain values" in written.confirm
+
+
 def test_a_grade_is_known_in_pricing_only(club: Contract) -> None:
     assert club.fields["grade"].known_at == "pricing"
 

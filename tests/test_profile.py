@@ -70,6 +70,7 @@ def test_words_for_booleans_are_listed_unless_every_contract_knows_them() -> Non
         ([1, 20, 40, 99, 99, 99], [99]),
         ([1, 20, 98, 99, 99, 99], []),
         ([1, 20, 40, 99], []),
+        ([0, 1, 2, 17, 96, 96, 96, 98, 98, 98], [96, 98]),
         ([0, 300, 9999, 9999, 9999], [9999]),
     ],
 )
@@ -86,14 +87,15 @@ def test_words_among_numbers_are_missing_values() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "percent", "ends"),
     [
-        (0, 59, False, (0, 100)),
+        (0, 59, False, (0, 80)),
         (500, 35_000, False, (0, 50_000)),
         (300, 850, False, (100, 1000)),
         (2008, 2019, False, (2000, 2030)),
         (5.4, 23.2, True, (0, 100)),
         (0, 0.83, True, (0, 1)),
-        (-250, 70, False, (-500, 100)),
+        (-250, 70, False, (-300, 100)),
         (0.002, 0.03, False, (0, 0.05)),
+        (19, 99, False, (0, 120)),
         (-30, -10, False, (-50, 0)),
     ],
 )
