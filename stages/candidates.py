@@ -202,8 +202,6 @@ def trees(job: Job, x: Floats, bad: Any, settings: dict[str, Any], *, rounds: in
         "monotone_constraints": tuple(job.constraints()),
     }
     booster = library.train(settings | fixed, rows, rounds)
-    # The number of threads would be kept in the artifact.
-    booster.set_param({"nthread": 1})
     return XGBoost(bytes(booster.save_raw("ubj")), types)
 
 

@@ -13,11 +13,12 @@ import yaml
 from hypothesis import strategies as st
 
 from stages import contract as contracts
-from stages import featurize, params, prepared, preprocess, train
+from stages import evaluate, featurize, params, prepared, preprocess, train
 from stages.contract import Contract, Field, Mode
 
 ROOT = Path(__file__).parent.parent
 CANDIDATES = ("logistic", "scorecard", "random_forest", "xgboost", "lightgbm")
+VERBS = {"preprocess": preprocess, "featurize": featurize, "evaluate": evaluate}
 Tables = dict[str, pd.DataFrame]
 
 CONTRACT = """
@@ -131,13 +132,13 @@ class Project:
         return self
 
     def run(self, *verbs: str) -> Project:
-        """Run stages in this process: `preprocess`, `featurize`, or the name of a candidate."""
+        """Run stages in this process: those of VERBS, or `train` by the name of a candidate."""
         with contextlib.chdir(self.folder):
             for verb in verbs:
                 if verb in CANDIDATES:
                     train.main(verb)
                 else:
-                    {"preprocess": preprocess.main, "featurize": featurize.main}[verb]()
+                    VERBS[verb].main()
         return self
 
     @property
