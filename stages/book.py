@@ -186,7 +186,11 @@ def decision_date(book: Book, parts: list[Part], asked: str | None) -> tuple[str
         why = dates[asked].guess.left_out if asked in dates else f"those are {sorted(dates)}"
         if why:
             raise ContractError(f"--date must be a date of {book.base!r}; got {asked!r}: {why}")
-        return asked, ""
+        fits = _splits(dates[asked].days, book.outcome.y)
+        return (
+            asked,
+            "" if fits else "a split by it leaves a part without good or without bad loans",
+        )
     fit = [p for p in dates.values() if p.days.size and not p.protected and p.guess.required]
     named = [p for p in fit if naming.tells(naming.DECISION, p.name)]
     for part in named or (fit if len(fit) == 1 else []):

@@ -13,9 +13,10 @@ PROTECTED = re.compile(
 AGE = re.compile(r"(person|applicant|customer|client|borrower|cust|current)? ?age( in)?( years)?")
 PLACE = re.compile(r"(zip|post|postal) ?(code)?|zipcode|postcode|city|town|district|neighbou?rhood")
 AFTER = re.compile(
-    r"recover\w*|collection recovery|charge ?off|charged off|write ?off|written off|settlement|"
-    r"hardship|foreclos\w*|outstanding|out prncp|total rec|total pymnt|last p(y|ay)m\w*|"
-    r"next p(y|ay)m\w*|repossess\w*|litigation|default date"
+    r"(loan |total |debt )?(recover\w*|collection recovery|charged? ?offs? (date|amount|amnt)|"
+    r"wr\w+ ?offs? (date|amount|amnt)|settlement|hardship|principal outstanding|"
+    r"outstanding principal|out prncp|rec (prncp|int|late)|pymnt|last p(y|ay)m|next p(y|ay)m|"
+    r"default date)\w*( .*)?"
 )
 PRICING = re.compile(
     r"((loan|sub|risk|credit) )?(grade|int rate|interest rate|interest|apr)|sanction\w*( amount)?|"
@@ -69,6 +70,6 @@ def is_protected(name: str) -> bool:
 
 def known_at(name: str) -> str:
     """When a column is known, by its name: `application`, `pricing` or `outcome`."""
-    if tells(AFTER, name):
+    if AFTER.fullmatch(words(name)):
         return "outcome"
     return "pricing" if PRICING.fullmatch(words(name)) else "application"
