@@ -1,0 +1,53 @@
+"""The container engine, by its command line: docker, or podman."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+VARIABLE = "CREDIT_PD_ENGINE"
+
+
+class Failed(Exception):
+    """A command that did not do what it was asked; the message is what it said."""
+
+
+class Engine:
+    """An engine's command with its global options."""
+
+    def __init__(self, command: str | None = None) -> None:
+        """Use `command`, else what CREDIT_PD_ENGINE says, else docker."""
+        self.words = shlex.split(command or os.environ.get(VARIABLE, "docker"))
+
+    @property
+    def backend(self) -> str:
+        """The engine as BentoML calls it."""
+        return Path(self.words[0]).name
+
+    def run(self, *words: str, check: bool = True) -> str:
+        """Standard output of one command; `Failed` when it fails and `check`."""
+        return command([*self.words, *words], check=check)
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        """What the engine knows of an image or a container."""
+        found: list[dict[str, Any]] = json.loads(self.run("inspect", name))
+        return found[0]
+
+
+def command(words: list[str], cwd: Path | None = None, *, check: bool = True) -> str:
+    """Standard output of a command, with BuildKit on unless it is chosen otherwise."""
+    environment = {"DOCKER_BUILDKIT": "1", "BENTOML_DO_NOT_TRACK": "true", **os.environ}
+    try:
+        done = subprocess.run(
+            words, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        raise Failed(f"{words[0]} cannot be run: {error}") from None
+    if check and done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip())[-3000:]
+        raise Failed(f"`{' '.join(words[:3])} ...` ended with status {done.returncode}:\n{said}")
+    return done.stdout.strip()
