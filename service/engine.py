@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from service import identity, trees
 from service.explain import explain
 from service.identity import Identity
 from service.reasons import Reason, Reasons
-from service.requests import Requests
+from service.requests import InvalidApplication, Requests
 from stages import model as models
 from stages import params
 from stages.features import Columns, Floats
@@ -82,10 +83,12 @@ class Engine:
 
     def prove(self, path: Path) -> None:
         """Score the golden records; raises NotReady unless every PD is the recorded one."""
-        if not path.exists():
-            raise NotReady(f"there are no golden records: {GOLDEN} is missing; run `dvc repro`")
-        records = [json.loads(line) for line in path.read_text().splitlines()]
-        matrix = np.vstack([self.matrix(record["application"]) for record in records])
+        records = golden(path)
+        try:
+            known = [self.requests.check(record["application"]) for record in records]
+        except InvalidApplication as error:
+            raise NotReady(f"{GOLDEN} breaks the model's contract: {error}") from error
+        matrix = np.vstack([self.matrix(application) for application in known])
         for number, record in enumerate(records, 1):
             pd = float(self.predict(matrix[number - 1 : number])[0])
             if pd != record["default_probability"]:
@@ -95,6 +98,10 @@ class Engine:
                 )
         self.golden = records
         self._learn_typical(matrix)
+        try:
+            self.decide_matrix(matrix)
+        except ValueError as error:
+            raise NotReady(f"params.yaml cannot be used: {error}") from error
 
     def decide(self, application: dict[str, Any]) -> Decision:
         """Decide about one raw application; raises InvalidApplication."""
@@ -195,7 +202,7 @@ def read(path: Path) -> Model:
             f"{WINNER} cannot be read ({type(error).__name__}: {str(error)[:200]}); "
             "restore it by `dvc checkout`"
         ) from error
-    here = models.installed(tuple(model.versions))
+    here = {name: installed(name) for name in model.versions}
     differ = [f"{n} {v} (here {here[n]})" for n, v in model.versions.items() if here[n] != v]
     if differ:
         raise NotReady(
@@ -203,6 +210,28 @@ def read(path: Path) -> Model:
             "(requirements/), or train again"
         )
     return model
+
+
+def installed(name: str) -> str:
+    """The version of a library; "none" where it is not installed."""
+    try:
+        return models.installed((name,))[name]
+    except PackageNotFoundError:
+        return "none"
+
+
+def golden(path: Path) -> list[dict[str, Any]]:
+    """The golden records; raises NotReady where there are none that could prove anything."""
+    if not path.exists():
+        raise NotReady(f"there are no golden records: {GOLDEN} is missing; run `dvc repro`")
+    try:
+        records: list[dict[str, Any]] = [json.loads(line) for line in path.read_text().splitlines()]
+        usable = all({*r["application"], r["default_probability"]} for r in records)
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotReady(f"{GOLDEN} cannot be read ({error!r}); run `dvc repro`") from error
+    if not (records and usable):
+        raise NotReady(f"{GOLDEN} holds no golden record; run `dvc repro`")
+    return records
 
 
 def parameters(root: Path) -> params.Params:

@@ -43,7 +43,8 @@ class Node:
     left: int = -1
     right: int = -1
     threshold: float = 0.0
-    categories: frozenset[int] | None = None  # codes that go left
+    categories: frozenset[int] | None = None  # codes that are listed
+    listed_left: bool = True
     missing_left: bool = False
 
 
@@ -118,12 +119,13 @@ class Trees:
 
     def _rows(self, row: Floats) -> list[int]:
         """The table's rows that belong to the values of one row of features (F,)."""
-        values = row.astype(self._forest.dtype).tolist()
+        with np.errstate(over="ignore"):
+            values = row.astype(self._forest.dtype).tolist()
         bisect = self._forest.bisect
         return [
             first + size - 1
             if value != value  # noqa: PLR0124  (NaN)
-            else first + (int(value) if bins is None else bisect(bins, value))
+            else first + (category(value, size) if bins is None else bisect(bins, value))
             for value, bins, first, size in zip(
                 values, self._bins, self._first.tolist(), self._sizes, strict=True
             )
@@ -212,10 +214,15 @@ def shapley(share: Floats, value: Floats) -> Floats:
     return np.asarray(value[:, None, None] * gain * total)
 
 
+def category(code: float, size: int) -> int:
+    """The bin of a category's code; `size` bins in all."""
+    return int(code) if 0 <= code < size - 2 else size - 2
+
+
 def bins_of(forest: Forest) -> tuple[list[list[float] | None], list[int]]:
     """For each feature its thresholds (None for categories) and its number of bins.
 
-    The last bin is that of missing values.
+    The last bin is that of missing values; before it stands that of categories never listed.
     """
     thresholds: list[set[float]] = [set() for _ in range(forest.features)]
     codes = [-1] * forest.features
@@ -223,9 +230,9 @@ def bins_of(forest: Forest) -> tuple[list[list[float] | None], list[int]]:
         if node.categories is None:
             thresholds[node.feature].add(node.threshold)
         else:
-            codes[node.feature] = max(codes[node.feature], 63, *node.categories)
+            codes[node.feature] = max(codes[node.feature], *node.categories)
     bins = [None if code >= 0 else sorted(t) for t, code in zip(thresholds, codes, strict=True)]
-    return bins, [c + 2 if b is None else len(b) + 2 for b, c in zip(bins, codes, strict=True)]
+    return bins, [c + 3 if b is None else len(b) + 2 for b, c in zip(bins, codes, strict=True)]
 
 
 def leaves_of(forest: Forest, bins: list[list[float] | None], sizes: list[int]) -> Iterator[Leaf]:
@@ -249,7 +256,8 @@ def goes_left(node: Node, bins: list[float] | None, size: int) -> Bools:
     """Which bins of its feature a node sends left (bins,)."""
     left = np.zeros(size, dtype=np.bool_)
     if node.categories is not None:
-        left[list(node.categories)] = True
+        left[:] = not node.listed_left
+        left[list(node.categories)] = node.listed_left
     elif bins is not None:
         left[: bisect_left(bins, node.threshold) + 1] = True
     left[-1] = node.missing_left
@@ -269,12 +277,16 @@ def xgboost_forest(scorer: XGBoost) -> Forest:
         [xgboost_node(tree, i) for i in range(len(tree["left_children"]))]
         for tree in model["trees"]
     ]
-    start = float(np.float32(-np.log(np.float32(1) / np.float32(share) - np.float32(1))))
+    # The library's own logarithm, to the last bit: the margin of a booster without trees.
+    one = np.zeros((1, 1))
+    settings = {"objective": "binary:logistic", "base_score": share, "nthread": 1}
+    empty = xgboost.train(settings, xgboost.DMatrix(one, [0]), 0)
+    start = float(empty.inplace_predict(one, predict_type="margin")[0])
     return Forest(trees, bisect_right, np.float32, start, int(raw["num_feature"]))
 
 
 def xgboost_node(tree: Any, place: int) -> Node:
-    """One node of a tree in XGBoost's JSON; categories that are listed go right."""
+    """One node of a tree in XGBoost's JSON; listed categories go right."""
     cover, condition = float(tree["sum_hessian"][place]), tree["split_conditions"][place]
     left = int(tree["left_children"][place])
     if left < 0:
@@ -283,7 +295,7 @@ def xgboost_node(tree: Any, place: int) -> Node:
     if tree["split_type"][place]:
         segment = tree["categories_nodes"].index(place)
         start, size = tree["categories_segments"][segment], tree["categories_sizes"][segment]
-        categories = frozenset(range(64)) - {*tree["categories"][start : start + size]}
+        categories = frozenset(tree["categories"][start : start + size])
     return Node(
         cover,
         feature=int(tree["split_indices"][place]),
@@ -291,6 +303,7 @@ def xgboost_node(tree: Any, place: int) -> Node:
         right=int(tree["right_children"][place]),
         threshold=float(np.float32(condition)),
         categories=categories,
+        listed_left=False,
         missing_left=bool(tree["default_left"][place]),
     )
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from service.engine import GOLDEN, WINNER
+from service.requests import InvalidApplication, Requests
 from stages import model
+from stages.contract import Field
 from tests.books import CONTRACT, Project
 
 WORDED = (
@@ -33,3 +39,29 @@ def crown(project: Project, candidate: str, folder: Path, **changes: object) -> 
     ]
     (folder / GOLDEN).write_text("".join(json.dumps(record) + "\n" for record in records))
     return folder
+
+
+def draw(requests: Requests, count: int, seed: int = 1) -> list[dict[str, Any]]:
+    """Random applications that requests may be: every category, all bounds, some missing."""
+    rng = np.random.default_rng(seed)
+    found: list[dict[str, Any]] = []
+    while len(found) < count:
+        with suppress(InvalidApplication):
+            found.append(requests.check(drawn(requests, rng)))
+    return found
+
+
+def drawn(requests: Requests, rng: np.random.Generator) -> dict[str, Any]:
+    """One application; fields may contradict each other."""
+    values = {name: value_of(field, rng) for name, field in requests.fields.items()}
+    return {n: v for n, v in values.items() if n in requests.required or rng.random() < 0.8}
+
+
+def value_of(field: Field, rng: np.random.Generator) -> Any:
+    """A value that a field may have."""
+    if field.codes:
+        return list(field.codes)[rng.integers(len(field.codes))]
+    low, high = field.constraints.minimum or 0.0, field.constraints.maximum or 1e6
+    near = low + (high - low) * 10 ** -rng.uniform(0, 5)
+    value = rng.choice([low, high, float(near), float(np.round(near))])
+    return round(value) if field.type == "integer" else float(value)
