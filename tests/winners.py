@@ -12,9 +12,9 @@ import numpy as np
 
 from service.engine import GOLDEN, WINNER
 from service.requests import InvalidApplication, Requests
-from stages import model
+from stages import model, population, simulate
 from stages.contract import Field
-from tests.books import CONTRACT, Project
+from tests.books import CONTRACT, ROOT, Project
 
 WORDED = (
     CONTRACT.replace("  amount:\n", "  amount:\n    actionable: decrease\n    reason: It is much\n")
@@ -65,3 +65,12 @@ def value_of(field: Field, rng: np.random.Generator) -> Any:
     near = low + (high - low) * 10 ** -rng.uniform(0, 5)
     value = rng.choice([low, high, float(near), float(np.round(near))])
     return round(value) if field.type == "integer" else float(value)
+
+
+def loan_book(folder: Path, candidate: str, rows: int = 4000) -> Path:
+    """The shipped contract's book, simulated small, with a candidate as the winner."""
+    contract = (ROOT / "data/loan_book/contract.yaml").read_text()
+    tables = simulate.book(population.draw(rows, 3), 3)
+    fitted = Project(folder / "fitted", contract).write(tables)
+    fitted.run("preprocess", "featurize", candidate)
+    return crown(fitted, candidate, folder / "crowned")
