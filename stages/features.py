@@ -108,13 +108,14 @@ def decode(field: Field, value: float) -> Any:
 def wrong_value(field: Field, values: Sequence[Any] | NDArray[Any]) -> str:
     """Name the first value of a column that its field cannot take."""
     allowed = f"one of {list(field.codes)}" if field.codes else "a number"
-    for row, value in enumerate(values):
-        try:
-            known = value is None or (
-                value in field.codes if field.codes else float(value) == value
-            )
-        except (ValueError, TypeError):
-            known = False
-        if not known and value == value:  # noqa: PLR0124
-            return f"{field.name} must be {allowed}; got {value!r} (row {row})"
-    return f"{field.name} must be {allowed}"
+    wrong = (row for row, v in enumerate(values) if v is not None and not can_be(field, v))
+    row = next(wrong)
+    return f"{field.name} must be {allowed}; got {values[row]!r} (row {row})"
+
+
+def can_be(field: Field, value: Any) -> bool:
+    """Whether a value can be encoded."""
+    try:
+        return value in field.codes if field.codes else isinstance(float(value), float)
+    except (ValueError, TypeError):
+        return False

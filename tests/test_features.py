@@ -126,9 +126,13 @@ def test_a_value_that_cannot_be_is_named_with_what_is_allowed(
         of(application)
 
 
-def test_the_first_wrong_row_is_the_one_named() -> None:
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("purpose", ["car", None, "boat", "ship"]), ("amount", ["7", None, "boat", 8])],
+)
+def test_the_first_wrong_row_is_the_one_named(name: str, values: list[Any]) -> None:
     with pytest.raises(ContractError, match=r"got 'boat' \(row 2\)"):
-        SMALL({"purpose": ["car", None, "boat", "ship"]})
+        SMALL({name: values})
 
 
 def test_whole_numbers_come_back_as_integers_and_missing_values_as_none() -> None:

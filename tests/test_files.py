@@ -1,0 +1,56 @@
+"""Outputs that are whole or not there."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from stages import files
+
+
+def half(whole: AbstractContextManager[Path], name: str) -> None:
+    """Write a part of an output, and fail."""
+    with whole as place:
+        (place / name).write_text("half")
+        raise OSError("the disk is full")
+
+
+def test_a_file_is_there_once_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.txt"
+    with files.whole_file(path) as temporary:
+        temporary.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+
+
+def test_a_file_that_fails_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    files.write_text(path, "old")
+    with pytest.raises(OSError, match="full"):
+        half(files.whole_file(path), "")
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.txt", "old")]
+
+
+def test_a_folder_takes_the_place_of_the_old_one_whole(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        with files.whole_folder(tmp_path / "out") as folder:
+            (folder / name).touch()
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["new"]
+
+
+def test_a_folder_that_fails_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
+    with files.whole_folder(tmp_path / "out") as folder:
+        (folder / "old").touch()
+    with pytest.raises(OSError, match="full"):
+        half(files.whole_folder(tmp_path / "out"), "half")
+    assert [p.name for p in tmp_path.rglob("*")] == ["out", "old"]
+
+
+def test_what_an_earlier_failure_left_behind_is_not_taken_over(tmp_path: Path) -> None:
+    (tmp_path / ".out.tmp").mkdir()
+    (tmp_path / ".out.tmp" / "stale").touch()
+    with files.whole_folder(tmp_path / "out") as folder:
+        (folder / "new").touch()
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["new"]
