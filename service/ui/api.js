@@ -10,6 +10,11 @@ export class Problem extends Error {
     this.status = status;
     this.errors = errors;
   }
+
+  /** Whether what was sent has to change, and `errors` say how. */
+  get isRefusal() {
+    return [400, 413, 422].includes(this.status) && this.errors.length > 0;
+  }
 }
 
 export const setKey = (key) => sessionStorage.setItem(KEY, key);

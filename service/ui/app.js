@@ -64,9 +64,8 @@ async function decide(application) {
     page.form.refuse([]);
     showAnswer(answer, application);
   } catch (problem) {
-    if (problem.status >= 400 && problem.status < 500 && problem.errors.length && problem.status !== 401) {
-      page.form.refuse(problem.errors);
-    } else notice.show(problem, () => decide(application));
+    if (problem.isRefusal) page.form.refuse(problem.errors);
+    else notice.show(problem, () => decide(application));
   } finally {
     page.deciding = false;
     page.form.busy(false);
@@ -126,7 +125,8 @@ function route() {
   document.title = `${TITLES[view]} · Credit decision`;
   if (!page.form) return;
   if (view === "recent") page.recent.load();
-  if (view === "detail") showDetail(decodeURIComponent(id), { ...page, start, failed: notice.show });
+  const means = { ...page, start, failed: notice.show };
+  if (view === "detail") showDetail(decodeURIComponent(id), means);
 }
 
 window.addEventListener("hashchange", () => {

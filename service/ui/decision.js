@@ -11,7 +11,8 @@ export const badge = (decision) =>
 
 /** Why the policy decides so at this PD. */
 export function because({ decision, default_probability: pd }, policy) {
-  const byRisk = pd < policy.approve_below ? "approve" : pd < policy.decline_from ? "refer" : "decline";
+  const { approve_below: approve, decline_from: decline } = policy;
+  const byRisk = pd < approve ? "approve" : pd < decline ? "refer" : "decline";
   if (decision !== byRisk) return "A rule of the policy asks for this, whatever the risk.";
   return {
     approve: "The risk lies below the cut-off.",

@@ -53,7 +53,7 @@ function identityCard({ id, time, identity, sequence, hash }) {
       pair("Hash", hash)));
 }
 
-/** The contributions, made anew: the model of today explains, which may not be the one that decided. */
+/** The contributions, made anew by the model of today, which may not be the one that decided. */
 async function showEffects(place, record, { fields, identity }) {
   try {
     const explained = await explain(record.application);
@@ -62,6 +62,7 @@ async function showEffects(place, record, { fields, identity }) {
       same ? "" : h("p", { class: "muted" }, "Another model serves now; this is its view."),
       effectsCard(explained, fields));
   } catch (problem) {
-    place.replaceChildren(h("p", { class: "muted" }, `There is no explanation: ${problem.message}`));
+    const text = `There is no explanation: ${problem.message}`;
+    place.replaceChildren(h("p", { class: "muted" }, text));
   }
 }

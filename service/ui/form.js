@@ -107,7 +107,8 @@ export function createForm(fields, { example, submit, edited }) {
     submit: (event) => { event.preventDefault(); submit(readAll(parts)); },
   },
   h("div", { class: "row start" },
-    h("button", { type: "button", class: "quiet", click: () => fill(example) }, "Fill in an example"),
+    h("button", { type: "button", class: "quiet", click: () => fill(example) },
+      "Fill in an example"),
     h("p", { class: "muted" }, h("span", { class: "must" }, "*"), " must be filled in")),
   general,
   groups(parts),
@@ -149,7 +150,8 @@ function showErrors(errors, byName, general) {
   const fields = new Map([...byName].map(([name, part]) => [name, part.field]));
   for (const part of byName.values()) part.refuse();
   const rest = errors.filter((error) => !byName.has(error.field));
-  general.replaceChildren(...rest.map((error) => h("p", { class: "error" }, sentence(error, fields))));
+  general.replaceChildren(...rest.map((error) =>
+    h("p", { class: "error" }, sentence(error, fields))));
   for (const error of errors) byName.get(error.field)?.refuse(sentence(error, fields));
   const first = [...byName.values()].find((part) => part.control.hasAttribute("aria-invalid"));
   if (errors.length) (first?.control ?? general).focus();
@@ -158,7 +160,9 @@ function showErrors(errors, byName, general) {
 /** An error's message, with titles in the place of names, and without the own field's. */
 export function sentence({ field, message }, fields = new Map()) {
   const own = field && message.startsWith(field) ? message.slice(field.length) : message;
-  const told = own.replace(/^[: ]+/, "").replace(/[\w.]+/g, (part) =>
-    fields.has(part) ? `“${label(fields.get(part))}”` : /^\d{4,}$/.test(part) ? number(part) : part);
+  const told = own.replace(/^[: ]+/, "").replace(/[\w.]+/g, (part) => {
+    if (fields.has(part)) return `“${label(fields.get(part))}”`;
+    return /^\d{4,}$/.test(part) ? number(part) : part;
+  });
   return capital(told);
 }

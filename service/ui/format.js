@@ -1,5 +1,7 @@
 // Numbers, dates and values as people read them.
 
+const SPACE = "\u00a0"; // between a number and its unit, which stay on one line
+
 const exact = new Intl.NumberFormat("en", { maximumFractionDigits: 20 });
 const near = new Intl.NumberFormat("en", { maximumFractionDigits: 6 });
 const moment = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
@@ -8,7 +10,7 @@ export const number = (value) => exact.format(value);
 
 export function percent(share) {
   const digits = share >= 0.9995 || share === 0 ? 0 : share < 0.01 ? 2 : 1;
-  return `${(100 * share).toFixed(digits)} %`;
+  return `${(100 * share).toFixed(digits)}${SPACE}%`;
 }
 
 export const points = (score) => String(Math.round(score));
@@ -44,7 +46,7 @@ export function value(field, raw) {
   if (typeof known === "boolean") return known ? "Yes" : "No";
   if (typeof known === "number") {
     const text = near.format(known);
-    return field?.unit ? `${text} ${field.unit}` : text;
+    return field?.unit ? `${text}${SPACE}${field.unit}` : text;
   }
   return word(String(known));
 }

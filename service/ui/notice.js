@@ -32,7 +32,10 @@ function words(problem) {
 }
 
 function keyForm(again) {
-  const input = h("input", { id: "key", type: "password", autocomplete: "off", required: true });
+  const input = h("input", { 
+    id: "key", type: "password", autocomplete: "off", required: true, pattern: "[ -~]+",
+    title: "letters, digits and signs of ASCII",
+  });
   const submit = (event) => {
     event.preventDefault();
     setKey(input.value.trim());

@@ -25,7 +25,8 @@ export function overrideForm(id, failed) {
     decision: part(`${own}-decision`,
       h("fieldset", { class: "choices" }, h("legend", {}, "Your decision"), choice)),
     reason: part(`${own}-reason`, h("textarea", { rows: 3, required: true }), "Reason"),
-    author: part(`${own}-author`, h("input", { autocomplete: "name", required: true }), "Your name"),
+    author: part(`${own}-author`, h("input", { autocomplete: "name", required: true }),
+      "Your name"),
   };
   const send = async (event) => {
     event.preventDefault();
@@ -42,14 +43,14 @@ export function overrideForm(id, failed) {
       note.focus();
     } catch (problem) {
       form.inert = false;
-      if (!problem.errors?.some((error) => error.field in parts)) failed(problem, () => form.requestSubmit());
-      else accept(parts, problem.errors);
+      if (problem.isRefusal) accept(parts, problem.errors);
+      else failed(problem, () => form.requestSubmit());
     }
   };
   return h("form", { class: "card override", novalidate: true, submit: send },
     h("h3", {}, "Decide this case"),
-    h("p", { class: "muted" }, "The case was referred to you. Your decision is recorded with your " +
-      "name and your reason, and cannot be changed."),
+    h("p", { class: "muted" }, "The case was referred to you. Your decision is recorded with " +
+      "your name and your reason, and cannot be changed."),
     Object.values(parts).map((one) => one.element),
     h("button", { type: "submit", class: "primary" }, "Record the decision"));
 }

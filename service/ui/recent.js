@@ -7,7 +7,7 @@ import { percent, points, value, when } from "./format.js";
 
 const PAGE = 20;
 const PAUSE = 250;
-const FILTERS = [["", "All"], ["refer", "Referred"], ["approve", "Approved"], ["decline", "Declined"]];
+const FILTERS = { "": "All", refer: "Referred", approve: "Approved", decline: "Declined" };
 
 export function createRecent(fields, failed) {
   const state = { text: "", decision: "", before: null };
@@ -26,7 +26,7 @@ export function createRecent(fields, failed) {
   });
   const filters = h("fieldset", { class: "choices" },
     h("legend", { class: "hidden-text" }, "Decision"),
-    FILTERS.map(([name, text]) => h("label", { class: "choice" },
+    Object.entries(FILTERS).map(([name, text]) => h("label", { class: "choice" },
       h("input", {
         type: "radio", name: "filter", value: name, checked: name === "",
         change: () => { state.decision = name; load(true); },
@@ -61,17 +61,21 @@ export function createRecent(fields, failed) {
 }
 
 function said(count, search, further) {
-  if (count) return `${count} ${count === 1 ? "decision" : "decisions"}${further ? ", and older ones" : ""}`;
+  const noun = count === 1 ? "decision" : "decisions";
+  if (count) return `${count} ${noun}${further ? ", and older ones" : ""}`;
   if (further) return "Nothing among the latest decisions; look further with “Older”.";
-  return search ? "No decision fits the search." : "No decision has been recorded yet.";
+  if (search) return "No decision fits the search.";
+  return "No decision has been recorded yet. Decide about an application, and it stands here.";
 }
 
 function item(record, fields) {
-  const [changed] = (record.overrides ?? []).slice(-1);
+  const [changed] = record.overrides;
+  const then = changed
+    ? h("span", { class: "then" }, "then ", badge(changed.decision), ` by ${changed.author}`)
+    : "";
   return h("li", {}, h("a", { href: `#/decision/${record.id}` },
     badge(record.decision),
-    h("span", { class: "about" }, summary(record.application, fields),
-      changed ? h("span", { class: "then" }, "then ", badge(changed.decision), ` by ${changed.author}`) : ""),
+    h("span", { class: "about" }, summary(record.application, fields), then),
     h("span", { class: "figure" }, h("b", {}, percent(record.default_probability)), " PD"),
     h("span", { class: "figure" }, h("b", {}, points(record.credit_score)), ` · ${record.rating}`),
     h("time", { datetime: record.time, class: "muted" }, when(record.time))));

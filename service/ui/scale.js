@@ -4,8 +4,9 @@ import { h, svg } from "./dom.js";
 import { percent, points } from "./format.js";
 
 /** PD → points, as the policy defines them. */
-export const score = (policy, pd) =>
-  policy.base_score + (policy.pdo / Math.LN2) * (Math.log((1 - pd) / pd) - Math.log(policy.base_odds));
+export function score({ base_score: base, base_odds: odds, pdo }, pd) {
+  return base + (pdo / Math.LN2) * (Math.log((1 - pd) / pd) - Math.log(odds));
+}
 
 function geometry(policy) {
   const bounds = Object.entries(policy.ratings);
@@ -43,7 +44,8 @@ export function scale(policy, answer) {
 }
 
 function limits(policy, approve, decline) {
-  const approved = `Approved above ${points(approve)} points (PD under ${percent(policy.approve_below)})`;
+  const below = percent(policy.approve_below);
+  const approved = `Approved above ${points(approve)} points (PD under ${below})`;
   if (!Number.isFinite(decline)) return `${approved}.`;
   return `${approved}; declined from ${points(decline)} down (PD ${percent(policy.decline_from)} ` +
     "and more).";
@@ -55,7 +57,8 @@ const middle = (part) => `${(part.from + part.to) / 2}%`;
 function segment(part, index, count) {
   const shade = 0.42 - (0.34 * index) / Math.max(1, count - 1);
   return [
-    svg("rect", { x: `${part.from}%`, y: 32, width: width(part), height: 24, "fill-opacity": shade }),
+    svg("rect",
+      { x: `${part.from}%`, y: 32, width: width(part), height: 24, "fill-opacity": shade }),
     svg("text", { x: middle(part), y: 49 }, part.name),
   ];
 }

@@ -4,7 +4,7 @@ import { explain } from "./api.js";
 import { badge } from "./decision.js";
 import { h } from "./dom.js";
 import { given, label, percent, points, value } from "./format.js";
-import { isNumber } from "./form.js";
+import { isNumber, sentence } from "./form.js";
 
 const PAUSE = 200;
 
@@ -25,7 +25,7 @@ export function whatIfCard({ application, decided, explained, fields, use, faile
   const numeric = [...fields.values()].filter((field) =>
     isNumber(field) && !field.protected && given(application[field.name]));
   const outcome = h("div", { class: "outcome", role: "status" });
-  const trial = createTrial(application, outcome, decided, failed);
+  const trial = createTrial(application, outcome, { decided, fields, failed });
   const sliders = new Map(numeric.map((field) =>
     [field.name, slider(field, application[field.name], trial.change)]));
   const attempt = (changes) => {
@@ -44,20 +44,23 @@ export function whatIfCard({ application, decided, explained, fields, use, faile
   const main = numeric.filter((field) => field.actionable);
   const rest = numeric.filter((field) => !field.actionable);
   return [
-    decided.decision === "approve" ? "" : changesCard(explained.what_would_change_it, fields, attempt),
+    decided.decision === "approve" ? ""
+      : changesCard(explained.what_would_change_it, fields, attempt),
     h("section", { class: "card whatif" },
       h("h3", {}, "What if?"),
       h("p", { class: "muted" }, "Try other values. Nothing here is recorded."),
       outcome,
       elements(main),
-      rest.length ? h("details", { open: main.length === 0 },
-        h("summary", {}, main.length ? `${rest.length} more fields` : "Fields"), elements(rest)) : "",
+      rest.length ? further(elements(rest), main.length) : "",
       h("div", { class: "row" },
         h("button", { type: "button", class: "quiet", click: reset }, "Back to the application"),
         h("button", { type: "button", class: "quiet", click: () => use(trial.values()) },
           "Use in the form"))),
   ];
 }
+
+const further = (sliders, before) => h("details", { open: before === 0 },
+  h("summary", {}, before ? `${sliders.length} more fields` : "Fields"), sliders);
 
 function slider(field, now, change) {
   const id = `what-if-${field.name}`;
@@ -73,6 +76,7 @@ function slider(field, now, change) {
   const show = (amount) => {
     control.value = amount;
     output.textContent = value(field, amount);
+    output.classList.toggle("changed", amount !== now);
     control.setAttribute("aria-valuetext", output.textContent);
   };
   show(now);
@@ -81,7 +85,7 @@ function slider(field, now, change) {
 }
 
 /** The changed application, asked about after a pause; only the last answer counts. */
-function createTrial(application, outcome, decided, failed) {
+function createTrial(application, outcome, { decided, fields, failed }) {
   let changes = {};
   let timer;
   let running;
@@ -94,9 +98,11 @@ function createTrial(application, outcome, decided, failed) {
       show(await explain(values(), signal));
     } catch (problem) {
       if (signal.aborted) return;
-      if (problem.status >= 400 && problem.status < 500 && problem.status !== 401) {
-        outcome.replaceChildren(h("p", { class: "error" }, problem.message));
-      } else failed(problem, ask);
+      if (!problem.isRefusal) failed(problem, ask);
+      else {
+        const told = problem.errors.map((error) => sentence(error, fields)).join(" ");
+        outcome.replaceChildren(h("p", { class: "error" }, told));
+      }
     }
   };
   const change = (name, next) => {

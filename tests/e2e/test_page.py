@@ -315,6 +315,13 @@ def test_a_what_if_changes_the_figures_and_records_nothing(officer: Officer) -> 
     assert officer.served.count() == before
 
 
+def test_a_what_if_that_contradicts_itself_says_how(officer: Officer) -> None:
+    officer.decide(officer.served.case("decline"))
+    officer.page.locator("details summary").click()
+    officer.page.locator("#what-if-total_loan_months").press("Home")
+    expect(officer.page.locator(".outcome")).to_contain_text("More months in delinquency than")
+
+
 def test_a_change_that_is_told_reaches_approval_when_tried(officer: Officer) -> None:
     officer.decide(officer.served.case("refer"))
     officer.page.get_by_role("button", name="Try it").first.click()
@@ -360,6 +367,16 @@ def test_decisions_are_found_by_what_was_recorded(officer: Officer) -> None:
     officer.page.get_by_label("Search").fill(own)
     expect(officer.page.locator(".log a")).to_have_count(1)
     expect(officer.page.locator(".log a")).to_have_attribute("href", f"#/decision/{own}")
+
+
+def test_older_decisions_follow(officer: Officer) -> None:
+    application = officer.served.case("approve")
+    for _ in range(21):
+        officer.served.ask("POST", "predict", json=application)
+    officer.open("#/recent")
+    expect(officer.page.locator(".log a")).to_have_count(20)
+    officer.press("Older")
+    expect(officer.page.locator(".log a").nth(20)).to_be_visible()
 
 
 def test_a_search_without_a_hit_says_so(officer: Officer) -> None:
