@@ -132,6 +132,7 @@ def challenger(found: Judgement) -> Iterator[Finding]:
     if not path.is_file():
         raise CannotJudge(f"{path} is missing: run `dvc pull` or `dvc repro`")
     table = Predictions.read(path.read_bytes(), predictions.PATH)
+    storage.here(Path("params.yaml"))
     found.params, found.predictions = params.load(), table
     wrong = recount.differences(stated, recount.recount(table, found.params))
     if count := recount.misdecided(table, found.params):

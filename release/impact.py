@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from release.checks import Z
 from release.contest import Contest
 from stages.judge import Judged
 from stages.policy import DECISIONS, Policy
@@ -28,6 +30,8 @@ class Part(NamedTuple):
     applications: int
     share: float
     bad_rate: float
+    low: float  # 95 % interval of the bad rate
+    high: float
     champion_pd: float
     challenger_pd: float
 
@@ -78,13 +82,26 @@ def side(rows: Judged, policy: Policy) -> Side:
 
 def part(both: Contest, chosen: Bools) -> Part:
     """A part of the common rows (n,) bool."""
+    low, high = wilson(int(both.challenger.bad[chosen].sum()), int(chosen.sum()))
     return Part(
         applications=int(chosen.sum()),
         share=float(chosen.mean()),
         bad_rate=mean(both.challenger.bad[chosen]),
+        low=low,
+        high=high,
         champion_pd=mean(both.champion.pd[chosen]),
         challenger_pd=mean(both.challenger.pd[chosen]),
     )
+
+
+def wilson(bads: int, rows: int) -> tuple[float, float]:
+    """95 % interval of a bad rate (Wilson 1927); all of 0 to 1 for no rows."""
+    if not rows:
+        return 0.0, 1.0
+    rate, spread = bads / rows, Z**2 / rows
+    centre = rate + spread / 2
+    margin = Z * sqrt(rate * (1 - rate) / rows + spread / (4 * rows))
+    return (centre - margin) / (1 + spread), (centre + margin) / (1 + spread)
 
 
 def mean(values: NDArray[Any]) -> float:

@@ -54,6 +54,7 @@ def verdict(found: Judgement) -> str:
     lines = [
         f"## {MARKS[found.verdict]} {found.verdict.capitalize()}: {prose(found.sentence)}",
         f"Head `{found.head[:10]}` against {base}, {rows(found)}.",
+        sections.summary(found),
         "\n".join(f"- {MARKS[f.status]} {f.check}: {prose(f.words)}" for f in decisive),
     ]
     if any(f.check == "remote" and f.status == "told" for f in found.findings):

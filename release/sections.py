@@ -35,7 +35,8 @@ def decisions(found: Judgement) -> str:
         shares("Approval rate at the base's bad rate", old.approval_rate, same_bads),
         shares("Bad rate at the base's approval rate", old.bad_rate, same_size, 2),
     ]
-    head = ["Swap set", "applications", "share", "bad rate", "mean PD base", "mean PD head"]
+    rates = ["bad rate", "95 % interval", "mean PD base", "mean PD head"]
+    head = ["Swap set", "applications", "share", *rates]
     moves = [
         [decision, *(f"{count:,}" for count in own)]
         for decision, own in zip(DECISIONS, done.moves.tolist(), strict=True)
@@ -44,12 +45,27 @@ def decisions(found: Judgement) -> str:
         [
             "### Decisions",
             table(DIFFERENCES, lines, "lrrr"),
-            table(head, [swapped(name, own) for name, own in done.swaps.items()], "lrrrrr"),
+            table(head, [swapped(name, own) for name, own in done.swaps.items()], "lrrrrrr"),
             details(
                 "Decisions of the base (down) by decisions of the head (across)",
                 table(["", *DECISIONS], moves, "lrrr"),
             ),
         ]
+    )
+
+
+def summary(found: Judgement) -> str:
+    """What the change does to decisions, in one line."""
+    held = found.differences
+    if not held:
+        return ""
+    profit, rate, bads = held["profit"], held["approval_rate"], held["approved_bad_rate"]
+    return (
+        f"**Approvals {percent(rate.champion)} → {percent(rate.challenger)}, bad rate of the "
+        f"approved {percent(bads.champion, 2)} → {percent(bads.challenger, 2)}, profit per unit "
+        f"applied for {number(profit.champion)} → {number(profit.challenger)}** "
+        f"({number(profit.difference, 4, '+')}, 95 % interval {number(profit.low, 4, '+')} to "
+        f"{number(profit.high, 4, '+')})."
     )
 
 
@@ -66,12 +82,15 @@ def money(name: str, before: float, after: float) -> list[str]:
 
 def swapped(name: str, own: Part) -> list[str]:
     """A line of the swap set."""
-    rates = (own.bad_rate, own.champion_pd, own.challenger_pd)
+    interval = f"{percent(own.low)} to {percent(own.high)}" if own.applications else "—"
     return [
         name,
         f"{own.applications:,}",
         percent(own.share),
-        *(percent(rate, 2) for rate in rates),
+        percent(own.bad_rate, 2),
+        interval,
+        percent(own.champion_pd, 2),
+        percent(own.challenger_pd, 2),
     ]
 
 
