@@ -142,6 +142,16 @@ class Evaluate(Section):
     golden: Whole
 
 
+class Monitor(Section):
+    """How live decisions are watched; no stage reads it."""
+
+    every: Whole
+    windows: Annotated[list[Annotated[int, Key(ge=100)]], Key(min_length=1)]
+    min_group: Whole
+    lowest_approval_ratio: Annotated[float, Key(gt=0, le=1)]
+    maturity_days: Whole
+
+
 Name = Literal["logistic", "scorecard", "random_forest", "xgboost", "lightgbm"]
 
 
@@ -158,6 +168,7 @@ class Params(Section):
     train: Train
     evaluate: Evaluate
     policy: Policy
+    monitor: Monitor
 
     @property
     def data(self) -> Path:

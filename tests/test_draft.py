@@ -12,8 +12,8 @@ import pytest
 
 from stages import contract as contracts
 from stages import draft
-from stages.column import scalar
 from stages.contract import Contract, ContractError
+from stages.draft.column import scalar
 from tests import unknown_books
 from tests.books import ROOT, Project
 

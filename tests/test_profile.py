@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages import naming, profile, quantities, suspicion, typos
-from stages.column import Column, Guess
+from stages.draft import naming, profile, quantities, suspicion, typos
+from stages.draft.column import Column, Guess
 
 
 def guessed(values: list[Any], name: str = "x", times: int = 1) -> Guess:

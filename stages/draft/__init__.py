@@ -7,10 +7,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages import audit, files, manuscript
-from stages import book as books
 from stages import contract as contracts
+from stages import files
 from stages.contract import ContractError
+from stages.draft import audit, manuscript
+from stages.draft import book as books
 
 
 @dataclass

@@ -10,8 +10,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from stages import contract as contracts
-from stages import naming, params, quality, suspicion, tables
+from stages import params, quality, tables
 from stages.contract import Contract, Field
+from stages.draft import naming, suspicion
 
 
 def run(dataset: str | None) -> int:

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages import links, naming, outcome, profile, split, suspicion, tables
-from stages.column import Column, Floats, Guess
+from stages import split, tables
 from stages.contract import ContractError
-from stages.links import Link
-from stages.outcome import Outcome
+from stages.draft import links, naming, outcome, profile, suspicion
+from stages.draft.column import Column, Floats, Guess
+from stages.draft.links import Link
+from stages.draft.outcome import Outcome
 
 
 @dataclass

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.column import Column
 from stages.contract import ContractError
-from stages.naming import words
+from stages.draft.column import Column
+from stages.draft.naming import words
 
 NOT = r"\b(?:not?|non|un|never)[\s_-]*(?:fully )?"
 BAD = (

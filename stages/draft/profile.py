@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from stages import naming, quantities, typos
-from stages.column import MAX_CATEGORIES, Column, Guess
+from stages.draft import naming, quantities, typos
+from stages.draft.column import MAX_CATEGORIES, Column, Guess
 from stages.quality import BLANKS, BOOLEANS
 
 NO_DATES = {"9999-12-31", "2999-12-31", "2099-12-31", "1900-01-01", "0001-01-01"}

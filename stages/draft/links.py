@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages import naming
+from stages.draft import naming
 
 NEARLY = 0.98  # tolerates repeated rows
 FOUND = 0.95

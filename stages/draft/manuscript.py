@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import yaml
 
-from stages import links, naming
-from stages.book import Book, Part
-from stages.column import scalar
-from stages.outcome import Outcome
-from stages.quantities import number
+from stages.draft import links, naming
+from stages.draft.book import Book, Part
+from stages.draft.column import scalar
+from stages.draft.outcome import Outcome
+from stages.draft.quantities import number
 
 HEADER = """\
 # The first draft of this contract, made from the files themselves. Every line with `confirm` is a
