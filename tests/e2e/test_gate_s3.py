@@ -1,0 +1,80 @@
+"""The gate with its data in a real S3-compatible server, and with each of its failures."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.champions import Lender, code, predictions, words
+
+from .s3 import S3
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning"),  # in dvc
+]
+CONFIG = (
+    "[core]\n    analytics = false\n    remote = s3\n['remote \"s3\"']\n    url = s3://{}/dvc\n"
+)
+
+
+@pytest.fixture
+def aws(s3: S3, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The environment of a job that reaches the server."""
+    for name, value in (s3.environment | {"AWS_MAX_ATTEMPTS": "1"}).items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+@pytest.fixture
+def lender(s3: S3, aws: pytest.MonkeyPatch, tmp_path: Path) -> Lender:
+    """A pushed change of a champion whose predictions are in the remote alone."""
+    made = Lender.founded(tmp_path)
+    made.text(".dvc/config", CONFIG.format(s3.make_bucket())).commit("Keep the data in S3").push()
+    made.change(predictions(noise=0.0))
+    shutil.rmtree(made.folder / ".dvc" / "cache")
+    made.lock()
+    return made
+
+
+def test_a_champion_is_read_from_s3(lender: Lender) -> None:
+    found = lender.judged()
+    assert (code(found), words(found, "cannot judge")) == (0, "")
+
+
+def test_an_object_missing_in_s3_fails(lender: Lender) -> None:
+    lender.run(predictions(noise=0.1)).commit("Change the model")
+    found = lender.judged()
+    assert code(found) == 1
+    assert "not in the remote: models/predictions.parquet; run `dvc push`" in words(found, "fail")
+
+
+def test_a_wrong_key_is_told(lender: Lender, aws: pytest.MonkeyPatch) -> None:
+    aws.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    found = lender.judged()
+    assert code(found) == 2
+    assert "access denied: the credentials need s3:ListBucket" in found.sentence
+
+
+def test_missing_credentials_are_told(lender: Lender, aws: pytest.MonkeyPatch) -> None:
+    aws.delenv("AWS_ACCESS_KEY_ID")
+    aws.delenv("AWS_SECRET_ACCESS_KEY")
+    found = lender.judged()
+    assert code(found) == 2
+    assert "no credentials: set AWS_ACCESS_KEY_ID" in found.sentence
+
+
+def test_a_missing_bucket_is_told(lender: Lender) -> None:
+    lender.text(".dvc/config", CONFIG.format("no-such-bucket"))
+    found = lender.judged()
+    assert code(found) == 2
+    assert "the bucket does not exist" in words(found, "cannot judge")
+
+
+def test_a_server_that_is_away_is_told(lender: Lender, aws: pytest.MonkeyPatch) -> None:
+    aws.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    found = lender.judged()
+    assert code(found) == 2
+    assert "not reachable: check the network and AWS_ENDPOINT_URL" in found.sentence
