@@ -316,7 +316,8 @@ def test_a_what_if_changes_the_figures_and_records_nothing(officer: Officer) -> 
 
 
 def test_a_what_if_that_contradicts_itself_says_how(officer: Officer) -> None:
-    officer.decide(officer.served.case("decline"))
+    history = {"total_loan_months": 40, "delinquent_months": 5, "total_dpd": 60}
+    officer.decide(officer.served.case("decline") | history)
     officer.page.locator("details summary").click()
     officer.page.locator("#what-if-total_loan_months").press("Home")
     expect(officer.page.locator(".outcome")).to_contain_text("More months in delinquency than")
