@@ -30,8 +30,8 @@ LOUD: dict[str, tuple[float, float]] = {
     "mean": (0.25, 0.5),  # standard deviations
     "ks": (0.1, 0.25),
     "missing": (0.02, 0.1),  # share of rows
-    "out_of_bounds": (0.005, 0.05),
-    "unseen": (0.005, 0.05),
+    "out_of_bounds": (0.02, 0.1),
+    "unseen": (0.01, 0.05),
     "constant": (0.0, 0.0),
 }
 

@@ -49,11 +49,15 @@ class Table(Part):
 
 
 class Target(Part):
-    """The outcome column and the raw values that mean bad (1) and good (0)."""
+    """The outcome column and the raw values that mean bad (1) and good (0).
+
+    Loans that are neither yet (`indeterminate`: still running, say) take no part.
+    """
 
     field: str
     bad: Scalar | list[Scalar]
     good: Scalar | list[Scalar]
+    indeterminate: list[Scalar] = []
     known_at: Literal["outcome"] = "outcome"
 
     @cached_property
@@ -76,6 +80,9 @@ class Target(Part):
                 yield [key], "needs at least one raw value"
         for value in sorted(set(good) & set(bad)):
             yield ["good"], f"{value!r} means bad too"
+        for value in map(text, self.indeterminate):
+            if value in self.codes:
+                yield ["indeterminate"], f"{value!r} means bad or good too"
 
 
 class Constraints(Part):
@@ -362,6 +369,8 @@ def contradictions(contract: Contract) -> Iterator[tuple[list[str], str]]:
             yield ["tables", name], "a joined table needs `key` (its own) and `join` (of the first)"
     for name, field in fields.items():
         yield from ((["fields", name, *keys], problem) for keys, problem in field.problems(tables))
+    if not (contract.feature_fields("pricing") or contract.feature_ratios("pricing")):
+        yield ["fields"], "none of them may be a feature: all are protected, outcomes or excluded"
     yield from ((["target", *keys], problem) for keys, problem in contract.target.problems())
     if contract.target.field in fields:
         yield ["fields", contract.target.field], "the target is declared under `target` alone"

@@ -49,8 +49,10 @@ def main() -> None:
         run("stages.simulate", "--force")
         run("dvc", "commit", "--quiet", "--force", str(raw.with_suffix(".dvc")))
     else:
-        sys.exit(f"{raw}: no files, and no remote that has them. Put the tables there that "
-                 f"{config.data / 'contract.yaml'} names.")
+        sys.exit(
+            f"{raw}: no files, and no remote that has them. Put the tables there that "
+            f"{config.data / 'contract.yaml'} names."
+        )
 
 
 if __name__ == "__main__":

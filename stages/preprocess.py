@@ -39,7 +39,7 @@ def main() -> None:
     config = params.load()
     contract = contracts.load(config.dataset)
     report = quality.Report()
-    raw = tables.join(contract, config.data / "raw", report)
+    raw = quality.decided(contract, tables.join(contract, config.data / "raw", report), report)
     report.check(len(raw), config.preprocess.max_invalid)
     rows = quality.clean(contract, raw, report)
     report.check(len(rows), config.preprocess.max_invalid)

@@ -27,6 +27,7 @@ class Report:
     """What happened to the rows, as `quality.json` tells it."""
 
     rows_in: int = 0
+    indeterminate: int = 0
     rules: dict[str, dict[str, Any]] = field(default_factory=dict)
     repaired: dict[str, dict[str, int]] = field(default_factory=dict)
     ignored: list[str] = field(default_factory=list)
@@ -42,6 +43,12 @@ class Report:
         self.note(f"{column}: {rule}", int(broken.sum()), int(rows.index[first]), value)
         return rows[~broken]
 
+    def leave_out(self, rows: pd.DataFrame, undecided: Any) -> Any:
+        """Leave out the rows whose outcome is neither bad nor good yet; they are not invalid."""
+        self.indeterminate = int(np.sum(undecided))
+        self.rows_in = max(self.rows_in, len(rows)) - self.indeterminate
+        return rows[~np.asarray(undecided, dtype=bool)]
+
     def note(self, rule: str, rows: int, row: int, value: Any) -> None:
         """Count rows under a rule, with the first as the example."""
         self.rules[rule] = {"rows": rows, "example": {"row": row, "value": str(value)}}
@@ -51,6 +58,7 @@ class Report:
         return {
             "rows_in": self.rows_in,
             "rows_out": rows_out,
+            "indeterminate": self.indeterminate,
             "invalid_share": round(1 - rows_out / self.rows_in, 6) if self.rows_in else 0.0,
             "invalid": dict(sorted(self.rules.items(), key=lambda item: -item[1]["rows"])),
             "repaired": self.repaired,
@@ -69,6 +77,12 @@ class Report:
                 f"{dropped:.1%} of {self.rows_in:,} rows are invalid; preprocess.max_invalid "
                 f"allows {max_invalid:.1%}\n      rows  rule\n" + "\n".join(lines)
             )
+
+
+def decided(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame:
+    """The rows whose outcome the contract does not call indeterminate."""
+    words = [text(v) for v in contract.target.indeterminate]
+    return report.leave_out(raw, raw[contract.target.field].map(text).str.strip().isin(words))
 
 
 def clean(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from stages.contract import Contract, ContractError
-from stages.quality import QualityError, Report, clean
+from stages.quality import QualityError, Report, clean, decided
 from tests.books import CONTRACT, book, contract
 
 
@@ -253,3 +253,13 @@ def test_too_many_invalid_rows_stop_with_a_table_of_rules() -> None:
 
 def test_as_many_invalid_rows_as_allowed_do_not_stop() -> None:
     Report(rows_in=100).check(95, 0.05)
+
+
+def test_loans_without_an_outcome_yet_take_no_part_and_are_not_invalid() -> None:
+    target = "target: {field: outcome, bad: [defaulted, sold], good: repaid"
+    running = contract(CONTRACT.replace(target, f"{target}, indeterminate: [running]"))
+    raw = pd.DataFrame({"outcome": ["repaid", "running", "sold", "running"]})
+    report = Report()
+    kept = decided(running, raw, report)
+    assert kept["outcome"].tolist() == ["repaid", "sold"]
+    assert (report.summary(2)["indeterminate"], report.summary(2)["invalid_share"]) == (2, 0.0)

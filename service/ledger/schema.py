@@ -81,11 +81,32 @@ def _for_type(key: str) -> tuple[str, ...]:
     return tuple(statement.format(key=key, genesis=GENESIS) for statement in _TABLES)
 
 
+_MONITORING = (
+    """CREATE TABLE drift_reports (
+        id BIGINT PRIMARY KEY,
+        time TEXT NOT NULL,
+        "window" BIGINT NOT NULL,
+        last_sequence BIGINT NOT NULL,
+        loudest TEXT NOT NULL,
+        model TEXT NOT NULL,
+        content TEXT NOT NULL)""",
+    """CREATE INDEX drift_reports_by_window ON drift_reports ("window", model, last_sequence)""",
+    """CREATE TABLE incidents (
+        id BIGINT PRIMARY KEY,
+        key TEXT NOT NULL,
+        opened TEXT NOT NULL,
+        closed TEXT,
+        loudness TEXT NOT NULL,
+        words TEXT NOT NULL,
+        value DOUBLE PRECISION NOT NULL)""",
+)
+
 MIGRATIONS: list[dict[str, tuple[str, ...]]] = [
     {
         "sqlite": _for_type("INTEGER") + _APPEND_ONLY_SQLITE,
         "postgresql": _for_type("BIGINT") + _APPEND_ONLY_POSTGRESQL,
     },
+    {"sqlite": _MONITORING, "postgresql": _MONITORING},
 ]
 _MIGRATION_LOCK = 7_264_331_902  # any number that only this program uses
 

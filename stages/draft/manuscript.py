@@ -99,9 +99,9 @@ def _key(book: Book, parts: list[Part]) -> str | None:
 def _target(field: str, coded: Outcome) -> list[str]:
     """The lines of the target."""
     target = {"field": field, "bad": _either(coded.bad), "good": _either(coded.good)}
-    lines = [f"target: {flow(target)}{AWAY}confirm: {_rate(coded):.1%} are bad ({coded.why})"]
     if coded.unknown:
-        lines.append(f"# rows with {coded.unknown} are neither bad nor good: they count as invalid")
+        target["indeterminate"] = [scalar(word) for word in coded.unknown]
+    lines = [f"target: {flow(target)}{AWAY}confirm: {_rate(coded):.1%} are bad ({coded.why})"]
     return lines
 
 
@@ -113,8 +113,8 @@ def _about_target(book: Book) -> list[str]:
     lost = float(np.isnan(coded.y).mean())
     if lost:
         said.append(
-            f"target: {lost:.1%} of the rows are neither ({coded.unknown or 'blank'}): they count "
-            "as invalid (params.yaml: preprocess.max_invalid); list their values, or take them out"
+            f"target: {lost:.1%} of the rows are neither ({coded.unknown or 'blank'}): "
+            + ("they take no part" if coded.unknown else "they count as invalid")
         )
     return said
 

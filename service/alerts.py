@@ -1,0 +1,57 @@
+"""Tell people of an incident once, and once more when it is over: by webhook and by e-mail.
+
+`ALERT_WEBHOOK` is an URL that takes Slack's `{"text": ...}`; `ALERT_SMTP` is `host:port` and
+`ALERT_MAIL` the address to write to. Without them nothing is sent; incidents stay on record.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import smtplib
+import sys
+import urllib.request
+from collections.abc import Iterable
+from email.message import EmailMessage
+from typing import Any
+
+PATIENCE = 5
+
+
+def tell(opened: Iterable[dict[str, Any]], closed: Iterable[dict[str, Any]]) -> None:
+    """Send one message about what began and what ended; a receiver that fails is said on stderr."""
+    lines = [f"{i['loudness'].upper()} {i['words']}" for i in opened]
+    lines += [f"RESOLVED {i['words']}" for i in closed]
+    if not lines:
+        return
+    for name, send in (("ALERT_WEBHOOK", webhook), ("ALERT_SMTP", mail)):
+        receiver = os.environ.get(name)
+        if receiver:
+            try:
+                send(receiver, lines)
+            except OSError as error:
+                print(f"alerts: {name}: {error}", file=sys.stderr, flush=True)
+
+
+def webhook(url: str, lines: list[str]) -> None:
+    """Post the lines as Slack's incoming webhooks take them; OSError where that fails."""
+    if not url.startswith(("http://", "https://")):
+        raise OSError(f"ALERT_WEBHOOK must begin with http:// or https://; got {url!r}")
+    body = json.dumps({"text": "\n".join(lines)}).encode()
+    request = urllib.request.Request(url, body, {"content-type": "application/json"})  # noqa: S310
+    urllib.request.urlopen(request, timeout=PATIENCE).close()  # noqa: S310
+
+
+def mail(server: str, lines: list[str]) -> None:
+    """Send the lines as one e-mail; OSError where that fails."""
+    host, _, port = server.partition(":")
+    message = EmailMessage()
+    message["From"] = os.environ.get("ALERT_FROM", "credit-pd@localhost")
+    message["To"] = os.environ.get("ALERT_MAIL", "")
+    message["Subject"] = lines[0]
+    message.set_content("\n".join(lines))
+    try:
+        with smtplib.SMTP(host, int(port or 25), timeout=PATIENCE) as smtp:
+            smtp.send_message(message)
+    except (smtplib.SMTPException, ValueError) as error:
+        raise OSError(str(error)) from error

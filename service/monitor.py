@@ -1,0 +1,141 @@
+"""The monitor: looks at the last decisions, beside the service and never in its way.
+
+`python -m service.monitor` judges every window that has enough new decisions, once, and says what
+it found; `--watch` goes on until it is stopped. The service starts the watching one by itself, as a
+process of its own, so that no report ever costs a decision its time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from service import alerts, drift, fairness, performance, windows
+from service.engine import Engine, NotReady
+from service.ledger import Ledger, LedgerUnavailable
+from service.ledger.schema import migrate
+from service.reports import Reports
+from service.windows import Window
+from stages import params
+
+REFERENCE = Path("models/reference.json")
+PAUSE = 2.0  # seconds between two looks at the ledger
+NEW_SHARE = 10  # a window is judged again when a tenth of it is new
+
+
+class Monitor:
+    """One winner's reference, held against the decisions in one ledger."""
+
+    def __init__(self, root: Path, ledger: Ledger) -> None:
+        self.engine = Engine.load(root)
+        self.model = str(self.engine.identity["model"])
+        self.config = params.load(root / "params.yaml").monitor
+        self.reference = json.loads((root / REFERENCE).read_text())
+        self.ledger = ledger
+        self.reports = Reports(ledger.engine)
+
+    def look(self) -> list[dict[str, Any]]:
+        """Judge every window that is due; returns the reports, which are stored."""
+        return [report for rows in self.config.windows if (report := self.judge(rows))]
+
+    def judge(self, rows: int) -> dict[str, Any] | None:
+        """Judge the newest `rows` decisions, or None where too few of them are new."""
+        seen = self.reports.covered(rows, self.model)
+        new = max(self.config.every, rows // NEW_SHARE)
+        if windows.waiting(self.ledger, self.model, seen) < new:
+            return None
+        window = windows.newest(self.ledger, self.model, rows)
+        if window is None:
+            return None
+        report = self.report(window)
+        report["id"] = self.reports.add(report)
+        opened, closed = self.reports.settle(rows, report["findings"], report["time"])
+        alerts.tell(opened, closed)
+        return report
+
+    def report(self, window: Window) -> dict[str, Any]:
+        """What there is to say about a window."""
+        found = drift.report(self.reference, window.columns(self.engine.features), window.pd)
+        groups = fairness.by_group(self.engine.contract, window, self.config.min_group)
+        unfair = fairness.findings(groups, self.config.lowest_approval_ratio)
+        approved = window.decision == "approve"
+        expected = performance.estimate(window.pd, approved, self.reference["calibration"])
+        found["findings"] = found["findings"] + unfair
+        if unfair and found["loudest"] in ("quiet", "notice"):
+            found["loudest"] = "warning"
+        facts: dict[str, Any] = plain(
+            {
+                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "window": len(window.pd),
+                "first_sequence": window.first,
+                "last_sequence": window.last,
+                "since": window.since,
+                "until": window.until,
+                "model": self.model,
+                "decisions": {
+                    d: int((window.decision == d).sum()) for d in ("approve", "refer", "decline")
+                },
+                "expected": {name: own._asdict() for name, own in expected.items()},
+                "groups": groups,
+                **found,
+            }
+        )
+        return facts
+
+
+def plain(value: Any) -> Any:
+    """A report as JSON can hold it: None for what is undefined."""
+    if isinstance(value, dict):
+        return {name: plain(own) for name, own in value.items()}
+    if isinstance(value, list):
+        return [plain(own) for own in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return value
+
+
+def watch(root: Path, ledger: Ledger, parent: int) -> None:
+    """Look again and again while the process that started it lives; survive a lost database."""
+    monitor: Monitor | None = None
+    while os.getppid() == parent:
+        try:
+            migrate(ledger.engine)
+            monitor = monitor or Monitor(root, ledger)
+            monitor.look()
+        except (LedgerUnavailable, NotReady) as error:
+            print(f"monitor: {error}", file=sys.stderr, flush=True)
+        time.sleep(PAUSE)
+
+
+def main() -> None:
+    """Read the options and look once, or watch."""
+    parser = argparse.ArgumentParser(prog="python -m service.monitor", description=__doc__)
+    parser.add_argument("--watch", action="store_true", help="go on until the parent process ends")
+    options = parser.parse_args()
+    root, ledger = Path(), Ledger()
+    if options.watch:
+        watch(root, ledger, os.getppid())
+        return
+    try:
+        migrate(ledger.engine)
+        found = Monitor(root, ledger).look()
+    except (LedgerUnavailable, NotReady) as error:
+        sys.exit(f"monitor: {error}")
+    for report in found:
+        print(f"last {report['window']:,} decisions: {report['loudest']}. {report['advice']}")
+        for finding in report["findings"]:
+            print(f"  {finding['loudness']:8} {finding['field']}: {finding['words']}")
+    if not found:
+        print("no window has enough new decisions")
+
+
+if __name__ == "__main__":
+    main()

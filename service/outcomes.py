@@ -1,0 +1,180 @@
+"""What became of the loans: outcomes recorded against decisions, and performance realised.
+
+`python -m service.outcomes FILE` records a CSV with the columns `prediction_id`, `bad` (0 or 1) and
+`date` (YYYY-MM-DD, when it was known); `python -m service.outcomes` alone says what has been
+realised so far, by vintage and rating, against what was expected.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from sqlalchemy import select
+
+from service.ledger import Draft, Ledger, LedgerUnavailable, draft
+from service.ledger.database import connected
+from service.ledger.schema import entries, migrate
+from stages import judge, metrics, params
+
+COLUMNS = ("prediction_id", "bad", "date")
+CHUNK = 500  # ids in one query
+
+
+class Refusal(NamedTuple):
+    """A row that was not recorded, and why."""
+
+    row: int
+    prediction_id: str
+    reason: str
+
+
+def record(ledger: Ledger, rows: Iterable[Mapping[str, Any]]) -> tuple[int, list[Refusal]]:
+    """Record every outcome that can be; returns how many were, and the refused rows.
+
+    Refused are unknown decisions, an outcome already recorded (the same or another), one twice in
+    `rows`, one dated before its decision or in the future, and rows that cannot be read.
+    """
+    listed = list(rows)
+    wanted = [str(row.get("prediction_id")) for row in listed]
+    decided, known = lookup(ledger, wanted)
+    drafts: list[Draft] = []
+    refused: list[Refusal] = []
+    for number, row in enumerate(listed):
+        try:
+            made = outcome(row, decided, known)
+        except ValueError as error:
+            refused.append(Refusal(number, wanted[number], str(error)))
+            continue
+        known[wanted[number]] = int(row["bad"])
+        drafts.append(made)
+    ledger.append_many(drafts)
+    return len(drafts), refused
+
+
+def outcome(row: Mapping[str, Any], decided: dict[str, str], known: dict[str, int]) -> Draft:
+    """One row as a ledger draft; ValueError says why it cannot be one."""
+    unknown = set(row) - set(COLUMNS)
+    if unknown:
+        raise ValueError(f"unknown field {sorted(unknown)[0]!r}; allowed are {', '.join(COLUMNS)}")
+    which = str(row.get("prediction_id"))
+    if str(row.get("bad")) not in ("0", "1"):
+        raise ValueError(f"bad must be 0 or 1; got {row.get('bad')!r}")
+    bad = int(row["bad"])
+    try:
+        day = date.fromisoformat(str(row.get("date")))
+    except ValueError:
+        raise ValueError(f"date must be YYYY-MM-DD; got {row.get('date')!r}") from None
+    if which not in decided:
+        raise ValueError("there is no decision with this prediction_id")
+    if which in known:
+        same = (
+            "the same outcome" if known[which] == bad else f"another outcome, bad {known[which]},"
+        )
+        raise ValueError(f"{same} is already recorded")
+    if str(day) < decided[which][:10]:
+        raise ValueError(f"date {day} lies before the decision of {decided[which][:10]}")
+    if day > datetime.now(UTC).date():
+        raise ValueError(f"date {day} lies in the future")
+    return draft("outcome", {"bad": bad, "date": str(day)}, refers_to=which)
+
+
+def lookup(ledger: Ledger, ids: list[str]) -> tuple[dict[str, str], dict[str, int]]:
+    """Of these decisions, the time of each that exists, and the outcome of each that has one."""
+    times: dict[str, str] = {}
+    known: dict[str, int] = {}
+    with connected(ledger.engine) as connection:
+        for start in range(0, len(ids), CHUNK):
+            some = ids[start : start + CHUNK]
+            own = select(entries.c.id, entries.c.time).where(entries.c.kind == "decision")
+            times.update(dict(connection.execute(own.where(entries.c.id.in_(some))).tuples().all()))
+            later = select(entries.c.refers_to, entries.c.payload).where(
+                entries.c.kind == "outcome"
+            )
+            for which, payload in connection.execute(later.where(entries.c.refers_to.in_(some))):
+                known[which] = json.loads(payload)["bad"]
+    return times, known
+
+
+def realised(ledger: Ledger, maturity_days: int, cut_off: float, today: date) -> dict[str, Any]:
+    """AUC, calibration and bad rate of decisions old enough, in all, by vintage and by rating.
+
+    A decision counts when it is at least `maturity_days` old and has an outcome: counting young
+    loans would count only those that went bad early. `expected` is the mean PD.
+    """
+    decided, after = entries.alias(), entries.alias()
+    columns = (decided.c.time, decided.c.default_probability, decided.c.rating, after.c.payload)
+    query = (
+        select(*columns)
+        .join(after, after.c.refers_to == decided.c.id)
+        .where(decided.c.kind == "decision", after.c.kind == "outcome")
+    )
+    with connected(ledger.engine) as connection:
+        rows = connection.execute(query).all()
+    ripe = [r for r in rows if (today - date.fromisoformat(r.time[:10])).days >= maturity_days]
+    if not ripe:
+        return {"outcomes": len(rows), "mature": 0}
+    pd = np.array([r.default_probability for r in ripe])
+    bad = np.array([json.loads(r.payload)["bad"] for r in ripe])
+    quarter = judge.vintages(np.array([r.time[:10] for r in ripe], dtype="datetime64[D]"))
+    figures = metrics.summary(bad, pd, cut_off)
+    return {
+        "outcomes": len(rows),
+        "mature": len(ripe),
+        "all": judge.rounded(
+            {n: figures[n] for n in ("roc_auc", "brier", "ece", "mean_pd", "bad_rate")}
+        ),
+        "by_vintage": against(quarter, bad, pd),
+        "by_rating": against(np.array([r.rating for r in ripe]), bad, pd),
+    }
+
+
+def against(labels: Any, bad: Any, pd: Any) -> dict[str, Any]:
+    """Rows, realised bad rate and expected (mean PD) of each label (n,)."""
+    found = {}
+    for label in np.unique(labels):
+        own = labels == label
+        facts = {
+            "rows": int(own.sum()),
+            "bad_rate": float(bad[own].mean()),
+            "expected": float(pd[own].mean()),
+        }
+        found[str(label)] = judge.rounded(facts)
+    return found
+
+
+def main() -> None:
+    """Record a file, or tell what has been realised."""
+    parser = argparse.ArgumentParser(prog="python -m service.outcomes", description=__doc__)
+    parser.add_argument("file", nargs="?", type=Path, help="a CSV of outcomes to record")
+    options = parser.parse_args()
+    ledger = Ledger()
+    try:
+        migrate(ledger.engine)
+        if options.file is None:
+            config = params.load()
+            today = datetime.now(UTC).date()
+            told = realised(ledger, config.monitor.maturity_days, config.policy.pd_cut_off, today)
+            print(json.dumps(told, indent=2))
+            return
+        with options.file.open(newline="") as lines:
+            count, refused = record(ledger, csv.DictReader(lines))
+    except (LedgerUnavailable, OSError) as error:
+        sys.exit(f"outcomes: {error}")
+    finally:
+        ledger.close()
+    for refusal in refused:
+        print(f"row {refusal.row}: {refusal.prediction_id}: {refusal.reason}", file=sys.stderr)
+    print(f"{count:,} recorded, {len(refused):,} refused")
+    sys.exit(1 if refused else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Where monitoring keeps what it finds, beside the ledger: reports and the incidents they open."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Engine, Float, Table, Text, func, insert, select, update
+
+from service.ledger.database import begin, connected
+from service.ledger.schema import metadata
+
+reports = Table(
+    "drift_reports",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("time", Text),
+    Column("window", BigInteger),
+    Column("last_sequence", BigInteger),
+    Column("loudest", Text),
+    Column("model", Text),
+    Column("content", Text),
+)
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("key", Text),
+    Column("opened", Text),
+    Column("closed", Text),
+    Column("loudness", Text),
+    Column("words", Text),
+    Column("value", Float),
+)
+
+
+class Reports:
+    """The reports and incidents of one ledger's database; every function blocks."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def add(self, report: dict[str, Any]) -> int:
+        """Keep a report; returns its number."""
+        with connected(self.engine) as connection:
+            begin(connection)
+            number = (
+                int(
+                    connection.execute(
+                        select(func.coalesce(func.max(reports.c.id), 0))
+                    ).scalar_one()
+                )
+                + 1
+            )
+            row = {
+                name: report[name]
+                for name in ("time", "window", "last_sequence", "loudest", "model")
+            }
+            content = json.dumps({"id": number, **report}, allow_nan=False)
+            connection.execute(insert(reports), [{"id": number, **row, "content": content}])
+            connection.commit()
+        return number
+
+    def get(self, number: int) -> dict[str, Any] | None:
+        """One report, complete; None when there is none."""
+        with connected(self.engine) as connection:
+            found = connection.execute(select(reports.c.content).where(reports.c.id == number))
+            text = found.scalar_one_or_none()
+        return None if text is None else dict(json.loads(text))
+
+    def recent(self, limit: int, before: int | None = None) -> list[dict[str, Any]]:
+        """The newest reports, newest first, with their findings."""
+        query = select(reports.c.content).order_by(reports.c.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(reports.c.id < before)
+        with connected(self.engine) as connection:
+            return [json.loads(text) for text in connection.execute(query).scalars()]
+
+    def covered(self, window: int, model: str) -> int:
+        """The last ledger entry that a report of this window and model has seen; 0 for none."""
+        query = select(func.max(reports.c.last_sequence))
+        mine = (reports.c.window == window, reports.c.model == model)
+        with connected(self.engine) as connection:
+            return int(connection.execute(query.where(*mine)).scalar_one() or 0)
+
+    def open_incidents(self) -> list[dict[str, Any]]:
+        """The incidents that are not closed, oldest first."""
+        query = select(incidents).where(incidents.c.closed.is_(None)).order_by(incidents.c.id)
+        with connected(self.engine) as connection:
+            return [dict(row._mapping) for row in connection.execute(query)]
+
+    def settle(
+        self, window: int, found: list[dict[str, Any]], time: str
+    ) -> tuple[list[Any], list[Any]]:
+        """Open an incident for every field with a loud finding, close those that are quiet again.
+
+        Returns what was opened and what was closed, so that each is told once. Only incidents of
+        the same window are closed: a small window cannot see what a large one saw.
+        """
+        prefix = f"{window}/"
+        loud: dict[str, dict[str, Any]] = {}
+        for finding in found:  # the loudest come first, and speak for their field
+            if finding["loudness"] != "notice":
+                loud.setdefault(f"{prefix}{finding['field']}", finding)
+        with connected(self.engine) as connection:
+            begin(connection)
+            query = select(incidents).where(incidents.c.closed.is_(None))
+            known = {row.key: dict(row._mapping) for row in connection.execute(query)}
+            last = int(
+                connection.execute(select(func.coalesce(func.max(incidents.c.id), 0))).scalar_one()
+            )
+            opened = [
+                {
+                    "id": last + i,
+                    "key": key,
+                    "opened": time,
+                    "closed": None,
+                    "loudness": f["loudness"],
+                    "words": f"{f['field']}: {f['words']}",
+                    "value": f["value"],
+                }
+                for i, (key, f) in enumerate(((k, f) for k, f in loud.items() if k not in known), 1)
+            ]
+            closed = [
+                own for key, own in known.items() if key.startswith(prefix) and key not in loud
+            ]
+            if opened:
+                connection.execute(insert(incidents), opened)
+            for own in closed:
+                connection.execute(
+                    update(incidents).where(incidents.c.id == own["id"]).values(closed=time)
+                )
+            connection.commit()
+        return opened, [own | {"closed": time} for own in closed]
