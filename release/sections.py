@@ -205,8 +205,13 @@ def size(value: int | None) -> str:
 
 
 def both(found: Judgement, path: str) -> tuple[Any, Any]:
-    """A YAML or JSON file at the base and in the working tree; {} where it is none."""
-    held = revisions.content(found.base, path) if found.base else None
+    """A YAML or JSON file at the base and in the working tree; {} where it is none.
+
+    Without a base nothing has changed: both are {}.
+    """
+    if found.base is None:
+        return {}, {}
+    held = revisions.content(found.base, path)
     here = Path(path)
     return parsed(held or ""), parsed(here.read_text(errors="replace") if here.is_file() else "")
 
