@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 VARIABLE = "CREDIT_PD_ENGINE"
+# BentoML warns about its own options.
+SETTINGS = {"DOCKER_BUILDKIT": "1", "BENTOML_DO_NOT_TRACK": "true", "PYTHONWARNINGS": "ignore"}
 
 
 class Failed(Exception):
@@ -39,8 +41,8 @@ class Engine:
 
 
 def command(words: list[str], cwd: Path | None = None, *, check: bool = True) -> str:
-    """Standard output of a command, with BuildKit on unless it is chosen otherwise."""
-    environment = {"DOCKER_BUILDKIT": "1", "BENTOML_DO_NOT_TRACK": "true", **os.environ}
+    """Standard output of a command; `Failed` with its errors when it fails and `check`."""
+    environment = {**SETTINGS, **os.environ}
     try:
         done = subprocess.run(
             words, cwd=cwd, env=environment, capture_output=True, text=True, check=False

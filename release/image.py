@@ -32,6 +32,7 @@ DOCKERFILE = Path("service/Dockerfile")
 GOLDEN = Path("models/golden.jsonl")
 STAND_IN = "credit-pd.stand-in-base"  # label of a base that only tests may use
 NAME = "credit-pd"
+PROOF = "from service.engine import Engine; Engine.load()"  # scores the golden records
 COMMIT = re.compile("[0-9a-f]{40}")
 LABELS = {
     "git_commit": "org.opencontainers.image.revision",
@@ -45,6 +46,7 @@ def build(root: Path, base_image: str | None) -> str:
     """Pack the checkout `root` into BentoML's store; returns the bento's tag, `credit_pd:...`."""
     with tempfile.TemporaryDirectory(prefix="credit-pd-") as folder:
         made = bento.lay_out(root, Path(folder))
+        command([sys.executable, "-c", PROOF], Path(folder))
         arguments = {"git_commit": made.git_commit, "base_image": base_image}
         printed = bentoml(
             *("build", TARGET, "--output", "tag"),

@@ -1,0 +1,117 @@
+"""The image of this working tree, built once a run from a checkout of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from .engine import Engine
+from .processes import ROOT, missing, tool
+
+MODELS = ("models/winner.joblib", "models/golden.jsonl", "models/reference.json")
+NAME = "credit-pd:e2e"
+IDENTITY = ("-c", "user.name=A tester", "-c", "user.email=tester@example.org")
+
+
+class Silent(SimpleHTTPRequestHandler):
+    """A folder over HTTP, without a log."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """An image, the checkout that it was built from, and how the project's commands reach it."""
+
+    image: str
+    checkout: Path
+    environment: dict[str, str]
+    index: str
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run `python -m release.image ...` in the checkout."""
+        return run(self.checkout, self.environment, "-m", "release.image", *words)
+
+
+def run(folder: Path, environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a folder."""
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def build(engine: Engine, base_image: str, folder: Path) -> Built:
+    """Build the image of this working tree on `base_image`, with packages from a wheelhouse."""
+    if not engine.environment.get("DOCKER_HOST") and engine.private:
+        missing("docker (BentoML cannot be told where a private podman keeps its images)")
+    tool("uv")
+    checkout = copy(folder / "checkout")
+    environment = {
+        **engine.environment,
+        "CREDIT_PD_ENGINE": " ".join(engine.command),
+        "BENTOML_HOME": str(folder / "bentoml"),
+    }
+    with wheelhouse(folder / "wheels") as index:
+        packages = {**environment, "UV_FIND_LINKS": index, "UV_NO_INDEX": "1"}
+        made = Built(NAME, checkout, packages, index)
+        bento = printed(made.command("build", "--base-image", base_image))
+        printed(made.command("containerize", bento, "--image", NAME, "--network", "host"))
+    return Built(NAME, checkout, environment, index)
+
+
+def printed(done: subprocess.CompletedProcess[str]) -> str:
+    """What a command that must succeed printed."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+def copy(folder: Path) -> Path:
+    """This working tree as a repository of its own, committed, with the models of its dvc.lock."""
+    listed = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    names = subprocess.run(
+        ["git", "-C", str(ROOT), *listed], capture_output=True, text=True, check=True
+    ).stdout
+    for name in names.split("\0"):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    for words in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "-m", "Everything")):
+        subprocess.run(["git", *IDENTITY, *words], cwd=folder, check=True)
+    (folder / ".dvc/config.local").write_text(f"[cache]\n    dir = {ROOT}/.dvc/cache\n")
+    done = run(folder, {}, "-m", "dvc", "checkout", *MODELS)
+    if done.returncode:
+        missing(f"the model that dvc.lock names (run `make`; {done.stderr.strip()[-300:]})")
+    return folder
+
+
+@contextmanager
+def wheelhouse(folder: Path) -> Iterator[str]:
+    """The locked packages as this host's pip gets them, on the loopback interface; its URL."""
+    lock = str(ROOT / "requirements/service.txt")
+    options = ("--quiet", "--require-hashes", "--no-deps", "--only-binary", ":all:")
+    command = (sys.executable, "-m", "pip", "download", *options, "-r", lock, "-d", str(folder))
+    subprocess.run(command, check=True, capture_output=True)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,167 @@
+"""The image, really built and run: it serves what the pipeline made, and holds nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from release import bento
+
+from .base_image import is_stand_in
+from .built import Built, build, printed
+from .engine import Engine
+from .processes import wait_until
+from .registry import Registry
+
+pytestmark = pytest.mark.e2e
+
+INSTALLED = """
+import sys
+from importlib.metadata import distributions
+for each in distributions(path=[path for path in sys.path if path.startswith(sys.prefix)]):
+    print(each.name, each.version)
+"""
+
+
+@pytest.fixture(scope="module")
+def built(engine: Engine, base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return build(engine, base_image, tmp_path_factory.mktemp("image"))
+
+
+def inside(engine: Engine, built: Built, *words: str) -> str:
+    """What a command prints in a container without network, as root."""
+    flags = ("--rm", "--network=none", "--user=0")
+    return engine.run("run", *flags, built.image, *words)
+
+
+@pytest.fixture(scope="module")
+def facts(built: Built) -> dict[str, Any]:
+    """What the image's trial run told."""
+    told: dict[str, Any] = json.loads(printed(built.command("run-check", built.image)))
+    return told
+
+
+def test_it_answers_every_golden_record_and_loses_no_answer(
+    built: Built, facts: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with capsys.disabled():
+        print("\n", {key: facts[key] for key in ("megabytes", "ready_seconds", "memory")})
+    records = (built.checkout / "models/golden.jsonl").read_text().splitlines()
+    assert facts["golden"] == len(records)
+    assert facts["recorded"] == facts["answers"] == 4 * len(records)
+
+
+def test_it_says_which_commit_and_data_it_was_made_of(built: Built, facts: dict[str, Any]) -> None:
+    expected = bento.facts(built.checkout, bento.files(built.checkout))
+    assert facts["identity"]["git_commit"] == expected.git_commit
+    assert expected.dvc_lock.startswith(facts["identity"]["data"])
+    assert re.fullmatch("[0-9a-f]{40}", expected.git_commit)
+
+
+def test_its_labels_name_commit_data_and_headline_metric(engine: Engine, built: Built) -> None:
+    labels = json.loads(engine.run("inspect", built.image))[0]["Config"]["Labels"]
+    expected = bento.facts(built.checkout, bento.files(built.checkout))
+    assert labels["org.opencontainers.image.revision"] == expected.git_commit
+    assert labels["credit-pd.dvc-lock"] == expected.dvc_lock
+    assert labels["credit-pd.winner"] == expected.winner
+    assert float(labels["credit-pd.roc-auc"]) == expected.headline
+
+
+def test_it_is_slim(engine: Engine, built: Built) -> None:
+    assert json.loads(engine.run("inspect", built.image))[0]["Size"] < 450e6
+
+
+def test_its_contents_add_up(built: Built) -> None:
+    lines = [
+        line.split(maxsplit=1)
+        for line in built.command("contents", built.image).stdout.splitlines()
+    ]
+    sizes = {name: float(size) for size, name in lines}
+    assert sizes.pop("in all") == pytest.approx(sum(sizes.values()), abs=5)
+
+
+def test_it_holds_the_locked_packages_and_no_others(engine: Engine, built: Built) -> None:
+    found = inside(engine, built, "python", "-c", INSTALLED).splitlines()
+    lock = (built.checkout / "requirements/service.txt").read_text()
+    locked = re.findall(r"^([\w.-]+)==(\S+)", lock, re.MULTILINE)
+    plain = {re.sub("[-_.]+", "-", line).lower() for line in found}
+    assert plain == {re.sub("[-_.]+", "-", " ".join(each)).lower() for each in locked}
+
+
+def test_it_holds_the_files_that_serving_needs_and_no_others(engine: Engine, built: Built) -> None:
+    words = ("find", ".", "-type", "f", "-not", "-name", "*.pyc")
+    found = {str(Path(name)) for name in inside(engine, built, *words).splitlines()}
+    assert found == {str(path) for path in bento.files(built.checkout)} | {"bentofile.yaml"}
+
+
+def test_the_index_that_packages_came_from_is_nowhere_in_it(engine: Engine, built: Built) -> None:
+    address = built.index.split("/")[2]
+    search = f"grep -rlF {address} /app /home /etc /root /tmp /usr /var; true"
+    listed = inside(engine, built, "sh", "-c", search)
+    about = engine.run("inspect", built.image) + engine.run("history", "--no-trunc", built.image)
+    assert listed == ""
+    assert address not in about
+    assert "UV_" not in about
+
+
+def test_its_user_cannot_change_its_code(engine: Engine, built: Built) -> None:
+    words = ("find", "/app", "/home", "-user", "1034", "-o", "-perm", "/022", "-not", "-type", "l")
+    assert inside(engine, built, *words) == ""
+
+
+def test_it_gets_healthy_without_any_network(engine: Engine, built: Built) -> None:
+    flags = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--network=none")
+    volume = ("--tmpfs=/ledger:uid=1034,mode=700", "--health-interval=1s")
+    name = engine.run("run", "--detach", *flags, *volume, built.image)
+    state = ("inspect", "--format", "{{.State.Health.Status}}", name)
+    try:
+        wait_until(lambda: engine.run(*state) == "healthy", 120, "the container's health")
+    finally:
+        engine.run("rm", "--force", name)
+
+
+def test_another_pd_than_the_recorded_one_is_noticed(built: Built, tmp_path: Path) -> None:
+    first, *others = (built.checkout / "models/golden.jsonl").read_text().splitlines()
+    record = json.loads(first)
+    record["default_probability"] *= 1 + 2**-52
+    (tmp_path / "golden.jsonl").write_text("\n".join([json.dumps(record), *others]))
+    done = built.command("run-check", built.image, "--golden", str(tmp_path / "golden.jsonl"))
+    assert done.returncode == 1
+    assert f"a golden record must get the PD {record['default_probability']!r}" in done.stderr
+
+
+def test_a_label_that_names_another_commit_is_noticed(
+    engine: Engine, built: Built, tmp_path: Path
+) -> None:
+    label = "org.opencontainers.image.revision=0123"
+    (tmp_path / "Dockerfile").write_text(f"FROM {built.image}\nLABEL {label}\n")
+    engine.run("build", "--quiet", "--tag", "mislabelled", str(tmp_path))
+    done = built.command("run-check", "mislabelled")
+    assert (done.returncode, "mislabelled is labelled 0123" in done.stderr) == (1, True)
+
+
+def test_an_image_on_a_stand_in_base_is_not_published(
+    engine: Engine, built: Built, registry: Registry
+) -> None:
+    if not is_stand_in(engine, built.image):
+        pytest.skip("the base is the real one")
+    done = built.command("publish", built.image, f"{registry.address}/credit-pd")
+    assert done.returncode == 1
+    assert "stands on a stand-in base" in done.stderr
+
+
+def test_an_image_is_published_by_digest(
+    engine: Engine, built: Built, registry: Registry, tmp_path: Path
+) -> None:
+    commit = "a" * 40
+    label = f"org.opencontainers.image.revision={commit}"
+    (tmp_path / "Dockerfile").write_text(f"FROM scratch\nLABEL {label}\nCOPY Dockerfile /\n")
+    engine.run("build", "--quiet", "--tag", "publishable", str(tmp_path))
+    done = built.command("publish", "publishable", f"{registry.address}/published")
+    assert done.returncode == 0, done.stderr
+    digest = registry.digest("published", commit)
+    assert done.stdout.strip() == f"{registry.address}/published@{digest}"
