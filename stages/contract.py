@@ -369,8 +369,6 @@ def contradictions(contract: Contract) -> Iterator[tuple[list[str], str]]:
             yield ["tables", name], "a joined table needs `key` (its own) and `join` (of the first)"
     for name, field in fields.items():
         yield from ((["fields", name, *keys], problem) for keys, problem in field.problems(tables))
-    if not (contract.feature_fields("pricing") or contract.feature_ratios("pricing")):
-        yield ["fields"], "none of them may be a feature: all are protected, outcomes or excluded"
     yield from ((["target", *keys], problem) for keys, problem in contract.target.problems())
     if contract.target.field in fields:
         yield ["fields", contract.target.field], "the target is declared under `target` alone"

@@ -38,6 +38,11 @@ def main() -> None:
     """Write `prepared/{train,validation,test}.parquet` and `quality.json`."""
     config = params.load()
     contract = contracts.load(config.dataset)
+    if not (contract.feature_fields(config.mode) or contract.feature_ratios(config.mode)):
+        raise contracts.ContractError(
+            f"{config.data / 'contract.yaml'}: no field may be a feature in mode {config.mode}: all "
+            "are protected, known later, or marked `feature: false`"
+        )
     report = quality.Report()
     raw = quality.decided(contract, tables.join(contract, config.data / "raw", report), report)
     report.check(len(raw), config.preprocess.max_invalid)

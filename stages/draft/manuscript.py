@@ -101,8 +101,7 @@ def _target(field: str, coded: Outcome) -> list[str]:
     target = {"field": field, "bad": _either(coded.bad), "good": _either(coded.good)}
     if coded.unknown:
         target["indeterminate"] = [scalar(word) for word in coded.unknown]
-    lines = [f"target: {flow(target)}{AWAY}confirm: {_rate(coded):.1%} are bad ({coded.why})"]
-    return lines
+    return [f"target: {flow(target)}{AWAY}confirm: {_rate(coded):.1%} are bad ({coded.why})"]
 
 
 def _about_target(book: Book) -> list[str]:
