@@ -135,8 +135,8 @@ class Override(Shape):
 
     prediction_id: Annotated[str, Key(min_length=1, max_length=64)]
     decision: Literal["approve", "decline"]
-    reason: Annotated[str, Key(min_length=1, max_length=2000)]
-    author: Annotated[str, Key(min_length=1, max_length=200)]
+    reason: Annotated[str, Key(max_length=2000, pattern=r"\S")]
+    author: Annotated[str, Key(max_length=200, pattern=r"\S")]
 
 
 class Entry(BaseModel):

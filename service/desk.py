@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -84,6 +85,8 @@ class Desk:
 
     def load(self) -> None:
         """Load the engine; where that fails, `problem` says why and nothing is decided."""
+        with suppress(LedgerUnavailable):  # readiness tells; here the tables are made early
+            self.ledger.check()
         try:
             self.engine = Engine.load(self.root)
         except NotReady as error:
@@ -113,7 +116,7 @@ class Desk:
 
     async def predict_batch(self, request: Request) -> Reply:
         """Decide about many applications; each row is answered or refused on its own."""
-        rows = self._rows(request.body)
+        rows = self.ready and self._rows(request.body)
         results, decided = await asyncio.to_thread(self._decide_rows, rows)
         await self.ledger.append_group([entry for _, _, entry, _ in decided])
         for index, decision, entry, answer in decided:

@@ -33,7 +33,7 @@ Headers = list[tuple[bytes, bytes]]
 UI = Path(__file__).parent / "ui"
 PATIENCE = 20  # seconds for a body to come, and for an answer to be made
 OPEN = {"/", "/health", "/livez", "/readyz", "/healthz"}
-HANDED_ON = ("/livez", "/healthz", "/metrics", "/schema.json")
+HANDED_ON = {"/livez", "/healthz", "/metrics", "/schema.json"}
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -66,14 +66,15 @@ class Front:
             await self._app(scope, receive, send)
             return
         start, path = perf_counter(), scope["path"]
-        if path.startswith(HANDED_ON) and (not self._keys or path in OPEN or self._knows(scope)):
+        allowed = not self._keys or path in OPEN or path in self._files or self._knows(scope)
+        if allowed and path in HANDED_ON:
             await self._app(scope, receive, secured(send))
             return
         extra: Headers = []
         if path in self._files and scope["method"] in ("GET", "HEAD"):
             status, body, headers = 200, *self._files[path]
         else:
-            endpoint, (status, body), extra = await self._answer(scope, receive)
+            endpoint, (status, body), extra = await self._answer(scope, receive, allowed)
             headers = JSON
             figures.requested(endpoint, status, perf_counter() - start)
         length = (b"content-length", str(len(body)).encode())
@@ -82,17 +83,19 @@ class Front:
         )
         await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[str, Reply, Headers]:
+    async def _answer(
+        self, scope: Scope, receive: Receive, allowed: bool
+    ) -> tuple[str, Reply, Headers]:
         """The endpoint's name in metrics, its answer, and headers that only this answer has."""
         try:
-            endpoint, part, methods = self._route(scope["path"])
-            if self._keys and endpoint not in OPEN and not self._knows(scope):
+            if not allowed:
                 raise refusal(401, "an API key is needed, in the header x-api-key")
+            endpoint, part, methods = self._route(scope["path"])
             handler = methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
             if handler is None:
-                allowed = ", ".join(methods)
-                reply = refuse(405, refusal(405, f"{endpoint} takes {allowed}").problems)
-                return endpoint, reply, [(b"allow", allowed.encode())]
+                takes = ", ".join(methods)
+                reply = refuse(405, refusal(405, f"{endpoint} takes {takes}").problems)
+                return endpoint, reply, [(b"allow", takes.encode())]
             body = await self._body(scope, receive) if scope["method"] == "POST" else b""
         except Refused as error:
             extra = (

@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, cr
 from pydantic import Field as Key
 from pydantic_core import PydanticCustomError, from_json
 
-from stages.contract import Check, Contract, Field, Mode
+from stages.contract import AVAILABLE, Check, Contract, Field, Mode
 from stages.features import Floats
 from stages.formula import Ratio
 
@@ -74,10 +74,11 @@ class Requests:
         self._codes = {f.name: f.codes for f in self.fields.values() if f.type == "boolean"}
         self.model = self._model()
         self._validate = self.model.__pydantic_validator__.validate_python
+        shown_by = AVAILABLE[mode]
         self.example = {
-            f.name: f.example
+            f.name: plausible(f) if f.example is None else f.example
             for f in self.fields.values()
-            if f.example is not None and (f.known_at == "application" or mode == "pricing")
+            if f.name in self.required or (f.example is not None and f.known_at in shown_by)
         }
 
     def parse(self, body: bytes) -> dict[str, Any]:
@@ -239,6 +240,14 @@ def allowed(field: Field) -> str:
     if low is not None or high is not None:
         return f"{noun} {f'from {low:.15g}' if low is not None else f'up to {high:.15g}'}{unit}"
     return f"{noun}{unit}"
+
+
+def plausible(field: Field) -> Any:
+    """A value for a required field whose contract gives no example."""
+    if field.codes:
+        return next(iter(field.codes))
+    low = field.constraints.minimum or 0.0
+    return low if field.type == "number" else int(low) if field.type == "integer" else "2000-01-01"
 
 
 def ratio(formula: Ratio, application: Mapping[str, Any]) -> float | None:
