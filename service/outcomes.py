@@ -94,7 +94,8 @@ def lookup(ledger: Ledger, ids: list[str]) -> tuple[dict[str, str], dict[str, in
         for start in range(0, len(ids), CHUNK):
             some = ids[start : start + CHUNK]
             own = select(entries.c.id, entries.c.time).where(entries.c.kind == "decision")
-            times.update(dict(connection.execute(own.where(entries.c.id.in_(some))).tuples().all()))
+            for which, time in connection.execute(own.where(entries.c.id.in_(some))):
+                times[which] = time
             later = select(entries.c.refers_to, entries.c.payload).where(
                 entries.c.kind == "outcome"
             )
