@@ -26,6 +26,7 @@ from service.engine import Decision, Engine, NotReady
 from service.requests import InvalidApplication
 from stages import files
 from stages.contract import Field, text
+from stages.quality import BLANKS, BOOLEANS
 
 CHUNK = 10_000  # rows in memory at a time
 BLOCK = 4 << 20  # bytes of a CSV file in memory at a time
@@ -52,14 +53,14 @@ class Counts(NamedTuple):
 def score(engine: Engine, source: Path, target: Path) -> Counts:
     """Score every row of `source` into `target` and its side file.
 
-    Raises ValueError for a file that is neither CSV nor Parquet, or that has none of the fields.
+    Raises ValueError for a file that cannot be read, or that has none of the fields.
     """
     schema, total, chunks = opened(source)
     known = {*engine.requests.fields, *engine.requests.stated}
     carried = [column for column in schema if column.name not in known]
     if len(carried) == len(schema):
         wanted = ", ".join(sorted(engine.requests.required))
-        raise ValueError(f"{source} must have columns {wanted}; got {', '.join(schema.names)}")
+        raise ValueError(f"must have columns {wanted}; got {', '.join(schema.names)}")
     clash = sorted({column.name for column in carried} & {*ANSWER.names})
     if clash:
         raise ValueError(
@@ -143,7 +144,7 @@ def opened(path: Path) -> tuple[pa.Schema, int, Iterator[tuple[pa.Table, int]]]:
         texts = pa.csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()),
             strings_can_be_null=True,
-            null_values=[""],
+            null_values=[*BLANKS],
         )
         reading = pa.csv.ReadOptions(block_size=BLOCK)
         stream = pa.csv.open_csv(path, reading, convert_options=texts)
@@ -152,21 +153,26 @@ def opened(path: Path) -> tuple[pa.Schema, int, Iterator[tuple[pa.Table, int]]]:
             path.stat().st_size,
             ((pa.Table.from_batches([batch]), batch.nbytes) for batch in stream),
         )
-    raise ValueError(f"the file must be .csv or .parquet; got {path}")
+    raise ValueError(f"must be .csv or .parquet; got {path.suffix or 'no suffix'}")
 
 
 def reader(field: Field) -> Callable[[Any], Any]:
     """From a value as files hold it to a value as requests have it; unreadable ones stay."""
     missing = {text(value) for value in field.missing_values}
     repaired = {text(wrong): right for wrong, right in field.repair.items()}
-    words = {text(value): value for value in field.codes}
-    plain = number if field.is_numeric else str
+    words = (BOOLEANS if field.is_boolean else {}) | {text(v): v for v in field.codes}
+    numeric = field.type in ("integer", "number")
 
     def read(value: Any) -> Any:
-        if value is None or value != value or (missing and text(value) in missing):  # noqa: PLR0124
+        if value is None or value != value:  # noqa: PLR0124  (NaN)
             return None
-        value = repaired.get(text(value), value) if repaired else value
-        return words.get(text(value), value) if words else plain(value)
+        value = number(value) if numeric else value
+        word = text(value) if words or missing or repaired else ""
+        if word in missing:
+            return None
+        if word in repaired:
+            return repaired[word]
+        return words.get(word, value) if words else value if numeric else str(value)
 
     return read
 
@@ -195,7 +201,7 @@ def main(arguments: list[str]) -> int:
     try:
         counts = score(Engine.load(), source, target)
     except (NotReady, ValueError, OSError) as error:
-        print(f"batch: {error}", file=sys.stderr)
+        print(f"batch: {source}: {error}", file=sys.stderr)
         return 2
     print(f"{counts.scored:,} rows scored into {target}; {counts.refused:,} refused", end="")
     print(f", see {errors_of(target)}" if counts.refused else "")

@@ -116,8 +116,9 @@ class Desk:
 
     async def predict_batch(self, request: Request) -> Reply:
         """Decide about many applications; each row is answered or refused on its own."""
-        rows = self.ready and self._rows(request.body)
-        results, decided = await asyncio.to_thread(self._decide_rows, rows)
+        engine = self.ready
+        rows = self._rows(request.body)
+        results, decided = await asyncio.to_thread(decide_rows, engine, rows)
         await self.ledger.append_group([entry for _, _, entry, _ in decided])
         for index, decision, entry, answer in decided:
             figures.decided(decision)
@@ -132,25 +133,6 @@ class Desk:
         if not 1 <= len(rows) <= self.max_batch:
             raise refusal(422, f"a batch is {limit}; got {len(rows)}", allowed=limit, got=len(rows))
         return rows
-
-    def _decide_rows(
-        self, rows: list[Any]
-    ) -> tuple[list[dict[str, Any]], list[tuple[int, Decision, Draft, dict[str, Any]]]]:
-        results: list[dict[str, Any]] = [{} for _ in rows]
-        kept: list[int] = []
-        for index, row in enumerate(rows):
-            try:
-                self.ready.requests.check(row)
-                kept.append(index)
-            except InvalidApplication as error:
-                results[index] = {"index": index, "errors": told(error.problems)}
-        decisions = self.ready.decide_rows([rows[index] for index in kept])
-        decided = []
-        for index, decision in zip(kept, decisions, strict=True):
-            answer = content(decision)
-            entry = draft("decision", answer | {"application": rows[index]})
-            decided.append((index, decision, entry, answer))
-        return results, decided
 
     async def explain(self, request: Request) -> Reply:
         """Say why the model decides as it does; records nothing."""
@@ -238,6 +220,28 @@ async def reply(handler: Handler, request: Request) -> Reply:
         return refuse(error.status, error.problems)
     except LedgerUnavailable as error:
         return refuse(503, [Problem("", f"decisions cannot be recorded: {error}", "", None)])
+
+
+Decided = tuple[int, Decision, Draft, dict[str, Any]]
+
+
+def decide_rows(engine: Engine, rows: list[Any]) -> tuple[list[dict[str, Any]], list[Decided]]:
+    """The results of a batch with its refused rows filled in, and what was decided."""
+    results: list[dict[str, Any]] = [{} for _ in rows]
+    kept: list[int] = []
+    for index, row in enumerate(rows):
+        try:
+            engine.requests.check(row)
+            kept.append(index)
+        except InvalidApplication as error:
+            results[index] = {"index": index, "errors": told(error.problems)}
+    decided: list[Decided] = []
+    decisions = engine.decide_rows([rows[index] for index in kept])
+    for index, decision in zip(kept, decisions, strict=True):
+        answer = content(decision)
+        entry = draft("decision", answer | {"application": rows[index]})
+        decided.append((index, decision, entry, answer))
+    return results, decided
 
 
 def refuse(status: int, problems: Any) -> Reply:
