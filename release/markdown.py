@@ -28,7 +28,7 @@ def prose(words: str) -> str:
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], align: str = "") -> str:
     """A table; `align` has an l, r or c a column (left where it is short). Long ones are cut."""
     marks = {"l": ":--", "r": "--:", "c": ":-:"}
-    rule = [marks[mark] for mark in align.ljust(len(head), "l")]
+    rule = [marks[mark] for mark in align.ljust(len(head), "l")[: len(head)]]
     lines = [head, rule, *rows[:LINES]]
     if len(rows) > LINES:
         lines.append([f"… and {len(rows) - LINES} more", *[""] * (len(head) - 1)])

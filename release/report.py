@@ -17,6 +17,7 @@ from release.judgement import Judgement
 from release.markdown import MARKS, details, number, prose, table
 from stages import files
 
+PAIRED = "a paired bootstrap; profit per unit applied for, at the head's margin and loss"
 LONGEST = 60_000  # characters; GitHub takes 65,536 in a comment
 DIGITS = {"profit": 5, "brier": 5}
 NEUTRAL = "calibration_slope", "calibration_intercept", "mean_pd", "bad_rate", "approval_rate"
@@ -70,24 +71,23 @@ def rows(found: Judgement) -> str:
 
 
 def figures(found: Judgement) -> str:
-    """The table of figures with differences, or the head's figures alone."""
-    if not found.differences:
-        if not found.challenger:
-            return ""
-        alone = [
+    """The figures that have a limit, and below them the others; the head's alone without a base."""
+    if found.differences:
+        head = ["figure", "base", "head", "difference", "95 % interval", "better", "gate"]
+        lines, align = [figure(n, own, found) for n, own in found.differences.items()], "lrrrrcl"
+    elif found.challenger:
+        head, align = ["figure", "head", "gate"], "lrl"
+        lines = [
             [name, number(value, DIGITS.get(name, 4)), gated(name, found)]
             for name, value in found.challenger.estimates.items()
         ]
-        return "### Figures\n\n" + table(["figure", "head", "gate"], alone, "lrl")
-    lines = [figure(name, own, found) for name, own in found.differences.items()]
-    head = ["figure", "base", "head", "difference", "95 % interval", "better", "gate"]
-    parts = ["### Figures", table(head, lines, "lrrrrcl")]
+    else:
+        return ""
+    parts = ["### Figures", table(head, [line for line in lines if line[-1]], align)]
     if found.delong:
         parts.append(f"AUC by DeLong's test, p = {found.delong.p_value:.2g}; all else by {PAIRED}.")
-    return "\n\n".join(parts)
-
-
-PAIRED = "a paired bootstrap; profit per unit applied for, at the head's margin and loss"
+    others = table(head[:-1], [line[:-1] for line in lines if not line[-1]], align)
+    return "\n\n".join([*parts, details("Figures without a limit", others)])
 
 
 def figure(name: str, own: Difference, found: Judgement) -> list[str]:
