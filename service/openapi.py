@@ -57,7 +57,8 @@ def document(requests: Requests | None, max_batch: int, keys: bool) -> dict[str,
     schemas: dict[str, Any] = {**shapes["$defs"], "Application": application}
     schemas["Applications"] = {
         "type": "array",
-        "items": {"$ref": REF.format(model="Application")},
+        "items": {"anyOf": [{"$ref": REF.format(model="Application")}, {}]},
+        "description": "Applications; one that breaks the contract is refused on its own.",
         "minItems": 1,
         "maxItems": max_batch,
     }
