@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from stages import contract as contracts
 from stages import files, judge, model, monotone, params, plots, prepared, reference
+from stages.contract import Contract
 from stages.judge import Judged
 from stages.model import Model
 from stages.params import Params
@@ -24,10 +25,9 @@ MODELS = Path("models")
 class Rows:
     """One split, as evaluation reads it."""
 
-    def __init__(self, config: Params, name: str) -> None:
-        self.name = name
+    def __init__(self, config: Params, contract: Contract, name: str) -> None:
+        self.name, self.contract = name, contract
         self.table: pa.Table = prepared.read(config.data / "prepared" / f"{name}.parquet")
-        self.contract = contracts.load(config.dataset)
         self.bad = prepared.outcome(self.table)
         self.columns = prepared.columns(self.table, self.contract.inputs(config.mode))
 
@@ -110,7 +110,9 @@ def figures(
 def main() -> None:
     """Write the winner, its metrics, predictions, plots, drift reference and golden records."""
     config = params.load()
-    validation, test = Rows(config, "validation"), Rows(config, "test")
+    contract = contracts.load(config.dataset)
+    names = ("train", "validation", "test")
+    train, validation, test = (Rows(config, contract, name) for name in names)
     found: dict[str, Model] = {
         n: model.load(MODELS / "candidates" / f"{n}.joblib") for n in config.candidates
     }
@@ -123,7 +125,7 @@ def main() -> None:
     table = pd.concat([predictions(validation, seen[name]), predictions(test, judged)])
     for candidate, own in seen.items():
         table[f"pd_{candidate}"] = np.concatenate([own.pd, np.full(len(judged.pd), np.nan)])
-    trained, tested = (winner.features(r.columns) for r in (Rows(config, "train"), test))
+    trained, tested = (winner.features(rows.columns) for rows in (train, test))
     known = validation.bad, seen[name].pd
     drift = reference.make(winner.contract, winner.features, trained, *known)
     with files.whole_folder(MODELS / "plots") as folder:
