@@ -214,3 +214,45 @@ class ModelInfo(Shape):
     contract: dict[str, Any]
     policy: dict[str, Any]
     example: dict[str, Any]
+
+
+class Outcome(Shape):
+    """What became of a loan."""
+
+    prediction_id: str
+    bad: Literal[0, 1]
+    date: str
+
+
+class RefusedOutcome(Shape):
+    """A row that was not recorded, and why."""
+
+    row: int
+    prediction_id: str
+    reason: str
+
+
+class OutcomesRecorded(Shape):
+    """How many outcomes were recorded, and those that were not."""
+
+    recorded: int
+    refused: list[RefusedOutcome]
+
+
+class DriftReport(BaseModel):
+    """What monitoring found in a window of decisions; see `service.drift.report`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: int
+    time: str
+    window: int
+    loudest: Literal["quiet", "notice", "warning", "alarm"]
+    findings: list[dict[str, Any]]
+    advice: str
+
+
+class DriftReports(Shape):
+    """Drift reports, newest first."""
+
+    reports: list[DriftReport]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -31,6 +32,37 @@ WAITING = Gauge(
     "credit_ledger_waiting", "Decisions that wait for the ledger", multiprocess_mode="livesum"
 )
 UP = Gauge("credit_ledger_up", "1 unless the last write failed", multiprocess_mode="livemin")
+PSI = Gauge(
+    "credit_drift_psi", "PSI of the last window", ["field", "window"], multiprocess_mode="livemax"
+)
+BOUND = Gauge(
+    "credit_drift_bound", "What PSI stays below", ["field", "window"], multiprocess_mode="livemax"
+)
+FINDINGS = Gauge(
+    "credit_drift_findings",
+    "Findings in the last window",
+    ["loudness", "window"],
+    multiprocess_mode="livemax",
+)
+INCIDENTS = Gauge("credit_open_incidents", "Incidents not closed", multiprocess_mode="livemax")
+LAST_CHECK = Gauge(
+    "credit_monitor_last_check_timestamp_seconds",
+    "When a window was judged last",
+    multiprocess_mode="livemax",
+)
+MONITOR_FAILURES = Gauge(
+    "credit_monitor_failures", "Ends of the watching process", multiprocess_mode="livesum"
+)
+EXPECTED_AUC = Gauge(
+    "credit_expected_roc_auc", "AUC expected of a window", ["window"], multiprocess_mode="livemax"
+)
+EXPECTED_BAD_RATE = Gauge(
+    "credit_expected_bad_rate",
+    "Bad rate expected of a window",
+    ["window"],
+    multiprocess_mode="livemax",
+)
+LOUDNESS = ("notice", "warning", "alarm")
 READY = Gauge("credit_ready", "1 while a model is loaded", multiprocess_mode="livemin")
 
 
@@ -51,6 +83,21 @@ def ledger(state: Figures) -> None:
     LAG.set(state.lag)
     WAITING.set(state.waiting)
     UP.set(state.failure is None)
+
+
+def drift(report: dict[str, Any], when: float) -> None:
+    """Show a drift report made at `when` (seconds since 1970)."""
+    window = str(report["window"])
+    for field, facts in (report["features"] | {"score": report["score"]}).items():
+        if "psi" in facts:
+            PSI.labels(field, window).set(facts["psi"]["value"])
+            BOUND.labels(field, window).set(facts["psi"]["bound"])
+    for loudness in LOUDNESS:
+        count = sum(f["loudness"] == loudness for f in report["findings"])
+        FINDINGS.labels(loudness, window).set(count)
+    EXPECTED_AUC.labels(window).set(report["expected"]["roc_auc"]["value"] or float("nan"))
+    EXPECTED_BAD_RATE.labels(window).set(report["expected"]["bad_rate"]["value"])
+    LAST_CHECK.set(when)
 
 
 # Finding a labelled child costs more than counting with it.

@@ -118,10 +118,12 @@ def watch(root: Path, ledger: Ledger, parent: int) -> None:
 def main() -> None:
     """Read the options and look once, or watch."""
     parser = argparse.ArgumentParser(prog="python -m service.monitor", description=__doc__)
+    parser.add_argument("--root", type=Path, default=Path(), help="the project (%(default)s)")
     parser.add_argument("--watch", action="store_true", help="go on until the parent process ends")
     options = parser.parse_args()
-    root, ledger = Path(), Ledger()
+    root, ledger = options.root, Ledger()
     if options.watch:
+        os.nice(10)  # decisions first
         watch(root, ledger, os.getppid())
         return
     try:

@@ -17,10 +17,14 @@ from service.requests import Requests
 REF = "#/components/schemas/{model}"
 SHAPES: tuple[type[BaseModel], ...] = (
     answers.Answer,
+    answers.DriftReport,
+    answers.DriftReports,
     answers.Errors,
     answers.Explanation,
     answers.Health,
     answers.ModelInfo,
+    answers.Outcome,
+    answers.OutcomesRecorded,
     answers.Overridden,
     answers.Override,
     answers.Page,
@@ -31,7 +35,7 @@ SHAPES: tuple[type[BaseModel], ...] = (
 REFUSALS = {
     400: "The body is no JSON",
     401: "An API key is needed",
-    404: "There is no such decision",
+    404: "There is none by this name",
     405: "Another method is needed",
     408: "The body did not come in time",
     409: "The case cannot be overridden",
@@ -55,6 +59,13 @@ def document(requests: Requests | None, max_batch: int, keys: bool) -> dict[str,
     example = requests.example if requests else {}
     _, shapes = models_json_schema([(s, "serialization") for s in SHAPES], ref_template=REF)
     schemas: dict[str, Any] = {**shapes["$defs"], "Application": application}
+    schemas["Outcomes"] = {
+        "type": "array",
+        "items": {"anyOf": [{"$ref": REF.format(model="Outcome")}, {"type": "object"}]},
+        "description": "Outcomes; one that cannot be recorded is refused on its own.",
+        "minItems": 1,
+        "maxItems": max_batch,
+    }
     schemas["Applications"] = {
         "type": "array",
         "items": {"anyOf": [{"$ref": REF.format(model="Application")}, {}]},
@@ -89,6 +100,7 @@ def paths(example: dict[str, Any]) -> dict[str, Any]:
         "reason": "The applicant has shown further income",
         "author": "A. Officer",
     }
+    known = {"prediction_id": wish["prediction_id"], "bad": 0, "date": "2026-01-31"}
     return {
         "/predict": {
             "post": sends("Decide about one application", "Application", example, "Answer")
@@ -119,6 +131,16 @@ def paths(example: dict[str, Any]) -> dict[str, Any]:
         "/logs": {
             "get": asks("Recent decisions, newest first", "Page", (422, *ASKED))
             | {"parameters": query}
+        },
+        "/outcomes": {
+            "post": sends("Record what became of loans", "Outcomes", [known], "OutcomesRecorded")
+        },
+        "/drift-reports": {
+            "get": asks("Drift reports, newest first", "DriftReports", (422, *ASKED))
+            | {"parameters": query[:2]}
+        },
+        "/drift-reports/{id}": {
+            "get": asks("One drift report", "DriftReport", (404, *ASKED)) | {"parameters": [one]}
         },
         "/predictions/{id}": {
             "get": asks("One decision with its overrides and outcomes", "Record", (404, *ASKED))

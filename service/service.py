@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from service.answers import Answer, Explanation, Overridden, Override, Rows
 from service.desk import Desk, Handler, Request, reply
 from service.front import App, Front, digests, setting
 from service.ledger import Ledger
+from service.watch import Watch
 
 ROOT = Path(__file__).parent.parent
 PULSE = 1.0  # seconds between two looks at the ledger's writer
+REPORTS = 5  # pulses between two looks at the drift reports
 MAX_BODY = setting("CREDIT_PD_MAX_BODY", 1 << 20)
 MAX_BATCH = setting("CREDIT_PD_MAX_BATCH", 1000)
 KEYS = digests(os.environ.get("CREDIT_PD_API_KEYS", "").split(","))
@@ -35,6 +38,11 @@ class Fronted(bentoml.Service):  # type: ignore[misc]
     def to_asgi(self, is_main: bool = True) -> App:
         """The whole application."""
         return Front(super().to_asgi(is_main), desk, KEYS, MAX_BODY)
+
+
+def first_worker() -> bool:
+    """Whether this is the first of the service's processes: one is enough to watch."""
+    return (bentoml.server_context.worker_index or 1) == 1
 
 
 def desk() -> Desk:
@@ -55,6 +63,8 @@ class CreditPD:
     def __init__(self) -> None:
         self.desk = Desk(ROOT, Ledger(), MAX_BATCH, keys=bool(KEYS))
         self.desk.load()
+        self.watch = Watch(self.desk)
+        self.desk.routes |= self.watch.routes
 
     @bentoml.on_startup
     async def start(self) -> None:
@@ -65,6 +75,7 @@ class CreditPD:
     async def stop(self) -> None:
         """Record what waits."""
         self.pulse.cancel()
+        await asyncio.to_thread(self.watch.stop)
         await asyncio.to_thread(self.desk.ledger.close)
 
     def __is_ready__(self) -> bool:
@@ -98,7 +109,10 @@ class CreditPD:
         return answer
 
     async def _pulse(self) -> None:
-        while True:
+        for beat in count():
+            if beat % REPORTS == 0 and first_worker():
+                self.watch.start(ROOT)
+                await asyncio.to_thread(self.watch.show)
             figures.READY.set(self.desk.engine is not None)
             figures.ledger(self.desk.ledger.figures())
             await asyncio.sleep(PULSE)

@@ -1,0 +1,94 @@
+"""The service's side of monitoring: endpoints, gauges, and the process that does the work."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from pydantic_core import to_json
+
+from service import figures, outcomes
+from service.desk import Desk, Handler, Reply, Request, refusal, whole_number
+from service.ledger import LedgerUnavailable
+from service.reports import Reports
+from service.requests import decode, shown, worded
+
+MAX_REPORTS = 200
+NEWEST = 10  # reports that one look at them may find new
+OFF = "off"
+
+
+class Watch:
+    """Monitoring beside one desk; `CREDIT_PD_MONITOR=off` leaves the watching process out."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.reports = Reports(desk.ledger.engine)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._seen = 0
+        self.routes: dict[str, dict[str, Handler]] = {
+            "/outcomes": {"POST": self.outcomes},
+            "/drift-reports": {"GET": self.listed},
+            "/drift-reports/{id}": {"GET": self.one},
+        }
+
+    async def outcomes(self, request: Request) -> Reply:
+        """Record what became of loans; each row is recorded or refused on its own."""
+        rows = decode(request.body)
+        limit = f"a JSON array of 1 to {self.desk.max_batch} outcomes"
+        if not isinstance(rows, list) or not 1 <= len(rows) <= self.desk.max_batch:
+            raise refusal(422, f"the body is {limit}; got {worded(shown(rows))}", allowed=limit)
+        for number, row in enumerate(rows):
+            if not isinstance(row, dict):
+                raise refusal(422, f"row {number} must be an object; got {worded(shown(row))}")
+        count, refused = await asyncio.to_thread(outcomes.record, self.desk.ledger, rows)
+        body = {"recorded": count, "refused": [refusal._asdict() for refusal in refused]}
+        return 200, to_json(body)
+
+    async def listed(self, request: Request) -> Reply:
+        """Drift reports, newest first."""
+        limit = whole_number(request.query, "limit", 20, MAX_REPORTS)
+        before = whole_number(request.query, "before", None, 1 << 62)
+        found = await asyncio.to_thread(self.reports.recent, limit or 20, before)
+        return 200, to_json({"reports": found})
+
+    async def one(self, request: Request) -> Reply:
+        """One drift report."""
+        part = request.part
+        number = int(part) if part.isascii() and part.isdigit() and len(part) < 19 else 0
+        found = await asyncio.to_thread(self.reports.get, number)
+        if found is None:
+            raise refusal(404, "no drift report has this number")
+        return 200, to_json(found)
+
+    def start(self, root: Path) -> None:
+        """Start the watching process, or again where it has ended."""
+        if os.environ.get("CREDIT_PD_MONITOR") == OFF:
+            return
+        if self._process and self._process.poll() is None:
+            return
+        if self._process:
+            figures.MONITOR_FAILURES.inc()
+        command = [sys.executable, "-m", "service.monitor", "--watch", "--root", str(root)]
+        environment = os.environ | {"PYTHONPATH": str(root)}
+        self._process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
+
+    def stop(self) -> None:
+        """End the watching process."""
+        if self._process:
+            self._process.terminate()
+            self._process.wait()
+
+    def show(self) -> None:
+        """Set the gauges from the reports that are new. Blocks."""
+        with suppress(LedgerUnavailable):  # the ledger's own gauges tell
+            new = [r for r in self.reports.recent(NEWEST) if r["id"] > self._seen]
+            figures.INCIDENTS.set(len(self.reports.open_incidents()))
+            for report in reversed(new):
+                self._seen = report["id"]
+                figures.drift(report, datetime.fromisoformat(report["time"]).timestamp())
