@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 3000
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := all
-.PHONY: all help data repro test lint format types check bench bench-serve serve e2e lock clean
+.PHONY: all help data repro test lint format serve image dashboard demo e2e bench bench-serve lock clean
 
 all: $(VENV)/.ready data repro  ## Set up, get the data, run the pipeline, show the winner
 	@python -m stages.show
@@ -38,6 +38,21 @@ format: $(VENV)/.ready  ## Put the code in form
 
 serve: $(VENV)/.ready  ## Serve the winner on loopback, port $(PORT)
 	@bentoml serve service.service:CreditPD --host 127.0.0.1 --port $(PORT)
+
+image: $(VENV)/.ready  ## Build the bento and the OCI image of the winner (needs docker or podman)
+	@python -m release.image containerize "$$(python -m release.image build)"
+
+dashboard: $(VENV)/.ready  ## Look at the ledger: decisions, drift, performance, incidents
+	@streamlit run service/dashboard.py --server.address 127.0.0.1 --browser.gatherUsageStats false
+
+demo: $(VENV)/.ready  ## Service, dashboard and a minute of drifting traffic together, until Ctrl-C
+	@trap 'kill 0' EXIT; \
+	  bentoml serve service.service:CreditPD --host 127.0.0.1 --port $(PORT) & \
+	  streamlit run service/dashboard.py --server.address 127.0.0.1 --server.headless true & \
+	  until python -m service.ready http://127.0.0.1:$(PORT); do sleep 1; done; \
+	  python -m service.traffic --url http://127.0.0.1:$(PORT) --rate 20 --seconds 30; \
+	  python -m service.traffic --url http://127.0.0.1:$(PORT) --rate 20 --seconds 30 --drift income=0.5 --outcomes; \
+	  wait
 
 e2e: $(VENV)/.ready  ## Run the end-to-end tests with their real parts (see .ci/run for what they need)
 	@python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/e2e.txt
