@@ -49,7 +49,7 @@ demo: $(VENV)/.ready  ## Service, dashboard and a minute of drifting traffic tog
 	@trap 'kill 0' EXIT; \
 	  bentoml serve service.service:CreditPD --host 127.0.0.1 --port $(PORT) & \
 	  streamlit run service/dashboard.py --server.address 127.0.0.1 --server.headless true & \
-	  until python -m service.ready http://127.0.0.1:$(PORT); do sleep 1; done; \
+	  until python -m service.ready $(PORT); do sleep 1; done; \
 	  python -m service.traffic --url http://127.0.0.1:$(PORT) --rate 20 --seconds 30; \
 	  python -m service.traffic --url http://127.0.0.1:$(PORT) --rate 20 --seconds 30 --drift income=0.5 --outcomes; \
 	  wait

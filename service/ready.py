@@ -1,4 +1,4 @@
-"""Whether the service here takes requests: status 0 of `python -m service.ready`, else 1."""
+"""Whether the service here takes requests: `python -m service.ready [PORT]` exits 0, else 1."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ def is_ready(port: int = PORT) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if is_ready() else 1)
+    sys.exit(0 if is_ready(*map(int, sys.argv[1:2])) else 1)
