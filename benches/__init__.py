@@ -1,0 +1,1 @@
+"""Measurements of this project against other ways, as ratios in one run."""

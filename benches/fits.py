@@ -1,0 +1,55 @@
+"""The fitting calls of a run alone, on what a run has left at hand: each candidate's, its folds',
+and the winner's without its directions of risk.
+
+    python -m benches.fits
+
+prints one JSON object: `wall` and `cpu`, the seconds in the calls.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+import numpy as np
+
+from stages import candidates, model, monotone, params
+from stages import contract as contracts
+from stages.candidates import Job
+from stages.features import Features
+
+
+def timed(call: Callable[..., Any], spent: dict[str, float]) -> Callable[..., Any]:
+    """The same call, its seconds added to what was spent."""
+
+    def own(*arguments: Any) -> Any:
+        wall, cpu = perf_counter(), process_time()
+        result = call(*arguments)
+        spent["wall"] += perf_counter() - wall
+        spent["cpu"] += process_time() - cpu
+        return result
+
+    return own
+
+
+def main() -> None:
+    """Fit and calibrate every candidate of params.yaml; count the fitting calls."""
+    config = params.load()
+    features = Features(contracts.load(config.dataset), config.mode)
+    spent = {"wall": 0.0, "cpu": 0.0}
+    with np.load(config.data / "features" / "train.npz") as rows:
+        x, bad = rows["x"], rows["bad"]
+    for name in config.candidates:
+        candidates.FITS[name] = timed(candidates.FITS[name], spent)
+        job = Job.of(name, config.candidate(name), features, config)
+        job.fit(x, bad)
+        job.calibrate(x, bad, config.train.folds)
+    monotone.price(model.load(Path("models") / "winner.joblib"), config)
+    print(json.dumps(spent))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Time the pipeline on a simulated book, as ratios in one run.
+
+The whole of `dvc repro` against the fitting calls alone, ten times the rows against these, the
+artifact against other ways to score, and the winner against the true PDs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benches import clock, scoring
+from benches.clock import Cost
+from stages import metrics, params
+
+ROOT = Path(__file__).parent.parent
+RAW = Path("data") / "loan_book" / "raw"
+MORE = 10
+
+
+def say(text: str) -> None:
+    """Print at once."""
+    print(text, flush=True)
+
+
+def step(text: str) -> None:
+    """Tell what is under way."""
+    print(f"... {text}", file=sys.stderr, flush=True)
+
+
+def line(title: str, value: float, aim: str, detail: str = "") -> None:
+    """Print one ratio with its aim."""
+    say(f"{title:52}{value:>9.2f}   {aim:10}{detail}")
+
+
+def copied(folder: Path, rows: int, threads: int | None) -> Path:
+    """The project's files in a folder of its own, with a simulated book and its true PDs."""
+    for package in ("stages", "benches", "service"):
+        shutil.copytree(ROOT / package, folder / package)
+    for dataset in (ROOT / "data").glob("*/contract.yaml"):
+        own = folder / dataset.relative_to(ROOT)
+        own.parent.mkdir(parents=True)
+        shutil.copyfile(dataset, own)
+    shutil.copyfile(ROOT / "dvc.yaml", folder / "dvc.yaml")
+    text = (ROOT / "params.yaml").read_text()
+    if threads:
+        text = re.sub("^threads: .*", f"threads: {threads}", text, flags=re.MULTILINE)
+    (folder / "params.yaml").write_text(text)
+    options = ("--rows", str(rows), "--truth", "truth.csv")
+    clock.run(folder, sys.executable, "-m", "stages.simulate", *options)
+    return folder
+
+
+def stage(folder: Path, *words: str) -> Cost:
+    """Run one stage by itself."""
+    return clock.run(folder, sys.executable, "-m", *words)
+
+
+def whole(folder: Path) -> Cost:
+    """Run all of `dvc repro`, from the raw tables on."""
+    bins = {"PATH": f"{Path(sys.executable).parent}:{Path('/usr/bin')}:{Path('/bin')}"}
+    return clock.run(folder, sys.executable, "-m", "dvc", "repro", "--force", "--quiet", **bins)
+
+
+def fits(folder: Path) -> Cost:
+    """The seconds in fitting calls."""
+    command = [sys.executable, "-m", "benches.fits"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return Cost(**json.loads(done.stdout), peak=0.0)
+
+
+def overhead(folder: Path, repeats: int) -> None:
+    """Compare the whole with the fits, and say where the rest goes."""
+    runs: dict[str, list[Cost]] = {"whole": [], "fits": []}
+    for number in range(repeats):
+        step(f"dvc repro and the fits alone, {number + 1} of {repeats}")
+        runs["whole"].append(whole(folder))
+        runs["fits"].append(fits(folder))
+    all_of, pure = clock.middle(runs["whole"]), clock.middle(runs["fits"])
+    detail = f"{all_of.wall:.1f} s, {pure.wall:.1f} s"
+    line("dvc repro / fitting calls, time", all_of.wall / pure.wall, "<= 1.25", detail)
+    detail = f"{all_of.cpu:.1f} s, {pure.cpu:.1f} s"
+    line("dvc repro / fitting calls, CPU", all_of.cpu / pure.cpu, "", detail)
+    step("each stage by itself")
+    config = params.load(folder / "params.yaml")
+    nothing = clock.run(folder, sys.executable, "-c", "import stages.evaluate, lightgbm, xgboost")
+    say(f"    of which CPU: start and imports of one process {nothing.cpu:.1f} s")
+    names = [
+        ["preprocess"],
+        ["featurize"],
+        *(["train", n] for n in config.candidates),
+        ["evaluate"],
+    ]
+    for verb, *rest in names:
+        say(f"    {' '.join([verb, *rest]):24}{stage(folder, f'stages.{verb}', *rest).cpu:6.1f} s")
+
+
+def growth(folder: Path, larger: Path) -> None:
+    """Compare the stages that touch every row at `MORE` times the rows."""
+    shutil.copytree(folder / "models", larger / "models")
+    for module in ("stages.preprocess", "stages.featurize", "benches.scoring"):
+        step(f"{module} at 1x and {MORE}x rows")
+        once, more = stage(folder, module), stage(larger, module)
+        detail = f"{once.wall:.1f} s, {more.wall:.1f} s"
+        line(f"{module} at {MORE}x rows, time", more.wall / once.wall, f"<= {MORE}", detail)
+        detail = f"{once.peak:.0f} MB, {more.peak:.0f} MB"
+        line(f"{module} at {MORE}x rows, peak memory", more.peak / once.peak, f"<= {MORE}", detail)
+
+
+def speed(folder: Path, seconds: float) -> None:
+    """Compare the artifact with the raw booster and with the usual pipeline."""
+    with contextlib.chdir(folder):
+        step("batch scoring")
+        batch = scoring.batch(seconds)
+        step("one row")
+        single = scoring.single(seconds)
+    detail = f"{batch['artifact'] * 1e3:.0f} ms, {batch['booster'] * 1e3:.0f} ms"
+    line("batch: raw booster / artifact", batch["booster"] / batch["artifact"], ">= 0.75", detail)
+    for own in ("artifact", "served"):
+        detail = f"{single['pipeline'] * 1e3:.2f} ms, {single[own] * 1e3:.3f} ms"
+        line(f"one row: usual pipeline / {own}", single["pipeline"] / single[own], ">= 50", detail)
+
+
+def bayes(folder: Path) -> None:
+    """Compare the winner with the true PDs, on the test rows."""
+    said = pd.read_parquet(folder / "models" / "predictions.parquet").query("split == 'test'")
+    loans = pd.read_csv(folder / RAW / "loans.csv", usecols=["loan_id"])
+    truth = pd.read_csv(folder / "truth.csv").set_index("loan_id")["true_pd"]
+    best = truth.loc[loans["loan_id"].iloc[said["row"]]].to_numpy()
+    bad, own = said["bad"].to_numpy(), said["pd"].to_numpy()
+    for name in ("roc_auc", "brier"):
+        figure: Any = getattr(metrics, name)
+        detail = f"{figure(bad, own):.4f}, {figure(bad, best):.4f}"
+        line(f"{name}: winner / true PD", figure(bad, own) / figure(bad, best), "1", detail)
+    say(f"    mean |PD - true PD| {np.abs(own - best).mean():.4f}")
+
+
+def parse() -> argparse.Namespace:
+    """The options."""
+    parser = argparse.ArgumentParser("python -m benches.pipeline", description=__doc__)
+    parser.add_argument("--rows", metavar="N", type=int, default=50_000, help="(%(default)s)")
+    parser.add_argument("--threads", metavar="N", type=int, help="(params.yaml: threads)")
+    parser.add_argument("--repeats", metavar="N", type=int, default=3, help="(%(default)s)")
+    parser.add_argument(
+        "--seconds", metavar="S", type=float, default=10, help="of scoring (%(default)s)"
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure and print."""
+    options = parse()
+    with TemporaryDirectory(prefix="bench.") as place:
+        step(f"simulating {options.rows:,} and {MORE * options.rows:,} loans")
+        folder = copied(Path(place, "once"), options.rows, options.threads)
+        clock.run(folder, sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet")
+        clock.run(folder, sys.executable, "-m", "dvc", "add", "--quiet", str(RAW))
+        larger = copied(Path(place, "more"), MORE * options.rows, options.threads)
+        threads = params.load(folder / "params.yaml").threads
+        say(f"{options.rows:,} loans, {threads} threads, medians of {options.repeats} in turn")
+        overhead(folder, options.repeats)
+        growth(folder, larger)
+        speed(folder, options.seconds)
+        bayes(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Scoring by the artifact against the usual ways, on the fitted candidates at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from benches.clock import in_turn
+from service.engine import Engine
+from stages import model, params, prepared
+from stages.model import Model
+from stages.params import LightGBM
+
+ARTIFACT = Path("models") / "candidates" / "lightgbm.joblib"
+
+
+def raw(own: Model, split: str) -> dict[str, Any]:
+    """The raw columns of a split, as a model takes them."""
+    rows = prepared.read(params.load().data / "prepared" / f"{split}.parquet")
+    return prepared.columns(rows, own.features.inputs)
+
+
+def batch(seconds: float) -> dict[str, float]:
+    """Seconds to score all training rows: `artifact` from raw columns, `booster` from features."""
+    own = model.load(ARTIFACT)
+    columns = raw(own, "train")
+    x = own.features(columns)
+    scorer: Any = own.scorer
+    booster = lightgbm.Booster(model_str=scorer.text)
+    return in_turn(
+        {"artifact": lambda: own.predict(columns), "booster": lambda: booster.predict(x)}, seconds
+    )
+
+
+def single(seconds: float) -> dict[str, float]:
+    """Seconds to score one application: `artifact`, `served`, and `pipeline` by a DataFrame."""
+    own, config = model.load(ARTIFACT), params.load()
+    engine = Engine(own, config.policy, {})
+    columns = raw(own, "train")
+    frame = pd.DataFrame(columns)
+    bad = prepared.outcome(prepared.read(config.data / "prepared" / "train.parquet"))
+    usual = pipeline(frame, config.train.lightgbm, own).fit(frame, bad)
+    application = own.features.application(own.features.encode(columns)[0])
+    return in_turn(
+        {
+            "artifact": lambda: own.predict_one(application),
+            "served": lambda: engine.predict(engine.matrix(application)),
+            "pipeline": lambda: usual.predict_proba(pd.DataFrame([application])),
+        },
+        seconds,
+    )
+
+
+def pipeline(frame: pd.DataFrame, config: LightGBM, own: Model) -> Pipeline:
+    """What scikit-learn's users build: add ratios, impute, scale and encode by column, boost."""
+    ratios = {d.name: d.ratio for d in own.contract.feature_ratios(own.mode)}
+
+    def with_ratios(rows: pd.DataFrame) -> pd.DataFrame:
+        parts = ((name, rows[r.numerator], rows[r.denominator]) for name, r in ratios.items())
+        return rows.assign(**{name: over / under.clip(lower=1) for name, over, under in parts})
+
+    words = [f.name for f in own.features.inputs if f.is_category]
+    numbers = [name for name in [*frame.columns, *ratios] if name not in words]
+    prepare = ColumnTransformer(
+        [
+            ("numbers", make_pipeline(SimpleImputer(), StandardScaler()), numbers),
+            ("words", OneHotEncoder(handle_unknown="ignore"), words),
+        ]
+    )
+    booster = lightgbm.LGBMClassifier(
+        n_estimators=config.trees,
+        learning_rate=config.learning_rate,
+        num_leaves=config.num_leaves,
+        n_jobs=1,
+        verbose=-1,
+    )
+    return make_pipeline(FunctionTransformer(with_ratios), prepare, booster)
+
+
+def main() -> None:
+    """Score every prepared row by the winner, as one batch: `python -m benches.scoring`."""
+    own = model.load(Path("models") / "winner.joblib")
+    for split in ("train", "validation", "test"):
+        print(f"{split}: mean PD {np.mean(own.predict(raw(own, split))):.4f}")
+
+
+if __name__ == "__main__":
+    main()
