@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
+from prometheus_client.metrics import MetricWrapperBase
 
 from service import figures
 
@@ -50,7 +51,9 @@ def exported() -> set[str]:
         "histogram": ["_bucket", "_sum", "_count"],
         "gauge": [""],
     }
-    described = [own.describe()[0] for own in vars(figures).values() if hasattr(own, "describe")]
+    described = [
+        own.describe()[0] for own in vars(figures).values() if isinstance(own, MetricWrapperBase)
+    ]
     return {f"{metric.name}{end}" for metric in described for end in ends[metric.type]}
 
 
@@ -141,11 +144,11 @@ def watched() -> Iterator[tuple[int, Gauge]]:
     values = {"credit_ready": 1.0, "credit_ledger_up": 1.0, "credit_open_incidents": 0.0}
     for name, value in values.items():
         Gauge(name, name, registry=registry).set(value)
-    bound = Gauge("credit_drift_bound", "bound", ["field"], registry=registry)
-    psi = Gauge("credit_drift_psi", "psi", ["field"], registry=registry)
+    bound = Gauge("credit_drift_bound", "bound", ["field", "window"], registry=registry)
+    psi = Gauge("credit_drift_psi", "psi", ["field", "window"], registry=registry)
     for field in ("income", "score"):
-        bound.labels(field).set(0.03)
-        psi.labels(field).set(0.01)
+        bound.labels(field, "1000").set(0.03)
+        psi.labels(field, "1000").set(0.01)
     port = free_port()
     server, thread = start_http_server(port, "127.0.0.1", registry)
     yield port, psi
@@ -214,13 +217,13 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 @pytest.mark.e2e
 def test_drift_reaches_slack_and_mail_and_its_end_is_told(stack: Stack) -> None:
-    stack.psi.labels("income").set(0.6)
+    stack.psi.labels("income", "1000").set(0.6)
     wait_until(lambda: stack.mail.received and stack.webhook.received, PATIENCE, "an alert")
     assert "CRITICAL income drifted. Its PSI against the training data is 0.60." in stack.mailed()
     assert "CRITICAL: income drifted" in stack.said()
     assert stack.mail.logins[0][1:] == ["credit-pd@example.com", "swordfish"]
     assert "score" not in stack.mailed()
 
-    stack.psi.labels("income").set(0.01)
+    stack.psi.labels("income", "1000").set(0.01)
     wait_until(lambda: "RESOLVED" in stack.mailed(), PATIENCE, "the recovery in the mail")
     wait_until(lambda: "RESOLVED: income drifted" in stack.said(), PATIENCE, "it in the webhook")
