@@ -161,6 +161,11 @@ def test_only_what_must_may_write() -> None:
     }
 
 
+@pytest.mark.parametrize("job", ["deploy", "rollback"])
+def test_a_person_approves_what_changes_production(job: str) -> None:
+    assert WORKFLOWS["release"]["jobs"][job]["environment"] == "production"
+
+
 @pytest.mark.parametrize("name", ["ci", "pipeline"])
 def test_what_a_pull_request_starts_sees_no_secret(name: str) -> None:
     assert "secrets." not in TEXTS[name]
