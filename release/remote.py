@@ -1,0 +1,110 @@
+"""Move data and models to and from the S3 remote, with words a person can act on.
+
+    python -m release.remote push     # data, models and the run-cache
+    python -m release.remote pull     # what dvc.lock and the .dvc files name
+    python -m release.remote check    # is all of it in the remote?
+
+Credentials come from the environment (keys, a profile, or the role of a job), never from files of
+this repository. Exit status: 0 done, 1 not done, with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+
+from release.revisions import CannotJudge
+from release.storage import Storage, advice, storage
+
+VERBS = ("push", "pull", "check")
+# What S3 answers to some requests where it answers 403 without words to others.
+REFUSED = {
+    "signature|Access Key": "access denied: the key or the secret is wrong",
+    "expired|ExpiredToken": "access denied: the credentials have expired; assume the role again",
+}
+
+
+class Failed(Exception):
+    """The remote does not hold, give or take what it should; the message says what to do."""
+
+
+def push(held: Storage) -> str:
+    """Push all that is named, with the run-cache; then ask the remote whether it has it."""
+    said = dvc("push", "--run-cache")
+    demand(held)
+    return said
+
+
+def pull(held: Storage) -> str:
+    """Pull all that is named; Failed names the objects that did not come whole."""
+    try:
+        return dvc("pull")
+    except Failed as failure:
+        if "Checkout failed" not in str(failure):
+            raise
+        cache, named = held.repo.cache.local, held.named()
+        lost = [f"{path} ({key(oid)})" for oid, path in named.items() if not cache.exists(oid)]
+        raise Failed(
+            f"damaged or missing in the remote: {', '.join(lost)}; delete those objects if they "
+            "are there, then run `python -m release.remote push` where the files are whole "
+            "(`dvc repro` makes them again)"
+        ) from None
+
+
+def check(held: Storage) -> str:
+    """Failed unless the remote can be reached and has everything that is named."""
+    dvc("status", "--cloud")
+    demand(held)
+    return "The remote has everything that dvc.lock and the .dvc files name."
+
+
+def demand(held: Storage) -> None:
+    """Failed unless the remote has every object that dvc.lock and the .dvc files name."""
+    if lost := held.not_pushed():
+        raise Failed(
+            f"not in the remote: {', '.join(lost)}; run `python -m release.remote push` where "
+            "these files are"
+        )
+
+
+def key(oid: str) -> str:
+    """Where the remote keeps an object, below its url."""
+    return f"files/md5/{oid[:2]}/{oid[2:]}"
+
+
+def dvc(*words: str) -> str:
+    """What a command of DVC says; Failed with advice where it fails."""
+    command = [sys.executable, "-m", "dvc", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        error = reason(done.stderr)
+        refused = (words for pattern, words in REFUSED.items() if re.search(pattern, error))
+        raise Failed(f"{next(refused, '') or advice(RuntimeError(error))} ({error})")
+    return done.stdout.strip()
+
+
+def reason(said: str) -> str:
+    """The first error that DVC tells, without its decoration."""
+    errors = [line for line in said.splitlines() if line.startswith("ERROR: ")]
+    first = errors[0] if errors else said.strip()
+    return first.removeprefix("ERROR: ").removeprefix("unexpected error - ")
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run one verb; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="release.remote", description="The S3 remote.")
+    parser.add_argument("verb", choices=VERBS)
+    verb = parser.parse_args(words).verb
+    try:
+        with storage(remote=True) as held:
+            print({"push": push, "pull": pull, "check": check}[verb](held))
+    except (Failed, CannotJudge) as error:
+        print(f"remote: cannot {verb}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
