@@ -1,0 +1,106 @@
+"""Load for an HTTP service: keep-alive connections that each send the next request on an answer.
+
+    python -m benches.load PORT CONNECTIONS SECONDS BODIES.jsonl
+
+prints one JSON object: answers, errors, seconds, and latencies in milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from itertools import cycle
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+HEAD = "POST /predict HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+
+
+class Client(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, requests: cycle[bytes], until: float) -> None:
+        self.requests, self.until = requests, until
+        self.latencies: list[float] = []
+        self.errors = 0
+        self.buffer = b""
+        self.done = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: Any) -> None:
+        """Send the first request."""
+        self.transport = transport
+        self.send()
+
+    def send(self) -> None:
+        """Send the next request."""
+        self.start = perf_counter()
+        self.transport.write(next(self.requests))
+
+    def data_received(self, data: bytes) -> None:
+        """Take a part of an answer; with the last one, ask again until the time is over."""
+        self.buffer += data
+        head, end, body = self.buffer.partition(b"\r\n\r\n")
+        if not end or len(body) < length(head):
+            return
+        now = perf_counter()
+        self.latencies.append(now - self.start)
+        self.answered(head, body)
+        self.buffer = b""
+        if now < self.until:
+            self.send()
+        else:
+            self.transport.close()
+
+    def answered(self, head: bytes, body: bytes) -> None:
+        """Look at an answer."""
+        self.errors += not head.startswith(b"HTTP/1.1 200")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell that this client is done."""
+        self.errors += error is not None
+        self.done.set_result(None)
+
+
+def request_of(body: bytes) -> bytes:
+    """A whole request for a decision."""
+    return f"{HEAD}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def length(head: bytes) -> int:
+    """The length of the body that an answer's head announces."""
+    start = head.lower().index(b"content-length:") + 15
+    return int(head[start:].split(b"\r\n", 1)[0])
+
+
+async def connected(port: int, connections: int, make: Callable[[], Client]) -> list[Client]:
+    """Connect, send until each client is done, and give the clients."""
+    loop = asyncio.get_running_loop()
+    made = [await loop.create_connection(make, "127.0.0.1", port) for _ in range(connections)]
+    clients = [client for _, client in made]
+    await asyncio.gather(*(client.done for client in clients))
+    return clients
+
+
+async def run(port: int, connections: int, seconds: float, bodies: list[bytes]) -> dict[str, float]:
+    """Load the port; the figures."""
+    requests, start = cycle(map(request_of, bodies)), perf_counter()
+    clients = await connected(port, connections, lambda: Client(requests, start + seconds))
+    took = perf_counter() - start
+    latencies = sorted(each for client in clients for each in client.latencies)
+    at = {f"p{q}": 1000 * latencies[int(len(latencies) * q / 100)] for q in (50, 95, 99)}
+    errors = sum(client.errors for client in clients)
+    return {"answers": len(latencies), "errors": errors, "seconds": took, **at}
+
+
+def main() -> None:
+    """Run from the command line."""
+    port, connections, seconds, path = sys.argv[1:]
+    bodies = [line.encode() for line in Path(path).read_text().splitlines()]
+    print(json.dumps(asyncio.run(run(int(port), int(connections), float(seconds), bodies))))
+
+
+if __name__ == "__main__":
+    main()
