@@ -62,6 +62,8 @@ def containerize(engine: Engine, tag: str, image: str | None, network: str | Non
 
     `bentoml containerize` installs; service/Dockerfile takes from there what runs.
     """
+    if not tag:
+        raise Failed("name the bento, as `python -m release.image build` prints it")
     about = json.loads(bentoml("get", tag, "--output", "json"))
     commit, _, dirty = about["labels"]["git_commit"].partition("-")
     name: str = image or f"{NAME}:{commit[:12]}{dirty and '-dirty'}"
@@ -100,13 +102,15 @@ def contents(engine: Engine, image: str) -> dict[str, float]:
 
 def publish(engine: Engine, image: str, repository: str) -> str:
     """Push `image`; returns its digest reference. Failed for an image on a stand-in base."""
-    labels = engine.inspect(image)["Config"]["Labels"] or {}
+    about = engine.inspect(image)
+    labels = about["Config"]["Labels"] or {}
     if STAND_IN in labels:
         raise Failed(f"{image} stands on a stand-in base, for tests only; build it on a real one")
     commit = labels.get(LABELS["git_commit"], "")
     if not COMMIT.fullmatch(commit):
         raise Failed(f"{image} must be built from a commit without changes; it says {commit!r}")
-    tag = f"{repository}:{commit}"
+    # A registry of immutable tags takes a second build of one commit under another tag only.
+    tag = f"{repository}:{commit}-{about['Id'].removeprefix('sha256:')[:12]}"
     engine.run("tag", image, tag)
     engine.run("push", tag)
     pushed: list[str] = engine.inspect(tag)["RepoDigests"]

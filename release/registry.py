@@ -133,6 +133,7 @@ def promote(version: str, commit: str, image: str) -> tuple[Period, list[str]]:
     that does not exist yet is registered for the commit.
     """
     held, tags = _versions(), []
+    version = f"v{version}" if version[:1].isdigit() else version
     target = git("rev-parse", f"{commit or 'HEAD'}^{{commit}}")
     ours = next((name for name, its in held.items() if its == target), None)
     if version == "next" and ours:

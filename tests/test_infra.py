@@ -264,3 +264,23 @@ def test_host_files_other_than_those_that_were_named_are_not_installed(tmp_path:
     check = next(line for line in script.splitlines() if "sha256sum" in line)
     (tmp_path / "host.tar.gz").write_text("another")
     assert subprocess.run(["sh", "-ec", check], cwd=tmp_path, check=False).returncode != 0
+
+
+def test_the_archive_of_the_readme_is_what_a_host_installs(tmp_path: Path) -> None:
+    text = (templates.INFRA / "README.md").read_text()
+    archive = next(line for line in text.splitlines() if line.startswith("git archive"))
+    archive = archive.replace("host.tar.gz HEAD", f"{tmp_path}/host.tar.gz HEAD")
+    subprocess.run(["sh", "-c", archive], cwd=templates.INFRA.parents[1], check=True)
+    with tarfile.open(tmp_path / "host.tar.gz") as file:
+        file.extractall(tmp_path, filter="data")
+    install = ["sh", tmp_path / "release/host/install.sh", "1.dkr/credit-pd", tmp_path / "root"]
+    subprocess.run(install, check=True)
+    assert (tmp_path / "root/opt/credit-pd/release/host/deploy.py").exists()
+
+
+def test_the_readme_gives_every_parameter_that_has_no_default() -> None:
+    text = (templates.INFRA / "README.md").read_text()
+    for stack in ("foundation", "host"):
+        given = templates.load(templates.INFRA / f"{stack}.yaml")["Parameters"]
+        needed = [name for name, each in given.items() if "Default" not in each]
+        assert [name for name in needed if f"{name}=" not in text] == []

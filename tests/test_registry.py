@@ -87,6 +87,10 @@ def test_a_promoted_version_is_live(run: Run) -> None:
     assert f"v0.1.0  {git('rev-parse', 'HEAD')[:12]}  {FIRST}" in run("live")
 
 
+def test_a_version_may_be_named_without_its_v(run: Run) -> None:
+    assert "v0.1.0" in run("promote", "0.1.0")
+
+
 def test_next_is_the_version_after_the_latest(run: Run) -> None:
     run("promote", "v0.1.0")
     commit()

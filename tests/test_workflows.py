@@ -185,6 +185,13 @@ def test_each_role_is_an_output_of_the_foundation() -> None:
     assert [name for name in used if name not in told] == []
 
 
+def test_every_variable_and_secret_is_explained() -> None:
+    used = set(re.findall(r"(?:vars|secrets)\.(\w+)", "".join(TEXTS.values())))
+    told = re.findall(r"`([A-Z_]+)`", (templates.INFRA / "README.md").read_text())
+    assert used <= set(told)
+    assert {name for name in told if name.startswith("AWS")} <= used
+
+
 @pytest.mark.parametrize(
     ("name", "job", "role", "subject"),
     [

@@ -220,7 +220,7 @@ def test_a_good_pull_request_is_reproduced_judged_and_commented(github: GitHub) 
     assert github.pull_request() == {"judge": "success", "comment": "success"}
     base = github.commit("main~1")
     assert github.calls()[1:] == [
-        "dvc pull --run-cache",
+        "python -m release.remote pull",
         "dvc repro --pull",
         f"python -m release.gate --base {base} --json build/judgement.json",
         f"python -m release.report --base {base} --out build/report.md",
@@ -250,7 +250,7 @@ def test_a_pipeline_that_cannot_be_reproduced_fails_and_is_told(github: GitHub) 
 
 
 def test_what_was_not_pushed_is_for_the_gate_to_say(github: GitHub) -> None:
-    github.answers["dvc pull"] = {"status": 1}
+    github.answers["release.remote pull"] = {"status": 1}
     assert github.pull_request()["judge"] == "success"
     assert len(github.calls("release.gate")) == 1
 
@@ -370,9 +370,9 @@ def retraining(github: GitHub, new: str = "true", improved: str = "true") -> dic
 def test_a_better_challenger_is_pushed_judged_again_and_proposed(github: GitHub) -> None:
     assert retraining(github) == {"challenge": "success", "notify": "skipped"}
     base = github.commit()
-    assert github.calls("dvc push", "release.gate", "release.report") == [
+    assert github.calls("release.remote push", "release.gate", "release.report") == [
         f"python -m release.gate --base {base} --no-remote --json build/judgement.json",
-        "dvc push --run-cache",
+        "python -m release.remote push",
         f"python -m release.gate --base {base}",
         f"python -m release.report --base {base} --out build/report.md",
     ]
@@ -384,17 +384,19 @@ def test_a_better_challenger_is_pushed_judged_again_and_proposed(github: GitHub)
 def test_a_challenger_that_is_no_better_is_reported_and_goes_no_further(github: GitHub) -> None:
     github.answers["release.gate"] = {"status": 1, "files": {"--json": "{}"}}
     assert retraining(github, improved="false")["challenge"] == "success"
-    assert github.calls("dvc push") == []
+    assert github.calls("release.remote push") == []
     assert github.calls("release.report")[0].endswith("--no-remote")
     assert github.step("challenge", "create-pull-request")["status"] == "skipped"
 
 
 def test_without_new_tables_nothing_is_trained(github: GitHub) -> None:
     assert retraining(github, new="false")["challenge"] == "success"
-    assert github.calls("dvc repro", "release.gate", "dvc push") == []
+    assert github.calls("dvc repro", "release.gate", "release.remote push") == []
 
 
-@pytest.mark.parametrize("command", ["retrain collect", "dvc repro", "retrain decide", "dvc push"])
+@pytest.mark.parametrize(
+    "command", ["retrain collect", "dvc repro", "retrain decide", "release.remote push"]
+)
 def test_a_retraining_that_fails_is_told(github: GitHub, command: str) -> None:
     github.answers[command] = {"status": 1}
     assert retraining(github) == {"challenge": "failure", "notify": "success"}
