@@ -16,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import pandas as pd
 import streamlit as st
 from sqlalchemy import Engine
@@ -30,7 +31,8 @@ REFERENCE = Path("models/reference.json")
 METRICS = Path("models/metrics.json")
 PERIODS = {"All time": None, "90 days": 90, "7 days": 7, "24 hours": 1, "Last hour": 1 / 24}
 DECISIONS = {"approve": "#2a9d6f", "refer": "#e0a526", "decline": "#c8453b"}
-LOUDNESS = {"alarm": "🔴", "warning": "🟠", "notice": "⚪"}
+LOUDNESS = {"alarm": ":red[alarm]", "warning": ":orange[warning]", "notice": ":gray[notice]"}
+HEADLINES = ("roc_auc", "gini", "ks", "brier", "ece", "mean_pd", "bad_rate", "approval_rate")
 PAIR: list[Any] = ["#9aa5b1", "#2563a8"]  # reference, live
 
 
@@ -81,15 +83,23 @@ def shown(url: str) -> None:
     totals = history.Totals(*asked(url, "totals", since))
     open_now = [i for i in asked(url, "latest_incidents") if i["closed"] is None]
     headline(totals, len(open_now), asked(url, "overrides"))
-    for incident in open_now:
-        box = st.error if incident["loudness"] == "alarm" else st.warning
-        box(f"Since {minute(incident['opened'])}: {plain(incident['words'])}")
+    for loudness, box in (("alarm", st.error), ("warning", st.warning)):
+        lines = [told(incident) for incident in open_now if incident["loudness"] == loudness]
+        if lines:
+            box("\n".join(lines))
     first, *others = st.tabs(["Decisions", "Drift", "Performance", "Overrides", "Model"])
     with first:
         decisions(url, since, totals)
     for tab, part in zip(others, (drift, performance, overridden, model), strict=True):
         with tab:
             part(url)
+
+
+def told(incident: dict[str, Any]) -> str:
+    """An open incident, as a line of a list."""
+    window = incident["key"].partition("/")[0]
+    since = minute(incident["opened"])
+    return f"- {plain(incident['words'])} (last {int(window):,} decisions, since {since})"
 
 
 def headline(totals: history.Totals, incidents: int, overrides: dict[str, int]) -> None:
@@ -113,6 +123,7 @@ def decisions(url: str, since: str, totals: history.Totals) -> None:
         st.info("No decisions in this period.")
         return
     table = pd.DataFrame(asked(url, "over_time", since, totals))
+    table["time"] = pd.to_datetime(table["time"], format="ISO8601", utc=True)
     counts = table.pivot_table(index="time", columns="decision", values="decisions", aggfunc="sum")
     counts = counts.reindex(columns=list(DECISIONS)).fillna(0)
     st.subheader("Decisions over time")
@@ -126,7 +137,10 @@ def decisions(url: str, since: str, totals: history.Totals) -> None:
         "approval rate": counts["approve"] / all_of,
         "mean PD": table.groupby("time")["pd"].sum() / all_of,
     }
-    left.line_chart(pd.DataFrame(rates), x_label="", color=[DECISIONS["approve"], PAIR[1]])
+    if len(counts) > 1:
+        left.line_chart(pd.DataFrame(rates), x_label="", color=[DECISIONS["approve"], PAIR[1]])
+    else:
+        left.caption("A line needs a second moment.")
     right.subheader("Rating")
     bars(right, asked(url, "ratings", since), "rating")
     st.subheader("Credit score")
@@ -156,16 +170,13 @@ def drift(url: str) -> None:
         f"Decisions of {minute(report['since'])} to {minute(report['until'])}, "
         f"model `{report['model']}`: **{report['loudest']}**. {plain(report['advice'])}"
     )
-    for finding in report["findings"]:
-        sign = LOUDNESS[finding["loudness"]]
-        st.markdown(f"- {sign} **{plain(finding['field'])}**: {plain(finding['words'])}")
     features = report["features"] | {"score": report["score"]}
     rows = [
         {
             "feature": name,
             "PSI": facts.get("psi", {}).get("value"),
             "bound": facts.get("psi", {}).get("bound"),
-            "missing": facts["missing"],
+            "missing": facts["missing"]["value"],
         }
         for name, facts in features.items()
     ]
@@ -175,6 +186,11 @@ def drift(url: str) -> None:
     left.dataframe(table, hide_index=True, height=420, column_config={"missing": percent})
     with right:
         compared(st.selectbox("Feature", table["feature"]), features)
+    lines = [
+        f"- {LOUDNESS[f['loudness']]} **{plain(f['field'])}**: {plain(f['words'])}"
+        for f in report["findings"]
+    ]
+    st.markdown("\n".join(lines))
 
 
 def compared(name: str, features: dict[str, Any]) -> None:
@@ -213,10 +229,9 @@ def performance(url: str) -> None:
         st.subheader("Expected, from the PDs alone")
         found = asked(url, "newest_reports", sizes[-1])[::-1]
         for place, name in zip(st.columns(2), ("roc_auc", "bad_rate"), strict=True):
-            rows = [{"time": r["time"], **r["expected"][name]} for r in found]
-            table = pd.DataFrame(rows).set_index("time")[["low", "value", "high"]]
-            place.markdown(f"{name}, newest: **{table['value'].iloc[-1]:.3f}**")
-            place.line_chart(table, color=[PAIR[0], PAIR[1], PAIR[0]], x_label="", height=260)
+            table = pd.DataFrame([{"time": r["time"], **r["expected"][name]} for r in found])
+            place.markdown(f"{name} of the last {sizes[-1]:,}, with its 95 % interval")
+            place.altair_chart(band(table.dropna(), name))
     st.subheader("Realised")
     facts = realised(url)
     if not facts["mature"]:
@@ -226,6 +241,17 @@ def performance(url: str) -> None:
     for place, name in zip(st.columns(2), ("by_vintage", "by_rating"), strict=True):
         table = pd.DataFrame(facts[name]).T
         place.bar_chart(table[["expected", "bad_rate"]], color=PAIR, stack=False, x_label=name)
+
+
+def band(table: pd.DataFrame, name: str) -> Any:
+    """A figure over time within its interval."""
+    base = alt.Chart(table).encode(x=alt.X("time:T", title=None))
+    scale = alt.Scale(zero=False)
+    between = base.mark_area(opacity=0.25, color=PAIR[1])
+    line = base.mark_line(point=True, color=PAIR[1])
+    return between.encode(y=alt.Y("low:Q", scale=scale, title=name), y2="high:Q") + line.encode(
+        y=alt.Y("value:Q", scale=scale, title=name)
+    )
 
 
 def overridden(url: str) -> None:
@@ -245,9 +271,9 @@ def model(url: str) -> None:
         facts = json.loads(METRICS.read_text())
         st.markdown(
             f"Winner **{facts['winner']}** on {facts['dataset']}, {facts['mode']} mode; "
-            f"trained on {facts['trained_on']}"
+            f"trained on {', '.join(f'{n} {v}' for n, v in facts['trained_on'].items())}. On test:"
         )
-        named = {name: own["value"] for name, own in facts["test"].items()}
+        named = {name: facts["test"][name]["value"] for name in HEADLINES}
         st.dataframe(pd.DataFrame([named]), hide_index=True)
     st.subheader("Models that decided")
     history_of = asked(url, "models")
@@ -281,10 +307,15 @@ def main() -> None:
         "server.port": os.environ.get("DASHBOARD_PORT", "8501"),
         "server.fileWatcherType": "none",
         "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "minimal",
+        "runner.magicEnabled": "false",
     }
     flags = [f"--{name}={value}" for name, value in options.items()]
     sys.exit(cli.main(["run", __file__, *flags]))
 
 
 if __name__ == "__main__":
-    page() if st.runtime.exists() else main()
+    if st.runtime.exists():
+        page()
+    else:
+        main()

@@ -16,7 +16,12 @@ from service.ledger.schema import entries
 from service.reports import incidents, reports
 
 BAND = 20  # points of the credit score in one bar: the policy's PDO
-STEPS = ((timedelta(hours=3), 16), (timedelta(days=4), 13), (timedelta(days=400), 10))
+STEPS = (
+    (timedelta(minutes=3), 19),  # up to this length, so many characters of a time make one step
+    (timedelta(hours=3), 16),
+    (timedelta(days=4), 13),
+    (timedelta(days=400), 10),
+)
 MONTHS = 7  # characters of a time that tell its month
 
 Rows = list[dict[str, Any]]
@@ -64,7 +69,7 @@ def totals(engine: Engine, since: str) -> Totals:
 
 
 def over_time(engine: Engine, since: str, own: Totals) -> Rows:
-    """Decisions and sum of PD by `time` and `decision`; steps from minutes to months."""
+    """Decisions and sum of PD by `time` and `decision`; steps from seconds to months."""
     length = datetime.fromisoformat(own.last) - datetime.fromisoformat(own.first)
     step = next((characters for most, characters in STEPS if length <= most), MONTHS)
     bucket = func.substr(entries.c.time, 1, step).label("time")
