@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -198,17 +197,23 @@ def test_contents_are_in_megabytes_and_leave_the_rest_to_the_base() -> None:
     assert image.contents(engine, "credit-pd:1") == {"in all": 5, "numpy": 3, "base image": 2}
 
 
-def test_bytecode_counts_for_the_package_of_its_source() -> None:
-    cached = Path("numpy/__pycache__/core.cpython-311.pyc")
-    assert contents.source(cached) == Path("numpy/core.py")
-
-
-def test_the_program_that_measures_runs_by_itself() -> None:
-    program = Path(contents.__file__).read_text()
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT / "service", capture_output=True, check=True
-    )
-    assert json.loads(done.stdout)["numpy"] > 10_000_000
+def test_bytecode_counts_for_the_package_of_its_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "site-packages/own-1.dist-info/METADATA": "Name: own\nVersion: 1\n",
+        "site-packages/own-1.dist-info/RECORD": "own/core.py,,\n",
+        "site-packages/own/core.py": "x = 1\n",
+        "site-packages/own/__pycache__/core.cpython-311.pyc": "1234",
+        "site-packages/stray.py": "12",
+        "bento/src/code.py": "123",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "site-packages")])
+    sizes = contents.measure(tmp_path / "bento")
+    assert (sizes["own"], sizes["code and model"]) == (6 + 4, 3)
 
 
 def test_a_trial_uses_the_settings_of_a_host(tmp_path: Path) -> None:
