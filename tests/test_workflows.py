@@ -7,7 +7,9 @@ import json
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -71,6 +73,34 @@ def test_a_module_knows_the_verbs_and_flags_that_it_gets(
             module.main([*(SAMPLES.get(word, word) for word in words[1:]), "--help"])
         known = capsys.readouterr().out
         assert [word for word in words if word.startswith("--") and word not in known] == []
+
+
+def needs() -> dict[tuple[str, ...], set[str]]:
+    """By the locks that a job installs: the modules that such jobs run."""
+    found: dict[tuple[str, ...], set[str]] = {}
+    for name, job in JOBS:
+        lines = " ".join(step.get("run", "") for step in WORKFLOWS[name]["jobs"][job]["steps"])
+        locks = tuple(sorted(set(re.findall(r"requirements/\S+\.txt", lines))))
+        found.setdefault(locks, set()).update(re.findall(r"-m ((?:release|stages)\.\w+)", lines))
+        if "dvc " in lines:
+            found[locks] |= {"dvc.cli", "dvc_s3"}
+    return found
+
+
+@pytest.mark.parametrize("locks", needs(), ids=" ".join)
+def test_what_a_job_runs_is_in_the_locks_that_it_installs(locks: tuple[str, ...]) -> None:
+    modules = ", ".join(sorted({"sys", *needs()[locks]}))
+    command = (
+        f"import sys; old = set(sys.modules); import {modules}; print(*sys.modules.keys() - old)"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    owners = packages_distributions()
+    loaded = {owners[top][0] for name in printed.split() if (top := name.split(".")[0]) in owners}
+    text = "\n".join((ROOT / lock).read_text() for lock in locks)
+    held = {name.lower() for name in re.findall(r"^([\w.-]+)(?:\[.+\])?==", text, re.MULTILINE)}
+    assert {re.sub("[-_.]+", "-", name).lower() for name in loaded} <= held
 
 
 def test_every_other_module_is_pip() -> None:
