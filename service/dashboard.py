@@ -26,7 +26,7 @@ from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.database import database_url, open_engine
 from stages import params
 
-FRESH = 15
+FRESH = 30
 REFERENCE = Path("models/reference.json")
 METRICS = Path("models/metrics.json")
 PERIODS = {"All time": None, "90 days": 90, "7 days": 7, "24 hours": 1, "Last hour": 1 / 24}
@@ -49,7 +49,7 @@ def asked(url: str, name: str, *options: Any) -> Any:
     return question(database(url), *options)
 
 
-@st.cache_data(ttl=20 * FRESH, show_spinner="Comparing outcomes…")
+@st.cache_data(ttl=10 * FRESH, show_spinner="Comparing outcomes…")
 def realised(url: str) -> dict[str, Any]:
     """What became of decisions that are old enough."""
     config, today = params.load(), datetime.now(UTC).date()
