@@ -12,28 +12,24 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 from sqlalchemy import Engine
 
-from service import history, outcomes
+from service import charts, history, outcomes
 from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.database import database_url, open_engine
 from stages import params
 
 FRESH = 30
-REFERENCE = Path("models/reference.json")
 METRICS = Path("models/metrics.json")
 PERIODS = {"All time": None, "90 days": 90, "7 days": 7, "24 hours": 1, "Last hour": 1 / 24}
 DECISIONS = {"approve": "#2a9d6f", "refer": "#e0a526", "decline": "#c8453b"}
 LOUDNESS = {"alarm": ":red[alarm]", "warning": ":orange[warning]", "notice": ":gray[notice]"}
 HEADLINES = ("roc_auc", "gini", "ks", "brier", "ece", "mean_pd", "bad_rate", "approval_rate")
-PAIR: list[Any] = ["#9aa5b1", "#2563a8"]  # reference, live
 
 
 @st.cache_resource
@@ -138,24 +134,20 @@ def decisions(url: str, since: str, totals: history.Totals) -> None:
         "mean PD": table.groupby("time")["pd"].sum() / all_of,
     }
     if len(counts) > 1:
-        left.line_chart(pd.DataFrame(rates), x_label="", color=[DECISIONS["approve"], PAIR[1]])
+        left.line_chart(
+            pd.DataFrame(rates), x_label="", color=[DECISIONS["approve"], charts.PAIR[1]]
+        )
     else:
         left.caption("A line needs a second moment.")
     right.subheader("Rating")
-    bars(right, asked(url, "ratings", since), "rating")
+    charts.bars(right, asked(url, "ratings", since), "rating")
     st.subheader("Credit score")
-    bars(st, asked(url, "scores", since), "score")
+    charts.bars(st, asked(url, "scores", since), "score")
     st.subheader("Newest decisions")
     newest = pd.DataFrame(asked(url, "latest"))
     newest["time"] = newest["time"].map(minute)
     percent = st.column_config.NumberColumn("PD", format="percent")
     st.dataframe(newest, hide_index=True, column_config={"default_probability": percent})
-
-
-def bars(place: Any, rows: history.Rows, name: str) -> None:
-    """Decisions by one label."""
-    table = pd.DataFrame(rows).astype({name: str})
-    place.bar_chart(table, x=name, y="decisions", sort=False, color=PAIR[1], height=260)
 
 
 def drift(url: str) -> None:
@@ -185,41 +177,12 @@ def drift(url: str) -> None:
     percent = st.column_config.NumberColumn(format="percent")
     left.dataframe(table, hide_index=True, height=420, column_config={"missing": percent})
     with right:
-        compared(st.selectbox("Feature", table["feature"]), features)
+        charts.compared(st.selectbox("Feature", table["feature"]), features)
     lines = [
         f"- {LOUDNESS[f['loudness']]} **{plain(f['field'])}**: {plain(f['words'])}"
         for f in report["findings"]
     ]
     st.markdown("\n".join(lines))
-
-
-def compared(name: str, features: dict[str, Any]) -> None:
-    """The live shares of a feature beside those of the training data."""
-    if not REFERENCE.exists():
-        st.info(f"{REFERENCE} is missing: run the pipeline to see the reference.")
-        return
-    reference = json.loads(REFERENCE.read_text())
-    own = reference["score"] if name == "score" else reference["features"].get(name)
-    live = features[name]["shares"]
-    if own is None or len(own["shares"]) != len(live):
-        st.info("The report is of another model than the reference here.")
-        return
-    shares = {"bin": labels(own), "training": own["shares"], "live": live}
-    bars_of = ["training", "live"]
-    st.bar_chart(
-        pd.DataFrame(shares), x="bin", y=bars_of, color=PAIR, stack=False, sort=False, x_label=name
-    )
-
-
-def labels(reference: dict[str, Any]) -> list[str]:
-    """Names of a reference's bins, in their order."""
-    if reference["kind"] == "category":
-        return list(map(str, reference["categories"]))
-    edges = [f"{edge:,.4g}" if abs(edge) < 1e4 else f"{edge:,.0f}" for edge in reference["edges"]]
-    if not edges:
-        return ["all"]
-    between = [f"{low} to {high}" for low, high in pairwise(edges)]
-    return [f"below {edges[0]}", *between, f"from {edges[-1]}"]
 
 
 def performance(url: str) -> None:
@@ -231,7 +194,7 @@ def performance(url: str) -> None:
         for place, name in zip(st.columns(2), ("roc_auc", "bad_rate"), strict=True):
             table = pd.DataFrame([{"time": r["time"], **r["expected"][name]} for r in found])
             place.markdown(f"{name} of the last {sizes[-1]:,}, with its 95 % interval")
-            place.altair_chart(band(table.dropna(), name))
+            place.altair_chart(charts.band(table.dropna(), name))
     st.subheader("Realised")
     facts = realised(url)
     if not facts["mature"]:
@@ -240,18 +203,9 @@ def performance(url: str) -> None:
     st.dataframe(pd.DataFrame([facts["all"] | {"decisions": facts["mature"]}]), hide_index=True)
     for place, name in zip(st.columns(2), ("by_vintage", "by_rating"), strict=True):
         table = pd.DataFrame(facts[name]).T
-        place.bar_chart(table[["expected", "bad_rate"]], color=PAIR, stack=False, x_label=name)
-
-
-def band(table: pd.DataFrame, name: str) -> Any:
-    """A figure over time within its interval."""
-    base = alt.Chart(table).encode(x=alt.X("time:T", title=None))
-    scale = alt.Scale(zero=False)
-    between = base.mark_area(opacity=0.25, color=PAIR[1])
-    line = base.mark_line(point=True, color=PAIR[1])
-    return between.encode(y=alt.Y("low:Q", scale=scale, title=name), y2="high:Q") + line.encode(
-        y=alt.Y("value:Q", scale=scale, title=name)
-    )
+        place.bar_chart(
+            table[["expected", "bad_rate"]], color=charts.PAIR, stack=False, x_label=name
+        )
 
 
 def overridden(url: str) -> None:

@@ -137,10 +137,10 @@ def test_markdown_in_words_stays_words() -> None:
 
 
 def test_bins_are_named_in_their_order() -> None:
-    from service import dashboard  # noqa: PLC0415
+    from service import charts  # noqa: PLC0415
 
     edges = {"kind": "number", "edges": [0.5, 20_000.0]}
-    assert dashboard.labels(edges) == ["below 0.5", "0.5 to 20,000", "from 20,000"]
+    assert charts.labels(edges) == ["below 0.5", "0.5 to 20,000", "from 20,000"]
 
 
 def test_decisions_are_counted_by_time(small: Ledger) -> None:
