@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sqlalchemy import event
 
-from service import drift, history
+from service import drift, history, outcomes
 from service.ledger import Ledger, override
 from service.ledger.schema import migrate
 from service.reports import Reports
@@ -128,6 +128,19 @@ def test_another_period_is_counted_anew(page: Any) -> None:
     page.segmented_control[0].set_value("Last hour").run()
     assert not page.exception
     assert figures(page)["Decisions"] == "10"
+
+
+def test_outcomes_of_old_decisions_stand_beside_what_was_expected(
+    small: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = outcomes.realised
+    monkeypatch.setattr(outcomes, "realised", lambda ledger, _, *rest: real(ledger, 0, *rest))
+    ids = [row["id"] for row in history.latest(small.engine)]
+    today = history.latest(small.engine)[0]["time"][:10]
+    rows = [{"prediction_id": each, "bad": i % 2, "date": today} for i, each in enumerate(ids)]
+    assert outcomes.record(small, rows) == (10, [])
+    tables = [table.value for table in opened().dataframe]
+    assert [t["decisions"].tolist() for t in tables if "brier" in t] == [[10]]
 
 
 def test_markdown_in_words_stays_words() -> None:
