@@ -22,6 +22,8 @@ MODELS = tuple(
 TEXTS = (Path("params.yaml"), Path("dvc.lock"), Path("requirements/service.txt"))
 HEADLINE = "roc_auc"
 PACKAGES = ("service", "stages")
+# What is started in the container: the service, what it starts, and what people and engines call.
+STARTED = ("service.image", "service.monitor", "service.ready", "service.ledger.__main__")
 
 
 class NotBuildable(Exception):
@@ -96,7 +98,7 @@ def git(root: Path, *words: str) -> str:
 
 
 def files(root: Path) -> list[Path]:
-    """Files that serving needs, relative to `root`: the service, and the nouns that it imports."""
+    """Files that serving needs, relative to `root`: the service, and the nouns of stages."""
     pages = (path for path in (root / "service/ui").rglob("*") if path.is_file())
     contract = params.load(root / "params.yaml").data / "contract.yaml"
     found = {path.relative_to(root) for path in (*modules(root), *pages)}
@@ -104,12 +106,10 @@ def files(root: Path) -> list[Path]:
 
 
 def modules(root: Path) -> Iterator[Path]:
-    """Every module of the service, and every module of ours that one of them imports."""
+    """What runs in the container, and every module of ours that it imports."""
     finder = ModuleFinder([str(root)])
-    for path in (root / "service").rglob("*.py"):
-        yield path
-        if path.stem != "__init__":
-            finder.import_hook(".".join(path.relative_to(root).with_suffix("").parts))
+    for name in STARTED:
+        finder.import_hook(name)
     for name, module in finder.modules.items():
         file: str | None = getattr(module, "__file__", None)
         if file and name.split(".")[0] in PACKAGES:

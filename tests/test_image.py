@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Sequence
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +35,13 @@ class Checkout:
             ),
             "params.yaml": (ROOT / "params.yaml").read_text(),
             "requirements/service.txt": "numpy==1\n",
+            "service/image.py": "from service.service import load\n",
             "service/service.py": "from stages.model import load\n",
+            "service/monitor.py": "",
+            "service/ready.py": "",
+            "service/ledger/__init__.py": "",
+            "service/ledger/__main__.py": "",
+            "service/batch.py": "import pyarrow\n",
             "service/__init__.py": "",
             "service/ui/index.html": "<html>",
             "service/compose.yaml": "services: {}",
@@ -106,6 +115,11 @@ def test_the_modules_that_the_service_imports_are_packed_and_no_others(checkout:
         "data/loan_book/contract.yaml",
         "params.yaml",
         "service/__init__.py",
+        "service/image.py",
+        "service/ledger/__init__.py",
+        "service/ledger/__main__.py",
+        "service/monitor.py",
+        "service/ready.py",
         "service/service.py",
         "service/ui/index.html",
         "stages/__init__.py",
@@ -117,6 +131,37 @@ def test_the_modules_that_the_service_imports_are_packed_and_no_others(checkout:
 def test_no_verb_of_this_project_is_packed() -> None:
     packed = {str(path) for path in bento.files(ROOT)}
     assert not packed & {f"stages/{verb}.py" for verb in VERBS}
+
+
+def test_every_module_that_the_service_starts_is_packed() -> None:
+    packed = bento.files(ROOT)
+    code = "".join((ROOT / path).read_text() for path in packed if path.suffix == ".py")
+    started = re.findall(r'"-m", "(service[\w.]*)"', code)
+    assert started
+    assert {Path(f"{name.replace('.', '/')}.py") for name in started} <= set(packed)
+
+
+def test_nothing_that_is_packed_needs_a_package_that_is_not_installed() -> None:
+    packed = [ROOT / path for path in bento.files(ROOT) if path.suffix == ".py"]
+    needed = {name for path in packed for name in imported(path)} - {"service", "stages"}
+    lock = (ROOT / "requirements/service.txt").read_text()
+    locked = {plain(name) for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)}
+    named = packages_distributions()
+    foreign = {name for name in needed if name not in sys.stdlib_module_names}
+    assert not [name for name in foreign if not {plain(d) for d in named[name]} & locked]
+
+
+def plain(name: str) -> str:
+    """A package's name as indexes compare it."""
+    return re.sub("[-_.]+", "-", name).lower()
+
+
+def imported(path: Path) -> set[str]:
+    """Names of the packages that a module imports at once, not in a function of training's."""
+    nodes = ast.parse(path.read_text()).body
+    whole = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    parts = [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    return {name.split(".")[0] for name in (*whole, *parts)}
 
 
 def test_every_module_that_the_model_refers_to_is_packed() -> None:
