@@ -43,12 +43,12 @@ image: $(VENV)/.ready  ## Build the bento and the OCI image of the winner (needs
 	@python -m release.image containerize "$$(python -m release.image build)"
 
 dashboard: $(VENV)/.ready  ## Look at the ledger: decisions, drift, performance, incidents
-	@streamlit run service/dashboard.py --server.address 127.0.0.1 --browser.gatherUsageStats false
+	@python -m service.dashboard
 
 demo: $(VENV)/.ready  ## Service, dashboard and a minute of drifting traffic together, until Ctrl-C
 	@trap 'kill 0' EXIT; \
 	  bentoml serve service.service:CreditPD --host 127.0.0.1 --port $(PORT) & \
-	  streamlit run service/dashboard.py --server.address 127.0.0.1 --server.headless true & \
+	  python -m service.dashboard & \
 	  until python -m service.ready $(PORT); do sleep 1; done; \
 	  python -m service.traffic --url http://127.0.0.1:$(PORT) --rate 20 --seconds 30; \
 	  python -m service.traffic --url http://127.0.0.1:$(PORT) --rate 20 --seconds 30 --drift income=0.5 --outcomes; \

@@ -62,6 +62,11 @@ EXPECTED_BAD_RATE = Gauge(
     ["window"],
     multiprocess_mode="livemax",
 )
+REALISED_AUC = Gauge(
+    "credit_realised_roc_auc",
+    "AUC of mature decisions with outcomes; 0 before there are any",
+    multiprocess_mode="livemax",
+)
 LOUDNESS = ("notice", "warning", "alarm")
 READY = Gauge("credit_ready", "1 while a model is loaded", multiprocess_mode="livemin")
 
@@ -97,6 +102,7 @@ def drift(report: dict[str, Any], when: float) -> None:
         FINDINGS.labels(loudness, window).set(count)
     EXPECTED_AUC.labels(window).set(report["expected"]["roc_auc"]["value"] or float("nan"))
     EXPECTED_BAD_RATE.labels(window).set(report["expected"]["bad_rate"]["value"])
+    REALISED_AUC.set(report.get("realised", {}).get("all", {}).get("roc_auc") or 0)
     LAST_CHECK.set(when)
 
 

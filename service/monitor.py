@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from service import alerts, drift, fairness, performance, windows
+from service import alerts, drift, fairness, outcomes, performance, windows
 from service.engine import Engine, NotReady
 from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.schema import migrate
@@ -61,6 +61,12 @@ class Monitor:
         alerts.tell(opened, closed)
         return report
 
+    def realised(self) -> dict[str, Any]:
+        """What outcomes say of decisions old enough."""
+        cut_off = self.engine.policy.pd_cut_off
+        today = datetime.now(UTC).date()
+        return outcomes.realised(self.ledger, self.config.maturity_days, cut_off, today)
+
     def report(self, window: Window) -> dict[str, Any]:
         """What there is to say about a window."""
         found = drift.report(self.reference, window.columns(self.engine.features), window.pd)
@@ -84,6 +90,7 @@ class Monitor:
                     d: int((window.decision == d).sum()) for d in ("approve", "refer", "decline")
                 },
                 "expected": {name: own._asdict() for name, own in expected.items()},
+                "realised": self.realised(),
                 "groups": groups,
                 **found,
             }

@@ -40,8 +40,8 @@ def main() -> None:
     contract = contracts.load(config.dataset)
     if not (contract.feature_fields(config.mode) or contract.feature_ratios(config.mode)):
         raise contracts.ContractError(
-            f"{config.data / 'contract.yaml'}: no field may be a feature in mode {config.mode}: all "
-            "are protected, known later, or marked `feature: false`"
+            f"{config.data / 'contract.yaml'}: no field may be a feature in mode {config.mode}: "
+            "all are protected, known later, or marked `feature: false`"
         )
     report = quality.Report()
     raw = quality.decided(contract, tables.join(contract, config.data / "raw", report), report)

@@ -43,11 +43,11 @@ class Report:
         self.note(f"{column}: {rule}", int(broken.sum()), int(rows.index[first]), value)
         return rows[~broken]
 
-    def leave_out(self, rows: pd.DataFrame, undecided: Any) -> Any:
+    def leave_out(self, rows: pd.DataFrame, undecided: Any) -> pd.DataFrame:
         """Leave out the rows whose outcome is neither bad nor good yet; they are not invalid."""
         self.indeterminate = int(np.sum(undecided))
         self.rows_in = max(self.rows_in, len(rows)) - self.indeterminate
-        return rows[~np.asarray(undecided, dtype=bool)]
+        return rows.loc[~np.asarray(undecided, dtype=bool)]
 
     def note(self, rule: str, rows: int, row: int, value: Any) -> None:
         """Count rows under a rule, with the first as the example."""
