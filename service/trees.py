@@ -1,115 +1,68 @@
 """Boosted trees for one row at a time: the same margin to the last bit, and exact Shapley values.
 
 A booster's library takes longer to call than its trees take to read, and milliseconds for Shapley
-values. Here every leaf knows, of each feature on its path, for which values of that feature it can
-be reached, as one bit; the bits of a row are found by one OR over the rows of a table, a row for
-each value (bin) of each feature. A leaf all of whose bits are set is the one that the row falls
-into. The Shapley values of a leaf depend on its bits alone, so they are computed once for all their
-combinations and looked up (the idea of Fast TreeSHAP, Yang 2021).
+values. Here the values of each feature fall into bins, and tables say for each bin which leaves can
+be reached with it.
+
+- For the margin a bin has a word for each tree, with a bit for each leaf. The AND over the features
+  leaves one bit in a tree: the leaf that the row falls into (QuickScorer, Lucchese et al. 2015).
+- For the Shapley values a bin has a few bits for each leaf, one for each feature on its path. A
+  leaf's Shapley values depend on its bits alone, so they are computed once for all combinations of
+  them, and looked up (the idea of Fast TreeSHAP, Yang 2021).
 """
 
 from __future__ import annotations
 
-import json
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.forest import (
+    Forest,
+    Leaf,
+    NotCompiled,
+    bins_of,
+    category,
+    leaves_of,
+    lightgbm_forest,
+    xgboost_forest,
+)
 from stages.features import Floats
 from stages.scorers import LightGBM, Scorer, Selected, XGBoost
 
-LARGEST = 160e6  # bytes of tables; a forest that needs more is left to its library
-WIDEST = 16  # features on one path
-
-Bools = NDArray[np.bool_]
-
-
-class NotCompiled(ValueError):
-    """A forest that is left to its library; the message says why."""
-
-
-@dataclass
-class Node:
-    """A node of a tree: a leaf's value, or a feature and the bins that go left."""
-
-    cover: float
-    value: float = 0.0
-    feature: int = -1
-    left: int = -1
-    right: int = -1
-    threshold: float = 0.0
-    categories: frozenset[int] | None = None  # codes that are listed
-    listed_left: bool = True
-    missing_left: bool = False
-
-
-@dataclass
-class Forest:
-    """Trees, and how their library reads a value.
-
-    `bisect(thresholds, value)` counts the thresholds that send a value right; `start` and then the
-    leaves are summed in the order of the trees and in `dtype`.
-    """
-
-    trees: list[list[Node]]
-    bisect: Callable[[list[float], float], int]
-    dtype: type[np.floating[Any]]
-    start: float
-    features: int
-
-
-@dataclass
-class Leaf:
-    """A leaf and, for each feature on its path, the bins that reach it and their share of rows."""
-
-    tree: int
-    value: float
-    reach: dict[int, Bools]
-    share: dict[int, float]
+LARGEST = 160e6  # bytes of the tables for Shapley values; more is left to the library
+WORD = 64  # leaves
 
 
 class Trees:
     """A compiled forest; made by `compiled`."""
 
-    def __init__(self, forest: Forest) -> None:
-        self._forest = forest
-        self._bins, sizes = bins_of(forest)
-        self._first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-        self._sizes = sizes
-        leaves = list(leaves_of(forest, self._bins, sizes))
-        if any(len(leaf.reach) > WIDEST for leaf in leaves):
-            raise NotCompiled("a path has too many features")
-        widths = [len(leaf.reach) for leaf in leaves]
-        need = sum(2.0**d * d * 8 for d in widths) + sum(sizes) * sum(1 + (d > 8) for d in widths)
-        if need > LARGEST:
-            raise NotCompiled(f"the tables would have {need / 1e6:.0f} MB")
-        few, many = (
-            [x for x in leaves if len(x.reach) <= 8],
-            [x for x in leaves if len(x.reach) > 8],
-        )
+    def __init__(self, forest: Forest, library: Scorer) -> None:
+        self._forest, self._library = forest, library
+        self._bins, self._sizes = bins_of(forest)
+        first = np.concatenate([[0], np.cumsum(self._sizes)[:-1]])
+        self._first: list[int] = first.tolist()
+        leaves = list(leaves_of(forest, self._bins, self._sizes))
+        self._words = Words(leaves, self._first, sum(self._sizes), forest)
+        few = [leaf for leaf in leaves if len(leaf.reach) <= 8]
+        many = [leaf for leaf in leaves if len(leaf.reach) > 8]
         self._parts = [
-            Part(own, kind, self._first, sum(sizes), forest.features)
+            Part(own, kind, self._first, sum(self._sizes), forest.features)
             for own, kind in ((few, np.uint8), (many, np.uint16))
-            if own
+            if own and size_of(leaves, sum(self._sizes)) <= LARGEST
         ]
         self._base = forest.start + sum(part.expected for part in self._parts)
 
     def margin(self, x: Floats) -> Floats:
         """Features (1, F) → log-odds (1,), the same bits as the library's."""
-        rows = self._rows(x[0])
-        values = np.zeros(len(self._forest.trees) + 1, self._forest.dtype)
-        values[0] = self._forest.start
-        for part in self._parts:
-            part.reached(part.bits(rows), values)
-        return np.cumsum(values, dtype=self._forest.dtype)[-1:].astype(np.float64)
+        return self._words.margin(self._rows(x[0]))
 
     def contributions(self, x: Floats) -> Floats:
         """Features (n, F) → (n, F + 1) Shapley values and the expected margin."""
+        if not self._parts:
+            return self._library.contributions(x)
         out = np.empty((len(x), x.shape[1] + 1))
         for place, row in enumerate(x):
             rows = self._rows(row)
@@ -118,7 +71,7 @@ class Trees:
         return out
 
     def _rows(self, row: Floats) -> list[int]:
-        """The table's rows that belong to the values of one row of features (F,)."""
+        """The tables' rows that belong to the values of one row of features (F,)."""
         with np.errstate(over="ignore"):
             values = row.astype(self._forest.dtype).tolist()
         bisect = self._forest.bisect
@@ -127,15 +80,52 @@ class Trees:
             if value != value  # noqa: PLR0124  (NaN)
             else first + (category(value, size) if bins is None else bisect(bins, value))
             for value, bins, first, size in zip(
-                values, self._bins, self._first.tolist(), self._sizes, strict=True
+                values, self._bins, self._first, self._sizes, strict=True
             )
         ]
+
+
+class Words:
+    """The table for the margin: a word for each tree, or for every WORD leaves of a large one.
+
+    The word before all others has one leaf, which is always reached: where the sum starts.
+    """
+
+    def __init__(self, leaves: list[Leaf], first: list[int], rows: int, forest: Forest) -> None:
+        words: list[list[Leaf]] = []
+        for _, group in groupby(leaves, key=lambda leaf: leaf.tree):
+            own = list(group)
+            words += [own[at : at + WORD] for at in range(0, len(own), WORD)]
+        kind: Any = np.uint32 if max(map(len, words)) <= WORD // 2 else np.uint64
+        table = np.zeros((1 + len(words), rows), kind)
+        table[0] = 1
+        # The place of a word's one bit counts from 1; without a bit it is 0, and the value 0.
+        self._width = 1 + max(map(len, words))
+        values = np.zeros((len(table), self._width), forest.dtype)
+        values[0, 1] = forest.start
+        for place, word in enumerate(words, 1):
+            for bit, leaf in enumerate(word):
+                reached = np.full(rows, 1 << bit, kind)
+                for feature, reach in leaf.reach.items():
+                    reached[first[feature] : first[feature] + len(reach)] *= reach
+                table[place] |= reached
+                values[place, 1 + bit] = leaf.value
+        self._table, self._values = np.ascontiguousarray(table.T), values.ravel()
+        self._start = np.arange(len(table)) * self._width
+
+    def margin(self, rows: list[int]) -> Floats:
+        """The sum of the leaves that are reached (1,), in the order of the trees."""
+        words = np.bitwise_and.reduce(self._table.take(rows, axis=0), axis=0)
+        _, bit = np.frexp(words.astype(np.float64))
+        return np.cumsum(self._values.take(self._start + bit))[-1:].astype(np.float64)
 
 
 class Part:
     """Leaves whose bits fit into one integer type, sorted by the number of their bits."""
 
-    def __init__(self, leaves: list[Leaf], kind: Any, first: Any, rows: int, features: int) -> None:
+    def __init__(
+        self, leaves: list[Leaf], kind: Any, first: list[int], rows: int, features: int
+    ) -> None:
         leaves = sorted(leaves, key=lambda leaf: len(leaf.reach))
         by_leaf = np.zeros((len(leaves), rows), kind)
         for own, leaf in zip(by_leaf, leaves, strict=True):
@@ -143,9 +133,6 @@ class Part:
                 at = first[feature]
                 own[at : at + len(reach)] = reach.astype(kind) << bit
         self._table = np.ascontiguousarray(by_leaf.T)
-        self._full = np.array([(1 << len(leaf.reach)) - 1 for leaf in leaves], kind)
-        self._tree = np.array([leaf.tree + 1 for leaf in leaves])
-        self._value = np.array([leaf.value for leaf in leaves])
         self._groups: list[tuple[slice, NDArray[np.int64], Floats]] = []
         slots, start, self.expected = [], 0, 0.0
         for width, group in groupby(leaves, key=lambda leaf: len(leaf.reach)):
@@ -163,12 +150,7 @@ class Part:
 
     def bits(self, rows: list[int]) -> NDArray[Any]:
         """The bits of every leaf (L,)."""
-        return np.asarray(np.bitwise_or.reduce(self._table[rows], axis=0))
-
-    def reached(self, bits: NDArray[Any], values: NDArray[Any]) -> None:
-        """Write the value of each tree's leaf that is reached to `values` (trees + 1,)."""
-        places = np.flatnonzero(bits == self._full)
-        values[self._tree[places]] = self._value[places]
+        return np.asarray(np.bitwise_or.reduce(self._table.take(rows, axis=0), axis=0))
 
     def shapley(self, bits: NDArray[Any]) -> Floats:
         """Bits (L,) → the features' Shapley values (F,), summed over the leaves."""
@@ -179,16 +161,22 @@ class Part:
         return np.asarray(sums, dtype=np.float64)
 
 
+def size_of(leaves: list[Leaf], rows: int) -> float:
+    """The bytes that the tables for Shapley values of these leaves would have."""
+    widths = [len(leaf.reach) for leaf in leaves]
+    return sum(2.0**d * d * 8 + rows * (1 + (d > 8)) for d in widths)
+
+
 def compiled(scorer: Scorer) -> Trees | Selected | None:
-    """The trees of a scorer; None for one that has none, or whose tables would be too large."""
+    """The trees of a scorer; None for one that has none, or that only its library can read."""
     try:
         if isinstance(scorer, Selected):
             inner: Any = compiled(scorer.scorer)
             return inner and Selected(inner, scorer.columns)
         if isinstance(scorer, XGBoost):
-            return Trees(xgboost_forest(scorer))
+            return Trees(xgboost_forest(scorer), scorer)
         if isinstance(scorer, LightGBM):
-            return Trees(lightgbm_forest(scorer))
+            return Trees(lightgbm_forest(scorer), scorer)
     except NotCompiled:
         return None
     return None
@@ -212,132 +200,3 @@ def shapley(share: Floats, value: Floats) -> Floats:
         factors = share[:, None] + t * gain
         total += weight * factors.prod(axis=2, keepdims=True) / factors
     return np.asarray(value[:, None, None] * gain * total)
-
-
-def category(code: float, size: int) -> int:
-    """The bin of a category's code; `size` bins in all."""
-    return int(code) if 0 <= code < size - 2 else size - 2
-
-
-def bins_of(forest: Forest) -> tuple[list[list[float] | None], list[int]]:
-    """For each feature its thresholds (None for categories) and its number of bins.
-
-    The last bin is that of missing values; before it stands that of categories never listed.
-    """
-    thresholds: list[set[float]] = [set() for _ in range(forest.features)]
-    codes = [-1] * forest.features
-    for node in (node for tree in forest.trees for node in tree if node.feature >= 0):
-        if node.categories is None:
-            thresholds[node.feature].add(node.threshold)
-        else:
-            codes[node.feature] = max(codes[node.feature], *node.categories)
-    bins = [None if code >= 0 else sorted(t) for t, code in zip(thresholds, codes, strict=True)]
-    return bins, [c + 3 if b is None else len(b) + 2 for b, c in zip(bins, codes, strict=True)]
-
-
-def leaves_of(forest: Forest, bins: list[list[float] | None], sizes: list[int]) -> Iterator[Leaf]:
-    """Every leaf of every tree."""
-    for number, tree in enumerate(forest.trees):
-        paths: list[tuple[int, dict[int, Bools], dict[int, float]]] = [(0, {}, {})]
-        while paths:
-            place, reach, share = paths.pop()
-            node = tree[place]
-            if node.feature < 0:
-                yield Leaf(number, node.value, reach, share)
-                continue
-            left = goes_left(node, bins[node.feature], sizes[node.feature])
-            for child, side in ((node.left, left), (node.right, ~left)):
-                own, f = tree[child].cover / node.cover, node.feature
-                both = side & reach[f] if f in reach else side
-                paths.append((child, reach | {f: both}, share | {f: share.get(f, 1.0) * own}))
-
-
-def goes_left(node: Node, bins: list[float] | None, size: int) -> Bools:
-    """Which bins of its feature a node sends left (bins,)."""
-    left = np.zeros(size, dtype=np.bool_)
-    if node.categories is not None:
-        left[:] = not node.listed_left
-        left[list(node.categories)] = node.listed_left
-    elif bins is not None:
-        left[: bisect_left(bins, node.threshold) + 1] = True
-    left[-1] = node.missing_left
-    return left
-
-
-def xgboost_forest(scorer: XGBoost) -> Forest:
-    """The trees of an XGBoost booster: `x < threshold` goes left, in 32 bits."""
-    import xgboost  # noqa: PLC0415  (a process that never meets a booster need not have it)
-
-    booster = xgboost.Booster(model_file=bytearray(scorer.raw))
-    learner = json.loads(booster.save_raw("json"))["learner"]
-    model = learner["gradient_booster"]["model"]
-    raw = learner["learner_model_param"]
-    share = float(str(raw["base_score"]).strip("[]"))
-    trees = [
-        [xgboost_node(tree, i) for i in range(len(tree["left_children"]))]
-        for tree in model["trees"]
-    ]
-    # The library's own logarithm, to the last bit: the margin of a booster without trees.
-    one = np.zeros((1, 1))
-    settings = {"objective": "binary:logistic", "base_score": share, "nthread": 1}
-    empty = xgboost.train(settings, xgboost.DMatrix(one, [0]), 0)
-    start = float(empty.inplace_predict(one, predict_type="margin")[0])
-    return Forest(trees, bisect_right, np.float32, start, int(raw["num_feature"]))
-
-
-def xgboost_node(tree: Any, place: int) -> Node:
-    """One node of a tree in XGBoost's JSON; listed categories go right."""
-    cover, condition = float(tree["sum_hessian"][place]), tree["split_conditions"][place]
-    left = int(tree["left_children"][place])
-    if left < 0:
-        return Node(cover, value=float(condition))
-    categories = None
-    if tree["split_type"][place]:
-        segment = tree["categories_nodes"].index(place)
-        start, size = tree["categories_segments"][segment], tree["categories_sizes"][segment]
-        categories = frozenset(tree["categories"][start : start + size])
-    return Node(
-        cover,
-        feature=int(tree["split_indices"][place]),
-        left=left,
-        right=int(tree["right_children"][place]),
-        threshold=float(np.float32(condition)),
-        categories=categories,
-        listed_left=False,
-        missing_left=bool(tree["default_left"][place]),
-    )
-
-
-def lightgbm_forest(scorer: LightGBM) -> Forest:
-    """The trees of a LightGBM booster: `x <= threshold` goes left, in 64 bits."""
-    import lightgbm  # noqa: PLC0415
-
-    model = lightgbm.Booster(model_str=scorer.text).dump_model()
-    trees = [lightgbm_tree(tree["tree_structure"]) for tree in model["tree_info"]]
-    return Forest(trees, bisect_left, np.float64, 0.0, int(model["max_feature_idx"]) + 1)
-
-
-def lightgbm_tree(root: Any) -> list[Node]:
-    """The nodes of a tree as LightGBM dumps it, the root first; listed categories go left."""
-    nodes: list[Node] = []
-
-    def add(raw: Any) -> int:
-        place = len(nodes)
-        if "leaf_value" in raw:
-            nodes.append(Node(float(raw.get("leaf_count", 1)), value=float(raw["leaf_value"])))
-            return place
-        node = Node(float(raw["internal_count"]), feature=int(raw["split_feature"]))
-        nodes.append(node)
-        if raw["missing_type"] == "Zero":
-            raise NotCompiled("zeros that are missing values")
-        if raw["decision_type"] == "==":
-            node.categories = frozenset(map(int, str(raw["threshold"]).split("||")))
-        else:
-            node.threshold = float(raw["threshold"])
-            unseen = raw["missing_type"] == "None"
-            node.missing_left = node.threshold >= 0.0 if unseen else bool(raw["default_left"])
-        node.left, node.right = add(raw["left_child"]), add(raw["right_child"])
-        return place
-
-    add(root)
-    return nodes

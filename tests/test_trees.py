@@ -20,7 +20,7 @@ from tests.books import Project
 BOOSTERS = ("xgboost", "random_forest", "lightgbm")
 
 
-def rows(count: int = 400, missing: float = 0.1) -> tuple[Floats, Any]:
+def rows(count: int = 700, missing: float = 0.1) -> tuple[Floats, Any]:
     """Two numbers, a category with 9 codes, a number that is never missing, and an outcome."""
     rng = np.random.default_rng(1)
     x = np.column_stack(
@@ -40,8 +40,8 @@ def rows(count: int = 400, missing: float = 0.1) -> tuple[Floats, Any]:
 def fit(library: str, depth: int = 5, **settings: Any) -> Any:
     x, bad = rows()
     if library == "lightgbm":
-        small = {"min_data_in_leaf": 3, "min_data_per_group": 5, "num_threads": 1, "verbose": -1}
-        own = {"objective": "binary", "max_depth": depth, "num_leaves": 40} | small | settings
+        small = {"min_data_in_leaf": 1, "min_data_per_group": 5, "num_threads": 1, "verbose": -1}
+        own = {"objective": "binary", "max_depth": depth, "num_leaves": 90} | small | settings
         data = lightgbm.Dataset(x, bad, categorical_feature=[2])
         return LightGBM(lightgbm.train(own, data, 12).model_to_string())
     types = ["q", "q", "c", "q"]
@@ -57,7 +57,7 @@ def compiled(scorer: Any) -> Any:
 
 
 @pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
-@pytest.mark.parametrize("depth", [1, 3, 6, 10])
+@pytest.mark.parametrize("depth", [1, 3, 6, 12])
 def test_the_margin_is_the_librarys_to_the_last_bit(library: str, depth: int) -> None:
     scorer = fit(library, depth)
     x, _ = rows(missing=0.3)
@@ -147,11 +147,14 @@ def test_a_scorer_without_trees_is_left_as_it_is(models: dict[str, Model], name:
     assert trees.compiled(models[name].scorer) is None
 
 
-def test_a_forest_with_too_large_tables_is_left_to_its_library(
+def test_the_shapley_values_of_a_large_forest_are_left_to_its_library(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(trees, "LARGEST", 1000)
-    assert trees.compiled(fit("lightgbm")) is None
+    scorer, (x, _) = fit("lightgbm"), rows()
+    own = compiled(scorer)
+    assert np.array_equal(own.contributions(x[:9]), scorer.contributions(x[:9]))
+    assert [own.margin(row[None])[0] for row in x[:9]] == scorer.margin(x[:9]).tolist()
 
 
 def test_zeros_that_mean_missing_are_left_to_the_library() -> None:
