@@ -55,8 +55,11 @@ class Client(asyncio.Protocol):
             self.transport.close()
 
     def answered(self, head: bytes, body: bytes) -> None:
-        """Look at an answer."""
-        self.errors += not head.startswith(b"HTTP/1.1 200")
+        """Count what is no success, and show the first."""
+        if not head.startswith(b"HTTP/1.1 200"):
+            if not self.errors:
+                print(head.decode(), body.decode(), file=sys.stderr)
+            self.errors += 1
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell that this client is done."""

@@ -1,0 +1,237 @@
+"""Time the service against other ways, in turns of one run: `python -m benches.serve`.
+
+One LightGBM model of `params.yaml`, the same applications, one process each:
+(a) the service, its ledger on; (b) the service without a ledger; (c) the reference way; (d) a bare
+ASGI application. See `benches.ways`. Then a profile of the service's own part of a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import cProfile
+import json
+import os
+import pstats
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import cloudpickle
+import httpx
+import numpy as np
+import pandas as pd
+import psutil
+
+from benches.pipeline import line, say, step
+from benches.scoring import pipeline, raw
+from service.desk import Desk
+from service.engine import GOLDEN, WINNER
+from service.front import Front
+from stages import model, params, prepared
+
+ROOT = Path(__file__).parent.parent
+PIPELINE = Path("models/pipeline.pickle")
+ROUNDS = 3
+SECONDS = 4.0
+CONNECTIONS = (1, 32)
+APPLICATIONS = 200
+START = 120  # seconds
+UVICORN = ("-m", "uvicorn", "--no-access-log", "--log-level", "warning")
+WAYS = {
+    "a": ("ours, recorded", ("-m", "bentoml", "serve", "service.service:CreditPD")),
+    "b": ("ours, not recorded", ("-m", "bentoml", "serve", "benches.ways:Unrecorded")),
+    "c": ("reference", (*UVICORN, "--factory", "benches.ways:reference")),
+    "d": ("bare", (*UVICORN, "benches.ways:bare")),
+}
+
+
+class Turn(NamedTuple):
+    """One turn of load: answers a second, milliseconds, CPU microseconds an answer."""
+
+    rate: float
+    p50: float
+    p95: float
+    p99: float
+    cpu: float
+
+
+def made(folder: Path) -> None:
+    """A folder that all ways serve from: code, model, golden records, applications, pipeline."""
+    for package in ("stages", "service", "benches"):
+        shutil.copytree(ROOT / package, folder / package)
+    config, own = params.load(), model.load(Path("models/candidates/lightgbm.joblib"))
+    (folder / config.data).mkdir(parents=True)
+    shutil.copy(config.data / "contract.yaml", folder / config.data)
+    shutil.copy("params.yaml", folder)
+    (folder / "models").mkdir()
+    model.save(own, folder / WINNER)
+    # Complete applications only: the reference way fails where a category is missing.
+    test = own.features.encode(raw(own, "test"))
+    test = test[~np.isnan(test).any(axis=1)][:APPLICATIONS]
+    applications = [own.features.application(row) for row in test]
+    records = [{"application": a, "default_probability": own.predict_one(a)} for a in applications]
+    (folder / GOLDEN).write_text("".join(json.dumps(r) + "\n" for r in records))
+    (folder / "bodies.jsonl").write_text("".join(json.dumps(a) + "\n" for a in applications))
+    train = pd.DataFrame(raw(own, "train"))
+    bad = prepared.outcome(prepared.read(config.data / "prepared" / "train.parquet"))
+    usual = pipeline(train, config.train.lightgbm, own).fit(train, bad)
+    (folder / PIPELINE).write_bytes(cloudpickle.dumps(usual))
+
+
+@contextlib.contextmanager
+def served(folder: Path, command: tuple[str, ...]) -> Iterator[tuple[int, psutil.Process]]:
+    """Serve in the folder; gives the port and the process that answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {
+        "DATABASE_URL": f"sqlite:///{folder}/ledger.sqlite",
+        "BENTOML_HOME": str(folder / "bentoml"),
+        "BENTOML_DO_NOT_TRACK": "true",
+        "OMP_NUM_THREADS": "1",
+    }
+    full = [sys.executable, *command, "--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(full, cwd=folder, env=environment, stdout=log, stderr=log)
+    try:
+        wait(port, process)
+        tree = [psutil.Process(process.pid)]
+        tree += [p for p in tree[0].children(recursive=True) if "_bentoml_impl" in str(p.cmdline())]
+        yield port, tree[-1]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+def wait(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Until the port is ready, or says that it knows no readiness."""
+    until = time.monotonic() + START
+    while time.monotonic() < until and process.poll() is None:
+        with contextlib.suppress(httpx.TransportError):
+            if (
+                httpx.get(f"http://127.0.0.1:{port}/readyz").status_code
+                != httpx.codes.SERVICE_UNAVAILABLE
+            ):
+                return
+        time.sleep(0.2)
+    raise TimeoutError(f"nothing answers on port {port}; status {process.poll()}")
+
+
+def turn(folder: Path, port: int, process: psutil.Process, connections: int) -> Turn:
+    """One turn of load from a process of its own."""
+    before = sum(process.cpu_times()[:2])
+    bodies = str(folder / "bodies.jsonl")
+    command = [
+        sys.executable,
+        "-m",
+        "benches.load",
+        str(port),
+        str(connections),
+        str(SECONDS),
+        bodies,
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)
+    if told["errors"]:
+        log = (folder / "log").read_text()[-2000:]
+        raise RuntimeError(f"{told['errors']} requests failed: {done.stderr}\n{log}")
+    used = 1e6 * (sum(process.cpu_times()[:2]) - before) / told["answers"]
+    return Turn(told["answers"] / told["seconds"], told["p50"], told["p95"], told["p99"], used)
+
+
+def measured(folder: Path) -> dict[tuple[str, int], Turn]:
+    """The medians of every way and number of connections."""
+    found: dict[tuple[str, int], list[Turn]] = {}
+    with contextlib.ExitStack() as stack:
+        running = {}
+        for name, (title, command) in WAYS.items():
+            step(f"starting {title}")
+            running[name] = stack.enter_context(served(folder, command))
+        for number in range(ROUNDS + 1):
+            step(f"round {number} of {ROUNDS}" if number else "warming up")
+            for connections in CONNECTIONS:
+                for name, (port, process) in running.items():
+                    own = turn(folder, port, process, connections)
+                    if number:
+                        found.setdefault((name, connections), []).append(own)
+    return {key: Turn(*map(median, zip(*own, strict=True))) for key, own in found.items()}
+
+
+class Silent:
+    """A ledger that takes everything at once."""
+
+    async def append_group(self, drafts: Any) -> None:
+        """Record nothing."""
+
+    def check(self) -> None:
+        """Be there."""
+
+
+def profiled(folder: Path, count: int = 2000) -> pstats.Stats:
+    """The service's own part of a request, in this process: all but server and ledger."""
+    desk = Desk(folder, Silent())  # type: ignore[arg-type]
+    desk.load()
+    front = Front(desk, lambda: desk, [], 1 << 20)  # type: ignore[arg-type]
+    bodies = [own.encode() for own in (folder / "bodies.jsonl").read_text().splitlines()]
+
+    async def ask(body: bytes) -> None:
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body}
+
+        async def send(message: dict[str, Any]) -> None:
+            pass
+
+        head = {"type": "http", "path": "/predict", "method": "POST", "query_string": b""}
+        await front({**head, "headers": []}, receive, send)
+
+    async def many() -> None:
+        for number in range(count):
+            await ask(bodies[number % len(bodies)])
+
+    asyncio.run(many())
+    profile = cProfile.Profile()
+    profile.runcall(asyncio.run, many())
+    return pstats.Stats(profile)
+
+
+def told(found: dict[tuple[str, int], Turn], profile: pstats.Stats, count: int) -> None:
+    """Print the table, the ratios and the profile."""
+    say(f"{'':22}{'conns':>6}{'answers/s':>11}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'CPU µs':>9}")
+    for (name, connections), own in sorted(found.items()):
+        figures = "".join(f"{value:>9.2f}" for value in own[1:4])
+        say(f"({name}) {WAYS[name][0]:18}{connections:>6}{own.rate:>11.0f}{figures}{own.cpu:>9.0f}")
+    a, b, c, d = (found[name, 32] for name in "abcd")
+    line("answers/s at 32 connections, (a) to (c)", a.rate / c.rate, ">= 40")
+    line("CPU an answer at 32 connections, (b) to (d)", b.cpu / d.cpu, "<= 2")
+    line("p99 at 1 connection, (c) to (a)", found["c", 1].p99 / found["a", 1].p99, ">= 30")
+    say(f"Where our own part of a request goes (µs under the profiler, {count} requests):")
+    rows: Any = profile.stats  # type: ignore[attr-defined]
+    for (path, _, function), (_, calls, own, whole, _) in sorted(
+        rows.items(), key=lambda item: -item[1][2]
+    )[:14]:
+        place = f"{Path(path).stem}.{function}" if path != "~" else function
+        times = f"{1e6 * own / count:>8.1f} own{1e6 * whole / count:>9.1f} with calls"
+        say(f"{times}{calls:>8}  {place}")
+
+
+def main() -> None:
+    """Measure and print."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        step("fitting the reference pipeline")
+        made(folder)
+        found = measured(folder)
+        told(found, profiled(folder), 2000)
+
+
+if __name__ == "__main__":
+    main()
