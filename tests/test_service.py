@@ -428,13 +428,25 @@ def test_health_readiness_and_the_page_need_no_key(desk: Desk, path: str) -> Non
 
 
 @pytest.mark.parametrize("path", ["/", "/ui/app.js", "/health", "/livez", "/nothing", "/predict"])
-def test_every_answer_has_the_security_headers(client: Client, path: str) -> None:
+def test_no_answer_can_be_framed_or_taken_for_something_else(client: Client, path: str) -> None:
     headers = client.get(path).headers
-    assert "default-src 'none'" in headers["content-security-policy"]
-    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["content-security-policy"].startswith("default-src 'none'; ")
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/", "/ui/app.js"])
+def test_the_page_may_only_use_what_comes_with_it(client: Client, path: str) -> None:
+    headers = client.get(path).headers
+    policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
     assert headers["x-frame-options"] == "DENY"
     assert headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("path", ["/health", "/predict", "/nothing"])
+def test_no_answer_is_kept_by_a_cache(client: Client, path: str) -> None:
+    assert client.get(path).headers["cache-control"] == "no-store"
 
 
 def test_the_page_names_no_other_host() -> None:
