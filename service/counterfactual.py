@@ -139,7 +139,7 @@ class Search:
         ]
 
     def _decided(self, place: dict[int, float]) -> Decision:
-        changed = {self._fields[j].name: decode(self._fields[j], v) for j, v in place.items()}
+        changed = {self._fields[j].name: raw(self._fields[j], v) for j, v in place.items()}
         stated = self._engine.requests.stated
         kept = {k: v for k, v in self._application.items() if k not in stated}
         return self._engine.decide(kept | changed)
@@ -151,8 +151,14 @@ class Search:
             "title": field.title or field.name,
             "unit": field.unit,
             "from": self._application.get(field.name),
-            "to": decode(field, value),
+            "to": raw(field, value),
         }
+
+
+def raw(field: Field, value: float) -> Any:
+    """An encoded value as a request would write it: 54409, not 54409.0."""
+    found = decode(field, value)
+    return int(found) if type(found) is float and found.is_integer() else found
 
 
 def reach(field: Field, now: float) -> tuple[float, float]:
