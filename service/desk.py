@@ -6,6 +6,7 @@ Every decision is in the ledger before it is answered; where it cannot be, there
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ from service.requests import InvalidApplication, NotJSON, Problem, clipped, deco
 __all__ = [
     "Desk",
     "Handler",
+    "Headers",
     "Refused",
     "Reply",
     "Request",
@@ -34,22 +36,29 @@ __all__ = [
 ]
 
 Reply = tuple[int, bytes]
+Headers = list[tuple[bytes, bytes]]
 MAX_LOGS = 200
+FRESH = 1.0  # seconds for which a ledger that could be written counts as writable
 
 
 class Refused(Exception):
     """A request that gets no answer but this status and these problems."""
 
-    def __init__(self, status: int, *problems: Problem) -> None:
+    def __init__(self, status: int, *problems: Problem, headers: Headers | None = None) -> None:
         super().__init__(problems[0].message)
-        self.status, self.problems = status, problems
+        self.status, self.problems, self.headers = status, problems, headers or []
 
 
 def refusal(
-    status: int, message: str, field: str = "", allowed: str = "", got: Any = None
+    status: int,
+    message: str,
+    field: str = "",
+    allowed: str = "",
+    got: Any = None,
+    headers: Headers | None = None,
 ) -> Refused:
     """A refusal for one reason."""
-    return Refused(status, Problem(field, message, allowed, got))
+    return Refused(status, Problem(field, message, allowed, got), headers=headers)
 
 
 class Request(NamedTuple):
@@ -68,6 +77,7 @@ class Desk:
     ) -> None:
         self.root, self.ledger, self.max_batch, self.keys = root, ledger, max_batch, keys
         self._recorder = Recorder(ledger)
+        self._checked = -FRESH
         self.engine: Engine | None = None
         self.problem = "the model has not been loaded yet"
         self.routes: dict[str, dict[str, Handler]] = {
@@ -172,10 +182,13 @@ class Desk:
         """Why no decision can be made and recorded now; None when it can."""
         if self.engine is None:
             return f"no decisions are made: {self.problem}"
+        if time.monotonic() - self._checked < FRESH:
+            return None
         try:
             await asyncio.to_thread(self.ledger.check)
         except LedgerUnavailable as error:
             return f"decisions cannot be recorded: {error}"
+        self._checked = time.monotonic()
         return None
 
     async def model_info(self, request: Request) -> Reply:

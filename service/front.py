@@ -11,9 +11,8 @@ import asyncio
 import hmac
 import mimetypes
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from hashlib import sha256
-from http import HTTPStatus
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -21,14 +20,13 @@ from urllib.parse import parse_qsl
 
 from service import desk as desks
 from service import figures
-from service.desk import Desk, Handler, Refused, Reply, Request, refusal, refuse
+from service.desk import Desk, Handler, Headers, Refused, Request, refusal, refuse
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
 
 UI = Path(__file__).parent / "ui"
 PATIENCE = 20  # seconds for a body to come, and for an answer to be made
@@ -53,6 +51,7 @@ JSON: Headers = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
+CHALLENGE: Headers = [(b"www-authenticate", b"ApiKey")]
 
 
 class Front:
@@ -71,61 +70,59 @@ class Front:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        start, path = perf_counter(), scope["path"]
-        allowed = not self._keys or path in OPEN or path in self._files or self._knows(scope)
-        if allowed and path in HANDED_ON:
+        path = scope["path"]
+        known = not self._keys or path in OPEN or path in self._files or self._knows(scope)
+        if known and path in HANDED_ON:
             await self._app(scope, receive, secured(send))
-            return
-        extra: Headers = []
-        if path in self._files and scope["method"] in ("GET", "HEAD"):
-            status, body, headers = 200, *self._files[path]
+        elif path in self._files and scope["method"] in ("GET", "HEAD"):
+            body, headers = self._files[path]
+            await answer(send, 200, body, headers)
         else:
-            endpoint, (status, body), extra = await self._answer(scope, receive, allowed)
-            headers = JSON
-            figures.requested(endpoint, status, perf_counter() - start)
-        length = (b"content-length", str(len(body)).encode())
-        await send(
-            {"type": "http.response.start", "status": status, "headers": [length, *headers, *extra]}
-        )
-        await send({"type": "http.response.body", "body": body})
+            await self._answer(scope, receive, send, known)
 
-    async def _answer(
-        self, scope: Scope, receive: Receive, allowed: bool
-    ) -> tuple[str, Reply, Headers]:
-        """The endpoint's name in metrics, its answer, and headers that only this answer has."""
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, known: bool) -> None:
+        """Answer at one of our endpoints, and count it; what is not foreseen counts as a 500."""
+        start, endpoint, status, extra = perf_counter(), "none", 500, []
         try:
-            if not allowed:
-                raise refusal(401, "an API key is needed, in the header x-api-key")
-            endpoint, part, methods = self._route(scope["path"])
-            handler = methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
-            if handler is None:
-                takes = ", ".join(methods)
-                reply = refuse(405, refusal(405, f"{endpoint} takes {takes}").problems)
-                return endpoint, reply, [(b"allow", takes.encode())]
-            body = await self._body(scope, receive) if scope["method"] == "POST" else b""
-        except Refused as error:
-            extra = (
-                [(b"www-authenticate", b"ApiKey")]
-                if error.status == HTTPStatus.UNAUTHORIZED
-                else []
-            )
-            return "refused", refuse(error.status, error.problems), extra
-        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-        return endpoint, await desks.reply(handler, Request(part, query, body)), []
+            try:
+                if not known:
+                    raise refusal(
+                        401, "an API key is needed, in the header x-api-key", headers=CHALLENGE
+                    )
+                endpoint, part, handler = self._route(scope)
+                request = Request(part, query_of(scope), await self._body(scope, receive))
+            except Refused as error:
+                status, body = refuse(error.status, error.problems)
+                extra = error.headers
+            else:
+                status, body = await desks.reply(handler, request)
+        finally:
+            figures.requested(endpoint, status, perf_counter() - start)
+        await answer(send, status, body, [*JSON, *extra])
 
-    def _route(self, path: str) -> tuple[str, str, Mapping[str, Handler]]:
+    def _route(self, scope: Scope) -> tuple[str, str, Handler]:
+        """The endpoint's name in metrics, the last part of a path that ends in one, the handler."""
         desk = self._desk = self._desk or self._find()
-        methods = desk.routes.get(path)
-        if methods:
-            return path, "", methods
+        path: str = scope["path"]
         above, _, part = path.rpartition("/")
-        methods = desk.routes.get(f"{above}/{{id}}")
-        if methods and part:
-            return f"{above}/{{id}}", part, methods
-        raise refusal(404, f"there is nothing at {desks.clipped(path)}")
+        pattern = f"{above}/{{id}}"
+        if path in desk.routes:
+            endpoint, part, methods = path, "", desk.routes[path]
+        elif part and pattern in desk.routes:
+            endpoint, methods = pattern, desk.routes[pattern]
+        elif path in self._files:
+            raise wrong_method(path, "GET, HEAD")
+        else:
+            raise refusal(404, f"there is nothing at {desks.clipped(path)}")
+        handler = methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
+        if handler is None:
+            raise wrong_method(endpoint, ", ".join(methods))
+        return endpoint, part, handler
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """The body of a request, once it is known to be JSON and not too large."""
+        if scope["method"] != "POST":
+            return b""
         for name, value in scope["headers"]:
             if name == b"content-type" and not value.lower().startswith(b"application/json"):
                 kind = desks.clipped(value.decode("latin-1"))
@@ -148,6 +145,8 @@ class Front:
         parts, size, more = [body], len(body), True
         while more and size <= self._max_body:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                raise refusal(400, "the client went away")
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             more = message.get("more_body", False)
@@ -190,6 +189,24 @@ def static(path: Path) -> Headers:
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     text = "; charset=utf-8" if kind.startswith(("text/", "application/javascript")) else ""
     return [(b"content-type", f"{kind}{text}".encode()), (b"cache-control", b"no-cache"), *SECURITY]
+
+
+def wrong_method(endpoint: str, takes: str) -> Refused:
+    """A refusal that says which methods there are."""
+    return refusal(405, f"{endpoint} takes {takes}", headers=[(b"allow", takes.encode())])
+
+
+async def answer(send: Send, status: int, body: bytes, headers: Headers) -> None:
+    """Send a whole answer."""
+    whole = [(b"content-length", b"%d" % len(body)), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": whole})
+    await send({"type": "http.response.body", "body": body})
+
+
+def query_of(scope: Scope) -> dict[str, str]:
+    """The query of a request; of a name that comes twice, the last."""
+    raw: bytes = scope["query_string"]
+    return dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True)) if raw else {}
 
 
 def secured(send: Send) -> Send:

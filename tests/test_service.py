@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from service.desk import Desk
+from service import figures
+from service.desk import Desk, Request
 from service.front import Front, Receive, Scope, Send, digests, setting
 from service.ledger import Ledger
 from service.watch import Watch
@@ -212,6 +213,7 @@ def test_a_body_may_come_in_parts(client: Client, case: Any) -> None:
         ("PUT", "/predict", "POST"),
         ("POST", "/health", "GET"),
         ("DELETE", "/predictions/1", "GET"),
+        ("POST", "/", "GET, HEAD"),
         ("OPTIONS", "/explain", "POST"),
     ],
 )
@@ -474,6 +476,22 @@ def test_the_examples_of_the_description_work(client: Client) -> None:
     for path in ("/predict", "/predict_batch", "/explain"):
         example = paths[path]["post"]["requestBody"]["content"]["application/json"]["example"]
         assert client.post(path, json=example).status_code == 200
+
+
+def test_what_is_not_foreseen_is_counted_as_a_failure(
+    client: Client, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(request: Request) -> tuple[int, bytes]:
+        raise ZeroDivisionError
+
+    counted: list[tuple[str, int]] = []
+    monkeypatch.setitem(desk.routes, "/health", {"GET": broken})
+    monkeypatch.setattr(
+        figures, "requested", lambda name, status, _: counted.append((name, status))
+    )
+    with pytest.raises(ZeroDivisionError):
+        client.get("/health")
+    assert counted == [("/health", 500)]
 
 
 def test_a_client_that_only_asks_for_the_head_gets_it(client: Client) -> None:
