@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from service import figures, info, openapi
@@ -20,53 +18,12 @@ from service.answers import Override
 from service.engine import Decision, Engine, NotReady
 from service.ledger import Draft, Ledger, LedgerUnavailable, draft, override
 from service.recorder import Recorder
-from service.requests import InvalidApplication, NotJSON, Problem, clipped, decode, shown, worded
+from service.replies import Handler, Reply, Request, checked, refusal, told, whole_number
+from service.requests import InvalidApplication, decode
+from service.wording import shown, worded
 
-__all__ = [
-    "Desk",
-    "Handler",
-    "Headers",
-    "Refused",
-    "Reply",
-    "Request",
-    "clipped",
-    "refusal",
-    "refuse",
-    "reply",
-]
-
-Reply = tuple[int, bytes]
-Headers = list[tuple[bytes, bytes]]
 MAX_LOGS = 200
 FRESH = 1.0  # seconds for which a ledger that could be written counts as writable
-
-
-class Refused(Exception):
-    """A request that gets no answer but this status and these problems."""
-
-    def __init__(self, status: int, *problems: Problem, headers: Headers | None = None) -> None:
-        super().__init__(problems[0].message)
-        self.status, self.problems, self.headers = status, problems, headers or []
-
-
-def refusal(
-    status: int,
-    message: str,
-    field: str = "",
-    allowed: str = "",
-    got: Any = None,
-    headers: Headers | None = None,
-) -> Refused:
-    """A refusal for one reason."""
-    return Refused(status, Problem(field, message, allowed, got), headers=headers)
-
-
-class Request(NamedTuple):
-    """What a handler needs of a request: the last part of the path, the query, the body."""
-
-    part: str
-    query: Mapping[str, str]
-    body: bytes
 
 
 class Desk:
@@ -77,6 +34,7 @@ class Desk:
     ) -> None:
         self.root, self.ledger, self.max_batch, self.keys = root, ledger, max_batch, keys
         self._recorder = Recorder(ledger)
+        self._overriding = asyncio.Lock()
         self._checked = -FRESH
         self.engine: Engine | None = None
         self.problem = "the model has not been loaded yet"
@@ -153,6 +111,10 @@ class Desk:
     async def overrides(self, request: Request) -> Reply:
         """Record an officer's decision about a referred case."""
         wish = checked(Override, decode(request.body))
+        async with self._overriding:
+            return await self._override(wish)
+
+    async def _override(self, wish: Override) -> Reply:
         record = await asyncio.to_thread(self.ledger.get, wish.prediction_id)
         if record is None:
             raise refusal(404, f"no decision has the id {wish.prediction_id}", "prediction_id")
@@ -217,24 +179,6 @@ class Desk:
         return 200, to_json(openapi.document(requests, self.max_batch, self.keys))
 
 
-Model = TypeVar("Model", bound=BaseModel)
-Handler = Callable[[Request], Awaitable[Reply]]
-
-
-async def reply(handler: Handler, request: Request) -> Reply:
-    """What the handler answers; what it refuses, as a status and `errors`."""
-    try:
-        return await handler(request)
-    except InvalidApplication as error:
-        return refuse(422, error.problems)
-    except NotJSON as error:
-        return refuse(400, [Problem("", str(error), "JSON", None)])
-    except Refused as error:
-        return refuse(error.status, error.problems)
-    except LedgerUnavailable as error:
-        return refuse(503, [Problem("", f"decisions cannot be recorded: {error}", "", None)])
-
-
 Decided = tuple[int, Decision, Draft, dict[str, Any]]
 
 
@@ -257,16 +201,6 @@ def decide_rows(engine: Engine, rows: list[Any]) -> tuple[list[dict[str, Any]], 
     return results, decided
 
 
-def refuse(status: int, problems: Any) -> Reply:
-    """A status and the body that says why."""
-    return status, to_json({"errors": told(problems)})
-
-
-def told(problems: Any) -> list[dict[str, Any]]:
-    """Problems as they are written in JSON."""
-    return [problem._asdict() for problem in problems]
-
-
 def content(decision: Decision) -> dict[str, Any]:
     """A decision as it is recorded and answered, without id and time."""
     return {name: getattr(decision, name) for name in Decision.__slots__}
@@ -275,28 +209,3 @@ def content(decision: Decision) -> dict[str, Any]:
 def answered(entry: Draft, answer: dict[str, Any]) -> dict[str, Any]:
     """A recorded decision as it is answered."""
     return {"prediction_id": entry.id, **answer, "timestamp": entry.time}
-
-
-def checked(model: type[Model], value: Any) -> Model:
-    """A JSON value as a model; refuses with a problem a field."""
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False)
-        raise Refused(422, *(_problem(e) for e in found)) from None
-
-
-def _problem(error: Any) -> Problem:
-    field, got = ".".join(map(str, error["loc"])), shown(error["input"])
-    return Problem(field, f"{field}: {error['msg']}; got {worded(got)}", error["msg"], got)
-
-
-def whole_number(query: Mapping[str, str], name: str, default: int | None, most: int) -> int | None:
-    """A whole number from 1 to `most` of a query; refuses anything else."""
-    text = query.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:20]) <= most):
-        limit = f"a whole number from 1 to {most}"
-        raise refusal(422, f"{name} must be {limit}; got {shown(text)}", name, limit, shown(text))
-    return int(text)

@@ -18,9 +18,10 @@ from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qsl
 
-from service import desk as desks
 from service import figures
-from service.desk import Desk, Handler, Headers, Refused, Request, refusal, refuse
+from service.desk import Desk
+from service.replies import Handler, Headers, Refused, Request, refusal, refuse, reply
+from service.wording import clipped
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -95,7 +96,7 @@ class Front:
                 status, body = refuse(error.status, error.problems)
                 extra = error.headers
             else:
-                status, body = await desks.reply(handler, request)
+                status, body = await reply(handler, request)
         finally:
             figures.requested(endpoint, status, perf_counter() - start)
         await answer(send, status, body, [*JSON, *extra])
@@ -113,7 +114,7 @@ class Front:
         elif path in self._files:
             raise wrong_method(path, "GET, HEAD")
         else:
-            raise refusal(404, f"there is nothing at {desks.clipped(path)}")
+            raise refusal(404, f"there is nothing at {clipped(path)}")
         handler = methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
         if handler is None:
             raise wrong_method(endpoint, ", ".join(methods))
@@ -125,7 +126,7 @@ class Front:
             return b""
         for name, value in scope["headers"]:
             if name == b"content-type" and not value.lower().startswith(b"application/json"):
-                kind = desks.clipped(value.decode("latin-1"))
+                kind = clipped(value.decode("latin-1"))
                 raise refusal(415, f"the body must be application/json; got {kind}")
             if name == b"content-length" and int(value) > self._max_body:
                 raise self._too_large()

@@ -19,9 +19,10 @@ from pydantic_core import from_json, to_json
 
 from service import figures
 from service.answers import Answer, Explanation, Overridden, Override, Rows
-from service.desk import Desk, Handler, Request, reply
+from service.desk import Desk
 from service.front import App, Front, digests, setting
 from service.ledger import Ledger
+from service.replies import Handler, Request, reply
 from service.watch import Watch
 
 ROOT = Path(__file__).parent.parent

@@ -13,10 +13,12 @@ from pathlib import Path
 from pydantic_core import to_json
 
 from service import figures, outcomes
-from service.desk import Desk, Handler, Reply, Request, refusal, whole_number
+from service.desk import Desk
 from service.ledger import LedgerUnavailable
+from service.replies import Handler, Reply, Request, refusal, whole_number
 from service.reports import Reports
-from service.requests import decode, shown, worded
+from service.requests import decode
+from service.wording import shown, worded
 
 MAX_REPORTS = 200
 NEWEST = 10  # reports that one look at them may find new

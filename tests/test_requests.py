@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.requests import InvalidApplication, NotJSON, Problem, Requests
+from service.requests import InvalidApplication, NotJSON, Requests
+from service.wording import Problem
 from stages import contract as contracts
 from stages.contract import Mode
 from tests.books import CONTRACT, ROOT, applications, contract

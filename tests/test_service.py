@@ -13,9 +13,10 @@ import httpx
 import pytest
 
 from service import figures
-from service.desk import Desk, Request
+from service.desk import Desk
 from service.front import Front, Receive, Scope, Send, digests, setting
 from service.ledger import Ledger
+from service.replies import Request
 from service.watch import Watch
 from tests.books import Project
 from tests.winners import WORDED, crown, draw

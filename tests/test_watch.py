@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from pydantic_core import from_json, to_json
 
-from service.desk import Desk, Handler, Request, reply
+from service.desk import Desk
 from service.ledger import Ledger
+from service.replies import Handler, Request, reply
 from service.watch import Watch
 from tests.test_outcomes import decide, row
 
