@@ -43,6 +43,9 @@ class Built:
         return run(self.checkout, self.environment, "-m", "release.image", *words)
 
 
+ONCE: dict[str, Built] = {}
+
+
 def run(folder: Path, environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     """Run Python in a folder."""
     return subprocess.run(
@@ -56,7 +59,14 @@ def run(folder: Path, environment: dict[str, str], *words: str) -> subprocess.Co
 
 
 def build(engine: Engine, base_image: str, folder: Path) -> Built:
-    """Build the image of this working tree on `base_image`, with packages from a wheelhouse."""
+    """The image of this working tree on `base_image`; an engine builds it once."""
+    key = engine.environment.get("DOCKER_HOST", "")
+    ONCE[key] = ONCE.get(key) or make(engine, base_image, folder)
+    return ONCE[key]
+
+
+def make(engine: Engine, base_image: str, folder: Path) -> Built:
+    """Build the image in a checkout of its own, with packages from a wheelhouse."""
     if not engine.environment.get("DOCKER_HOST") and engine.private:
         missing("docker (BentoML cannot be told where a private podman keeps its images)")
     tool("uv")

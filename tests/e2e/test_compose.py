@@ -1,0 +1,120 @@
+"""The stack of service/compose.yaml, up and answering."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from typing import Any
+
+import pytest
+import yaml
+
+from release.host import probe
+from stages.policy import DECISIONS
+
+from .built import Built, build
+from .engine import Engine
+from .processes import wait_until
+from .stack import FILE, Stack, running
+
+pytestmark = pytest.mark.e2e
+
+VARIABLES = ("CREDIT_PD_IMAGE", "POSTGRES_PASSWORD", "CREDIT_PD_API_KEYS")
+
+
+@pytest.fixture(scope="module")
+def built(engine: Engine, base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return build(engine, base_image, tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="module")
+def stack(
+    engine: Engine, base_image: str, built: Built, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("stack")
+    with running(engine, base_image, built.image, folder) as stack:
+        wait_until(lambda: probe.is_ready(stack.front), 180, "the stack's readiness")
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def records(built: Built) -> list[dict[str, Any]]:
+    lines = (built.checkout / "models/golden.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def ask(stack: Stack, application: dict[str, Any]) -> dict[str, Any]:
+    """What the front answers to one application."""
+    connection = HTTPConnection(stack.front, timeout=30)
+    body = json.dumps(application)
+    connection.request("POST", "/predict", body, {"content-type": "application/json"})
+    answer: dict[str, Any] = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer
+
+
+def test_golden_records_score_identically_through_the_front(
+    stack: Stack, records: list[dict[str, Any]]
+) -> None:
+    for record in records[:10]:
+        answer = ask(stack, record["application"])
+        assert answer["default_probability"] == record["default_probability"]
+        assert answer["decision"] in DECISIONS
+
+
+def test_decisions_are_in_postgresql_and_survive_a_restart(
+    stack: Stack, records: list[dict[str, Any]]
+) -> None:
+    made = ask(stack, records[0]["application"])["prediction_id"]
+    stack.compose("restart", "--timeout", "20", "postgres", "service")
+    wait_until(lambda: probe.is_ready(stack.front), 180, "the stack's return")
+    assert probe.get(stack.front, f"/predictions/{made}")[0] == 200
+    psql = ("psql", "--host=/run/postgresql", "--username=credit_pd", "--tuples-only", "-c")
+    assert made in stack.compose("exec", "-T", "postgres", *psql, "SELECT id FROM ledger_entries")
+
+
+def test_metrics_are_hidden_and_large_bodies_refused(stack: Stack) -> None:
+    assert probe.get(stack.front, "/metrics")[0] == 404
+    connection = HTTPConnection(stack.front, timeout=10)
+    connection.putrequest("POST", "/predict")
+    connection.putheader("Content-Length", str(2**20 + 1))
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
+def test_every_part_reports_its_health(stack: Stack, engine: Engine) -> None:
+    form = '{{index .Config.Labels "com.docker.compose.service"}} {{.State.Health.Status}}'
+    numbers = stack.compose("ps", "--quiet").split()
+
+    def healthy() -> bool:
+        said = engine.run("inspect", "--format", form, *numbers)
+        return sorted(said.splitlines()) == ["postgres healthy", "proxy healthy", "service healthy"]
+
+    wait_until(healthy, 60, "the health of every part")
+
+
+def test_only_the_front_is_published_and_only_on_loopback(stack: Stack, engine: Engine) -> None:
+    numbers = stack.compose("ps", "--quiet").split()
+    listed = [json.loads(engine.run("inspect", number))[0] for number in numbers]
+    bindings = [each["HostConfig"]["PortBindings"] or {} for each in listed]
+    hosts = [binding["HostIp"] for ports in bindings for own in ports.values() for binding in own]
+    assert hosts == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_a_variable_that_is_not_set_is_named(stack: Stack, name: str) -> None:
+    environment = {**stack.environment}
+    del environment[name]
+    said = Stack(stack.front, stack.project, environment).compose("config", check=False)
+    assert f"set {name}" in said
+
+
+def test_every_part_is_confined() -> None:
+    for service in yaml.safe_load(FILE.read_text())["services"].values():
+        assert service["read_only"]
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges"]
+        assert service["healthcheck"]
+        assert service["restart"] == "unless-stopped"
