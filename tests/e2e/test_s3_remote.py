@@ -39,12 +39,12 @@ class Lender:
         }
         self.clone.dvc("repro")
         self.clone.commit("Train")
-        self.point(self.clone, s3.make_bucket())
+        self.bucket = s3.make_bucket()
+        self.point(self.clone, self.bucket)
         self.said = self.remote(self.clone, "push")
 
     def point(self, clone: Clone, bucket: str) -> None:
         """Lead the committed remote to a bucket, in a file that git does not see."""
-        self.bucket = bucket
         clone.dvc("remote", "modify", "--local", "s3", "url", f"s3://{bucket}/dvc")
 
     def remote(self, clone: Clone, verb: str, *, check: bool = True) -> str:
