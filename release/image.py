@@ -77,6 +77,7 @@ def containerize(engine: Engine, tag: str, image: str | None, network: str | Non
             f"--build-arg=BASE_IMAGE={about['image']['base_image']}",
             *(f"--label={key}={value}" for key, value in labels.items()),
             *((f"--network={network}",) if network else ()),
+            *(("--format=docker",) if engine.backend == "podman" else ()),  # has health checks
             str(DOCKERFILE.parent),
         )
     finally:
@@ -112,9 +113,19 @@ def publish(engine: Engine, image: str, repository: str) -> str:
     # A registry of immutable tags takes a second build of one commit under another tag only.
     tag = f"{repository}:{commit}-{about['Id'].removeprefix('sha256:')[:12]}"
     engine.run("tag", image, tag)
+    return f"{repository}@{push(engine, tag)}"
+
+
+def push(engine: Engine, tag: str) -> str:
+    """Push a tag; returns the digest that the registry has it under."""
+    if engine.backend == "podman":  # it knows another digest than what it compresses to push
+        with tempfile.NamedTemporaryFile("r") as file:
+            engine.run("push", "--digestfile", file.name, tag)
+            return file.read().strip()
     engine.run("push", tag)
     pushed: list[str] = engine.inspect(tag)["RepoDigests"]
-    return next(digest for digest in pushed if digest.startswith(f"{repository}@"))
+    names = (digest.partition("@") for digest in pushed)
+    return next(digest for name, _, digest in names if name == tag.rpartition(":")[0])
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:

@@ -67,21 +67,29 @@ def build(engine: Engine, base_image: str, folder: Path) -> Built:
 
 def make(engine: Engine, base_image: str, folder: Path) -> Built:
     """Build the image in a checkout of its own, with packages from a wheelhouse."""
-    if not engine.environment.get("DOCKER_HOST") and engine.private:
-        missing("docker (BentoML cannot be told where a private podman keeps its images)")
     tool("uv")
     checkout = copy(folder / "checkout")
-    environment = {
-        **engine.environment,
-        "CREDIT_PD_ENGINE": " ".join(engine.command),
-        "BENTOML_HOME": str(folder / "bentoml"),
-    }
+    environment = {**engine.environment, "BENTOML_HOME": str(folder / "bentoml")}
+    environment |= on_path(engine, folder / "bin")
     with wheelhouse(folder / "wheels") as index:
         packages = {**environment, "UV_FIND_LINKS": index, "UV_NO_INDEX": "1"}
         made = Built(NAME, checkout, packages, index)
         bento = printed(made.command("build", "--base-image", base_image))
         printed(made.command("containerize", bento, "--image", NAME, "--network", "host"))
     return Built(NAME, checkout, environment, index)
+
+
+def on_path(engine: Engine, folder: Path) -> dict[str, str]:
+    """An environment where the engine's plain name on PATH means it with its options.
+
+    BentoML calls the plain name, and a private podman is known by its options alone.
+    """
+    name = Path(engine.command[0]).name
+    folder.mkdir()
+    (folder / name).write_text(f'#!/bin/sh\nexec {" ".join(engine.command)} "$@"\n')
+    (folder / name).chmod(0o755)
+    path = engine.environment.get("PATH", os.environ["PATH"])
+    return {"CREDIT_PD_ENGINE": name, "PATH": f"{folder}:{path}"}
 
 
 def printed(done: subprocess.CompletedProcess[str]) -> str:
