@@ -204,7 +204,7 @@ class Writer:
             return None
         try:
             status = self._path.stat()
-        except FileNotFoundError:
+        except OSError:
             return None
         return status.st_dev, status.st_ino
 
