@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from release import remote
+from release.remote import Failed
+
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # in dvc
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with two tracked files, and a folder as its remote."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    (tmp_path / "store").mkdir()
+    for name in ("loans", "people"):
+        (tmp_path / name).write_text(name)
+    for words in (
+        ("git", "init", "--quiet"),
+        (sys.executable, "-m", "dvc", "init", "--quiet"),
+        (sys.executable, "-m", "dvc", "remote", "add", "-d", "local", str(tmp_path / "store")),
+        (sys.executable, "-m", "dvc", "add", "--quiet", "loans", "people"),
+    ):
+        subprocess.run(words, check=True, capture_output=True)
+    return tmp_path
+
+
+def objects(folder: Path) -> list[Path]:
+    """The files of a cache or a remote."""
+    return [path for path in (folder / "files").rglob("*") if path.is_file()]
+
+
+def test_what_is_pushed_is_there_and_comes_back(repository: Path) -> None:
+    assert remote.main(["push"]) == 0
+    assert remote.main(["check"]) == 0
+    (repository / "loans").unlink()
+    for path in objects(repository / ".dvc/cache"):
+        path.unlink()
+    assert remote.main(["pull"]) == 0
+    assert (repository / "loans").read_text() == "loans"
+
+
+def test_what_was_not_pushed_is_named(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert remote.main(["check"]) == 1
+    told = "remote: cannot check: not in the remote: loans, people; run `python -m release.remote"
+    assert capsys.readouterr().err.startswith(told)
+
+
+def test_what_the_remote_lost_is_named_with_its_place(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert remote.main(["push"]) == 0
+    [lost] = [path for path in objects(repository / "store") if path.read_text() == "people"]
+    lost.unlink()
+    (repository / "people").unlink()
+    for path in objects(repository / ".dvc/cache"):
+        path.unlink()
+    assert remote.main(["pull"]) == 1
+    place = lost.relative_to(repository / "store")
+    assert f"damaged or missing in the remote: people ({place});" in capsys.readouterr().err
+
+
+def test_a_folder_without_dvc_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert remote.main(["check"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("ERROR: unexpected error - Forbidden\n\nHaving any troubles?", "Forbidden"),
+        ("WARNING: old\nERROR: failed to pull\nERROR: more", "failed to pull"),
+        ("Traceback", "Traceback"),
+    ],
+)
+def test_the_first_error_of_dvc_is_its_reason(said: str, reason: str) -> None:
+    assert remote.reason(said) == reason
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        ("The request signature we calculated does not match", "the key or the secret is wrong"),
+        ("The AWS Access Key Id you provided does not exist", "the key or the secret is wrong"),
+        ("An error occurred (ExpiredToken)", "the credentials have expired"),
+        ("An error occurred (403): Forbidden", "access denied"),
+    ],
+)
+def test_an_error_of_s3_comes_with_advice(
+    error: str, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = subprocess.CompletedProcess([], 255, "", f"ERROR: unexpected error - {error}")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
+    with pytest.raises(Failed, match=advice):
+        remote.dvc("push")
