@@ -5,10 +5,12 @@ import random
 import select
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +71,33 @@ def test_two_processes_keep_one_chain(ledger: Ledger, database: str) -> None:
     assert [process.returncode for process in processes] == [0, 0]
     assert [len(ids) for ids in answered] == [400, 400]
     assert recorded(ledger) == {entry_id for ids in answered for entry_id in ids}
+
+
+def test_a_busy_neighbour_starves_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.sqlite"
+    ledger = Ledger(f"sqlite:///{path}")
+    ledger.append_many([decided()])
+    holding, served = threading.Event(), threading.Event()
+
+    def hold_nearly_always() -> None:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=60)) as neighbour:
+            while not served.is_set():
+                neighbour.execute("BEGIN IMMEDIATE")
+                holding.set()
+                time.sleep(0.02)
+                neighbour.execute("COMMIT")
+                time.sleep(0.0001)
+
+    holder = threading.Thread(target=hold_nearly_always)
+    holder.start()
+    holding.wait()
+    try:
+        for _ in range(10):
+            ledger.append_many([decided()])
+    finally:
+        served.set()
+        holder.join()
+        ledger.close()
 
 
 # ---- the database goes away
