@@ -76,13 +76,16 @@ class Fitted:
 def information_value(x: Floats, bad: Any, bins: int) -> float:
     """IV = sum over bins of (share of good - share of bad) * WoE (Kullback 1959, Siddiqi 2006).
 
-    x (n,) is cut at its quantiles into at most `bins` bins, few distinct values each into their
-    own; missing values are a bin.
+    x (n,) is cut at its quantiles into about `bins` bins, few distinct values each into their
+    own; missing values are a bin, and so is a value that several quantiles share.
     """
     known = x[~np.isnan(x)]
     edges = np.unique(known)[1:]
     if len(edges) >= bins:
-        edges = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1]))
+        quantiles = np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1])
+        edges, times = np.unique(quantiles, return_counts=True)
+        # Else many zeros and a few recoveries, which only bad loans have, were one bin of IV 0.
+        edges = np.union1d(edges, np.nextafter(edges[times > 1], np.inf))
     cell = np.where(np.isnan(x), len(edges) + 1, np.searchsorted(edges, x, side="right"))
     rows = np.bincount(cell, minlength=len(edges) + 2)
     bads = np.bincount(cell, weights=bad, minlength=len(edges) + 2)

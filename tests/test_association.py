@@ -56,6 +56,12 @@ def test_missing_values_are_a_bin_of_their_own() -> None:
     assert information_value(missing, bad, 10) == pytest.approx(information_value(coded, bad, 10))
 
 
+def test_a_value_that_most_rows_have_is_a_bin_of_its_own() -> None:
+    bad = np.arange(1000) >= 950
+    recovered = np.where(bad, np.arange(1000.0), 0.0)
+    assert information_value(recovered, bad, 10) == pytest.approx(information_value(bad, bad, 10))
+
+
 @given(st.integers(0, 1000))
 def test_information_value_does_not_change_with_the_scale(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -146,8 +146,8 @@ def test_a_leak_is_marked_with_its_iv_and_the_summary_says_how_to_undo_it(
 ) -> None:
     contract, written = drafted["loan_status"]
     assert contract.fields["recoveries"].known_at == "outcome"
-    mark = r"  recoveries:\n(?:    .*\n)*    known_at: outcome   # suspected leak: .*IV \d\.\d\d — "
-    assert re.search(mark + "confirm", written.text)
+    mark = r"    known_at: outcome   # suspected leak: .*IV \d+\.\d\d — confirm"
+    assert re.search(r"  recoveries:\n(?:    .*\n)*" + mark, written.text)
     said = next(line for line in written.confirm if line.startswith("recoveries: suspected leak"))
     assert "remove its line `known_at: outcome`" in said
 
