@@ -3,7 +3,7 @@
 Without outcomes, calibrated PDs say what to expect of themselves (confidence-based performance
 estimation, CBPE): a loan with PD p is bad with probability p. `models/reference.json: calibration`
 holds how far the winner's log-odds were off on validation, and how sure that is; both enter the
-interval.
+interval. Its level is taken as it is; its slope is one of two that may hold, the other being 1.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def estimate(
 ) -> dict[str, Estimate]:
     """Expected AUC, bad rate and bad rate among approved of a window: pd (n,), approved (n,).
 
-    Each draw takes a calibration from its uncertainty, then an outcome for every loan; the value is
+    Each draw takes a calibration from `calibrations`, then an outcome for every loan; the value is
     the mean of the draws and the interval their middle 95 %: it is where the realised figure of
     these very loans will lie.
     """
@@ -45,9 +45,7 @@ def estimate(
     step = max(1, CHUNK // len(pd))
     for first in range(0, DRAWS, step):
         count = min(step, DRAWS - first)
-        slope, level = rng.multivariate_normal(
-            [calibration["slope"], calibration["intercept"]], calibration["covariance"], count
-        ).T
+        slope, level = calibrations(calibration, count, rng)
         bad = rng.random((count, len(pd))) < expit(slope[:, None] * margin + level[:, None])
         figures["roc_auc"].append(auc(bad, ranks))
         figures["bad_rate"].append(bad.mean(axis=1))
@@ -55,6 +53,23 @@ def estimate(
             bad[:, approved].mean(axis=1) if approved.any() else np.full(count, np.nan)
         )
     return {name: middle(np.concatenate(values)) for name, values in figures.items()}
+
+
+def calibrations(
+    fitted: Mapping[str, Any], count: int, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Slopes and intercepts (count,) of the log-odds that may hold, from their uncertainty.
+
+    Half the draws are around the fit on validation, half around the slope 1 that the PDs claim,
+    with the intercept that the fit has given that slope. A straight line in log-odds bends what
+    is no line: by its slope alone, AUC came out up to 0.014 too high on a public book.
+    """
+    covariance = np.asarray(fitted["covariance"])
+    centre = [fitted["slope"], fitted["intercept"]]
+    slope, level = rng.multivariate_normal(centre, covariance, count).T
+    shift = rng.integers(0, 2, count) * (1 - fitted["slope"])
+    along = covariance[0, 1] / covariance[0, 0] if covariance[0, 0] > 0 else 0.0
+    return slope + shift, level + along * shift
 
 
 def auc(bad: NDArray[np.bool_], ranks: Floats) -> Floats:

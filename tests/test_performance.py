@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import contextlib
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
 import numpy as np
 import pytest
+import yaml
 
 from service import performance
-from stages import metrics, reference
+from stages import featurize, metrics, model, params, population, preprocess, reference, simulate
+from stages import train as training
+from tests.books import ROOT
 
+PUBLIC = ROOT.parent / "shared" / "data"
 RNG = np.random.default_rng(3)
 PD = np.clip(RNG.beta(0.3, 3, 30_000), 1e-4, 0.9999)
 BAD = RNG.random(len(PD)) < PD
@@ -48,3 +57,80 @@ def test_the_auc_of_drawn_outcomes_is_that_of_the_metric() -> None:
 def test_nobody_approved_has_no_bad_rate() -> None:
     found = performance.estimate(PD[:100], np.zeros(100, dtype=bool), EXACT)
     assert np.isnan(found["approved_bad_rate"].value)
+
+
+class Book(NamedTuple):
+    """What a fitted book says of its test part, and what became of it."""
+
+    calibration: dict[str, Any]
+    pd: np.ndarray
+    bad: np.ndarray
+    cut_off: float
+
+    def expected(self, own: np.ndarray, name: str) -> performance.Estimate:
+        pd = self.pd[own]
+        return performance.estimate(pd, pd < self.cut_off, self.calibration)[name]
+
+    def slices(self, rows: int, count: int) -> list[np.ndarray]:
+        rng = np.random.default_rng(rows)
+        return [rng.choice(len(self.pd), rows, replace=False) for _ in range(count)]
+
+
+def fitted(folder: Path, dataset: str, mode: str) -> Book:
+    """The raw files of `folder` through the real stages and settings, with LightGBM the winner."""
+    data = folder / "data" / dataset
+    shutil.copyfile(ROOT / "data" / dataset / "contract.yaml", data / "contract.yaml")
+    config = yaml.safe_load((ROOT / "params.yaml").read_text())
+    config |= {"dataset": dataset, "mode": mode, "threads": 1}
+    (folder / "params.yaml").write_text(yaml.safe_dump(config))
+    with contextlib.chdir(folder):
+        preprocess.main()
+        featurize.main()
+        training.main("lightgbm")
+        winner = model.load(Path("models/candidates/lightgbm.joblib"))
+        parts = {}
+        for part in ("validation", "test"):
+            with np.load(data / f"features/{part}.npz") as rows:
+                parts[part] = rows["bad"], winner.predict_matrix(rows["x"])
+        cut_off = params.load().policy.pd_cut_off
+    return Book(reference.calibration(*parts["validation"]), *parts["test"][::-1], cut_off)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "simulated",
+        "loan_book application",
+        "loan_applications application",
+        "loan_applications pricing",
+    ],
+)
+def judged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Book:
+    """The simulated book, and each public one where it is at hand."""
+    folder = tmp_path_factory.mktemp("judged")
+    dataset, _, mode = request.param.partition(" ")
+    raw = folder / "data" / (dataset if mode else "loan_book") / "raw"
+    raw.mkdir(parents=True)
+    if not mode:
+        own = params.load(ROOT / "params.yaml").simulate
+        for name, table in simulate.book(population.draw(own.rows, own.seed), own.seed).items():
+            table.to_csv(raw / f"{name}.csv", index=False)
+        return fitted(folder, "loan_book", "application")
+    if not (PUBLIC / dataset).exists():
+        pytest.skip(f"the public book {dataset} is not at hand")
+    shutil.copytree(PUBLIC / dataset, raw, dirs_exist_ok=True)
+    return fitted(folder, dataset, mode)
+
+
+def test_nine_slices_of_ten_of_a_book_have_their_auc_in_the_stated_interval(judged: Book) -> None:
+    inside = []
+    for own in judged.slices(1000, 100):
+        found = judged.expected(own, "roc_auc")
+        inside.append(found.low <= metrics.roc_auc(judged.bad[own], judged.pd[own]) <= found.high)
+    assert np.mean(inside) >= 0.9
+
+
+def test_large_slices_of_a_book_have_the_auc_that_was_estimated(judged: Book) -> None:
+    for own in judged.slices(min(3000, len(judged.pd)), 20):
+        realised = metrics.roc_auc(judged.bad[own], judged.pd[own])
+        assert judged.expected(own, "roc_auc").value == pytest.approx(realised, abs=0.02)
