@@ -18,6 +18,7 @@ from service.answers import Override
 from service.engine import Decision, Engine, NotReady
 from service.ledger import Draft, Ledger, LedgerUnavailable, draft, override
 from service.recorder import Recorder
+from service.refusals import Refusals
 from service.replies import Handler, Reply, Request, checked, refusal, told, whole_number
 from service.requests import InvalidApplication, decode
 from service.wording import shown, worded
@@ -34,6 +35,7 @@ class Desk:
     ) -> None:
         self.root, self.ledger, self.max_batch, self.keys = root, ledger, max_batch, keys
         self._recorder = Recorder(ledger)
+        self.refusals = Refusals()
         self._overriding = asyncio.Lock()
         self._checked = -FRESH
         self.engine: Engine | None = None
@@ -70,7 +72,12 @@ class Desk:
     async def predict(self, request: Request) -> Reply:
         """Decide about one application."""
         engine = self.ready
-        application = engine.requests.parse(request.body)
+        try:
+            application = engine.requests.parse(request.body)
+        except InvalidApplication as error:
+            self.refusals.refused(told(error.problems), engine.requests)
+            raise
+        self.refusals.accepted()
         decision = engine.decide_matrix(engine.matrix(application))[0]
         return 200, to_json(await self.record(decision, application))
 
@@ -88,6 +95,9 @@ class Desk:
         rows = self._rows(request.body)
         results, decided = await asyncio.to_thread(decide_rows, engine, rows)
         await self.ledger.append_group([entry for _, _, entry, _ in decided])
+        self.refusals.accepted(len(decided))
+        for refused in filter(None, results):
+            self.refusals.refused(refused["errors"], engine.requests)
         for index, decision, entry, answer in decided:
             figures.decided(decision)
             results[index] = {"index": index, "decision": answered(entry, answer)}

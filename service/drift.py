@@ -33,6 +33,8 @@ LOUD: dict[str, tuple[float, float]] = {
     "out_of_bounds": (0.02, 0.1),
     "unseen": (0.01, 0.05),
     "constant": (0.0, 0.0),
+    "refused": (0.05, 0.2),  # share of applications
+    "realised": (0.02, 0.05),  # ROC-AUC
 }
 
 
@@ -152,7 +154,7 @@ def missing_rule(reference: Mapping[str, Any], values: Floats, trained: int, lev
     )
 
 
-def share_bound(share: float, rows: int, trained: int, level: float) -> float:
+def share_bound(share: float, rows: int, trained: float, level: float) -> float:
     """The share of `rows` that chance exceeds with probability `level`, by the binomial.
 
     A share that training rows put at 0 may be as high as 3 / m (the rule of three).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -22,6 +23,10 @@ PD = Histogram(
     "credit_default_probability",
     "PD of decisions",
     buckets=(0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1),
+)
+REFUSED = Counter("credit_refused_applications", "Applications that broke the contract")
+REFUSED_FIELDS = Counter(
+    "credit_refused_fields", "Applications refused, by what they broke", ["field", "rule"]
 )
 LAG = Gauge(
     "credit_ledger_lag_seconds",
@@ -75,6 +80,13 @@ def decided(decision: Decision) -> None:
     """Count a decision that was recorded."""
     _decisions(decision.decision).inc()
     PD.observe(decision.default_probability)
+
+
+def refused(broken: Iterable[tuple[str, str]]) -> None:
+    """Count an application that was refused for these fields and rules."""
+    REFUSED.inc()
+    for field, rule in broken:
+        REFUSED_FIELDS.labels(field, rule).inc()
 
 
 def requested(endpoint: str, status: int, seconds: float) -> None:

@@ -61,6 +61,7 @@ class Requests:
             for check in contract.checks.values()
             if self.fields.keys() >= {*check.parsed.fields}
         ]
+        self.rules = {check.rule for check in self._checks}
         self._codes = {f.name: f.codes for f in self.fields.values() if f.type == "boolean"}
         self.model = self._model()
         self._validate = self.model.__pydantic_validator__.validate_python
