@@ -13,14 +13,6 @@ class Change(NamedTuple):
     before: Any
     after: Any
 
-    def __str__(self) -> str:
-        return f"{self.name}: {shown(self.before)} → {shown(self.after)}"
-
-
-def shown(value: Any) -> str:
-    """A value in words."""
-    return "—" if value is None else str(value)
-
 
 def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Leaves of nested mappings by dotted name; lists are leaves."""

@@ -25,6 +25,8 @@ from typing import Any, TypeVar
 import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
+from release.steps import hand_on
+
 DOCUMENT = "credit-pd-deploy"  # of release/infra/host.yaml
 LOG = "/credit-pd/deployments"
 TAG = "credit-pd"  # hosts carry it with the value `serving`
@@ -193,9 +195,7 @@ def run(fleet: Fleet, given: argparse.Namespace) -> None:
         if given.rollback:
             image, git_commit = previous(fleet)
         deploy(fleet, image, git_commit)
-        if given.output:
-            with given.output.open("a") as file:
-                file.write(f"image={image}\n")
+        hand_on(given.output, image=image)
 
 
 def main(words: list[str] | None = None) -> int:

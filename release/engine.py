@@ -40,9 +40,16 @@ class Engine:
         return found[0]
 
 
-def command(words: list[str], cwd: Path | None = None, *, check: bool = True) -> str:
-    """Standard output of a command; `Failed` with its errors when it fails and `check`."""
+def command(
+    words: list[str], cwd: Path | None = None, path: Path | None = None, *, check: bool = True
+) -> str:
+    """Standard output of a command; `Failed` with its errors when it fails and `check`.
+
+    Programs in the folder `path` come before those of the same name in PATH.
+    """
     environment = {**SETTINGS, **os.environ}
+    if path:
+        environment["PATH"] = f"{path}{os.pathsep}{environment['PATH']}"
     try:
         done = subprocess.run(
             words, cwd=cwd, env=environment, capture_output=True, text=True, check=False

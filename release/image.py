@@ -25,6 +25,7 @@ from release import bento
 from release import contents as inside
 from release.bento import NotBuildable
 from release.engine import Engine, Failed, command
+from release.steps import ended, hand_on
 from release.trial import run_check
 
 TARGET = "service.image:CreditPD"
@@ -44,15 +45,21 @@ LABELS = {
 
 def build(root: Path, base_image: str | None) -> str:
     """Pack the checkout `root` into BentoML's store; returns the bento's tag, `credit_pd:...`."""
-    with tempfile.TemporaryDirectory(prefix="credit-pd-") as folder:
-        made = bento.lay_out(root, Path(folder))
-        command([sys.executable, "-c", PROOF], Path(folder))
+    with tempfile.TemporaryDirectory(prefix="credit-pd-") as temporary:
+        folder, tools = Path(temporary) / "bento", Path(temporary) / "bin"
+        tools.mkdir()
+        # BentoML installs the newest uv where it finds none, and needs none: we lock ourselves.
+        (tools / "uv").write_text("#!/bin/sh\nexit 1\n")
+        (tools / "uv").chmod(0o755)
+        made = bento.lay_out(root, folder)
+        command([sys.executable, "-c", PROOF], folder)
         arguments = {"git_commit": made.git_commit, "base_image": base_image}
         printed = bentoml(
             *("build", TARGET, "--output", "tag"),
             *(f"--label={key}={value}" for key, value in made.labels().items()),
             *(f"--arg={key}={value}" for key, value in arguments.items() if value),
-            cwd=Path(folder),
+            cwd=folder,
+            path=tools,
         )
     return printed.rpartition("__tag__:")[2]
 
@@ -85,9 +92,9 @@ def containerize(engine: Engine, tag: str, image: str | None, network: str | Non
     return name
 
 
-def bentoml(*words: str, cwd: Path | None = None) -> str:
+def bentoml(*words: str, cwd: Path | None = None, path: Path | None = None) -> str:
     """What a command of BentoML prints."""
-    return command([sys.executable, "-m", "bentoml", *words], cwd)
+    return command([sys.executable, "-m", "bentoml", *words], cwd, path)
 
 
 def contents(engine: Engine, image: str) -> dict[str, float]:
@@ -145,6 +152,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     publishing = commands.add_parser("publish", help="push an image; prints its digest")
     publishing.add_argument("image")
     publishing.add_argument("repository")
+    publishing.add_argument("--output", type=Path, help="append digest=sha256:... there")
     return parser.parse_args(words)
 
 
@@ -160,17 +168,15 @@ def run(given: argparse.Namespace) -> str:
     if given.command == "contents":
         sizes = contents(engine, given.image)
         return "\n".join(f"{size:7.1f} {name}" for name, size in sizes.items())
-    return publish(engine, given.image, given.repository)
+    published = publish(engine, given.image, given.repository)
+    hand_on(given.output, digest=published.rpartition("@")[2])
+    return published
 
 
 def main(words: list[str] | None = None) -> int:
     """Run one command; returns its exit status."""
-    try:
-        print(run(parse(words)))
-    except (NotBuildable, Failed) as error:
-        print(f"image: {error}", file=sys.stderr)
-        return 1
-    return 0
+    given = parse(words)
+    return ended("image", lambda: run(given), NotBuildable, Failed)
 
 
 if __name__ == "__main__":

@@ -107,7 +107,11 @@ def read(text: str, name: str = PATH) -> Limits:
 def loosened(base: Limits, head: Limits) -> list[str]:
     """What the head's policy would let pass that the base's does not, a limit a line."""
     found = changes(base.model_dump(exclude_none=True), head.model_dump(exclude_none=True))
-    return [str(change) for change in found if _looser(change.name, change.before, change.after)]
+    return [
+        f"{name}: {'—' if before is None else before} → {'—' if after is None else after}"
+        for name, before, after in found
+        if _looser(name, before, after)
+    ]
 
 
 def _looser(name: str, before: Any, after: Any) -> bool:

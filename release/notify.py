@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping
 
 from release.comment import GitHub, NotAllowed, Refused, Unavailable
+from release.steps import ended
 
 
 def notify(environment: Mapping[str, str], title: str) -> str:
@@ -37,12 +38,8 @@ def main(words: list[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="release.notify", description="Open an issue.")
     parser.add_argument("title")
-    try:
-        print(notify(os.environ, parser.parse_args(words).title))
-    except (NotAllowed, Refused, Unavailable) as error:
-        print(f"not told: {error}", file=sys.stderr)
-        return 1
-    return 0
+    title = parser.parse_args(words).title
+    return ended("not told", lambda: notify(os.environ, title), NotAllowed, Refused, Unavailable)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ from gto.base import Artifact, Assignment, Unassignment
 from gto.exceptions import GTOException
 from gto.registry import GitRegistry
 
+from release.steps import ended, hand_on
+
 ARTIFACT = "credit-pd"
 STAGE = "prod"
 NOTHING = "0" * 40  # git's and GitHub's name for no commit
@@ -183,14 +185,11 @@ def push(tags: list[str]) -> None:
         raise
 
 
-def tell(shown: list[Period], output: Path | None) -> None:
-    """Print periods; write the last one's facts as KEY=VALUE lines, for the steps to come."""
-    print("\n".join(map(str, shown)) or f"no version is in {STAGE}")
-    if output:
-        last = shown[-1] if shown else Period("", NOTHING, "", datetime.min, None)
-        facts = f"version={last.version}\ncommit={last.commit}\nimage={last.image}\n"
-        with output.open("a") as file:
-            file.write(facts)
+def told(shown: list[Period], output: Path | None) -> str:
+    """Periods in words; the last one's facts are handed on."""
+    last = shown[-1] if shown else Period("", NOTHING, "", datetime.min, None)
+    hand_on(output, version=last.version, commit=last.commit, image=last.image)
+    return "\n".join(map(str, shown)) or f"no version is in {STAGE}"
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
@@ -235,12 +234,7 @@ def answer(given: argparse.Namespace) -> list[Period]:
 def main(words: list[str] | None = None) -> int:
     """Run the command line; 0 done, 1 refused."""
     given = parse(words)
-    try:
-        tell(answer(given), given.output)
-    except (Refused, GTOException) as refusal:
-        print(f"refused: {refusal}", file=sys.stderr)
-        return 1
-    return 0
+    return ended("refused", lambda: told(answer(given), given.output), Refused, GTOException)
 
 
 if __name__ == "__main__":

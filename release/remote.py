@@ -11,19 +11,14 @@ this repository. Exit status: 0 done, 1 not done, with the reason.
 from __future__ import annotations
 
 import argparse
-import re
 import subprocess
 import sys
 
 from release.revisions import CannotJudge
-from release.storage import Storage, advice, storage
+from release.steps import ended
+from release.storage import Storage, advised, storage
 
 VERBS = ("push", "pull", "check")
-# What S3 answers to some requests where it answers 403 without words to others.
-REFUSED = {
-    "signature|Access Key": "access denied: the key or the secret is wrong",
-    "expired|ExpiredToken": "access denied: the credentials have expired; assume the role again",
-}
 
 
 class Failed(Exception):
@@ -80,8 +75,7 @@ def dvc(*words: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         error = reason(done.stderr)
-        refused = (words for pattern, words in REFUSED.items() if re.search(pattern, error))
-        raise Failed(f"{next(refused, '') or advice(RuntimeError(error))} ({error})")
+        raise Failed(f"{advised(error)} ({error})")
     return done.stdout.strip()
 
 
@@ -92,18 +86,18 @@ def reason(said: str) -> str:
     return first.removeprefix("ERROR: ").removeprefix("unexpected error - ")
 
 
+def run(verb: str) -> str:
+    """Do what the command line asks; returns what to print."""
+    with storage(remote=True) as held:
+        return {"push": push, "pull": pull, "check": check}[verb](held)
+
+
 def main(words: list[str] | None = None) -> int:
     """Run one verb; returns the exit status."""
     parser = argparse.ArgumentParser(prog="release.remote", description="The S3 remote.")
     parser.add_argument("verb", choices=VERBS)
     verb = parser.parse_args(words).verb
-    try:
-        with storage(remote=True) as held:
-            print({"push": push, "pull": pull, "check": check}[verb](held))
-    except (Failed, CannotJudge) as error:
-        print(f"remote: cannot {verb}: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return ended(f"remote: cannot {verb}", lambda: run(verb), Failed, CannotJudge)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ import fsspec  # type: ignore[import-untyped]
 from release import storage
 from release.limits import HIGHER, LOWER
 from release.revisions import CannotJudge
+from release.steps import ended, hand_on
 from stages import contract as contracts
 from stages import files, params
 
@@ -140,23 +141,17 @@ def answer(given: argparse.Namespace) -> str:
         commit()
         return "committed"
     if given.verb == "collect":
-        fact = f"new={collect(given.url)}".lower()
+        name, fact = "new", collect(given.url)
     else:
-        fact = f"improved={improved(read(given.judgement))}".lower()
-    if given.output:
-        with given.output.open("a") as file:
-            file.write(f"{fact}\n")
-    return fact
+        name, fact = "improved", improved(read(given.judgement))
+    hand_on(given.output, **{name: str(fact).lower()})
+    return f"{name}={fact}".lower()
 
 
 def main(words: list[str] | None = None) -> int:
     """Run the command line; returns its exit status."""
-    try:
-        print(answer(parse(words)))
-    except (NotDone, CannotJudge) as error:
-        print(f"not done: {error}", file=sys.stderr)
-        return 1
-    return 0
+    given = parse(words)
+    return ended("not done", lambda: answer(given), NotDone, CannotJudge)
 
 
 if __name__ == "__main__":

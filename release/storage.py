@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
@@ -18,6 +19,26 @@ from release.revisions import CannotJudge
 
 UNREADABLE = (DvcException, BotoCoreError, ClientError, OSError)
 MISSING = ("deleted", "not in cache")  # as `dvc status` calls what was not pulled
+# What may be said, and what to do about it; the first that fits. S3 gives reasons to some requests,
+# and 403 without words to others.
+ADVICE = {
+    "locate credentials|NoCredentials|[Pp]artial credentials": "no credentials: set "
+    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or let the job assume its role",
+    "SignatureDoesNotMatch|signature we calculated": "access denied: the secret is not that of the "
+    "key; compare AWS_SECRET_ACCESS_KEY",
+    "InvalidAccessKeyId|Access Key Id you provided": "access denied: the account has no such key; "
+    "compare AWS_ACCESS_KEY_ID, and unset AWS_SESSION_TOKEN unless it belongs to it",
+    "Expired|expired|InvalidToken": "access denied: the credentials have expired; assume the role "
+    "again, or log in again",
+    "RequestTimeTooSkewed": "access denied: the clock of this machine is wrong",
+    "(AccessDenied|Access Denied|403).*(PutObject|Upload)": "access denied: these credentials may "
+    "read and not write; a push needs s3:PutObject, as the role AWS_WRITE_ROLE has it",
+    "Forbidden|Access ?Denied|PermissionError": "access denied: the credentials need s3:ListBucket "
+    "and s3:GetObject, or the key or its secret is wrong",
+    "NoSuchBucket|[Bb]ucket does not exist": "the bucket does not exist: compare the URL in "
+    ".dvc/config with the account",
+    "onnect|imed out|name resolution": "not reachable: check the network and AWS_ENDPOINT_URL",
+}
 
 
 class Storage:
@@ -111,21 +132,14 @@ def told(what: str) -> Iterator[None]:
     try:
         yield
     except UNREADABLE as error:
-        raise CannotJudge(f"cannot read {what}: {advice(error)} ({_text(error)})") from error
+        said = _text(error)
+        raise CannotJudge(f"cannot read {what}: {advised(said)} ({said})") from error
 
 
-def advice(error: BaseException) -> str:
-    """What to do about an error of the remote."""
-    words = _text(error)
-    if isinstance(error, NoCredentialsError) or "Unable to locate credentials" in words:
-        return "no credentials: set AWS_ACCESS_KEY_ID or let the job assume its role"
-    if isinstance(error, PermissionError) or "Forbidden" in words or "AccessDenied" in words:
-        return "access denied: the credentials need s3:ListBucket and s3:GetObject"
-    if "NoSuchBucket" in words or "bucket does not exist" in words.lower():
-        return "the bucket does not exist: compare the URL in .dvc/config with the account"
-    if isinstance(error, ConnectionError) or "onnect" in words:
-        return "not reachable: check the network and AWS_ENDPOINT_URL"
-    return "see the message"
+def advised(error: str) -> str:
+    """What to do about an error of the remote, by what S3, its client or DVC said."""
+    fitting = (words for said, words in ADVICE.items() if re.search(said, error))
+    return next(fitting, "see the message")
 
 
 def _text(error: BaseException) -> str:

@@ -14,13 +14,13 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from release.bento import NotBuildable, facts
+from release.changes import flat
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,15 +34,6 @@ LONGEST = 500  # characters of a parameter that every MLflow takes
 
 class NoTracking(Exception):
     """The winner cannot be shown in MLflow; the message says why and what to do."""
-
-
-def flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of nested mappings, by their dotted path."""
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{above}{name}.")
-        else:
-            yield f"{above}{name}", value
 
 
 def parameters(root: Path) -> dict[str, str]:

@@ -112,7 +112,7 @@ def container(settings: Settings) -> str:
 @contextmanager
 def running(settings: Settings, image: str) -> Iterator[float]:
     """The image, running and ready; gives the seconds that this took."""
-    containers = Containers(settings)
+    containers = Containers(settings, key="")
     began = time.monotonic()
     try:
         containers.start(COLOUR, image)

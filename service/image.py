@@ -22,6 +22,14 @@ LIBGOMP = (  # LightGBM needs OpenMP, which the usual base does not have
     "ldconfig -p | grep -q libgomp.so.1 || { apt-get update && "
     "apt-get install --yes --no-install-recommends libgomp1; }"
 )
+# BentoML would take the newest uv where the base has none. As in requirements/e2e.txt, for x86-64 and
+# ARM.
+UV = (
+    "command -v uv >/dev/null || echo uv==0.13.8 "
+    "--hash=sha256:e18a57b8b352eb7c8feb317b9f6f533c8f0ad9673fd6cf34bbe3cf1a9f6a8984 "
+    "--hash=sha256:5337c30bb893b4f9ce0ceb921ba2da0d13f649da644f40ad3bef84083bef0203 "
+    "| pip install --no-cache-dir --require-hashes -r /dev/stdin"
+)
 # Where packages come from, if not from the usual index: BuildKit secrets, never in the image.
 INDEX = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_FIND_LINKS", "UV_NO_INDEX")
 
@@ -37,7 +45,7 @@ def image(base: str) -> Image:
     """The base and the locked packages; BentoML copies the code after them."""
     # A distro would bring compilers and git; locking would write an index's address down.
     own = Image(base_image=base, distro="none", python_version="3.11", lock_python_packages=False)
-    return own.run(LIBGOMP).requirements_file(REQUIREMENTS)
+    return own.run(LIBGOMP).run(UV).requirements_file(REQUIREMENTS)
 
 
 arguments = bentoml.use_arguments(Arguments)

@@ -137,6 +137,27 @@ def test_the_host_needs_no_newer_python_than_3_9_and_no_packages(path: Path) -> 
     assert used <= sys.stdlib_module_names | {"release"}
 
 
+def test_the_installer_leaves_a_proxy_alone_that_has_nothing_new(tmp_path: Path) -> None:
+    def installed() -> str:
+        command = [FOLDER / "install.sh", "registry", tmp_path]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    host = tmp_path / "opt/credit-pd/release/host"
+    unit = tmp_path / "etc/systemd/system/haproxy.service.d/credit-pd.conf"
+    assert installed() == "proxy: restart\n"
+    assert installed() == "proxy: keep\n"
+    (host / "haproxy.cfg").write_text("of an older version")
+    assert installed() == "proxy: reload\n"
+    unit.write_text("of an older version")
+    assert installed() == "proxy: restart\n"
+
+
+def test_the_hosts_own_key_is_made_once_and_is_roots_alone(tmp_path: Path) -> None:
+    state = State(tmp_path / "state")
+    assert state.key() == State(tmp_path / "state").key() != State(tmp_path / "other").key()
+    assert (tmp_path / "state/probe.key").stat().st_mode & 0o777 == 0o600
+
+
 def test_the_installer_keeps_what_an_operator_changed(tmp_path: Path) -> None:
     settings = tmp_path / "etc/credit-pd/host.env"
     for _ in range(2):

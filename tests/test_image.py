@@ -170,6 +170,19 @@ def test_every_module_that_the_model_refers_to_is_packed() -> None:
     assert {f"stages/{name}.py" for name in pickled} <= packed
 
 
+@pytest.mark.parametrize("name", ["dashboard", "charts", "traffic", "batch", "compose"])
+def test_what_people_run_beside_the_service_is_not_packed(name: str) -> None:
+    assert not [path for path in bento.files(ROOT) if path.stem.startswith(name)]
+
+
+def test_the_image_installs_the_uv_of_the_lock() -> None:
+    lock = (ROOT / "requirements/e2e.txt").read_text()
+    [(version, hashes)] = re.findall(r"^uv==(\S+) ((?:\\\n    --hash=\S+ ?)+)", lock, re.MULTILINE)
+    code = (ROOT / "service/image.py").read_text()
+    assert f"uv=={version} " in code
+    assert set(re.findall(r"--hash=\S+[0-9a-f]", code)) < set(hashes.split())
+
+
 def test_the_lock_of_the_image_has_no_training_stack() -> None:
     lock = (ROOT / "requirements/service.txt").read_text().lower()
     assert not [name for name in FORBIDDEN if f"\n{name}==" in lock]

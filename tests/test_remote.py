@@ -86,10 +86,28 @@ def test_the_first_error_of_dvc_is_its_reason(said: str, reason: str) -> None:
 @pytest.mark.parametrize(
     ("error", "advice"),
     [
-        ("The request signature we calculated does not match", "the key or the secret is wrong"),
-        ("The AWS Access Key Id you provided does not exist", "the key or the secret is wrong"),
-        ("An error occurred (ExpiredToken)", "the credentials have expired"),
-        ("An error occurred (403): Forbidden", "access denied"),
+        ("The request signature we calculated does not match", "the secret is not that of the key"),
+        ("An error occurred (SignatureDoesNotMatch)", "compare AWS_SECRET_ACCESS_KEY"),
+        ("The AWS Access Key Id you provided does not exist", "the account has no such key"),
+        ("An error occurred (InvalidAccessKeyId)", "compare AWS_ACCESS_KEY_ID"),
+        ("An error occurred (ExpiredToken)", "the credentials have expired; assume"),
+        ("The provided token has expired.", "the credentials have expired; assume"),
+        ("An error occurred (InvalidToken)", "the credentials have expired; assume"),
+        ("An error occurred (RequestTimeTooSkewed)", "the clock of this machine"),
+        (
+            "failed to transfer 'md5: 12' - Access Denied: An error occurred (AccessDenied) when "
+            "calling the PutObject operation: Access Denied",
+            "a push needs s3:PutObject",
+        ),
+        ("(AccessDenied) when calling the UploadPart operation", "a push needs s3:PutObject"),
+        (
+            "(403) when calling the HeadObject operation: Forbidden",
+            "s3:GetObject",
+        ),
+        ("Unable to locate credentials", "no credentials: set AWS_ACCESS_KEY_ID"),
+        ("bucket 'lost' does not exist: The specified bucket does not exist", "compare the URL"),
+        ('Could not connect to the endpoint URL: "http://s3"', "not reachable: check the network"),
+        ("Something else", "see the message"),
     ],
 )
 def test_an_error_of_s3_comes_with_advice(

@@ -22,9 +22,10 @@ class Host:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.containers = Containers(settings)
-        self.proxy = Proxy(settings.socket, settings.state / "live.map")
         self.state = State(settings.state)
+        self.key = self.state.key()
+        self.containers = Containers(settings, self.key)
+        self.proxy = Proxy(settings.socket, settings.state / "live.map")
 
     def deploy(self, image: str, expected: dict[str, Any]) -> Release:
         """Make `image` live if it proves itself; `expected` is what its identity must hold."""
@@ -83,7 +84,7 @@ class Host:
         if not self.wait(lambda: self.came_up(colour), self.settings.ready_seconds):
             words = self.containers.last_words(colour)
             raise Refused(f"not ready after {self.settings.ready_seconds:.0f} s{words}")
-        info = probe.model_info(address)
+        info = probe.model_info(address, self.key)
         fault = probe.golden_fault(info)
         if fault:
             raise Refused(fault)
@@ -98,14 +99,14 @@ class Host:
         address = self.settings.address(colour)
         if probe.is_ready(address):
             return True
-        fault = self.containers.fault(colour) or probe.early_fault(address)
+        fault = self.containers.fault(colour) or probe.early_fault(address, self.key)
         if fault:
             raise Refused(fault)
         return False
 
     def check_front(self, identity: dict[str, Any]) -> None:
         """`RolledBack` unless what the proxy serves is the checked container."""
-        served = probe.model_info(self.settings.front)["identity"]
+        served = probe.model_info(self.settings.front, self.key)["identity"]
         if served != identity:
             raise RolledBack(f"the proxy must serve {identity}; it serves {served}")
 
@@ -142,6 +143,6 @@ class Host:
     def served(self) -> str:
         """Image that answers through the proxy, or `nothing`."""
         try:
-            return str(probe.model_info(self.settings.front)["identity"]["image"])
+            return str(probe.model_info(self.settings.front, self.key)["identity"]["image"])
         except (Refused, KeyError):
             return "nothing"

@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from hashlib import sha256
 
 from release.host import Refused
-from release.host.settings import Settings
+from release.host.settings import Settings, pairs
 
 SERVICE_USER = 1034  # BentoML's own; the model folder is its alone
 SERVICE_PORT = 3000
 STOP_SECONDS = 15
+KEYS = "CREDIT_PD_API_KEYS"
 
 
 class Containers:
-    """Pull, start and stop the blue and the green container."""
+    """Pull, start and stop the blue and the green container, which take the host's own `key`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, key: str) -> None:
         self.settings = settings
+        self.key = key
         self.engine = shlex.split(settings.engine)
 
     def fetch(self, image: str) -> None:
@@ -41,6 +44,7 @@ class Containers:
             *("--volume", f"{settings.ledger}:/ledger"),
             *("--env-file", str(settings.service_env), "--env", "BENTOML_HOME=/tmp/bentoml"),
             *("--env", f"CREDIT_PD_IMAGE={image}"),
+            *self._keys(),
             *("--publish", f"{settings.address(colour)}:{SERVICE_PORT}", image),
         )
 
@@ -67,6 +71,12 @@ class Containers:
         known = self._run(*listed, self.settings.repository, check=False).stdout.split()
         for image in set(known) - keep:
             self._run("rmi", image, check=False)
+
+    def _keys(self) -> tuple[str, ...]:
+        """Where the service asks for keys, let it take the host's as well."""
+        found = pairs(self.settings.service_env).get(KEYS)
+        digest = sha256(self.key.encode()).hexdigest()
+        return ("--env", f"{KEYS}={found},{digest}") if found else ()
 
     def _name(self, colour: str) -> str:
         return f"{self.settings.name}-{colour}"

@@ -88,7 +88,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         host = Host(Settings.read(given.settings))
         image = host.settings.reference(given.image) if given.image else ""
-    except Refused as refusal:
+    except (Refused, OSError) as refusal:
         print(f"refused: {refusal}", file=sys.stderr)
         return 2
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,6 +59,17 @@ class State:
             role: Release(**known[role]) if known.get(role) else None
             for role in ("live", "previous")
         }
+
+    def key(self) -> str:
+        """The host's own key for its services, made once; root's alone."""
+        path = self.folder / "probe.key"
+        if not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name("probe.key.new")
+            temporary.touch(mode=0o600)
+            temporary.write_text(secrets.token_urlsafe(32))
+            temporary.replace(path)
+        return path.read_text()
 
     def promote(self, release: Release) -> None:
         """Make `release` the live one; what was live becomes previous, unless it is the same."""

@@ -5,12 +5,18 @@ set -eu
 repository=${1:?repository that images come from, without tag}
 root=${2:-}
 here=$(cd "$(dirname "$0")" && pwd)
+configuration=$root/opt/credit-pd/release/host/haproxy.cfg
+unit=$root/etc/systemd/system/haproxy.service.d/credit-pd.conf
+
+# The proxy must not lose connections for nothing: a restart is for another unit only.
+proxy=keep
+cmp -s "$here/haproxy.cfg" "$configuration" || proxy=reload
+cmp -s "$here/haproxy.service.d.conf" "$unit" || proxy=restart
 
 install -d -m 0755 "$root/opt/credit-pd/release/host" "$root/etc/systemd/system/haproxy.service.d"
 install -d -m 0750 "$root/etc/credit-pd" "$root/var/lib/credit-pd/state" "$root/var/lib/credit-pd/ledger"
 install -m 0644 "$here/../__init__.py" "$root/opt/credit-pd/release/"
-install -m 0644 "$here"/*.py "$here/haproxy.cfg" "$root/opt/credit-pd/release/host/"
-install -m 0644 "$here/haproxy.service.d.conf" "$root/etc/systemd/system/haproxy.service.d/credit-pd.conf"
+install -m 0644 "$here"/*.py "$root/opt/credit-pd/release/host/"
 
 # What an operator may have changed stays.
 etc=$root/etc/credit-pd
@@ -30,8 +36,11 @@ if [ ! -e "$etc/tls.pem" ]; then
     rm "$etc/tls.crt.new"
 fi
 
+install -m 0644 "$here/haproxy.cfg" "$configuration"
+install -m 0644 "$here/haproxy.service.d.conf" "$unit"
 if [ -z "$root" ]; then
     systemctl daemon-reload
     systemctl enable --now docker haproxy
-    systemctl restart haproxy
+    [ "$proxy" = keep ] || systemctl "$proxy" haproxy
 fi
+echo "proxy: $proxy"

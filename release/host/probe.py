@@ -11,11 +11,11 @@ from release.host import Refused
 TIMEOUT = 5.0
 
 
-def get(address: str, path: str) -> tuple[int, bytes]:
+def get(address: str, path: str, key: str = "") -> tuple[int, bytes]:
     """Status and body of `GET path` at `address` (`host:port`); status 0 when nothing answers."""
     connection = HTTPConnection(address, timeout=TIMEOUT)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers={"x-api-key": key} if key else {})
         response = connection.getresponse()
         return response.status, response.read()
     except (OSError, HTTPException) as error:
@@ -29,9 +29,9 @@ def is_ready(address: str) -> bool:
     return get(address, "/readyz")[0] == 200
 
 
-def model_info(address: str) -> dict[str, Any]:
+def model_info(address: str, key: str = "") -> dict[str, Any]:
     """`{"identity": {...}, "golden": {...}}` of the service; `Refused` when it cannot tell."""
-    status, body = get(address, "/model-info")
+    status, body = get(address, "/model-info", key)
     try:
         info = json.loads(body)
         return {"identity": dict(info["identity"]), "golden": dict(info["golden"])}
@@ -41,10 +41,10 @@ def model_info(address: str) -> dict[str, Any]:
         ) from None
 
 
-def early_fault(address: str) -> str:
+def early_fault(address: str, key: str = "") -> str:
     """Why a service that is not ready will never be: its golden records differ; else empty."""
     try:
-        info = model_info(address)
+        info = model_info(address, key)
     except Refused:
         return ""
     return golden_fault(info) if info["golden"].get("identical") is False else ""

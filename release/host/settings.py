@@ -42,7 +42,10 @@ class Settings:
     @classmethod
     def read(cls, path: Path) -> Settings:
         """Read `path`; `Refused` names the key that is unknown, missing, empty or malformed."""
-        given = _pairs(path)
+        given = pairs(path)
+        for key, value in given.items():
+            if not value:
+                raise Refused(f"{path}: {key} needs a value")
         kinds = {PREFIX + field.name.upper(): field for field in fields(cls)}
         for key in sorted(given.keys() ^ kinds.keys()):
             fault = "is missing" if key in kinds else "is unknown"
@@ -69,13 +72,10 @@ class Settings:
         return f"{self.repository}@{digest}"
 
 
-def _pairs(path: Path) -> dict[str, str]:
+def pairs(path: Path) -> dict[str, str]:
+    """KEY=VALUE lines of a file; `Refused` when it cannot be read."""
     try:
         lines = [line.strip() for line in path.read_text().splitlines()]
     except OSError as error:
         raise Refused(f"cannot read the settings: {error}") from None
-    pairs = dict(line.partition("=")[::2] for line in lines if line and line[0] != "#")
-    for key, value in pairs.items():
-        if not value:
-            raise Refused(f"{path}: {key} needs a value")
-    return pairs
+    return dict(line.partition("=")[::2] for line in lines if line and line[0] != "#")

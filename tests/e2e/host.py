@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -17,6 +18,7 @@ from ssl import CERT_NONE, SSLContext, create_default_context
 from typing import Any
 
 from release.host import probe
+from release.host.files import State
 
 from .engine import Engine
 from .processes import ROOT, answers, free_port, spawn, stop, tool, wait_until
@@ -91,9 +93,21 @@ class Host:
         cfg = str(self.folder / "opt/credit-pd/release/host/haproxy.cfg")
         environment = dict(line.split("=", 1) for line in self.lines())
         log = self.folder / "proxy.log"
-        self.proxy = spawn([tool("haproxy"), "-db", "-f", cfg], log, environment)
+        self.proxy = spawn([tool("haproxy"), "-W", "-db", "-f", cfg], log, environment)
         port = int(self.front.rpartition(":")[2])
         wait_until(lambda: answers(port), 20, f"the start of the proxy (see {log})")
+
+    def reload_proxy(self) -> None:
+        """Let HAProxy read its configuration again, as systemd does."""
+        if self.proxy:
+            before = self.workers()
+            self.proxy.send_signal(signal.SIGUSR2)
+            wait_until(lambda: self.workers() - before, 20, "a new worker of the proxy")
+
+    def workers(self) -> set[str]:
+        """Process numbers of HAProxy's workers."""
+        parent = self.proxy.pid if self.proxy else 0
+        return {*Path(f"/proc/{parent}/task/{parent}/children").read_text().split()}
 
     def stop_proxy(self) -> None:
         """Stop HAProxy."""
@@ -134,7 +148,8 @@ class Host:
 
     def served(self) -> str:
         """Model that answers through the proxy."""
-        return str(probe.model_info(self.front)["identity"]["model"])
+        key = State(self.folder / "var/lib/credit-pd/state").key()
+        return str(probe.model_info(self.front, key)["identity"]["model"])
 
     def clean(self) -> None:
         """End deployments that a failed test left, remove the containers, stop the proxy."""

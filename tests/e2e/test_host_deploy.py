@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
+from hashlib import sha256
 from http.client import HTTPSConnection
 from pathlib import Path
 
@@ -63,6 +65,14 @@ def host(empty_host: Host, images: dict[str, str]) -> Host:
     status, text = empty_host.deploy(images["1"], "--git-commit", "commit-1")
     assert status == 0, text
     return empty_host
+
+
+def switching(host: Host, image: str, watch_seconds: float) -> subprocess.Popen[str]:
+    """A deployment of version 2 that has switched and watches."""
+    host.change(watch_seconds=watch_seconds)
+    process = host.start_deploy(image)
+    wait_until(lambda: host.served() == "fake-2", 20, "the switch")
+    return process
 
 
 def test_nothing_is_served_before_the_first_release(empty_host: Host) -> None:
@@ -143,9 +153,7 @@ def test_what_is_not_a_digest_of_the_hosts_repository_is_refused(
 def test_a_second_deployment_at_the_same_time_is_refused(
     host: Host, images: dict[str, str]
 ) -> None:
-    host.change(watch_seconds=3)
-    first = host.start_deploy(images["2"])
-    wait_until(lambda: host.served() == "fake-2", 20, "the switch")
+    first = switching(host, images["2"], watch_seconds=3)
     status, text = host.deploy(images["1"])
     assert (status, text) == (3, "refused: another deployment is running on this host\n")
     assert first.communicate(timeout=30)[0].startswith("live: green")
@@ -192,14 +200,37 @@ def test_the_live_colour_survives_a_restart_of_proxy_and_engine(
     assert host.status()["proxy"] == "green"
 
 
+def test_a_reload_of_the_proxy_loses_no_request_and_the_next_switch_holds(
+    host: Host, images: dict[str, str]
+) -> None:
+    with traffic(host) as seen:
+        seen.wait_for("1", 50)
+        host.reload_proxy()
+        seen.wait_for("1", 50)
+        assert host.deploy(images["2"])[0] == 0
+        before = seen.versions["1"]
+        seen.wait_for("2", 100)
+    assert seen.failures == []
+    assert seen.versions["1"] == before
+
+
+def test_a_service_that_asks_for_keys_is_proven_with_the_hosts_own(
+    host: Host, images: dict[str, str]
+) -> None:
+    keys = host.folder / "etc/credit-pd/service.env"
+    keys.write_text(f"CREDIT_PD_API_KEYS={sha256(b'a client').hexdigest()}\n")
+    assert host.deploy(images["2"])[0] == 0
+    assert host.status()["served"] == f"{host.repository}@{images['2']}"
+    assert probe.get(host.front, "/model-info")[0] == 401
+    assert probe.get(host.front, "/model-info", "a client")[0] == 200
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_deployment_does_not_stand(
     host: Host, images: dict[str, str], number: signal.Signals
 ) -> None:
-    host.change(watch_seconds=20)
     with traffic(host) as seen:
-        process = host.start_deploy(images["2"])
-        wait_until(lambda: host.served() == "fake-2", 20, "the switch")
+        process = switching(host, images["2"], watch_seconds=20)
         process.send_signal(number)
         process.communicate(timeout=30)
         host.change(watch_seconds=0.3)
@@ -212,9 +243,7 @@ def test_an_interrupted_deployment_does_not_stand(
 def test_the_next_deployment_keeps_what_serves_when_the_recorded_container_is_gone(
     host: Host, images: dict[str, str]
 ) -> None:
-    host.change(watch_seconds=20)
-    process = host.start_deploy(images["2"])
-    wait_until(lambda: host.served() == "fake-2", 20, "the switch")
+    process = switching(host, images["2"], watch_seconds=20)
     process.kill()
     process.communicate()
     host.engine.run("rm", "--force", f"{host.name}-blue")

@@ -53,7 +53,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "release.gate": {"files": {"--json": "{}"}},
     "release.report": {"files": {"--out": "the report\n"}},
     "dvc plots": {"files": {"--out": ""}},
-    "release.image publish": {"prints": f"registry/credit-pd@{NEW}"},
+    "release.image publish": {"files": {"--output": f"digest={NEW}\n"}},
 }
 
 
@@ -298,7 +298,8 @@ def test_a_release_is_proven_before_it_is_published_and_live_before_it_is_named(
 ) -> None:
     released(github, "v0.1.0", OLD)
     assert github.run("release", "push")["promote"] == "success"
-    assert github.calls("image run-check", "image publish", "release.deploy", "promote") == [
+    calls = github.calls("image run-check", "image publish", "release.deploy", "promote")
+    assert [line.partition(" --output")[0] for line in calls] == [
         "python -m release.image run-check credit-pd:candidate",
         "python -m release.image publish credit-pd:candidate registry/credit-pd",
         f"python -m release.deploy --image {NEW} --git-commit {github.commit()}",

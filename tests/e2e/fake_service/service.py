@@ -1,13 +1,15 @@
 """The service's endpoints without its model, and with the faults that a deployment must survive.
 
 FAULT is none, crash (at start), deaf (never ready), golden (records differ), image (says that it is
-another image) or a number: so many predictions succeed, the following ones fail.
+another image) or a number: so many predictions succeed, the following ones fail. Where it has keys,
+it asks for one before it tells its model.
 """
 
 import json
 import os
 import signal
 import time
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
@@ -15,6 +17,7 @@ from types import FrameType
 
 VERSION = os.environ["VERSION"]
 FAULT = os.environ["FAULT"]
+KEYS = os.environ.get("CREDIT_PD_API_KEYS", "").split(",")
 LEDGER = Path("/ledger/decisions.txt")
 PREDICTIONS = count()
 START_SECONDS = 0.3
@@ -29,10 +32,17 @@ class Service(BaseHTTPRequestHandler):
             self.answer(200, {})
         elif self.path == "/readyz":
             self.answer(503 if FAULT in ("deaf", "golden") else 200, {})
-        elif self.path == "/model-info":
+        elif self.path == "/model-info" and self.knows():
             self.answer(200, model_info())
+        elif self.path == "/model-info":
+            self.answer(401, {})
         else:
             self.answer(404, {})
+
+    def knows(self) -> bool:
+        """Whether the request has one of the keys, if there are any."""
+        key = self.headers.get("x-api-key", "")
+        return KEYS == [""] or sha256(key.encode()).hexdigest() in KEYS
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
