@@ -1,29 +1,24 @@
 """The other ways to serve that the service is timed against; each is one ASGI application.
 
-`reference` is what tutorials build: a synchronous endpoint in a thread pool (as FastAPI runs it), a
-pydantic model, a DataFrame of one row through a ColumnTransformer, one INSERT and commit a request.
+`reference` is what tutorials build: a synchronous endpoint of FastAPI, a pydantic model, a DataFrame
+of one row through a ColumnTransformer, one INSERT a request in SQLite as it comes.
 `bare` decodes, adds two numbers and encodes: what any service costs at least. `Unrecorded` is the
 service itself, without its ledger.
 """
 
-from __future__ import annotations
-
 import os
 import pickle
 import sqlite3
-import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import bentoml
 import pandas as pd
+from fastapi import FastAPI
 from pydantic_core import from_json, to_json
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
 from service.desk import content
 from service.engine import Decision
@@ -34,28 +29,28 @@ from service.service import CreditPD, Fronted
 from stages import contract, params
 
 PIPELINE = Path("models/pipeline.pickle")
+DATABASE = "reference.sqlite"
 
 
-def reference() -> Starlette:
-    """The reference way, on the pipeline and into the SQLite file of this folder."""
+def reference() -> FastAPI:
+    """The reference way, on the pipeline and into a SQLite file of this folder."""
     config = params.load()
     shape = Requests(contract.load(config.dataset), config.mode).model
     pipeline = pickle.loads(PIPELINE.read_bytes())  # noqa: S301  (our own)
-    database, lock = sqlite3.connect("reference.sqlite", check_same_thread=False), threading.Lock()
-    database.execute("CREATE TABLE decisions (time REAL, pd REAL)")
+    with closing(sqlite3.connect(DATABASE)) as database, database:
+        database.execute("CREATE TABLE decisions (id TEXT, time REAL, application TEXT, pd REAL)")
+    app = FastAPI()
 
-    def decide(body: dict[str, Any]) -> dict[str, Any]:
-        application = shape.model_validate(body).model_dump(exclude_unset=True)
-        row = pd.DataFrame([application]).reindex(columns=pipeline.feature_names_in_)
+    @app.post("/predict")
+    def predict(application: shape) -> dict[str, Any]:  # type: ignore[valid-type]
+        row = pd.DataFrame([application.model_dump()])[pipeline.feature_names_in_]
         pd_ = float(pipeline.predict_proba(row)[0, 1])
-        with lock, database:
-            database.execute("INSERT INTO decisions VALUES (?, ?)", (time.time(), pd_))
+        own = str(uuid4()), time.time(), application.model_dump_json(), pd_
+        with closing(sqlite3.connect(DATABASE)) as database, database:
+            database.execute("INSERT INTO decisions VALUES (?, ?, ?, ?)", own)
         return {"default_probability": pd_, "prediction": int(pd_ >= config.policy.pd_cut_off)}
 
-    async def predict(request: Request) -> JSONResponse:
-        return JSONResponse(await run_in_threadpool(decide, await request.json()))
-
-    return Starlette(routes=[Route("/predict", predict, methods=["POST"])])
+    return app
 
 
 async def bare(scope: Scope, receive: Receive, send: Send) -> None:

@@ -154,10 +154,13 @@ class Part:
 
     def shapley(self, bits: NDArray[Any]) -> Floats:
         """Bits (L,) → the features' Shapley values (F,), summed over the leaves."""
-        found = [table.take(first + bits[at], axis=0).ravel() for at, first, table in self._groups]
-        if not found:
-            return np.zeros(self._features)
-        sums = np.bincount(self._slots, np.concatenate(found), self._features)
+        found = np.empty(len(self._slots))
+        end = 0
+        for at, first, table in self._groups:
+            start, end = end, end + len(first) * table.shape[1]
+            # Without `clip`, take checks all places and then copies once more.
+            table.take(first + bits[at], 0, found[start:end].reshape(len(first), -1), "clip")
+        sums = np.bincount(self._slots, found, self._features)
         return np.asarray(sums, dtype=np.float64)
 
 
