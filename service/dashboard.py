@@ -51,11 +51,10 @@ def realised(url: str) -> dict[str, Any]:
     config, today = params.load(), datetime.now(UTC).date()
     ledger = Ledger(url)
     try:
-        return outcomes.realised(
-            ledger, config.monitor.maturity_days, config.policy.pd_cut_off, today
-        )
+        found = outcomes.ripe(ledger, config.monitor.maturity_days, today)
     finally:
         ledger.close()
+    return outcomes.realised(found, config.policy.pd_cut_off)
 
 
 def page() -> None:
@@ -93,9 +92,9 @@ def shown(url: str) -> None:
 
 def told(incident: dict[str, Any]) -> str:
     """An open incident, as a line of a list."""
-    window = incident["key"].partition("/")[0]
-    since = minute(incident["opened"])
-    return f"- {plain(incident['words'])} (last {int(window):,} decisions, since {since})"
+    source = incident["key"].partition("/")[0]
+    seen = f"last {int(source):,} decisions, " if source.isdigit() else ""
+    return f"- {plain(incident['words'])} ({seen}since {minute(incident['opened'])})"
 
 
 def headline(totals: history.Totals, incidents: int, overrides: dict[str, int]) -> None:

@@ -17,6 +17,8 @@ from scipy.stats import binom, chi2, kstwo, norm
 
 Floats = NDArray[np.float64]
 Loudness = Literal["notice", "warning", "alarm"]
+Action = Literal["none", "source", "retrain", "watch", "recalibrate"]
+STEPS = ("notice", "warning", "alarm")
 
 # The chance that a report on undrifted traffic finds anything: one false report in 10,000.
 FALSE_REPORTS = 1e-4
@@ -55,8 +57,8 @@ def report(
 ) -> dict[str, Any]:
     """Judge a window: features by name (n,), NaN missing, categories as codes, and PD (n,).
 
-    Returns plain data: `rows`, `findings`, `loudest`, and for each feature and the score its PSI,
-    bound, shift of the mean, and shares beside those of the reference.
+    Returns plain data: `rows`, `findings`, for each feature and the score its PSI, bound, shift of
+    the mean and shares, and what to do: `action` in a word, `advice` in a sentence.
     """
     parts = dict(reference["features"]) | {"score": reference["score"]}
     live = {**columns, "score": logit(pd)}
@@ -65,16 +67,20 @@ def report(
         name: judge(name, own, live[name], reference["rows"], level) for name, own in parts.items()
     }
     findings = [f for _, found in judged.values() for f in found]
-    steps = ("notice", "warning", "alarm")
-    loudest = max((f.loudness for f in findings), key=steps.index, default="quiet")
+    action, words = advice(findings)
     return {
         "rows": len(pd),
-        "loudest": loudest,
-        "findings": [asdict(f) for f in sorted(findings, key=lambda f: -steps.index(f.loudness))],
+        "findings": [asdict(f) for f in findings],
         "features": {name: facts for name, (facts, _) in judged.items() if name != "score"},
         "score": judged["score"][0] | score_shift(parts["score"], live["score"]),
-        "advice": advice(findings),
+        "action": action,
+        "advice": words,
     }
+
+
+def loudest_first(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Findings in the order in which they are told."""
+    return sorted(findings, key=lambda own: STEPS.index(own["loudness"]), reverse=True)
 
 
 def judge(
@@ -250,18 +256,18 @@ def score_shift(reference: Mapping[str, Any], margin: Floats) -> dict[str, float
 BROKEN = ("missing", "constant", "unseen", "out_of_bounds")
 
 
-def advice(findings: list[Finding]) -> str:
-    """What to do first: look at the data source, retrain, recalibrate, or nothing."""
+def advice(findings: list[Finding]) -> tuple[Action, str]:
+    """What to do first, in a word and in a sentence; `retrain` may start the retraining."""
     loud = [f for f in findings if f.loudness != "notice"]
     inputs = [f for f in loud if f.field != "score"]
     broken = sorted({f.field for f in inputs if f.rule in BROKEN or "another unit" in f.words})
     if broken:
-        return f"Look at the data source of {', '.join(broken)}."
+        return "source", f"Look at the data source of {', '.join(broken)}."
     moved = ", ".join(sorted({f.field for f in inputs}))
     if inputs and any(f.field == "score" for f in loud):
-        return f"Retrain: {moved} moved, and the score with them."
+        return "retrain", f"Retrain: {moved} moved, and the score with them."
     if inputs:
-        return f"Watch {moved}: moved, the score has not."
+        return "watch", f"Watch {moved}: moved, the score has not."
     if loud:
-        return "Recalibrate: the score moved while no single feature did."
-    return "Nothing to do."
+        return "recalibrate", "Recalibrate: the score moved while no single feature did."
+    return "none", "Nothing to do."

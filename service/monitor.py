@@ -12,16 +12,18 @@ import json
 import os
 import sys
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from service import alerts, drift, fairness, outcomes, performance, windows
+from service import alerts, dispatch, drift, fairness, outcomes, performance, windows
 from service.engine import Engine, NotReady
 from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.schema import migrate
+from service.outcomes import Ripe
 from service.reports import Reports
 from service.windows import Window
 from stages import params
@@ -29,6 +31,7 @@ from stages import params
 REFERENCE = Path("models/reference.json")
 PAUSE = 2.0  # seconds between two looks at the ledger
 NEW_SHARE = 10  # a window is judged again when a tenth of it is new
+RETRAINING, ASKED, FAILED = "retrain", "challenger", "no challenger"  # keys of incidents
 
 
 class Monitor:
@@ -44,7 +47,10 @@ class Monitor:
 
     def look(self) -> list[dict[str, Any]]:
         """Judge every window that is due; returns the reports, which are stored."""
-        return [report for rows in self.config.windows if (report := self.judge(rows))]
+        found = [report for rows in self.config.windows if (report := self.judge(rows))]
+        if found:
+            self.challenge(found)
+        return found
 
     def judge(self, rows: int) -> dict[str, Any] | None:
         """Judge the newest `rows` decisions, or None where too few of them are new."""
@@ -57,15 +63,21 @@ class Monitor:
             return None
         report = self.report(window)
         report["id"] = self.reports.add(report)
-        opened, closed = self.reports.settle(rows, report["findings"], report["time"])
-        alerts.tell(opened, closed)
+        alerts.tell(*self.reports.settle(str(rows), report["findings"], report["time"]))
         return report
 
-    def realised(self) -> dict[str, Any]:
-        """What outcomes say of decisions old enough."""
-        cut_off = self.engine.policy.pd_cut_off
-        today = datetime.now(UTC).date()
-        return outcomes.realised(self.ledger, self.config.maturity_days, cut_off, today)
+    def challenge(self, found: list[dict[str, Any]]) -> None:
+        """Start the retraining once where a report asks for it, until every incident is over."""
+        if not dispatch.repository():
+            return
+        opened = [incident["key"] for incident in self.reports.open_incidents()]
+        due = next((report for report in found if report["action"] == "retrain"), None)
+        told: list[dict[str, Any]] = []
+        if due and f"{RETRAINING}/{ASKED}" not in opened:
+            told = [ask(due)]
+        elif any(not key.startswith(f"{RETRAINING}/") for key in opened):
+            return
+        alerts.tell(*self.reports.settle(RETRAINING, told, found[-1]["time"]))
 
     def report(self, window: Window) -> dict[str, Any]:
         """What there is to say about a window."""
@@ -74,9 +86,11 @@ class Monitor:
         unfair = fairness.findings(groups, self.config.lowest_approval_ratio)
         approved = window.decision == "approve"
         expected = performance.estimate(window.pd, approved, self.reference["calibration"])
-        found["findings"] = found["findings"] + unfair
-        if unfair and found["loudest"] in ("quiet", "notice"):
-            found["loudest"] = "warning"
+        ripe = outcomes.ripe(self.ledger, self.config.maturity_days, datetime.now(UTC).date())
+        worse = self.worse(ripe)
+        if worse and worse["loudness"] != "notice" and found["action"] != "source":
+            found |= {"action": "retrain", "advice": f"Retrain: {worse['words']}."}
+        findings = drift.loudest_first([*found["findings"], *unfair, *([worse] if worse else [])])
         facts: dict[str, Any] = plain(
             {
                 "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -90,12 +104,33 @@ class Monitor:
                     d: int((window.decision == d).sum()) for d in ("approve", "refer", "decline")
                 },
                 "expected": {name: own._asdict() for name, own in expected.items()},
-                "realised": self.realised(),
+                "realised": outcomes.realised(ripe, self.engine.policy.pd_cut_off),
                 "groups": groups,
                 **found,
+                "findings": findings,
+                "loudest": findings[0]["loudness"] if findings else "quiet",
             }
         )
         return facts
+
+    def worse(self, ripe: Ripe) -> dict[str, Any] | None:
+        """The finding that this model ranks its own loans worse than it should."""
+        own = ripe.model == self.model
+        found = performance.fallen(ripe.bad[own], ripe.pd[own], self.reference["calibration"])
+        return asdict(found) if found else None
+
+
+def ask(report: dict[str, Any]) -> dict[str, Any]:
+    """Start the retraining for a report; what came of it, as a finding."""
+    facts = {name: report[name] for name in ("id", "model", "window", "advice")}
+    fields = sorted({f["field"] for f in report["findings"] if f["loudness"] != "notice"})
+    finding = {"rule": "retrain", "loudness": "warning", "value": 1.0}
+    try:
+        dispatch.start(facts | {"fields": fields})
+    except dispatch.NotStarted as error:
+        return finding | {"field": FAILED, "words": f"the retraining was not started: {error}"}
+    words = f"the retraining was started in {dispatch.repository()}. {report['advice']}"
+    return finding | {"field": ASKED, "words": words}
 
 
 def plain(value: Any) -> Any:

@@ -12,12 +12,14 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import select
+from numpy.typing import NDArray
+from sqlalchemy import func, select
 
 from service.ledger import Draft, Ledger, LedgerUnavailable, draft
 from service.ledger.database import connected
@@ -26,6 +28,7 @@ from stages import judge, metrics, params
 
 COLUMNS = ("prediction_id", "bad", "date")
 CHUNK = 500  # ids in one query
+MOST = 100_000  # outcomes that are looked at together
 
 
 class Refusal(NamedTuple):
@@ -104,36 +107,60 @@ def lookup(ledger: Ledger, ids: list[str]) -> tuple[dict[str, str], dict[str, in
     return times, known
 
 
-def realised(ledger: Ledger, maturity_days: int, cut_off: float, today: date) -> dict[str, Any]:
-    """AUC, calibration and bad rate of decisions old enough, in all, by vintage and by rating.
+@dataclass(frozen=True)
+class Ripe:
+    """Decisions (n,) that are old enough and have an outcome, of `recorded` outcomes in all."""
 
-    A decision counts when it is at least `maturity_days` old and has an outcome: counting young
-    loans would count only those that went bad early. `expected` is the mean PD.
+    recorded: int
+    day: NDArray[np.datetime64]
+    pd: NDArray[np.float64]
+    bad: NDArray[np.int64]
+    rating: NDArray[np.str_]
+    model: NDArray[np.str_]
+
+
+def ripe(ledger: Ledger, maturity_days: int, today: date) -> Ripe:
+    """The newest outcomes, at most MOST, of decisions at least `maturity_days` old.
+
+    Counting younger loans would count only those that went bad early.
     """
     decided, after = entries.alias(), entries.alias()
-    columns = (decided.c.time, decided.c.default_probability, decided.c.rating, after.c.payload)
+    names = ("time", "default_probability", "rating", "model")
+    until = str(today - timedelta(days=maturity_days - 1))  # texts of times sort as times do
     query = (
-        select(*columns)
+        select(*(decided.c[name] for name in names), after.c.payload)
         .join(after, after.c.refers_to == decided.c.id)
-        .where(decided.c.kind == "decision", after.c.kind == "outcome")
+        .where(after.c.kind == "outcome", decided.c.kind == "decision", decided.c.time < until)
+        .order_by(after.c.sequence.desc())
+        .limit(MOST)
     )
+    counted = select(func.count()).where(entries.c.kind == "outcome")
     with connected(ledger.engine) as connection:
-        rows = connection.execute(query).all()
-    ripe = [r for r in rows if (today - date.fromisoformat(r.time[:10])).days >= maturity_days]
-    if not ripe:
-        return {"outcomes": len(rows), "mature": 0}
-    pd = np.array([r.default_probability for r in ripe])
-    bad = np.array([json.loads(r.payload)["bad"] for r in ripe])
-    quarter = judge.vintages(np.array([r.time[:10] for r in ripe], dtype="datetime64[D]"))
-    figures = metrics.summary(bad, pd, cut_off)
+        recorded = int(connection.execute(counted).scalar_one())
+        rows = connection.execute(query).all() if recorded else []
+    return Ripe(
+        recorded,
+        np.array([r.time[:10] for r in rows], dtype="datetime64[D]"),
+        np.array([r.default_probability for r in rows], dtype=np.float64),
+        np.array([json.loads(r.payload)["bad"] for r in rows], dtype=np.int64),
+        np.array([r.rating for r in rows], dtype=np.str_),
+        np.array([r.model for r in rows], dtype=np.str_),
+    )
+
+
+def realised(of: Ripe, cut_off: float) -> dict[str, Any]:
+    """AUC, calibration and bad rate in all, by vintage and by rating; `expected` is the mean PD."""
+    if not len(of.bad):
+        return {"outcomes": of.recorded, "mature": 0}
+    figures = metrics.summary(of.bad, of.pd, cut_off)
     return {
-        "outcomes": len(rows),
-        "mature": len(ripe),
+        "outcomes": of.recorded,
+        "mature": len(of.bad),
         "all": judge.rounded(
             {n: figures[n] for n in ("roc_auc", "brier", "ece", "mean_pd", "bad_rate")}
         ),
-        "by_vintage": against(quarter, bad, pd),
-        "by_rating": against(np.array([r.rating for r in ripe]), bad, pd),
+        "by_vintage": against(judge.vintages(of.day), of.bad, of.pd),
+        "by_rating": against(of.rating, of.bad, of.pd),
     }
 
 
@@ -162,8 +189,8 @@ def main() -> None:
         if options.file is None:
             config = params.load()
             today = datetime.now(UTC).date()
-            told = realised(ledger, config.monitor.maturity_days, config.policy.pd_cut_off, today)
-            print(json.dumps(told, indent=2))
+            found = ripe(ledger, config.monitor.maturity_days, today)
+            print(json.dumps(realised(found, config.policy.pd_cut_off), indent=2))
             return
         with options.file.open(newline="") as lines:
             count, refused = record(ledger, csv.DictReader(lines))

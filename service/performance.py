@@ -14,7 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
-from scipy.stats import rankdata
+from scipy.stats import norm, rankdata
+
+from service.drift import FALSE_REPORTS, Finding, loudness
+from stages import metrics
 
 Floats = NDArray[np.float64]
 DRAWS = 500
@@ -70,6 +73,23 @@ def calibrations(
     shift = rng.integers(0, 2, count) * (1 - fitted["slope"])
     along = covariance[0, 1] / covariance[0, 0] if covariance[0, 0] > 0 else 0.0
     return slope + shift, level + along * shift
+
+
+def fallen(bad: NDArray[np.int64], pd: Floats, calibration: Mapping[str, Any]) -> Finding | None:
+    """Whether the ROC-AUC of loans with outcomes (n,) is lower than their PDs (n,) and chance say.
+
+    The interval of `estimate` is stretched to the level of the drift rules by the normal law.
+    """
+    if not 0 < bad.sum() < len(bad):
+        return None
+    expected = estimate(pd, np.zeros(len(pd), dtype=bool), calibration)["roc_auc"]
+    spread = (expected.high - expected.low) / (2 * norm.isf((1 - LEVEL) / 2))
+    realised = metrics.roc_auc(bad, pd)
+    fall, bound = expected.value - realised, float(norm.isf(FALSE_REPORTS) * spread)
+    if not fall > bound:
+        return None
+    words = f"{realised:.3f} realised by {len(bad):,} loans, {expected.value:.3f} expected"
+    return Finding("roc_auc", "realised", fall, bound, loudness("realised", fall), words)
 
 
 def auc(bad: NDArray[np.bool_], ranks: Floats) -> Floats:

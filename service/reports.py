@@ -5,7 +5,19 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Engine, Float, Table, Text, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    Float,
+    Table,
+    Text,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from service.ledger.database import begin, connected
 from service.ledger.schema import metadata
@@ -44,14 +56,7 @@ class Reports:
         """Keep a report; returns its number."""
         with connected(self.engine) as connection:
             begin(connection)
-            number = (
-                int(
-                    connection.execute(
-                        select(func.coalesce(func.max(reports.c.id), 0))
-                    ).scalar_one()
-                )
-                + 1
-            )
+            number = _next(connection, reports)
             row = {
                 name: report[name]
                 for name in ("time", "window", "last_sequence", "loudest", "model")
@@ -90,14 +95,15 @@ class Reports:
             return [dict(row._mapping) for row in connection.execute(query)]
 
     def settle(
-        self, window: int, found: list[dict[str, Any]], time: str
-    ) -> tuple[list[Any], list[Any]]:
+        self, source: str, found: list[dict[str, Any]], time: str
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Open an incident for every field with a loud finding, close those that are quiet again.
 
-        Returns what was opened and what was closed, so that each is told once. Only incidents of
-        the same window are closed: a small window cannot see what a large one saw.
+        Only incidents of the same source are closed, such as "1000", a window: a small window
+        cannot see what a large one saw. Returns what began and what ended for a field as a whole,
+        so that a drift which three windows see is told once.
         """
-        prefix = f"{window}/"
+        prefix = f"{source}/"
         loud: dict[str, dict[str, Any]] = {}
         for finding in found:  # the loudest come first, and speak for their field
             if finding["loudness"] != "notice":
@@ -106,29 +112,42 @@ class Reports:
             begin(connection)
             query = select(incidents).where(incidents.c.closed.is_(None))
             known = {row.key: dict(row._mapping) for row in connection.execute(query)}
-            last = int(
-                connection.execute(select(func.coalesce(func.max(incidents.c.id), 0))).scalar_one()
-            )
+            new = [(key, finding) for key, finding in loud.items() if key not in known]
             opened = [
                 {
-                    "id": last + i,
+                    "id": number,
                     "key": key,
                     "opened": time,
                     "closed": None,
-                    "loudness": f["loudness"],
-                    "words": f"{f['field']}: {f['words']}",
-                    "value": f["value"],
+                    "loudness": finding["loudness"],
+                    "words": f"{finding['field']}: {finding['words']}",
+                    "value": finding["value"],
                 }
-                for i, (key, f) in enumerate(((k, f) for k, f in loud.items() if k not in known), 1)
+                for number, (key, finding) in enumerate(new, _next(connection, incidents))
             ]
             closed = [
-                own for key, own in known.items() if key.startswith(prefix) and key not in loud
+                own | {"closed": time}
+                for key, own in known.items()
+                if key.startswith(prefix) and key not in loud
             ]
             if opened:
                 connection.execute(insert(incidents), opened)
             for own in closed:
-                connection.execute(
-                    update(incidents).where(incidents.c.id == own["id"]).values(closed=time)
-                )
+                mine = incidents.c.id == own["id"]
+                connection.execute(update(incidents).where(mine).values(closed=time))
             connection.commit()
-        return opened, [own | {"closed": time} for own in closed]
+        elsewhere = {field_of(key) for key in known if not key.startswith(prefix)}
+        return (
+            [own for own in opened if field_of(own["key"]) not in elsewhere],
+            [own for own in closed if field_of(own["key"]) not in elsewhere],
+        )
+
+
+def field_of(key: str) -> str:
+    """The field that an incident is about."""
+    return key.partition("/")[2]
+
+
+def _next(connection: Connection, table: Table) -> int:
+    """The number of a table's next row."""
+    return int(connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one()) + 1

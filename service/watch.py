@@ -7,12 +7,12 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic_core import to_json
 
-from service import figures, outcomes
+from service import alerts, figures, outcomes
 from service.desk import Desk
 from service.ledger import LedgerUnavailable
 from service.replies import Handler, Reply, Request, refusal, whole_number
@@ -23,6 +23,7 @@ from service.wording import shown, worded
 MAX_REPORTS = 200
 NEWEST = 10  # reports that one look at them may find new
 OFF = "off"
+REFUSED = "refused"  # the source of incidents of which no decision tells
 
 
 class Watch:
@@ -86,9 +87,19 @@ class Watch:
             self._process.terminate()
             self._process.wait()
 
+    def judge_refusals(self) -> None:
+        """Open or close the incidents of applications that are refused."""
+        if os.environ.get("CREDIT_PD_MONITOR") == OFF:
+            return
+        found = self.desk.refusals.take()
+        if found is not None:
+            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            alerts.tell(*self.reports.settle(REFUSED, found, now))
+
     def show(self) -> None:
-        """Set the gauges from the reports that are new. Blocks."""
+        """Judge what was refused, and set the gauges from the reports that are new. Blocks."""
         with suppress(LedgerUnavailable):  # the ledger's own gauges tell
+            self.judge_refusals()
             new = [r for r in self.reports.recent(NEWEST) if r["id"] > self._seen]
             figures.INCIDENTS.set(len(self.reports.open_incidents()))
             for report in reversed(new):

@@ -64,8 +64,8 @@ def reported(ledger: Ledger, time: str) -> Ledger:
     facts = {"time": time, "since": time, "until": time, "window": 500, "last_sequence": 10}
     expected = {"roc_auc": EXPECTED, "bad_rate": EXPECTED}
     reports = Reports(ledger.engine)
-    reports.add({**facts, "model": "m1", "expected": expected, **found})
-    reports.settle(500, found["findings"], time)
+    reports.add({**facts, "model": "m1", "loudest": "alarm", "expected": expected, **found})
+    reports.settle("500", found["findings"], time)
     return ledger
 
 
@@ -133,8 +133,8 @@ def test_another_period_is_counted_anew(page: Any) -> None:
 def test_outcomes_of_old_decisions_stand_beside_what_was_expected(
     small: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = outcomes.realised
-    monkeypatch.setattr(outcomes, "realised", lambda ledger, _, *rest: real(ledger, 0, *rest))
+    real = outcomes.ripe
+    monkeypatch.setattr(outcomes, "ripe", lambda ledger, _, today: real(ledger, 0, today))
     ids = [row["id"] for row in history.latest(small.engine)]
     today = history.latest(small.engine)[0]["time"][:10]
     rows = [{"prediction_id": each, "bad": i % 2, "date": today} for i, each in enumerate(ids)]

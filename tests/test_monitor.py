@@ -12,13 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
+from service import dispatch, outcomes
 from service.desk import content
 from service.ledger import Ledger, draft
 from service.ledger.schema import migrate
 from service.monitor import Monitor
+from service.outcomes import Ripe
 from stages import evaluate
-from tests.books import Project, book
+from tests import github_fake
+from tests.books import ROOT, Project, book
+from tests.github_fake import Failure, GitHubFake, Handler, Result
 
 ROWS = 100
 
@@ -41,10 +46,13 @@ def monitor(root: Path, ledger: Ledger) -> Monitor:
     return Monitor(root, ledger)
 
 
-def decide(monitor: Monitor, root: Path, factor: float = 1.0, rows: int = ROWS) -> None:
-    """Record decisions about rows of the training book, with amounts times a factor."""
+def decide(
+    monitor: Monitor, root: Path, factor: float = 1.0, rows: int = ROWS, share: float = 1.0
+) -> None:
+    """Record decisions about the `share` of rows with the largest amounts, times a factor."""
     columns = train(root)
-    picked = np.random.default_rng(rows).integers(0, len(columns["amount"]), rows)
+    largest = np.argsort(columns["amount"])[::-1][: round(share * len(columns["amount"]))]
+    picked = np.random.default_rng(rows).choice(np.sort(largest), rows)
     drafts = []
     for i in picked:
         application = {name: values[i] for name, values in columns.items()}
@@ -82,6 +90,16 @@ def slack(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     yield told
     server.shutdown()
     server.server_close()
+
+
+class Dispatches(Handler):
+    """GitHub's repository events; what was sent is kept where comments are."""
+
+    def result(self, body: dict[str, Any]) -> Result:
+        if (self.command, self.path) != ("POST", "/repos/lender/credit/dispatches"):
+            return super().result(body)
+        self.server.comments.append(body)
+        return 204, None, {}
 
 
 def test_undrifted_decisions_are_reported_quiet(monitor: Monitor, root: Path) -> None:
@@ -140,3 +158,113 @@ def test_reports_are_kept_whole_and_listed_newest_first(monitor: Monitor, root: 
     assert monitor.reports.get(3) == newest[0]
     assert [r["id"] for r in monitor.reports.recent(5, before=2)] == [1]
     assert monitor.reports.get(99) is None
+
+
+@pytest.fixture
+def github(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[GitHubFake]:
+    """A repository whose retraining may be started."""
+    (tmp_path / "token").write_text("secret\n")
+    with github_fake.github() as server:
+        server.RequestHandlerClass = Dispatches
+        monkeypatch.setenv("GITHUB_API_URL", server.url)
+        monkeypatch.setenv("RETRAIN_REPOSITORY", "lender/credit")
+        monkeypatch.setenv("RETRAIN_TOKEN_FILE", str(tmp_path / "token"))
+        yield server
+
+
+def seen(monitor: Monitor, root: Path, **shift: float) -> list[str]:
+    """The open incidents after a window with such a shift."""
+    decide(monitor, root, **shift)
+    monitor.look()
+    return [f"{i['key']} {i['words']}" for i in monitor.reports.open_incidents()]
+
+
+def test_drift_that_moves_the_score_starts_the_retraining_once(
+    monitor: Monitor, root: Path, github: GitHubFake, slack: list[str]
+) -> None:
+    seen(monitor, root, share=0.2)
+    opened = seen(monitor, root, share=0.2)
+    [event] = github.comments
+    assert event["event_type"] == "drift"
+    assert "amount" in event["client_payload"]["fields"]
+    assert any(own.startswith("retrain/challenger challenger: the retraining") for own in opened)
+    assert sum("retraining was started in lender/credit" in text for text in slack) == 1
+
+
+def test_after_a_recovery_the_next_drift_starts_it_again(
+    monitor: Monitor, root: Path, github: GitHubFake
+) -> None:
+    for share in (0.2, 1.0, 0.2):
+        seen(monitor, root, share=share)
+    assert len(github.comments) == 2
+
+
+def test_quiet_decisions_start_nothing(monitor: Monitor, root: Path, github: GitHubFake) -> None:
+    assert seen(monitor, root) == []
+    assert github.requests == []
+
+
+def test_a_retraining_that_cannot_be_started_is_an_incident_and_is_tried_again(
+    monitor: Monitor, root: Path, github: GitHubFake
+) -> None:
+    github.failures = [Failure(500)]
+    opened = seen(monitor, root, share=0.2)
+    assert any("was not started: GitHub answered 500" in own for own in opened)
+    opened = seen(monitor, root, share=0.2)
+    assert not any("was not started" in own for own in opened)
+    assert len(github.comments) == 1
+
+
+def test_a_missing_token_is_an_incident_and_no_failure(
+    monitor: Monitor, root: Path, github: GitHubFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RETRAIN_TOKEN_FILE")
+    opened = seen(monitor, root, share=0.2)
+    assert any("RETRAIN_TOKEN_FILE must be a readable file" in own for own in opened)
+
+
+def test_the_token_follows_no_redirect(monitor: Monitor, root: Path, github: GitHubFake) -> None:
+    github.failures = [Failure(307, {"Location": f"{github.url}/elsewhere"})]
+    opened = seen(monitor, root, share=0.2)
+    assert any("GitHub answered 307" in own for own in opened)
+    assert not any("elsewhere" in request for request in github.requests)
+
+
+def test_performance_that_fell_starts_the_retraining(
+    monitor: Monitor, root: Path, github: GitHubFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng, rows = np.random.default_rng(0), 2000
+    ripe = Ripe(
+        recorded=rows,
+        day=np.full(rows, np.datetime64("2025-01-01")),
+        pd=rng.uniform(0.01, 0.9, rows),
+        bad=rng.integers(0, 2, rows),
+        rating=np.full(rows, "C"),
+        model=np.full(rows, monitor.model),
+    )
+    monkeypatch.setattr(outcomes, "ripe", lambda *_: ripe)
+    opened = seen(monitor, root)
+    assert [event["client_payload"]["fields"] for event in github.comments] == [["roc_auc"]]
+    assert opened[0].startswith("100/roc_auc roc_auc: 0.4"), opened
+
+
+def test_outcomes_of_another_model_say_nothing_of_this_one(monitor: Monitor, root: Path) -> None:
+    one = np.array([0, 1])
+    other = Ripe(
+        2, one.astype("datetime64[D]"), 1 - one * 0.9, one, one.astype(str), one.astype(str)
+    )
+    assert monitor.worse(other) is None
+
+
+def test_the_workflow_starts_on_the_event_that_is_sent() -> None:
+    text = (ROOT / ".github/workflows/retrain.yml").read_text()
+    workflow = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - `on` is no boolean
+    assert dispatch.EVENT in workflow["on"]["repository_dispatch"]["types"]
+
+
+def test_a_drift_that_several_windows_see_is_told_once(monitor: Monitor) -> None:
+    finding = {"field": "income", "words": "moved", "loudness": "alarm", "value": 1.0}
+    told = [monitor.reports.settle(window, [finding], "t") for window in ("100", "1000")]
+    assert [len(opened) for opened, _ in told] == [1, 0]
+    over = [monitor.reports.settle(window, [], "t") for window in ("100", "1000")]
+    assert [len(closed) for _, closed in over] == [0, 1]

@@ -24,6 +24,10 @@ def decide(ledger: Ledger, pd: float = 0.05, rating: str = "C") -> str:
     return ledger.append_many([entry])[0].id
 
 
+def told(ledger: Ledger, maturity_days: int) -> dict[str, Any]:
+    return outcomes.realised(outcomes.ripe(ledger, maturity_days, TODAY), 0.1)
+
+
 def row(which: str, bad: object = 0, day: object = TODAY) -> dict[str, Any]:
     return {"prediction_id": which, "bad": bad, "date": str(day)}
 
@@ -76,7 +80,13 @@ def test_a_row_that_cannot_be_is_refused_with_the_reason(
 
 def test_only_mature_decisions_count_as_realised(ledger: Ledger) -> None:
     outcomes.record(ledger, [row(decide(ledger))])
-    assert outcomes.realised(ledger, 365, 0.1, TODAY) == {"outcomes": 1, "mature": 0}
+    assert told(ledger, 365) == {"outcomes": 1, "mature": 0}
+
+
+def test_a_decision_counts_from_the_day_on_which_it_is_mature(ledger: Ledger) -> None:
+    outcomes.record(ledger, [row(decide(ledger))])
+    ahead = TODAY + timedelta(days=30)
+    assert [len(outcomes.ripe(ledger, days, ahead).bad) for days in (30, 31)] == [1, 0]
 
 
 def test_realised_bad_rates_stand_beside_what_was_expected(ledger: Ledger) -> None:
@@ -85,10 +95,10 @@ def test_realised_bad_rates_stand_beside_what_was_expected(ledger: Ledger) -> No
     for pd, rating in ((0.02, "A"), (0.4, "E")):
         rows += [row(decide(ledger, pd, rating), int(rng.random() < pd)) for _ in range(60)]
     outcomes.record(ledger, rows)
-    told = outcomes.realised(ledger, 0, 0.1, TODAY)
-    assert told["mature"] == 120
-    assert told["by_rating"]["E"]["expected"] == pytest.approx(0.4)
-    assert told["by_rating"]["E"]["bad_rate"] > told["by_rating"]["A"]["bad_rate"]
-    assert told["all"]["roc_auc"] > 0.6
+    found = told(ledger, 0)
+    assert found["mature"] == 120
+    assert found["by_rating"]["E"]["expected"] == pytest.approx(0.4)
+    assert found["by_rating"]["E"]["bad_rate"] > found["by_rating"]["A"]["bad_rate"]
+    assert found["all"]["roc_auc"] > 0.6
     quarter = f"{TODAY.year}-Q{(TODAY.month - 1) // 3 + 1}"
-    assert list(told["by_vintage"]) == [quarter]
+    assert list(found["by_vintage"]) == [quarter]

@@ -12,7 +12,9 @@ from pydantic_core import from_json, to_json
 from service.desk import Desk
 from service.ledger import Ledger
 from service.replies import Handler, Request, reply
+from service.requests import Requests
 from service.watch import Watch
+from stages import contract as contracts
 from tests.test_outcomes import decide, row
 
 
@@ -75,3 +77,32 @@ def test_a_watching_process_without_its_parent_ends_by_itself() -> None:
     command += "monitor.watch(Path(), None, os.getppid() + 1)"
     done = subprocess.run([sys.executable, "-c", command], timeout=60, check=False)
     assert done.returncode == 0
+
+
+def refuse(watch: Watch, count: int) -> None:
+    problem = [{"field": "wage", "allowed": "", "got": 1}]
+    requests = Requests(contracts.load("loan_book"), "application")
+    for _ in range(count):
+        watch.desk.refusals.refused(problem, requests)
+
+
+def test_a_feed_that_is_refused_opens_an_incident_that_ends_with_it(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CREDIT_PD_MONITOR", raising=False)
+    refuse(watch, 100)
+    watch.show()
+    (opened,) = watch.reports.open_incidents()
+    assert opened["words"] == "(unknown): 100% of applications were refused for it (unknown)"
+    watch.desk.refusals.accepted(100)
+    watch.show()
+    assert watch.reports.open_incidents() == []
+
+
+def test_nothing_is_judged_where_nobody_watches(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDIT_PD_MONITOR", "off")
+    refuse(watch, 100)
+    watch.show()
+    assert watch.reports.open_incidents() == []

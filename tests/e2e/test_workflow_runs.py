@@ -361,11 +361,13 @@ def test_a_rollback_from_another_branch_does_nothing(github: GitHub) -> None:
     assert set(results.values()) == {"skipped"}
 
 
-def retraining(github: GitHub, new: str = "true", improved: str = "true") -> dict[str, str]:
+def retraining(
+    github: GitHub, new: str = "true", improved: str = "true", **event: Any
+) -> dict[str, str]:
     for verb, facts in (("collect", f"new={new}\n"), ("decide", f"improved={improved}\n")):
         known = github.answers.get(f"retrain {verb}", {})
         github.answers[f"retrain {verb}"] = {"files": {"--output": facts}, **known}
-    return github.run("retrain", "schedule")
+    return github.run("retrain", event.pop("name", "schedule"), event=event)
 
 
 def test_a_better_challenger_is_pushed_judged_again_and_proposed(github: GitHub) -> None:
@@ -380,6 +382,13 @@ def test_a_better_challenger_is_pushed_judged_again_and_proposed(github: GitHub)
     proposed = github.step("challenge", "create-pull-request")
     assert proposed["status"] == "success"
     assert proposed["inputs"]["body-path"] == "build/report.md"
+
+
+def test_drift_that_the_monitor_reports_leads_to_a_proposal(github: GitHub) -> None:
+    asked = {"action": "drift", "client_payload": {"advice": "Retrain: income moved."}}
+    results = retraining(github, name="repository_dispatch", **asked)
+    assert results == {"challenge": "success", "notify": "skipped"}
+    assert github.step("challenge", "create-pull-request")["status"] == "success"
 
 
 def test_a_challenger_that_is_no_better_is_reported_and_goes_no_further(github: GitHub) -> None:

@@ -1,0 +1,71 @@
+"""Ask GitHub to start the retraining, which opens a pull request when its challenger is better.
+
+`RETRAIN_REPOSITORY` is OWNER/NAME, and `RETRAIN_TOKEN_FILE` a file with a token that may write the
+contents of that repository (GitHub asks as much of a `repository_dispatch`). Nothing is promoted by
+it: a person merges the pull request, or does not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+EVENT = "drift"  # .github/workflows/retrain.yml starts on it
+PATIENCE = 10
+
+
+class NotStarted(Exception):
+    """The workflow was not started; the message says why."""
+
+
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect would take the token to another address."""
+
+    def redirect_request(self, *_: Any) -> None:  # noqa: D102 - as documented there
+        return None
+
+
+def repository() -> str:
+    """OWNER/NAME of the repository that retrains; empty where none is to."""
+    return os.environ.get("RETRAIN_REPOSITORY", "")
+
+
+def start(facts: dict[str, Any]) -> None:
+    """Start the workflow with `facts` as the event's payload; raises NotStarted."""
+    api = os.environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
+    if urlsplit(api).scheme not in ("http", "https"):
+        raise NotStarted(f"GITHUB_API_URL must begin with http:// or https://; got {api!r}")
+    request = urllib.request.Request(  # noqa: S310 - checked above
+        f"{api}/repos/{repository()}/dispatches",
+        json.dumps({"event_type": EVENT, "client_payload": facts}).encode(),
+        {
+            "Authorization": f"Bearer {token()}",
+            "Accept": "application/vnd.github+json",
+            "Content-Type": "application/json",
+            "X-GitHub-Api-Version": "2022-11-28",
+            "User-Agent": "credit-pd",
+        },
+    )
+    try:
+        urllib.request.build_opener(NoRedirects).open(request, timeout=PATIENCE).close()
+    except urllib.error.HTTPError as error:
+        with error:
+            said = error.read(200).decode(errors="replace")
+        raise NotStarted(f"GitHub answered {error.code}: {said}") from None
+    except (OSError, HTTPException) as error:
+        raise NotStarted(f"GitHub did not answer: {error}") from error
+
+
+def token() -> str:
+    """The token, read anew each time, so that it can be renewed."""
+    path = os.environ.get("RETRAIN_TOKEN_FILE", "")
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise NotStarted(f"RETRAIN_TOKEN_FILE must be a readable file: {error}") from None
