@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
 from stages import scorecard
@@ -89,6 +87,8 @@ class Job:
         if self.config.calibration == "none":
             forest = self.name == "random_forest"
             return ForestShare(float(np.mean(self.balanced(x, bad)[1]))) if forest else Sigmoid()
+        from sklearn.model_selection import StratifiedKFold  # noqa: PLC0415  (half a second)
+
         margin = np.empty(len(x))
         cut = StratifiedKFold(folds, shuffle=True, random_state=self.seed)
         for inside, outside in cut.split(x, bad):
@@ -99,6 +99,8 @@ class Job:
 
 def logistic(job: Job, x: Floats, bad: Any) -> Scorer:
     """L2 logistic regression: numbers standardised, categories one-hot, missing at the median."""
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  (not for the others)
+
     numbers = np.setdiff1d(np.arange(x.shape[1]), job.categories)
     own = {fact: values[numbers] for fact, values in job.facts.items()}
     unit = 1 / own["sd"]

@@ -44,6 +44,7 @@ class Table(Part):
     """A raw file; the first table has a row a loan, the others are joined to it (many to one)."""
 
     path: str
+    title: str = ""
     key: str | None = None
     join: str | None = None
 
@@ -279,14 +280,14 @@ def load(dataset: str, root: Path = Path("data")) -> Contract:
 def read(source: str, place: str = "contract.yaml") -> Contract:
     """Parse and check the text of a contract; `place` names it in errors."""
     try:
-        document = yaml.safe_load(source)
+        document = yaml.load(source, yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise ContractError(f"{place}: not YAML: {error}") from error
     if not isinstance(document, dict):
         raise ContractError(
             f"{place}: a contract is a mapping of tables, target, fields; got {document!r}"
         )
-    for keys, problem in repeated(yaml.compose(source)):
+    for keys, problem in repeated(yaml.compose(source, yaml.CSafeLoader)):
         raise ContractError(locate(place, source, keys, problem))
     try:
         contract = Contract.model_validate(with_names(document))
@@ -350,7 +351,7 @@ def explain(error: Any) -> str:
 
 def locate(place: str, source: str, keys: list[str], problem: str) -> str:
     """`file:line: dotted.path: problem`, with the line of the deepest key that is there."""
-    node, line = yaml.compose(source), 0
+    node, line = yaml.compose(source, yaml.CSafeLoader), 0
     for key in keys:
         found = [
             p for p in getattr(node, "value", []) if isinstance(p, tuple) and p[0].value == key

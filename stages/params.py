@@ -13,6 +13,7 @@ from stages.contract import Mode
 from stages.policy import Policy
 
 Share = Annotated[float, Key(ge=0, lt=1)]
+Part = Annotated[float, Key(gt=0, le=1)]
 Positive = Annotated[float, Key(gt=0)]
 Whole = Annotated[int, Key(ge=1)]
 Seed = Annotated[int, Key(ge=0)]
@@ -64,7 +65,7 @@ class Candidate(Section):
     calibration: Literal["none", "sigmoid", "isotonic"]
     min_iv: Annotated[float, Key(ge=0)]
     max_vif: Annotated[float, Key(ge=1)] | None
-    max_correlation: Annotated[float, Key(gt=0, le=1)] | None
+    max_correlation: Part | None
 
 
 class Logistic(Candidate):
@@ -88,36 +89,36 @@ class RandomForest(Candidate):
     trees: Whole
     max_depth: Whole
     min_leaf: Positive
-    features_per_split: Annotated[float, Key(gt=0, le=1)]
+    features_per_split: Part
     monotone: bool
 
 
-class XGBoost(Candidate):
-    """Gradient boosting by XGBoost."""
+class Boosted(Candidate):
+    """What both kinds of gradient boosting have."""
 
     trees: Whole
     learning_rate: Positive
-    max_depth: Whole
-    min_child_weight: Annotated[float, Key(ge=0)]
-    subsample: Annotated[float, Key(gt=0, le=1)]
-    feature_fraction: Annotated[float, Key(gt=0, le=1)]
+    feature_fraction: Part
     l2: Annotated[float, Key(ge=0)]
     monotone: bool
 
 
-class LightGBM(Candidate):
+class XGBoost(Boosted):
+    """Gradient boosting by XGBoost."""
+
+    max_depth: Whole
+    min_child_weight: Annotated[float, Key(ge=0)]
+    subsample: Part
+
+
+class LightGBM(Boosted):
     """Gradient boosting by LightGBM."""
 
-    trees: Whole
-    learning_rate: Positive
     num_leaves: Annotated[int, Key(ge=2)]
     max_depth: int
     min_leaf: Whole
     max_bin: Annotated[int, Key(ge=2)]
-    bagging_fraction: Annotated[float, Key(gt=0, le=1)]
-    feature_fraction: Annotated[float, Key(gt=0, le=1)]
-    l2: Annotated[float, Key(ge=0)]
-    monotone: bool
+    bagging_fraction: Part
 
 
 class Train(Section):
@@ -148,7 +149,7 @@ class Monitor(Section):
     every: Whole
     windows: Annotated[list[Annotated[int, Key(ge=100)]], Key(min_length=1)]
     min_group: Whole
-    lowest_approval_ratio: Annotated[float, Key(gt=0, le=1)]
+    lowest_approval_ratio: Part
     maturity_days: Whole
 
 
@@ -187,7 +188,7 @@ class Params(Section):
 def load(path: Path = Path("params.yaml")) -> Params:
     """Read and check params.yaml; raises ParamsError naming the parameter."""
     try:
-        document = yaml.safe_load(path.read_text())
+        document = yaml.load(path.read_text(), yaml.CSafeLoader)
         if not isinstance(document, dict):
             raise ParamsError(f"{path}: must be a mapping of sections; got {document!r}")
         return Params.model_validate(document)

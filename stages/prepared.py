@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from stages.contract import Contract, Field
 
 
-def read(path: Path) -> pa.Table:
-    """One split as `preprocess` wrote it."""
-    return pq.read_table(path)
+def read(path: Path, only: list[str] | None = None) -> pa.Table:
+    """One split as `preprocess` wrote it, or `only` some of its columns."""
+    return pq.read_table(path, columns=only)
 
 
 def column(table: pa.Table, field: Field) -> Any:

@@ -19,7 +19,7 @@ def assign(contract: Contract, rows: pd.DataFrame, section: params.Preprocess) -
     group = np.asarray(rows.groupby(known, sort=False, dropna=False).ngroup(), dtype=np.int64)
     shares = section.validation_share, section.test_share
     if contract.date:
-        return split.by_time(rows["_date"], group, *shares)
+        return split.by_time(rows["_date"].to_numpy(), group, *shares)
     return split.stratified(rows["_bad"].to_numpy(np.int64), group, *shares, section.seed)
 
 

@@ -82,7 +82,7 @@ class Report:
 def decided(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame:
     """The rows whose outcome the contract does not call indeterminate."""
     words = [text(v) for v in contract.target.indeterminate]
-    return report.leave_out(raw, raw[contract.target.field].map(text).str.strip().isin(words))
+    return report.leave_out(raw, _words(raw[contract.target.field]).isin(words))
 
 
 def clean(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame:
@@ -179,6 +179,12 @@ def _repaired(f: Field, raw: pd.Series, report: Report) -> tuple[pd.Series, pd.S
     return words, raw.isna() | words.isin(blanks)
 
 
+def _words(raw: pd.Series) -> pd.Series:
+    """A column as stripped text, written as a CSV file would."""
+    written = raw if pd.api.types.is_string_dtype(raw) else raw.map(text)
+    return written.astype("str").str.strip()
+
+
 def _whole(words: pd.Series) -> pd.Series:
     """Codes as the contract writes them: 1.0, as integers with gaps are often saved, is 1."""
     return words.str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)
@@ -196,7 +202,7 @@ def _date(name: str, raw: pd.Series, broken: Broken, missing: Any = None) -> pd.
 def _target(contract: Contract, raw: pd.DataFrame, broken: Broken) -> Any:
     """The outcome as 0/1; both must occur."""
     target = contract.target
-    values = _whole(raw[target.field].map(text).str.strip()).map(target.codes)
+    values = _whole(_words(raw[target.field])).map(target.codes)
     broken.add(values.isna(), "unknown outcome", target.field, f"allowed: {sorted(target.codes)}")
     if values.nunique() < 2:
         raise ContractError(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 SPLITS = ("train", "validation", "test")
 
 
 def by_time(
-    date: pd.Series, group: NDArray[np.int64], validation_share: float, test_share: float
+    date: NDArray[np.datetime64],
+    group: NDArray[np.int64],
+    validation_share: float,
+    test_share: float,
 ) -> NDArray[np.int64]:
     """Assign the newest rows to test and those before them to validation.
 
@@ -19,13 +21,14 @@ def by_time(
 
     Returns (n,) places in SPLITS, -1 for such copies.
     """
-    ordered = np.sort(date.to_numpy())
+    ordered = np.sort(date)
     n = len(ordered)
     test_from = ordered[min(int(n * (1 - test_share)), n - 1)]
     validation_from = ordered[min(int(n * (1 - test_share - validation_share)), n - 1)]
-    split = (date.to_numpy() >= validation_from).astype(np.int64) + (date.to_numpy() >= test_from)
-    first = pd.Series(split).groupby(group).transform("min").to_numpy()
-    return np.where(split > first, -1, split)
+    split = (date >= validation_from).astype(np.int64) + (date >= test_from)
+    first = np.full(group.max() + 1, len(SPLITS))
+    np.minimum.at(first, group, split)
+    return np.where(split > first[group], -1, split)
 
 
 def stratified(

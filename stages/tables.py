@@ -59,12 +59,13 @@ def _attach(
 ) -> pd.DataFrame:
     """Join one table, many loans to one row."""
     rows = _columns(contract, name, folder, report).drop_duplicates(table.key)
-    known = loans[table.join].isin(rows[table.key])
-    loans = report.drop(loans, ~known, f"no row in {name}", str(table.join))
-    right = rows.set_index(table.key)
+    place = pd.Index(rows[table.key]).get_indexer(loans[table.join])
+    loans = report.drop(loans, place < 0, f"no row in {name}", str(table.join))
+    right = rows.drop(columns=str(table.key)).iloc[place[place >= 0]].set_axis(loans.index)
     for column in right.columns.intersection(loans.columns):
         raise ContractError(f"{table.path}: column {column!r} is read from another table too")
-    return loans.join(right, on=table.join)
+    joined: pd.DataFrame = pd.concat([loans, right], axis=1)
+    return joined
 
 
 def _columns(contract: Contract, name: str, folder: Path, report: Report) -> pd.DataFrame:

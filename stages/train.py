@@ -18,7 +18,8 @@ from stages.params import Params
 
 def trained_on(contract: Contract, config: Params) -> dict[str, Any]:
     """What the training rows were."""
-    rows = prepared.read(config.data / "prepared" / "train.parquet")
+    wanted = ["_bad", "_date"] if contract.date else ["_bad"]
+    rows = prepared.read(config.data / "prepared" / "train.parquet", wanted)
     dates = prepared.dates(rows, contract)
     first, last = (None, None) if dates is None else (str(dates.min()), str(dates.max()))
     bad_rate = float(prepared.outcome(rows).mean())

@@ -107,7 +107,7 @@ def test_what_is_no_contract_is_refused_with_its_file(source: str) -> None:
 
 def test_what_is_no_yaml_is_refused_with_its_line() -> None:
     with pytest.raises(ContractError, match=r"not YAML(.|\n)*line 2"):
-        read("tables: {a: 1}\nfields: [")
+        read("tables: {a: 1}\nfields: ]\ntarget: {}")
 
 
 def test_booleans_cannot_be_true_and_false_by_one_word() -> None:
