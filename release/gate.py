@@ -124,18 +124,22 @@ def pushed(held: storage.Storage) -> Iterator[Finding]:
 
 def challenger(found: Judgement) -> Iterator[Finding]:
     """Read the head's figures and prove them by its predictions."""
+    storage.here(Path("params.yaml"))
+    found.params = config = params.load()
     stated = recount.published(storage.here(Path(recount.PATH)))
     found.metrics = stated
-    if found.limits and (absent := recount.unknown(stated, found.limits.required)):
-        raise CannotJudge(f"{recount.PATH} has no finite value and interval for {listed(absent)}")
+    if found.limits:
+        found.limits = found.limits.of(config.dataset)
+        if absent := recount.unknown(stated, found.limits.required):
+            words = f"{recount.PATH} has no finite value and interval for {listed(absent)}"
+            raise CannotJudge(words)
     path = Path(predictions.PATH)
     if not path.is_file():
         raise CannotJudge(f"{path} is missing: run `dvc pull` or `dvc repro`")
     table = Predictions.read(path.read_bytes(), predictions.PATH)
-    storage.here(Path("params.yaml"))
-    found.params, found.predictions = params.load(), table
-    wrong = recount.differences(stated, recount.recount(table, found.params))
-    if count := recount.misdecided(table, found.params):
+    found.predictions = table
+    wrong = recount.differences(stated, recount.recount(table, config))
+    if count := recount.misdecided(table, config):
         wrong.append(f"{count:,} decisions differ from the policy in params.yaml")
     if wrong:
         words = f"{recount.PATH} is not what the predictions give: {listed(wrong)}"
@@ -176,10 +180,8 @@ def against(
     """The challenger against the champion, both valued by the challenger's margin and loss."""
     figures = found.champion_metrics or {}
     if figures.get("dataset") != config.dataset:
-        raise CannotJudge(
-            f"the base's model is of {figures.get('dataset')}, this one of {config.dataset}: no "
-            f"row is common; judge it by floors with --base {'0' * 40}"
-        )
+        yield another_book(str(figures.get("dataset")), config.dataset, rules)
+        return
     if lost := sorted({*champion.attributes} - {*table.attributes}):
         yield Finding("groups", "fail", f"no longer measured by protected group: {listed(lost)}")
     both = contest.contest(champion, table)
@@ -193,6 +195,17 @@ def against(
     found.contest = both
     found.differences = contest.compare(old, new, found.delong)
     yield from checks.losses(found.differences, rules)
+
+
+def another_book(old: str, new: str, rules: Limits) -> Finding:
+    """A change of the book, which shares no row: by floors, where the base has some for the new."""
+    words = f"the base's model is of {old}, this one of {new}: no row is common"
+    if new not in rules.books:
+        raise CannotJudge(
+            f"{words}, and books in the base's {limits.PATH} does not name {new}: commit its "
+            "contract and its floors to the base first"
+        )
+    return Finding("champion", "told", f"{words}; judged by the floors that the base has for it")
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:

@@ -65,7 +65,7 @@ class Judgement:
         decisive = [f for f in self.findings if f.status == self.verdict]
         if self.verdict == "pass":
             if self.contest is None:
-                return "There is no champion yet, and no floor is broken."
+                return "There is no champion of this book yet, and no floor is broken."
             return "No floor is broken and nothing is worse than the champion beyond tolerance."
         more = f" ({len(decisive) - 1} more)" if len(decisive) > 1 else ""
         if not decisive:

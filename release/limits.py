@@ -63,24 +63,29 @@ class Groups(Section):
 
 
 class Limits(Section):
-    """The gate policy."""
+    """The gate policy; `books` has further floors of datasets by their name."""
 
     min_bads: Annotated[int, Key(ge=2)]
     min_common_rows: Annotated[float, Key(gt=0, le=1)]
     floors: dict[str, Floor]
+    books: dict[str, dict[str, Floor]] = {}
     max_loss: dict[str, NotNegative]
     calibration: Calibration
     groups: Groups
 
     @model_validator(mode="after")
     def _known(self) -> Limits:
-        for place, names, allowed in (
-            ("floors", self.floors, FIGURES),
-            ("max_loss", self.max_loss, (*HIGHER, *LOWER)),
-        ):
+        named = {"floors": [*self.floors], "max_loss": [*self.max_loss]}
+        named |= {f"books.{book}": [*floors] for book, floors in self.books.items()}
+        for place, names in named.items():
+            allowed = (*HIGHER, *LOWER) if place == "max_loss" else FIGURES
             if unknown := [name for name in names if name not in allowed]:
                 raise ValueError(f"{place}: allowed are {', '.join(allowed)}; got {unknown}")
         return self
+
+    def of(self, book: str) -> Limits:
+        """The policy for a book: floors of its own stand in for those of every book."""
+        return self.model_copy(update={"floors": {**self.floors, **self.books.get(book, {})}})
 
     @property
     def required(self) -> tuple[str, ...]:

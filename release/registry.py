@@ -202,7 +202,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     each["promote"].add_argument("--commit", default="", help="of a new version; default HEAD")
     each["live"].add_argument("--on", metavar="DATE", help="a day (UTC) or a time (ISO 8601)")
     for name in ("promote", "rollback"):
-        each[name].add_argument("--image", default="", help="digest, sha256:...")
+        each[name].add_argument("--image", default="", help="[REPOSITORY@]sha256:...")
         each[name].add_argument("--push", action="store_true", help="push the tags to origin")
     for name in ("promote", "rollback", "live"):
         each[name].add_argument("--output", type=Path, help="append KEY=VALUE lines there")
@@ -212,12 +212,13 @@ def parse(words: list[str] | None) -> argparse.Namespace:
 def answer(given: argparse.Namespace) -> list[Period]:
     """Do what the command line asks; the periods to show."""
     if given.verb in ("promote", "rollback"):
-        if given.image and not IMAGE.fullmatch(f"Image: {given.image}"):
+        image = given.image.rpartition("@")[2]
+        if image and not IMAGE.fullmatch(f"Image: {image}"):
             raise Refused(f"an image is sha256:<64 hexadecimal digits>; got {given.image!r}")
         changed, tags = (
-            promote(given.version, given.commit, given.image)
+            promote(given.version, given.commit, image)
             if given.verb == "promote"
-            else rollback(given.image)
+            else rollback(image)
         )
         if given.push:
             push(tags)

@@ -22,8 +22,8 @@ LIBGOMP = (  # LightGBM needs OpenMP, which the usual base does not have
     "ldconfig -p | grep -q libgomp.so.1 || { apt-get update && "
     "apt-get install --yes --no-install-recommends libgomp1; }"
 )
-# BentoML would take the newest uv where the base has none. As in requirements/e2e.txt, for x86-64 and
-# ARM.
+# BentoML would take the newest uv where the base has none; it gets that of
+# requirements/e2e.txt, for x86-64 and ARM.
 UV = (
     "command -v uv >/dev/null || echo uv==0.13.8 "
     "--hash=sha256:e18a57b8b352eb7c8feb317b9f6f533c8f0ad9673fd6cf34bbe3cf1a9f6a8984 "

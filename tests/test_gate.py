@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from release import gate
@@ -160,7 +161,7 @@ def test_a_loosened_policy_is_told_and_has_no_effect(lender: Lender) -> None:
     found = lender.change(WORSE).judged()
     assert code(found) == 1
     assert "max_loss.roc_auc: 0.002 → 0.5" in words(found, "told")
-    assert "floors.roc_auc.min: 0.75 → —" in words(found, "told")
+    assert "floors.roc_auc.min: 0.7 → —" in words(found, "told")
 
 
 def test_parameters_changed_without_a_run_fail(lender: Lender) -> None:
@@ -244,7 +245,7 @@ def test_a_shallow_clone_cannot_be_judged_and_says_so(lender: Lender, tmp_path: 
 @pytest.mark.parametrize("base", [FIRST, "HEAD^", "HEAD~1"])
 def test_the_first_commit_is_judged_by_floors_alone(lender: Lender, base: str) -> None:
     found = lender.judged(base)
-    assert found.sentence == "There is no champion yet, and no floor is broken."
+    assert found.sentence == "There is no champion of this book yet, and no floor is broken."
     assert code(found) == 0
     assert found.differences == {}
 
@@ -273,11 +274,39 @@ def test_a_champion_without_a_policy_cannot_be_judged(lender: Lender) -> None:
     assert "a change cannot bring its own gate" in found.sentence
 
 
-def test_another_dataset_cannot_be_judged_against_the_champion(lender: Lender) -> None:
+def another_book(lender: Lender, table: pd.DataFrame = BETTER) -> Lender:
+    """A change of the dataset."""
     shutil.copytree(lender.folder / "data/small", lender.folder / "data/other")
-    found = lender.params(dataset="other").change(BETTER).judged()
+    return lender.params(dataset="other").change(table)
+
+
+def test_another_book_cannot_be_judged_against_the_champion(lender: Lender) -> None:
+    found = another_book(lender.policy(books={"other": {}})).judged()
     assert code(found) == 2
     assert "the base's model is of small, this one of other" in found.sentence
+
+
+def test_another_book_is_judged_by_the_floors_that_the_base_has_for_it(lender: Lender) -> None:
+    lender.policy(books={"other": {"ks": {"min": 0.3}}}).commit("Expect another book")
+    found = another_book(lender).judged()
+    assert (code(found), found.differences) == (0, {})
+    assert "judged by the floors that the base has for it" in words(found, "told")
+
+
+def test_another_book_must_keep_its_floors(lender: Lender) -> None:
+    lender.policy(books={"other": {"roc_auc": {"min": 0.99}}}).commit("Expect another book")
+    assert "≥ 0.99 is needed" in words(another_book(lender, WORSE).judged(), "fail")
+
+
+def test_the_floors_of_one_book_do_not_bind_another(lender: Lender) -> None:
+    lender.policy(books={"other": {"roc_auc": {"min": 1.0}}}).commit("Expect more of another")
+    assert code(lender.change(BETTER).judged()) == 0
+
+
+def test_a_floor_of_the_book_stands_in_for_that_of_every_book(lender: Lender) -> None:
+    rules = read((lender.policy(books={"small": {"ks": {"min": 0.1}}}).folder / POLICY).read_text())
+    assert str(rules.of("small").floors["ks"]) == "≥ 0.1"
+    assert rules.of("small").floors["roc_auc"] == rules.of("other").floors["roc_auc"]
 
 
 def test_new_data_is_judged_on_the_common_rows(lender: Lender) -> None:
@@ -336,3 +365,10 @@ def test_only_a_wider_limit_is_loosened(lender: Lender) -> None:
     stricter = read((lender.policy(min_bads=60, groups__max_ece=0.01).folder / POLICY).read_text())
     assert loosened(held, stricter) == []
     assert loosened(stricter, held) == ["min_bads: 60 → 50", "groups.max_ece: 0.01 → 0.05"]
+
+
+def test_a_floor_that_a_book_loses_is_loosened(lender: Lender) -> None:
+    held = read((lender.policy().folder / POLICY).read_text())
+    assert "books.small.roc_auc.min: 0.75 → —" in loosened(
+        held, held.model_copy(update={"books": {}})
+    )

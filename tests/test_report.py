@@ -138,7 +138,7 @@ def test_parameters_policy_and_data_that_changed_are_shown(lender: Lender) -> No
 
 def test_the_first_commit_is_reported_without_a_base(lender: Lender) -> None:
     text = written(lender, FIRST)
-    assert text.startswith("## ✅ Pass: There is no champion yet")
+    assert text.startswith("## ✅ Pass: There is no champion of this")
     assert len(cells(text, "roc_auc")) == 3
     assert "Swap set" not in text
 

@@ -79,14 +79,16 @@ def make(engine: Engine, base_image: str, folder: Path) -> Built:
     return Built(NAME, checkout, environment, index)
 
 
-def on_path(engine: Engine, folder: Path) -> dict[str, str]:
+def on_path(engine: Engine, folder: Path, build: str = "") -> dict[str, str]:
     """An environment where the engine's plain name on PATH means it with its options.
 
-    BentoML calls the plain name, and a private podman is known by its options alone.
+    BentoML calls the plain name, and a private podman is known by its options alone. `build` are
+    options that its builds get beside their own.
     """
-    name = Path(engine.command[0]).name
+    name, command = Path(engine.command[0]).name, " ".join(engine.command)
     folder.mkdir()
-    (folder / name).write_text(f'#!/bin/sh\nexec {" ".join(engine.command)} "$@"\n')
+    builds = f'[ "$1" = build ] && shift && exec {command} build {build} "$@"\n' if build else ""
+    (folder / name).write_text(f'#!/bin/sh\n{builds}exec {command} "$@"\n')
     (folder / name).chmod(0o755)
     path = engine.environment.get("PATH", os.environ["PATH"])
     return {"CREDIT_PD_ENGINE": name, "PATH": f"{folder}:{path}"}

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -26,6 +26,7 @@ from .processes import ROOT, answers, free_port, spawn, stop, tool, wait_until
 SYSTEM_PYTHON = "/usr/bin/python3"  # no packages of ours: the host has the standard library only
 CLIENTS = 4
 APPLICATION = b'{"loan_amount": 25000}'
+JSON = {"content-type": "application/json"}
 
 
 @dataclass
@@ -131,7 +132,7 @@ class Host:
     def deploy(self, *words: str) -> tuple[int, str]:
         """Run the host script; its exit status and everything it said."""
         process = self.start_deploy(*words)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=180)
         return process.returncode, output + errors
 
     def status(self) -> dict[str, Any]:
@@ -163,8 +164,11 @@ class Host:
 
 @dataclass
 class Traffic:
-    """What the clients saw: answers by version, and failures in words."""
+    """What the clients saw: answers by version, as `told` reads it there, and failures in words."""
 
+    application: bytes = APPLICATION
+    told: Callable[[dict[str, Any]], str] = lambda answer: str(answer["version"])
+    pause: float = 0.0
     versions: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     failed_at: list[float] = field(default_factory=list)
@@ -174,7 +178,8 @@ class Traffic:
         """Send predictions over one kept connection until the end."""
         while not self.ended.is_set():
             try:
-                connection.request("POST", "/predict", APPLICATION)
+                time.sleep(self.pause)
+                connection.request("POST", "/predict", self.application, JSON)
                 response = connection.getresponse()
                 body = response.read()
             except (OSError, HTTPException) as error:
@@ -182,7 +187,7 @@ class Traffic:
                 connection.close()
                 continue
             if response.status == 200:
-                self.versions[json.loads(body)["version"]] += 1
+                self.versions[self.told(json.loads(body))] += 1
             else:
                 self.fail(f"{response.status} {body!r}")
         connection.close()
@@ -199,9 +204,9 @@ class Traffic:
 
 
 @contextmanager
-def traffic(host: Host) -> Iterator[Traffic]:
-    """Keep-alive clients that ask without a pause, one of them over TLS from outside."""
-    seen = Traffic()
+def traffic(host: Host, **how: Any) -> Iterator[Traffic]:
+    """Keep-alive clients that ask, `how` says what and how often, one of them over TLS."""
+    seen = Traffic(**how)
     connections = [HTTPConnection(host.front, timeout=10) for _ in range(CLIENTS - 1)]
     connections.append(HTTPSConnection(host.public, timeout=10, context=any_certificate()))
     threads = [threading.Thread(target=seen.ask, args=(each,)) for each in connections]

@@ -1,0 +1,235 @@
+"""The README's walk from a changed parameter to production and back: every command, executed.
+
+Real are git, DVC, the S3 server, the image and its engine, the registry, and a host with HAProxy
+and containers. Stand-ins are GitHub's API (tests/github_fake.py), SSM and its agent
+(tests/ssm_fake.py, which runs the real host script), and, where no image can be pulled, the base
+image, whose label is turned off so that the result may be published. The book is small and has no
+floors of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests import ssm_fake
+from tests.books import ROOT
+from tests.clone import Clone
+from tests.github_fake import GitHubFake, github
+
+from .base_image import STAND_IN
+from .built import build, on_path, wheelhouse
+from .engine import Engine
+from .host import Host, Traffic, traffic
+from .processes import missing
+from .registry import Registry
+from .s3 import S3
+
+pytestmark = pytest.mark.e2e
+
+SECTION = (
+    (ROOT / "README.md").read_text().partition("## From a changed parameter to production\n")[2]
+)
+BLOCKS = re.findall(r"```sh\n(.*?)```", SECTION.partition("\n### ")[0], re.DOTALL)
+COMMANDS = [line.partition("  #")[0].strip() for line in "".join(BLOCKS).splitlines()]
+SMALL = {r"candidates: \[.*\]": "candidates: [logistic, lightgbm]"}
+ROWS = 6000
+PARTS = ("release", "requirements", "service", "Makefile")  # beside what a Clone has
+BEFORE = "v0.1.0"
+
+
+class Lender:
+    """A small lender's clone, and the environment that leads its commands to the parts above."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clone = Clone(folder / "clone", **SMALL)
+        self.environment = self.clone.environment
+        for part in PARTS:
+            self.clone.run("cp", "--recursive", "--preserve", str(ROOT / part), ".")
+        (self.clone.folder / ".venv").symlink_to(ROOT / ".venv")
+        (self.clone.folder / ".git/info/exclude").write_text(".venv\n")
+        policy = self.clone.folder / "models/gate.yaml"
+        policy.write_text(yaml.safe_dump(yaml.safe_load(policy.read_text()) | {"books": {}}))
+        self.clone.simulate(ROWS)
+        self.clone.dvc("repro", "--quiet")
+        self.clone.commit("The first model")
+
+    def keep_data(self, s3: S3) -> None:
+        """Lead the committed remote to a bucket, and push."""
+        self.environment |= s3.environment
+        url = f"s3://{s3.make_bucket()}/dvc"
+        self.clone.dvc("remote", "modify", "--local", "s3", "url", url)
+        self.clone.dvc("push", "--quiet")
+
+    def keep_code(self) -> None:
+        """Give the clone a place to push to."""
+        hub = str(self.folder / "hub.git")
+        self.clone.run("git", "init", "--quiet", "--bare", hub)
+        self.clone.run("git", "remote", "add", "origin", hub)
+        self.clone.run("git", "push", "--quiet", "--set-upstream", "origin", "main")
+
+    def open(self, api: GitHubFake) -> None:
+        """Be a job of a pull request."""
+        pull = {"number": 7, "head": {"repo": {"full_name": "lender/credit"}}}
+        event = self.folder / "event.json"
+        event.write_text(json.dumps({"pull_request": pull}))
+        self.environment |= api.environment | {"GITHUB_EVENT_PATH": str(event)}
+
+    def build_with(self, engine: Engine, index: str) -> None:
+        """Let builds reach the engine, and packages on the loopback interface."""
+        reached = on_path(engine, self.folder / "bin", "--network=host")
+        self.environment |= engine.environment | reached
+        self.environment |= {"UV_FIND_LINKS": index, "UV_NO_INDEX": "1"}
+        self.environment["PATH"] = f"{Path(sys.executable).parent}:{reached['PATH']}"
+        self.environment["BENTOML_HOME"] = str(self.folder / "bentoml")
+
+
+@dataclass
+class Walk:
+    """What came of the commands: each one's status and words, and what clients saw meanwhile."""
+
+    done: list[tuple[int, str]]
+    seen: Traffic
+    comments: list[str]
+    before: str  # the image that was live, by its digest
+
+
+@pytest.fixture(scope="module")
+def host(
+    engine: Engine, registry: Registry, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Host]:
+    """A serving host as the installer leaves it; its engine is known by options alone."""
+    if os.geteuid() != 0:
+        missing("root, who gives the ledger's folder to the service,")
+    host = Host(tmp_path_factory.mktemp("host"), engine, f"{registry.address}/credit-pd")
+    host.install()
+    socket = engine.environment.get("DOCKER_HOST")
+    words = [*engine.command, *(["--host", socket] if socket else [])]
+    host.change(engine=" ".join(words), memory="768m", pids=256, ready_seconds=120, watch_seconds=2)
+    host.start_proxy()
+    yield host
+    host.clean()
+
+
+def genuine(image: str, name: str, folder: Path) -> list[str]:
+    """Words for the engine: give an image a name, and deny that its base is a stand-in."""
+    folder.mkdir(exist_ok=True)
+    (folder / "Dockerfile").write_text(f"ARG IMAGE\nFROM $IMAGE\nLABEL {STAND_IN}=false\n")
+    return ["build", "--quiet", f"--build-arg=IMAGE={image}", f"--tag={name}", str(folder)]
+
+
+def script(engine: Engine, folder: Path) -> str:
+    """The commands in one shell, until one fails; their status and words go to files."""
+    lines = []
+    for number, command in enumerate(COMMANDS):
+        file = folder / str(number)
+        lines.append(f"{{ {command}\n}} >{file}.said 2>&1; echo $? >{file}.status")
+        lines.append(f"[ $(cat {file}.status) = 0 ] || exit 1")
+        if command.startswith("image="):
+            name = Path(engine.command[0]).name
+            lines.append(" ".join([name, *genuine('"$image"', '"$image"', folder / "genuine")]))
+    return "\n".join(lines)
+
+
+@pytest.fixture(scope="module")
+def walk(
+    engine: Engine,
+    base_image: str,
+    registry: Registry,
+    s3: S3,
+    host: Host,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Walk:
+    """Everything, from a first release to the last command."""
+    folder = tmp_path_factory.mktemp("walk")
+    built = build(engine, base_image, tmp_path_factory.mktemp("image"))
+    engine.run(*genuine(built.image, f"{host.repository}:before", folder / "genuine"))
+    engine.run("push", f"{host.repository}:before")
+    before = registry.digest("credit-pd", "before")
+    status, text = host.deploy(before)
+    assert status == 0, text
+    record = json.loads((built.checkout / "models/golden.jsonl").read_text().splitlines()[0])
+    asked = {
+        "application": json.dumps(record["application"]).encode(),
+        "told": lambda answer: answer["identity"]["image"],
+        "pause": 0.2,
+    }
+    lender = Lender(folder)
+    lender.keep_data(s3)
+    lender.keep_code()
+    promote = ("release.registry", "promote", BEFORE, "--image", before, "--push")
+    lender.clone.run(sys.executable, "-m", *promote)
+    agent = ssm_fake.Host("i-one", host.folder).rooted("")
+    with ExitStack() as running:
+        api = running.enter_context(github())
+        lender.open(api)
+        ssm = running.enter_context(ssm_fake.SSM([agent]).running())
+        lender.environment |= {"AWS_ENDPOINT_URL_SSM": ssm, "ECR_REPOSITORY": host.repository}
+        index = running.enter_context(wheelhouse(folder / "wheels"))
+        lender.build_with(engine, index)
+        seen = running.enter_context(traffic(host, **asked))
+        seen.wait_for(f"{host.repository}@{before}", 10)
+        subprocess.run(
+            ["bash", "-c", script(engine, folder)],
+            cwd=lender.clone.folder,
+            env=lender.environment,
+            check=False,
+        )
+        seen.wait_for(f"{host.repository}@{before}", 10)
+    done = [
+        (int((folder / f"{n}.status").read_text()), (folder / f"{n}.said").read_text())
+        for n, _ in enumerate(COMMANDS)
+        if (folder / f"{n}.status").exists()
+    ]
+    return Walk(done, seen, [str(each["body"]) for each in api.comments], before)
+
+
+@pytest.mark.parametrize("number", range(len(COMMANDS)), ids=COMMANDS)
+def test_a_command_of_the_walk_does_what_the_readme_says(walk: Walk, number: int) -> None:
+    assert len(walk.done) > number, "a command before failed"
+    status, said = walk.done[number]
+    assert status == 0, said
+
+
+def told(walk: Walk, command: str) -> str:
+    """What the one command with these words said."""
+    [number] = [n for n, words in enumerate(COMMANDS) if command in words]
+    return walk.done[number][1]
+
+
+def test_the_gate_passes_the_change(walk: Walk) -> None:
+    assert "\nPASS: No floor is broken" in told(walk, "release.gate")
+
+
+def test_the_pull_request_has_the_report_as_its_one_comment(walk: Walk) -> None:
+    [comment] = walk.comments
+    assert "## ✅ Pass" in comment
+    assert "`train.lightgbm.num_leaves` | `31` | `15`" in comment
+
+
+def test_clients_saw_the_image_before_then_the_change_then_the_one_before(walk: Walk) -> None:
+    released = told(walk, "--verify").split()[-1]
+    assert list(walk.seen.versions) == [f"{released.partition('@')[0]}@{walk.before}", released]
+    assert f"serves {released.partition('@')[0]}@{walk.before}" in told(walk, "--rollback")
+
+
+def test_no_client_saw_a_failure(walk: Walk) -> None:
+    assert walk.seen.failures == []
+
+
+def test_the_registry_tells_what_was_live_and_from_when(walk: Walk) -> None:
+    periods = [line.split()[-3:] for line in told(walk, "registry show").splitlines()]
+    assert [version for version, _, _ in periods] == [BEFORE, "v0.1.1", BEFORE]
+    images = [image for _, _, image in periods]
+    assert images[0] == images[2] == walk.before != images[1]
