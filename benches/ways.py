@@ -1,7 +1,7 @@
 """The other ways to serve that the service is timed against; each is one ASGI application.
 
-`reference` is what tutorials build: a synchronous endpoint of FastAPI, a pydantic model, a DataFrame
-of one row through a ColumnTransformer, one INSERT a request in SQLite as it comes.
+`reference` is what tutorials build: a synchronous endpoint of FastAPI, a pydantic model, a
+DataFrame of one row through a ColumnTransformer, one INSERT a request into SQLite as it comes.
 `bare` decodes, adds two numbers and encodes: what any service costs at least. `Unrecorded` is the
 service itself, without its ledger.
 """
@@ -21,11 +21,11 @@ from fastapi import FastAPI
 from pydantic_core import from_json, to_json
 
 from service.desk import content
-from service.engine import Decision
 from service.front import Message, Receive, Scope, Send
 from service.ledger.entries import new_id
 from service.requests import Requests
 from service.service import CreditPD, Fronted
+from service.together import Together
 from stages import contract, params
 
 PIPELINE = Path("models/pipeline.pickle")
@@ -65,18 +65,17 @@ async def bare(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def unrecorded(decision: Decision, application: dict[str, Any]) -> dict[str, Any]:
-    """An answer that is in no ledger."""
-    now = time.time_ns()
-    return {"prediction_id": new_id(now), **content(decision), "timestamp": now}
-
-
 class Forgetful(CreditPD.inner):  # type: ignore[misc,name-defined]
     """The service, with nothing recorded."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.desk.record = unrecorded
+        self.desk.together = Together(self.decided)
+
+    async def decided(self, applications: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Answers that are in no ledger."""
+        decisions, now = self.desk.ready.decide_rows(applications), time.time_ns()
+        return [{"prediction_id": new_id(now), **content(d), "timestamp": now} for d in decisions]
 
 
 os.environ.setdefault("CREDIT_PD_MONITOR", "off")

@@ -9,7 +9,7 @@ import asyncio
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
@@ -17,10 +17,10 @@ from service import figures, info, openapi
 from service.answers import Override
 from service.engine import Decision, Engine, NotReady
 from service.ledger import Draft, Ledger, LedgerUnavailable, draft, override
-from service.recorder import Recorder
 from service.refusals import Refusals
 from service.replies import Handler, Reply, Request, checked, refusal, told, whole_number
 from service.requests import InvalidApplication, decode
+from service.together import Together
 from service.wording import shown, worded
 
 MAX_LOGS = 200
@@ -34,7 +34,7 @@ class Desk:
         self, root: Path, ledger: Ledger, max_batch: int = 1000, keys: bool = False
     ) -> None:
         self.root, self.ledger, self.max_batch, self.keys = root, ledger, max_batch, keys
-        self._recorder = Recorder(ledger)
+        self.together = Together(self.decide)
         self.refusals = Refusals()
         self._overriding = asyncio.Lock()
         self._checked = -FRESH
@@ -78,29 +78,30 @@ class Desk:
             self.refusals.refused(told(error.problems), engine.requests)
             raise
         self.refusals.accepted()
-        decision = engine.decide_matrix(engine.matrix(application))[0]
-        return 200, to_json(await self.record(decision, application))
+        return 200, to_json(await self.together(application))
 
-    async def record(self, decision: Decision, application: dict[str, Any]) -> dict[str, Any]:
-        """The answer of a decision, once its entry is durable."""
-        answer = content(decision)
-        entry = draft("decision", answer | {"application": application})
-        await self._recorder.append(entry)
-        figures.decided(decision)
-        return answered(entry, answer)
+    async def decide(self, applications: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The answers to checked applications, once their entries are durable."""
+        return await self.record(drafted(self.ready.decide_rows(applications), applications))
+
+    async def record(self, decided: list[Decided]) -> list[dict[str, Any]]:
+        """The answers of decisions, once their entries are durable; all of them or none."""
+        await self.ledger.append_group([own.entry for own in decided])
+        for own in decided:
+            figures.decided(own.decision)
+        return [own.answer for own in decided]
 
     async def predict_batch(self, request: Request) -> Reply:
         """Decide about many applications; each row is answered or refused on its own."""
         engine = self.ready
         rows = self._rows(request.body)
-        results, decided = await asyncio.to_thread(decide_rows, engine, rows)
-        await self.ledger.append_group([entry for _, _, entry, _ in decided])
-        self.refusals.accepted(len(decided))
+        results, kept, decided = await asyncio.to_thread(decide_rows, engine, rows)
+        answers = await self.record(decided)
+        self.refusals.accepted(len(kept))
         for refused in filter(None, results):
             self.refusals.refused(refused["errors"], engine.requests)
-        for index, decision, entry, answer in decided:
-            figures.decided(decision)
-            results[index] = {"index": index, "decision": answered(entry, answer)}
+        for index, answer in zip(kept, answers, strict=True):
+            results[index] = {"index": index, "decision": answer}
         return 200, to_json({"results": results})
 
     def _rows(self, body: bytes) -> list[Any]:
@@ -189,11 +190,18 @@ class Desk:
         return 200, to_json(openapi.document(requests, self.max_batch, self.keys))
 
 
-Decided = tuple[int, Decision, Draft, dict[str, Any]]
+class Decided(NamedTuple):
+    """A decision, the entry that records it, and its answer, which holds once it is recorded."""
+
+    decision: Decision
+    entry: Draft
+    answer: dict[str, Any]
 
 
-def decide_rows(engine: Engine, rows: list[Any]) -> tuple[list[dict[str, Any]], list[Decided]]:
-    """The results of a batch with its refused rows filled in, and what was decided."""
+def decide_rows(
+    engine: Engine, rows: list[Any]
+) -> tuple[list[dict[str, Any]], list[int], list[Decided]]:
+    """The results of a batch with its refused rows filled in, the other places, and decisions."""
     results: list[dict[str, Any]] = [{} for _ in rows]
     kept: list[int] = []
     for index, row in enumerate(rows):
@@ -202,20 +210,21 @@ def decide_rows(engine: Engine, rows: list[Any]) -> tuple[list[dict[str, Any]], 
             kept.append(index)
         except InvalidApplication as error:
             results[index] = {"index": index, "errors": told(error.problems)}
-    decided: list[Decided] = []
-    decisions = engine.decide_rows([rows[index] for index in kept])
-    for index, decision in zip(kept, decisions, strict=True):
-        answer = content(decision)
-        entry = draft("decision", answer | {"application": rows[index]})
-        decided.append((index, decision, entry, answer))
-    return results, decided
+    own = [rows[index] for index in kept]
+    return results, kept, drafted(engine.decide_rows(own), own)
+
+
+def drafted(decisions: list[Decision], applications: list[dict[str, Any]]) -> list[Decided]:
+    """Decisions about applications, ready to be recorded."""
+    decided = []
+    for decision, application in zip(decisions, applications, strict=True):
+        own = content(decision)
+        entry = draft("decision", own | {"application": application})
+        answer = {"prediction_id": entry.id, **own, "timestamp": entry.time}
+        decided.append(Decided(decision, entry, answer))
+    return decided
 
 
 def content(decision: Decision) -> dict[str, Any]:
     """A decision as it is recorded and answered, without id and time."""
     return {name: getattr(decision, name) for name in Decision.__slots__}
-
-
-def answered(entry: Draft, answer: dict[str, Any]) -> dict[str, Any]:
-    """A recorded decision as it is answered."""
-    return {"prediction_id": entry.id, **answer, "timestamp": entry.time}

@@ -1,4 +1,4 @@
-"""Boosted trees for one row at a time: the same margin to the last bit, and exact Shapley values.
+"""Boosted trees for one row or a few: the same margin to the last bit, and exact Shapley values.
 
 A booster's library takes longer to call than its trees take to read, and milliseconds for Shapley
 values. Here the values of each feature fall into bins, and tables say for each bin which leaves can
@@ -56,32 +56,33 @@ class Trees:
         self._base = forest.start + sum(part.expected for part in self._parts)
 
     def margin(self, x: Floats) -> Floats:
-        """Features (1, F) → log-odds (1,), the same bits as the library's."""
-        return self._words.margin(self._rows(x[0]))
+        """Features (n, F) → log-odds (n,), the same bits as the library's."""
+        return self._words.margin(self._rows(x))
 
     def contributions(self, x: Floats) -> Floats:
         """Features (n, F) → (n, F + 1) Shapley values and the expected margin."""
         if not self._parts:
             return self._library.contributions(x)
         out = np.empty((len(x), x.shape[1] + 1))
-        for place, row in enumerate(x):
-            rows = self._rows(row)
+        for place, rows in enumerate(self._rows(x)):
             out[place, :-1] = sum(part.shapley(part.bits(rows)) for part in self._parts)
         out[:, -1] = self._base
         return out
 
-    def _rows(self, row: Floats) -> list[int]:
-        """The tables' rows that belong to the values of one row of features (F,)."""
+    def _rows(self, x: Floats) -> list[list[int]]:
+        """For each row of features (n, F) the tables' rows that belong to its values."""
         with np.errstate(over="ignore"):
-            values = row.astype(self._forest.dtype).tolist()
+            values = x.astype(self._forest.dtype).tolist()
+        parts = list(zip(self._bins, self._first, self._sizes, strict=True))
         bisect = self._forest.bisect
         return [
-            first + size - 1
-            if value != value  # noqa: PLR0124  (NaN)
-            else first + (category(value, size) if bins is None else bisect(bins, value))
-            for value, bins, first, size in zip(
-                values, self._bins, self._first, self._sizes, strict=True
-            )
+            [
+                first + size - 1
+                if value != value  # noqa: PLR0124  (NaN)
+                else first + (category(value, size) if bins is None else bisect(bins, value))
+                for value, (bins, first, size) in zip(row, parts, strict=True)
+            ]
+            for row in values
         ]
 
 
@@ -113,11 +114,13 @@ class Words:
         self._table, self._values = np.ascontiguousarray(table.T), values.ravel()
         self._start = np.arange(len(table)) * self._width
 
-    def margin(self, rows: list[int]) -> Floats:
-        """The sum of the leaves that are reached (1,), in the order of the trees."""
-        words = np.bitwise_and.reduce(self._table.take(rows, axis=0), axis=0)
+    def margin(self, rows: list[list[int]]) -> Floats:
+        """The sums of the leaves that are reached (n,), in the order of the trees."""
+        words = np.empty((len(rows), len(self._start)), self._table.dtype)
+        for own, row in zip(words, rows, strict=True):
+            np.bitwise_and.reduce(self._table.take(row, axis=0), axis=0, out=own)
         _, bit = np.frexp(words.astype(np.float64))
-        return np.cumsum(self._values.take(self._start + bit))[-1:].astype(np.float64)
+        return self._values.take(self._start + bit).cumsum(axis=1)[:, -1].astype(np.float64)
 
 
 class Part:

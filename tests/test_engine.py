@@ -67,6 +67,8 @@ def test_rows_together_are_decided_as_each_alone(engine: Engine) -> None:
     alone = [engine.decide(each) for each in applications]
     assert engine.decide_rows(applications) == alone
     assert engine.decide_many(columns) == alone
+    many = [*applications, *applications]  # more than compiled trees score
+    assert engine.decide_rows(many) == [*alone, *alone]
 
 
 def test_no_rows_are_no_decisions(engine: Engine) -> None:

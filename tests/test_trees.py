@@ -63,6 +63,7 @@ def test_the_margin_is_the_librarys_to_the_last_bit(library: str, depth: int) ->
     x, _ = rows(missing=0.3)
     own = compiled(scorer)
     assert [own.margin(row[None])[0] for row in x] == scorer.margin(x).tolist()
+    assert own.margin(x).tolist() == scorer.margin(x).tolist()
 
 
 @pytest.mark.parametrize("base", [0.013, 0.1, 0.36, 0.5, 0.53, 0.777])
