@@ -61,13 +61,12 @@ def summary(rows: Judged, policy: Policy) -> dict[str, float]:
 
 def with_intervals(rows: Judged, policy: Policy, config: Evaluate) -> dict[str, Any]:
     """Each figure with its bootstrap 95 % interval: `{"value", "low", "high"}`."""
-    gain = np.where(rows.bad == 1, -policy.loss_given_default, policy.margin) * rows.approved
     draws = intervals.bootstrap(
         rows.bad,
         rows.pd,
         policy.pd_cut_off,
         approved=rows.approved,
-        means={"profit": gain},
+        means={"profit": policy.profits(rows.bad, rows.approved)},
         resamples=config.resamples,
         seed=config.seed,
     )

@@ -116,10 +116,14 @@ class Policy(BaseModel):
             (name for name, bound in self.ratings.items() if pd < bound), [*self.ratings][-1]
         )
 
+    def profits(self, bad: Any, approved: Any) -> Floats:
+        """Realised profit (n,) per unit applied for: `bad` (n,) 0/1, `approved` (n,) bool."""
+        gained = np.where(bad, -self.loss_given_default, self.margin)
+        return np.asarray(gained * approved, dtype=np.float64)
+
     def profit(self, bad: Any, approved: Any) -> float:
-        """Realised profit per unit applied for: `bad` (n,) 0/1, `approved` (n,) bool."""
-        gain = np.where(bad, -self.loss_given_default, self.margin)
-        return float(np.mean(gain * approved))
+        """The mean of `profits`."""
+        return float(np.mean(self.profits(bad, approved)))
 
 
 def broken(rule: HardRule, columns: Mapping[str, Floats]) -> Any:

@@ -80,9 +80,14 @@ class Report:
 
 
 def decided(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame:
-    """The rows whose outcome the contract does not call indeterminate."""
-    words = [text(v) for v in contract.target.indeterminate]
-    return report.leave_out(raw, _words(raw[contract.target.field]).isin(words))
+    """The rows whose outcome the contract does not call indeterminate; there must be some."""
+    name, words = contract.target.field, [text(v) for v in contract.target.indeterminate]
+    undecided = _words(raw[name]).isin(words)
+    if len(raw) and undecided.all():
+        raise ContractError(
+            f"{contract.base_table}.{name}: all {len(raw):,} rows are indeterminate ({words})"
+        )
+    return report.leave_out(raw, undecided)
 
 
 def clean(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame:

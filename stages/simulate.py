@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from stages import params, population
+from stages import files, params, population
 from stages.dice import Dice
 
 PARAMS = Path("params.yaml")
@@ -179,11 +179,9 @@ def write_table(table: pd.DataFrame, path: Path, progress: tqdm[Any]) -> None:
 
 def write_truth(columns: population.Columns, path: Path) -> None:
     """Write `loan_id,true_pd`, six decimals, a line a loan."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
     truth = pd.DataFrame({name: columns[name] for name in ("loan_id", "true_pd")})
-    truth.to_csv(draft, index=False, float_format="%.6f", lineterminator="\n")
-    draft.replace(path)
+    with files.whole_file(path) as draft:
+        truth.to_csv(draft, index=False, float_format="%.6f", lineterminator="\n")
 
 
 if __name__ == "__main__":

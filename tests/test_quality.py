@@ -255,11 +255,21 @@ def test_as_many_invalid_rows_as_allowed_do_not_stop() -> None:
     Report(rows_in=100).check(95, 0.05)
 
 
-def test_loans_without_an_outcome_yet_take_no_part_and_are_not_invalid() -> None:
+def running() -> Contract:
+    """The small contract, with loans that are still running."""
     target = "target: {field: outcome, bad: [defaulted, sold], good: repaid"
-    running = contract(CONTRACT.replace(target, f"{target}, indeterminate: [running]"))
+    return contract(CONTRACT.replace(target, f"{target}, indeterminate: [running]"))
+
+
+def test_loans_without_an_outcome_yet_take_no_part_and_are_not_invalid() -> None:
     raw = pd.DataFrame({"outcome": ["repaid", "running", "sold", "running"]})
     report = Report()
-    kept = decided(running, raw, report)
+    kept = decided(running(), raw, report)
     assert kept["outcome"].tolist() == ["repaid", "sold"]
     assert (report.summary(2)["indeterminate"], report.summary(2)["invalid_share"]) == (2, 0.0)
+
+
+def test_a_book_without_any_outcome_yet_is_an_error_that_names_the_target() -> None:
+    words = r"loans\.outcome: all 3 rows are indeterminate \(\['running'\]\)"
+    with pytest.raises(ContractError, match=words):
+        decided(running(), pd.DataFrame({"outcome": ["running"] * 3}), Report())
