@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from math import exp, isfinite, log, sqrt
 from statistics import NormalDist
@@ -139,7 +140,7 @@ def groups(rows: Judged, table: pd.DataFrame, limits: Groups) -> list[Group]:
 
 
 def _attribute(rows: Judged, attribute: str, labels: pd.Series, limits: Groups) -> Iterator[Group]:
-    members = {str(g): (labels == g).to_numpy() for g in sorted(labels.unique())}
+    members = {str(g): (labels == g).to_numpy() for g in sorted(labels.unique(), key=place)}
     judged = {g: own for g, own in members.items() if own.sum() >= limits.max_unjudged_rows}
     rates = {g: float(rows.approved[own].mean()) for g, own in judged.items()}
     most = max(rates, key=lambda g: rates[g], default="")
@@ -158,6 +159,11 @@ def _attribute(rows: Judged, attribute: str, labels: pd.Series, limits: Groups) 
         yield Group(
             attribute, group, size, rates[group], bad_rate, ratio, high, ece.estimate, ece.low
         )
+
+
+def place(group: str) -> tuple[bool, list[float], str]:
+    """Where a group stands among its like: bands by their numbers, the open one below first."""
+    return not group.startswith("below "), [float(n) for n in re.findall(r"\d+", group)], group
 
 
 def _ratio_high(own: tuple[float, int], most: tuple[float, int]) -> float:

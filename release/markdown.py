@@ -44,7 +44,8 @@ def number(value: float | None, digits: int = 4, sign: str = "") -> str:
     """A figure, or a dash where it is undefined; `sign` "+" shows it always."""
     if value is None or not math.isfinite(value):
         return "—"
-    return f"{value:{sign}.{digits}f}"
+    shown = f"{value:{sign}.{digits}f}"
+    return shown.lstrip("+-") if not float(shown) else shown
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -13,7 +13,7 @@ import pytest
 from release import gate
 from release.limits import LimitsError, loosened, read
 from release.predictions import PATH as PREDICTIONS
-from tests.books import CONTRACT
+from tests.books import CONTRACT, ROOT
 from tests.champions import FIRST, Lender, code, failed, predictions, words
 
 METRICS = "models/metrics.json"
@@ -350,6 +350,16 @@ def test_the_judgement_is_written_for_machines(lender: Lender, tmp_path: Path) -
     held = json.loads((tmp_path / "gate.json").read_text())
     assert (held["verdict"], held["exit_code"]) == ("fail", 1)
     assert held["figures"]["roc_auc"]["difference"] < 0
+
+
+def test_the_committed_winner_keeps_the_floors_of_its_book() -> None:
+    figures = json.loads((ROOT / METRICS).read_text())
+    rules = read((ROOT / POLICY).read_text())
+    assert figures["dataset"] in rules.books
+    floors = rules.of(figures["dataset"]).floors
+    assert {n: f.broken(figures["test"][n]["value"]) for n, f in floors.items()} == dict.fromkeys(
+        floors, ""
+    )
 
 
 def test_a_policy_names_what_it_does_not_allow(lender: Lender) -> None:

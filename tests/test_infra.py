@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from release import deploy
+from release.host import deploy as host_deploy
 from tests import templates
 
 # AWS knows no resource for these: a token for the account's registry, and what lists or polls.
@@ -172,6 +173,36 @@ def test_every_alarm_of_ours_watches_a_metric_that_a_filter_makes() -> None:
         if alarm["Namespace"] == "credit-pd"
     }
     assert watched == made
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "counted"),
+    [
+        ("RefusedDeployments", "refused: another deployment is running on this host", True),
+        ("RefusedDeployments", "rolled back: r@sha256:0: 3 failures in 9 requests", True),
+        ("RefusedDeployments", "live: blue r@sha256:0", False),
+        ("ServiceErrors", "Traceback (most recent call last):", True),
+        ("ServiceErrors", "2026-11-21T09:00:00+0000 [ERROR] [service] no disk", True),
+        ("ServiceErrors", "monitor: the ledger cannot be reached", True),
+        ("ServiceErrors", "alerts: ALERT_SMTP: refused", True),
+        ("ServiceErrors", "2026-11-21T09:00:00+0000 [INFO] [service] started", False),
+    ],
+)
+def test_a_filter_counts_what_is_said_when_something_is_wrong(
+    name: str, line: str, counted: bool
+) -> None:
+    pattern = dict(templates.resources("AWS::Logs::MetricFilter"))[f"host/{name}"]["FilterPattern"]
+    words = [quoted or plain for quoted, plain in re.findall(r'\?(?:"([^"]+)"|(\S+))', pattern)]
+    assert any(word in line for word in words) is counted
+
+
+def test_what_the_host_says_when_it_refuses_is_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert host_deploy.main(["--settings", str(tmp_path / "none"), "--status"]) == 2
+    pattern = dict(templates.resources("AWS::Logs::MetricFilter"))["host/RefusedDeployments"]
+    said = capsys.readouterr().err
+    assert any(word in said for word in re.findall(r'"([^"]+)"', pattern["FilterPattern"]))
 
 
 def test_a_task_of_fargate_is_as_unprivileged_as_the_containers_of_a_host() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from release import gate, impact, report
+from release import checks, gate, impact, markdown, report
 from release.judgement import Judgement
 from stages import metrics, params
 from tests.champions import FIRST, Lender, predictions
@@ -59,6 +59,20 @@ def written(lender: Lender, base: str = "HEAD^") -> str:
     with contextlib.chdir(lender.folder):
         assert report.main(["--base", base, "--out", "../report.md"]) == 0
     return (lender.folder.parent / "report.md").read_text()
+
+
+def test_bands_stand_in_their_order() -> None:
+    bands = ["33 to 40", "100 and above", "40 to 100", "below 33"]
+    assert sorted(bands, key=checks.place) == ["below 33", "33 to 40", "40 to 100", "100 and above"]
+    assert sorted(["M", "F"], key=checks.place) == ["F", "M"]
+
+
+def test_a_figure_that_rounds_to_nothing_has_no_sign() -> None:
+    assert [markdown.number(v, 4, "+") for v in (-2e-5, 2e-5, -2e-4)] == [
+        "0.0000",
+        "0.0000",
+        "-0.0002",
+    ]
 
 
 def judged(pipeline: Clone) -> Judgement:

@@ -245,6 +245,22 @@ def test_a_role_admits_the_job_that_takes_it(name: str, job: str, role: str, sub
     assert {"Fn::Sub": f"${{SubjectPrefix}}:{subject}"} in subjects
 
 
+@pytest.mark.parametrize("readme", ["README.md", "release/infra/README.md"])
+def test_the_checks_that_protect_main_are_names_of_jobs(readme: str) -> None:
+    names = {WORKFLOWS[name]["jobs"][job]["name"]: name for name, job in JOBS}
+    told = {name for name in names if f"`{name}`" in " ".join((ROOT / readme).read_text().split())}
+    assert told == {"Reproduce and judge", "Style, types, import rules", "Tests"}
+    assert all("pull_request" in WORKFLOWS[names[name]]["on"] for name in told)
+
+
+def test_one_team_owns_gate_release_and_workflows() -> None:
+    lines = (ROOT / ".github/CODEOWNERS").read_text().splitlines()
+    owned = [line.split() for line in lines if line[0] != "#"]
+    assert all((ROOT / path.lstrip("/")).exists() for path, _ in owned)
+    assert len({owner for _, owner in owned}) == 1
+    assert {"/release/", "/models/gate.yaml", "/.github/"} <= {path for path, _ in owned}
+
+
 def test_updates_wait_a_week() -> None:
     updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())["updates"]
     for update in updates:
