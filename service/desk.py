@@ -16,7 +16,7 @@ from pydantic_core import to_json
 from service import figures, info, openapi
 from service.answers import Override
 from service.engine import Decision, Engine, NotReady
-from service.ledger import Draft, Ledger, LedgerUnavailable, draft, override
+from service.ledger import AlreadyThere, Draft, Ledger, LedgerUnavailable, draft, override
 from service.refusals import Refusals
 from service.replies import Handler, Reply, Request, checked, refusal, told, whole_number
 from service.requests import InvalidApplication, decode
@@ -36,7 +36,6 @@ class Desk:
         self.root, self.ledger, self.max_batch, self.keys = root, ledger, max_batch, keys
         self.together = Together(self.decide)
         self.refusals = Refusals()
-        self._overriding = asyncio.Lock()
         self._checked = -FRESH
         self.engine: Engine | None = None
         self.problem = "the model has not been loaded yet"
@@ -122,20 +121,18 @@ class Desk:
     async def overrides(self, request: Request) -> Reply:
         """Record an officer's decision about a referred case."""
         wish = checked(Override, decode(request.body))
-        async with self._overriding:
-            return await self._override(wish)
-
-    async def _override(self, wish: Override) -> Reply:
         record = await asyncio.to_thread(self.ledger.get, wish.prediction_id)
         if record is None:
             raise refusal(404, f"no decision has the id {wish.prediction_id}", "prediction_id")
-        if any(entry.kind == "override" for entry in record.later):
-            raise refusal(409, f"{wish.prediction_id} has been decided by a person already")
         try:
             entry = override(record.entry, wish.decision, wish.reason, wish.author)
+            recorded = await asyncio.to_thread(self.ledger.append_once, entry)
         except ValueError as error:
             raise refusal(409, str(error)) from None
-        return 201, to_json((await self.ledger.append(entry)).content)
+        except AlreadyThere:
+            problem = f"{wish.prediction_id} has been decided by a person already"
+            raise refusal(409, problem) from None
+        return 201, to_json(recorded.content)
 
     async def health(self, request: Request) -> Reply:
         """Whether decisions are made now."""

@@ -176,9 +176,12 @@ def values(field: Field) -> st.SearchStrategy[Any]:
     if field.codes:
         return st.sampled_from([*field.codes, None])
     low, high = field.constraints.minimum, field.constraints.maximum
+    far = 1e3 if field.type == "integer" else 1e6
+    low = -far if low is None else low
+    high = max(far, low) if high is None else high
     if field.type == "integer":
-        return st.none() | st.integers(int(low or -1000), int(high or 1000))
-    return st.none() | st.floats(low or -1e6, high or 1e6) | st.just(low or 0.0)
+        return st.none() | st.integers(int(low), int(high))
+    return st.none() | st.floats(low, high) | st.just(low)
 
 
 def applications(contract: Contract, mode: Mode = "application") -> st.SearchStrategy[Any]:

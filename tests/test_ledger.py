@@ -7,11 +7,22 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from service.ledger import Entry, Head, Ledger, LedgerUnavailable, draft, override, schema, writer
+from service.ledger import (
+    AlreadyThere,
+    Entry,
+    Head,
+    Ledger,
+    LedgerUnavailable,
+    draft,
+    override,
+    schema,
+    writer,
+)
 from service.ledger.__main__ import main
 from service.ledger.database import database_url
 from service.ledger.entries import GENESIS, new_id
 from service.ledger.verify import verify
+from tests.databases import Postgres
 from tests.ledger_client import change, decided, disarm, eventually
 
 pytest_plugins = ("tests.databases",)
@@ -213,6 +224,32 @@ def test_an_override_without_ground_is_refused(
         override(entry, *given)
 
 
+def test_of_many_overrides_of_one_decision_at_the_same_time_one_is_recorded(
+    ledger: Ledger, database: str
+) -> None:
+    (referred,) = ledger.append_many([decided("refer")])
+    other = Ledger(database)  # as another process has it
+
+    def decide(number: int) -> bool:
+        own = override(referred, "approve", "payslips seen", f"officer {number}")
+        try:
+            (ledger, other)[number % 2].append_once(own)
+        except AlreadyThere:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as clerks:
+        busy = clerks.submit(add, ledger, 50)
+        recorded = list(clerks.map(decide, range(16)))
+        busy.result()
+    other.close()
+    assert recorded.count(True) == 1
+    record = ledger.get(referred.id)
+    assert record is not None
+    assert len(record.later) == 1
+    assert findings(ledger.engine) == []
+
+
 # ---- reading
 
 
@@ -320,6 +357,16 @@ def test_many_may_create_the_schema_at_once(database: str) -> None:
 def test_other_databases_are_refused(url: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         database_url(url)
+
+
+@pytest.mark.e2e
+def test_a_database_that_is_not_in_utf8_is_refused_in_words(postgres: Postgres) -> None:
+    ledger = Ledger(postgres.new_database("TEMPLATE template0 ENCODING 'SQL_ASCII'"))
+    with pytest.raises(LedgerUnavailable, match="needs a database in UTF8; this one is in SQL_AS"):
+        ledger.check()
+    with pytest.raises(LedgerUnavailable, match="needs a database in UTF8"):
+        asyncio.run(ledger.append(decided()))
+    ledger.close()
 
 
 # ---- the chain holds

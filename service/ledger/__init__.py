@@ -12,12 +12,13 @@ from collections.abc import Sequence
 
 from service.ledger import reader
 from service.ledger.database import LedgerUnavailable, connected, database_url, open_engine
-from service.ledger.entries import Draft, Entry, Head, draft, override
+from service.ledger.entries import Draft, Entry, Head, chain, draft, override
 from service.ledger.reader import Page, Record
 from service.ledger.schema import lock_head, migrate, move_head
-from service.ledger.writer import Figures, Writer
+from service.ledger.writer import Figures, Writer, insert
 
 __all__ = [
+    "AlreadyThere",
     "Draft",
     "Entry",
     "Figures",
@@ -29,6 +30,10 @@ __all__ = [
     "draft",
     "override",
 ]
+
+
+class AlreadyThere(Exception):
+    """What may be recorded once was recorded before."""
 
 
 class Ledger:
@@ -50,6 +55,22 @@ class Ledger:
     async def append_group(self, drafts: Sequence[Draft]) -> list[Entry]:
         """As `append`, for many: all of them in one transaction, or none."""
         return await self._writer.append(drafts) if drafts else []
+
+    def append_once(self, draft: Draft) -> Entry:
+        """As `append`, in a transaction of its own, for a draft that may refer only once. Blocks.
+
+        Raises AlreadyThere where an entry of the draft's kind refers to the same entry; of many
+        at the same time, in any process, one is recorded.
+        """
+        with connected(self.engine) as connection:
+            head = lock_head(connection)
+            if reader.refers(connection, draft.kind, draft.refers_to):
+                raise AlreadyThere(f"{draft.refers_to} has its {draft.kind} already")
+            (entry,) = chain(head, (draft,))
+            insert(connection, (entry,))
+            move_head(connection, Head(entry.sequence, entry.hash))
+            connection.commit()
+        return entry
 
     def append_many(self, drafts: Sequence[Draft]) -> list[Entry]:
         """As `append_group`, for commands: blocks until the entries are durable."""

@@ -29,6 +29,10 @@ SESSION = {
         f"PRAGMA busy_timeout = {ATTEMPT}",
     ),
     "postgresql": (
+        """DO $$ BEGIN IF current_setting('server_encoding') <> 'UTF8' THEN
+            RAISE EXCEPTION 'the ledger needs a database in UTF8; this one is in % (createdb '
+                '--template template0 --encoding UTF8 NAME)', current_setting('server_encoding');
+            END IF; END $$""",
         f"SET lock_timeout = '{PATIENCE}s'",
         # A writer that hangs inside its transaction must not keep the head from all others.
         f"SET idle_in_transaction_session_timeout = '{2 * PATIENCE}s'",
@@ -39,6 +43,8 @@ SESSION = {
 }
 
 POSTGRESQL = {
+    # Without it, a database in SQL_ASCII answers in bytes, even about itself.
+    "client_encoding": "utf8",
     "connect_timeout": PATIENCE,
     "keepalives_idle": PATIENCE,
     "tcp_user_timeout": PATIENCE * 1000,

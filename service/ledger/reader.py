@@ -88,6 +88,12 @@ def after(engine: Engine, sequence: int, limit: int) -> list[Entry]:
         return [Entry(*row) for row in connection.execute(query.limit(limit))]
 
 
+def refers(connection: Connection, kind: str, entry_id: str | None) -> bool:
+    """Whether an entry of this kind refers to the entry with this id."""
+    query = select(table.c.id).where(table.c.refers_to == entry_id, table.c.kind == kind)
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def _matches(word: str) -> ColumnElement[bool]:
     if word.lower() in ("approve", "refer", "decline"):
         return table.c.decision == word.lower()
