@@ -6,7 +6,6 @@ DataFrame of one row through a ColumnTransformer, one INSERT a request into SQLi
 service itself, without its ledger.
 """
 
-import os
 import pickle
 import sqlite3
 import time
@@ -78,5 +77,4 @@ class Forgetful(CreditPD.inner):  # type: ignore[misc,name-defined]
         return [{"prediction_id": new_id(now), **content(d), "timestamp": now} for d in decisions]
 
 
-os.environ.setdefault("CREDIT_PD_MONITOR", "off")
 Unrecorded = bentoml.service(service_class=Fronted, name="unrecorded", **CreditPD.config)(Forgetful)
