@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import yaml
@@ -17,6 +18,7 @@ from .engine import Engine
 from .processes import ROOT, free_port, missing, tool
 
 FILE = ROOT / "service/compose.yaml"
+KEY = "the key of Prometheus"
 PROXY = """
 RUN useradd --uid 99 haproxy
 USER haproxy
@@ -30,6 +32,17 @@ ENV PGDATA=/var/lib/postgresql/data PATH={binaries}:$PATH
 ENTRYPOINT ["bash", "/start"]
 CMD ["postgres", "-c", "listen_addresses=*", "-c", "unix_socket_directories=/run/postgresql"]
 """
+WATCHER = """
+RUN install --directory --owner nobody /{folder}
+USER nobody
+ENTRYPOINT ["{program}"]
+"""
+WATCHERS = {  # the public image, the program in it, and Debian's programs
+    "prom/prometheus": ("prometheus", "prometheus", "promtool"),
+    "prom/alertmanager": ("alertmanager", "prometheus-alertmanager", "amtool"),
+}
+NOWHERE = "grafana"  # no package of it can be had, so it runs only where its image can be pulled
+SECRETS = ("api_key", "slack_url", "smtp_password", "grafana_password", "retrain_token")
 # What the public image's entrypoint does with the variables that compose.yaml sets.
 START = """
 set -e
@@ -44,11 +57,16 @@ exec "$@"
 
 @dataclass(frozen=True)
 class Stack:
-    """A running stack: `front` is where the proxy listens."""
+    """A running stack: `front` is where the proxy listens, `services` are those that run."""
 
     front: str
     project: str
     environment: dict[str, str]
+    services: tuple[str, ...] = ()
+
+    def port(self, name: str) -> str:
+        """Where a part of the monitoring listens."""
+        return f"127.0.0.1:{self.environment[f'{name.upper()}_PORT']}"
 
     def compose(self, *words: str, check: bool = True) -> str:
         """What a command of docker-compose says."""
@@ -69,44 +87,71 @@ def running(engine: Engine, base: str, image: str, folder: Path) -> Iterator[Sta
     """The stack, up with `image`, and gone with its volumes after the block."""
     if "DOCKER_HOST" not in engine.environment and engine.private:
         missing("docker")
-    for name in public_images():
-        ensure(engine, name, base, folder)
+    services = {}
+    for service, name in images().items():
+        if "$" in name or ensure(engine, name, base, folder):
+            services[service] = name
     port = free_port()
     environment = {
         **engine.environment,
         "CREDIT_PD_IMAGE": image,
-        "CREDIT_PD_API_KEYS": "",
+        "CREDIT_PD_API_KEYS": sha256(KEY.encode()).hexdigest(),
         "POSTGRES_PASSWORD": "it's a secret/?@",
         "PORT": str(port),
+        "SECRETS": str(secrets(folder / "secrets")),
+        **{f"{name}_PORT": str(free_port()) for name in ("PROMETHEUS", "ALERTMANAGER", "GRAFANA")},
     }
-    stack = Stack(f"127.0.0.1:{port}", f"stack{port}", environment)
+    stack = Stack(f"127.0.0.1:{port}", f"stack{port}", environment, tuple(services))
     try:
-        stack.compose("up", "--detach")
+        stack.compose("up", "--detach", *services)
         yield stack
     finally:
         stack.compose("down", "--volumes", "--timeout", "5")
 
 
-def public_images() -> list[str]:
-    """The images of the stack that others made."""
-    services = yaml.safe_load(FILE.read_text())["services"].values()
-    return [each["image"] for each in services if "$" not in each["image"]]
+def images() -> dict[str, str]:
+    """The image of each service."""
+    services = yaml.safe_load(FILE.read_text())["services"]
+    return {name: own["image"] for name, own in services.items()}
 
 
-def ensure(engine: Engine, name: str, base: str, folder: Path) -> None:
+def secrets(folder: Path) -> Path:
+    """A folder with every secret of the stack."""
+    folder.mkdir(mode=0o700)
+    for name in SECRETS:
+        (folder / name).write_text(
+            {"api_key": KEY, "slack_url": "http://127.0.0.1:9"}.get(name, "")
+        )
+    return folder
+
+
+def ensure(engine: Engine, name: str, base: str, folder: Path) -> bool:
     """Have the image `name`: as it is there, else pulled, else a stand-in with host's programs."""
     if engine.run("images", "--quiet", name):
-        return
+        return True
     engine.run("pull", name, check=False)
     if engine.run("images", "--quiet", name):
-        return
+        return True
+    if name.startswith(NOWHERE):
+        return False
     if not engine.private:
         missing(f"the image {name}, and only a private engine gets a stand-in,")
-    context = folder / name.partition(":")[0]
-    context.mkdir()
-    if name.startswith("haproxy:"):
+    stand_in(engine, name, base, folder / name.partition(":")[0])
+    return True
+
+
+def stand_in(engine: Engine, name: str, base: str, context: Path) -> None:
+    """Build an image of the host's own programs."""
+    context.mkdir(parents=True)
+    public = name.partition(":")[0]
+    if public == "haproxy":
         copy(context, [Path(tool("haproxy"))])
         recipe = PROXY
+    elif public in WATCHERS:
+        folder, program, companion = WATCHERS[public]
+        templates = Path("/usr/share/prometheus")
+        copy(context, [Path(tool(program)), Path(tool(companion)), templates])
+        recipe = WATCHER.format(folder=folder, program=program)
     else:
         binaries = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
         if binaries is None:

@@ -1,4 +1,4 @@
-"""Rules, dashboard, and the way of an alert through the real Prometheus and Alertmanager."""
+"""Rules, dashboard, and the way of an alert from live traffic to Slack and to mail."""
 
 from __future__ import annotations
 
@@ -7,41 +7,52 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
-from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from prometheus_client.metrics import MetricWrapperBase
 
 from service import figures
 
 from .processes import ROOT, free_port, spawn, stop, tool, wait_until
+from .served import Served, loan_book, serve
 from .sinks import Mail, Webhook, running
 
-PARTS = ROOT / "service/prometheus"
+PARTS = ROOT / "service"
+RULES = PARTS / "prometheus/rules.yml"
 PATIENCE = 60
+KEY = "the key of Prometheus"
+NO_OUTCOMES = "max(credit_realised_roc_auc) > 0"  # decisions of today are not mature
 OURS = re.compile(r"\b(?:credit_\w+|job\w*:\w+:\w+)")
+LABELS_OF_RULES = {"job", "field", "rule", "window", "endpoint", "decision"}
 LABELS = re.compile(r"\{[^}]*\}|by \([^)]*\)")
 
 
 def told(*command: str) -> str:
-    done = subprocess.run(command, cwd=PARTS, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=RULES.parent, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def rules() -> list[dict[str, Any]]:
-    groups = yaml.safe_load((PARTS / "rules.yml").read_text())["groups"]
+    groups = yaml.safe_load(RULES.read_text())["groups"]
     return [rule for group in groups for rule in group["rules"]]
 
 
+def page() -> dict[str, Any]:
+    return dict(json.loads((PARTS / "grafana/dashboards/credit-pd.json").read_text()))
+
+
 def dashboard() -> list[str]:
-    panels = json.loads((PARTS / "grafana.json").read_text())["panels"]
-    return [target["expr"] for panel in panels for target in panel["targets"]]
+    return [target["expr"] for panel in page()["panels"] for target in panel["targets"]]
 
 
 def exported() -> set[str]:
@@ -75,7 +86,7 @@ def test_every_alert_says_what_happened_and_what_to_do() -> None:
 
 
 def test_every_alert_is_proven_to_fire_and_to_stay_quiet() -> None:
-    tests = yaml.safe_load((PARTS / "rules_test.yml").read_text())["tests"]
+    tests = yaml.safe_load((RULES.parent / "rules_test.yml").read_text())["tests"]
     cases = [case for test in tests for case in test["alert_rule_test"]]
     names = {rule["alert"] for rule in rules() if "alert" in rule}
     assert {case["alertname"] for case in cases if case["exp_alerts"]} == names
@@ -89,7 +100,7 @@ def test_the_rules_fire_and_stay_quiet_as_they_should() -> None:
 
 @pytest.mark.e2e
 def test_a_rule_that_is_too_deaf_fails_its_tests(tmp_path: Path) -> None:
-    folder = shutil.copytree(PARTS, tmp_path / "prometheus")
+    folder = shutil.copytree(RULES.parent, tmp_path / "prometheus")
     text = (folder / "rules.yml").read_text()
     (folder / "rules.yml").write_text(text.replace(">= 0.25", ">= 2.5"))
     command = [tool("promtool"), "test", "rules", str(folder / "rules_test.yml")]
@@ -97,9 +108,44 @@ def test_a_rule_that_is_too_deaf_fails_its_tests(tmp_path: Path) -> None:
 
 
 @pytest.mark.e2e
-def test_the_configurations_are_valid() -> None:
-    told(tool("promtool"), "check", "config", "prometheus.yml")
-    told(tool("amtool"), "check-config", "alertmanager.yml")
+def test_the_configurations_are_valid(tmp_path: Path) -> None:
+    configured(tmp_path, 3000, (9093, 9090), "http://127.0.0.1:9", 25)
+    told(tool("promtool"), "check", "config", str(tmp_path / "prometheus/prometheus.yml"))
+    told(tool("amtool"), "check-config", "../alertmanager/alertmanager.yml")
+
+
+def test_the_panels_of_the_dashboard_stand_beside_one_another() -> None:
+    panels = page()["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    areas = [
+        (g["x"], g["y"], g["x"] + g["w"], g["y"] + g["h"]) for g in (p["gridPos"] for p in panels)
+    ]
+    assert max(right for _, _, right, _ in areas) == 24
+    for (x, y, right, bottom), other in combinations(areas, 2):
+        apart = other[0] >= right or other[2] <= x or other[1] >= bottom or other[3] <= y
+        assert apart
+
+
+def test_a_panel_has_a_title_a_known_kind_and_names_its_lines() -> None:
+    variable = page()["templating"]["list"][0]["name"]
+    for panel in page()["panels"]:
+        assert panel["title"]
+        assert panel["type"] in ("stat", "timeseries", "heatmap", "bargauge")
+        assert panel["datasource"] == {"type": "prometheus", "uid": f"${{{variable}}}"}
+        assert [t["refId"] for t in panel["targets"]] == list("AB"[: len(panel["targets"])])
+        wanted = {w for t in panel["targets"] for w in re.findall(r"{{(\w+)}}", t["legendFormat"])}
+        assert all(
+            wanted <= set(re.findall(r"\w+", t["expr"])) | LABELS_OF_RULES for t in panel["targets"]
+        )
+
+
+def test_grafana_is_told_where_prometheus_and_the_dashboard_are() -> None:
+    mounted = yaml.safe_load((PARTS / "compose.yaml").read_text())["services"]["grafana"]["volumes"]
+    assert "./grafana:/etc/grafana/provisioning:ro" in mounted
+    source = yaml.safe_load((PARTS / "grafana/datasources/prometheus.yaml").read_text())
+    assert source["datasources"][0]["url"] == "http://prometheus:9090"
+    provider = yaml.safe_load((PARTS / "grafana/dashboards/provider.yaml").read_text())
+    assert provider["providers"][0]["options"]["path"] == "/etc/grafana/provisioning/dashboards"
 
 
 @pytest.mark.e2e
@@ -115,46 +161,9 @@ def test_prometheus_can_read_every_expression_of_the_dashboard(tmp_path: Path) -
     ("severity", "receiver"), [("critical", "slack-and-mail"), ("warning", "slack")]
 )
 def test_critical_alerts_go_to_mail_as_well(severity: str, receiver: str) -> None:
-    command = ["config", "routes", "test", "--config.file=alertmanager.yml"]
+    command = ["config", "routes", "test", "--config.file=../alertmanager/alertmanager.yml"]
     answer = told(tool("amtool"), *command, f"severity={severity}", "job=credit-pd")
     assert answer.strip() == receiver
-
-
-@dataclass
-class Stack:
-    """A running Prometheus and Alertmanager, what they watch, and where their alerts arrive."""
-
-    psi: Gauge
-    webhook: Webhook
-    mail: Mail
-
-    def said(self) -> str:
-        """All that Slack was told."""
-        return json.dumps(self.webhook.received)
-
-    def mailed(self) -> str:
-        bodies = [m.get_body(("plain",)) for m in self.mail.received]
-        return "\n".join(body.get_content() for body in bodies if body)
-
-
-@contextlib.contextmanager
-def watched() -> Iterator[tuple[int, Gauge]]:
-    """Metrics of a service with nothing wrong: the port and the PSI that can be set."""
-    registry = CollectorRegistry()
-    values = {"credit_ready": 1.0, "credit_ledger_up": 1.0, "credit_open_incidents": 0.0}
-    for name, value in values.items():
-        Gauge(name, name, registry=registry).set(value)
-    bound = Gauge("credit_drift_bound", "bound", ["field", "window"], registry=registry)
-    psi = Gauge("credit_drift_psi", "psi", ["field", "window"], registry=registry)
-    for field in ("income", "score"):
-        bound.labels(field, "1000").set(0.03)
-        psi.labels(field, "1000").set(0.01)
-    port = free_port()
-    server, thread = start_http_server(port, "127.0.0.1", registry)
-    yield port, psi
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def hurried(name: str, changes: dict[str, str]) -> str:
@@ -166,9 +175,11 @@ def hurried(name: str, changes: dict[str, str]) -> str:
     return text
 
 
-def configured(folder: Path, service: int, alertmanager: int, webhook: str, smtp: int) -> None:
-    shutil.copytree(PARTS, folder, dirs_exist_ok=True)
-    secrets = {"slack_url": webhook, "smtp_password": "swordfish"}
+def configured(folder: Path, service: int, ports: tuple[int, int], webhook: str, smtp: int) -> None:
+    """Write both configurations for loopback: `ports` of Alertmanager and Prometheus."""
+    for part in ("alertmanager", "prometheus"):
+        shutil.copytree(PARTS / part, folder / part)
+    secrets = {"slack_url": webhook, "smtp_password": "swordfish", "api_key": KEY}
     for name, content in secrets.items():
         (folder / name).write_text(content)
     fast = {
@@ -178,52 +189,124 @@ def configured(folder: Path, service: int, alertmanager: int, webhook: str, smtp
         "group_wait: 15s": "group_wait: 1s",
         "group_interval: 1m": "group_interval: 1s",
     }
-    (folder / "alertmanager.yml").write_text(hurried("alertmanager.yml", fast))
+    own = "alertmanager/alertmanager.yml"
+    (folder / own).write_text(hurried(own, fast))
     fast = {
+        "/run/secrets": str(folder),
         "15s": "1s",
         "service:3000": f"127.0.0.1:{service}",
-        "alertmanager:9093": f"127.0.0.1:{alertmanager}",
+        "alertmanager:9093": f"127.0.0.1:{ports[0]}",
     }
-    (folder / "prometheus.yml").write_text(hurried("prometheus.yml", fast))
+    own = "prometheus/prometheus.yml"
+    (folder / own).write_text(hurried(own, fast))
 
 
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    programs = tool("prometheus"), tool("prometheus-alertmanager")
+@contextlib.contextmanager
+def started(folder: Path, ports: tuple[int, int]) -> Iterator[None]:
+    """Alertmanager and Prometheus as they are configured in `folder`."""
+    commands = [
+        [
+            tool("prometheus-alertmanager"),
+            f"--config.file={folder}/alertmanager/alertmanager.yml",
+            f"--storage.path={folder}/alerts",
+            f"--web.listen-address=127.0.0.1:{ports[0]}",
+            "--cluster.listen-address=",
+        ],
+        [
+            tool("prometheus"),
+            f"--config.file={folder}/prometheus/prometheus.yml",
+            f"--storage.tsdb.path={folder}/figures",
+            f"--web.listen-address=127.0.0.1:{ports[1]}",
+        ],
+    ]
+    with contextlib.ExitStack() as parts:
+        for command in commands:
+            process = spawn(command, folder / f"{Path(command[0]).name}.log")
+            parts.callback(stop, process)
+        yield
+
+
+@dataclass
+class Watched:
+    """A running service with its Prometheus and Alertmanager, and where their alerts arrive."""
+
+    served: Served
+    folder: Path
+    prometheus: str
+    webhook: Webhook
+    mail: Mail
+
+    def traffic(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """Three windows of applications from `service.traffic`."""
+        command = [sys.executable, "-m", "service.traffic", "--url", self.served.url.rstrip("/")]
+        command += ["--api-key", KEY, "--rate", "100", "--seconds", "3.2", *options]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+
+    def figure(self, expression: str) -> list[float]:
+        """What an expression is now, the value of each series."""
+        answer = httpx.get(f"{self.prometheus}/api/v1/query", params={"query": expression})
+        return [float(own["value"][1]) for own in answer.json()["data"]["result"]]
+
+    def said(self) -> str:
+        """All that Slack was told."""
+        return json.dumps(self.webhook.received)
+
+    def mailed(self) -> str:
+        bodies = [m.get_body(("plain",)) for m in self.mail.received]
+        return "\n".join(body.get_content() for body in bodies if body)
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    tool("prometheus"), tool("prometheus-alertmanager")
+    folder = loan_book(tmp_path_factory.mktemp("book"))
+    config = yaml.safe_load((folder / "params.yaml").read_text())
+    config["monitor"] |= {"every": 100, "windows": [100], "lowest_approval_ratio": 0.01}
+    (folder / "params.yaml").write_text(yaml.safe_dump(config))
     webhook, mail, ports = Webhook(), Mail(), (free_port(), free_port())
+    digest = sha256(KEY.encode()).hexdigest()
     with contextlib.ExitStack() as parts:
         parts.enter_context(running(webhook))
         parts.enter_context(running(mail))
-        service, psi = parts.enter_context(watched())
-        configured(tmp_path, service, ports[0], webhook.url, mail.port)
-        alertmanager = [
-            programs[1],
-            f"--config.file={tmp_path}/alertmanager.yml",
-            f"--storage.path={tmp_path}/alertmanager",
-            f"--web.listen-address=127.0.0.1:{ports[0]}",
-            "--cluster.listen-address=",
-        ]
-        prometheus = [
-            programs[0],
-            f"--config.file={tmp_path}/prometheus.yml",
-            f"--storage.tsdb.path={tmp_path}/prometheus",
-            f"--web.listen-address=127.0.0.1:{ports[1]}",
-        ]
-        for command in (alertmanager, prometheus):
-            process = spawn(command, tmp_path / f"{Path(command[0]).name}.log")
-            parts.callback(stop, process)
-        yield Stack(psi, webhook, mail)
+        served = parts.enter_context(serve(folder, key=KEY, CREDIT_PD_API_KEYS=digest))
+        own = tmp_path_factory.mktemp("watching")
+        configured(own, httpx.URL(served.url).port or 0, ports, webhook.url, mail.port)
+        parts.enter_context(started(own, ports))
+        yield Watched(served, folder, f"http://127.0.0.1:{ports[1]}", webhook, mail)
 
 
 @pytest.mark.e2e
-def test_drift_reaches_slack_and_mail_and_its_end_is_told(stack: Stack) -> None:
-    stack.psi.labels("income", "1000").set(0.6)
-    wait_until(lambda: stack.mail.received and stack.webhook.received, PATIENCE, "an alert")
-    assert "CRITICAL income drifted. Its PSI against the training data is 0.60." in stack.mailed()
-    assert "CRITICAL: income drifted" in stack.said()
-    assert stack.mail.logins[0][1:] == ["credit-pd@example.com", "swordfish"]
-    assert "score" not in stack.mailed()
+def test_drift_in_live_traffic_reaches_slack_and_mail_and_its_end_is_told(watched: Watched) -> None:
+    watched.traffic()
+    psi = 'credit_drift_psi{field="income"}'
+    wait_until(lambda: watched.figure(psi), PATIENCE, "a report on undrifted traffic")
+    assert "drifted" not in watched.said()
 
-    stack.psi.labels("income", "1000").set(0.01)
-    wait_until(lambda: "RESOLVED" in stack.mailed(), PATIENCE, "the recovery in the mail")
-    wait_until(lambda: "RESOLVED: income drifted" in stack.said(), PATIENCE, "it in the webhook")
+    watched.traffic("--drift", "income=0.1")
+    wait_until(lambda: "income drifted" in watched.mailed(), PATIENCE, "the alert in the mail")
+    assert "CRITICAL income drifted. Its PSI against the training data is" in watched.mailed()
+    assert watched.mail.logins[0][1:] == ["credit-pd@example.com", "swordfish"]
+    wait_until(lambda: "income drifted" in watched.said(), PATIENCE, "it in the webhook")
+    assert watched.figure("credit_open_incidents")[0] > 0
+
+    watched.traffic()
+    wait_until(lambda: "RESOLVED income drifted" in watched.mailed(), PATIENCE, "the recovery")
+    wait_until(lambda: "RESOLVED" in watched.said(), PATIENCE, "it in the webhook")
+
+
+@pytest.mark.e2e
+def test_every_panel_of_the_dashboard_shows_something_of_live_traffic(watched: Watched) -> None:
+    done = watched.traffic("--drift", "loan_purpose=Rocket")
+    assert "refused /predict 422" in done.stdout
+    refused = 'credit_refused_fields_total{field="loan_purpose",rule="category"} > 0'
+    wait_until(lambda: watched.figure(refused), PATIENCE, "the count of refused applications")
+    watched.traffic("--seconds", "1")
+    shown = set(dashboard()) - {NO_OUTCOMES}
+
+    def empty() -> list[str]:
+        return sorted(each for each in shown if not watched.figure(each))
+
+    with contextlib.suppress(TimeoutError):
+        wait_until(lambda: not empty(), PATIENCE, "data in every panel")
+    assert empty() == []
+    assert watched.figure(NO_OUTCOMES.removesuffix(" > 0")) == [0]

@@ -16,11 +16,11 @@ from stages.policy import DECISIONS
 from .built import Built, build
 from .engine import Engine
 from .processes import wait_until
-from .stack import FILE, Stack, running
+from .stack import FILE, KEY, Stack, running
 
 pytestmark = pytest.mark.e2e
 
-VARIABLES = ("CREDIT_PD_IMAGE", "POSTGRES_PASSWORD", "CREDIT_PD_API_KEYS")
+VARIABLES = ("CREDIT_PD_IMAGE", "POSTGRES_PASSWORD", "CREDIT_PD_API_KEYS", "SECRETS")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,8 @@ def ask(stack: Stack, application: dict[str, Any]) -> dict[str, Any]:
     """What the front answers to one application."""
     connection = HTTPConnection(stack.front, timeout=30)
     body = json.dumps(application)
-    connection.request("POST", "/predict", body, {"content-type": "application/json"})
+    headers = {"content-type": "application/json", "x-api-key": KEY}
+    connection.request("POST", "/predict", body, headers)
     answer: dict[str, Any] = json.loads(connection.getresponse().read())
     connection.close()
     return answer
@@ -69,7 +70,6 @@ def test_decisions_are_in_postgresql_and_survive_a_restart(
     made = ask(stack, records[0]["application"])["prediction_id"]
     stack.compose("restart", "--timeout", "20", "postgres", "service")
     wait_until(lambda: probe.is_ready(stack.front), 180, "the stack's return")
-    assert probe.get(stack.front, f"/predictions/{made}")[0] == 200
     psql = ("psql", "--host=/run/postgresql", "--username=credit_pd", "--tuples-only", "-c")
     assert made in stack.compose("exec", "-T", "postgres", *psql, "SELECT id FROM ledger_entries")
 
@@ -90,17 +90,42 @@ def test_every_part_reports_its_health(stack: Stack, engine: Engine) -> None:
 
     def healthy() -> bool:
         said = engine.run("inspect", "--format", form, *numbers)
-        return sorted(said.splitlines()) == ["postgres healthy", "proxy healthy", "service healthy"]
+        return sorted(said.splitlines()) == [f"{name} healthy" for name in sorted(stack.services)]
 
     wait_until(healthy, 60, "the health of every part")
 
 
-def test_only_the_front_is_published_and_only_on_loopback(stack: Stack, engine: Engine) -> None:
+def told(address: str, path: str) -> Any:
+    """The JSON that a part of the monitoring answers."""
+    connection = HTTPConnection(address, timeout=10)
+    connection.request("GET", path)
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer["data"] if isinstance(answer, dict) and "data" in answer else answer
+
+
+def test_prometheus_reads_the_service_by_its_key_and_knows_alertmanager(stack: Stack) -> None:
+    def scraped() -> bool:
+        found = told(stack.port("prometheus"), "/api/v1/query?query=credit_ready")["result"]
+        return [own["value"][1] for own in found] == ["1"]
+
+    wait_until(scraped, 90, "the first reading of the metrics")
+    known = told(stack.port("prometheus"), "/api/v1/alertmanagers")["activeAlertmanagers"]
+    assert [own["url"] for own in known] == ["http://alertmanager:9093/api/v2/alerts"]
+
+
+def test_alertmanager_routes_as_it_is_told(stack: Stack) -> None:
+    receivers = told(stack.port("alertmanager"), "/api/v2/receivers")
+    assert {own["name"] for own in receivers} == {"slack", "slack-and-mail"}
+
+
+def test_what_is_published_is_published_on_loopback_only(stack: Stack, engine: Engine) -> None:
     numbers = stack.compose("ps", "--quiet").split()
     listed = [json.loads(engine.run("inspect", number))[0] for number in numbers]
     bindings = [each["HostConfig"]["PortBindings"] or {} for each in listed]
     hosts = [binding["HostIp"] for ports in bindings for own in ports.values() for binding in own]
-    assert hosts == ["127.0.0.1"]
+    assert set(hosts) == {"127.0.0.1"}
+    assert len(hosts) == len(set(stack.services) - {"postgres", "service"})
 
 
 @pytest.mark.parametrize("name", VARIABLES)
