@@ -112,7 +112,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     applications(1500).to_csv(raw / "credit_risk_dataset.csv", index=False)
     own.experiment("dataset", "dataset=loan_applications")
     own.facts["dataset"] = clone.metrics
-    clone.dvc("exp", "apply", "leaves-15")
+    own.experiment("back", "dataset=loan_book", f"{LEAVES}=15")
     own.facts["back"] = clone.metrics, clone.facts("status")
     return own
 
@@ -216,3 +216,7 @@ def test_an_experiment_on_the_first_dataset_brings_all_of_it_back(story: Story) 
     metrics, status = story.facts["back"]
     assert metrics["dataset"] == "loan_book"
     assert status == {}
+
+
+def test_an_experiment_on_the_first_dataset_trains_nothing_again(story: Story) -> None:
+    assert ran(story.said["back"]) == ["preprocess", "featurize", "evaluate"]

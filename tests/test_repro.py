@@ -146,6 +146,16 @@ def test_a_parameter_that_cannot_be_ends_the_run_by_name_and_leaves_every_output
     assert outputs(made) == before
 
 
+def test_an_experiment_that_fails_in_training_leaves_every_output(made: Clone) -> None:
+    before = outputs(made)
+    said = made.dvc("exp", "run", "-S", "train.scorecard.min_iv=99", check=False)
+    made.run("git", "checkout", "--quiet", "--", "params.yaml")
+    assert "min_iv 99.0 leaves no feature" in said
+    assert "failed to reproduce 'train@scorecard'" in said
+    assert outputs(made) == before
+    assert stale(made) == []
+
+
 def test_the_simulated_book_has_the_very_bytes_that_its_dvc_file_names(
     tmp_path: Path,
 ) -> None:
