@@ -66,9 +66,9 @@ class Clone:
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--message", subject)
 
-    def run(self, *command: str, check: bool = True) -> str:
-        """Run a command here; its output, or AssertionError with it where it fails."""
-        done = subprocess.run(
+    def done(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command here."""
+        return subprocess.run(
             command,
             cwd=self.folder,
             env=self.environment,
@@ -76,6 +76,10 @@ class Clone:
             text=True,
             check=False,
         )
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """Run a command here; its output, or AssertionError with it where it fails."""
+        done = self.done(*command)
         said = done.stdout + done.stderr
         assert (done.returncode == 0) is check, f"{' '.join(command)}\n{said}"
         return said
@@ -86,15 +90,8 @@ class Clone:
 
     def facts(self, *arguments: str) -> Any:
         """Run DVC for JSON."""
-        command = [sys.executable, "-m", "dvc", *arguments, "--json"]
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        done = self.done(sys.executable, "-m", "dvc", *arguments, "--json")
+        done.check_returncode()
         return json.loads(done.stdout)
 
     @property

@@ -51,19 +51,32 @@ def test_an_object_missing_in_s3_fails(lender: Lender) -> None:
     assert "not in the remote: models/predictions.parquet; run `dvc push`" in words(found, "fail")
 
 
-def test_a_wrong_key_is_told(lender: Lender, aws: pytest.MonkeyPatch) -> None:
-    aws.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    found = lender.judged()
-    assert code(found) == 2
-    assert "access denied: the credentials need s3:ListBucket" in found.sentence
+FAULTS: dict[str, tuple[dict[str, str], str]] = {
+    "a wrong key": (
+        {"AWS_SECRET_ACCESS_KEY": "wrong"},
+        "access denied: the secret is not that of the",
+    ),
+    "no credentials": (
+        dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ""),
+        "no credentials: set AWS_ACCESS_KEY_ID",
+    ),
+    "no server": (
+        {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
+        "not reachable: check the network and AWS_ENDPOINT_URL",
+    ),
+}
 
 
-def test_missing_credentials_are_told(lender: Lender, aws: pytest.MonkeyPatch) -> None:
-    aws.delenv("AWS_ACCESS_KEY_ID")
-    aws.delenv("AWS_SECRET_ACCESS_KEY")
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_keeps_the_gate_from_judging_is_told(
+    fault: str, lender: Lender, aws: pytest.MonkeyPatch
+) -> None:
+    changes, told = FAULTS[fault]
+    for name, value in changes.items():
+        aws.setenv(name, value) if value else aws.delenv(name)
     found = lender.judged()
     assert code(found) == 2
-    assert "no credentials: set AWS_ACCESS_KEY_ID" in found.sentence
+    assert told in found.sentence
 
 
 def test_a_missing_bucket_is_told(lender: Lender) -> None:
@@ -71,10 +84,3 @@ def test_a_missing_bucket_is_told(lender: Lender) -> None:
     found = lender.judged()
     assert code(found) == 2
     assert "the bucket does not exist" in words(found, "cannot judge")
-
-
-def test_a_server_that_is_away_is_told(lender: Lender, aws: pytest.MonkeyPatch) -> None:
-    aws.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    found = lender.judged()
-    assert code(found) == 2
-    assert "not reachable: check the network and AWS_ENDPOINT_URL" in found.sentence
