@@ -15,7 +15,7 @@ from stages import featurize, judge, metrics, model, params, preprocess, train
 from tests.books import ROOT
 
 SHARED = ROOT.parent / "shared" / "data"
-# On these books the other candidates stay 0.01 and more behind on every split.
+# The best of the others is 0.002 of validation AUC behind on the loan book, 0.015 on the other book.
 CAN_WIN = ("lightgbm", "xgboost")
 SEEDS = (1, 2, 3, 4, 5)
 pytestmark = pytest.mark.skipif(
