@@ -47,9 +47,8 @@ dashboard: $(VENV)/.ready  ## Look at the ledger: decisions, drift, performance,
 	@python -m service.dashboard
 
 demo: $(VENV)/.ready  ## Service, dashboard and a minute of drifting traffic together, until Ctrl-C
-	@trap 'kill 0' EXIT; \
-	  bentoml serve service.service:CreditPD --host 127.0.0.1 --port $(PORT) & \
-	  python -m service.dashboard & \
+	@bentoml serve service.service:CreditPD --host 127.0.0.1 --port $(PORT) & service=$$!; \
+	  python -m service.dashboard & trap "kill $$service $$!" EXIT; \
 	  until python -m service.ready $(PORT); do sleep 1; done; \
 	  python -m service.traffic --url http://127.0.0.1:$(PORT) --rate 20 --seconds 30; \
 	  python -m service.traffic --url http://127.0.0.1:$(PORT) --rate 20 --seconds 30 --drift income=0.5 --outcomes; \

@@ -175,7 +175,7 @@ def numeric_rules(
     n, sd = len(known), reference["sd"] or 1.0
     shift = abs(float(known.mean()) - reference["mean"]) / sd
     z = shift / np.sqrt(1 / n + 1 / trained)
-    way = f"its mean went from {reference['mean']:.4g} to {known.mean():.4g}"
+    way = f"its mean went from {figure(reference['mean'])} to {figure(known.mean())}"
     words = way + unit_change(reference, known)
     yield "mean", float(z), float(norm.isf(level / 2)), shift, words
 
@@ -185,13 +185,13 @@ def numeric_rules(
 
     low, high = reference["quantiles"][0], reference["quantiles"][-1]
     outside = float(np.mean((known < low) | (known > high)))
-    words = f"{outside:.1%} of its values lie outside {low:.4g} to {high:.4g}"
+    words = f"{outside:.1%} of its values lie outside {figure(low)} to {figure(high)}"
     yield "out_of_bounds", outside, share_bound(0.0, n, trained, level), outside, words
 
     stuck = known.min() == known.max() and len(reference["edges"]) > 0
     likely = float(np.mean(np.asarray(reference["quantiles"]) == known[0]) + GRID)
     certain = stuck and likely**n < level
-    yield "constant", float(certain), 0.5, 1.0, f"every value is {known[0]:.4g}"
+    yield "constant", float(certain), 0.5, 1.0, f"every value is {figure(known[0])}"
 
 
 def ks_distance(quantiles: list[float], known: Floats) -> float:
@@ -236,6 +236,11 @@ def category_rules(
     names = [c for c, u, k in zip(reference["categories"], unseen, counts, strict=True) if u and k]
     bound = share_bound(0.0, len(known), trained, level)
     yield "unseen", share, bound, share, f"{share:.1%} are {', '.join(names)}, unseen in training"
+
+
+def figure(value: float) -> str:
+    """A number of a feature as people read it."""
+    return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
 
 
 def loudness(rule: str, shift: float) -> Loudness:

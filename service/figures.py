@@ -49,7 +49,11 @@ FINDINGS = Gauge(
     ["loudness", "window"],
     multiprocess_mode="livemax",
 )
-INCIDENTS = Gauge("credit_open_incidents", "Incidents not closed", multiprocess_mode="livemax")
+INCIDENTS = Gauge(
+    "credit_open_incidents",
+    "Fields with an incident that is not closed",
+    multiprocess_mode="livemax",
+)
 LAST_CHECK = Gauge(
     "credit_monitor_last_check_timestamp_seconds",
     "When a window was judged last",

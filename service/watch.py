@@ -16,7 +16,7 @@ from service import alerts, figures, outcomes
 from service.desk import Desk
 from service.ledger import LedgerUnavailable
 from service.replies import Handler, Reply, Request, refusal, whole_number
-from service.reports import Reports
+from service.reports import Reports, field_of
 from service.requests import decode
 from service.wording import shown, worded
 
@@ -101,7 +101,9 @@ class Watch:
         with suppress(LedgerUnavailable):  # the ledger's own gauges tell
             self.judge_refusals()
             new = [r for r in self.reports.recent(NEWEST) if r["id"] > self._seen]
-            figures.INCIDENTS.set(len(self.reports.open_incidents()))
+            figures.INCIDENTS.set(
+                len({field_of(own["key"]) for own in self.reports.open_incidents()})
+            )
             for report in reversed(new):
                 self._seen = report["id"]
                 figures.drift(report, datetime.fromisoformat(report["time"]).timestamp())

@@ -73,9 +73,9 @@ def opened() -> Any:
     """The page, run once."""
 
     def page() -> None:
-        from service import dashboard  # noqa: PLC0415
+        from service import panels  # noqa: PLC0415
 
-        dashboard.page()
+        panels.page()
 
     app = testing.AppTest.from_function(page, default_timeout=60).run()
     assert not app.exception
@@ -144,9 +144,9 @@ def test_outcomes_of_old_decisions_stand_beside_what_was_expected(
 
 
 def test_markdown_in_words_stays_words() -> None:
-    from service import dashboard  # noqa: PLC0415
+    from service import panels  # noqa: PLC0415
 
-    assert dashboard.plain("![x](http://y) <b>") == r"\!\[x\](http\://y) \<b\>"
+    assert panels.plain("![x](http://y) <b>") == r"\!\[x\](http\://y) \<b\>"
 
 
 def test_bins_are_named_in_their_order() -> None:

@@ -1,0 +1,83 @@
+"""The dashboard in a real browser: every tab draws, on an empty ledger and a small one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+if os.environ.get("REQUIRE_REAL_PARTS") != "1":
+    pytest.importorskip("playwright.sync_api")
+    pytest.importorskip("streamlit")
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+from service.ledger import Ledger
+from tests.test_dashboard import at, empty, small
+
+from .processes import ROOT, free_port, spawn, stop, tool, wait_until
+from .test_page import QUIET
+
+__all__ = ["at", "empty", "small"]  # fixtures
+pytestmark = pytest.mark.e2e
+
+TABS = ("Decisions", "Drift", "Performance", "Overrides", "Model")
+
+
+@pytest.fixture
+def page(at: Path) -> Iterator[Page]:
+    """The dashboard of the ledger in the environment."""
+    port = free_port()
+    own = {"DASHBOARD_PORT": str(port), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", f"import os; os.chdir({str(at)!r}); "]
+    command[-1] += "from service import dashboard; dashboard.main()"
+    process = spawn(command, at / "log", own)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: answers(url), 60, "the start of the dashboard")
+        with sync_playwright() as driver:
+            chromium = driver.chromium.launch(executable_path=tool("chromium"), args=QUIET.split())
+            opened = chromium.new_page(viewport={"width": 1366, "height": 2000})
+            opened.goto(url)
+            expect(opened.get_by_text("Open incidents")).to_be_visible(timeout=60_000)
+            yield opened
+            chromium.close()
+    finally:
+        stop(process)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/_stcore/health").status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def drawn(page: Page, tab: str) -> tuple[int, int]:
+    """Charts and tables that a tab shows, once it is at rest; no exception among them."""
+    page.get_by_role("tab", name=tab).click()
+    expect(page.locator("[data-testid=stStatusWidget]")).to_have_count(0, timeout=60_000)
+    page.wait_for_timeout(1000)
+    assert page.locator("[data-testid=stException]").count() == 0
+    shown = page.get_by_role("tabpanel", name=tab)
+    charts = shown.locator(
+        "[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg"
+    )
+    return charts.count(), shown.locator("[data-testid=stDataFrame]").count()
+
+
+def test_every_tab_draws_its_charts_and_tables(small: Ledger, page: Page) -> None:
+    found = {tab: drawn(page, tab) for tab in TABS}
+    assert found["Decisions"] >= (3, 1)
+    assert found["Drift"] >= (1, 1)
+    assert found["Performance"] >= (2, 0)
+    assert found["Overrides"] == (0, 1)
+    assert found["Model"] == (0, 2)
+
+
+def test_an_empty_ledger_has_nothing_to_draw_and_no_error(empty: Ledger, page: Page) -> None:
+    assert {tab: drawn(page, tab) for tab in TABS} == dict.fromkeys(TABS, (0, 0))
