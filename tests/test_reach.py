@@ -15,7 +15,7 @@ from stages import featurize, judge, metrics, model, params, preprocess, train
 from tests.books import ROOT
 
 SHARED = ROOT.parent / "shared" / "data"
-# The best of the others is 0.002 of validation AUC behind on the loan book, 0.015 on the other book.
+# The best other is 0.002 of validation AUC behind on the loan book, 0.015 on the applications.
 CAN_WIN = ("lightgbm", "xgboost")
 SEEDS = (1, 2, 3, 4, 5)
 pytestmark = pytest.mark.skipif(
