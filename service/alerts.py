@@ -1,7 +1,8 @@
 """Tell people of an incident once, and once more when it is over: by webhook and by e-mail.
 
-`ALERT_WEBHOOK` is an URL that takes Slack's `{"text": ...}`; `ALERT_SMTP` is `host:port` and
-`ALERT_MAIL` the address to write to. Without them nothing is sent; incidents stay on record.
+`ALERT_WEBHOOK` is an URL that takes Slack's `{"text": ...}`; `ALERT_SMTP` is `host:port`,
+`ALERT_MAIL` the address to write to, and where the server wants them, `ALERT_SMTP_USER` and
+`ALERT_SMTP_PASSWORD_FILE`. Without them nothing is sent; incidents stay on record.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 import json
 import os
 import smtplib
+import ssl
 import sys
 import urllib.request
 from collections.abc import Iterable
 from email.message import EmailMessage
+from http.client import HTTPException
+from pathlib import Path
 from typing import Any
 
 PATIENCE = 5
@@ -39,7 +43,10 @@ def webhook(url: str, lines: list[str]) -> None:
         raise OSError(f"ALERT_WEBHOOK must begin with http:// or https://; got {url!r}")
     body = json.dumps({"text": "\n".join(lines)}).encode()
     request = urllib.request.Request(url, body, {"content-type": "application/json"})  # noqa: S310
-    urllib.request.urlopen(request, timeout=PATIENCE).close()  # noqa: S310
+    try:
+        urllib.request.urlopen(request, timeout=PATIENCE).close()  # noqa: S310
+    except HTTPException as error:
+        raise OSError(repr(error)) from error
 
 
 def mail(server: str, lines: list[str]) -> None:
@@ -52,6 +59,20 @@ def mail(server: str, lines: list[str]) -> None:
     message.set_content("\n".join(lines))
     try:
         with smtplib.SMTP(host, int(port or 25), timeout=PATIENCE) as smtp:
+            log_in(smtp, host)
             smtp.send_message(message)
     except (smtplib.SMTPException, ValueError) as error:
         raise OSError(str(error)) from error
+
+
+def log_in(smtp: smtplib.SMTP, host: str) -> None:
+    """Give the account's password, where there is one: by TLS only, but on this machine."""
+    user = os.environ.get("ALERT_SMTP_USER")
+    if not user:
+        return
+    smtp.ehlo()
+    if smtp.has_extn("starttls"):
+        smtp.starttls(context=ssl.create_default_context())
+    elif host not in ("127.0.0.1", "localhost"):
+        raise OSError(f"{host} offers no TLS, so it does not get the password")
+    smtp.login(user, Path(os.environ.get("ALERT_SMTP_PASSWORD_FILE", "")).read_text().strip())

@@ -2,6 +2,7 @@
 
 Pure functions on arrays, held against `models/reference.json`. Every rule has a bound that depends
 on the size of the window, so that no drift means quiet; how large a shift is says how loud it gets.
+`python -m service.drift` judges the ledger's newest decisions.
 """
 
 from __future__ import annotations
@@ -276,3 +277,9 @@ def advice(findings: list[Finding]) -> tuple[Action, str]:
     if loud:
         return "recalibrate", "Recalibrate: the score moved while no single feature did."
     return "none", "Nothing to do."
+
+
+if __name__ == "__main__":
+    from service.monitor import main
+
+    main()

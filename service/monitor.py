@@ -1,8 +1,9 @@
 """The monitor: looks at the last decisions, beside the service and never in its way.
 
-`python -m service.monitor` judges every window that has enough new decisions, once, and says what
-it found; `--watch` goes on until it is stopped. The service starts the watching one by itself, as a
-process of its own, so that no report ever costs a decision its time.
+`python -m service.drift` (by hand, or on a schedule) judges every full window that has new
+decisions, once, and says what it found; `--watch` goes on, and waits until enough are new. The
+service starts the watching one by itself, as a process of its own, so that no report ever costs a
+decision its time.
 """
 
 from __future__ import annotations
@@ -45,17 +46,20 @@ class Monitor:
         self.ledger = ledger
         self.reports = Reports(ledger.engine)
 
-    def look(self) -> list[dict[str, Any]]:
-        """Judge every window that is due; returns the reports, which are stored."""
-        found = [report for rows in self.config.windows if (report := self.judge(rows))]
+    def look(self, every: int | None = None) -> list[dict[str, Any]]:
+        """Judge every window that is due; returns the reports, which are stored.
+
+        A window is due when `every` of its decisions are new; by default as params.yaml says.
+        """
+        found = [report for rows in self.config.windows if (report := self.judge(rows, every))]
         if found:
             self.challenge(found)
         return found
 
-    def judge(self, rows: int) -> dict[str, Any] | None:
+    def judge(self, rows: int, every: int | None = None) -> dict[str, Any] | None:
         """Judge the newest `rows` decisions, or None where too few of them are new."""
         seen = self.reports.covered(rows, self.model)
-        new = max(self.config.every, rows // NEW_SHARE)
+        new = every or max(self.config.every, rows // NEW_SHARE)
         if windows.waiting(self.ledger, self.model, seen) < new:
             return None
         window = windows.newest(self.ledger, self.model, rows)
@@ -159,7 +163,7 @@ def watch(root: Path, ledger: Ledger, parent: int) -> None:
 
 def main() -> None:
     """Read the options and look once, or watch."""
-    parser = argparse.ArgumentParser(prog="python -m service.monitor", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m service.drift", description=__doc__)
     parser.add_argument("--root", type=Path, default=Path(), help="the project (%(default)s)")
     parser.add_argument("--watch", action="store_true", help="go on until the parent process ends")
     options = parser.parse_args()
@@ -170,7 +174,7 @@ def main() -> None:
         return
     try:
         migrate(ledger.engine)
-        found = Monitor(root, ledger).look()
+        found = Monitor(root, ledger).look(every=1)
     except (LedgerUnavailable, NotReady) as error:
         sys.exit(f"monitor: {error}")
     for report in found:
@@ -178,7 +182,7 @@ def main() -> None:
         for finding in report["findings"]:
             print(f"  {finding['loudness']:8} {finding['field']}: {finding['words']}")
     if not found:
-        print("no window has enough new decisions")
+        print("no window is full and has a decision that was not judged yet")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -114,6 +117,25 @@ def test_a_window_is_judged_once_until_enough_is_new(monitor: Monitor, root: Pat
     decide(monitor, root)
     assert len(monitor.look()) == 1
     assert monitor.look() == []
+
+
+def test_a_look_on_a_schedule_judges_whatever_is_new(monitor: Monitor, root: Path) -> None:
+    decide(monitor, root)
+    monitor.look()
+    decide(monitor, root, rows=5)
+    assert len(monitor.look(every=1)) == 1
+    assert monitor.look(every=1) == []
+
+
+def test_the_command_says_what_it_found(monitor: Monitor, root: Path, tmp_path: Path) -> None:
+    decide(monitor, root, factor=0.05)
+    url = monitor.ledger.engine.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-m", "service.drift", "--root", str(root)]
+    done = subprocess.run(
+        command, env=os.environ | {"DATABASE_URL": url}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("last 100 decisions: alarm.")
+    assert "alarm    amount: its distribution moved" in done.stdout
 
 
 def test_too_few_decisions_are_not_judged(monitor: Monitor, root: Path) -> None:
