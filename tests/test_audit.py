@@ -54,6 +54,25 @@ def test_a_wrong_contract_is_told_with_its_place(project: Project, capsys: Captu
     assert "data/small/contract.yaml:10: fields.amount.type: Input should be" in said(capsys)
 
 
+def test_loans_without_an_outcome_yet_are_not_wrong(project: Project, capsys: Capture) -> None:
+    target = "bad: [defaulted, sold], good: repaid"
+    source = CONTRACT.replace(target, f"{target}, indeterminate: [running]")
+    (project.data / "contract.yaml").write_text(source)
+    tables = book()
+    tables["loans"].loc[::3, "outcome"] = "running"
+    project.write(tables)
+    assert check() == 0
+    assert "unknown outcome" not in said(capsys)
+
+
+def test_a_book_whose_loans_find_no_customer_is_told(project: Project, capsys: Capture) -> None:
+    tables = book()
+    tables["people"]["person"] = [f"x{i}" for i in range(len(tables["people"]))]
+    project.write(tables)
+    assert check() == 1
+    assert "person: no row in people" in said(capsys)
+
+
 def test_a_contract_without_files_is_checked_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

@@ -26,7 +26,7 @@ def run(dataset: str | None) -> int:
     if folder.exists():
         faults = list(absent(contract, folder))
         if not faults:
-            rows, report = prepare(contract, folder)
+            rows, report = prepare(contract, folder, config.preprocess.max_invalid)
             faults += stops(rows, report, config.preprocess.max_invalid)
             if not contract.inputs(config.mode):
                 faults.append(f"no field is a feature in the mode {config.mode!r}")
@@ -68,10 +68,13 @@ def header(path: Path) -> list[str]:
     return []
 
 
-def prepare(contract: Contract, folder: Path) -> tuple[pd.DataFrame, quality.Report]:
+def prepare(
+    contract: Contract, folder: Path, max_invalid: float
+) -> tuple[pd.DataFrame, quality.Report]:
     """The valid rows, and what happened to the others: as `preprocess` has them."""
     report = quality.Report()
-    raw = tables.join(contract, folder, report)
+    raw = quality.decided(contract, tables.join(contract, folder, report), report)
+    report.check(len(raw), max_invalid)
     return quality.clean(contract, raw, report), report
 
 
