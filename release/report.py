@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from release import gate, limits, sections
+from release import gate, limits, origin, sections
 from release.contest import Difference
 from release.judgement import Judgement
 from release.markdown import MARKS, details, number, prose, table
@@ -40,10 +40,10 @@ def every(found: Judgement) -> Iterator[str]:
     yield sections.decisions(found)
     yield sections.calibration(found)
     yield sections.groups(found)
-    yield sections.model(found)
-    yield sections.parameters(found)
-    yield sections.policy(found)
-    yield sections.data(found)
+    yield origin.model(found)
+    yield origin.parameters(found)
+    yield origin.policy(found)
+    yield origin.data(found)
     lines = [[MARKS[f.status], f.check, prose(f.words)] for f in found.findings]
     yield details(f"All {len(lines)} findings", table(["", "check", "finding"], lines))
 

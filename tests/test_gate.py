@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from release import gate
+from release import contest, gate
 from release.limits import LimitsError, loosened, read
 from release.predictions import PATH as PREDICTIONS
 from tests.books import CONTRACT, ROOT
@@ -25,6 +25,12 @@ BETTER, WORSE = predictions(noise=0.0), predictions(noise=3.0)
 @pytest.fixture(scope="module")
 def founded(tmp_path_factory: pytest.TempPathFactory) -> Lender:
     return Lender.founded(tmp_path_factory.mktemp("founded"))
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is planted shows on few resamples too."""
+    monkeypatch.setattr(contest, "RESAMPLES", 200)
 
 
 @pytest.fixture

@@ -170,7 +170,7 @@ def test_every_module_that_the_model_refers_to_is_packed() -> None:
     assert {f"stages/{name}.py" for name in pickled} <= packed
 
 
-@pytest.mark.parametrize("name", ["dashboard", "charts", "traffic", "batch", "compose"])
+@pytest.mark.parametrize("name", ["dashboard", "panels", "charts", "traffic", "batch", "compose"])
 def test_what_people_run_beside_the_service_is_not_packed(name: str) -> None:
     assert not [path for path in bento.files(ROOT) if path.stem.startswith(name)]
 

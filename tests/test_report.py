@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from release import checks, gate, impact, markdown, report
+from release import checks, contest, gate, impact, markdown, report
 from release.judgement import Judgement
 from stages import metrics, params
 from tests.champions import FIRST, Lender, predictions
@@ -29,6 +29,12 @@ FIRST_MODEL = {
 @pytest.fixture(scope="module")
 def founded(tmp_path_factory: pytest.TempPathFactory) -> Lender:
     return Lender.founded(tmp_path_factory.mktemp("founded"))
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is planted shows on few resamples too."""
+    monkeypatch.setattr(contest, "RESAMPLES", 200)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pathlib import Path
 from .processes import missing, spawn, stop, tool, wait_until
 
 SYSTEM_PATH = f"/usr/bin:/usr/sbin:/bin:/sbin:{os.environ['PATH']}"
+MEMORY, PLENTY = Path("/dev/shm"), 10e9  # noqa: S108 - where Linux has files in memory
 PODMAN_SETTINGS = """
 [containers]
 netns = "slirp4netns"
@@ -154,8 +155,13 @@ def ip(*words: str) -> None:
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """A folder with a short name (sockets must fit in 107 bytes), unmounted and removed after."""
-    folder = Path(tempfile.mkdtemp(prefix="engine-"))
+    """A folder with a short name (sockets must fit in 107 bytes), unmounted and removed after.
+
+    It is in memory where there is plenty: layers are many small files, slow to write and to remove.
+    """
+    available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    plenty = MEMORY.is_dir() and min(available, shutil.disk_usage(MEMORY).free) > PLENTY
+    folder = Path(tempfile.mkdtemp(prefix="engine-", dir=MEMORY if plenty else None))
     try:
         yield folder
     finally:

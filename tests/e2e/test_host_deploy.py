@@ -42,7 +42,7 @@ def images(engine: Engine, base_image: str, registry: Registry) -> dict[str, str
         tag = f"{registry.address}/credit-pd:{version}"
         arguments = (f"BASE={base_image}", f"VERSION={version}", f"FAULT={fault}")
         words = [word for each in arguments for word in ("--build-arg", each)]
-        engine.run("build", "--quiet", "--no-cache", *words, "--tag", tag, context)
+        engine.run("build", "--quiet", *words, "--tag", tag, context)
         engine.run("push", tag)
         digests[version] = registry.digest("credit-pd", version)
     return digests

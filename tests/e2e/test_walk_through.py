@@ -42,7 +42,7 @@ SECTION = (
 )
 BLOCKS = re.findall(r"```sh\n(.*?)```", SECTION.partition("\n### ")[0], re.DOTALL)
 COMMANDS = [line.partition("  #")[0].strip() for line in "".join(BLOCKS).splitlines()]
-SMALL = {r"candidates: \[.*\]": "candidates: [logistic, lightgbm]"}
+SMALL = {r"candidates: \[.*\]": "candidates: [logistic, xgboost]", r"trees: \d+": "trees: 100"}
 ROWS = 6000
 PARTS = ("release", "requirements", "service", "Makefile")  # beside what a Clone has
 BEFORE = "v0.1.0"
@@ -57,8 +57,10 @@ class Lender:
         self.environment = self.clone.environment
         for part in PARTS:
             self.clone.run("cp", "--recursive", "--preserve", str(ROOT / part), ".")
-        (self.clone.folder / ".venv").symlink_to(ROOT / ".venv")
-        (self.clone.folder / ".git/info/exclude").write_text(".venv\n")
+        (self.clone.folder / ".venv").mkdir()
+        for part in ("bin", "lib", "pyvenv.cfg"):
+            (self.clone.folder / ".venv" / part).symlink_to(Path(sys.prefix) / part)
+        (self.clone.folder / ".venv/.ready").touch()
         policy = self.clone.folder / "models/gate.yaml"
         policy.write_text(yaml.safe_dump(yaml.safe_load(policy.read_text()) | {"books": {}}))
         self.clone.simulate(ROWS)
@@ -215,7 +217,7 @@ def test_the_gate_passes_the_change(walk: Walk) -> None:
 def test_the_pull_request_has_the_report_as_its_one_comment(walk: Walk) -> None:
     [comment] = walk.comments
     assert "## ✅ Pass" in comment
-    assert "`train.lightgbm.num_leaves` | `31` | `15`" in comment
+    assert "`train.xgboost.max_depth` | `5` | `4`" in comment
 
 
 def test_clients_saw_the_image_before_then_the_change_then_the_one_before(walk: Walk) -> None:
