@@ -48,7 +48,7 @@ dashboard: $(VENV)/.ready  ## Look at the ledger: decisions, drift, performance,
 
 demo: $(VENV)/.ready  ## Service, dashboard and a minute of drifting traffic together, until Ctrl-C
 	@bentoml serve service.service:CreditPD --host 127.0.0.1 --port $(PORT) & service=$$!; \
-	  python -m service.dashboard & trap "kill $$service $$!" EXIT; \
+	  python -m service.dashboard & trap "kill $$service $$! 2>/dev/null" EXIT; \
 	  until python -m service.ready $(PORT); do kill -0 $$service || exit 1; sleep 1; done; \
 	  python -m service.traffic --url http://127.0.0.1:$(PORT) --rate 20 --seconds 30; \
 	  python -m service.traffic --url http://127.0.0.1:$(PORT) --rate 20 --seconds 30 --drift income=0.5 --outcomes; \
