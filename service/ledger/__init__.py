@@ -14,8 +14,8 @@ from service.ledger import reader
 from service.ledger.database import LedgerUnavailable, connected, database_url, open_engine
 from service.ledger.entries import Draft, Entry, Head, chain, draft, override
 from service.ledger.reader import Page, Record
-from service.ledger.schema import lock_head, migrate, move_head
-from service.ledger.writer import Figures, Writer, insert
+from service.ledger.schema import insert, lock_head, migrate, move_head
+from service.ledger.writer import Figures, Writer
 
 __all__ = [
     "AlreadyThere",

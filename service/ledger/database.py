@@ -112,6 +112,18 @@ def database_file(engine: Engine) -> Path | None:
     return Path(str(engine.url.database))
 
 
+def file_identity(engine: Engine) -> tuple[int, int] | None:
+    """Which file a SQLite ledger is now; None for a server, or where no file is to be seen."""
+    path = database_file(engine)
+    if path is None:
+        return None
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def make_file(engine: Engine) -> None:
     """Create a ledger file and its folder, durably: their names must survive power loss too."""
     path = database_file(engine)

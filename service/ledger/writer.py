@@ -8,21 +8,18 @@ from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from functools import cache
 from itertools import chain as flatten
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from service.ledger.database import LedgerUnavailable, database_file, reason
+from service.ledger.database import LedgerUnavailable, database_file, file_identity, reason
 from service.ledger.entries import Draft, Entry, Head, chain
-from service.ledger.schema import entries as table
-from service.ledger.schema import lock_head, migrate, move_head
+from service.ledger.schema import insert, lock_head, migrate, move_head
 
 CAPACITY = 4_096  # appends that may wait before further ones are refused
 GROUP = 512  # entries after which a group is closed
-STATEMENT = 64  # rows of one INSERT
 
 
 class Waiting(NamedTuple):
@@ -55,7 +52,6 @@ class Writer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Connection | None = None
-        self._path = database_file(engine)
         self._file: tuple[int, int] | None = None
         self._known = 0
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
@@ -179,7 +175,7 @@ class Writer:
                     raise
         migrate(self._engine)
         self._connection = self._engine.connect()
-        self._file = self._identity_of_file()
+        self._file = file_identity(self._engine)
         return self._connection, self._check(lock_head(self._connection))
 
     def _check(self, head: Head) -> Head:
@@ -192,21 +188,12 @@ class Writer:
 
     def _look_at_file(self) -> None:
         """Let go of a SQLite file that was deleted or replaced: SQLite would go on writing it."""
-        now = self._identity_of_file()
+        now = file_identity(self._engine)
         if now != self._file:
             self._disconnect()
             self._engine.dispose()
         if self._known and self._file is not None and now is None:
-            raise LedgerUnavailable(f"the ledger file {self._path} is gone")
-
-    def _identity_of_file(self) -> tuple[int, int] | None:
-        if self._path is None:
-            return None
-        try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino
+            raise LedgerUnavailable(f"the ledger file {database_file(self._engine)} is gone")
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -223,22 +210,6 @@ class Writer:
             item = self._queue.get()
             left += [item] if item is not None else []
         _settle([(item, "the ledger's writer has stopped") for item in left])
-
-
-def insert(connection: Connection, rows: Sequence[Entry]) -> None:
-    """Insert rows, many by one statement: each statement costs the thread its turn once."""
-    placeholder = "?" if connection.dialect.name == "sqlite" else "%s"
-    for start in range(0, len(rows), STATEMENT):
-        part = rows[start : start + STATEMENT]
-        statement = _statement(len(part), placeholder)
-        connection.exec_driver_sql(statement, tuple(flatten.from_iterable(part)))
-
-
-@cache
-def _statement(rows: int, placeholder: str) -> str:
-    row = "(" + ", ".join([placeholder] * len(Entry._fields)) + ")"
-    columns = ", ".join(Entry._fields)
-    return f"INSERT INTO {table.name} ({columns}) VALUES " + ", ".join([row] * rows)  # noqa: S608
 
 
 Outcome = tuple[Waiting, list[Entry] | str]
