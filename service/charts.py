@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from service import history
-from service.drift import figure
+from service.rules import figure
 
 REFERENCE = Path("models/reference.json")
 PAIR: list[Any] = ["#9aa5b1", "#2563a8"]  # reference, live

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
-from service.drift import FALSE_REPORTS, Finding, loudness
+from service.rules import FALSE_REPORTS, Finding, loudness
 from stages import metrics
 
 Floats = NDArray[np.float64]

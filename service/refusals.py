@@ -13,8 +13,8 @@ from math import inf
 from typing import Any
 
 from service import figures
-from service.drift import FALSE_REPORTS, Finding, loudness, share_bound
 from service.requests import Requests
+from service.rules import FALSE_REPORTS, Finding, loudness, share_bound
 from stages.contract import Field
 
 BLOCK = 100  # applications that are judged together

@@ -51,6 +51,16 @@ def test_no_drift_is_quiet_whatever_the_window(
     assert false <= windows * 0.01
 
 
+def test_a_score_known_from_few_rows_is_held_to_a_wider_bound() -> None:
+    columns, pd = live(ROWS, 1)
+    bad = np.random.default_rng(0).random(ROWS) < pd
+    known = reference.make(CONTRACT, FEATURES, FEATURES(columns), bad[:1000], pd[:1000])
+    known["score"] |= {"rows": 1000}
+    own, their = live(10_000, 2)
+    found = drift.report(known, by_name(own), their)["score"]
+    assert all(found[rule]["value"] < found[rule]["bound"] for rule in ("psi", "mean", "ks"))
+
+
 @pytest.mark.parametrize(
     ("factor", "rows", "loudest"),
     [(0.9, 10_000, "notice"), (0.5, 100, "alarm"), (0.1, 100, "alarm")],
