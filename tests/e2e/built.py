@@ -44,6 +44,7 @@ class Built:
 
 
 ONCE: dict[str, Built] = {}
+WHEELS: list[str] = []
 
 
 def run(folder: Path, environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
@@ -121,12 +122,17 @@ def copy(folder: Path) -> Path:
 
 @contextmanager
 def wheelhouse(folder: Path) -> Iterator[str]:
-    """The locked packages as this host's pip gets them, on the loopback interface; its URL."""
-    lock = str(ROOT / "requirements/service.txt")
-    options = ("--quiet", "--require-hashes", "--no-deps", "--only-binary", ":all:")
-    command = (sys.executable, "-m", "pip", "download", *options, "-r", lock, "-d", str(folder))
-    subprocess.run(command, check=True, capture_output=True)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=str(folder)))
+    """The locked packages as this host's pip gets them, on the loopback interface; its URL.
+
+    They are downloaded once a run, into the first folder that is given.
+    """
+    if not WHEELS:
+        lock = str(ROOT / "requirements/service.txt")
+        options = ("--quiet", "--require-hashes", "--no-deps", "--only-binary", ":all:")
+        command = (sys.executable, "-m", "pip", "download", *options, "-r", lock, "-d", str(folder))
+        subprocess.run(command, check=True, capture_output=True)
+        WHEELS.append(str(folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=WHEELS[0]))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
