@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from service import traffic
-from service.traffic import Client, NoTraffic
+from service.loopback import Client, NoTraffic, client, fields_of
 
 FIELDS = {
     "income": {"name": "income", "type": "number", "known_at": "application"},
@@ -60,7 +60,7 @@ def service() -> Iterator[Client]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Fake)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    to = traffic.client(f"http://localhost:{server.server_port}", "secret")
+    to = client(f"http://localhost:{server.server_port}", "secret")
     yield to
     to.connection.close()
     server.shutdown()
@@ -81,12 +81,12 @@ def service() -> Iterator[Client]:
 )
 def test_only_a_loopback_address_gets_traffic(url: str) -> None:
     with pytest.raises(NoTraffic, match="loopback"):
-        traffic.client(url)
+        client(url)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:3000", "http://[::1]:3000", "http://localhost"])
 def test_every_form_of_loopback_is_taken(url: str) -> None:
-    assert traffic.client(url)
+    assert client(url)
 
 
 class Clock:
@@ -167,14 +167,14 @@ def test_the_key_is_sent_along(service: Client) -> None:
 
 
 def test_only_fields_known_at_application_are_sent(service: Client) -> None:
-    assert traffic.fields_of(service) == FIELDS
+    assert fields_of(service) == FIELDS
 
 
 def test_a_service_that_is_not_there_is_named() -> None:
     with pytest.raises(NoTraffic, match="no service answers at"):
-        traffic.fields_of(traffic.client("http://127.0.0.1:9"))
+        fields_of(client("http://127.0.0.1:9"))
 
 
 def test_an_answer_that_never_comes_is_an_error_among_others() -> None:
-    done = traffic.run(traffic.client("http://127.0.0.1:9"), repeat({}), iter(range(2)))
+    done = traffic.run(client("http://127.0.0.1:9"), repeat({}), iter(range(2)))
     assert done.counts == {"lost": 2}
