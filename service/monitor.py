@@ -14,7 +14,7 @@ import os
 import sys
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class Monitor:
         self.reference = json.loads((root / REFERENCE).read_text())
         self.ledger = ledger
         self.reports = Reports(ledger.engine)
+        self._as_of: tuple[int, date] | None = None
+        self._became: tuple[dict[str, Any], dict[str, Any] | None] = {}, None
 
     def look(self, every: int | None = None) -> list[dict[str, Any]]:
         """Judge every window that is due; returns the reports, which are stored.
@@ -72,10 +74,9 @@ class Monitor:
 
     def challenge(self, found: list[dict[str, Any]]) -> None:
         """Start the retraining once where a report asks for it, until every incident is over."""
-        if not dispatch.repository():
-            return
         opened = [incident["key"] for incident in self.reports.open_incidents()]
-        due = next((report for report in found if report["action"] == "retrain"), None)
+        asking = (report for report in found if report["action"] == "retrain")
+        due = next(asking, None) if dispatch.repository() else None
         told: list[dict[str, Any]] = []
         if due and f"{RETRAINING}/{ASKED}" not in opened:
             told = [ask(due)]
@@ -90,8 +91,7 @@ class Monitor:
         unfair = fairness.findings(groups, self.config.lowest_approval_ratio)
         approved = window.decision == "approve"
         expected = performance.estimate(window.pd, approved, self.reference["calibration"])
-        ripe = outcomes.ripe(self.ledger, self.config.maturity_days, datetime.now(UTC).date())
-        worse = self.worse(ripe)
+        realised, worse = self.became()
         if worse and worse["loudness"] != "notice" and found["action"] != "source":
             found |= {"action": "retrain", "advice": f"Retrain: {worse['words']}."}
         findings = drift.loudest_first([*found["findings"], *unfair, *([worse] if worse else [])])
@@ -108,7 +108,7 @@ class Monitor:
                     d: int((window.decision == d).sum()) for d in ("approve", "refer", "decline")
                 },
                 "expected": {name: own._asdict() for name, own in expected.items()},
-                "realised": outcomes.realised(ripe, self.engine.policy.pd_cut_off),
+                "realised": realised,
                 "groups": groups,
                 **found,
                 "findings": findings,
@@ -116,6 +116,15 @@ class Monitor:
             }
         )
         return facts
+
+    def became(self) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """What outcomes say, and whether this model fell; computed again when there are more."""
+        now = outcomes.recorded(self.ledger), datetime.now(UTC).date()
+        if now != self._as_of:
+            ripe = outcomes.ripe(self.ledger, self.config.maturity_days, now[1])
+            self._became = outcomes.realised(ripe, self.engine.policy.pd_cut_off), self.worse(ripe)
+            self._as_of = now
+        return self._became
 
     def worse(self, ripe: Ripe) -> dict[str, Any] | None:
         """The finding that this model ranks its own loans worse than it should."""

@@ -119,6 +119,13 @@ class Ripe:
     model: NDArray[np.str_]
 
 
+def recorded(ledger: Ledger) -> int:
+    """How many outcomes there are."""
+    query = select(func.count()).where(entries.c.kind == "outcome")
+    with connected(ledger.engine) as connection:
+        return int(connection.execute(query).scalar_one())
+
+
 def ripe(ledger: Ledger, maturity_days: int, today: date) -> Ripe:
     """The newest outcomes, at most MOST, of decisions at least `maturity_days` old.
 
@@ -134,12 +141,10 @@ def ripe(ledger: Ledger, maturity_days: int, today: date) -> Ripe:
         .order_by(after.c.sequence.desc())
         .limit(MOST)
     )
-    counted = select(func.count()).where(entries.c.kind == "outcome")
     with connected(ledger.engine) as connection:
-        recorded = int(connection.execute(counted).scalar_one())
-        rows = connection.execute(query).all() if recorded else []
+        rows = connection.execute(query).all()
     return Ripe(
-        recorded,
+        recorded(ledger),
         np.array([r.time[:10] for r in rows], dtype="datetime64[D]"),
         np.array([r.default_probability for r in rows], dtype=np.float64),
         np.array([json.loads(r.payload)["bad"] for r in rows], dtype=np.int64),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -268,6 +269,22 @@ def test_performance_that_fell_starts_the_retraining(
     opened = seen(monitor, root)
     assert [event["client_payload"]["fields"] for event in github.comments] == [["roc_auc"]]
     assert opened[0].startswith("100/roc_auc roc_auc: 0.4"), opened
+
+
+def test_outcomes_are_looked_at_again_only_when_there_are_more(
+    monitor: Monitor, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    real = outcomes.ripe
+    monkeypatch.setattr(outcomes, "ripe", lambda *given: asked.append(given) or real(*given))
+    for _ in range(2):
+        seen(monitor, root)
+    assert len(asked) == 1
+    which = monitor.ledger.recent(1).records[0].entry.id
+    today = datetime.now(UTC).date()
+    outcomes.record(monitor.ledger, [{"prediction_id": which, "bad": 0, "date": str(today)}])
+    seen(monitor, root)
+    assert len(asked) == 2
 
 
 def test_outcomes_of_another_model_say_nothing_of_this_one(monitor: Monitor, root: Path) -> None:
