@@ -12,10 +12,11 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
+import pytest
 import yaml
 from dvc.repo import Repo
 
-from release import gate, judgement, recount
+from release import contest, gate, judgement, recount
 from release.judgement import Judgement
 from release.predictions import Predictions
 from stages import params
@@ -188,6 +189,24 @@ class Lender:
         """The exit code of the gate's command."""
         with contextlib.chdir(self.folder):
             return gate.main([*command])
+
+
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Lender:
+    """A repository with a champion, made once a module."""
+    return Lender.founded(tmp_path_factory.mktemp("founded"))
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is planted shows on few resamples too."""
+    monkeypatch.setattr(contest, "RESAMPLES", 200)
+
+
+@pytest.fixture
+def lender(founded: Lender, tmp_path: Path) -> Lender:
+    """A repository with a champion in its only commit."""
+    return founded.copied(tmp_path)
 
 
 def failed(found: Judgement) -> list[str]:

@@ -10,33 +10,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from release import contest, gate
+from release import gate
 from release.limits import LimitsError, loosened, read
 from release.predictions import PATH as PREDICTIONS
 from tests.books import CONTRACT, ROOT
-from tests.champions import FIRST, Lender, code, failed, predictions, words
+from tests.champions import FIRST, Lender, code, failed, founded, lender, predictions, quick, words
 
+__all__ = ["founded", "lender", "quick"]  # fixtures
 METRICS = "models/metrics.json"
 POLICY = "models/gate.yaml"
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # in dvc
 BETTER, WORSE = predictions(noise=0.0), predictions(noise=3.0)
-
-
-@pytest.fixture(scope="module")
-def founded(tmp_path_factory: pytest.TempPathFactory) -> Lender:
-    return Lender.founded(tmp_path_factory.mktemp("founded"))
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is planted shows on few resamples too."""
-    monkeypatch.setattr(contest, "RESAMPLES", 200)
-
-
-@pytest.fixture
-def lender(founded: Lender, tmp_path: Path) -> Lender:
-    """A repository with a champion in its only commit."""
-    return founded.copied(tmp_path)
 
 
 def edited(lender: Lender, value: str) -> Lender:

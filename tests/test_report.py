@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from release import checks, contest, gate, impact, markdown, report
+from release import checks, gate, impact, markdown, report
 from release.judgement import Judgement
 from stages import metrics, params
-from tests.champions import FIRST, Lender, predictions
+from tests.champions import FIRST, Lender, founded, lender, predictions, quick
 from tests.clone import Clone
 
+__all__ = ["founded", "lender", "quick"]  # fixtures
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # in dvc
 BETTER, WORSE = predictions(noise=0.0), predictions(noise=3.0)
 RULE = "credit_utilization_ratio >= 90"
@@ -24,23 +24,6 @@ FIRST_MODEL = {
     r"candidates: \[.*\]": "candidates: [logistic]",
     r"rules: \[\].*": f"rules: [{{rule: {RULE}, decision: refer, reason: High use of credit}}]",
 }
-
-
-@pytest.fixture(scope="module")
-def founded(tmp_path_factory: pytest.TempPathFactory) -> Lender:
-    return Lender.founded(tmp_path_factory.mktemp("founded"))
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is planted shows on few resamples too."""
-    monkeypatch.setattr(contest, "RESAMPLES", 200)
-
-
-@pytest.fixture
-def lender(founded: Lender, tmp_path: Path) -> Lender:
-    """A repository with a champion in its only commit."""
-    return founded.copied(tmp_path)
 
 
 @pytest.fixture(scope="module")
