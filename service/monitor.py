@@ -141,6 +141,7 @@ def ask(report: dict[str, Any]) -> dict[str, Any]:
     try:
         dispatch.start(facts | {"fields": fields})
     except dispatch.NotStarted as error:
+        print(f"monitor: {error}", file=sys.stderr, flush=True)
         return finding | {"field": FAILED, "words": f"the retraining was not started: {error}"}
     words = f"the retraining was started in {dispatch.repository()}. {report['advice']}"
     return finding | {"field": ASKED, "words": words}
