@@ -88,7 +88,10 @@ class Watch:
             self._process.wait()
 
     def judge_refusals(self) -> None:
-        """Open or close the incidents of applications that are refused."""
+        """Open or close the incidents of applications that are refused.
+
+        Of several processes the first judges, by its own share of the applications.
+        """
         if os.environ.get("CREDIT_PD_MONITOR") == OFF:
             return
         found = self.desk.refusals.take()
