@@ -11,14 +11,24 @@ this repository. Exit status: 0 done, 1 not done, with the reason.
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
+from urllib.parse import urlsplit
+
+import botocore.session
+from botocore.exceptions import BotoCoreError, ClientError
+from dvc.config import Config
+from dvc.repo import Repo
 
 from release.revisions import CannotJudge
 from release.steps import ended
 from release.storage import Storage, advised, storage
 
 VERBS = ("push", "pull", "check")
+WORDLESS = r"\(403\) when calling the HeadObject"  # what DVC asks first; S3 gives no reason
+    r"\(403\) when calling the HeadObject"  # the first thing that DVC asks; S3 gives no reason
+)
 
 
 class Failed(Exception):
@@ -75,8 +85,24 @@ def dvc(*words: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         error = reason(done.stderr)
+        if re.search(WORDLESS, error):
+            error = asked() or error
         raise Failed(f"{advised(error)} ({error})")
     return done.stdout.strip()
+
+
+def asked() -> str:
+    """What S3 says when it is asked to list the remote; nothing where it lists it."""
+    config = Config(Repo.find_dvc_dir())
+    remote = config["remote"][config["core"]["remote"]]
+    url = urlsplit(remote["url"])
+    session, endpoint = botocore.session.get_session(), remote.get("endpointurl")
+    try:
+        client = session.create_client("s3", endpoint_url=endpoint)
+        client.list_objects_v2(Bucket=url.netloc, Prefix=url.path.strip("/"), MaxKeys=1)
+    except (BotoCoreError, ClientError) as error:
+        return str(error)
+    return ""
 
 
 def reason(said: str) -> str:

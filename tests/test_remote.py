@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -115,5 +117,70 @@ def test_an_error_of_s3_comes_with_advice(
 ) -> None:
     done = subprocess.CompletedProcess([], 255, "", f"ERROR: unexpected error - {error}")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr(remote, "asked", str)
     with pytest.raises(Failed, match=advice):
         remote.dvc("push")
+
+
+class S3(BaseHTTPRequestHandler):
+    """An S3 that answers every request by its refusal; a HEAD gets no words, as at AWS."""
+
+    protocol_version = "HTTP/1.1"
+    code = ""
+
+    def answer(self, status: int, body: str) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body.encode())
+
+    def do_HEAD(self) -> None:
+        """Nothing is there, for whom may read."""
+        self.answer(404 if self.code == "AccessDenied" else 403, "")
+
+    def do_GET(self) -> None:
+        """An empty bucket, for whom may read."""
+        if self.code == "AccessDenied":
+            empty = "<KeyCount>0</KeyCount><IsTruncated>false</IsTruncated>"
+            self.answer(200, f"<ListBucketResult>{empty}</ListBucketResult>")
+        else:
+            self.do_PUT()
+
+    def do_PUT(self) -> None:
+        """Refuse."""
+        self.answer(403, f"<Error><Code>{self.code}</Code><Message>No</Message></Error>")
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent."""
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("SignatureDoesNotMatch", "the secret is not that of the key"),
+        ("InvalidAccessKeyId", "the account has no such key"),
+        ("ExpiredToken", "the credentials have expired; assume the role again"),
+        ("AccessDenied", "these credentials may read and not write; a push needs s3:PutObject"),
+    ],
+)
+def test_a_push_that_s3_refuses_is_told_why(
+    code: str,
+    advice: str,
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(S3, "code", code)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    config = "[core]\n    remote = s3\n['remote \"s3\"']\n    url = s3://bucket/dvc\n"
+    (repository / ".dvc/config").write_text(config)
+    with ThreadingHTTPServer(("127.0.0.1", 0), S3) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        assert remote.main(["push"]) == 1
+        server.shutdown()
+    assert advice in capsys.readouterr().err
