@@ -27,8 +27,6 @@ from release.storage import Storage, advised, storage
 
 VERBS = ("push", "pull", "check")
 WORDLESS = r"\(403\) when calling the HeadObject"  # what DVC asks first; S3 gives no reason
-    r"\(403\) when calling the HeadObject"  # the first thing that DVC asks; S3 gives no reason
-)
 
 
 class Failed(Exception):
