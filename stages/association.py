@@ -73,6 +73,19 @@ class Fitted:
         return cls(**json.loads(text))
 
 
+def quantile_edges(known: Floats, bins: int) -> Floats:
+    """Ascending edges that cut the values (n,) at their quantiles into about `bins` bins.
+
+    A bin holds its lower edge. A value that several quantiles share is a bin of its own: else
+    many zeros and a few recoveries, which only bad loans have, were one bin.
+    """
+    quantiles = np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1])
+    edges, times = np.unique(quantiles, return_counts=True)
+    values = np.unique(known)
+    following = np.searchsorted(values, edges[times > 1], side="right")
+    return np.union1d(edges, values[following[following < len(values)]])
+
+
 def information_value(x: Floats, bad: Any, bins: int) -> float:
     """IV = sum over bins of (share of good - share of bad) * WoE (Kullback 1959, Siddiqi 2006).
 
@@ -82,10 +95,7 @@ def information_value(x: Floats, bad: Any, bins: int) -> float:
     known = x[~np.isnan(x)]
     edges = np.unique(known)[1:]
     if len(edges) >= bins:
-        quantiles = np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1])
-        edges, times = np.unique(quantiles, return_counts=True)
-        # Else many zeros and a few recoveries, which only bad loans have, were one bin of IV 0.
-        edges = np.union1d(edges, np.nextafter(edges[times > 1], np.inf))
+        edges = quantile_edges(known, bins)
     cell = np.where(np.isnan(x), len(edges) + 1, np.searchsorted(edges, x, side="right"))
     rows = np.bincount(cell, minlength=len(edges) + 2)
     bads = np.bincount(cell, weights=bad, minlength=len(edges) + 2)

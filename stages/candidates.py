@@ -94,7 +94,8 @@ class Job:
         for inside, outside in cut.split(x, bad):
             margin[outside] = self.fit(x[inside], bad[inside]).margin(x[outside])
         kind = Sigmoid if self.config.calibration == "sigmoid" else Isotonic
-        return kind.fit(margin, bad)
+        with threadpool_limits(1, user_api="blas"):
+            return kind.fit(margin, bad)
 
 
 def logistic(job: Job, x: Floats, bad: Any) -> Scorer:

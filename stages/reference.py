@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from stages import metrics
+from stages.association import quantile_edges
 from stages.contract import Contract, Field
 from stages.features import Features, Floats
 
@@ -16,9 +17,9 @@ QUANTILES = 101
 
 
 def numeric(values: Floats) -> dict[str, Any]:
-    """Deciles, shares, moments and quantiles of one number (n,); NaN is missing."""
+    """Bin edges, shares, moments and quantiles of one number (n,); NaN is missing."""
     known = values[~np.isnan(values)]
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1]))
+    edges = quantile_edges(known, BINS)
     counts = np.bincount(np.searchsorted(edges, known, side="right"), minlength=len(edges) + 1)
     return {
         "kind": "number",
@@ -62,7 +63,8 @@ def make(
     return {
         "rows": len(x),
         "features": described,
-        "score": numeric(logit(validation_pd)) | {"mean_pd": float(validation_pd.mean())},
+        "score": numeric(logit(validation_pd))
+        | {"rows": len(validation_pd), "mean_pd": float(validation_pd.mean())},
         "calibration": calibration(validation_bad, validation_pd),
     }
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from threadpoolctl import threadpool_limits
 
 from stages import params
 from stages.association import Fitted
@@ -53,6 +55,21 @@ def column(name: str) -> int:
 
 def test_every_candidate_of_the_parameters_can_be_fitted() -> None:
     assert set(FITS) == set(CANDIDATES) == set(get_args(params.Name))
+
+
+def test_the_threads_of_blas_change_no_bit_of_a_calibration(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(30_000, len(FEATURES.names)))
+    bad = (rng.random(30_000) < 1 / (1 + np.exp(-x[:, 0]))).astype(np.int64)
+    seen = SimpleNamespace(margin=lambda rows: rows[:, 0])
+    monkeypatch.setattr(Job, "fit", lambda *_: seen)
+    fitted = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, user_api="blas"):
+            fitted.append(jobs("xgboost", calibration="sigmoid").calibrate(x, bad, 2))
+    assert fitted[0] == fitted[1]
 
 
 @pytest.mark.parametrize("name", CANDIDATES)
