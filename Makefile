@@ -15,7 +15,7 @@ help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 $(VENV)/.ready: requirements/dev.txt
-	@echo "Setting up $(VENV) from requirements/dev.txt (about two minutes)"
+	@echo "Setting up $(VENV) from requirements/dev.txt (about two minutes)" >&2
 	@ldconfig -p | grep -q libgomp.so.1 || apt-get install -y -qq libgomp1 || \
 	  { echo "LightGBM needs OpenMP: sudo apt-get install libgomp1"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

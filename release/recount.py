@@ -67,11 +67,7 @@ def recount(table: Predictions, config: Params) -> Any:
             "mode": config.mode,
             "winner": judge.choose(compared, config.evaluate.choose_by),
             "chosen_by": config.evaluate.choose_by,
-            "cut_offs": {
-                "cut_off": policy.pd_cut_off,
-                "approve_below": policy.approve_below,
-                "decline_from": policy.decline_from,
-            },
+            "cut_offs": policy.cut_offs,
             "test": judge.with_intervals(rows, policy, config.evaluate),
             "validation": compared,
             "by_vintage": {}

@@ -41,7 +41,10 @@ def contract(source: Contract, required: set[str]) -> dict[str, Any]:
     return {
         "title": source.title,
         "description": source.description,
-        "fields": [field(f, f.name in required) for f in fields],
+        "fields": [
+            field(f, f.name in required) | {"table": source.tables[f.table].title or f.table}
+            for f in fields
+        ],
         "derived": [
             {"name": d.name, "title": d.title, "unit": d.unit, "formula": d.formula}
             for d in source.derived.values()

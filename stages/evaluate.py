@@ -90,11 +90,7 @@ def figures(
         "mode": config.mode,
         "winner": winner.candidate,
         "chosen_by": config.evaluate.choose_by,
-        "cut_offs": {
-            "cut_off": policy.pd_cut_off,
-            "approve_below": policy.approve_below,
-            "decline_from": policy.decline_from,
-        },
+        "cut_offs": policy.cut_offs,
         "test": judge.with_intervals(judged, policy, config.evaluate),
         "validation": validation,
         "by_vintage": by_vintage,

@@ -87,6 +87,15 @@ class Policy(BaseModel):
         """The PD from which an application is declined."""
         return min(self.pd_cut_off * (1 + self.refer_band), 1.0)
 
+    @property
+    def cut_offs(self) -> dict[str, float]:
+        """The three PDs above, as `metrics.json` holds them."""
+        return {
+            "cut_off": self.pd_cut_off,
+            "approve_below": self.approve_below,
+            "decline_from": self.decline_from,
+        }
+
     def decide(self, pd: Floats, columns: Mapping[str, Floats]) -> NDArray[np.int64]:
         """PD (n,) and the features by name, each (n,) → places in DECISIONS (n,).
 

@@ -13,12 +13,13 @@ import httpx
 import jsonschema
 import pytest
 
-from service import figures
+from service import figures, info
 from service.desk import Desk
 from service.front import Front, Receive, Scope, Send, digests, setting
 from service.ledger import Ledger
 from service.replies import Request
 from service.watch import Watch
+from stages import contract as contracts
 from tests.books import Project
 from tests.winners import WORDED, crown, draw
 
@@ -388,14 +389,19 @@ def test_health_and_readiness_say_that_all_is_well(client: Client) -> None:
 
 
 def test_model_info_tells_what_serves(client: Client, desk: Desk) -> None:
-    info = client.get("/model-info").json()
+    told = client.get("/model-info").json()
     assert desk.engine
-    assert info["identity"] == desk.engine.identity
-    assert info["golden"] == {"records": 20, "identical": True}
-    assert info["winner"] == "lightgbm"
-    assert info["policy"]["approve_below"] == desk.engine.policy.approve_below
-    assert {f["name"] for f in info["contract"]["fields"]} == {*desk.engine.requests.fields}
-    assert info["model"]["trained_on"]["rows"] > 0
+    assert told["identity"] == desk.engine.identity
+    assert told["golden"] == {"records": 20, "identical": True}
+    assert told["winner"] == "lightgbm"
+    assert told["policy"]["approve_below"] == desk.engine.policy.approve_below
+    assert {f["name"] for f in told["contract"]["fields"]} == {*desk.engine.requests.fields}
+    assert told["model"]["trained_on"]["rows"] > 0
+
+
+def test_the_form_heads_its_parts_with_the_titles_of_the_tables() -> None:
+    told = info.contract(contracts.load("loan_book"), set())
+    assert {f["table"] for f in told["fields"]} == {"Loan", "Customer", "Credit bureau"}
 
 
 @pytest.mark.parametrize(
