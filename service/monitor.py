@@ -30,7 +30,8 @@ from service.windows import Window
 from stages import params
 
 REFERENCE = Path("models/reference.json")
-PAUSE = 2.0  # seconds between two looks at the ledger
+PAUSE = 2.0  # seconds between two looks at the ledger, at the least
+REST = 10  # pauses are this many times as long as looks: decisions need the processors more
 NEW_SHARE = 10  # a window is judged again when a tenth of it is new
 RETRAINING, ASKED, FAILED = "retrain", "challenger", "no challenger"  # keys of incidents
 
@@ -162,13 +163,14 @@ def watch(root: Path, ledger: Ledger, parent: int) -> None:
     """Look again and again while the process that started it lives; survive a lost database."""
     monitor: Monitor | None = None
     while os.getppid() == parent:
+        since = time.process_time()
         try:
             migrate(ledger.engine)
             monitor = monitor or Monitor(root, ledger)
             monitor.look()
         except (LedgerUnavailable, NotReady) as error:
             print(f"monitor: {error}", file=sys.stderr, flush=True)
-        time.sleep(PAUSE)
+        time.sleep(max(PAUSE, REST * (time.process_time() - since)))
 
 
 def main() -> None:
@@ -179,7 +181,7 @@ def main() -> None:
     options = parser.parse_args()
     root, ledger = options.root, Ledger()
     if options.watch:
-        os.nice(10)  # decisions first
+        os.nice(19)  # decisions first
         watch(root, ledger, os.getppid())
         return
     try:

@@ -73,9 +73,10 @@ class Reports:
             text = found.scalar_one_or_none()
         return None if text is None else dict(json.loads(text))
 
-    def recent(self, limit: int, before: int | None = None) -> list[dict[str, Any]]:
-        """The newest reports, newest first, with their findings."""
+    def recent(self, limit: int, before: int | None = None, after: int = 0) -> list[dict[str, Any]]:
+        """The newest reports between two numbers, newest first, with their findings."""
         query = select(reports.c.content).order_by(reports.c.id.desc()).limit(limit)
+        query = query.where(reports.c.id > after)
         if before is not None:
             query = query.where(reports.c.id < before)
         with connected(self.engine) as connection:

@@ -103,7 +103,7 @@ class Watch:
         """Judge what was refused, and set the gauges from the reports that are new. Blocks."""
         with suppress(LedgerUnavailable):  # the ledger's own gauges tell
             self.judge_refusals()
-            new = [r for r in self.reports.recent(NEWEST) if r["id"] > self._seen]
+            new = self.reports.recent(NEWEST, after=self._seen)
             figures.INCIDENTS.set(
                 len({field_of(own["key"]) for own in self.reports.open_incidents()})
             )
