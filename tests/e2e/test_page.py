@@ -1,3 +1,5 @@
+"""The loan officer's page, in a real Chromium."""
+
 from __future__ import annotations
 
 import os

@@ -55,6 +55,7 @@ class Lender:
         self.folder = folder
         self.clone = Clone(folder / "clone", **SMALL)
         self.environment = self.clone.environment
+        self.environment |= {"MAKELEVEL": "0", "MAKEFLAGS": ""}  # a shell outside make
         for part in PARTS:
             self.clone.run("cp", "--recursive", "--preserve", str(ROOT / part), ".")
         (self.clone.folder / ".venv").mkdir()
