@@ -244,18 +244,13 @@ def model(url: str) -> None:
         )
         named = {name: facts["test"][name]["value"] for name in HEADLINES}
         st.dataframe(pd.DataFrame([named]), hide_index=True)
-    st.subheader("Models that decided")
-    decided = asked(url, "models")
-    if decided:
-        listed(decided)
-    else:
-        st.info("None so far.")
-    st.subheader("Incidents")
-    found = asked(url, "latest_incidents")
-    if found:
-        listed(found)
-    else:
-        st.info("None so far.")
+    for title, question in (("Models that decided", "models"), ("Incidents", "latest_incidents")):
+        st.subheader(title)
+        rows = asked(url, question)
+        if rows:
+            listed(rows)
+        else:
+            st.info("None so far.")
 
 
 def plain(words: str) -> str:
