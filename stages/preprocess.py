@@ -44,10 +44,9 @@ def main() -> None:
             "all are protected, known later, or marked `feature: false`"
         )
     report = quality.Report()
-    raw = quality.decided(contract, tables.join(contract, config.data / "raw", report), report)
-    report.check(len(raw), config.preprocess.max_invalid)
-    rows = quality.clean(contract, raw, report)
-    report.check(len(rows), config.preprocess.max_invalid)
+    most = config.preprocess.max_invalid
+    rows = tables.valid(contract, config.data / "raw", report, most)
+    report.check(len(rows), most)
     place = assign(contract, rows, config.preprocess)
     rows = report.drop(rows, place < 0, "copy of an earlier application", rows.columns[0])
     place = place[place >= 0]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from stages import quality
 from stages.contract import Contract, ContractError, Table
 from stages.quality import Report
 
@@ -34,6 +35,16 @@ def read_file(path: Path) -> pd.DataFrame:
     if frame.empty:
         raise ContractError(f"{path}: the file has columns but no rows")
     return frame
+
+
+def valid(contract: Contract, folder: Path, report: Report, max_invalid: float) -> pd.DataFrame:
+    """The joined rows that are decided and valid; `report` counts the others.
+
+    Raises QualityError where joining alone dropped more than `max_invalid` of the rows.
+    """
+    raw = quality.decided(contract, join(contract, folder, report), report)
+    report.check(len(raw), max_invalid)
+    return quality.clean(contract, raw, report)
 
 
 def join(contract: Contract, folder: Path, report: Report) -> pd.DataFrame:

@@ -26,8 +26,9 @@ def run(dataset: str | None) -> int:
     if folder.exists():
         faults = list(absent(contract, folder))
         if not faults:
-            rows, report = prepare(contract, folder, config.preprocess.max_invalid)
-            faults += stops(rows, report, config.preprocess.max_invalid)
+            report, most = quality.Report(), config.preprocess.max_invalid
+            rows = tables.valid(contract, folder, report, most)
+            faults += stops(rows, report, most)
             if not contract.inputs(config.mode):
                 faults.append(f"no field is a feature in the mode {config.mode!r}")
             remarks += [*dropped(report), *told(report), *suspects(contract, rows)]
@@ -66,16 +67,6 @@ def header(path: Path) -> list[str]:
         return [str(c) for c in pd.read_csv(path, nrows=0, encoding="utf-8-sig").columns]
     tables.read_file(path)
     return []
-
-
-def prepare(
-    contract: Contract, folder: Path, max_invalid: float
-) -> tuple[pd.DataFrame, quality.Report]:
-    """The valid rows, and what happened to the others: as `preprocess` has them."""
-    report = quality.Report()
-    raw = quality.decided(contract, tables.join(contract, folder, report), report)
-    report.check(len(raw), max_invalid)
-    return quality.clean(contract, raw, report), report
 
 
 def stops(rows: pd.DataFrame, report: quality.Report, max_invalid: float) -> Iterator[str]:
