@@ -21,10 +21,12 @@ import optbinning  # noqa: F401
 import sklearn.linear_model  # noqa: F401
 import xgboost  # noqa: F401
 
-from stages import candidates, model, monotone, params
-from stages import contract as contracts
-from stages.candidates import Job
-from stages.features import Features
+from stages import params
+from stages.contract import schema as contracts
+from stages.features.matrix import Features
+from stages.judging import monotone
+from stages.models import artifact, job
+from stages.models.job import Job
 
 
 def timed(call: Callable[..., Any], spent: dict[str, float]) -> Callable[..., Any]:
@@ -48,11 +50,11 @@ def main() -> None:
     with np.load(config.data / "features" / "train.npz") as rows:
         x, bad = rows["x"], rows["bad"]
     for name in config.candidates:
-        candidates.FITS[name] = timed(candidates.FITS[name], spent)
-        job = Job.of(name, config.candidate(name), features, config)
-        job.fit(x, bad)
-        job.calibrate(x, bad, config.train.folds)
-    monotone.price(model.load(Path("models") / "winner.joblib"), config)
+        job.FITS[name] = timed(job.FITS[name], spent)
+        one = Job.of(name, config.candidate(name), features, config)
+        one.fit(x, bad)
+        one.calibrate(x, bad, config.train.folds)
+    monotone.price(artifact.load(Path("models") / "winner.joblib"), config)
     print(json.dumps(spent))
 
 

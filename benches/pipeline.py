@@ -22,7 +22,8 @@ import pandas as pd
 
 from benches import clock, scoring
 from benches.clock import Cost
-from stages import metrics, params
+from stages import params
+from stages.judging import metrics
 
 ROOT = Path(__file__).parent.parent
 RAW = Path("data") / "loan_book" / "raw"

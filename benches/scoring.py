@@ -14,9 +14,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from benches.clock import in_turn
-from service.engine import Engine
-from stages import model, params, prepared
-from stages.model import Model
+from service.decision.engine import Engine
+from stages import params
+from stages.contract import prepared
+from stages.models import artifact
+from stages.models.artifact import Model
 from stages.params import LightGBM
 
 ARTIFACT = Path("models") / "candidates" / "lightgbm.joblib"
@@ -30,7 +32,7 @@ def raw(own: Model, split: str) -> dict[str, Any]:
 
 def batch(seconds: float) -> dict[str, float]:
     """Seconds to score all training rows: `artifact` from raw columns, `booster` from features."""
-    own = model.load(ARTIFACT)
+    own = artifact.load(ARTIFACT)
     columns = raw(own, "train")
     x = own.features(columns)
     scorer: Any = own.scorer
@@ -42,7 +44,7 @@ def batch(seconds: float) -> dict[str, float]:
 
 def single(seconds: float) -> dict[str, float]:
     """Seconds to score one application: `artifact`, `served`, and `pipeline` by a DataFrame."""
-    own, config = model.load(ARTIFACT), params.load()
+    own, config = artifact.load(ARTIFACT), params.load()
     engine = Engine(own, config.policy, {})
     columns = raw(own, "train")
     frame = pd.DataFrame(columns)
@@ -87,7 +89,7 @@ def pipeline(frame: pd.DataFrame, config: LightGBM, own: Model) -> Pipeline:
 
 def main() -> None:
     """Score every prepared row by the winner, as one batch: `python -m benches.scoring`."""
-    own = model.load(Path("models") / "winner.joblib")
+    own = artifact.load(Path("models") / "winner.joblib")
     for split in ("train", "validation", "test"):
         print(f"{split}: mean PD {np.mean(own.predict(raw(own, split))):.4f}")
 

@@ -35,10 +35,12 @@ import psutil
 
 from benches.pipeline import line, say, step
 from benches.scoring import pipeline, raw
-from service.desk import Desk
-from service.engine import GOLDEN, WINNER
-from service.front import Front
-from stages import model, params, prepared
+from service.api.asgi import Front
+from service.api.handlers import Desk
+from service.decision.engine import GOLDEN, WINNER
+from stages import params
+from stages.contract import prepared
+from stages.models import artifact
 
 ROOT = Path(__file__).parent.parent
 PIPELINE = Path("models/pipeline.pickle")
@@ -87,12 +89,12 @@ def made(folder: Path) -> None:
     """A folder that all ways serve from: code, model, golden records, applications, pipeline."""
     for package in ("stages", "service", "benches"):
         shutil.copytree(ROOT / package, folder / package)
-    config, own = params.load(), model.load(Path("models/candidates/lightgbm.joblib"))
+    config, own = params.load(), artifact.load(Path("models/candidates/lightgbm.joblib"))
     (folder / config.data).mkdir(parents=True)
     shutil.copy(config.data / "contract.yaml", folder / config.data)
     shutil.copy("params.yaml", folder)
     (folder / "models").mkdir()
-    model.save(own, folder / WINNER)
+    artifact.save(own, folder / WINNER)
     shutil.copy("models/reference.json", folder / "models")
     # Complete applications only: the reference way fails where a category is missing.
     test = own.features.encode(raw(own, "test"))

@@ -19,13 +19,14 @@ import pandas as pd
 from fastapi import FastAPI
 from pydantic_core import from_json, to_json
 
-from service.desk import content
-from service.front import Message, Receive, Scope, Send
+from service.api.asgi import Message, Receive, Scope, Send
+from service.api.batching import Together
+from service.api.handlers import content
+from service.decision.applications import Requests
 from service.ledger.entries import new_id
-from service.requests import Requests
 from service.service import CreditPD, Fronted
-from service.together import Together
-from stages import contract, params
+from stages import params
+from stages.contract import schema
 
 PIPELINE = Path("models/pipeline.pickle")
 DATABASE = "reference.sqlite"
@@ -34,7 +35,7 @@ DATABASE = "reference.sqlite"
 def reference() -> FastAPI:
     """The reference way, on the pipeline and into a SQLite file of this folder."""
     config = params.load()
-    shape = Requests(contract.load(config.dataset), config.mode).model
+    shape = Requests(schema.load(config.dataset), config.mode).model
     pipeline = pickle.loads(PIPELINE.read_bytes())  # noqa: S301  (our own)
     with closing(sqlite3.connect(DATABASE)) as database, database:
         database.execute("CREATE TABLE decisions (id TEXT, time REAL, application TEXT, pd REAL)")

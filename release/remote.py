@@ -21,9 +21,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dvc.config import Config
 from dvc.repo import Repo
 
+from release.dvc_state import Storage, advised, storage
 from release.revisions import CannotJudge
 from release.steps import ended
-from release.storage import Storage, advised, storage
 
 VERBS = ("push", "pull", "check")
 WORDLESS = r"\(403\) when calling the HeadObject"  # what DVC asks first; S3 gives no reason

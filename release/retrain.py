@@ -24,12 +24,12 @@ from typing import Any
 
 import fsspec  # type: ignore[import-untyped]
 
-from release import storage
-from release.limits import HIGHER, LOWER
+from release import dvc_state
+from release.gate.limits import HIGHER, LOWER
 from release.revisions import CannotJudge
 from release.steps import ended, hand_on
-from stages import contract as contracts
 from stages import files, params
+from stages.contract import schema as contracts
 
 
 class NotDone(Exception):
@@ -59,7 +59,7 @@ def collect(url: str) -> bool:
 
 def download(url: str, names: list[str], folder: Path) -> None:
     """Copy the named files of `url` into a folder; CannotJudge where one cannot be read."""
-    with storage.told(url):
+    with dvc_state.told(url):
         place, root = fsspec.url_to_fs(url)
         for name in names:
             place.get_file(f"{root.rstrip('/')}/{name}", str(folder / name))

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from release.bento import NotBuildable, facts
-from release.changes import flat
+from release.image.bento import NotBuildable, facts
+from release.report.changes import flat
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -22,11 +22,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from service.engine import Decision, Engine, NotReady
-from service.requests import InvalidApplication
+from service.decision.applications import InvalidApplication
+from service.decision.engine import Decision, Engine, NotReady
 from stages import files
-from stages.contract import Field, text
-from stages.quality import BLANKS, BOOLEANS
+from stages.contract.quality import BLANKS, BOOLEANS
+from stages.contract.schema import Field, text
 
 CHUNK = 10_000  # rows in memory at a time
 BLOCK = 4 << 20  # bytes of a CSV file in memory at a time

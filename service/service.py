@@ -2,8 +2,8 @@
 """The BentoML service: `bentoml serve service.service:CreditPD`.
 
 The class declares the endpoints, with their types, to BentoML, its OpenAPI and its clients. Over
-HTTP they are answered by `service.front`, which stands before BentoML's own application; both ways
-run the same code of `service.desk`.
+HTTP they are answered by `service.api.asgi`, which stands before BentoML's own application; both
+ways run the same code of `service.api.handlers`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any
 import bentoml
 from pydantic_core import from_json, to_json
 
-from service import figures
-from service.answers import Answer, Explanation, Overridden, Override, Rows
-from service.desk import Desk
-from service.front import App, Front, digests, setting
+from service.api import metrics
+from service.api.asgi import App, Front, digests, setting
+from service.api.handlers import Desk
+from service.api.monitoring import Watch
+from service.api.responses import Handler, Request, reply
+from service.api.schemas import Answer, Explanation, Overridden, Override, Rows
 from service.ledger import Ledger
-from service.replies import Handler, Request, reply
-from service.watch import Watch
 
 ROOT = Path(__file__).parent.parent
 PULSE = 1.0  # seconds between two looks at the ledger's writer
@@ -114,6 +114,6 @@ class CreditPD:
             if beat % REPORTS == 0 and first_worker():
                 self.watch.start(ROOT)
                 await asyncio.to_thread(self.watch.show)
-            figures.READY.set(self.desk.engine is not None)
-            figures.ledger(self.desk.ledger.figures())
+            metrics.READY.set(self.desk.engine is not None)
+            metrics.ledger(self.desk.ledger.figures())
             await asyncio.sleep(PULSE)

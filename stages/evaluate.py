@@ -11,13 +11,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from stages import contract as contracts
-from stages import files, judge, model, monotone, params, plots, prepared, reference
-from stages.contract import Contract
-from stages.judge import Judged
-from stages.model import Model
+from stages import files, params
+from stages.contract import prepared
+from stages.contract import schema as contracts
+from stages.contract.schema import Contract
+from stages.judging import evaluation, monotone, plots, reference
+from stages.judging.evaluation import Judged
+from stages.judging.policy import DECISIONS
+from stages.models import artifact
+from stages.models.artifact import Model
 from stages.params import Params
-from stages.policy import DECISIONS
 
 MODELS = Path("models")
 
@@ -33,19 +36,19 @@ class Rows:
 
     def judged(self, candidate: Model, config: Params) -> Judged:
         """The split as a candidate and the policy see it."""
-        return judge.judge(candidate, config.policy, self.columns, self.bad)
+        return evaluation.judge(candidate, config.policy, self.columns, self.bad)
 
     def groups(self) -> dict[str, Any]:
         """The protected attributes' groups, by attribute."""
         return {
-            field.name: judge.groups(field, prepared.column(self.table, field))
+            field.name: evaluation.groups(field, prepared.column(self.table, field))
             for field in self.contract.protected
         }
 
     def vintages(self) -> Any:
         """The quarter of each row, or None without dates."""
         dates = prepared.dates(self.table, self.contract)
-        return None if dates is None else judge.vintages(dates)
+        return None if dates is None else evaluation.vintages(dates)
 
 
 def predictions(rows: Rows, judged: Judged) -> pd.DataFrame:
@@ -84,18 +87,18 @@ def figures(
     minimum = config.evaluate.min_group
     quarters = test.vintages()
     policy = config.policy
-    by_vintage = {} if quarters is None else judge.by_group(judged, quarters, policy, minimum)
+    by_vintage = {} if quarters is None else evaluation.by_group(judged, quarters, policy, minimum)
     return {
         "dataset": config.dataset,
         "mode": config.mode,
         "winner": winner.candidate,
         "chosen_by": config.evaluate.choose_by,
         "cut_offs": policy.cut_offs,
-        "test": judge.with_intervals(judged, policy, config.evaluate),
+        "test": evaluation.with_intervals(judged, policy, config.evaluate),
         "validation": validation,
         "by_vintage": by_vintage,
         "by_group": {
-            name: judge.by_group(judged, own, policy, minimum)
+            name: evaluation.by_group(judged, own, policy, minimum)
             for name, own in test.groups().items()
         },
         "monotone": monotone.price(winner, config),
@@ -110,11 +113,11 @@ def main() -> None:
     names = ("train", "validation", "test")
     train, validation, test = (Rows(config, contract, name) for name in names)
     found: dict[str, Model] = {
-        n: model.load(MODELS / "candidates" / f"{n}.joblib") for n in config.candidates
+        n: artifact.load(MODELS / "candidates" / f"{n}.joblib") for n in config.candidates
     }
     seen = {name: validation.judged(own, config) for name, own in found.items()}
-    compared = {name: judge.summary(own, config.policy) for name, own in seen.items()}
-    name = judge.choose(compared, config.evaluate.choose_by)
+    compared = {name: evaluation.summary(own, config.policy) for name, own in seen.items()}
+    name = evaluation.choose(compared, config.evaluate.choose_by)
     winner, judged = found[name], test.judged(found[name], config)
 
     facts = figures(config, winner, test, judged, compared)
@@ -133,7 +136,9 @@ def main() -> None:
         shutil.copyfile(MODELS / "candidates" / f"{name}.joblib", path)
     files.write_text(MODELS / "reference.json", json.dumps(drift, indent=1) + "\n")
     files.write_text(MODELS / "golden.jsonl", golden(winner, test, judged, config.evaluate.golden))
-    files.write_text(MODELS / "metrics.json", json.dumps(judge.rounded(facts), indent=2) + "\n")
+    files.write_text(
+        MODELS / "metrics.json", json.dumps(evaluation.rounded(facts), indent=2) + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from stages import contract as contracts
-from stages import files, params, prepared, split
-from stages.association import Fitted
-from stages.features import Features
+from stages import files, params
+from stages.contract import prepared
+from stages.contract import schema as contracts
+from stages.features import split
+from stages.features.matrix import Features
+from stages.features.statistics import Fitted
 
 
 def main() -> None:

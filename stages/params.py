@@ -9,8 +9,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic import Field as Key
 
-from stages.contract import Mode
-from stages.policy import Policy
+from stages.contract.schema import Mode
+from stages.judging.policy import Policy
 
 Share = Annotated[float, Key(ge=0, lt=1)]
 Part = Annotated[float, Key(gt=0, le=1)]

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages import contract as contracts
-from stages import files, params, quality, split, tables
-from stages.contract import Contract
+from stages import files, params
+from stages.contract import quality, tables
+from stages.contract import schema as contracts
+from stages.contract.schema import Contract
+from stages.features import split
 
 
 def assign(contract: Contract, rows: pd.DataFrame, section: params.Preprocess) -> NDArray[np.int64]:

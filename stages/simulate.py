@@ -1,7 +1,7 @@
 """Write the default loan book, dirt and all: loans.csv, customers.csv and bureau.csv.
 
 The same rows and seed give the same bytes on any machine. What is drawn stands in
-`stages.population`; here it is spoilt as real books are, and written.
+`stages.simulation.population`; here it is spoilt as real books are, and written.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from stages import files, params, population
-from stages.dice import Dice
+from stages import files, params
+from stages.simulation import population
+from stages.simulation.random_columns import Dice
 
 PARAMS = Path("params.yaml")
 RAW = Path("data/loan_book/raw")

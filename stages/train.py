@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from stages import contract as contracts
-from stages import model, params, prepared
-from stages.candidates import Job
-from stages.contract import Contract
-from stages.features import Features
+from stages import params
+from stages.contract import prepared
+from stages.contract import schema as contracts
+from stages.contract.schema import Contract
+from stages.features.matrix import Features
+from stages.models import artifact
+from stages.models.job import Job
 from stages.params import Params
 
 
@@ -35,7 +37,7 @@ def main(name: str) -> None:
     job = Job.of(name, section, features, config)
     with np.load(config.data / "features" / "train.npz") as rows:
         x, bad = rows["x"], rows["bad"]
-    artifact = model.Model(
+    model = artifact.Model(
         candidate=name,
         dataset=config.dataset,
         mode=config.mode,
@@ -44,7 +46,7 @@ def main(name: str) -> None:
         calibrator=job.calibrate(x, bad, config.train.folds),
         trained_on=trained_on(contract, config),
     )
-    model.save(artifact, Path("models") / "candidates" / f"{name}.joblib")
+    artifact.save(model, Path("models") / "candidates" / f"{name}.joblib")
 
 
 if __name__ == "__main__":

@@ -22,9 +22,9 @@ from optuna.trial import TrialState, create_trial
 from tqdm import tqdm
 
 from stages import files, params
-from stages.judge import HIGHER_IS_BETTER
-from stages.search import Search, Values
-from stages.space import SPACE, Range
+from stages.judging.evaluation import HIGHER_IS_BETTER
+from stages.models.search import Search, Values
+from stages.models.search_space import SPACE, Range
 
 PARAMS, KEPT = Path("params.yaml"), Path(".tune")
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from stages import model
-from stages.model import Model
-from tests.books import CANDIDATES, Project, book
+from stages.models import artifact
+from stages.models.artifact import Model
+from tests.support.books import CANDIDATES, Project, book
 
-pytest_plugins = ("tests.databases",)
+pytest_plugins = ("tests.support.databases",)
 settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=40)
 settings.load_profile("repeatable")
 
@@ -36,7 +36,7 @@ def fitted_book(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture(scope="session")
 def models(fitted_book: Project) -> dict[str, Model]:
     """The fitted candidates, by name."""
-    return {name: model.load(fitted_book.artifact(name)) for name in CANDIDATES}
+    return {name: artifact.load(fitted_book.artifact(name)) for name in CANDIDATES}
 
 
 @pytest.fixture(params=CANDIDATES)

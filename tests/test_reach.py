@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import yaml
 
-from stages import featurize, judge, metrics, model, params, preprocess, train
-from tests.books import ROOT
+from stages import featurize, params, preprocess, train
+from stages.judging import evaluation, metrics
+from stages.models import artifact
+from tests.support.books import ROOT
 
 SHARED = ROOT.parent / "shared" / "data"
 # The best other is 0.002 of validation AUC behind on the loan book, 0.015 on the applications.
@@ -44,13 +46,13 @@ def judged(seed: int) -> dict[str, Any]:
     found, seen = {}, {}
     for name in CAN_WIN:
         train.main(name)
-        found[name] = model.load(Path("models") / "candidates" / f"{name}.joblib")
+        found[name] = artifact.load(Path("models") / "candidates" / f"{name}.joblib")
         seen[name] = figures(found[name], "validation")
-    winner = judge.choose(seen, params.load().evaluate.choose_by)
+    winner = evaluation.choose(seen, params.load().evaluate.choose_by)
     return {"winner": winner} | figures(found[winner], "test")
 
 
-def figures(candidate: model.Model, split: str) -> dict[str, float]:
+def figures(candidate: artifact.Model, split: str) -> dict[str, float]:
     """What a candidate reaches on a split."""
     config = params.load()
     with np.load(config.data / "features" / f"{split}.npz") as rows:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from service.desk import Desk
-from service.front import HANDED_ON
+from service.api.asgi import HANDED_ON
+from service.api.handlers import Desk
+from service.api.monitoring import Watch
 from service.ledger import Ledger
-from service.watch import Watch
-from stages import contract as contracts
 from stages import params
-from tests.books import ROOT
+from stages.contract import schema as contracts
+from tests.support.books import ROOT
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)

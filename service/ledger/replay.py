@@ -49,7 +49,7 @@ def rescore_with_engine(application: dict[str, Any]) -> dict[str, Any]:
 
     Raises ValueError when there is no engine or it does not accept the application.
     """
-    module = import_module("service.engine")
+    module = import_module("service.decision.engine")
     try:
         decision = module.Engine.load().decide(application)
     except module.NotReady as error:

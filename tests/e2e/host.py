@@ -17,8 +17,8 @@ from pathlib import Path
 from ssl import CERT_NONE, SSLContext, create_default_context
 from typing import Any
 
-from release.host import probe
-from release.host.files import State
+from release.deploy.host import probe
+from release.deploy.host.files import State
 
 from .engine import Engine
 from .processes import ROOT, answers, free_port, spawn, stop, tool, wait_until
@@ -58,7 +58,7 @@ class Host:
 
     def install(self) -> None:
         """Run the committed installer and choose addresses and seconds that suit a test."""
-        script = [str(ROOT / "release/host/install.sh"), self.repository, str(self.folder)]
+        script = [str(ROOT / "release/deploy/host/install.sh"), self.repository, str(self.folder)]
         subprocess.run(script, check=True)
         self.change(
             engine=" ".join(self.engine.command),
@@ -91,7 +91,7 @@ class Host:
 
     def start_proxy(self) -> None:
         """Start HAProxy with the installed configuration."""
-        cfg = str(self.folder / "opt/credit-pd/release/host/haproxy.cfg")
+        cfg = str(self.folder / "opt/credit-pd/release/deploy/host/haproxy.cfg")
         environment = dict(line.split("=", 1) for line in self.lines())
         log = self.folder / "proxy.log"
         self.proxy = spawn([tool("haproxy"), "-W", "-db", "-f", cfg], log, environment)
@@ -117,7 +117,13 @@ class Host:
 
     def start_deploy(self, *words: str) -> subprocess.Popen[str]:
         """Start the host script as the host would, with its own files and the system's Python."""
-        command = [SYSTEM_PYTHON, "-m", "release.host.deploy", "--settings", str(self.settings)]
+        command = [
+            SYSTEM_PYTHON,
+            "-m",
+            "release.deploy.host.deploy",
+            "--settings",
+            str(self.settings),
+        ]
         process = subprocess.Popen(
             [*command, *words],
             cwd=self.folder / "opt/credit-pd",

@@ -15,9 +15,10 @@ from typing import Any
 
 import httpx
 
-from stages import evaluate, population, simulate
-from stages.policy import DECISIONS
-from tests.books import ROOT, Project, book
+from stages import evaluate, simulate
+from stages.judging.policy import DECISIONS
+from stages.simulation import population
+from tests.support.books import ROOT, Project, book
 
 from .processes import free_port, stop, wait_until
 

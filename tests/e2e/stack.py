@@ -1,4 +1,4 @@
-"""The stack of service/compose.yaml, with stand-ins where its public images cannot be pulled."""
+"""The stack of release/deploy/compose, with stand-ins where its public images cannot be pulled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import yaml
 from .engine import Engine
 from .processes import ROOT, free_port, missing, tool
 
-FILE = ROOT / "service/compose.yaml"
+FILE = ROOT / "release/deploy/compose/compose.yaml"
 KEY = "the key of Prometheus"
 PROXY = """
 RUN useradd --uid 99 haproxy

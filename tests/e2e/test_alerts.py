@@ -20,7 +20,7 @@ import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
-from service import figures
+from service.api import metrics
 
 from .processes import ROOT, free_port, spawn, stop, tool, wait_until
 from .served import Served, loan_book, serve
@@ -63,7 +63,7 @@ def exported() -> set[str]:
         "gauge": [""],
     }
     described = [
-        own.describe()[0] for own in vars(figures).values() if isinstance(own, MetricWrapperBase)
+        own.describe()[0] for own in vars(metrics).values() if isinstance(own, MetricWrapperBase)
     ]
     return {f"{metric.name}{end}" for metric in described for end in ends[metric.type]}
 

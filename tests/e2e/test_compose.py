@@ -1,4 +1,4 @@
-"""The stack of service/compose.yaml, up and answering."""
+"""The stack of release/deploy/compose/compose.yaml, up and answering."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from release.host import probe
-from stages.policy import DECISIONS
+from release.deploy.host import probe
+from stages.judging.policy import DECISIONS
 
 from .built import Built, build
 from .engine import Engine

@@ -17,7 +17,7 @@ if os.environ.get("REQUIRE_REAL_PARTS") != "1":
 from playwright.sync_api import Page, expect, sync_playwright
 
 from service.ledger import Ledger
-from tests.test_dashboard import at, empty, small
+from tests.service.dashboard.test_dashboard import at, empty, small
 
 from .processes import ROOT, free_port, spawn, stop, tool, wait_until
 from .test_page import QUIET

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.champions import Lender, code, predictions, words
+from tests.support.champions import Lender, code, predictions, words
 
 from .s3 import S3
 

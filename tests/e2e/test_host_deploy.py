@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from release.host import probe
+from release.deploy.host import probe
 
 from .engine import Engine
 from .host import Host, any_certificate, traffic

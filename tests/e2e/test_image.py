@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from release import bento
+from release.image import bento
 
 from .base_image import is_stand_in
 from .built import Built, build, printed

@@ -12,8 +12,8 @@ import s3fs
 import yaml
 
 from release import remote
-from tests.books import ROOT
-from tests.clone import Clone, ran
+from tests.support.books import ROOT
+from tests.support.clone import Clone, ran
 
 from .processes import wait_until
 from .s3 import S3

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import templates
 from tests.e2e.node import runner
 from tests.e2e.processes import ROOT, missing
-from tests.test_workflows import PATHS, steps
+from tests.release.test_workflows import PATHS, steps
+from tests.support import templates
 
 __all__ = ["runner"]  # a fixture
 pytestmark = pytest.mark.e2e

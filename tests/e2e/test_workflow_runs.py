@@ -21,7 +21,7 @@ import pytest
 
 from tests.e2e.node import runner
 from tests.e2e.processes import ROOT
-from tests.ssm_fake import SSM, Host
+from tests.support.ssm_fake import SSM, Host
 
 __all__ = ["runner"]  # a fixture
 pytestmark = pytest.mark.e2e

@@ -1,0 +1,1 @@
+"""Bring an image into production."""

@@ -1,0 +1,110 @@
+"""Deploy one image on this host without losing a request, or leave everything as it was.
+
+    python3 -m release.deploy.host.deploy sha256:DIGEST [--git-commit SHA]
+    python3 -m release.deploy.host.deploy --rollback
+    python3 -m release.deploy.host.deploy --status
+
+Exit status: 0 live, 1 refused (the old one serves), 2 wrong arguments or settings, 3 busy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from release.deploy.host import Refused, RolledBack
+from release.deploy.host.bluegreen import Host
+from release.deploy.host.files import Busy, Release
+from release.deploy.host.settings import Settings
+
+SETTINGS = Path("/etc/credit-pd/host.env")
+
+
+def attempt(host: Host, image: str, expected: dict[str, Any]) -> Release:
+    """Deploy and write the outcome into the history; `Refused` also says what serves now."""
+    try:
+        release = host.deploy(image, expected)
+    except Refused as refusal:
+        outcome = "rolled back" if isinstance(refusal, RolledBack) else "refused"
+        host.state.note(image, outcome, str(refusal))
+        raise Refused(f"{outcome}: {image}: {refusal}\nserving now: {host.served()}") from None
+    host.state.note(image, "live")
+    try:
+        host.tidy(release)
+    except Refused as refusal:
+        print(f"live, but the old one is still to be removed: {refusal}", file=sys.stderr)
+    return release
+
+
+def previous(host: Host) -> tuple[str, dict[str, Any]]:
+    """Image and identity of the release before the live one."""
+    release = host.state.releases()["previous"]
+    if not release:
+        raise Refused("there is no previous release to go back to")
+    return release.image, release.identity
+
+
+def parse(words: list[str] | None) -> argparse.Namespace:
+    """Command line of the host; exactly one of IMAGE, --rollback and --status."""
+    parser = argparse.ArgumentParser(
+        prog="release.deploy.host.deploy", description="Blue/green switch."
+    )
+    parser.add_argument("image", nargs="?", help="sha256:... or REPOSITORY@sha256:...")
+    parser.add_argument("--git-commit", help="commit that the image must say it was built from")
+    parser.add_argument("--rollback", action="store_true", help="deploy the previous image")
+    parser.add_argument("--status", action="store_true", help="print what is live, as JSON")
+    parser.add_argument("--settings", type=Path, default=SETTINGS)
+    given = parser.parse_args(words)
+    if bool(given.image) + given.rollback + given.status != 1:
+        parser.error("give exactly one of IMAGE, --rollback and --status")
+    return given
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """Turn a signal into a refusal, so that everything is put back; a second one is ignored."""
+    signal.signal(number, signal.SIG_IGN)
+    raise Refused(f"interrupted by {signal.Signals(number).name}")
+
+
+def run(host: Host, given: argparse.Namespace, image: str) -> int:
+    """Do what the command line asks; returns the exit status."""
+    with host.state.lock():
+        expected: dict[str, Any] = {"git_commit": given.git_commit} if given.git_commit else {}
+        if given.rollback:
+            image, expected = previous(host)
+        release = attempt(host, image, expected)
+    print(f"live: {release.colour} {release.image}")
+    return 0
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the command line; every refusal is one message on standard error."""
+    given = parse(words)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop)
+    try:
+        host = Host(Settings.read(given.settings))
+        image = host.settings.reference(given.image) if given.image else ""
+    except (Refused, OSError) as refusal:
+        print(f"refused: {refusal}", file=sys.stderr)
+        return 2
+    try:
+        if given.status:
+            print(json.dumps(host.status(), indent=1))
+            return 0
+        return run(host, given, image)
+    except Busy as refusal:
+        print(f"refused: {refusal}", file=sys.stderr)
+        return 3
+    except (Refused, OSError) as failure:
+        print(failure, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

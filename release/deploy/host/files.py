@@ -1,0 +1,98 @@
+"""What a host remembers: files that are always whole, and a lock."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from release.deploy.host import Refused
+
+
+class Busy(Refused):
+    """Another deployment is running."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """One image that went live: `identity` is what the service told about itself."""
+
+    colour: str
+    image: str
+    identity: dict[str, Any]
+    since: str
+
+
+def now() -> str:
+    """UTC in ISO 8601, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write `path` so that a reader, or a power cut, meets the old text or the new one."""
+    temporary = path.with_name(f"{path.name}.new")
+    with temporary.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+class State:
+    """The folder with `state.json` (live and previous), `history.jsonl` and the lock."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def releases(self) -> dict[str, Release | None]:
+        """The `live` and the `previous` release; None where there is none yet."""
+        path = self.folder / "state.json"
+        known = json.loads(path.read_text()) if path.exists() else {}
+        return {
+            role: Release(**known[role]) if known.get(role) else None
+            for role in ("live", "previous")
+        }
+
+    def key(self) -> str:
+        """The host's own key for its services, made once; root's alone."""
+        path = self.folder / "probe.key"
+        if not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name("probe.key.new")
+            temporary.touch(mode=0o600)
+            temporary.write_text(secrets.token_urlsafe(32))
+            temporary.replace(path)
+        return path.read_text()
+
+    def promote(self, release: Release) -> None:
+        """Make `release` the live one; what was live becomes previous, unless it is the same."""
+        known = self.releases()
+        live, previous = known["live"], known["previous"]
+        if live and live.image != release.image:
+            previous = live
+        roles = {"live": asdict(release), "previous": asdict(previous) if previous else None}
+        replace_text(self.folder / "state.json", json.dumps(roles, indent=1) + "\n")
+
+    def note(self, image: str, outcome: str, reason: str = "") -> None:
+        """Append one line to the history: `outcome` is live, refused or rolled back."""
+        line = {"at": now(), "image": image, "outcome": outcome, "reason": reason}
+        with (self.folder / "history.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the host for one deployment; `Busy` when another one holds it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Busy("another deployment is running on this host") from None
+            yield

@@ -1,0 +1,1 @@
+"""Judge a change against its base."""

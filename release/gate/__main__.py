@@ -1,0 +1,239 @@
+"""Judge a change against its base: pass (exit 0), fail (1) or cannot judge (2).
+
+    python -m release.gate --base REV [--json FILE] [--no-remote]
+
+Nothing passes because something is missing. The policy comes from the base commit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from release import dvc_state, revisions
+from release.gate import checks, comparison, judgement, limits, predictions, recalculation
+from release.gate.checks import Finding
+from release.gate.judgement import Judgement
+from release.gate.limits import Limits
+from release.gate.predictions import Predictions
+from release.revisions import CannotJudge
+from stages import files, params
+from stages.judging.policy import Policy
+from stages.params import Params
+
+RESULTS = (recalculation.PATH, predictions.PATH, "models/winner.joblib")
+SHOWN = 5  # examples of a long list
+
+
+def judge(revision: str, *, remote: bool) -> Judgement:
+    """Judge the repository in the current folder against a base revision."""
+    found = Judgement(revision)
+    found.head = found.attempt("head", revisions.head) or ""
+    if not found.head:
+        return found
+    known = found.attempt("base", lambda: (revisions.base(revision),))
+    if known is None:
+        return found
+    found.base = known[0]
+    if found.base == found.head:
+        words = f"{revision} is HEAD itself: there is no change to judge"
+        found.findings.append(Finding("base", "cannot judge", words))
+    found.add("policy", lambda: policy(found))
+    found.add("commit", committed)
+    found.attempt("pipeline", lambda: stored(found, remote=remote))
+    found.add("metrics", lambda: challenger(found))
+    table, config, rules = found.predictions, found.params, found.limits
+    if table and config and rules:
+        found.add("challenger", lambda: alone(found, table, config.policy, rules))
+        if theirs := found.champion:
+            found.add("champion", lambda: against(found, theirs, table, config, rules))
+    return found
+
+
+def policy(found: Judgement) -> Iterator[Finding]:
+    """Read the base's gate policy, and tell what the head's would let pass."""
+    text = dvc_state.here(Path(limits.PATH))
+    head = limits.read(text)
+    held = revisions.content(found.base, limits.PATH) if found.base else None
+    if held is not None:
+        found.limits = limits.read(held, f"{limits.PATH} at the base")
+    elif found.base and revisions.content(found.base, recalculation.PATH) is not None:
+        raise CannotJudge(
+            f"the base {found.revision} has a champion and no {limits.PATH}: a change cannot bring "
+            "its own gate; commit the policy to the base first"
+        )
+    else:
+        found.limits = head
+    where = f"of {found.revision}" if held is not None else "of this first commit"
+    yield Finding("policy", "pass", f"judged by the {limits.PATH} {where}")
+    for words in limits.loosened(found.limits, head):
+        yield Finding("policy", "told", f"loosened, without effect on this judgement: {words}")
+
+
+def committed() -> Iterator[Finding]:
+    """Whether HEAD is what lies in the working tree."""
+    changed = revisions.uncommitted()
+    words = f"differs from HEAD, so the commit is not what was run: {listed(changed)}"
+    if changed:
+        yield Finding("commit", "fail", f"{words}; run `dvc repro`, `dvc push` and commit")
+    else:
+        yield Finding("commit", "pass", "the working tree is HEAD")
+
+
+def listed(names: list[str]) -> str:
+    """The first of many names."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
+
+
+def stored(found: Judgement, *, remote: bool) -> None:
+    """What DVC vouches for, and the champion that it holds."""
+    with dvc_state.storage(remote=remote) as held:
+        found.add("pipeline", lambda: reproduced(held))
+        found.add("remote", lambda: pushed(held))
+        found.add("champion", lambda: champion(found, held))
+
+
+def reproduced(held: dvc_state.Storage) -> Iterator[Finding]:
+    """Whether dvc.lock is what code, parameters and data give."""
+    dvc_state.here(Path("dvc.lock"))
+    if absent := [path for path in RESULTS if path not in held.made()]:
+        raise CannotJudge(f"no stage of dvc.yaml makes {listed(absent)}")
+    differs, missing = held.changed()
+    if missing:
+        raise CannotJudge(f"not here to compare with dvc.lock: {listed(missing)}; run `dvc pull`")
+    if differs:
+        words = f"dvc.lock does not match: {listed(differs)}; run `dvc repro` and commit"
+        yield Finding("pipeline", "fail", words)
+    else:
+        yield Finding("pipeline", "pass", "dvc.lock matches code, parameters and data")
+
+
+def pushed(held: dvc_state.Storage) -> Iterator[Finding]:
+    """Whether the remote holds what dvc.lock names."""
+    if not held.remote:
+        yield Finding("remote", "told", "not asked (--no-remote): for local use only")
+        return
+    absent = held.not_pushed()
+    if absent:
+        yield Finding("remote", "fail", f"not in the remote: {listed(absent)}; run `dvc push`")
+    else:
+        yield Finding("remote", "pass", "the remote holds all that dvc.lock names")
+
+
+def challenger(found: Judgement) -> Iterator[Finding]:
+    """Read the head's figures and prove them by its predictions."""
+    dvc_state.here(Path("params.yaml"))
+    found.params = config = params.load()
+    stated = recalculation.published(dvc_state.here(Path(recalculation.PATH)))
+    found.metrics = stated
+    if found.limits:
+        found.limits = found.limits.of(config.dataset)
+        if absent := recalculation.unknown(stated, found.limits.required):
+            words = f"{recalculation.PATH} has no finite value and interval for {listed(absent)}"
+            raise CannotJudge(words)
+    path = Path(predictions.PATH)
+    if not path.is_file():
+        raise CannotJudge(f"{path} is missing: run `dvc pull` or `dvc repro`")
+    table = Predictions.read(path.read_bytes(), predictions.PATH)
+    found.predictions = table
+    wrong = recalculation.differences(stated, recalculation.recount(table, config))
+    if count := recalculation.misdecided(table, config):
+        wrong.append(f"{count:,} decisions differ from the policy in params.yaml")
+    if wrong:
+        words = f"{recalculation.PATH} is not what the predictions give: {listed(wrong)}"
+        yield Finding("metrics", "fail", words)
+    else:
+        yield Finding("metrics", "pass", "every figure follows from the predictions")
+
+
+def champion(found: Judgement, held: dvc_state.Storage) -> Iterator[Finding]:
+    """Read the base's predictions; without a model at the base there are floors only."""
+    text = revisions.content(found.base, recalculation.PATH) if found.base else None
+    if text is None or found.base is None:
+        yield Finding("champion", "told", "the base has no model yet: floors only")
+        return
+    figures = recalculation.published(text, f"{recalculation.PATH} at the base")
+    version = dvc_state.version(revisions.content(found.base, "dvc.lock") or "", predictions.PATH)
+    if version is None:
+        raise CannotJudge(f"dvc.lock at the base names no {predictions.PATH}")
+    name = f"{predictions.PATH} of the base"
+    found.champion = Predictions.read(held.read(version[0], name), name)
+    found.champion_metrics = figures
+
+
+def alone(found: Judgement, table: Predictions, policy: Policy, rules: Limits) -> Iterator[Finding]:
+    """The challenger by itself: floors, calibration and groups on all its test rows."""
+    rows = predictions.judged(table.split("test"))
+    yield from checks.enough(rows, rules)
+    found.challenger = comparison.draw(rows, policy.pd_cut_off, policy)
+    yield from checks.floors(found.challenger.estimates, rules)
+    yield from checks.calibration(found.challenger, rules.calibration)
+    found.groups = checks.groups(rows, table.split("test"), rules.groups)
+    yield from checks.fairness(found.groups, rules.groups)
+
+
+def against(
+    found: Judgement, champion: Predictions, table: Predictions, config: Params, rules: Limits
+) -> Iterator[Finding]:
+    """The challenger against the champion, both valued by the challenger's margin and loss."""
+    figures = found.champion_metrics or {}
+    if figures.get("dataset") != config.dataset:
+        yield another_book(str(figures.get("dataset")), config.dataset, rules)
+        return
+    if lost := sorted({*champion.attributes} - {*table.attributes}):
+        yield Finding("groups", "fail", f"no longer measured by protected group: {listed(lost)}")
+    both = comparison.contest(champion, table)
+    yield from checks.common(both, rules)
+    if not both.rows:
+        return
+    cut_off = recalculation.cut_off(figures)
+    old = comparison.draw(both.champion, cut_off, config.policy)
+    new = comparison.draw(both.challenger, config.policy.pd_cut_off, config.policy)
+    found.delong = comparison.delong(both)
+    found.contest = both
+    found.differences = comparison.compare(old, new, found.delong)
+    yield from checks.losses(found.differences, rules)
+
+
+def another_book(old: str, new: str, rules: Limits) -> Finding:
+    """A change of the book, which shares no row: by floors, where the base has some for the new."""
+    words = f"the base's model is of {old}, this one of {new}: no row is common"
+    if new not in rules.books:
+        raise CannotJudge(
+            f"{words}, and books in the base's {limits.PATH} does not name {new}: commit its "
+            "contract and its floors to the base first"
+        )
+    return Finding("champion", "told", f"{words}; judged by the floors that the base has for it")
+
+
+def arguments(doc: str | None) -> argparse.ArgumentParser:
+    """What gate and report both ask for."""
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--base", required=True, metavar="REV", help="commit of the champion")
+    parser.add_argument(
+        "--no-remote", action="store_true", help="do not ask the DVC remote: for local use only"
+    )
+    return parser
+
+
+def main(command: list[str] | None = None) -> int:
+    """Print the verdict and what decided it; returns the exit code."""
+    parser = arguments(__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the judgement there too")
+    given = parser.parse_args(command)
+    found = judge(given.base, remote=not given.no_remote)
+    for finding in found.findings:
+        print(f"{finding.status:>12}  {finding.check}: {finding.words}")
+    print(f"{found.verdict.upper()}: {found.sentence}")
+    if given.json:
+        files.write_text(given.json, judgement.to_json(found))
+    return judgement.EXIT[found.verdict]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""The rules of the gate: figures and limits in, findings out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from math import exp, isfinite, log, sqrt
+from statistics import NormalDist
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from release.gate.comparison import RESAMPLES, SEED, Contest, Difference
+from release.gate.limits import HIGHER, Calibration, Groups, Limits
+from release.gate.predictions import GROUP
+from stages.judging import intervals
+from stages.judging.evaluation import Judged
+from stages.judging.intervals import Draws
+
+Status = Literal["pass", "fail", "cannot judge", "told"]
+GROUP_RESAMPLES = RESAMPLES // 5  # groups are many; 200 settle a limit that is no finer than 0.01
+Z = NormalDist().inv_cdf(0.975)
+
+
+class Finding(NamedTuple):
+    """What one check found; `told` is for the reader and decides nothing."""
+
+    check: str
+    status: Status
+    words: str
+    figure: str = ""
+
+
+class Group(NamedTuple):
+    """A protected group among the judged rows; NaN and no rules where it is too small."""
+
+    attribute: str
+    group: str
+    rows: int
+    approval_rate: float
+    bad_rate: float
+    ratio: float  # adverse impact: approval rate over that of the most approved group
+    ratio_high: float  # upper end of its 95 % interval
+    ece: float
+    ece_low: float
+
+    @property
+    def name(self) -> str:
+        """Attribute and group in words."""
+        return f"{self.attribute} {self.group}"
+
+
+def floors(figures: dict[str, float], limits: Limits) -> Iterator[Finding]:
+    """Each floor against the challenger's figures."""
+    for name, floor in limits.floors.items():
+        value, broken = figures[name], floor.broken(figures[name])
+        status: Status = "fail" if broken else "pass"
+        if not isfinite(value):
+            yield Finding("floor", "cannot judge", f"{name} is undefined", name)
+        else:
+            words = f"{name} is {value:.4g}{broken and f', {broken}'}; {floor} is needed"
+            yield Finding("floor", status, words, name)
+
+
+def calibration(draws: Draws, limits: Calibration) -> Iterator[Finding]:
+    """ECE, |mean PD - bad rate| and slope; the last two fail only where they are significant."""
+    held = intervals.percentile_intervals(draws)
+    ece, slope = held["ece"], held["calibration_slope"]
+    gap = draws.estimates["mean_pd"] - draws.estimates["bad_rate"]
+    resampled = draws.resampled["mean_pd"] - draws.resampled["bad_rate"]
+    low, high = (float(q) for q in np.quantile(resampled, [0.025, 0.975]))
+    words = f"ECE is {ece.estimate:.4f}; {limits.max_ece:g} is allowed"
+    yield _finding("calibration", ece.estimate > limits.max_ece, words, ece.estimate)
+    words = (
+        f"mean PD minus bad rate is {gap:+.4f} ({low:+.4f} to {high:+.4f}); "
+        f"±{limits.max_gap:g} is allowed"
+    )
+    yield _finding("calibration", abs(gap) > limits.max_gap and not low <= 0 <= high, words, gap)
+    allowed = limits.min_slope <= slope.estimate <= limits.max_slope
+    words = (
+        f"slope is {slope.estimate:.3f} ({slope.low:.3f} to {slope.high:.3f}); "
+        f"{limits.min_slope:g} to {limits.max_slope:g} is allowed"
+    )
+    significant = not slope.low <= 1 <= slope.high
+    yield _finding("calibration", not allowed and significant, words, *slope)
+
+
+def _finding(check: str, broken: bool, words: str, *values: float) -> Finding:
+    if not all(map(isfinite, values)):
+        return Finding(check, "cannot judge", f"undefined: {words}")
+    return Finding(check, "fail" if broken else "pass", words)
+
+
+def losses(differences: dict[str, Difference], limits: Limits) -> Iterator[Finding]:
+    """Fails where the whole interval lies on the bad side and the loss exceeds what is allowed."""
+    for name, allowed in limits.max_loss.items():
+        found = differences[name]
+        words = (
+            f"{name} {found.champion:.4f} → {found.challenger:.4f}, "
+            f"{found.difference:+.4f} ({found.low:+.4f} to {found.high:+.4f}); "
+            f"a loss of {allowed:g} is allowed"
+        )
+        sign = 1 if name in HIGHER else -1
+        best = max(sign * found.low, sign * found.high)
+        worse = best < 0 and -sign * found.difference > allowed
+        finding = _finding("champion", worse, words, found.difference, found.low, found.high)
+        yield finding._replace(figure=name)
+
+
+def common(found: Contest, limits: Limits) -> Iterator[Finding]:
+    """Whether enough rows, with enough defaults, were common to both sides."""
+    words = f"{found.rows:,} test rows are common to both sides, {found.share:.0%} of the larger"
+    if found.moved:
+        words += f"; {found.moved:,} were left out: their outcome or date changed"
+    if found.share < limits.min_common_rows:
+        words += f"; {limits.min_common_rows:.0%} are needed: judge this change of data by hand"
+        yield Finding("rows", "cannot judge", words)
+    else:
+        yield Finding("rows", "told" if found.share < 1 or found.moved else "pass", words)
+        yield from enough(found.challenger, limits)
+
+
+def enough(rows: Judged, limits: Limits) -> Iterator[Finding]:
+    """Whether there are enough goods and bads to judge."""
+    bads = int(rows.bad.sum())
+    words = f"{bads:,} defaults among {len(rows.bad):,} test rows; {limits.min_bads} are needed"
+    few = min(bads, len(rows.bad) - bads) < limits.min_bads
+    yield Finding("rows", "cannot judge" if few else "pass", words)
+
+
+def groups(rows: Judged, table: pd.DataFrame, limits: Groups) -> list[Group]:
+    """Every protected group of the rows; `table` (n, ...) holds the group_ columns."""
+    return [
+        found
+        for column in table.columns
+        if column.startswith(GROUP)
+        for found in _attribute(rows, column.removeprefix(GROUP), table[column], limits)
+    ]
+
+
+def _attribute(rows: Judged, attribute: str, labels: pd.Series, limits: Groups) -> Iterator[Group]:
+    members = {str(g): (labels == g).to_numpy() for g in sorted(labels.unique(), key=place)}
+    judged = {g: own for g, own in members.items() if own.sum() >= limits.max_unjudged_rows}
+    rates = {g: float(rows.approved[own].mean()) for g, own in judged.items()}
+    most = max(rates, key=lambda g: rates[g], default="")
+    for group, own in members.items():
+        size, nan = int(own.sum()), float("nan")
+        bad_rate = float(rows.bad[own].mean())
+        if group not in judged:
+            yield Group(attribute, group, size, nan, bad_rate, nan, nan, nan, nan)
+            continue
+        ratio = rates[group] / rates[most] if rates[most] else nan
+        high = _ratio_high((rates[group], size), (rates[most], int(members[most].sum())))
+        draws = intervals.bootstrap(
+            rows.bad[own], rows.pd[own], 1.0, resamples=GROUP_RESAMPLES, seed=SEED
+        )
+        ece = intervals.percentile_intervals(draws)["ece"]
+        yield Group(
+            attribute, group, size, rates[group], bad_rate, ratio, high, ece.estimate, ece.low
+        )
+
+
+def place(group: str) -> tuple[bool, list[float], str]:
+    """Where a group stands among its like: bands by their numbers, the open one below first."""
+    return not group.startswith("below "), [float(n) for n in re.findall(r"\d+", group)], group
+
+
+def _ratio_high(own: tuple[float, int], most: tuple[float, int]) -> float:
+    """Upper end of the 95 % interval of a ratio of two rates (Katz et al. 1978)."""
+    if not own[0] or not most[0]:
+        return 0.0
+    error = sqrt(sum((1 - rate) / (rows * rate) for rate, rows in (own, most)))
+    return exp(log(own[0] / most[0]) + Z * error)
+
+
+def fairness(found: list[Group], limits: Groups) -> Iterator[Finding]:
+    """Adverse impact where it is also significant, and ECE where its interval lies above."""
+    for group in found:
+        if group.rows < limits.max_unjudged_rows:
+            words = f"{group.name}: {group.rows} rows are too few to judge"
+            yield Finding("groups", "told", words)
+            continue
+        words = (
+            f"{group.name}: approval {group.approval_rate:.1%}, adverse impact ratio "
+            f"{group.ratio:.2f}; {limits.min_adverse_impact_ratio:g} is needed"
+        )
+        adverse = group.ratio < limits.min_adverse_impact_ratio and group.ratio_high < 1
+        yield _finding("groups", adverse, words, group.ratio)
+        words = (
+            f"{group.name}: ECE {group.ece:.4f}, at least {group.ece_low:.4f}; "
+            f"{limits.max_ece:g} is allowed"
+        )
+        yield _finding("groups", group.ece_low > limits.max_ece, words, group.ece, group.ece_low)

@@ -1,0 +1,102 @@
+"""Champion against challenger on the rows that both were tested on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from release.gate import predictions
+from release.gate.limits import FIGURES
+from release.gate.predictions import Predictions
+from stages.judging import intervals
+from stages.judging.evaluation import Judged
+from stages.judging.intervals import DeLong, Draws, Interval
+from stages.judging.policy import Policy
+
+RESAMPLES, SEED = intervals.RESAMPLES, 0  # not a parameter: a change must not choose its own noise
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure of both sides, and challenger minus champion with its 95 % interval."""
+
+    champion: float
+    challenger: float
+    difference: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Both sides on their common test rows, in the same order."""
+
+    champion: Judged
+    challenger: Judged
+    groups: pd.DataFrame  # the head's test rows that are common, with their group_ columns
+    share: float  # of the common rows in the larger of the two sides' test rows
+    moved: int  # rows of both sides whose outcome or date changed, left out
+
+    @property
+    def rows(self) -> int:
+        """How many rows are common."""
+        return len(self.challenger.bad)
+
+
+def contest(champion: Predictions, challenger: Predictions) -> Contest:
+    """Join the test rows by their number in the raw data; a row that changed is not common."""
+    old, new = champion.split("test"), challenger.split("test")
+    both = new.merge(old, on="row", suffixes=("", "_champion"), validate="1:1")
+    dates = both["date"].astype("datetime64[s]"), both["date_champion"].astype("datetime64[s]")
+    undated = dates[0].isna() & dates[1].isna()
+    same = (both["bad"] == both["bad_champion"]) & ((dates[0] == dates[1]) | undated)
+    kept = both[same]
+    renamed = {f"{name}_champion": name for name in ("bad", "pd", "decision")}
+    theirs = kept[[*renamed]].rename(columns=renamed)
+    return Contest(
+        champion=predictions.judged(theirs),
+        challenger=predictions.judged(kept),
+        groups=kept[[*new.columns]],
+        share=len(kept) / max(len(old), len(new)),
+        moved=int((~same).sum()),
+    )
+
+
+def gains(rows: Judged, policy: Policy) -> np.ndarray:
+    """Realised profit of each row (n,) per unit applied for: 0 where it is not approved."""
+    return np.where(rows.bad == 1, -policy.loss_given_default, policy.margin) * rows.approved
+
+
+def draw(rows: Judged, cut_off: float, policy: Policy) -> Draws:
+    """Every figure on resamples of the rows, at a side's own cut-off, valued by one policy."""
+    return intervals.bootstrap(
+        rows.bad,
+        rows.pd,
+        cut_off,
+        approved=rows.approved,
+        means={"profit": gains(rows, policy)},
+        resamples=RESAMPLES,
+        seed=SEED,
+    )
+
+
+def delong(both: Contest) -> DeLong | None:
+    """DeLong's test of the two AUCs; None where a class has fewer than two rows."""
+    bads = int(both.challenger.bad.sum())
+    if min(bads, both.rows - bads) < 2:
+        return None
+    return intervals.delong(both.challenger.bad, both.champion.pd, both.challenger.pd)
+
+
+def compare(champion: Draws, challenger: Draws, test: DeLong | None) -> dict[str, Difference]:
+    """Paired differences of every figure; those of AUC and Gini with DeLong's interval."""
+    paired = {**intervals.paired_intervals(champion, challenger)}
+    if test:
+        auc = Interval(test.difference, test.low, test.high)
+        paired |= {"roc_auc": auc, "gini": Interval(*(2 * bound for bound in auc))}
+    return {
+        name: Difference(champion.estimates[name], challenger.estimates[name], *paired[name])
+        for name in FIGURES
+    }

@@ -1,0 +1,101 @@
+"""A judgement: what was read, what was found, and the verdict that follows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+import yaml
+
+from release.gate.checks import Finding, Group, Status
+from release.gate.comparison import Contest, Difference
+from release.gate.limits import Limits, LimitsError
+from release.gate.predictions import Predictions
+from release.revisions import CannotJudge
+from stages.contract.schema import ContractError
+from stages.judging import evaluation
+from stages.judging.intervals import DeLong, Draws
+from stages.params import Params, ParamsError
+
+EXIT: dict[Status, int] = {"pass": 0, "fail": 1, "cannot judge": 2}
+NEEDED = ("policy", "commit", "pipeline", "remote", "metrics", "rows", "calibration", "champion")
+UNREADABLE = (CannotJudge, LimitsError, ParamsError, ContractError, yaml.YAMLError)
+Value = TypeVar("Value")
+
+
+@dataclass
+class Judgement:
+    """All that was found; what could not be read stays None."""
+
+    revision: str
+    head: str = ""
+    base: str | None = None
+    limits: Limits | None = None
+    params: Params | None = None
+    metrics: dict[str, Any] | None = None
+    predictions: Predictions | None = None
+    champion: Predictions | None = None
+    champion_metrics: dict[str, Any] | None = None
+    challenger: Draws | None = None
+    contest: Contest | None = None
+    differences: dict[str, Difference] = field(default_factory=dict)
+    delong: DeLong | None = None
+    groups: list[Group] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> Status:
+        """What is unknown outweighs what failed: a judgement is whole or there is none."""
+        held = {finding.status for finding in self.findings}
+        if "cannot judge" in held or self.unseen:
+            return "cannot judge"
+        return "fail" if "fail" in held else "pass"
+
+    @property
+    def unseen(self) -> list[str]:
+        """Checks without which there is no judgement and of which there is no finding."""
+        made = {finding.check for finding in self.findings}
+        return [check for check in NEEDED if check not in made]
+
+    @property
+    def sentence(self) -> str:
+        """Why, in one sentence."""
+        decisive = [f for f in self.findings if f.status == self.verdict]
+        if self.verdict == "pass":
+            if self.contest is None:
+                return "There is no champion of this book yet, and no floor is broken."
+            return "No floor is broken and nothing is worse than the champion beyond tolerance."
+        more = f" ({len(decisive) - 1} more)" if len(decisive) > 1 else ""
+        if not decisive:
+            return f"No finding of {', '.join(self.unseen)}."
+        return f"{decisive[0].check}: {decisive[0].words}{more}"
+
+    def attempt(self, check: str, step: Callable[[], Value]) -> Value | None:
+        """A step's value, or None with the finding that it cannot be judged."""
+        try:
+            return step()
+        except UNREADABLE as error:
+            self.findings.append(Finding(check, "cannot judge", str(error)))
+            return None
+
+    def add(self, check: str, step: Callable[[], Iterable[Finding]]) -> None:
+        """Add a step's findings."""
+        self.attempt(check, lambda: self.findings.extend(step()))
+
+
+def to_json(found: Judgement) -> str:
+    """The judgement for machines; figures that are undefined are null."""
+    content = {
+        "verdict": found.verdict,
+        "exit_code": EXIT[found.verdict],
+        "sentence": found.sentence,
+        "base": found.base,
+        "head": found.head,
+        "findings": [finding._asdict() for finding in found.findings],
+        "figures": {name: asdict(own) for name, own in found.differences.items()},
+        "delong": found.delong._asdict() if found.delong else None,
+        "groups": [group._asdict() for group in found.groups],
+    }
+    return json.dumps(evaluation.rounded(content), indent=2, allow_nan=False) + "\n"

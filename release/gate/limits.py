@@ -1,0 +1,127 @@
+"""`models/gate.yaml`: what a change must keep, and how two versions of it compare."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import Field as Key
+
+from release.report.changes import changes
+from stages.judging.metrics import NAMES
+
+PATH = "models/gate.yaml"
+FIGURES = (*NAMES, "profit")
+HIGHER = ("roc_auc", "pr_auc", "gini", "ks", "precision", "recall", "f1", "profit")
+LOWER = ("brier", "log_loss", "ece", "approved_bad_rate")
+Share = Annotated[float, Key(ge=0, le=1)]
+NotNegative = Annotated[float, Key(ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, Key(allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """A section of gate.yaml: no key that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Floor(Section):
+    """Where a figure must lie."""
+
+    min: Finite | None = None
+    max: Finite | None = None
+
+    def __str__(self) -> str:
+        low, high = ("" if v is None else f"{v:g}" for v in (self.min, self.max))
+        return f"{low} to {high}" if low and high else f"≥ {low}" if low else f"≤ {high}"
+
+    def broken(self, value: float) -> str:
+        """The limit that a value breaks, in words, else nothing; NaN breaks every limit."""
+        if self.min is not None and not value >= self.min:
+            return f"below {self.min:g}"
+        if self.max is not None and not value <= self.max:
+            return f"above {self.max:g}"
+        return ""
+
+
+class Calibration(Section):
+    """How far PDs may be from what happened."""
+
+    max_ece: NotNegative
+    max_gap: NotNegative
+    min_slope: Finite
+    max_slope: Finite
+
+
+class Groups(Section):
+    """How far protected groups may be apart; groups of fewer rows than the first are not judged."""
+
+    max_unjudged_rows: Annotated[int, Key(ge=1)]
+    min_adverse_impact_ratio: Share
+    max_ece: NotNegative
+
+
+class Limits(Section):
+    """The gate policy; `books` has further floors of datasets by their name."""
+
+    min_bads: Annotated[int, Key(ge=2)]
+    min_common_rows: Annotated[float, Key(gt=0, le=1)]
+    floors: dict[str, Floor]
+    books: dict[str, dict[str, Floor]] = {}
+    max_loss: dict[str, NotNegative]
+    calibration: Calibration
+    groups: Groups
+
+    @model_validator(mode="after")
+    def _known(self) -> Limits:
+        named = {"floors": [*self.floors], "max_loss": [*self.max_loss]}
+        named |= {f"books.{book}": [*floors] for book, floors in self.books.items()}
+        for place, names in named.items():
+            allowed = (*HIGHER, *LOWER) if place == "max_loss" else FIGURES
+            if unknown := [name for name in names if name not in allowed]:
+                raise ValueError(f"{place}: allowed are {', '.join(allowed)}; got {unknown}")
+        return self
+
+    def of(self, book: str) -> Limits:
+        """The policy for a book: floors of its own stand in for those of every book."""
+        return self.model_copy(update={"floors": {**self.floors, **self.books.get(book, {})}})
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The figures that must be known for a judgement."""
+        also = ("ece", "mean_pd", "bad_rate", "calibration_slope")
+        return tuple(dict.fromkeys((*self.floors, *self.max_loss, *also)))
+
+
+class LimitsError(ValueError):
+    """A gate policy cannot be read; the message names the place, what is allowed and what came."""
+
+
+def read(text: str, name: str = PATH) -> Limits:
+    """A gate policy from YAML; raises LimitsError."""
+    try:
+        return Limits.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise LimitsError(f"{name} is no YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        told = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise LimitsError(f"{name}: {'; '.join(told)}") from error
+
+
+def loosened(base: Limits, head: Limits) -> list[str]:
+    """What the head's policy would let pass that the base's does not, a limit a line."""
+    found = changes(base.model_dump(exclude_none=True), head.model_dump(exclude_none=True))
+    return [
+        f"{name}: {'—' if before is None else before} → {'—' if after is None else after}"
+        for name, before, after in found
+        if _looser(name, before, after)
+    ]
+
+
+def _looser(name: str, before: Any, after: Any) -> bool:
+    """`min...` binds from below, any other limit from above, a removed one no more."""
+    if before is None or after is None:
+        return after is None
+    rises = name.rpartition(".")[2].startswith("min")
+    return bool(after < before if rises else after > before)

@@ -1,0 +1,144 @@
+"""Every figure of metrics.json that predictions can prove, computed again from the predictions."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from release.gate import predictions
+from release.gate.predictions import GROUP, Predictions
+from release.report.changes import flat
+from release.revisions import CannotJudge
+from stages.contract import prepared
+from stages.contract import schema as contracts
+from stages.features.matrix import Features
+from stages.judging import evaluation
+from stages.judging.evaluation import Judged
+from stages.params import Params
+
+PATH = "models/metrics.json"
+UNPROVEN = ("monotone", "trained_on")  # need the training rows; `dvc status` vouches for them
+CLOSE = 2e-6  # figures are published with six digits
+
+
+def published(text: str, name: str = PATH) -> dict[str, Any]:
+    """The content of a metrics.json; CannotJudge where it is none."""
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise CannotJudge(f"{name} is no JSON: {error}") from error
+    if not isinstance(found, dict) or not isinstance(found.get("test"), dict):
+        raise CannotJudge(f"{name} must be an object with a section `test`")
+    return found
+
+
+def unknown(figures: dict[str, Any], required: tuple[str, ...]) -> list[str]:
+    """Required test figures that have no finite value or interval."""
+    test = figures["test"]
+    return [name for name in required if not all(map(_finite, _parts(test.get(name))))]
+
+
+def _parts(figure: Any) -> list[Any]:
+    held = figure if isinstance(figure, dict) else {}
+    return [held.get(part) for part in ("value", "low", "high")]
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def recount(table: Predictions, config: Params) -> Any:
+    """The provable part of metrics.json, as `stages.evaluate` writes it."""
+    validation, test = table.split("validation"), table.split("test")
+    policy, minimum = config.policy, config.evaluate.min_group
+    compared: dict[str, dict[str, float]] = {
+        name: evaluation.summary(_decided(validation, name, config), policy)
+        for name in config.candidates
+    }
+    rows = predictions.judged(test)
+    dated = test["date"].notna().all()
+    quarters = evaluation.vintages(test["date"].to_numpy("datetime64[D]")) if dated else None
+    return evaluation.rounded(
+        {
+            "dataset": config.dataset,
+            "mode": config.mode,
+            "winner": evaluation.choose(compared, config.evaluate.choose_by),
+            "chosen_by": config.evaluate.choose_by,
+            "cut_offs": policy.cut_offs,
+            "test": evaluation.with_intervals(rows, policy, config.evaluate),
+            "validation": compared,
+            "by_vintage": {}
+            if quarters is None
+            else evaluation.by_group(rows, quarters, policy, minimum),
+            "by_group": {
+                name: evaluation.by_group(
+                    rows, test[f"{GROUP}{name}"].to_numpy(str), policy, minimum
+                )
+                for name in table.attributes
+            },
+        }
+    )
+
+
+def _decided(rows: pd.DataFrame, candidate: str, config: Params) -> Judged:
+    """The rows of a split as a candidate and the policy see them."""
+    if f"pd_{candidate}" not in rows:
+        raise CannotJudge(f"{predictions.PATH} lacks the column pd_{candidate}")
+    bad, pd_ = rows["bad"].to_numpy(np.int64), rows[f"pd_{candidate}"].to_numpy(np.float64)
+    return Judged(bad, pd_, config.policy.decide(pd_, _features(rows, config)))
+
+
+def _features(rows: pd.DataFrame, config: Params) -> dict[str, Any]:
+    """The features that hard rules read, by name; none where the policy has no rule."""
+    if not config.policy.rules:
+        return {}
+    path = config.data / "prepared" / f"{rows['split'].iloc[0]}.parquet"
+    if not path.is_file():
+        raise CannotJudge(f"{path} is missing, and policy.rules need it: run `dvc pull`")
+    contract = contracts.load(config.dataset)
+    features = Features(contract, config.mode)
+    table = prepared.read(path)
+    return evaluation.by_name(
+        features, features(prepared.columns(table, contract.inputs(config.mode)))
+    )
+
+
+def misdecided(table: Predictions, config: Params) -> int:
+    """How many decisions of the predictions differ from what the policy says of their PD."""
+    wrong = 0
+    for name in ("validation", "test"):
+        rows = table.split(name)
+        held = predictions.judged(rows)
+        decided = config.policy.decide(held.pd, _features(rows, config))
+        wrong += int(np.sum(decided != held.decision))
+    return wrong
+
+
+def cut_off(figures: dict[str, Any]) -> float:
+    """The cut-off under which figures were published; CannotJudge where they do not say."""
+    held = figures.get("cut_offs")
+    value = held.get("cut_off") if isinstance(held, dict) else None
+    if isinstance(value, int | float) and 0 <= value <= 1:
+        return float(value)
+    raise CannotJudge(f"{PATH} at the base must have a PD as cut_offs.cut_off; got {value}")
+
+
+def differences(stated: dict[str, Any], proven: dict[str, Any]) -> list[str]:
+    """Figures that were published otherwise than the predictions prove, a figure a line."""
+    held = dict(flat({k: v for k, v in stated.items() if k not in UNPROVEN}))
+    found = dict(flat(proven))
+    return [
+        f"{name}: published {held.get(name)}, predictions give {found.get(name)}"
+        for name in {**held, **found}
+        if not _same(held.get(name), found.get(name))
+    ]
+
+
+def _same(stated: Any, proven: Any) -> bool:
+    if _finite(stated) and _finite(proven):
+        return bool(abs(stated - proven) <= CLOSE)
+    return bool(stated == proven)

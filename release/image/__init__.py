@@ -1,0 +1,1 @@
+"""Build, prove and publish the image of the service."""

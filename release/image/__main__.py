@@ -1,0 +1,183 @@
+"""Build the image of the service, look into it, prove it, publish it.
+
+    bento=$(python -m release.image build)              # what serving needs, as a bento
+    image=$(python -m release.image containerize $bento)
+    python -m release.image run-check $image            # run it as a host does; facts as JSON
+    python -m release.image contents $image             # megabytes by package
+    python -m release.image publish $image REPOSITORY   # prints REPOSITORY@sha256:...
+
+The engine is `docker`, or the command in CREDIT_PD_ENGINE. Where packages come from another index
+than usual, the variables that service/image.py lists lead the build there; none stays in the image.
+Exit status: 0 done, 1 not done, with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from release.image import bento
+from release.image import contents as inside
+from release.image.bento import NotBuildable
+from release.image.container_engine import Engine, Failed, command
+from release.image.run_check import run_check
+from release.steps import ended, hand_on
+
+TARGET = "service.image:CreditPD"
+DOCKERFILE = Path("service/Dockerfile")
+GOLDEN = Path("models/golden.jsonl")
+STAND_IN = "credit-pd.stand-in-base"  # label of a base that only tests may use
+NAME = "credit-pd"
+PROOF = "from service.decision.engine import Engine; Engine.load()"  # scores the golden records
+COMMIT = re.compile("[0-9a-f]{40}")
+LABELS = {
+    "git_commit": "org.opencontainers.image.revision",
+    "dvc_lock": "credit-pd.dvc-lock",
+    "winner": "credit-pd.winner",
+    bento.HEADLINE: "credit-pd.roc-auc",
+}
+
+
+def build(root: Path, base_image: str | None) -> str:
+    """Pack the checkout `root` into BentoML's store; returns the bento's tag, `credit_pd:...`."""
+    with tempfile.TemporaryDirectory(prefix="credit-pd-") as temporary:
+        folder, tools = Path(temporary) / "bento", Path(temporary) / "bin"
+        tools.mkdir()
+        # BentoML installs the newest uv where it finds none, and needs none: we lock ourselves.
+        (tools / "uv").write_text("#!/bin/sh\nexit 1\n")
+        (tools / "uv").chmod(0o755)
+        made = bento.lay_out(root, folder)
+        command([sys.executable, "-c", PROOF], folder)
+        arguments = {"git_commit": made.git_commit, "base_image": base_image}
+        printed = bentoml(
+            *("build", TARGET, "--output", "tag"),
+            *(f"--label={key}={value}" for key, value in made.labels().items()),
+            *(f"--arg={key}={value}" for key, value in arguments.items() if value),
+            cwd=folder,
+            path=tools,
+        )
+    return printed.rpartition("__tag__:")[2]
+
+
+def containerize(engine: Engine, tag: str, image: str | None, network: str | None) -> str:
+    """Make an image of the bento `tag`; returns its name, by default `credit-pd:COMMIT`.
+
+    `bentoml containerize` installs; service/Dockerfile takes from there what runs.
+    """
+    if not tag:
+        raise Failed("name the bento, as `python -m release.image build` prints it")
+    about = json.loads(bentoml("get", tag, "--output", "json"))
+    commit, _, dirty = about["labels"]["git_commit"].partition("-")
+    name: str = image or f"{NAME}:{commit[:12]}{dirty and '-dirty'}"
+    own_network = ("--opt", f"network={network}") if network else ()
+    bentoml("containerize", tag, "--image-tag", tag, "--backend", engine.backend, *own_network)
+    labels = {LABELS[key]: value for key, value in about["labels"].items() if key in LABELS}
+    try:
+        engine.run(
+            *("build", "--file", str(DOCKERFILE), "--tag", name),
+            f"--build-arg=BENTO_IMAGE={tag}",
+            f"--build-arg=BASE_IMAGE={about['image']['base_image']}",
+            *(f"--label={key}={value}" for key, value in labels.items()),
+            *((f"--network={network}",) if network else ()),
+            *(("--format=docker",) if engine.backend == "podman" else ()),  # has health checks
+            str(DOCKERFILE.parent),
+        )
+    finally:
+        engine.run("rmi", tag, check=False)
+    return name
+
+
+def bentoml(*words: str, cwd: Path | None = None, path: Path | None = None) -> str:
+    """What a command of BentoML prints."""
+    return command([sys.executable, "-m", "bentoml", *words], cwd, path)
+
+
+def contents(engine: Engine, image: str) -> dict[str, float]:
+    """Megabytes (10^6 bytes) by package, the largest first; the base and its tools are the rest."""
+    program = Path(inside.__file__).read_text()
+    sizes: dict[str, float] = json.loads(
+        engine.run("run", "--rm", "--network=none", image, "python", "-c", program)
+    )
+    whole = engine.inspect(image)["Size"]
+    sizes = {"base image": whole - sum(sizes.values()), **sizes, "in all": whole}
+    return {name: size / 1e6 for name, size in sorted(sizes.items(), key=lambda item: -item[1])}
+
+
+def publish(engine: Engine, image: str, repository: str) -> str:
+    """Push `image`; returns its digest reference. Failed for an image on a stand-in base."""
+    about = engine.inspect(image)
+    labels = about["Config"]["Labels"] or {}
+    if labels.get(STAND_IN) == "true":
+        raise Failed(f"{image} stands on a stand-in base, for tests only; build it on a real one")
+    commit = labels.get(LABELS["git_commit"], "")
+    if not COMMIT.fullmatch(commit):
+        raise Failed(f"{image} must be built from a commit without changes; it says {commit!r}")
+    # A registry of immutable tags takes a second build of one commit under another tag only.
+    tag = f"{repository}:{commit}-{about['Id'].removeprefix('sha256:')[:12]}"
+    engine.run("tag", image, tag)
+    return f"{repository}@{push(engine, tag)}"
+
+
+def push(engine: Engine, tag: str) -> str:
+    """Push a tag; returns the digest that the registry has it under."""
+    if engine.backend == "podman":  # it knows another digest than what it compresses to push
+        with tempfile.NamedTemporaryFile("r") as file:
+            engine.run("push", "--digestfile", file.name, tag)
+            return file.read().strip()
+    engine.run("push", tag)
+    pushed: list[str] = engine.inspect(tag)["RepoDigests"]
+    names = (digest.partition("@") for digest in pushed)
+    return next(digest for name, _, digest in names if name == tag.rpartition(":")[0])
+
+
+def parse(words: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="release.image", description="The service's image.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    packing = commands.add_parser("build", help="pack this checkout as a bento; prints its tag")
+    packing.add_argument("--base-image", help="instead of the one in service/image.py")
+    making = commands.add_parser("containerize", help="make an image of a bento; prints its name")
+    making.add_argument("bento")
+    making.add_argument("--image", help="name of the image, by default credit-pd:COMMIT")
+    making.add_argument("--network", help="network of the build's commands, as the engine has it")
+    trying = commands.add_parser("run-check", help="run an image and prove it; prints facts")
+    trying.add_argument("image")
+    trying.add_argument("--golden", type=Path, default=GOLDEN)
+    commands.add_parser("contents", help="megabytes by package").add_argument("image")
+    publishing = commands.add_parser("publish", help="push an image; prints its digest")
+    publishing.add_argument("image")
+    publishing.add_argument("repository")
+    publishing.add_argument("--output", type=Path, help="append digest=sha256:... there")
+    return parser.parse_args(words)
+
+
+def run(given: argparse.Namespace) -> str:
+    """Do what the command line asks; returns what to print."""
+    engine = Engine()
+    if given.command == "build":
+        return build(Path.cwd(), given.base_image)
+    if given.command == "containerize":
+        return containerize(engine, given.bento, given.image, given.network)
+    if given.command == "run-check":
+        return json.dumps(asdict(run_check(engine, given.image, given.golden)), indent=2)
+    if given.command == "contents":
+        sizes = contents(engine, given.image)
+        return "\n".join(f"{size:7.1f} {name}" for name, size in sizes.items())
+    published = publish(engine, given.image, given.repository)
+    hand_on(given.output, digest=published.rpartition("@")[2])
+    return published
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run one command; returns its exit status."""
+    given = parse(words)
+    return ended("image", lambda: run(given), NotBuildable, Failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""What goes into the bento: the files that serving needs, and the facts that name them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from modulefinder import ModuleFinder
+from pathlib import Path
+
+import yaml
+
+from stages import params
+
+MODELS = tuple(
+    Path("models") / name
+    for name in ("winner.joblib", "golden.jsonl", "metrics.json", "reference.json")
+)
+TEXTS = (Path("params.yaml"), Path("dvc.lock"), Path("requirements/service.txt"))
+HEADLINE = "roc_auc"
+PACKAGES = ("service", "stages")
+# What is started in the container: the service, what it starts, and what people and engines call.
+STARTED = (
+    "service.image",
+    "service.monitoring.monitor",
+    "service.ready",
+    "service.ledger.__main__",
+)
+
+
+class NotBuildable(Exception):
+    """The checkout must not become an image; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a bento was made of. `dvc_lock` is the SHA-256 of the file, `headline` of the winner."""
+
+    git_commit: str
+    dvc_lock: str
+    winner: str
+    headline: float
+
+    def labels(self) -> dict[str, str]:
+        """The facts as labels of a bento."""
+        return {
+            "git_commit": self.git_commit,
+            "dvc_lock": self.dvc_lock,
+            "winner": self.winner,
+            HEADLINE: f"{self.headline:.6f}",
+        }
+
+
+def facts(root: Path, packed: list[Path]) -> Facts:
+    """The facts about the checkout `root`; NotBuildable unless its models are those of dvc.lock.
+
+    The commit ends in `-dirty` when a packed file differs from it: such an image serves, but no
+    deployment takes it for the commit.
+    """
+    check_models(root)
+    metrics = json.loads((root / "models/metrics.json").read_text())
+    return Facts(
+        git_commit=commit(root, packed),
+        dvc_lock=hashlib.sha256((root / "dvc.lock").read_bytes()).hexdigest(),
+        winner=metrics["winner"],
+        headline=metrics["test"][HEADLINE]["value"],
+    )
+
+
+def check_models(root: Path) -> None:
+    """NotBuildable unless each file of `MODELS` is the one that dvc.lock names."""
+    stages = yaml.safe_load((root / "dvc.lock").read_text())["stages"]
+    named = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+    for path in MODELS:
+        content = (root / path).read_bytes() if (root / path).is_file() else None
+        if content is None:
+            raise NotBuildable(f"{path} is missing: run `dvc pull` or `dvc repro`")
+        if hashlib.md5(content, usedforsecurity=False).hexdigest() != named.get(str(path)):
+            raise NotBuildable(
+                f"{path} is not the file that dvc.lock names: run `dvc repro`, or `git checkout "
+                "dvc.lock` and `dvc checkout`"
+            )
+
+
+def commit(root: Path, packed: list[Path]) -> str:
+    """The commit of the checkout, `-dirty` when a packed file is changed or not in git."""
+    try:
+        head = git(root, "rev-parse", "HEAD").strip()
+        ours = [str(path) for path in packed]
+        changed = git(root, "status", "--porcelain", "--untracked-files=all", "--", *ours)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise NotBuildable(f"{root} must be a git checkout with a commit: {error}") from None
+    return f"{head}-dirty" if changed else head
+
+
+def git(root: Path, *words: str) -> str:
+    """What a git command prints."""
+    command = ["git", "-C", str(root), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def files(root: Path) -> list[Path]:
+    """Files that serving needs, relative to `root`: the service, and the nouns of stages."""
+    pages = (path for path in (root / "service/api/ui").rglob("*") if path.is_file())
+    contract = params.load(root / "params.yaml").data / "contract.yaml"
+    found = {path.relative_to(root) for path in (*modules(root), *pages)}
+    return sorted(found | {contract, *TEXTS, *MODELS})
+
+
+def modules(root: Path) -> Iterator[Path]:
+    """What runs in the container, and every module of ours that it imports."""
+    finder = ModuleFinder([str(root)])
+    for name in STARTED:
+        finder.import_hook(name)
+    for name, module in finder.modules.items():
+        file: str | None = getattr(module, "__file__", None)
+        if file and name.split(".")[0] in PACKAGES:
+            yield Path(file)
+
+
+def lay_out(root: Path, folder: Path) -> Facts:
+    """Copy what serving needs into the empty `folder`; returns the facts about it."""
+    packed = files(root)
+    made = facts(root, packed)
+    for path in packed:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / path, folder / path)
+    return made

@@ -1,0 +1,146 @@
+"""One Markdown report of a change: the verdict first, then what it does to decisions.
+
+    python -m release.report --base REV [--out FILE] [--no-remote]
+
+It judges as the gate does and always ends with exit 0: the gate's exit code is the gate's.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from release.gate import __main__ as gate
+from release.gate import limits
+from release.gate.comparison import Difference
+from release.gate.judgement import Judgement
+from release.report import origin, sections
+from release.report.markdown import MARKS, details, number, prose, table
+from stages import files
+
+PAIRED = "a paired bootstrap; profit per unit applied for, at the head's margin and loss"
+LONGEST = 60_000  # characters; GitHub takes 65,536 in a comment
+DIGITS = {"profit": 5, "brier": 5}
+NEUTRAL = "calibration_slope", "calibration_intercept", "mean_pd", "bad_rate", "approval_rate"
+
+
+def report(found: Judgement) -> str:
+    """The report of a judgement, in Markdown; the last parts give way where it grows too long."""
+    parts = [part for part in every(found) if part]
+    text = "\n\n".join(parts) + "\n"
+    while len(text) > LONGEST:
+        parts.pop()
+        text = "\n\n".join([*parts, "_The rest did not fit: see the artifact of this run._"]) + "\n"
+    return text
+
+
+def every(found: Judgement) -> Iterator[str]:
+    """The parts of the report, the decisive first; empty where their evidence is missing."""
+    yield verdict(found)
+    yield figures(found)
+    yield sections.decisions(found)
+    yield sections.calibration(found)
+    yield sections.groups(found)
+    yield origin.model(found)
+    yield origin.parameters(found)
+    yield origin.policy(found)
+    yield origin.data(found)
+    lines = [[MARKS[f.status], f.check, prose(f.words)] for f in found.findings]
+    yield details(f"All {len(lines)} findings", table(["", "check", "finding"], lines))
+
+
+def verdict(found: Judgement) -> str:
+    """The first lines: what was decided, why, and of what."""
+    decisive = [f for f in found.findings if f.status in ("cannot judge", "fail")]
+    base = f"`{found.base[:10]}`" if found.base else "no base yet"
+    lines = [
+        f"## {MARKS[found.verdict]} {found.verdict.capitalize()}: {prose(found.sentence)}",
+        f"Head `{found.head[:10]}` against {base}, {rows(found)}.",
+        sections.summary(found),
+        "\n".join(f"- {MARKS[f.status]} {f.check}: {prose(f.words)}" for f in decisive),
+    ]
+    if any(f.check == "remote" and f.status == "told" for f in found.findings):
+        lines.append("🔹 The remote was not asked (`--no-remote`): this is no verdict for a merge.")
+    return "\n\n".join(line for line in lines if line)
+
+
+def rows(found: Judgement) -> str:
+    """How many rows were judged, in words."""
+    if found.contest:
+        return f"on the {found.contest.rows:,} test rows that both were judged on"
+    return "without a champion" if found.base is None else "without a comparison"
+
+
+def figures(found: Judgement) -> str:
+    """The figures that have a limit, and below them the others; the head's alone without a base."""
+    if found.differences:
+        head = ["figure", "base", "head", "difference", "95 % interval", "better", "gate"]
+        lines, align = [figure(n, own, found) for n, own in found.differences.items()], "lrrrrcl"
+    elif found.challenger:
+        head, align = ["figure", "head", "gate"], "lrl"
+        lines = [
+            [name, number(value, DIGITS.get(name, 4)), gated(name, found)]
+            for name, value in found.challenger.estimates.items()
+        ]
+    else:
+        return ""
+    parts = ["### Figures", table(head, [line for line in lines if line[-1]], align)]
+    if found.delong:
+        parts.append(f"AUC by DeLong's test, p = {found.delong.p_value:.2g}; all else by {PAIRED}.")
+    others = table(head[:-1], [line[:-1] for line in lines if not line[-1]], align)
+    return "\n\n".join([*parts, details("Figures without a limit", others)])
+
+
+def figure(name: str, own: Difference, found: Judgement) -> list[str]:
+    """One line of the table of figures."""
+    digits = DIGITS.get(name, 4)
+    low, high = number(own.low, digits, "+"), number(own.high, digits, "+")
+    better = "" if name in NEUTRAL else "higher" if name in limits.HIGHER else "lower"
+    return [
+        name,
+        number(own.champion, digits),
+        number(own.challenger, digits),
+        f"{trend(name, own)}{number(own.difference, digits, '+')}",
+        f"{low} to {high}",
+        better,
+        gated(name, found),
+    ]
+
+
+def trend(name: str, own: Difference) -> str:
+    """A mark for a difference whose interval lies wholly on one side."""
+    if name in NEUTRAL or not (own.low > 0 or own.high < 0):
+        return ""
+    return "▲ " if (own.low > 0) == (name in limits.HIGHER) else "▼ "
+
+
+def gated(name: str, found: Judgement) -> str:
+    """The limits that hold for a figure, each with its mark."""
+    if not found.limits:
+        return ""
+    marks = {(f.check, f.figure): MARKS[f.status] for f in found.findings if f.figure}
+    held = []
+    if name in found.limits.floors:
+        held.append(f"{marks.get(('floor', name), '')} {found.limits.floors[name]}")
+    if name in found.limits.max_loss and found.differences:
+        mark = marks.get(("champion", name), "")
+        held.append(f"{mark} loss ≤ {found.limits.max_loss[name]:g}")
+    return ", ".join(held)
+
+
+def main(command: list[str] | None = None) -> int:
+    """Print the report, or write it to a file."""
+    parser = gate.arguments(__doc__)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write it there, not to stdout")
+    given = parser.parse_args(command)
+    text = report(gate.judge(given.base, remote=not given.no_remote))
+    if given.out:
+        files.write_text(given.out, text)
+    else:
+        sys.stdout.write(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""What a change does to decisions: who is approved, how many of them go bad, what is earned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from release.gate.checks import Z
+from release.gate.comparison import Contest
+from stages.judging.evaluation import Judged
+from stages.judging.policy import DECISIONS, Policy
+from stages.judging.weighted_metrics import Bools, Floats
+
+
+class Side(NamedTuple):
+    """Decisions of one side; profit is per unit applied for."""
+
+    approval_rate: float
+    bad_rate: float  # of the approved; NaN if none is
+    expected_profit: float  # by its own PDs
+
+
+class Part(NamedTuple):
+    """A part of the applications; rates are NaN where it is empty."""
+
+    applications: int
+    share: float
+    bad_rate: float
+    low: float  # 95 % interval of the bad rate
+    high: float
+    champion_pd: float
+    challenger_pd: float
+
+
+@dataclass(frozen=True)
+class Impact:
+    """Champion and challenger on the same applications, valued by one margin and loss."""
+
+    champion: Side
+    challenger: Side
+    approval_at_bad_rate: float  # of the challenger at the champion's bad rate
+    bad_rate_at_approval: float  # of the challenger at the champion's approval rate
+    swaps: dict[str, Part]
+    moves: NDArray[np.int64]  # (3, 3): decisions of the champion by those of the challenger
+
+
+def impact(both: Contest, policy: Policy) -> Impact:
+    """The decision impact on common rows; hard rules and referrals are in the decisions."""
+    old, new = both.champion, both.challenger
+    before = side(old, policy)
+    kinds = len(DECISIONS)
+    return Impact(
+        champion=before,
+        challenger=side(new, policy),
+        approval_at_bad_rate=approval_at(new.bad, new.pd, before.bad_rate),
+        bad_rate_at_approval=bad_rate_at(new.bad, new.pd, before.approval_rate),
+        swaps={
+            "Newly approved": part(both, ~old.approved & new.approved),
+            "No longer approved": part(both, old.approved & ~new.approved),
+            "Approved by both": part(both, old.approved & new.approved),
+            "Approved by neither": part(both, ~old.approved & ~new.approved),
+        },
+        moves=np.bincount(old.decision * kinds + new.decision, minlength=kinds**2).reshape(
+            kinds, kinds
+        ),
+    )
+
+
+def side(rows: Judged, policy: Policy) -> Side:
+    """What a side's decisions on rows amount to."""
+    expected = (1 - rows.pd) * policy.margin - rows.pd * policy.loss_given_default
+    return Side(
+        approval_rate=float(rows.approved.mean()),
+        bad_rate=mean(rows.bad[rows.approved]),
+        expected_profit=float((expected * rows.approved).mean()),
+    )
+
+
+def part(both: Contest, chosen: Bools) -> Part:
+    """A part of the common rows (n,) bool."""
+    low, high = wilson(int(both.challenger.bad[chosen].sum()), int(chosen.sum()))
+    return Part(
+        applications=int(chosen.sum()),
+        share=float(chosen.mean()),
+        bad_rate=mean(both.challenger.bad[chosen]),
+        low=low,
+        high=high,
+        champion_pd=mean(both.champion.pd[chosen]),
+        challenger_pd=mean(both.challenger.pd[chosen]),
+    )
+
+
+def wilson(bads: int, rows: int) -> tuple[float, float]:
+    """95 % interval of a bad rate (Wilson 1927); all of 0 to 1 for no rows."""
+    if not rows:
+        return 0.0, 1.0
+    rate, spread = bads / rows, Z**2 / rows
+    centre = rate + spread / 2
+    margin = Z * sqrt(rate * (1 - rate) / rows + spread / (4 * rows))
+    return (centre - margin) / (1 + spread), (centre + margin) / (1 + spread)
+
+
+def mean(values: NDArray[Any]) -> float:
+    """The mean, NaN of nothing."""
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def accepted(bad: ArrayLike, pd: ArrayLike) -> tuple[NDArray[np.int64], Floats]:
+    """Applications and bads (k + 1,) with a PD up to each of k distinct ones, from none to all."""
+    _, place = np.unique(np.asarray(pd), return_inverse=True)
+    count = np.bincount(place)
+    bads = np.bincount(place, weights=np.asarray(bad, dtype=np.float64))
+    return np.append(0, np.cumsum(count)), np.append(0.0, np.cumsum(bads))
+
+
+def approval_at(bad: ArrayLike, pd: ArrayLike, bad_rate: float) -> float:
+    """Largest approval rate, by PD alone, at which the approved are no worse than `bad_rate`."""
+    count, bads = accepted(bad, pd)
+    return float(count[bads <= bad_rate * count].max() / count[-1])
+
+
+def bad_rate_at(bad: ArrayLike, pd: ArrayLike, approval_rate: float) -> float:
+    """Bad rate of the `approval_rate` of lowest PD; equal PDs share their bads. NaN of nothing."""
+    count, bads = accepted(bad, pd)
+    wanted = approval_rate * count[-1]
+    return float(np.interp(wanted, count, bads) / wanted) if wanted else float("nan")

@@ -1,0 +1,130 @@
+"""The parts of the report about where a model comes from: the winner itself, and what changed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from release import dvc_state, revisions
+from release.gate import limits
+from release.gate.judgement import Judgement
+from release.report import artifact
+from release.report.changes import Change, changes
+from release.report.markdown import code, details, table
+from release.revisions import CannotJudge
+
+
+def model(found: Judgement) -> str:
+    """The winner, the price of its monotone constraints, its size and its latency."""
+    old, new = found.champion_metrics or {}, found.metrics
+    if not new:
+        return ""
+    names = ("dataset", "mode", "winner", "chosen_by")
+    lines = [
+        *([name.replace("_", " "), told(old.get(name)), told(new.get(name))] for name in names),
+        ["trained on", trained(old), trained(new)],
+        ["price of monotone constraints", price(old), price(new)],
+        *([measured] if (measured := scored(found)) else []),
+    ]
+    return "### Model\n\n" + table(["", "base", "head"], lines)
+
+
+def trained(figures: dict[str, Any]) -> str:
+    """How many rows of which time a model was trained on."""
+    held = figures.get("trained_on") or {}
+    if "rows" not in held:
+        return "—"
+    span = (held.get("from"), held.get("to"))
+    return f"{held['rows']:,} rows" + (f", {span[0]} to {span[1]}" if all(span) else "")
+
+
+def price(figures: dict[str, Any]) -> str:
+    """What the constraints cost in AUC on validation."""
+    held = figures.get("monotone") or {}
+    if "price" not in held:
+        return "—"
+    return f"{held['price']:+.4f} AUC for {len(held['features'])} features"
+
+
+def scored(found: Judgement) -> list[str]:
+    """Size of both winners, and the head's latency."""
+    head = artifact.measure()
+    if head is None:
+        return []
+    took = "" if head.microseconds is None else f", {head.microseconds:,.0f} µs an application"
+    trouble = head.trouble and f", not timed: {code(head.trouble)}"
+    return ["artifact", size(former(found)), size(head.size) + took + trouble]
+
+
+def former(found: Judgement) -> int | None:
+    """Bytes of the base's winner."""
+    lock = revisions.content(found.base, "dvc.lock") if found.base else None
+    try:
+        held = dvc_state.version(lock, str(artifact.PATH)) if lock else None
+    except CannotJudge:
+        return None
+    return held[1] if held else None
+
+
+def size(value: int | None) -> str:
+    """Bytes in kilobytes."""
+    return "—" if value is None else f"{value / 1000:,.0f} kB"
+
+
+def both(found: Judgement, path: str) -> tuple[Any, Any]:
+    """A YAML or JSON file at the base and in the working tree; {} where it is none.
+
+    Without a base nothing has changed: both are {}.
+    """
+    if found.base is None:
+        return {}, {}
+    held = revisions.content(found.base, path)
+    here = Path(path)
+    return parsed(held or ""), parsed(here.read_text(errors="replace") if here.is_file() else "")
+
+
+def parsed(text: str) -> Any:
+    """YAML, of which JSON is a part; {} where the text is neither."""
+    try:
+        return yaml.safe_load(text) or {}
+    except yaml.YAMLError:
+        return {}
+
+
+def differing(title: str, found: list[Change]) -> str:
+    """Changes as a table that opens on a click; nothing where there is none."""
+    if not found:
+        return ""
+    lines = [[code(c.name), told(c.before), told(c.after)] for c in found]
+    return details(f"{title}: {len(found)} changed", table(["", "base", "head"], lines))
+
+
+def told(value: Any) -> str:
+    """A value in a cell."""
+    if value is None:
+        return "—"
+    return code(value if isinstance(value, str) else json.dumps(value, default=str))
+
+
+def parameters(found: Judgement) -> str:
+    """What changed in params.yaml."""
+    return differing("Parameters", changes(*both(found, "params.yaml")))
+
+
+def policy(found: Judgement) -> str:
+    """What changed in the gate policy, which holds from the next change on."""
+    return differing("Gate policy", changes(*both(found, limits.PATH)))
+
+
+def data(found: Judgement) -> str:
+    """What changed in the contract and in the account of the rows."""
+    if not found.params:
+        return ""
+    folder = found.params.data
+    held: list[Change] = []
+    for name in ("quality.json", "contract.yaml", "raw.dvc"):
+        held += changes(*both(found, str(folder / name)))
+    return differing("Data", held)

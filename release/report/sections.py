@@ -1,0 +1,140 @@
+"""The parts of the report below its figures: decisions, calibration, groups."""
+
+from __future__ import annotations
+
+from release.gate import predictions
+from release.gate.comparison import Contest
+from release.gate.judgement import Judgement
+from release.report import impact
+from release.report.impact import Part
+from release.report.markdown import code, details, number, percent, points, table
+from stages.judging.policy import DECISIONS
+
+DIFFERENCES = ["", "base", "head", "difference"]
+
+
+def decisions(found: Judgement) -> str:
+    """Decision impact and swap set."""
+    if not found.contest or not found.params:
+        return ""
+    done = impact.impact(found.contest, found.params.policy)
+    old, new, profit = done.champion, done.challenger, found.differences["profit"]
+    same_bads, same_size = done.approval_at_bad_rate, done.bad_rate_at_approval
+    lines = [
+        shares("Approval rate", old.approval_rate, new.approval_rate),
+        shares("Bad rate of the approved", old.bad_rate, new.bad_rate, 2),
+        money("Expected profit per unit applied for", old.expected_profit, new.expected_profit),
+        money("Profit as it turned out", profit.champion, profit.challenger),
+        shares("Approval rate at the base's bad rate", old.approval_rate, same_bads),
+        shares("Bad rate at the base's approval rate", old.bad_rate, same_size, 2),
+    ]
+    rates = ["bad rate", "95 % interval", "mean PD base", "mean PD head"]
+    head = ["Swap set", "applications", "share", *rates]
+    moves = [
+        [decision, *(f"{count:,}" for count in own)]
+        for decision, own in zip(DECISIONS, done.moves.tolist(), strict=True)
+    ]
+    return "\n\n".join(
+        [
+            "### Decisions",
+            table(DIFFERENCES, lines, "lrrr"),
+            table(head, [swapped(name, own) for name, own in done.swaps.items()], "lrrrrrr"),
+            details(
+                "Decisions of the base (down) by decisions of the head (across)",
+                table(["", *DECISIONS], moves, "lrrr"),
+            ),
+        ]
+    )
+
+
+def summary(found: Judgement) -> str:
+    """What the change does to decisions, in one line."""
+    held = found.differences
+    if not held:
+        return ""
+    profit, rate, bads = held["profit"], held["approval_rate"], held["approved_bad_rate"]
+    return (
+        f"**Approvals {percent(rate.champion)} → {percent(rate.challenger)}, bad rate of the "
+        f"approved {percent(bads.champion, 2)} → {percent(bads.challenger, 2)}, profit per unit "
+        f"applied for {number(profit.champion)} → {number(profit.challenger)}** "
+        f"({number(profit.difference, 4, '+')}, 95 % interval {number(profit.low, 4, '+')} to "
+        f"{number(profit.high, 4, '+')})."
+    )
+
+
+def shares(name: str, before: float, after: float, digits: int = 1) -> list[str]:
+    """A line of two shares."""
+    gap = points(before, after, digits)
+    return [name, percent(before, digits), percent(after, digits), gap]
+
+
+def money(name: str, before: float, after: float) -> list[str]:
+    """A line of two amounts."""
+    return [name, number(before, 5), number(after, 5), number(after - before, 5, "+")]
+
+
+def swapped(name: str, own: Part) -> list[str]:
+    """A line of the swap set."""
+    interval = f"{percent(own.low)} to {percent(own.high)}" if own.applications else "—"
+    return [
+        name,
+        f"{own.applications:,}",
+        percent(own.share),
+        percent(own.bad_rate, 2),
+        interval,
+        percent(own.champion_pd, 2),
+        percent(own.challenger_pd, 2),
+    ]
+
+
+def calibration(found: Judgement) -> str:
+    """Whether PDs are as high as the bad rates."""
+    held = pairs(found)
+    if not held:
+        return ""
+    (old_pd, new_pd), (old_bad, new_bad) = held["mean_pd"], held["bad_rate"]
+    named = {
+        "Mean PD": held["mean_pd"],
+        "Bad rate": held["bad_rate"],
+        "Mean PD - bad rate": (old_pd - old_bad, new_pd - new_bad),
+        "ECE": held["ece"],
+        "Slope": held["calibration_slope"],
+    }
+    lines = [[name, *(number(value) for value in pair)] for name, pair in named.items()]
+    return "### Calibration\n\n" + table(["", "base", "head"], lines, "lrr")
+
+
+def pairs(found: Judgement) -> dict[str, tuple[float, float]]:
+    """Every figure of base and head; NaN for a base that is not there."""
+    if found.differences:
+        return {name: (d.champion, d.challenger) for name, d in found.differences.items()}
+    held = found.challenger.estimates if found.challenger else {}
+    return {name: (float("nan"), own) for name, own in held.items()}
+
+
+def groups(found: Judgement) -> str:
+    """Protected groups: rates, adverse impact and calibration."""
+    lines = [
+        [
+            group.attribute,
+            code(group.group),
+            f"{group.rows:,}",
+            percent(approved(found.contest, group.attribute, group.group)),
+            percent(group.approval_rate),
+            number(group.ratio, 2),
+            percent(group.bad_rate),
+            number(group.ece),
+        ]
+        for group in found.groups
+    ]
+    rates = ["approved base", "approved head", "impact ratio", "bad rate", "ECE"]
+    text = table(["", "group", "rows", *rates], lines, "llrrrrrr")
+    return f"### Protected groups\n\n{text}" if lines else ""
+
+
+def approved(contest: Contest | None, attribute: str, group: str) -> float | None:
+    """The champion's approval rate of a group among the common rows."""
+    if contest is None:
+        return None
+    own = (contest.groups[f"{predictions.GROUP}{attribute}"] == group).to_numpy()
+    return impact.mean(contest.champion.approved[own])

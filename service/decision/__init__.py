@@ -1,0 +1,1 @@
+"""Decide an application: no web, no ledger."""

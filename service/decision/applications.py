@@ -1,0 +1,231 @@
+"""The request model: what an application may be, made from the contract.
+
+One pydantic model checks every field and describes itself for OpenAPI; what it cannot say, stated
+ratios and rules between fields, is checked after it. Every problem is one `Problem` that names the
+field, what is allowed and what came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, create_model
+from pydantic import Field as Key
+from pydantic_core import PydanticCustomError, from_json
+
+from service.decision.wording import Problem, allowed, clipped, contradiction, shown, worded
+from stages.contract.expressions import Ratio
+from stages.contract.schema import AVAILABLE, Contract, Field, Mode
+from stages.features.matrix import Floats
+
+NAN = float("nan")
+EXACT = 2.0**53
+MOST = 50  # problems that are told at once
+DATE = r"^\d{4}-\d{2}-\d{2}$"
+
+
+class InvalidApplication(ValueError):
+    """An application that breaks the contract; `problems` has one entry a field."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(p.message for p in problems))
+        self.problems = problems
+
+
+class NotJSON(ValueError):
+    """The body cannot be read as JSON; the message says where."""
+
+
+class Requests:
+    """Reads applications for a model of one contract and mode.
+
+    Attributes
+    ----------
+    model : the pydantic model of an application's fields.
+    example : an application made from the contract's examples.
+    """
+
+    def __init__(self, contract: Contract, mode: Mode) -> None:
+        read = {f.name for f in contract.inputs(mode)}
+        self.fields = {f.name: f for f in contract.fields.values() if f.known_at != "outcome"}
+        self.required = {
+            f.name for f in self.fields.values() if f.constraints.required and f.name in read
+        }
+        self._late = {f.name for f in contract.fields.values() if f.known_at == "outcome"}
+        self._late.add(contract.target.field)
+        self.stated = {d.stated_as: d for d in contract.derived.values() if d.stated_as}
+        self._checks = [
+            check
+            for check in contract.checks.values()
+            if self.fields.keys() >= {*check.parsed.fields}
+        ]
+        self.rules = {check.rule for check in self._checks}
+        self._codes = {f.name: f.codes for f in self.fields.values() if f.type == "boolean"}
+        self.model = self._model()
+        self._validate = self.model.__pydantic_validator__.validate_python
+        shown_by = AVAILABLE[mode]
+        self.example = {
+            f.name: plausible(f) if f.example is None else f.example
+            for f in self.fields.values()
+            if f.name in self.required or (f.example is not None and f.known_at in shown_by)
+        }
+
+    def parse(self, body: bytes) -> dict[str, Any]:
+        """The body of a request as a checked application.
+
+        Raises NotJSON for what is no JSON, InvalidApplication for what breaks the contract.
+        """
+        return self.check(decode(body))
+
+    def check(self, application: Any) -> dict[str, Any]:
+        """The application as it came, once it is known to keep the contract.
+
+        Raises InvalidApplication.
+        """
+        if not isinstance(application, dict):
+            allowed = "a JSON object of field names and values"
+            got = shown(application)
+            message = f"an application must be {allowed}; got {worded(got)}"
+            raise InvalidApplication([Problem("", message, allowed, got)])
+        try:
+            self._validate(application)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_context=False)[:MOST]
+            raise InvalidApplication([self._problem(e) for e in found]) from None
+        problems = [*self._misstated(application), *self._contradictions(application)]
+        if problems:
+            raise InvalidApplication(problems)
+        return application
+
+    def kept(self, columns: Mapping[str, Floats], application: Mapping[str, Any]) -> Any:
+        """Whether columns (n,) of numbers, and else the application, keep the rules between fields.
+
+        True or (n,) bool.
+        """
+        kept: Any = True
+        for check in self._checks:
+            own = {name: self._number(name, application) for name in check.parsed.fields}
+            sides = {n: columns.get(n, NAN if v is None else v) for n, v in own.items()}
+            kept = kept & (check.parsed.holds(sides) | ~check.parsed.known(sides))
+        return kept
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of an application, with its example."""
+        return self.model.model_json_schema() | {"example": self.example}
+
+    def _model(self) -> type[BaseModel]:
+        parts: dict[str, Any] = {name: self._part(f) for name, f in self.fields.items()}
+        for name, derived in self.stated.items():
+            about = f"{derived.formula}, within {derived.tolerance}; checked, never trusted"
+            number = Annotated[float, Key(strict=True, allow_inf_nan=False)] | None
+            parts[name] = (number, Key(default=None, title=derived.title, description=about))
+        return create_model("Application", __config__=ConfigDict(extra="forbid"), **parts)
+
+    def _part(self, field: Field) -> tuple[Any, Any]:
+        needed = field.name in self.required
+        unit = f" ({field.unit})" if field.unit else ""
+        about = Key(
+            default=... if needed else None,
+            title=f"{field.title or field.name}{unit}",
+            description=field.help or None,
+            examples=None if field.example is None else [field.example],
+        )
+        return (kind(field) if needed else kind(field) | None, about)
+
+    def _problem(self, error: Mapping[str, Any]) -> Problem:
+        name = str(error["loc"][0])
+        if error["type"] == "extra_forbidden":
+            return self._unknown(name, shown(error["input"]))
+        field = self.fields.get(name)
+        limit = allowed(field) if field else "a number"
+        if name not in self.required:
+            limit += ", or null"
+        if error["type"] == "missing":
+            return Problem(name, f"{name} is required: {limit}", limit, None)
+        got = shown(error["input"])
+        return Problem(name, f"{name} must be {limit}; got {worded(got)}", limit, got)
+
+    def _unknown(self, name: str, got: Any) -> Problem:
+        known, name = [*self.fields, *self.stated], clipped(name)
+        if name in self._late:
+            message = f"{name} is known only after the loan was paid out: leave it out"
+        else:
+            near = get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            message = f"{name} is not a field of this contract{hint}"
+        return Problem(name, message, f"one of {', '.join(known)}", got)
+
+    def _misstated(self, application: dict[str, Any]) -> Iterator[Problem]:
+        for name, derived in self.stated.items():
+            value = application.get(name)
+            true = ratio(derived.ratio, application)
+            if value is not None and true is not None and abs(value - true) > derived.tolerance:
+                limit = f"{derived.formula}, here {true:.6g}, within {derived.tolerance}"
+                yield Problem(name, f"{name} must be {limit}; got {value}", limit, value)
+
+    def _contradictions(self, application: dict[str, Any]) -> Iterator[Problem]:
+        for check in self._checks:
+            sides = {name: self._number(name, application) for name in check.parsed.fields}
+            if None not in sides.values() and not check.parsed.holds(sides):
+                yield contradiction(check, application)
+
+    def _number(self, name: str, application: Mapping[str, Any]) -> Any:
+        value = application.get(name)
+        return self._codes[name][value] if name in self._codes and value is not None else value
+
+
+def decode(body: bytes) -> Any:
+    """The JSON value of a body; NaN and Infinity are read, for fields to refuse by name."""
+    try:
+        return from_json(body, cache_strings="keys")
+    except ValueError as error:
+        raise NotJSON(f"the body must be JSON (UTF-8): {error}") from None
+
+
+def kind(field: Field) -> Any:
+    """The type that a field's values have in a request."""
+    low, high = field.constraints.minimum, field.constraints.maximum
+    if field.codes:
+        return Annotated[Literal[tuple(field.codes)], BeforeValidator(one_of({*field.codes}))]
+    if field.type == "integer":
+        # Beyond 2^53 a whole number has no float of its own.
+        low = -EXACT if low is None else low
+        high = EXACT if high is None else high
+        return Annotated[int, Key(strict=True, ge=low, le=high), BeforeValidator(whole)]
+    if field.type == "number":
+        return Annotated[float, Key(strict=True, allow_inf_nan=False, ge=low, le=high)]
+    pattern = DATE if field.type == "date" else None
+    return Annotated[str, Key(strict=True, max_length=200, pattern=pattern)]
+
+
+def one_of(values: set[Any]) -> Callable[[Any], Any]:
+    """A check that tells 1 from true, which a `Literal` of Python does not."""
+    types = {type(v) for v in values}
+
+    def check(value: Any) -> Any:
+        if type(value) not in types:
+            raise PydanticCustomError("literal_error", "one of the values")
+        return value
+
+    return check
+
+
+def whole(value: Any) -> Any:
+    """A whole number that was written as 5.0 is an integer."""
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
+def plausible(field: Field) -> Any:
+    """A value for a required field whose contract gives no example."""
+    if field.codes:
+        return next(iter(field.codes))
+    low = field.constraints.minimum or 0.0
+    return low if field.type == "number" else int(low) if field.type == "integer" else "2000-01-01"
+
+
+def ratio(formula: Ratio, application: Mapping[str, Any]) -> float | None:
+    """The value of a ratio; None where a side is missing or the denominator is 0."""
+    over, under = application.get(formula.numerator), application.get(formula.denominator)
+    return formula.scale * over / under if over is not None and under else None

@@ -1,0 +1,72 @@
+"""Words about values that were refused: what is allowed, what came, short enough to be repeated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any, NamedTuple
+
+from stages.contract.schema import Check, Field
+
+SHOWN = 60  # characters of a refused value that are repeated in the answer
+
+
+class Problem(NamedTuple):
+    """What is wrong with one field; `field` is "" where the body as a whole is wrong."""
+
+    field: str
+    message: str
+    allowed: str
+    got: Any
+
+
+def allowed(field: Field) -> str:
+    """What a field's value may be, in words."""
+    if field.codes:
+        return f"one of {', '.join(map(worded, field.codes))}"
+    if field.type in ("string", "date"):
+        return "a date YYYY-MM-DD" if field.type == "date" else "a text of at most 200 characters"
+    low, high = field.constraints.minimum, field.constraints.maximum
+    noun = "a whole number" if field.type == "integer" else "a number"
+    unit = f" {field.unit}" if field.unit else ""
+    if low is not None and high is not None:
+        return f"{noun} from {low:.15g} to {high:.15g}{unit}"
+    if low is not None or high is not None:
+        return f"{noun} {f'from {low:.15g}' if low is not None else f'up to {high:.15g}'}{unit}"
+    return f"{noun}{unit}"
+
+
+def contradiction(check: Check, application: Mapping[str, Any]) -> Problem:
+    """A rule between fields that does not hold; it stands at the rule's first field."""
+    came = ", ".join(f"{name} {worded(application[name])}" for name in check.parsed.fields)
+    message = f"{check.message}: must keep {check.rule}; got {came}"
+    return Problem(check.parsed.left, message, check.rule, application[check.parsed.left])
+
+
+def shown(value: Any) -> Any:
+    """A refused value as it may be repeated: short, and possible in JSON."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, float) and not isfinite(value):
+        return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 53):
+        return value
+    if isinstance(value, str):
+        return clipped(value)
+    if isinstance(value, int):
+        return f"a number of {value.bit_length()} bits"
+    return "an object" if isinstance(value, dict) else "a list"
+
+
+def clipped(text: str) -> str:
+    """The beginning of a text that came from outside, without control characters."""
+    text = re.sub(r"[\x00-\x1f\x7f]", "?", text[: SHOWN + 1])
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
+
+
+def worded(value: Any) -> str:
+    """A scalar as JSON would write it, texts without quotes."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

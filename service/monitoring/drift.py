@@ -1,0 +1,120 @@
+"""Whether live applications still look like those the winner was trained on.
+
+Pure functions on arrays, held against `models/reference.json`. Every rule has a bound that depends
+on the size of the window, so that no drift means quiet; how large a shift is says how loud it gets.
+`python -m service.monitoring.drift` judges the ledger's newest decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Literal
+
+import numpy as np
+from scipy.special import logit
+
+from service.monitoring.drift_rules import (
+    FALSE_REPORTS,
+    Finding,
+    Floats,
+    binned,
+    category_rules,
+    loudness,
+    missing_rule,
+    numeric_rules,
+    pooled,
+    psi,
+    psi_rule,
+)
+
+Action = Literal["none", "source", "retrain", "watch", "recalibrate"]
+STEPS = ("notice", "warning", "alarm")
+RULES = 6  # at most, per feature
+
+
+def report(
+    reference: Mapping[str, Any], columns: Mapping[str, Floats], pd: Floats
+) -> dict[str, Any]:
+    """Judge a window: features by name (n,), NaN missing, categories as codes, and PD (n,).
+
+    Returns plain data: `rows`, `findings`, for each feature and the score its PSI, bound, shift of
+    the mean and shares, and what to do: `action` in a word, `advice` in a sentence.
+    """
+    parts = dict(reference["features"]) | {"score": reference["score"]}
+    live = {**columns, "score": logit(pd)}
+    level = FALSE_REPORTS / (len(parts) * RULES)
+    judged = {
+        name: judge(name, own, live[name], own.get("rows", reference["rows"]), level)
+        for name, own in parts.items()
+    }
+    findings = [f for _, found in judged.values() for f in found]
+    action, words = advice(findings)
+    return {
+        "rows": len(pd),
+        "findings": [asdict(f) for f in findings],
+        "features": {name: facts for name, (facts, _) in judged.items() if name != "score"},
+        "score": judged["score"][0] | score_shift(parts["score"], live["score"]),
+        "action": action,
+        "advice": words,
+    }
+
+
+def loudest_first(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Findings in the order in which they are told."""
+    return sorted(findings, key=lambda own: STEPS.index(own["loudness"]), reverse=True)
+
+
+def judge(
+    name: str, reference: Mapping[str, Any], values: Floats, trained: int, level: float
+) -> tuple[dict[str, Any], list[Finding]]:
+    """One feature (n,) against its reference of `trained` rows: its facts and its findings."""
+    known = values[~np.isnan(values)]
+    counts = binned(reference, known)
+    facts: dict[str, Any] = {
+        "missing": float(np.isnan(values).mean()),
+        "shares": (counts / max(len(known), 1)).tolist(),
+    }
+    tests = [missing_rule(reference, values, trained, level)]
+    if len(known):
+        tests.append(psi_rule(reference, counts, trained, level))
+        rules = numeric_rules if reference["kind"] == "number" else category_rules
+        tests += rules(reference, known, counts, trained, level)
+    found = []
+    for rule, value, bound, shift, words in tests:
+        facts[rule] = {"value": value, "bound": bound}
+        if value > bound:
+            found.append(Finding(name, rule, value, bound, loudness(rule, shift), words))
+    if reference["kind"] == "number" and len(known):
+        # The rule of other systems, for comparison: it never fires (income at a tenth: 1.1).
+        facts["plain_sd_rule"] = abs(known.mean() - reference["mean"]) / (reference["sd"] or 1.0)
+    return facts, found
+
+
+def score_shift(reference: Mapping[str, Any], margin: Floats) -> dict[str, float]:
+    """The score's drift in two: its level (log-odds), and the PSI that is left without it."""
+    level = float(margin.mean() - reference["mean"])
+    counts = binned(reference, margin - level)
+    expected, live = pooled(np.asarray(reference["shares"]), counts)
+    shape = psi(expected, (live + 0.5) / (live.sum() + 0.5 * len(live)))
+    return {"level": level, "shape": shape}
+
+
+BROKEN = ("missing", "constant", "unseen", "out_of_bounds")
+
+
+def advice(findings: list[Finding]) -> tuple[Action, str]:
+    """What to do first, in a word and in a sentence; `retrain` may start the retraining."""
+    loud = [f for f in findings if f.loudness != "notice"]
+    inputs = [f for f in loud if f.field != "score"]
+    broken = sorted({f.field for f in inputs if f.rule in BROKEN or "another unit" in f.words})
+    if broken:
+        return "source", f"Look at the data source of {', '.join(broken)}."
+    moved = ", ".join(sorted({f.field for f in inputs}))
+    if inputs and any(f.field == "score" for f in loud):
+        return "retrain", f"Retrain: {moved} moved, and the score with them."
+    if inputs:
+        return "watch", f"Watch {moved}: moved, the score has not."
+    if loud:
+        return "recalibrate", "Recalibrate: the score moved while no single feature did."
+    return "none", "Nothing to do."

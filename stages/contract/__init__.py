@@ -1,0 +1,1 @@
+"""The data contract of a loan book and what is read by it."""

@@ -1,0 +1,127 @@
+"""Hold a contract against its raw files, and say in words what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from stages import params
+from stages.contract import quality, tables
+from stages.contract import schema as contracts
+from stages.contract.draft import column_names, leakage
+from stages.contract.schema import Contract, Field
+
+
+def run(dataset: str | None) -> int:
+    """Print what is wrong; 1 where `preprocess` would stop, else 0."""
+    config = params.load()
+    name = dataset or config.dataset
+    contract = contracts.load(name)
+    folder = Path("data") / name / "raw"
+    remarks = list(unmarked(contract))
+    faults: list[str] = []
+    if folder.exists():
+        faults = list(absent(contract, folder))
+        if not faults:
+            report, most = quality.Report(), config.preprocess.max_invalid
+            rows = tables.valid(contract, folder, report, most)
+            faults += stops(rows, report, most)
+            if not contract.inputs(config.mode):
+                faults.append(f"no field is a feature in the mode {config.mode!r}")
+            remarks += [*dropped(report), *told(report), *suspects(contract, rows)]
+    else:
+        remarks.append(f"{folder} is not there: the contract alone was checked")
+    print("\n".join([*(f"wrong: {f}" for f in faults), *(f"look at: {r}" for r in remarks)]))
+    print(f"{name}: {'preprocess would stop' if faults else 'the contract holds'}")
+    return 1 if faults else 0
+
+
+def absent(contract: Contract, folder: Path) -> Iterator[str]:
+    """Files and columns that the contract names and that are not there."""
+    base = contract.base_table
+    for name, table in contract.tables.items():
+        path = folder / table.path
+        if not path.exists():
+            there = sorted(p.name for p in folder.glob("*"))
+            yield f"{path}: the file is missing; its folder holds {there}"
+            continue
+        columns = header(path)
+        wanted = [f.name for f in contract.fields.values() if f.table == name]
+        wanted += [table.key] if table.key else []
+        if name == base:
+            wanted += [contract.target.field, *([contract.date] if contract.date else [])]
+            wanted += [t.join for t in contract.tables.values() if t.join]
+        for column in dict.fromkeys(wanted):
+            if column not in columns:
+                yield f"{path}: column {column!r} is missing; the file has {columns}"
+
+
+def header(path: Path) -> list[str]:
+    """The columns of a file."""
+    if path.suffix == ".parquet":
+        return [str(c) for c in pq.read_schema(path).names]
+    if path.suffix == ".csv" and path.stat().st_size:
+        return [str(c) for c in pd.read_csv(path, nrows=0, encoding="utf-8-sig").columns]
+    tables.read_file(path)
+    return []
+
+
+def stops(rows: pd.DataFrame, report: quality.Report, max_invalid: float) -> Iterator[str]:
+    """Why `preprocess` would stop on the rows."""
+    try:
+        report.check(len(rows), max_invalid)
+    except quality.QualityError as error:
+        yield str(error)
+    if rows["_bad"].nunique() < 2:
+        yield f"good and bad loans are needed; the valid rows have outcomes {set(rows['_bad'])}"
+
+
+def dropped(report: quality.Report) -> Iterator[str]:
+    """The share of rows that each rule drops."""
+    for rule, found in report.summary(0)["invalid"].items():
+        example = found["example"]
+        share = f"drops {found['rows']:,} of {report.rows_in:,} rows"
+        share += f" ({found['rows'] / report.rows_in:.2%})"
+        yield f"{rule}: {share}, first row {example['row']}: {example['value']!r}"
+
+
+def told(report: quality.Report) -> Iterator[str]:
+    """What is repaired and what is not read."""
+    for name, repairs in report.repaired.items():
+        for repair, rows in repairs.items():
+            if rows:
+                yield f"{name}: {repair}: {rows:,} rows"
+    if report.ignored:
+        yield f"columns that the contract does not name: {', '.join(report.ignored)}"
+
+
+def unmarked(contract: Contract) -> Iterator[str]:
+    """Features that are, by their names, protected or known too late."""
+    for f in contract.feature_fields("pricing"):
+        if column_names.is_protected(f.name):
+            yield f"{f.name}: by its name a protected attribute; mark it `protected: true`"
+        when = column_names.known_at(f.name)
+        if when != "application" and f.known_at == "application":
+            yield f"{f.name}: by its name known too late; mark it `known_at: {when}`"
+
+
+def suspects(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
+    """Features that hold one value, or that tell the outcome on their own."""
+    some = rows.iloc[leakage.sample(len(rows))]
+    bad = some["_bad"].to_numpy(np.float64)
+    for f in contract.feature_fields("pricing"):
+        if rows[f.name].nunique(dropna=False) == 1:
+            yield f"{f.name}: constant: {contracts.text(rows[f.name].iloc[0])!r} throughout"
+            continue
+        leak = leakage.leak(encoded(f, some[f.name]), bad, f.is_category)
+        if leak and f.known_at == "application":
+            yield f"{f.name}: suspected leak ({leak}); mark `known_at: outcome` if it is one"
+
+
+def encoded(field: Field, values: pd.Series) -> leakage.Floats:
+    """A cleaned column as numbers: (n,), NaN where missing."""
+    return (values.map(field.codes) if field.codes else values).to_numpy(np.float64)

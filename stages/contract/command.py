@@ -1,0 +1,128 @@
+"""Write a first contract from the files of a loan book, for a person to confirm."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages import files
+from stages.contract import check
+from stages.contract import schema as contracts
+from stages.contract.draft import book as books
+from stages.contract.draft import contract_text
+from stages.contract.schema import ContractError
+
+
+@dataclass
+class Draft:
+    """A drafted contract: its text, and what a person should confirm."""
+
+    text: str
+    confirm: list[str]
+
+
+def draft(paths: list[Path], target: str, date: str | None = None) -> Draft:
+    """Draft a contract of the files; raises ContractError where that cannot be.
+
+    `target` names the outcome's column; `date` that of the decision's date, guessed if None.
+    """
+    book = books.read(paths, target)
+    parts = [part for name in book.frames for part in books.parts(book, name)]
+    date, about = books.decision_date(book, parts, date)
+    books.spare(parts)
+    books.judge_names(book, parts, date)
+    books.judge_dates(parts, date)
+    source = contract_text.contract(book, parts, date, about)
+    contracts.read(source, "the drafted contract")
+    return Draft(source, contract_text.confirm(book, parts, date, about))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    main = argparse.ArgumentParser(
+        prog="python -m stages.contract",
+        description="The data contract of a loan book: draft one, or hold the files against it.",
+    )
+    verbs = main.add_subparsers(dest="verb", required=True, metavar="draft | check")
+    draft = verbs.add_parser(
+        "draft",
+        help="write a first contract from raw files",
+        description="Write a first contract.yaml from CSV or Parquet files. It runs as it is, but "
+        "it is a guess: what to look at is marked `confirm` in it and listed at the end.",
+        epilog="example: python -m stages.contract draft data/my_book/raw/*.csv --target default",
+    )
+    draft.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="CSV (UTF-8, commas) or Parquet; the first with the target has a row a loan",
+    )
+    draft.add_argument(
+        "--target",
+        required=True,
+        metavar="COLUMN",
+        help="the outcome of the loan: two values, any coding",
+    )
+    draft.add_argument(
+        "--date",
+        metavar="COLUMN",
+        help="the date of the decision, for the out-of-time split (default: guessed)",
+    )
+    draft.add_argument(
+        "--out",
+        type=Path,
+        metavar="PATH",
+        help="where to write (default: data/NAME/contract.yaml for files "
+        "in data/NAME/raw, else standard output)",
+    )
+    draft.add_argument("--force", action="store_true", help="overwrite a contract that is there")
+    checking = verbs.add_parser(
+        "check",
+        help="tell what is wrong with a contract and its files",
+        description="Tell in words what is wrong with data/DATASET/contract.yaml and, where they "
+        "are there, with its raw files. Ends with 1 where preprocess would stop, else with 0.",
+    )
+    checking.add_argument(
+        "dataset", nargs="?", metavar="DATASET", help="a folder of data/ (default: params.yaml's)"
+    )
+    return main
+
+
+def command(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        if options.verb == "check":
+            return check.run(options.dataset)
+        return write(options.files, options.target, options.date, options.out, options.force)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def write(paths: list[Path], target: str, date: str | None, out: Path | None, force: bool) -> int:
+    """Draft a contract to a file or standard output, and say what to confirm."""
+    folder = paths[0].parent
+    if out is None and folder.name == "raw":
+        out = folder.parent / "contract.yaml"
+    if out is not None and out.exists() and not force:
+        raise ContractError(
+            f"{out} is there already; --force overwrites it, --out writes elsewhere"
+        )
+    drafted = draft(paths, target, date)
+    if out is None:
+        print(drafted.text, end="")
+    else:
+        files.write_text(out, drafted.text)
+    words = [f"Written to {out}." if out else "Nothing written: --out names a file.", "To confirm:"]
+    words += [f"- {line}" for line in drafted.confirm]
+    if out is not None:
+        raw = out.parent / "raw"
+        away = [p for p in paths if p.parent.resolve() != raw.resolve()]
+        words += [f"Then copy {', '.join(map(str, away))} to {raw}/."] if away else []
+        words.append(f"Then: python -m stages.contract check {out.parent.name}")
+    print("\n".join(words), file=sys.stdout if out else sys.stderr)
+    return 0

@@ -1,0 +1,1 @@
+"""Draft a contract from the raw files of an unknown loan book."""

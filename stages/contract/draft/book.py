@@ -1,0 +1,232 @@
+"""An unknown loan book: its tables, how they belong together, and what each column holds."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages.contract import tables
+from stages.contract.draft import column_names, keys, leakage, outcome, profile
+from stages.contract.draft.column import Column, Floats, Guess
+from stages.contract.draft.keys import Link
+from stages.contract.draft.outcome import Outcome
+from stages.contract.schema import ContractError
+from stages.features import split
+
+
+@dataclass
+class Book:
+    """The raw tables of a loan book, and how they belong together."""
+
+    frames: dict[str, pd.DataFrame]
+    paths: dict[str, str]
+    base: str
+    target: str
+    outcome: Outcome
+    links: dict[str, Link]
+    unlinked: dict[str, str]
+
+    @property
+    def keys(self) -> set[str]:
+        """The columns that join the tables."""
+        return {name for link in self.links.values() for name in (link.join, link.key)}
+
+    def repeated(self, names: list[str]) -> float:
+        """The share of the loans that repeat an earlier one in some columns and the outcome."""
+        loans = self.frames[self.base][names].assign(**{self.target: self.outcome.y})
+        return float(loans.duplicated().mean())
+
+    @property
+    def loans(self) -> int:
+        """The number of loans."""
+        return len(self.outcome.y)
+
+
+@dataclass
+class Part:
+    """A column of the book with what the contract would say of it."""
+
+    name: str
+    table: str
+    guess: Guess
+    known_at: str = "application"
+    why: str = ""
+    risk: str = ""
+    days: Floats = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def protected(self) -> bool:
+        """Whether it is, by its name, a protected attribute."""
+        return column_names.is_protected(self.name)
+
+    @property
+    def late(self) -> str:
+        """When it is known, if that is after the application; else ""."""
+        return "" if self.known_at == "application" else self.known_at
+
+    @property
+    def is_feature(self) -> bool:
+        """Whether a model may use it."""
+        g = self.guess
+        out = self.protected or g.unused or g.left_out or self.known_at == "outcome"
+        return not out and g.type != "date"
+
+
+def read(paths: list[Path], target: str) -> Book:
+    """Read the files; find the loans (the file with the target), their outcomes and their keys."""
+    frames: dict[str, pd.DataFrame] = {}
+    for path in paths:
+        if path.stem in frames:
+            raise ContractError(f"{path}: two files are called {path.stem!r}; rename one of them")
+        frames[path.stem] = _frame(path)
+    base = next((name for name, frame in frames.items() if target in frame), None)
+    if base is None:
+        there = "; ".join(f"{n} has {', '.join(map(str, f.columns))}" for n, f in frames.items())
+        raise ContractError(f"--target must be a column of the files; got {target!r} ({there})")
+    loans = frames[base]
+    coded = outcome.guess(Column.of(target, loans[target]))
+    frames = {base: loans.drop(columns=target)} | {n: f for n, f in frames.items() if n != base}
+    found = {n: keys.link(frames[base], f, n) for n, f in frames.items() if n != base}
+    unlinked = {n: why for n, why in found.items() if isinstance(why, str)}
+    return Book(
+        frames={n: f for n, f in frames.items() if n not in unlinked},
+        paths={path.stem: path.name for path in paths},
+        base=base,
+        target=target,
+        outcome=coded,
+        links={n: x for n, x in found.items() if isinstance(x, Link)},
+        unlinked=unlinked,
+    )
+
+
+def _frame(path: Path) -> pd.DataFrame:
+    """One file; ContractError where its columns are not separated by commas."""
+    frame = tables.read_file(path)
+    if len(frame.columns) == 1 and any(mark in str(frame.columns[0]) for mark in ";\t|"):
+        raise ContractError(
+            f"{path}: columns must be separated by commas; got {frame.columns[0]!r}"
+        )
+    return frame.rename(columns=str)
+
+
+def parts(book: Book, table: str) -> list[Part]:
+    """What the contract would say of each column of a table."""
+    frame = book.frames[table]
+    own = {book.links[table].key} if table in book.links else {x.join for x in book.links.values()}
+    parts = []
+    for place, name in enumerate(frame.columns):
+        if sys.stderr.isatty():
+            print(f"\r{table}: column {place + 1} of {len(frame.columns)}", end="", file=sys.stderr)
+        if _is_nested(frame[name]):
+            parts.append(Part(name, table, Guess(left_out="lists or structures, no plain values")))
+            continue
+        column = Column.of(name, frame[name])
+        part = Part(name, table, profile.guess(column))
+        if name in own:
+            part.guess.left_out = "it joins the tables"
+        _judge(book, part, column)
+        parts.append(part)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+    return parts
+
+
+def _is_nested(values: pd.Series) -> bool:
+    """Whether a Parquet column holds lists or structures."""
+    some = values.dropna().iloc[:1].tolist() if values.dtype == object else []
+    return any(isinstance(value, list | dict | np.ndarray) for value in some)
+
+
+def _judge(book: Book, part: Part, column: Column) -> None:
+    """Say when a column is known, and where the bad rate goes along it."""
+    g = part.guess
+    if g.left_out:
+        return
+    x = column.spread(g.values)
+    if part.table != book.base:
+        x = np.append(x, np.nan)[book.links[part.table].rows]
+    if g.type == "date":
+        part.days = x
+    part.known_at = column_names.known_at(part.name)
+    if part.known_at != "application":
+        part.why = "by its name"
+    some = leakage.sample(book.loans)
+    if g.type == "date" or g.unused or part.protected:
+        return
+    leak = leakage.leak(x[some], book.outcome.y[some], g.enum is not None)
+    if leak:
+        part.known_at = "pricing" if part.known_at == "pricing" else "outcome"
+        part.why = leak if not part.why else f"{part.why}, {leak}"
+    if g.enum is None and part.is_feature:
+        word, first, last = leakage.direction(x[some], book.outcome.y[some])
+        if word and g.type != "boolean":
+            rates = f"the bad rate is {first:.1%} at the low end, {last:.1%} at the high"
+            part.risk = f"risk: {word}   # confirm: {rates}"
+
+
+def spare(parts: list[Part]) -> None:
+    """Take the marks of suspected leaks back where no other field would be left as a feature."""
+    if any(p.is_feature and not p.late for p in parts):
+        return
+    for part in parts:
+        if part.why.startswith("IV"):
+            part.known_at = "application"
+            part.guess.doubts["known_at"] = (
+                f"suspected leak ({part.why}), not marked, as no other field would be left; add "
+                "the line `known_at: outcome` if it is not known when the decision is made"
+            )
+
+
+def decision_date(book: Book, parts: list[Part], asked: str | None) -> tuple[str | None, str]:
+    """The date that the split follows, and what is to be said of it."""
+    dates = {p.name: p for p in parts if p.table == book.base and p.guess.type == "date"}
+    if asked is not None:
+        why = dates[asked].guess.left_out if asked in dates else f"those are {sorted(dates)}"
+        if why:
+            raise ContractError(f"--date must be a date of {book.base!r}; got {asked!r}: {why}")
+        fits = _splits(dates[asked].days, book.outcome.y)
+        return (
+            asked,
+            "" if fits else "a split by it leaves a part without good or without bad loans",
+        )
+    fit = [p for p in dates.values() if p.days.size and not p.protected and p.guess.required]
+    named = [p for p in fit if column_names.tells(column_names.DECISION, p.name)]
+    for part in named or (fit if len(fit) == 1 else []):
+        if _splits(part.days, book.outcome.y):
+            return part.name, "the out-of-time split and the vintages follow it"
+    written = [f"{p.name} has {p.guess.left_out}" for p in dates.values() if p.guess.left_out]
+    return None, "; ".join(written) or (
+        f"none of {sorted(dates)} will do" if dates else "none found"
+    )
+
+
+def _splits(days: Floats, y: Floats) -> bool:
+    """Whether a split by these days leaves good and bad loans in each part."""
+    place = split.by_time(days.astype("datetime64[D]"), np.arange(len(days)), 0.1, 0.2)
+    known = ~np.isnan(y)
+    return all(len(np.unique(y[known & (place == i)])) == 2 for i in range(len(split.SPLITS)))
+
+
+def judge_names(book: Book, parts: list[Part], date: str | None) -> None:
+    """Leave out columns whose name is that of a column read from an earlier table."""
+    taken = {book.target: book.base} | {link.join: book.base for link in book.links.values()}
+    taken |= {date: book.base} if date else {}
+    for part in parts:
+        if not part.guess.left_out and taken.setdefault(part.name, part.table) != part.table:
+            why = f"{taken[part.name]} has a column of this name; rename one in its file"
+            part.guess.left_out = why
+
+
+def judge_dates(parts: list[Part], date: str | None) -> None:
+    """Mark the dates that lie after the decision."""
+    decision = next((p.days for p in parts if p.name == date), None)
+    for part in parts:
+        if decision is not None and part.days.size and part.name != date:
+            share = leakage.later(part.days, decision)
+            if share > 0.01:
+                part.known_at = "outcome"
+                part.why = f"later than {date} in {share:.0%} of the loans"

@@ -1,0 +1,123 @@
+"""A raw column by its distinct words, and what a contract would say of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stages.contract.quality import BLANKS
+from stages.contract.schema import Scalar, text
+
+Floats = NDArray[np.float64]
+Type = Literal["integer", "number", "boolean", "string", "date"]
+
+MAX_CATEGORIES = 60
+MISSING = {"?", "n/a", "#n/a", "na", "nan", "null", "-", "--", ".", "missing", "not available"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A raw column of n rows by its k distinct words, as `quality` will read them.
+
+    Attributes
+    ----------
+    words : (k,) str. counts : (k,) rows of each.
+    codes : (n,) the place of each row's word, -1 for null.
+    """
+
+    name: str
+    words: pd.Series
+    counts: NDArray[np.int64]
+    codes: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, name: str, raw: pd.Series) -> Column:
+        """Count a raw column: text, or a Parquet file's own type."""
+        if raw.dtype == object:  # of a Parquet file: booleans with gaps, decimals, lists
+            raw = raw.map(str, na_action="ignore")
+        codes, distinct = pd.factorize(raw)
+        values = pd.Series(distinct)
+        if values.dtype != object and not pd.api.types.is_string_dtype(values):
+            values = values.map(text)
+        again, words = pd.factorize(values.astype("str").str.strip())
+        codes = np.append(again, -1)[codes]
+        counts = np.bincount(codes[codes >= 0], minlength=len(words))
+        return cls(name, pd.Series(words, dtype="str"), counts, codes)
+
+    @cached_property
+    def is_known(self) -> NDArray[np.bool_]:
+        """(k,) whether a word says something, and is no usual way to write "missing"."""
+        lower = self.words.str.lower()
+        return (~self.words.isin(BLANKS) & ~lower.isin(MISSING)).to_numpy(dtype=bool)
+
+    @property
+    def known(self) -> list[str]:
+        """The words that say something."""
+        return self.words[self.is_known].tolist()
+
+    @property
+    def known_counts(self) -> NDArray[np.int64]:
+        """The rows of each known word."""
+        return self.counts[self.is_known]
+
+    @property
+    def usual(self) -> str:
+        """The most frequent word that says something."""
+        return str(self.words.iloc[self.most(self.is_known)])
+
+    def most(self, among: Any) -> int:
+        """The place of the most frequent of some words (k,)."""
+        return int(np.argmax(np.where(among, self.counts, -1)))
+
+    def mostly(self, holds: Any) -> bool:
+        """Whether something holds (for each known word) in 95 % of the rows that say something."""
+        held = self.known_counts[np.asarray(holds, dtype=bool)].sum()
+        return bool(held >= 0.95 * self.known_counts.sum())
+
+    def spread(self, values: Any) -> Floats:
+        """A value for each word (k,) → one for each row (n,), NaN for null."""
+        return np.append(np.asarray(values, dtype=np.float64), np.nan)[self.codes]
+
+
+@dataclass
+class Guess:
+    """What a contract would say of a column.
+
+    Attributes
+    ----------
+    missing : words that mean "not known", beyond those that every contract knows.
+    values : (k,) the number, code, or day (of a date) of each word; NaN where there is none.
+    observed : what was seen, for the comment beside the bounds.
+    doubts : key of the contract → why a person should confirm it.
+    unused : why the column cannot be a feature; "" where it can.
+    left_out : why the contract should not name the column at all; "" where it should.
+    """
+
+    type: Type = "string"
+    values: Floats = field(default_factory=lambda: np.zeros(0))
+    enum: list[Scalar] | None = None
+    repair: dict[Scalar, Scalar] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    true: list[str] = field(default_factory=list)
+    false: list[str] = field(default_factory=list)
+    minimum: float | None = None
+    maximum: float | None = None
+    required: bool = False
+    example: Scalar | None = None
+    observed: str = ""
+    doubts: dict[str, str] = field(default_factory=dict)
+    unused: str = ""
+    left_out: str = ""
+
+
+def scalar(word: str) -> Scalar:
+    """A raw word as the contract writes it: 1.0, as integers with gaps are often saved, is 1."""
+    if word in ("true", "false"):
+        return word == "true"
+    return int(float(word)) if re.fullmatch(r"(-?[1-9]\d{0,14}|0)(\.0+)?", word) else word

@@ -1,0 +1,79 @@
+"""Keys between raw tables: which column of the loans finds its row in another table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stages.contract.draft import column_names
+
+NEARLY = 0.98  # tolerates repeated rows
+FOUND = 0.95
+
+
+@dataclass(frozen=True)
+class Link:
+    """How a table is joined to the loans.
+
+    Attributes
+    ----------
+    key, join : its own column, and the loans' column that holds the same values.
+    found : share of the loans that find a row.
+    rows : (n,) the place of each loan's row in the table, -1 for none.
+    """
+
+    key: str
+    join: str
+    found: float
+    rows: NDArray[np.int64]
+
+
+def link(loans: pd.DataFrame, other: pd.DataFrame, table: str) -> Link | str:
+    """The best link from the loans to another table, or in words why there is none."""
+    keys = [c for c in other.columns if is_key(other[c])]
+    pairs = [(b, k) for k in keys for b in loans.columns if b == k or _may_join(loans[b], other[k])]
+    shares = {pair: float(loans[pair[0]].isin(other[pair[1]]).mean()) for pair in pairs}
+    order = {pair: (round(share, 2), _alike(*pair, table)) for pair, share in shares.items()}
+    best = max(pairs, key=lambda pair: order[pair], default=None)
+    if best is None or shares[best] < FOUND:
+        shared = [c for c in other.columns if c in loans.columns and c not in keys]
+        if shared:
+            return f"{shared[0]!r} repeats in it; sum it up to one row for each value"
+        found = (
+            f"by {best[1]!r} {shares[best]:.0%} of the loans have a row" if best else "none fits"
+        )
+        return f"it has no column that finds the row of a loan: {found}"
+    join, key = best
+    places = other[key].drop_duplicates()
+    rows = places.index.to_numpy()[pd.Index(places).get_indexer(loans[join])]
+    known = loans[join].isin(other[key]).to_numpy()
+    return Link(key, join, shares[best], np.where(known, rows, -1))
+
+
+def is_key(values: pd.Series) -> bool:
+    """Whether a column has a value in each row, and nearly each time another."""
+    if values.dtype == object or pd.api.types.is_float_dtype(values):
+        return False
+    if values.isna().any() or values.eq("").any():
+        return False
+    named = column_names.tells(column_names.IDENTITY, str(values.name))
+    return bool(values.nunique() >= (NEARLY if named else 1) * len(values))
+
+
+def _may_join(join: pd.Series, key: pd.Series) -> bool:
+    """Whether equal values cannot be chance: both identifiers by name, or words with letters."""
+    if all(column_names.tells(column_names.IDENTITY, str(values.name)) for values in (join, key)):
+        return True
+    few = join.iloc[:1000]
+    return bool(pd.api.types.is_string_dtype(few) and few.str.contains("[A-Za-z]").mean() > 0.95)
+
+
+def _alike(join: str, key: str, table: str) -> int:
+    """How well the names fit: 2 for the same, 1 where the loans' column names the table."""
+    named = any(
+        len(word) > 2 and word in table.lower() for word in column_names.words(join).split()
+    )
+    return 2 if join == key else int(named)

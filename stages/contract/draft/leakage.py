@@ -1,0 +1,76 @@
+"""Fields that know too much: leaks of the outcome, and dates after the decision."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.features.statistics import information_value
+
+Floats = NDArray[np.float64]
+# Stronger single fields are rare in credit (Siddiqi 2006 already doubts 0.5).
+SUSPICIOUS = 0.75
+SAMPLE = 200_000
+CELLS = 60
+BINS = 10
+
+
+def sample(n: int) -> NDArray[np.int64]:
+    """Places of at most SAMPLE rows, evenly over n."""
+    return np.arange(n) if n <= SAMPLE else np.linspace(0, n - 1, SAMPLE).astype(np.int64)
+
+
+def leak(x: Floats, bad: Floats, is_category: bool) -> str:
+    """Why a field (n,) is suspected to know the outcome (n,), NaN where unknown; "" if it is not.
+
+    A field is suspect where its IV is above 0.75 by more than chance gives: (cells - 1) * (1 / bads
+    + 1 / goods) is the expectation of IV without any association.
+    """
+    known = ~np.isnan(bad)
+    x, bad = x[known], bad[known]
+    bads, goods = int(bad.sum()), int(len(bad) - bad.sum())
+    if not bads or not goods:
+        return ""
+    bins = CELLS if is_category else BINS
+    iv = information_value(x, bad, bins)
+    cells = min(bins, len(np.unique(x)))
+    if iv - (cells - 1) * (1 / bads + 1 / goods) <= SUSPICIOUS:
+        return ""
+    return f"{'near-copy of the target, ' if is_copy(x, bad) else ''}IV {iv:.2f}"
+
+
+def is_copy(x: Floats, bad: Floats) -> bool:
+    """Whether the values of x alone tell nearly every outcome: wrong for 2 % of the rarer."""
+    values, cell = np.unique(x, return_inverse=True)
+    if len(values) > CELLS:
+        return False
+    bads = np.bincount(cell, weights=bad)
+    wrong = np.minimum(bads, np.bincount(cell) - bads).sum()
+    return bool(wrong <= 0.02 * min(bad.sum(), len(bad) - bad.sum()))
+
+
+def later(days: Floats, decision: Floats) -> float:
+    """The share of the dates (n,) that lie after the decision (n,); days, NaN where missing."""
+    known = ~np.isnan(days) & ~np.isnan(decision)
+    return float(np.mean(days[known] > decision[known])) if known.any() else 0.0
+
+
+def direction(x: Floats, bad: Floats) -> tuple[str, float, float]:
+    """Where the bad rate goes along x (n,): `increasing`, `decreasing` or "", and its two ends.
+
+    It must go one way through all of at least three bins, and rise or fall by a half.
+    """
+    known = ~np.isnan(x) & ~np.isnan(bad)
+    x, bad = x[known], bad[known]
+    if not len(x):
+        return "", 0.0, 0.0
+    edges = np.unique(np.quantile(x, np.linspace(0, 1, 6)[1:-1]))
+    cell = np.searchsorted(edges, x, side="right")
+    rows = np.bincount(cell, minlength=len(edges) + 1)
+    rates = np.bincount(cell, weights=bad, minlength=len(rows))[rows > 0] / rows[rows > 0]
+    first, last = float(rates[0]), float(rates[-1])
+    steps = np.diff(rates)
+    if len(rates) < 3 or max(first, last) < 1.5 * min(first, last):
+        return "", first, last
+    word = "increasing" if np.all(steps >= 0) else "decreasing" if np.all(steps <= 0) else ""
+    return word, first, last

@@ -1,0 +1,86 @@
+"""Which raw values of a target mean bad and which good, guessed for a person to confirm."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.contract.draft.column import Column
+from stages.contract.draft.column_names import words
+from stages.contract.schema import ContractError
+
+NOT = r"\b(?:not?|non|un|never)[\s_-]*(?:fully )?"
+BAD = (
+    r"bad|default\w*|charge\w*[\s_-]*off|wr\w+[\s_-]*off|d(?:e)?l(?:in)?q\w*|late|loss|np[la]|fail\w*|"
+    r"overdue|arrears|bankrupt\w*|foreclos\w*|repossess\w*|chargeoff"
+)
+GOOD = r"good|(?:re)?paid|repay|closed|settled|performing|ok|clean|success\w*|healthy"
+YES, NO = {"1", "1.0", "y", "yes", "t", "true"}, {"0", "0.0", "n", "no", "f", "false"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The coding of a target.
+
+    Attributes
+    ----------
+    bad, good, unknown : the words of each; `unknown` is neither (the loan still runs, or blank).
+    why : what the guess rests on.
+    y : (n,) 1 for bad, 0 for good, NaN for unknown.
+    """
+
+    bad: list[str]
+    good: list[str]
+    unknown: list[str]
+    why: str
+    y: NDArray[np.float64]
+
+
+def guess(column: Column) -> Outcome:
+    """Guess the coding of a target by its words, by its name, or by which value is rarer.
+
+    Raises ContractError for a column that has not two outcomes.
+    """
+    known = {w: int(n) for w, n in zip(column.known, column.known_counts, strict=True)}
+    if not 2 <= len(known) <= 20:
+        shown = sorted(known)[:5]
+        raise ContractError(
+            f"the target must have two outcomes (0/1, yes/no, good/bad, ...); {column.name!r} has "
+            f"{len(known)} different values{f', such as {shown}' if shown else ''}"
+        )
+    bad, good, why = coding(column.name, known)
+    places = dict.fromkeys(bad, 1.0) | dict.fromkeys(good, 0.0)
+    y = column.spread(np.array([places.get(w, np.nan) for w in column.words], dtype=np.float64))
+    return Outcome(bad, good, sorted(known.keys() - places.keys()), why, y)
+
+
+def coding(name: str, known: dict[str, int]) -> tuple[list[str], list[str], str]:
+    """The words that mean bad, those that mean good, and why; `known` has the rows of each."""
+    lower = {w: w.lower() for w in known}
+    meant = {w: meaning(lower[w]) for w in known}
+    rarer = min(known, key=lambda w: (known[w], lower[w] not in YES))
+    is_bad, why = {w: w == rarer for w in known}, "it is the rarer"
+    by_name = meaning(words(name))
+    if set(lower.values()) <= YES | NO and by_name:
+        is_bad = {w: (lower[w] in YES) == (by_name == "bad") for w in known}
+        why = "by the target's name"
+    elif set(meant.values()) >= {"bad", "good"}:
+        is_bad, why = {w: m == "bad" for w, m in meant.items() if m}, "by the words"
+    elif len(set(meant.values())) == 2:
+        one = next(m for m in meant.values() if m)
+        is_bad, why = {w: (m == one) == (one == "bad") for w, m in meant.items()}, "by the word"
+    return sorted(w for w in is_bad if is_bad[w]), sorted(w for w in is_bad if not is_bad[w]), why
+
+
+def meaning(phrase: str) -> str:
+    """`bad`, `good`, or nothing, by the words of a phrase in lower case."""
+    if re.search(rf"{NOT}(?:{GOOD})", phrase):
+        return "bad"
+    if re.search(rf"{NOT}(?:{BAD})", phrase):
+        return "good"
+    if re.search(rf"\b(?:{BAD})\b", phrase):
+        return "bad"
+    return "good" if re.search(rf"\b(?:{GOOD})\b", phrase) else ""

@@ -1,0 +1,114 @@
+"""What the raw columns of an unknown loan book hold, from all rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from stages.contract.draft import column_names, quantities, typos
+from stages.contract.draft.column import MAX_CATEGORIES, Column, Guess
+from stages.contract.quality import BLANKS, BOOLEANS
+
+NO_DATES = {"9999-12-31", "2999-12-31", "2099-12-31", "1900-01-01", "0001-01-01"}
+TRUE, FALSE = {"true", "yes", "y", "t", "1", "1.0"}, {"false", "no", "n", "f", "0", "0.0"}
+FORMATS = (
+    "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%b-%Y", "%b-%y", "%y-%b",
+    "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d/%m/%y",
+    "%m/%d/%y", "%m/%Y",
+)  # fmt: skip
+DECORATED = (
+    r"[$€£₹]?\s?-?\d{1,3}(?:[,. ]?\d{3})*(?:[.,]\d+)?\s?(?:[%$€£₹]|months?|years?|days?|[A-Z]{3})?"
+)
+
+
+def guess(column: Column) -> Guess:
+    """Guess what a contract would say of a column."""
+    if not column.is_known.any():
+        return Guess(values=np.full(len(column.words), np.nan), unused="every value is missing")
+    found = next(
+        g for kind in (_boolean, _date, quantities.guess, _category, _text) if (g := kind(column))
+    )
+    found.missing += column.words[~column.is_known & ~column.words.isin(BLANKS)].tolist()
+    absent = column.spread(~column.is_known | column.words.isin(found.missing))
+    found.required = not np.any(absent != 0)
+    if found.required and len(column.known) - len(found.repair) == 1 and not found.left_out:
+        found.unused = f"constant: {column.known[0]!r} throughout"
+    return found
+
+
+def _boolean(column: Column) -> Guess | None:
+    """Two opposite words, in any spelling of them."""
+    lower = {w: w.lower() for w in column.known}
+    seen = set(lower.values())
+    counted = seen <= {"0", "1"} and column_names.tells(column_names.QUANTITY, column.name)
+    if counted or not seen <= TRUE | FALSE or seen <= TRUE or seen <= FALSE:
+        return None
+    own = [w for w in lower if w.removesuffix(".0") not in BOOLEANS]
+    is_true = column.words.str.lower().isin(TRUE).to_numpy(dtype=np.float64)
+    return Guess(
+        "boolean",
+        np.where(column.is_known, is_true, np.nan),
+        true=[w for w in own if lower[w] in TRUE],
+        false=[w for w in own if lower[w] in FALSE],
+        example=lower[column.usual] in TRUE,
+    )
+
+
+def _date(column: Column) -> Guess | None:
+    """ISO 8601 dates, or dates that the contract cannot read."""
+    known = column.words[column.is_known]
+    if known.str.fullmatch(r"[\d.]+").any() and not known.str.fullmatch(r"(?:19|20)\d{6}").all():
+        return _foreign_date(known) if known.str.count(r"\.").eq(2).all() else None
+    days = pd.to_datetime(known, errors="coerce", format="ISO8601", utc=True)
+    if not column.mostly(days.notna().to_numpy()):
+        return _foreign_date(known)
+    whole = days.dt.tz_localize(None).to_numpy().astype("datetime64[D]")
+    values = np.full(len(column.words), np.nan)
+    values[column.is_known] = np.where(np.isnat(whole), np.nan, whole.astype(np.float64))
+    none = column.words.str[:10].isin(NO_DATES).to_numpy(dtype=bool)
+    values[none] = np.nan
+    return Guess("date", values, missing=column.words[none].tolist(), example=column.usual[:10])
+
+
+def _foreign_date(known: pd.Series) -> Guess | None:
+    """Dates in a form other than ISO 8601, which the contract does not read."""
+    few = known.iloc[:2000].str.replace(r"[ T]\d\d?:\d\d(:\d\d)?( ?[AP]M)?$", "", regex=True)
+    if not few.str.contains(r"\d").all():
+        return None
+    for pattern in FORMATS:
+        if pd.to_datetime(few, errors="coerce", format=pattern).notna().mean() > 0.99:
+            shown = f"dates written {pattern}, such as {known.iloc[0]!r}"
+            return Guess("date", left_out=f"{shown}; write them as YYYY-MM-DD")
+    return None
+
+
+def _category(column: Column) -> Guess | None:
+    """Few different words, each of them often."""
+    known = dict(zip(column.known, column.known_counts.tolist(), strict=True))
+    repair = typos.repairs(known) if len(known) <= 2 * MAX_CATEGORIES else {}
+    enum = sorted(w for w in known if w not in repair)
+    if len(enum) > MAX_CATEGORIES or 5 * len(enum) > sum(known.values()):
+        return None
+    place = {w: float(i) for i, w in enumerate(enum)}
+    values = [place.get(repair.get(w, w), np.nan) for w in column.words]
+    found = Guess("string", np.array(values), list(enum), example=column.usual)
+    if repair:
+        found.repair.update(repair.items())
+        rows = sum(known[w] for w in repair)
+        found.doubts["repair"] = f"{rows:,} rows look misspelt"
+    return found
+
+
+def _text(column: Column) -> Guess:
+    """Words that are no categories: identifiers, names, free text."""
+    known, rows = column.words[column.is_known], int(column.known_counts.sum())
+    found = Guess("string", np.full(len(column.words), np.nan), example=column.usual)
+    if known.iloc[:2000].str.fullmatch(DECORATED).mean() > 0.95:
+        found.unused = f"numbers written as {known.iloc[0]!r}; write plain ones"
+    elif len(known) >= 0.95 * rows or column_names.tells(column_names.IDENTITY, column.name):
+        found.left_out = "an identifier or free text: a different value in nearly each row"
+        if len(known) < 0.95 * rows:
+            found.left_out = "an identifier, by its name"
+    else:
+        found.unused = f"{len(known):,} different values"
+    return found

@@ -1,0 +1,1 @@
+"""The one feature code, the statistics of features, and the split."""

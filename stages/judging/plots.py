@@ -1,0 +1,74 @@
+"""The data of the plots that `dvc plots show` and `dvc plots diff` draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.features.matrix import Floats
+from stages.judging import curves
+from stages.judging.evaluation import Judged
+from stages.models.artifact import Model
+
+# Exact contributions of some hundred rows settle the order of importance, and cost by the row.
+IMPORTANCE_ROWS = 500
+
+
+def write(folder: Path, name: str, columns: Mapping[str, Sequence[Any] | Floats]) -> None:
+    """Write columns of k values each as `<name>.csv`."""
+    rows = zip(*(cells(values) for values in columns.values()), strict=True)
+    lines = [",".join(columns), *(",".join(row) for row in rows)]
+    (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+
+
+def cells(values: Sequence[Any] | Floats) -> list[str]:
+    """Values as CSV cells; numbers at six significant digits."""
+    return [f"{v:.6g}" if isinstance(v, float) else str(v) for v in np.asarray(values).tolist()]
+
+
+def importance(model: Model, x: Floats) -> dict[str, Any]:
+    """Mean |Shapley value| of each feature in log-odds, the largest first."""
+    spread = np.linspace(0, len(x) - 1, min(len(x), IMPORTANCE_ROWS)).astype(np.int64)
+    mean = np.abs(model.scorer.contributions(x[spread])).mean(axis=0)[:-1]
+    order = np.argsort(-mean, kind="stable")
+    return {"feature": [model.features.names[j] for j in order], "importance": mean[order]}
+
+
+def all_of(
+    folder: Path,
+    model: Model,
+    x: Floats,
+    rows: Judged,
+    validation: Mapping[str, Mapping[str, float]],
+    by_vintage: Mapping[str, Mapping[str, float]],
+    cut_off: float,
+) -> None:
+    """Write every plot of the winner's test rows: x (n, F) and what was judged."""
+    write(folder, "roc", curves.roc(rows.bad, rows.pd))
+    write(folder, "precision_recall", curves.precision_recall(rows.bad, rows.pd))
+    write(folder, "calibration", curves.reliability(rows.bad, rows.pd))
+    write(folder, "scores", curves.histogram(rows.bad, rows.pd))
+    write(folder, "ks", curves.kolmogorov_smirnov(rows.bad, rows.pd))
+    write(folder, "importance", importance(model, x))
+    named = np.array(["good", "bad"])
+    predicted = named[(rows.pd >= cut_off).astype(np.int64)]
+    write(folder, "confusion", {"actual": named[rows.bad], "predicted": predicted})
+    figures = ("roc_auc", "pr_auc", "ks", "brier", "ece")
+    write(
+        folder,
+        "candidates",
+        {"candidate": list(validation)}
+        | {name: [float(own[name]) for own in validation.values()] for name in figures},
+    )
+    write(
+        folder,
+        "vintages",
+        {"vintage": list(by_vintage) or ["all"]}
+        | {
+            name: [own[name] for own in by_vintage.values()] or [float(np.mean(values))]
+            for name, values in (("bad_rate", rows.bad), ("mean_pd", rows.pd))
+        },
+    )

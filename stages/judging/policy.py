@@ -1,0 +1,145 @@
+"""From PD to a decision: cut-offs from expected profit, hard rules, score and rating.
+
+The model says how likely a default is; the policy says what to do about it, and is read from
+`params.yaml: policy`. Nothing here is fitted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import Field as Key
+
+from stages.contract.expressions import Rule
+from stages.features.matrix import Floats
+
+DECISIONS = ("approve", "refer", "decline")
+Decision = Literal["approve", "refer", "decline"]
+Probability = Annotated[float, Key(gt=0, le=1)]
+
+
+class HardRule(BaseModel):
+    """What is referred or declined whatever its PD."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rule: str
+    decision: Literal["refer", "decline"]
+    reason: str
+
+    @cached_property
+    def parsed(self) -> Rule:
+        """The parsed rule."""
+        return Rule.parse(self.rule)
+
+
+class Policy(BaseModel):
+    """The lender's policy.
+
+    Expected profit per unit lent is `(1 - PD) * margin - PD * loss_given_default`; it is 0 at the
+    break-even PD `margin / (margin + loss_given_default)`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    margin: Annotated[float, Key(gt=0)]
+    loss_given_default: Probability
+    cut_off: Literal["profit"] | Probability
+    refer_band: Annotated[float, Key(ge=0, lt=1)]
+    rules: list[HardRule]
+    pdo: Annotated[float, Key(gt=0)]
+    base_score: float
+    base_odds: Annotated[float, Key(gt=0)]
+    ratings: dict[str, Probability]
+
+    @model_validator(mode="after")
+    def _readable(self) -> Policy:
+        bounds = list(self.ratings.values())
+        if not bounds or bounds != sorted(set(bounds)) or bounds[-1] != 1:
+            raise ValueError(f"ratings must rise to 1.0; got {self.ratings}")
+        for rule in self.rules:
+            Rule.parse(rule.rule)
+        return self
+
+    @property
+    def break_even(self) -> float:
+        """The PD at which expected profit is 0."""
+        return self.margin / (self.margin + self.loss_given_default)
+
+    @property
+    def pd_cut_off(self) -> float:
+        """The PD from which a loan is predicted to default."""
+        return self.break_even if self.cut_off == "profit" else self.cut_off
+
+    @property
+    def approve_below(self) -> float:
+        """The PD below which an application is approved."""
+        return self.pd_cut_off * (1 - self.refer_band)
+
+    @property
+    def decline_from(self) -> float:
+        """The PD from which an application is declined."""
+        return min(self.pd_cut_off * (1 + self.refer_band), 1.0)
+
+    @property
+    def cut_offs(self) -> dict[str, float]:
+        """The three PDs above, as `metrics.json` holds them."""
+        return {
+            "cut_off": self.pd_cut_off,
+            "approve_below": self.approve_below,
+            "decline_from": self.decline_from,
+        }
+
+    def decide(self, pd: Floats, columns: Mapping[str, Floats]) -> NDArray[np.int64]:
+        """PD (n,) and the features by name, each (n,) → places in DECISIONS (n,).
+
+        Hard rules only make a decision stricter.
+        """
+        decided = (pd >= self.approve_below).astype(np.int64) + (pd >= self.decline_from)
+        for rule in self.rules:
+            strict = DECISIONS.index(rule.decision)
+            decided = np.where(broken(rule, columns), np.maximum(decided, strict), decided)
+        return decided
+
+    def broken_rules(self, columns: Mapping[str, Floats]) -> list[HardRule]:
+        """The hard rules that one application (arrays of one value) runs into."""
+        return [rule for rule in self.rules if broken(rule, columns)[0]]
+
+    def score(self, pd: Any) -> Any:
+        """PD → points: `base_score + pdo / ln 2 * (ln odds - ln base_odds)`, odds good : bad.
+
+        Twice the odds are `pdo` points more (Siddiqi 2006). Takes and gives floats or arrays.
+        """
+        log_odds = np.log1p(-pd) - np.log(pd)
+        return self.base_score + self.pdo / math.log(2) * (log_odds - math.log(self.base_odds))
+
+    def rating(self, pd: float) -> str:
+        """The first rating whose bound lies above the PD; the last one at PD 1."""
+        return next(
+            (name for name, bound in self.ratings.items() if pd < bound), [*self.ratings][-1]
+        )
+
+    def profits(self, bad: Any, approved: Any) -> Floats:
+        """Realised profit (n,) per unit applied for: `bad` (n,) 0/1, `approved` (n,) bool."""
+        gained = np.where(bad, -self.loss_given_default, self.margin)
+        return np.asarray(gained * approved, dtype=np.float64)
+
+    def profit(self, bad: Any, approved: Any) -> float:
+        """The mean of `profits`."""
+        return float(np.mean(self.profits(bad, approved)))
+
+
+def broken(rule: HardRule, columns: Mapping[str, Floats]) -> Any:
+    """Whether a hard rule applies (n,); a rule on a field that is missing does not."""
+    try:
+        return rule.parsed.known(columns) & rule.parsed.holds(columns)
+    except KeyError as error:
+        raise ValueError(
+            f"policy.rules: {rule.rule!r} names {error}; known are {', '.join(columns)}"
+        ) from error

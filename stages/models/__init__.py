@@ -1,0 +1,1 @@
+"""What a candidate is made of: scorers, calibration, artifact."""

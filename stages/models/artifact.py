@@ -1,0 +1,95 @@
+"""A candidate's one self-sufficient artifact: raw application in, probability of default out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import joblib
+
+from stages import files
+from stages.contract import schema as contracts
+from stages.contract.schema import Contract, Mode
+from stages.features.matrix import Columns, Features, Floats
+from stages.models.calibration import Calibrator
+from stages.models.scorers import Scorer
+
+PACKAGES = {"xgboost": "xgboost-cpu"}
+
+
+@dataclass(eq=False)
+class Model:
+    """A fitted, calibrated candidate with the contract it was trained under.
+
+    Attributes
+    ----------
+    candidate, dataset, mode : which model, of which loan book, knowing what.
+    contract_text : the contract.yaml it was trained under.
+    trained_on : `rows`, `bad_rate`, `from` and `to` (ISO dates, None without dates).
+    versions : the libraries that score, as they were in training.
+    """
+
+    candidate: str
+    dataset: str
+    mode: Mode
+    contract_text: str
+    scorer: Scorer
+    calibrator: Calibrator
+    trained_on: dict[str, Any]
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Pickle writes a string that is the same object twice but once: be so in every process.
+        self.candidate = sys.intern(self.candidate)
+        self.versions = self.versions or installed(self.scorer.libraries)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self.contract: Contract = contracts.read(self.contract_text, f"{self.dataset} contract")
+        self.features = Features(self.contract, self.mode)
+
+    def __getstate__(self) -> dict[str, Any]:
+        made = ("contract", "features")
+        return {name: value for name, value in vars(self).items() if name not in made}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._prepare()
+
+    def predict(self, columns: Columns) -> Floats:
+        """Raw columns of n values each → PD (n,) float64; ContractError for a value not allowed."""
+        return self.predict_matrix(self.features(columns))
+
+    def predict_one(self, application: Mapping[str, Any]) -> float:
+        """One raw application (a field that is absent is missing) → PD."""
+        columns = {f.name: (application.get(f.name),) for f in self.features.inputs}
+        return float(self.predict(columns)[0])
+
+    def predict_matrix(self, x: Floats) -> Floats:
+        """Features (n, F) → PD (n,)."""
+        return self.calibrator(self.scorer.margin(x))
+
+
+def installed(libraries: tuple[str, ...]) -> dict[str, str]:
+    """The installed versions of the libraries that score."""
+    return {name: version(PACKAGES.get(name, name)) for name in libraries}
+
+
+def save(model: Model, path: Path) -> None:
+    """Write the artifact."""
+    with files.whole_file(path) as temporary:
+        joblib.dump(model, temporary)
+
+
+def load(path: Path) -> Model:
+    """Read an artifact; raises TypeError where the file holds something else."""
+    model = joblib.load(path)
+    if not isinstance(model, Model):
+        raise TypeError(
+            f"{path} must hold a stages.models.artifact.Model; got {type(model).__name__}"
+        )
+    return model

@@ -1,0 +1,83 @@
+"""Fit a scorecard: optimal bins, their WoE, and a logistic regression on them."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from stages.features.matrix import Floats
+from stages.models.scorers import Additive, Linear, Table
+
+TRENDS = {0: "auto", 1: "ascending", -1: "descending"}
+# A WoE stays finite in a bin without goods or without bads.
+SMOOTHING = 0.5
+
+
+def edges_of(x: Floats, bad: Any, category: bool, direction: int, config: Any) -> Floats:
+    """Cut one feature (n,) at the optimal monotone splits (Navas-Palencia 2020)."""
+    from optbinning import OptimalBinning  # noqa: PLC0415  (slow to import; only fitting needs it)
+
+    if category:
+        return np.arange(np.nanmax(x, initial=0) + 1) + 0.5  # the last bin is of unseen codes
+    binning = OptimalBinning(
+        dtype="numerical",
+        max_n_bins=config.max_bins,
+        min_bin_size=config.min_bin_share,
+        monotonic_trend=TRENDS[direction],
+        solver="cp",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        binning.fit(x, bad)
+    return np.asarray(binning.splits, dtype=np.float64)
+
+
+def weight_of_evidence(x: Floats, bad: Any, edges: Floats) -> Table:
+    """The WoE of each bin, ln(share of bads / share of goods): higher is riskier."""
+    cell = np.where(np.isnan(x), len(edges) + 1, np.searchsorted(edges, x, side="right"))
+    size = len(edges) + 2
+    bads = np.bincount(cell, weights=bad, minlength=size)
+    goods = np.bincount(cell, minlength=size) - bads
+    used = bads + goods > 0
+    odds = (bads + SMOOTHING) / (goods + SMOOTHING) * np.sum(goods) / np.sum(bads)
+    woe = np.where(used, np.log(odds), 0.0)
+    return Table(0, edges, woe[:-1], float(woe[-1]))
+
+
+def fit(x: Floats, bad: Any, categories: list[int], directions: Any, config: Any) -> Additive:
+    """Fit on training rows x (n, F), bad (n,); `config` is `stages.params.Scorecard`."""
+    kept = np.asarray(directions) * config.monotone
+    tables = []
+    for j in range(x.shape[1]):
+        edges = edges_of(x[:, j], bad, j in categories, int(kept[j]), config)
+        table = weight_of_evidence(x[:, j], bad, edges)
+        table.column = j
+        if kept[j]:  # smoothing lifts small bins above larger ones of nearly their bad rate
+            table.values = kept[j] * np.maximum.accumulate(kept[j] * table.values)
+        tables.append(table)
+    weights, intercept = weigh(np.column_stack([t(x) for t in tables]), bad, kept != 0, config.c)
+    for table, weight in zip(tables, weights.tolist(), strict=True):
+        table.values = table.values * weight
+        table.missing = table.missing * weight
+    return Additive(intercept, Linear.none(), tables).centred(x)
+
+
+def weigh(woe: Floats, bad: Any, directed: Any, c: float) -> tuple[Floats, float]:
+    """The weights (F,) and intercept of a logistic regression on WoE (n, F).
+
+    A negative weight would turn a direction of risk that is to be kept (`directed`, (F,) bool):
+    such a feature is left out and the rest fitted again.
+    """
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+
+    weights, used = np.zeros(woe.shape[1]), np.ones(woe.shape[1], dtype=bool)
+    while True:
+        fitted = LogisticRegression(C=c, max_iter=1000).fit(woe[:, used], bad)
+        weights[used] = fitted.coef_[0]
+        turned = used & directed & (weights < 0)
+        if not turned.any():
+            return weights, float(fitted.intercept_[0])
+        used &= ~turned
+        weights[turned] = 0.0

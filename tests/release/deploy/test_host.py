@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from release.deploy import host
+from release.deploy.host import Refused, probe
+from release.deploy.host.deploy import main
+from release.deploy.host.files import Busy, Release, State
+from release.deploy.host.proxy import Counters
+from release.deploy.host.settings import Settings
+
+FOLDER = Path(host.__file__).parent
+DIGEST = f"sha256:{'a' * 64}"
+
+
+@pytest.fixture
+def settings_file(tmp_path: Path) -> Path:
+    text = (FOLDER / "host.env").read_text()
+    path = tmp_path / "host.env"
+    path.write_text(text.replace("REPOSITORY=", "REPOSITORY=registry/credit-pd"))
+    return path
+
+
+def release(image: str, colour: str = "blue") -> Release:
+    return Release(colour, image, {"image": image}, "2025-01-01T00:00:00Z")
+
+
+def test_the_committed_settings_are_complete(settings_file: Path) -> None:
+    assert Settings.read(settings_file).watch_seconds == 60
+
+
+def test_the_committed_settings_need_a_repository() -> None:
+    with pytest.raises(Refused, match="CREDIT_PD_REPOSITORY needs a value"):
+        Settings.read(FOLDER / "host.env")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("CREDIT_PD_PIDS=256\n", "", "CREDIT_PD_PIDS is missing"),
+        ("CREDIT_PD_PIDS", "CREDIT_PD_PIDZ=1\nCREDIT_PD_PIDS", "CREDIT_PD_PIDZ is unknown"),
+        ("CREDIT_PD_PIDS=256", "CREDIT_PD_PIDS=many", "PIDS must be int; got 'many'"),
+    ],
+)
+def test_a_wrong_setting_is_named(settings_file: Path, old: str, new: str, words: str) -> None:
+    settings_file.write_text(settings_file.read_text().replace(old, new))
+    with pytest.raises(Refused, match=words):
+        Settings.read(settings_file)
+
+
+@pytest.mark.parametrize("image", [DIGEST, f"registry/credit-pd@{DIGEST}"])
+def test_a_digest_of_the_hosts_repository_is_accepted(settings_file: Path, image: str) -> None:
+    assert Settings.read(settings_file).reference(image) == f"registry/credit-pd@{DIGEST}"
+
+
+@pytest.mark.parametrize(
+    "image", ["registry/credit-pd:1", f"{DIGEST}0", f"other@{DIGEST}", f"@{DIGEST}\n", "--help"]
+)
+def test_any_other_image_is_refused(settings_file: Path, image: str) -> None:
+    with pytest.raises(Refused, match="image"):
+        Settings.read(settings_file).reference(image)
+
+
+def test_wrong_settings_end_with_status_2(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["--settings", str(tmp_path / "none"), "--status"]) == 2
+    assert "cannot read the settings" in capsys.readouterr().err
+
+
+def test_what_was_live_becomes_previous(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    state.promote(release("first"))
+    state.promote(release("second", "green"))
+    assert state.releases() == {"live": release("second", "green"), "previous": release("first")}
+
+
+def test_deploying_an_image_again_keeps_the_previous_one(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    for image in ("first", "second", "second"):
+        state.promote(release(image))
+    assert state.releases()["previous"] == release("first")
+
+
+def test_the_lock_admits_one_deployment(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    with state.lock(), pytest.raises(Busy), state.lock():
+        pass
+    with state.lock():
+        pass
+
+
+def test_counters_of_a_restarted_proxy_count_from_zero() -> None:
+    assert Counters(12, 3).since(Counters(10, 1)) == Counters(2, 2)
+    assert Counters(4, 1).since(Counters(10, 1)) == Counters(4, 1)
+
+
+@pytest.mark.parametrize(
+    "golden", [{}, {"records": 0, "identical": True}, {"records": 5, "identical": False}]
+)
+def test_golden_records_hold_only_when_some_were_checked_and_all_agree(golden: object) -> None:
+    assert probe.golden_fault({"golden": golden})
+    assert not probe.golden_fault({"golden": {"records": 5, "identical": True}})
+
+
+def test_a_service_that_cannot_tell_its_model_is_refused() -> None:
+    class Speechless(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Speechless)
+    thread = threading.Thread(target=server.handle_request)
+    thread.start()
+    with pytest.raises(Refused, match="must tell identity and golden; got 200"):
+        probe.model_info(f"127.0.0.1:{server.server_port}")
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.name)
+def test_the_host_needs_no_newer_python_than_3_9_and_no_packages(path: Path) -> None:
+    tree = ast.parse(path.read_text(), feature_version=(3, 9))
+    modules = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    modules += [
+        name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names
+    ]
+    used = {str(module).partition(".")[0] for module in modules}
+    assert used <= sys.stdlib_module_names | {"release"}
+
+
+def test_the_installer_leaves_a_proxy_alone_that_has_nothing_new(tmp_path: Path) -> None:
+    def installed() -> str:
+        command = [FOLDER / "install.sh", "registry", tmp_path]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    host = tmp_path / "opt/credit-pd/release/deploy/host"
+    unit = tmp_path / "etc/systemd/system/haproxy.service.d/credit-pd.conf"
+    assert installed() == "proxy: restart\n"
+    assert installed() == "proxy: keep\n"
+    (host / "haproxy.cfg").write_text("of an older version")
+    assert installed() == "proxy: reload\n"
+    unit.write_text("of an older version")
+    assert installed() == "proxy: restart\n"
+
+
+def test_the_hosts_own_key_is_made_once_and_is_roots_alone(tmp_path: Path) -> None:
+    state = State(tmp_path / "state")
+    assert state.key() == State(tmp_path / "state").key() != State(tmp_path / "other").key()
+    assert (tmp_path / "state/probe.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_installer_keeps_what_an_operator_changed(tmp_path: Path) -> None:
+    settings = tmp_path / "etc/credit-pd/host.env"
+    for _ in range(2):
+        subprocess.run([FOLDER / "install.sh", "registry", tmp_path], check=True)
+        settings.write_text(settings.read_text().replace("SECONDS=60", "SECONDS=90"))
+    assert Settings.read(settings).watch_seconds == 90

@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from release.deploy import __main__ as deploy
+from release.deploy.host import deploy as host_deploy
+from tests.support import templates
+
+# AWS knows no resource for these: a token for the account's registry, and what lists or polls.
+WITHOUT_RESOURCE = {
+    "ecr:GetAuthorizationToken",
+    "ec2messages:AcknowledgeMessage",
+    "ec2messages:DeleteMessage",
+    "ec2messages:FailMessage",
+    "ec2messages:GetEndpoint",
+    "ec2messages:GetMessages",
+    "ec2messages:SendReply",
+    "logs:DescribeLogGroups",
+    "ssm:GetCommandInvocation",
+    "ssm:ListCommandInvocations",
+    "ssm:ListCommands",
+    "ssm:ListInstanceAssociations",
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+}
+ROLES = dict(templates.resources("AWS::IAM::Role"))
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def statements(role: str) -> Iterator[dict[str, Any]]:
+    for policy in ROLES[role]["Policies"]:
+        yield from policy["PolicyDocument"]["Statement"]
+
+
+def allowed(role: str) -> set[str]:
+    return {action for each in statements(role) for action in listed(each["Action"])}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_names_every_action_and_no_more_than_it_must_without_resource(role: str) -> None:
+    for statement in statements(role):
+        actions = set(listed(statement["Action"]))
+        assert statement["Effect"] == "Allow"
+        assert not any("*" in action for action in actions)
+        if "*" in listed(statement["Resource"]):
+            assert actions <= WITHOUT_RESOURCE
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_resource_with_a_star_is_a_folder_or_a_tagged_host(role: str) -> None:
+    for statement in statements(role):
+        for resource in listed(statement["Resource"]):
+            text = json.dumps(resource)
+            if "*" in text and resource != "*":
+                tagged = statement.get("Condition") == {
+                    "StringEquals": {"ssm:resourceTag/credit-pd": "serving"}
+                }
+                assert re.search(r"/(dvc|incoming|host)/\*", text) or tagged
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role.startswith("foundation/")])
+def test_a_role_of_the_workflows_admits_exact_subjects_of_one_repository(role: str) -> None:
+    [trust] = ROLES[role]["AssumeRolePolicyDocument"]["Statement"]
+    claims = trust["Condition"]["StringEquals"]
+    subjects = claims.pop("token.actions.githubusercontent.com:sub")
+    assert claims == {"token.actions.githubusercontent.com:aud": "sts.amazonaws.com"}
+    assert all(each["Fn::Sub"].startswith("${SubjectPrefix}:") for each in subjects)
+    assert not any("*" in each["Fn::Sub"] for each in subjects)
+
+
+def test_a_subject_prefix_with_a_star_is_no_parameter() -> None:
+    pattern = templates.load(templates.INFRA / "foundation.yaml")["Parameters"]["SubjectPrefix"]
+    for prefix in ("repo:lender/credit", "repo:lender@12/credit@34"):
+        assert re.fullmatch(pattern["AllowedPattern"], prefix)
+    for prefix in ("repo:lender/*", "repo:*", "repo:lender/credit:ref:refs/heads/main"):
+        assert not re.fullmatch(pattern["AllowedPattern"], prefix)
+
+
+def test_who_reads_cannot_write() -> None:
+    assert allowed("foundation/ReadRole") == {"s3:ListBucket", "s3:GetObject"}
+
+
+def test_nobody_may_delete() -> None:
+    for role in ROLES:
+        assert not any("Delete" in action for action in allowed(role) - WITHOUT_RESOURCE)
+
+
+def test_the_deployment_may_send_one_document_to_tagged_hosts_and_read_what_came_of_it() -> None:
+    sends = [each for each in statements("foundation/DeployRole") if "SendCommand" in str(each)]
+    document, hosts = (each["Resource"]["Fn::Sub"] for each in sends)
+    name = templates.only("AWS::SSM::Document")["Name"]
+    assert document.endswith(f":document/{name}")
+    assert hosts.endswith(":instance/*")
+    assert sends[1]["Condition"] == {"StringEquals": {f"ssm:resourceTag/{deploy.TAG}": "serving"}}
+    assert allowed("foundation/DeployRole") == {
+        "ssm:SendCommand",
+        "ssm:GetCommandInvocation",
+        "ssm:ListCommandInvocations",
+        "ssm:ListCommands",
+    }
+
+
+def test_the_deployment_names_what_the_stack_makes() -> None:
+    assert templates.only("AWS::SSM::Document")["Name"] == deploy.DOCUMENT
+    groups = [each["LogGroupName"] for _, each in templates.resources("AWS::Logs::LogGroup")]
+    assert deploy.LOG in groups
+    tags = templates.only("AWS::EC2::Instance")["Tags"]
+    assert {"Key": deploy.TAG, "Value": "serving"} in tags
+
+
+def test_the_bucket_is_private_versioned_encrypted_and_kept() -> None:
+    bucket = templates.only("AWS::S3::Bucket")
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    held = templates.load(templates.INFRA / "foundation.yaml")["Resources"]["Bucket"]
+    assert held["DeletionPolicy"] == held["UpdateReplacePolicy"] == "Retain"
+
+
+def test_images_cannot_be_overwritten_and_are_scanned() -> None:
+    repository = templates.only("AWS::ECR::Repository")
+    assert repository["ImageTagMutability"] == "IMMUTABLE"
+    assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}
+
+
+def test_the_host_is_reached_on_443_alone() -> None:
+    [rule] = templates.only("AWS::EC2::SecurityGroup")["SecurityGroupIngress"]
+    assert (rule["FromPort"], rule["ToPort"]) == (443, 443)
+
+
+def test_the_host_encrypts_its_disks_and_keeps_its_credentials_to_itself() -> None:
+    host = templates.only("AWS::EC2::Instance")
+    assert host["MetadataOptions"] == {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
+    assert host["BlockDeviceMappings"][0]["Ebs"]["Encrypted"] is True
+    assert templates.only("AWS::EC2::Volume")["Encrypted"] is True
+    assert "KeyName" not in host
+
+
+def test_the_ledger_outlives_the_stack() -> None:
+    held = templates.load(templates.INFRA / "host.yaml")["Resources"]["Ledger"]
+    assert held["DeletionPolicy"] == held["UpdateReplacePolicy"] == "Snapshot"
+
+
+def test_every_alarm_is_heard() -> None:
+    for _, alarm in templates.resources("AWS::CloudWatch::Alarm"):
+        assert alarm["AlarmActions"] == [{"Ref": "Alarms"}]
+
+
+def test_every_alarm_of_ours_watches_a_metric_that_a_filter_makes() -> None:
+    made = {
+        change["MetricName"]
+        for _, each in templates.resources("AWS::Logs::MetricFilter")
+        for change in each["MetricTransformations"]
+    }
+    watched = {
+        alarm["MetricName"]
+        for _, alarm in templates.resources("AWS::CloudWatch::Alarm")
+        if alarm["Namespace"] == "credit-pd"
+    }
+    assert watched == made
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "counted"),
+    [
+        ("RefusedDeployments", "refused: another deployment is running on this host", True),
+        ("RefusedDeployments", "rolled back: r@sha256:0: 3 failures in 9 requests", True),
+        ("RefusedDeployments", "live: blue r@sha256:0", False),
+        ("ServiceErrors", "Traceback (most recent call last):", True),
+        ("ServiceErrors", "2026-11-21T09:00:00+0000 [ERROR] [service] no disk", True),
+        ("ServiceErrors", "monitor: the ledger cannot be reached", True),
+        ("ServiceErrors", "alerts: ALERT_SMTP: refused", True),
+        ("ServiceErrors", "2026-11-21T09:00:00+0000 [INFO] [service] started", False),
+    ],
+)
+def test_a_filter_counts_what_is_said_when_something_is_wrong(
+    name: str, line: str, counted: bool
+) -> None:
+    pattern = dict(templates.resources("AWS::Logs::MetricFilter"))[f"host/{name}"]["FilterPattern"]
+    words = [quoted or plain for quoted, plain in re.findall(r'\?(?:"([^"]+)"|(\S+))', pattern)]
+    assert any(word in line for word in words) is counted
+
+
+def test_what_the_host_says_when_it_refuses_is_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert host_deploy.main(["--settings", str(tmp_path / "none"), "--status"]) == 2
+    pattern = dict(templates.resources("AWS::Logs::MetricFilter"))["host/RefusedDeployments"]
+    said = capsys.readouterr().err
+    assert any(word in said for word in re.findall(r'"([^"]+)"', pattern["FilterPattern"]))
+
+
+def test_a_task_of_fargate_is_as_unprivileged_as_the_containers_of_a_host() -> None:
+    [container] = templates.only("AWS::ECS::TaskDefinition")["ContainerDefinitions"]
+    assert container["ReadonlyRootFilesystem"] is True
+    assert container["User"] == "1034:1034"
+    assert container["LinuxParameters"]["Capabilities"] == {"Drop": ["ALL"]}
+
+
+def user_data(**values: str) -> str:
+    """The shell script among the host's user data, with its values in place."""
+    text, _ = templates.only("AWS::EC2::Instance")["UserData"]["Fn::Base64"]["Fn::Sub"]
+    script = text[text.index("#!/bin/sh") : text.index("--part--")]
+    return re.sub(r"\$\{([\w:]+)\}", lambda match: values[match[1]], script)
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> tuple[Path, list[str]]:
+    """A folder as the host's root after its start, and the commands that were run."""
+    (tmp_path / "release/deploy/host").mkdir(parents=True)
+    (tmp_path / "release/deploy/host/install.sh").write_text('echo "install.sh $*" >>"$CALLS"\n')
+    archive, root, bins = (tmp_path / name for name in ("host.tar.gz", "root", "bin"))
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(tmp_path / "release", "release")
+    bins.mkdir()
+    for name in ("apt-get", "blkid", "mkfs.ext4", "mount", "mountpoint", "python3"):
+        lines = ["#!/bin/sh", f'echo "{name} $*" >>"$CALLS"']
+        lines += {
+            "blkid": ["exit 2"],
+            "mountpoint": ["exit 1"],
+            "python3": [f"cp {archive} host.tar.gz"],
+        }.get(name, [])
+        (bins / name).write_text("\n".join(lines) + "\n")
+        (bins / name).chmod(0o755)
+    (root / "dev/disk/by-id").mkdir(parents=True)
+    (root / "dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0abc").touch()
+    (root / "etc/systemd/system").mkdir(parents=True)
+    (root / "etc/fstab").touch()
+    script = user_data(
+        Ledger="vol-0abc",
+        HostFiles=sha256(archive.read_bytes()).hexdigest(),
+        Repository="1.dkr/credit-pd",
+        Registry="1.dkr",
+        Bucket="artifacts",
+        ServiceLog="/credit-pd/service",
+        **{"AWS::Region": "eu-central-1"},
+    )
+    script = re.sub(r"(?<![\w/.])/(dev|etc|var)/", rf"{root}/\1/", script)
+    calls = tmp_path / "calls"
+    environment = {"PATH": f"{bins}:{os.environ['PATH']}", "CALLS": str(calls)}
+    for _ in range(2):
+        subprocess.run(["sh", "-c", script], env=environment, check=True, capture_output=True)
+    return root, calls.read_text().splitlines()
+
+
+def test_a_start_installs_the_host_files_whatever_was_done_before(
+    started: tuple[Path, list[str]],
+) -> None:
+    _, calls = started
+    assert calls.count("install.sh 1.dkr/credit-pd") == 2
+
+
+def test_a_start_pulls_by_the_instances_role_and_logs_to_the_group(
+    started: tuple[Path, list[str]],
+) -> None:
+    etc = started[0] / "etc"
+    helpers = json.loads((etc / "credit-pd/docker/config.json").read_text())
+    assert helpers == {"credHelpers": {"1.dkr": "ecr-login"}}
+    daemon = json.loads((etc / "docker/daemon.json").read_text())
+    assert daemon["log-opts"]["awslogs-group"] == "/credit-pd/service"
+
+
+def test_without_the_ledgers_volume_no_container_starts(started: tuple[Path, list[str]]) -> None:
+    etc = started[0] / "etc"
+    unit = (etc / "systemd/system/docker.service.d/credit-pd.conf").read_text()
+    assert f"RequiresMountsFor={started[0]}/var/lib/credit-pd" in unit
+    assert len((etc / "fstab").read_text().splitlines()) == 1
+
+
+def test_host_files_other_than_those_that_were_named_are_not_installed(tmp_path: Path) -> None:
+    script = user_data(
+        Ledger="-",
+        HostFiles="0" * 64,
+        Repository="-",
+        Registry="-",
+        Bucket="-",
+        ServiceLog="-",
+        **{"AWS::Region": "-"},
+    )
+    check = next(line for line in script.splitlines() if "sha256sum" in line)
+    (tmp_path / "host.tar.gz").write_text("another")
+    assert subprocess.run(["sh", "-ec", check], cwd=tmp_path, check=False).returncode != 0
+
+
+def test_the_archive_of_the_readme_is_what_a_host_installs(tmp_path: Path) -> None:
+    text = (templates.INFRA / "README.md").read_text()
+    archive = next(line for line in text.splitlines() if line.startswith("git archive"))
+    archive = archive.replace("host.tar.gz HEAD", f"{tmp_path}/host.tar.gz HEAD")
+    subprocess.run(["sh", "-c", archive], cwd=templates.INFRA.parents[2], check=True)
+    with tarfile.open(tmp_path / "host.tar.gz") as file:
+        file.extractall(tmp_path, filter="data")
+    install = [
+        "sh",
+        tmp_path / "release/deploy/host/install.sh",
+        "1.dkr/credit-pd",
+        tmp_path / "root",
+    ]
+    subprocess.run(install, check=True)
+    assert (tmp_path / "root/opt/credit-pd/release/deploy/host/deploy.py").exists()
+
+
+def test_the_readme_gives_every_parameter_that_has_no_default() -> None:
+    text = (templates.INFRA / "README.md").read_text()
+    for stack in ("foundation", "host"):
+        given = templates.load(templates.INFRA / f"{stack}.yaml")["Parameters"]
+        needed = [name for name, each in given.items() if "Default" not in each]
+        assert [name for name in needed if f"{name}=" not in text] == []

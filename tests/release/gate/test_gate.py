@@ -1,0 +1,384 @@
+"""The gate on small real git and DVC repositories: every way in which a change can be bad."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from release.gate import __main__ as gate
+from release.gate.limits import LimitsError, loosened, read
+from release.gate.predictions import PATH as PREDICTIONS
+from tests.support.books import CONTRACT, ROOT
+from tests.support.champions import (
+    FIRST,
+    Lender,
+    code,
+    failed,
+    founded,
+    lender,
+    predictions,
+    quick,
+    words,
+)
+
+__all__ = ["founded", "lender", "quick"]  # fixtures
+METRICS = "models/metrics.json"
+POLICY = "models/gate.yaml"
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # in dvc
+BETTER, WORSE = predictions(noise=0.0), predictions(noise=3.0)
+
+
+def edited(lender: Lender, value: str) -> Lender:
+    """Write another Brier score into metrics.json by hand, and commit it."""
+    figures = json.loads((lender.folder / METRICS).read_text())
+    figures["test"]["brier"]["value"] = "HERE"
+    text = json.dumps(figures).replace('"HERE"', value)
+    return lender.text(METRICS, text).commit("Improve the figures")
+
+
+def champion_objects(lender: Lender, where: str) -> list[Path]:
+    """The champion's predictions in the cache (`work/.dvc/cache`) or the `remote`."""
+    lock = lender.git("show", "HEAD^:dvc.lock").split(PREDICTIONS)[1]
+    md5 = lock.split("md5: ")[1].split()[0]
+    found = [*(lender.folder.parent / where).rglob(f"{md5[:2]}/{md5[2:]}")]
+    assert found
+    for path in found:
+        path.chmod(0o600)
+    return found
+
+
+def test_a_better_model_passes(lender: Lender) -> None:
+    found = lender.change(BETTER).judged()
+    assert (found.verdict, failed(found)) == ("pass", [])
+    assert found.differences["roc_auc"].low > 0
+
+
+def test_a_change_of_code_alone_passes(lender: Lender) -> None:
+    lender.text("README.md", "Words\n").commit("Say more")
+    assert lender.gate("--base", "HEAD^") == 0
+
+
+def test_a_worse_model_fails(lender: Lender) -> None:
+    found = lender.change(WORSE).judged()
+    assert code(found) == 1
+    assert "roc_auc" in words(found, "fail")
+
+
+def test_a_loss_within_the_tolerance_passes(lender: Lender) -> None:
+    found = lender.change(predictions(noise=0.42)).judged()
+    assert found.differences["roc_auc"].difference < 0
+    assert code(found) == 0
+
+
+def test_a_better_auc_with_broken_calibration_fails(lender: Lender) -> None:
+    found = lender.change(predictions(noise=0.0, shift=1.2)).judged()
+    assert found.differences["roc_auc"].low > 0
+    assert code(found) == 1
+    assert "calibration" in failed(found)
+    assert "mean PD minus bad rate" in words(found, "fail")
+
+
+def test_an_edited_figure_fails(lender: Lender) -> None:
+    found = edited(lender.change(BETTER), "0.01").judged()
+    assert code(found) == 1
+    assert failed(found) == ["pipeline", "metrics"]
+
+
+def test_an_edited_figure_fails_even_with_a_fitting_lock(lender: Lender) -> None:
+    lender.run(BETTER)
+    content = json.loads((lender.folder / METRICS).read_text())
+    content["by_group"]["sex"]["F"]["approval_rate"] = 0.9
+    lender.text(METRICS, json.dumps(content)).lock().commit("Improve the figures").push()
+    found = lender.judged()
+    assert failed(found) == ["metrics"]
+    assert "by_group.sex.F.approval_rate: published 0.9" in words(found, "fail")
+
+
+def test_an_edited_decision_fails(lender: Lender) -> None:
+    lender.run(BETTER)
+    with contextlib.chdir(lender.folder):
+        table = gate.Predictions.read(Path(PREDICTIONS).read_bytes(), "predictions").table
+        held = table["split"] == "validation"
+        table.assign(decision=table["decision"].mask(held, "approve")).to_parquet(PREDICTIONS)
+    found = lender.lock().commit("Approve everyone").push().judged()
+    assert "decisions differ from the policy" in words(found, "fail")
+
+
+@pytest.mark.parametrize("value", ["null", "NaN", "-Infinity", '"good"'])
+def test_a_figure_that_is_no_number_cannot_be_judged(lender: Lender, value: str) -> None:
+    found = edited(lender.change(BETTER), value).judged()
+    assert code(found) == 2
+    assert "no finite value and interval for brier" in words(found, "cannot judge")
+
+
+def test_a_pd_that_is_no_number_cannot_be_judged(lender: Lender) -> None:
+    lender.run(BETTER)
+    with contextlib.chdir(lender.folder):
+        table = gate.Predictions.read(Path(PREDICTIONS).read_bytes(), "predictions").table
+        table.assign(pd=table["pd"].mask(table["row"] == 1000)).to_parquet(PREDICTIONS)
+    found = lender.lock().commit("Lose a PD").push().judged()
+    assert code(found) == 2
+    assert "`pd` must be from 0 to 1; got nan (1 rows)" in found.sentence
+
+
+@pytest.mark.parametrize("path", [METRICS, PREDICTIONS, POLICY, "dvc.lock", "dvc.yaml"])
+def test_a_missing_file_cannot_be_judged(lender: Lender, path: str) -> None:
+    lender.change(BETTER)
+    (lender.folder / path).unlink()
+    assert lender.gate("--base", "HEAD^") == 2
+
+
+@pytest.mark.parametrize("path", [METRICS, PREDICTIONS, POLICY, "dvc.lock", "params.yaml"])
+def test_an_unreadable_file_cannot_be_judged(lender: Lender, path: str) -> None:
+    lender.change(BETTER).text(path, "{ nonsense: [")
+    assert lender.gate("--base", "HEAD^") == 2
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"damaged")])
+def test_an_unreadable_champion_cannot_be_judged(lender: Lender, damage: object) -> None:
+    lender.change(BETTER)
+    for path in champion_objects(lender, "."):
+        damage(path)  # type: ignore[operator]
+    found = lender.judged()
+    assert code(found) == 2
+    assert "missing or damaged in the cache and the remote" in found.sentence
+
+
+def test_a_champion_damaged_in_the_cache_is_read_from_the_remote(lender: Lender) -> None:
+    lender.change(BETTER)
+    for path in champion_objects(lender, "work/.dvc/cache"):
+        path.write_bytes(b"damaged")
+    assert lender.gate("--base", "HEAD^") == 0
+
+
+def test_a_loosened_policy_is_told_and_has_no_effect(lender: Lender) -> None:
+    lender.policy(max_loss__roc_auc=0.5, floors={}, calibration__max_ece=0.9)
+    found = lender.change(WORSE).judged()
+    assert code(found) == 1
+    assert "max_loss.roc_auc: 0.002 → 0.5" in words(found, "told")
+    assert "floors.roc_auc.min: 0.7 → —" in words(found, "told")
+
+
+def test_parameters_changed_without_a_run_fail(lender: Lender) -> None:
+    lender.params(train__lightgbm__trees=999).commit("More trees")
+    found = lender.judged()
+    assert failed(found) == ["pipeline"]
+    assert "params.yaml:train.lightgbm" in words(found, "fail")
+
+
+def test_data_changed_without_a_run_fails(lender: Lender) -> None:
+    lender.text("data/small/contract.yaml", CONTRACT + "\n").commit("Another contract")
+    assert failed(lender.judged()) == ["pipeline"]
+
+
+def test_a_run_that_is_not_committed_fails(lender: Lender) -> None:
+    lender.text("README.md", "Words\n").commit("Say more").run(BETTER).push()
+    found = lender.judged()
+    assert failed(found) == ["commit"]
+    assert "dvc.lock, models/metrics.json" in words(found, "fail")
+
+
+def test_a_pipeline_that_no_longer_makes_the_results_cannot_be_judged(lender: Lender) -> None:
+    lender.change(BETTER).text("dvc.yaml", "stages: {}\n").commit("Drop the pipeline")
+    found = lender.judged()
+    assert code(found) == 2
+    assert "no stage of dvc.yaml makes models/metrics.json" in found.sentence
+
+
+def test_a_frozen_stage_cannot_be_judged(lender: Lender) -> None:
+    text = (lender.folder / "dvc.yaml").read_text()
+    frozen = text.replace("    cmd:", "    frozen: true\n    cmd:")
+    found = lender.change(BETTER).text("dvc.yaml", frozen).commit("Freeze").judged()
+    assert code(found) == 2
+    assert "frozen" in found.sentence
+
+
+def test_results_that_were_not_pushed_fail(lender: Lender) -> None:
+    found = lender.run(BETTER).commit("Change the model").judged()
+    assert failed(found) == ["remote"]
+    assert f"not in the remote: {PREDICTIONS}; run `dvc push`" in words(found, "fail")
+
+
+def test_a_single_file_missing_of_a_pushed_folder_fails(lender: Lender) -> None:
+    raw = lender.change(BETTER).folder / "data/small/raw/loans.csv"
+    (held,) = [
+        path
+        for path in (lender.folder.parent / "remote").rglob("*")
+        if path.is_file() and path.read_bytes() == raw.read_bytes()
+    ]
+    held.unlink()
+    assert "data/small/raw/loans.csv" in words(lender.judged(), "fail")
+
+
+def test_without_a_remote_only_local_use_is_judged(lender: Lender) -> None:
+    lender.change(BETTER)
+    lender.text(".dvc/config", "[core]\n    analytics = false\n")
+    assert lender.gate("--base", "HEAD^") == 2
+    assert lender.gate("--base", "HEAD^", "--no-remote") == 0
+    assert "--no-remote" in words(lender.judged(remote=False), "told")
+
+
+def test_an_unknown_base_cannot_be_judged(lender: Lender) -> None:
+    for base in ("0badc0de" * 5, "no-such-branch", "", "--all"):
+        found = lender.judged(base)
+        assert code(found) == 2
+        assert "is unknown" in found.sentence
+
+
+def test_head_as_its_own_base_cannot_be_judged(lender: Lender) -> None:
+    assert "there is no change to judge" in lender.judged("main").sentence
+
+
+def test_a_shallow_clone_cannot_be_judged_and_says_so(lender: Lender, tmp_path: Path) -> None:
+    lender.change(BETTER)
+    lender.git("clone", "-q", "--depth=1", f"file://{lender.folder}", str(tmp_path / "b" / "work"))
+    found = Lender(tmp_path / "b").judged()
+    assert code(found) == 2
+    assert "fetch-depth: 0" in found.sentence
+
+
+@pytest.mark.parametrize("base", [FIRST, "HEAD^", "HEAD~1"])
+def test_the_first_commit_is_judged_by_floors_alone(lender: Lender, base: str) -> None:
+    found = lender.judged(base)
+    assert found.sentence == "There is no champion of this book yet, and no floor is broken."
+    assert code(found) == 0
+    assert found.differences == {}
+
+
+def test_the_first_commit_must_keep_the_floors(lender: Lender) -> None:
+    lender.run(WORSE).commit("Begin badly").push()
+    found = lender.judged(FIRST)
+    assert code(found) == 1
+    assert "roc_auc is 0.7" in words(found, "fail")
+
+
+def test_a_base_without_figures_has_no_champion(lender: Lender) -> None:
+    lender.git("rm", "-q", "--cached", METRICS)
+    lender.git("commit", "-q", "-m", "Forget the figures")
+    found = lender.change(BETTER).judged()
+    assert code(found) == 0
+    assert "floors only" in words(found, "told")
+
+
+def test_a_champion_without_a_policy_cannot_be_judged(lender: Lender) -> None:
+    lender.git("rm", "-q", POLICY)
+    lender.git("commit", "-q", "-m", "Forget the policy")
+    lender.policy()
+    found = lender.change(BETTER).judged()
+    assert code(found) == 2
+    assert "a change cannot bring its own gate" in found.sentence
+
+
+def another_book(lender: Lender, table: pd.DataFrame = BETTER) -> Lender:
+    """A change of the dataset."""
+    shutil.copytree(lender.folder / "data/small", lender.folder / "data/other")
+    return lender.params(dataset="other").change(table)
+
+
+def test_another_book_cannot_be_judged_against_the_champion(lender: Lender) -> None:
+    found = another_book(lender.policy(books={"other": {}})).judged()
+    assert code(found) == 2
+    assert "the base's model is of small, this one of other" in found.sentence
+
+
+def test_another_book_is_judged_by_the_floors_that_the_base_has_for_it(lender: Lender) -> None:
+    lender.policy(books={"other": {"ks": {"min": 0.3}}}).commit("Expect another book")
+    found = another_book(lender).judged()
+    assert (code(found), found.differences) == (0, {})
+    assert "judged by the floors that the base has for it" in words(found, "told")
+
+
+def test_another_book_must_keep_its_floors(lender: Lender) -> None:
+    lender.policy(books={"other": {"roc_auc": {"min": 0.99}}}).commit("Expect another book")
+    assert "≥ 0.99 is needed" in words(another_book(lender, WORSE).judged(), "fail")
+
+
+def test_the_floors_of_one_book_do_not_bind_another(lender: Lender) -> None:
+    lender.policy(books={"other": {"roc_auc": {"min": 1.0}}}).commit("Expect more of another")
+    assert code(lender.change(BETTER).judged()) == 0
+
+
+def test_a_floor_of_the_book_stands_in_for_that_of_every_book(lender: Lender) -> None:
+    rules = read((lender.policy(books={"small": {"ks": {"min": 0.1}}}).folder / POLICY).read_text())
+    assert str(rules.of("small").floors["ks"]) == "≥ 0.1"
+    assert rules.of("small").floors["roc_auc"] == rules.of("other").floors["roc_auc"]
+
+
+def test_new_data_is_judged_on_the_common_rows(lender: Lender) -> None:
+    found = lender.change(predictions(noise=0.0, first=400)).judged()
+    assert code(found) == 0
+    assert "1,200 test rows are common to both sides, 75% of the larger" in words(found, "told")
+
+
+def test_too_few_common_rows_cannot_be_judged(lender: Lender) -> None:
+    found = lender.change(predictions(noise=0.0, first=1200)).judged()
+    assert code(found) == 2
+    assert "25% of the larger; 50% are needed" in found.sentence
+
+
+def test_rows_whose_outcome_changed_are_left_out_and_told(lender: Lender) -> None:
+    table = BETTER.assign(bad=BETTER["bad"].mask(BETTER["row"] == 1500, 1 - BETTER["bad"]))
+    assert "1 were left out" in words(lender.change(table).judged(), "told")
+
+
+def test_a_test_part_with_few_defaults_cannot_be_judged(lender: Lender) -> None:
+    lender.policy(min_bads=500).commit("Ask for more defaults")
+    found = lender.change(BETTER).judged()
+    assert code(found) == 2
+    assert "defaults among 1,600 test rows; 500 are needed" in found.sentence
+
+
+def test_adverse_impact_fails(lender: Lender) -> None:
+    found = lender.change(predictions(noise=0.0, against=2.0)).judged()
+    assert "groups" in failed(found)
+    assert "sex F: approval" in words(found, "fail")
+
+
+def test_a_protected_attribute_that_is_no_longer_measured_fails(lender: Lender) -> None:
+    found = lender.change(BETTER.drop(columns="group_sex")).judged()
+    assert "no longer measured by protected group: sex" in words(found, "fail")
+
+
+def test_the_judgement_is_written_for_machines(lender: Lender, tmp_path: Path) -> None:
+    lender.change(WORSE)
+    assert lender.gate("--base", "HEAD^", "--json", str(tmp_path / "gate.json")) == 1
+    held = json.loads((tmp_path / "gate.json").read_text())
+    assert (held["verdict"], held["exit_code"]) == ("fail", 1)
+    assert held["figures"]["roc_auc"]["difference"] < 0
+
+
+def test_the_committed_winner_keeps_the_floors_of_its_book() -> None:
+    figures = json.loads((ROOT / METRICS).read_text())
+    rules = read((ROOT / POLICY).read_text())
+    assert figures["dataset"] in rules.books
+    floors = rules.of(figures["dataset"]).floors
+    assert {n: f.broken(figures["test"][n]["value"]) for n, f in floors.items()} == dict.fromkeys(
+        floors, ""
+    )
+
+
+def test_a_policy_names_what_it_does_not_allow(lender: Lender) -> None:
+    text = (lender.folder / POLICY).read_text()
+    with pytest.raises(LimitsError, match="gini_index"):
+        read(text.replace("max_loss:", "max_loss:\n  gini_index: 0.1"))
+    with pytest.raises(LimitsError, match="min_bads: Input should be greater"):
+        read(text.replace("min_bads: 50", "min_bads: 0"))
+
+
+def test_only_a_wider_limit_is_loosened(lender: Lender) -> None:
+    held = read((lender.policy().folder / POLICY).read_text())
+    stricter = read((lender.policy(min_bads=60, groups__max_ece=0.01).folder / POLICY).read_text())
+    assert loosened(held, stricter) == []
+    assert loosened(stricter, held) == ["min_bads: 60 → 50", "groups.max_ece: 0.01 → 0.05"]
+
+
+def test_a_floor_that_a_book_loses_is_loosened(lender: Lender) -> None:
+    held = read((lender.policy().folder / POLICY).read_text())
+    assert "books.small.roc_auc.min: 0.75 → —" in loosened(
+        held, held.model_copy(update={"books": {}})
+    )

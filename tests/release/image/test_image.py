@@ -1,0 +1,311 @@
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Sequence
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from release.image import __main__ as image
+from release.image import bento, contents, run_check
+from release.image.bento import NotBuildable
+from release.image.container_engine import Engine, Failed
+from tests.support.books import ROOT
+
+COMMIT = "b" * 40
+HOST = (ROOT / "release/deploy/host/host.env").read_text()
+FORBIDDEN = {"dvc", "boto3", "botocore", "pandas", "scikit-learn", "pyarrow", "matplotlib", "shap"}
+VERBS = ("preprocess", "featurize", "train", "evaluate", "simulate", "tune")
+
+
+class Checkout:
+    """A git checkout with the project's code and models that its dvc.lock names."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        contents = {str(path): "{}" for path in bento.MODELS} | {
+            "models/metrics.json": json.dumps(
+                {"winner": "scorecard", "test": {"roc_auc": {"value": 0.75}}}
+            ),
+            "params.yaml": (ROOT / "params.yaml").read_text(),
+            "requirements/service.txt": "numpy==1\n",
+            "service/image.py": "from service.service import load\n",
+            "service/service.py": "from stages.models.artifact import load\n",
+            "service/monitoring/__init__.py": "",
+            "service/monitoring/monitor.py": "",
+            "service/ready.py": "",
+            "service/ledger/__init__.py": "",
+            "service/ledger/__main__.py": "",
+            "service/batch.py": "import pyarrow\n",
+            "service/__init__.py": "",
+            "service/api/ui/index.html": "<html>",
+            "release/deploy/compose/compose.yaml": "services: {}",
+            "stages/__init__.py": "",
+            "stages/models/__init__.py": "",
+            "stages/models/artifact.py": "import json\nfrom stages.features import matrix\n",
+            "stages/features/__init__.py": "",
+            "stages/features/matrix.py": "",
+            "stages/train.py": "import service.service\n",
+            "data/loan_book/contract.yaml": "title: Book",
+        }
+        for name, text in contents.items():
+            self.write(name, text)
+        self.lock()
+        self.git("init", "--quiet")
+        self.commit()
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file."""
+        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / name).write_text(text)
+
+    def lock(self) -> None:
+        """Name the models as they are in dvc.lock."""
+        md5 = {str(path): (self.folder / path).read_bytes() for path in bento.MODELS}
+        outs = [{"path": p, "md5": hashlib.md5(c).hexdigest()} for p, c in md5.items()]  # noqa: S324
+        self.write("dvc.lock", yaml.safe_dump({"stages": {"evaluate": {"outs": outs}}}))
+
+    def commit(self) -> None:
+        """Commit everything."""
+        self.git("add", ".")
+        self.git("-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "-qm", "All")
+
+    def git(self, *words: str) -> str:
+        """What git prints."""
+        return bento.git(self.folder, *words).strip()
+
+    def facts(self) -> bento.Facts:
+        """The facts about what would be packed."""
+        return bento.facts(self.folder, bento.files(self.folder))
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path / "checkout")
+
+
+class Stub(Engine):
+    """An engine that says what it is told to, and notes what it was asked."""
+
+    def __init__(self, about: dict[str, Any], answers: dict[str, str] | None = None) -> None:
+        super().__init__("stub")
+        self.about, self.answers, self.asked = about, answers or {}, list[Sequence[str]]()
+
+    def run(self, *words: str, check: bool = True) -> str:
+        self.asked.append(words)
+        if words[0] == "inspect":
+            return json.dumps([self.about])
+        return self.answers.get(words[0], "")
+
+
+def labelled(name: str, value: str) -> dict[str, Any]:
+    """What an engine knows of an image with this label."""
+    digests = ["other@sha256:1", "registry/credit-pd@sha256:2"]
+    labels = {"Labels": {name: value}}
+    return {"Id": "sha256:0123456789abcdef", "Config": labels, "RepoDigests": digests}
+
+
+def test_the_modules_that_the_service_imports_are_packed_and_no_others(checkout: Checkout) -> None:
+    packed = {str(path) for path in bento.files(checkout.folder)}
+    code = {name for name in packed if name.endswith((".py", ".html", ".yaml"))}
+    assert code == {
+        "data/loan_book/contract.yaml",
+        "params.yaml",
+        "service/__init__.py",
+        "service/image.py",
+        "service/ledger/__init__.py",
+        "service/ledger/__main__.py",
+        "service/monitoring/__init__.py",
+        "service/monitoring/monitor.py",
+        "service/ready.py",
+        "service/service.py",
+        "service/api/ui/index.html",
+        "stages/__init__.py",
+        "stages/features/__init__.py",
+        "stages/features/matrix.py",
+        "stages/models/__init__.py",
+        "stages/models/artifact.py",
+    }
+
+
+def test_no_verb_of_this_project_is_packed() -> None:
+    packed = {str(path) for path in bento.files(ROOT)}
+    assert not packed & {f"stages/{verb}.py" for verb in VERBS}
+
+
+def test_every_module_that_the_service_starts_is_packed() -> None:
+    packed = bento.files(ROOT)
+    code = "".join((ROOT / path).read_text() for path in packed if path.suffix == ".py")
+    started = re.findall(r'"-m", "(service[\w.]*)"', code)
+    assert started
+    assert {Path(f"{name.replace('.', '/')}.py") for name in started} <= set(packed)
+
+
+def test_nothing_that_is_packed_needs_a_package_that_is_not_installed() -> None:
+    packed = [ROOT / path for path in bento.files(ROOT) if path.suffix == ".py"]
+    needed = {name for path in packed for name in imported(path)} - {"service", "stages"}
+    lock = (ROOT / "requirements/service.txt").read_text()
+    locked = {plain(name) for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)}
+    named = packages_distributions()
+    foreign = {name for name in needed if name not in sys.stdlib_module_names}
+    assert not [name for name in foreign if not {plain(d) for d in named[name]} & locked]
+
+
+def plain(name: str) -> str:
+    """A package's name as indexes compare it."""
+    return re.sub("[-_.]+", "-", name).lower()
+
+
+def imported(path: Path) -> set[str]:
+    """Names of the packages that a module imports at once, not in a function of training's."""
+    nodes = ast.parse(path.read_text()).body
+    whole = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    parts = [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    return {name.split(".")[0] for name in (*whole, *parts)}
+
+
+def test_every_module_that_the_model_refers_to_is_packed() -> None:
+    packed = {str(path) for path in bento.files(ROOT)}
+    pickled = {"model", "scorers", "calibration", "features", "contract"}
+    assert {f"stages/{name}.py" for name in pickled} <= packed
+
+
+@pytest.mark.parametrize("name", ["dashboard", "panels", "charts", "traffic", "batch", "compose"])
+def test_what_people_run_beside_the_service_is_not_packed(name: str) -> None:
+    assert not [path for path in bento.files(ROOT) if path.stem.startswith(name)]
+
+
+def test_the_image_installs_the_uv_of_the_lock() -> None:
+    lock = (ROOT / "requirements/e2e.txt").read_text()
+    [(version, hashes)] = re.findall(r"^uv==(\S+) ((?:\\\n    --hash=\S+ ?)+)", lock, re.MULTILINE)
+    code = (ROOT / "service/image.py").read_text()
+    assert f"uv=={version} " in code
+    assert set(re.findall(r"--hash=\S+[0-9a-f]", code)) < set(hashes.split())
+
+
+def test_the_lock_of_the_image_has_no_training_stack() -> None:
+    lock = (ROOT / "requirements/service.txt").read_text().lower()
+    assert not [name for name in FORBIDDEN if f"\n{name}==" in lock]
+
+
+def test_facts_name_commit_lock_winner_and_headline(checkout: Checkout) -> None:
+    lock = hashlib.sha256((checkout.folder / "dvc.lock").read_bytes()).hexdigest()
+    expected = bento.Facts(checkout.git("rev-parse", "HEAD"), lock, "scorecard", 0.75)
+    assert checkout.facts() == expected
+
+
+def test_a_changed_packed_file_makes_the_commit_dirty(checkout: Checkout) -> None:
+    checkout.write("service/service.py", "import stages\n")
+    assert checkout.facts().git_commit.endswith("-dirty")
+
+
+def test_a_changed_file_that_is_not_packed_does_not(checkout: Checkout) -> None:
+    checkout.write("README.md", "More")
+    assert checkout.facts().git_commit == checkout.git("rev-parse", "HEAD")
+
+
+def test_a_model_that_the_lock_does_not_name_is_refused(checkout: Checkout) -> None:
+    checkout.write("models/winner.joblib", "another")
+    with pytest.raises(NotBuildable, match=r"winner.joblib is not the file that dvc.lock names"):
+        checkout.facts()
+
+
+def test_a_missing_model_is_told(checkout: Checkout) -> None:
+    (checkout.folder / "models/golden.jsonl").unlink()
+    with pytest.raises(NotBuildable, match=r"golden.jsonl is missing: run `dvc pull`"):
+        checkout.facts()
+
+
+def test_a_folder_that_is_no_checkout_is_refused(checkout: Checkout, tmp_path: Path) -> None:
+    checkout.folder.joinpath(".git").rename(tmp_path / "elsewhere")
+    with pytest.raises(NotBuildable, match="must be a git checkout"):
+        checkout.facts()
+
+
+def test_what_is_laid_out_is_what_was_asked_for(checkout: Checkout, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    bento.lay_out(checkout.folder, tmp_path / "out")
+    found = {p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert found == set(bento.files(checkout.folder))
+
+
+def test_an_image_on_a_stand_in_base_is_not_published() -> None:
+    engine = Stub(labelled(image.STAND_IN, "true"))
+    with pytest.raises(Failed, match="stands on a stand-in base"):
+        image.publish(engine, "credit-pd:1", "registry/credit-pd")
+    assert "push" not in [words[0] for words in engine.asked]
+
+
+@pytest.mark.parametrize("commit", ["", f"{COMMIT}-dirty"])
+def test_an_image_of_no_commit_is_not_published(commit: str) -> None:
+    engine = Stub(labelled(image.LABELS["git_commit"], commit))
+    with pytest.raises(Failed, match="must be built from a commit without changes"):
+        image.publish(engine, "credit-pd:1", "registry/credit-pd")
+
+
+def test_a_published_image_is_named_by_its_digest_in_that_repository() -> None:
+    engine = Stub(labelled(image.LABELS["git_commit"], COMMIT))
+    found = image.publish(engine, "credit-pd:1", "registry/credit-pd")
+    assert found == "registry/credit-pd@sha256:2"
+    assert ("push", f"registry/credit-pd:{COMMIT}-0123456789ab") in engine.asked
+
+
+def test_contents_are_in_megabytes_and_leave_the_rest_to_the_base() -> None:
+    engine = Stub({"Size": 5_000_000}, {"run": json.dumps({"numpy": 3_000_000})})
+    assert image.contents(engine, "credit-pd:1") == {"in all": 5, "numpy": 3, "base image": 2}
+
+
+def test_bytecode_counts_for_the_package_of_its_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "site-packages/own-1.dist-info/METADATA": "Name: own\nVersion: 1\n",
+        "site-packages/own-1.dist-info/RECORD": "own/core.py,,\n",
+        "site-packages/own/core.py": "x = 1\n",
+        "site-packages/own/__pycache__/core.cpython-311.pyc": "1234",
+        "site-packages/stray.py": "12",
+        "bento/src/code.py": "123",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "site-packages")])
+    sizes = contents.measure(tmp_path / "bento")
+    assert (sizes["own"], sizes["code and model"]) == (6 + 4, 3)
+
+
+def test_a_trial_uses_the_settings_of_a_host(tmp_path: Path) -> None:
+    settings = run_check.local_settings(Stub({}), tmp_path)
+    assert f"CREDIT_PD_MEMORY={settings.memory}\n" in HOST
+    assert settings.ledger == tmp_path / "ledger"
+
+
+def test_a_ledger_that_is_not_sound_is_told(tmp_path: Path) -> None:
+    engine = Stub({}, {"run": "the chain of 3 entries is broken"})
+    with pytest.raises(Failed, match="is broken"):
+        run_check.count(engine, "credit-pd:1", tmp_path)
+
+
+def test_an_engine_that_is_not_there_is_told() -> None:
+    with pytest.raises(Failed, match="no-such-engine cannot be run"):
+        Engine("no-such-engine").run("version")
+
+
+def test_a_command_that_fails_tells_its_last_words() -> None:
+    with pytest.raises(Failed, match="ended with status 1"):
+        Engine(f"{sys.executable} -c 'raise SystemExit(1)'").run("version")
+
+
+def test_the_status_is_1_where_it_is_not_done(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDIT_PD_ENGINE", "no-such-engine")
+    assert image.main(["contents", "credit-pd:1"]) == 1
+    assert "no-such-engine cannot be run" in capsys.readouterr().err

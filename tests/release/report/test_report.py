@@ -1,0 +1,240 @@
+"""The report of a change, and the decision impact in it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from release.gate import __main__ as gate
+from release.gate import checks
+from release.gate.judgement import Judgement
+from release.report import __main__ as report
+from release.report import impact, markdown
+from stages import params
+from stages.judging import metrics
+from tests.support.champions import FIRST, Lender, founded, lender, predictions, quick
+from tests.support.clone import Clone
+
+__all__ = ["founded", "lender", "quick"]  # fixtures
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # in dvc
+BETTER, WORSE = predictions(noise=0.0), predictions(noise=3.0)
+RULE = "credit_utilization_ratio >= 90"
+FIRST_MODEL = {
+    r"candidates: \[.*\]": "candidates: [logistic]",
+    r"rules: \[\].*": f"rules: [{{rule: {RULE}, decision: refer, reason: High use of credit}}]",
+}
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """The real pipeline on a small book: a logistic champion, then LightGBM beside it."""
+    made = Clone(tmp_path_factory.mktemp("pipeline") / "clone", **FIRST_MODEL)
+    made.dvc("remote", "add", "--default", "--force", "beside", str(made.folder.parent / "remote"))
+    policy = made.folder / "models" / "gate.yaml"
+    policy.write_text(policy.read_text().replace("min_bads: 50", "min_bads: 20"))
+    made.simulate(2500)
+    for subject in ("The first model", "Try LightGBM"):
+        made.dvc("repro", "--quiet")
+        made.commit(subject)
+        made.dvc("push", "--quiet")
+        made.change({r"candidates: \[.*\]": "candidates: [logistic, lightgbm]"})
+    made.run("git", "checkout", "--quiet", "--", ".")
+    return made
+
+
+def written(lender: Lender, base: str = "HEAD^") -> str:
+    """The report's text, by its command."""
+    with contextlib.chdir(lender.folder):
+        assert report.main(["--base", base, "--out", "../report.md"]) == 0
+    return (lender.folder.parent / "report.md").read_text()
+
+
+def test_bands_stand_in_their_order() -> None:
+    bands = ["33 to 40", "100 and above", "40 to 100", "below 33"]
+    assert sorted(bands, key=checks.place) == ["below 33", "33 to 40", "40 to 100", "100 and above"]
+    assert sorted(["M", "F"], key=checks.place) == ["F", "M"]
+
+
+def test_a_figure_that_rounds_to_nothing_has_no_sign() -> None:
+    assert [markdown.number(v, 4, "+") for v in (-2e-5, 2e-5, -2e-4)] == [
+        "0.0000",
+        "0.0000",
+        "-0.0002",
+    ]
+
+
+def judged(pipeline: Clone) -> Judgement:
+    with contextlib.chdir(pipeline.folder):
+        return gate.judge("HEAD^", remote=True)
+
+
+def cells(text: str, name: str) -> list[str]:
+    """The cells of the table line that begins with a name."""
+    line = next(line for line in text.splitlines() if line.startswith(f"| {name} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_real_pipeline_proves_its_own_figures(pipeline: Clone) -> None:
+    found = judged(pipeline)
+    assert ("metrics", "pass") in [(f.check, f.status) for f in found.findings]
+    assert [f for f in found.findings if f.status == "cannot judge"] == []
+    assert found.params is not None
+    assert [rule.rule for rule in found.params.policy.rules] == [RULE]
+
+
+def test_the_real_pipeline_has_a_full_report(pipeline: Clone) -> None:
+    with contextlib.chdir(pipeline.folder):
+        text = report.report(gate.judge("HEAD^", remote=True))
+    assert cells(text, "winner")[1] == "`logistic`"
+    assert re.search(r"kB, [\d,]+ µs an application", cells(text, "artifact")[2])
+    assert '| `candidates` | `["logistic"]` | `["logistic", "lightgbm"]` |' in text
+    assert "gender" in text
+
+
+def test_the_verdict_comes_first(lender: Lender) -> None:
+    lender.change(BETTER)
+    assert written(lender).startswith("## ✅ Pass: No floor is broken")
+    lender.change(WORSE)
+    text = written(lender)
+    assert text.startswith("## ❌ Fail: floor: ")
+    assert "\n- ❌ champion: roc_auc 0." in text.split("### Figures")[0]
+    assert written(lender, "nowhere").startswith("## ⚠️ Cannot judge: base: base 'nowhere'")
+
+
+def test_a_figure_has_both_sides_their_difference_and_its_limits(lender: Lender) -> None:
+    found = lender.change(BETTER).judged().differences["roc_auc"]
+    _, base, head, difference, interval, better, limits = cells(written(lender), "roc_auc")
+    assert (base, head) == (f"{found.champion:.4f}", f"{found.challenger:.4f}")
+    assert difference == f"▲ {found.difference:+.4f}"
+    assert interval == f"{found.low:+.4f} to {found.high:+.4f}"
+    assert (better, limits) == ("higher", "✅ ≥ 0.75, ✅ loss ≤ 0.002")
+
+
+def test_a_broken_limit_is_marked_where_it_stands(lender: Lender) -> None:
+    lender.change(WORSE)
+    assert cells(written(lender), "roc_auc")[-1] == "❌ ≥ 0.75, ❌ loss ≤ 0.002"
+
+
+def test_the_swap_set_is_who_changes_sides(lender: Lender) -> None:
+    both = lender.change(BETTER).judged().contest
+    assert both is not None
+    text = written(lender)
+    newly = ~both.champion.approved & both.challenger.approved
+    assert cells(text, "Newly approved")[1:4] == [
+        f"{newly.sum():,}",
+        f"{newly.mean():.1%}",
+        f"{both.challenger.bad[newly].mean():.2%}",
+    ]
+    kinds = ("Newly approved", "No longer approved", "Approved by both", "Approved by neither")
+    assert sum(int(cells(text, kind)[1].replace(",", "")) for kind in kinds) == 1600
+
+
+def test_parameters_policy_and_data_that_changed_are_shown(lender: Lender) -> None:
+    lender.params(policy__margin=0.1).policy(max_loss__roc_auc=0.01)
+    lender.text("data/small/quality.json", '{"rows_in": 2500, "rows_out": 2000}')
+    text = written(lender.change(BETTER))
+    assert "| `policy.margin` | `0.08` | `0.1` |" in text
+    assert "| `max_loss.roc_auc` | `0.002` | `0.01` |" in text
+    assert "| `rows_in` | `2000` | `2500` |" in text
+
+
+def test_the_first_commit_is_reported_without_a_base(lender: Lender) -> None:
+    text = written(lender, FIRST)
+    assert text.startswith("## ✅ Pass: There is no champion of this")
+    assert len(cells(text, "roc_auc")) == 3
+    assert "Swap set" not in text
+
+
+@pytest.mark.parametrize("path", ["models/predictions.parquet", "params.yaml", "dvc.lock"])
+def test_what_cannot_be_judged_is_reported_too(lender: Lender, path: str) -> None:
+    (lender.change(BETTER).folder / path).unlink()
+    assert written(lender).startswith("## ⚠️ Cannot judge")
+
+
+def test_without_the_remote_the_report_says_so(lender: Lender) -> None:
+    found = lender.change(BETTER).judged(remote=False)
+    with contextlib.chdir(lender.folder):
+        assert "this is no verdict for a merge" in report.report(found)
+
+
+def test_what_data_say_is_never_markup(lender: Lender) -> None:
+    evil = "@lender/all | <img src=x> `[link](https://example.com)` " + "long " * 100
+    named = BETTER["group_sex"].replace({"F": evil})
+    lender.text("data/small/quality.json", f'{{"note": "{evil}"}}')
+    text = written(lender.change(BETTER.assign(group_sex=named)))
+    bare = re.sub(r"`[^`\n]*`", "", text)
+    assert "<img" not in bare
+    assert not re.search(r"@\w", bare)
+    assert not re.search(r"(?<!\\)\[link\]", bare)
+
+
+def test_every_table_is_whole(lender: Lender) -> None:
+    text = written(lender.change(WORSE))
+    tables = re.findall(r"(?:^\|.*\|\n)+", text, re.MULTILINE)
+    assert len(tables) >= 7
+    for table in tables:
+        columns = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
+        assert len(columns) == 1, table
+
+
+def test_a_huge_change_still_fits_a_comment(lender: Lender) -> None:
+    many = {f"rule {i} {'x' * 300}": {"rows": i, "example": "y" * 300} for i in range(500)}
+    lender.text("data/small/quality.json", str(many).replace("'", '"'))
+    names = BETTER["row"].map(lambda row: f"{'group ' * 30}{row % 200}")
+    text = written(lender.change(BETTER.assign(group_branch=names, group_area=names)))
+    assert len(text) < 65_536
+    assert "| … and 342 more |" in text
+
+
+def test_the_last_parts_give_way_where_a_report_grows_too_long(
+    lender: Lender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "LONGEST", 4000)
+    text = written(lender.change(WORSE))
+    assert len(text) <= 4000
+    assert text.startswith("## ❌ Fail")
+    assert text.endswith("_The rest did not fit: see the artifact of this run._\n")
+
+
+books = st.lists(st.tuples(st.booleans(), st.sampled_from([0.1, 0.2, 0.2, 0.5, 0.9])), min_size=1)
+
+
+@given(books, st.floats(0, 1))
+def test_approval_at_a_bad_rate_is_the_largest_that_keeps_it(
+    book: list[tuple[bool, float]], bad_rate: float
+) -> None:
+    bad, pd = np.array(book).T
+    rates = [metrics.approval(bad, pd <= cut) for cut in np.unique(pd)]
+    expected = max((r.approval_rate for r in rates if r.bad_rate <= bad_rate), default=0.0)
+    assert impact.approval_at(bad, pd, bad_rate) == pytest.approx(expected)
+
+
+@given(books)
+def test_the_bad_rate_at_an_approval_rate_is_that_of_the_lowest_pds(
+    book: list[tuple[bool, float]],
+) -> None:
+    bad, pd = np.array(book).T
+    for cut in np.unique(pd):
+        rate, expected = metrics.approval(bad, pd <= cut)
+        assert impact.bad_rate_at(bad, pd, rate) == pytest.approx(expected)
+
+
+def test_equal_pds_share_their_bads() -> None:
+    assert impact.bad_rate_at([1, 0, 0, 0], [0.2, 0.2, 0.2, 0.2], 0.5) == pytest.approx(0.25)
+
+
+def test_expected_profit_is_what_the_pds_promise() -> None:
+    policy = params.load().policy
+    found = impact.side(impact.Judged(*map(np.array, ([0, 1], [0.1, 0.9], [0, 2]))), policy)
+    promised = (0.9 * policy.margin - 0.1 * policy.loss_given_default) / 2
+    assert found == pytest.approx((0.5, 0.0, promised))
+
+
+def test_a_wilson_interval_is_the_textbooks() -> None:
+    assert impact.wilson(3, 54) == pytest.approx((0.0191, 0.1511), abs=1e-4)
+    assert impact.wilson(0, 0) == (0.0, 1.0)

@@ -1,0 +1,270 @@
+"""What the workflows name is there: files, modules, flags, targets, inputs, variables, roles."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+from dvc.cli import parse_args
+
+from tests.support import templates
+
+ROOT = Path(__file__).parents[2]
+PATHS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+TEXTS = {path.stem: path.read_text() for path in PATHS}
+WORKFLOWS = {name: yaml.load(text, yaml.BaseLoader) for name, text in TEXTS.items()}  # noqa: S506
+JOBS = [(name, job) for name, workflow in WORKFLOWS.items() for job in workflow["jobs"]]
+ACTIONS = json.loads((ROOT / "tests/workflows/actions.json").read_text())
+TRACKED = subprocess.run(
+    ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+).stdout.splitlines()
+COMMAND = re.compile(r"(python3? -m|make|dvc) [^\n;&|]+")
+SAMPLES = {"$IMAGE": f"sha256:{'0' * 64}"}
+MADE = ("build", "build/")  # what a job writes
+
+
+def steps(kind: str) -> list[Any]:
+    """Every step with `run` or `uses`, named WORKFLOW-JOB-NUMBER."""
+    return [
+        pytest.param(step, id=f"{name}-{job}-{number}")
+        for name, job in JOBS
+        for number, step in enumerate(WORKFLOWS[name]["jobs"][job]["steps"])
+        if kind in step
+    ]
+
+
+def commands() -> Iterator[list[str]]:
+    """The words of every project command, those inside of $(...) too."""
+    for step in steps("run"):
+        text = step.values[0]["run"]
+        yield from (shlex.split(inner) for inner in re.findall(r"\$\((.+?)\)", text))
+        yield shlex.split(re.sub(r"\$\{\w+:\+(.+?)\}", r"\1", text.splitlines()[0]))
+
+
+OURS = {tuple(words[2:]) for words in commands() if words[0].startswith("python")}
+MODULES = sorted(words for words in OURS if words[0].split(".")[0] in ("release", "stages"))
+
+
+@pytest.mark.parametrize("step", steps("run"))
+def test_a_step_is_one_command_of_the_project(step: dict[str, Any]) -> None:
+    assert COMMAND.fullmatch(step["run"])
+
+
+@pytest.mark.parametrize("words", MODULES, ids=" ".join)
+def test_a_module_knows_the_verbs_and_flags_that_it_gets(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runnable = f"{words[0]}.__main__"
+    package = importlib.import_module(words[0]).__spec__.submodule_search_locations
+    module = importlib.import_module(runnable if package else words[0])
+    assert Path(module.__file__ or "").is_relative_to(ROOT)
+    if words[1:]:
+        with pytest.raises(SystemExit, match="0"):
+            module.main([*(SAMPLES.get(word, word) for word in words[1:]), "--help"])
+        known = capsys.readouterr().out
+        assert [word for word in words if word.startswith("--") and word not in known] == []
+
+
+def needs() -> dict[tuple[str, ...], set[str]]:
+    """By the locks that a job installs: the modules that such jobs run."""
+    found: dict[tuple[str, ...], set[str]] = {}
+    for name, job in JOBS:
+        lines = " ".join(step.get("run", "") for step in WORKFLOWS[name]["jobs"][job]["steps"])
+        locks = tuple(sorted(set(re.findall(r"requirements/\S+\.txt", lines))))
+        found.setdefault(locks, set()).update(re.findall(r"-m ((?:release|stages)\.\w+)", lines))
+        if "dvc " in lines:
+            found[locks] |= {"dvc.cli", "dvc_s3"}
+    return found
+
+
+@pytest.mark.parametrize("locks", needs(), ids=" ".join)
+def test_what_a_job_runs_is_in_the_locks_that_it_installs(locks: tuple[str, ...]) -> None:
+    modules = ", ".join(sorted({"sys", *needs()[locks]}))
+    command = (
+        f"import sys; old = set(sys.modules); import {modules}; print(*sys.modules.keys() - old)"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    owners = packages_distributions()
+    loaded = {owners[top][0] for name in printed.split() if (top := name.split(".")[0]) in owners}
+    text = "\n".join((ROOT / lock).read_text() for lock in locks)
+    held = {name.lower() for name in re.findall(r"^([\w.-]+)(?:\[.+\])?==", text, re.MULTILINE)}
+    assert {re.sub("[-_.]+", "-", name).lower() for name in loaded} <= held
+
+
+def test_every_other_module_is_pip() -> None:
+    assert {words[0] for words in OURS} - {words[0] for words in MODULES} == {"pip"}
+
+
+def test_dvc_takes_the_arguments_that_it_gets() -> None:
+    for words in commands():
+        if words[0] == "dvc":
+            parse_args(words[1:])
+
+
+def test_the_targets_of_make_exist() -> None:
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {words[1] for words in commands() if words[0] == "make"} <= set(targets)
+
+
+def test_the_files_that_are_named_exist() -> None:
+    named = {
+        word for words in commands() for word in words if re.fullmatch(r"[\w.]+/[\w./-]+", word)
+    }
+    given = [step.values[0].get("with", {}) for step in steps("uses")]
+    named |= {
+        each[key] for each in given for key in ("path", "cache-dependency-path") if key in each
+    }
+    assert [name for name in named if name not in TRACKED and not name.startswith(MADE)] == []
+
+
+@pytest.mark.parametrize("pattern", WORKFLOWS["release"]["on"]["push"]["paths"])
+def test_a_path_that_starts_a_release_matches_a_file(pattern: str) -> None:
+    regex = re.escape(pattern).replace(r"\*\*", ".+")
+    assert any(re.fullmatch(regex, name) for name in TRACKED)
+
+
+def test_what_goes_into_the_image_starts_a_release() -> None:
+    patterns = WORKFLOWS["release"]["on"]["push"]["paths"]
+    for needed in (
+        "params.yaml",
+        "dvc.lock",
+        "stages/**",
+        "service/**",
+        "requirements/service.txt",
+    ):
+        assert needed in patterns
+
+
+@pytest.mark.parametrize("step", steps("uses"))
+def test_an_action_is_pinned_and_gets_inputs_that_it_has(step: dict[str, Any]) -> None:
+    name, _, commit = step["uses"].partition("@")
+    assert ACTIONS[name]["pin"].split()[0] == commit
+    assert [key for key in step.get("with", {}) if key not in ACTIONS[name]["inputs"]] == []
+
+
+def test_every_pin_says_its_version() -> None:
+    for text in TEXTS.values():
+        for name, pin in re.findall(r"uses: ([^@\s]+)@(.+)", text):
+            assert pin == ACTIONS[name]["pin"]
+
+
+@pytest.mark.parametrize(("name", "job"), JOBS)
+def test_a_job_has_rights_of_its_own_and_an_end(name: str, job: str) -> None:
+    held = WORKFLOWS[name]["jobs"][job]
+    assert WORKFLOWS[name]["permissions"] == {}
+    assert isinstance(held["permissions"], dict)
+    assert int(held["timeout-minutes"]) <= 120
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_says_what_may_run_beside_it(name: str) -> None:
+    assert WORKFLOWS[name]["concurrency"]["group"]
+
+
+def test_only_what_must_may_write() -> None:
+    rights = {
+        (name, job, right)
+        for name, job in JOBS
+        for right, level in WORKFLOWS[name]["jobs"][job]["permissions"].items()
+        if level == "write" and right != "id-token"
+    }
+    assert rights == {
+        ("pipeline", "comment", "pull-requests"),
+        ("release", "image", "attestations"),
+        ("release", "promote", "contents"),
+        ("release", "rename", "contents"),
+        ("retrain", "challenge", "contents"),
+        ("retrain", "challenge", "pull-requests"),
+        ("retrain", "notify", "issues"),
+    }
+
+
+@pytest.mark.parametrize("job", ["deploy", "rollback"])
+def test_a_person_approves_what_changes_production(job: str) -> None:
+    assert WORKFLOWS["release"]["jobs"][job]["environment"] == "production"
+
+
+@pytest.mark.parametrize("name", ["ci", "pipeline"])
+def test_what_a_pull_request_starts_sees_no_secret(name: str) -> None:
+    assert "secrets." not in TEXTS[name]
+    assert "pull_request_target" not in TEXTS[name]
+
+
+def test_the_retraining_is_on_sundays_at_three_in_cairo() -> None:
+    [schedule] = WORKFLOWS["retrain"]["on"]["schedule"]
+    assert schedule == {"cron": "0 3 * * 0", "timezone": "Africa/Cairo"}
+    assert ZoneInfo(schedule["timezone"])
+
+
+def test_each_role_is_an_output_of_the_foundation() -> None:
+    used = set(re.findall(r"vars\.((?:AWS|ECR)_\w+)", "".join(TEXTS.values()))) - {"AWS_REGION"}
+    foundation = templates.load(templates.INFRA / "foundation.yaml")["Outputs"].values()
+    told = " ".join(output.get("Description", "") for output in foundation)
+    assert [name for name in used if name not in told] == []
+
+
+def test_every_variable_and_secret_is_explained() -> None:
+    used = set(re.findall(r"(?:vars|secrets)\.(\w+)", "".join(TEXTS.values())))
+    told = re.findall(r"`([A-Z_]+)`", (templates.INFRA / "README.md").read_text())
+    assert used <= set(told)
+    assert {name for name in told if name.startswith("AWS")} <= used
+
+
+@pytest.mark.parametrize(
+    ("name", "job", "role", "subject"),
+    [
+        ("pipeline", "judge", "ReadRole", "pull_request"),
+        ("release", "gate", "ReadRole", "ref:refs/heads/main"),
+        ("release", "image", "PublishRole", "ref:refs/heads/main"),
+        ("release", "deploy", "DeployRole", "environment:production"),
+        ("release", "rollback", "DeployRole", "environment:production"),
+        ("retrain", "challenge", "WriteRole", "environment:retraining"),
+    ],
+)
+def test_a_role_admits_the_job_that_takes_it(name: str, job: str, role: str, subject: str) -> None:
+    held = WORKFLOWS[name]["jobs"][job]
+    environment = held.get("environment")
+    assert subject.removeprefix("environment:") == environment or environment is None
+    variable = re.sub(r"(\w+)Role", lambda match: f"AWS_{match[1].upper()}_ROLE", role)
+    taken = [step.get("with", {}).get("role-to-assume") for step in held["steps"]]
+    assert f"${{{{ vars.{variable} }}}}" in taken
+    trust = dict(templates.resources("AWS::IAM::Role"))[f"foundation/{role}"]
+    condition = trust["AssumeRolePolicyDocument"]["Statement"][0]["Condition"]["StringEquals"]
+    subjects = condition["token.actions.githubusercontent.com:sub"]
+    assert {"Fn::Sub": f"${{SubjectPrefix}}:{subject}"} in subjects
+
+
+@pytest.mark.parametrize("readme", ["README.md", "release/deploy/infra/README.md"])
+def test_the_checks_that_protect_main_are_names_of_jobs(readme: str) -> None:
+    names = {WORKFLOWS[name]["jobs"][job]["name"]: name for name, job in JOBS}
+    told = {name for name in names if f"`{name}`" in " ".join((ROOT / readme).read_text().split())}
+    assert told == {"Reproduce and judge", "Style, types, import rules", "Tests"}
+    assert all("pull_request" in WORKFLOWS[names[name]]["on"] for name in told)
+
+
+def test_one_team_owns_gate_release_and_workflows() -> None:
+    lines = (ROOT / ".github/CODEOWNERS").read_text().splitlines()
+    owned = [line.split() for line in lines if line[0] != "#"]
+    assert all((ROOT / path.lstrip("/")).exists() for path, _ in owned)
+    assert len({owner for _, owner in owned}) == 1
+    assert {"/release/", "/models/gate.yaml", "/.github/"} <= {path for path, _ in owned}
+
+
+def test_updates_wait_a_week() -> None:
+    updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())["updates"]
+    for update in updates:
+        assert update["cooldown"]["default-days"] >= 7
+        assert (ROOT / update["directory"].lstrip("/")).is_dir()

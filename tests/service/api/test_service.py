@@ -1,0 +1,550 @@
+"""Over HTTP: answers, refusals, what guards them, and that every decision is in the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+
+from service.api import metrics, model_info
+from service.api.asgi import Front, Receive, Scope, Send, digests, setting
+from service.api.handlers import Desk
+from service.api.monitoring import Watch
+from service.api.responses import Request
+from service.ledger import Ledger
+from stages.contract import schema as contracts
+from tests.support.books import Project
+from tests.support.winners import WORDED, crown, draw
+
+KEY = "a long and random key"
+ENDPOINTS = ("/predict", "/predict_batch", "/explain", "/overrides")
+
+
+@pytest.fixture(scope="module")
+def root(fitted_book: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A winner whose contract has words; not to be changed."""
+    folder = tmp_path_factory.mktemp("served")
+    worded = Project(folder / "fitted", WORDED)
+    for table in (fitted_book.data / "raw").iterdir():
+        (worded.data / "raw").mkdir(exist_ok=True)
+        (worded.data / "raw" / table.name).write_bytes(table.read_bytes())
+    worded.run("preprocess", "featurize", "lightgbm")
+    return crown(worded, "lightgbm", folder / "own", policy__refer_band=0.5)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger(f"sqlite:///{tmp_path}/ledger/decisions.sqlite")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def desk(root: Path, ledger: Ledger) -> Desk:
+    made = Desk(root, ledger, max_batch=5)
+    made.load()
+    assert made.engine, made.problem
+    return made
+
+
+class Client:
+    """Asks an ASGI application in this process."""
+
+    def __init__(self, app: Front) -> None:
+        self._app = app
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        return asyncio.run(self._request(method, path, options))
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("POST", path, **options)
+
+    async def _request(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
+        transport = httpx.ASGITransport(self._app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            return await client.request(method, path, **options)
+
+
+async def parts(*contents: bytes) -> AsyncIterator[bytes]:
+    for content in contents:
+        yield content
+
+
+async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+    """What stands behind: it says which path came through."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"inner " + scope["path"].encode()})
+
+
+def client_of(desk: Desk, keys: tuple[str, ...] = (), max_body: int = 4000) -> Client:
+    front = Front(
+        inner, lambda: desk, digests(sha256(k.encode()).hexdigest() for k in keys), max_body
+    )
+    return Client(front)
+
+
+@pytest.fixture
+def client(desk: Desk) -> Client:
+    return client_of(desk)
+
+
+@pytest.fixture
+def case(desk: Desk) -> Callable[[str], dict[str, Any]]:
+    """An application with a given decision."""
+    assert desk.engine
+    applications = draw(desk.engine.requests, 400)
+    found = {
+        d.decision: a
+        for a, d in zip(applications, desk.engine.decide_rows(applications), strict=True)
+    }
+    return found.__getitem__
+
+
+def errors(answer: httpx.Response) -> dict[str, str]:
+    return {error["field"]: error["message"] for error in answer.json()["errors"]}
+
+
+def test_a_prediction_is_the_engines_decision(client: Client, desk: Desk, case: Any) -> None:
+    for decision in ("approve", "refer", "decline"):
+        application = case(decision)
+        answer = client.post("/predict", json=application).json()
+        assert desk.engine
+        own = desk.engine.decide(application)
+        assert answer.pop("prediction_id")
+        assert answer.pop("timestamp").endswith("Z")
+        assert answer == {name: getattr(own, name) for name in own.__slots__}
+        assert answer["decision"] == decision
+        assert bool(answer["reasons"]) == (decision != "approve")
+
+
+def test_a_decision_is_in_the_ledger_as_it_was_answered(
+    client: Client, ledger: Ledger, case: Any
+) -> None:
+    application = case("decline") | {"sex": "F"}
+    answer = client.post("/predict", json=application).json()
+    record = ledger.get(answer["prediction_id"])
+    assert record
+    content = record.entry.content
+    assert content["application"] == application
+    assert content["time"] == answer["timestamp"]
+    kept = ("default_probability", "credit_score", "rating", "decision", "reasons", "identity")
+    assert {name: content[name] for name in kept} == {name: answer[name] for name in kept}
+
+
+BROKEN: list[tuple[str, bytes, int]] = [
+    ("/predict", b"{}", 422),
+    ("/predict", b"[]", 422),
+    ("/predict", b"null", 422),
+    ("/predict", b'{"amount": 5000, "purpose": "car", "color": "red"}', 422),
+    ("/predict", b'{"amount": 5000, "purpose": "boat"}', 422),
+    ("/predict", b'{"amount": "5000", "purpose": "car"}', 422),
+    ("/predict", b'{"amount": NaN, "purpose": "car"}', 422),
+    ("/predict", b'{"amount": Infinity, "purpose": "car"}', 422),
+    ("/predict", b'{"amount": 1e999, "purpose": "car"}', 422),
+    ("/predict", b'{"amount": 1, "purpose": "car"}', 422),
+    ("/predict", b'{"amount": 5000, "income": 20000, "stated": 3, "purpose": "car"}', 422),
+    ("/predict", b'{"amount": 5000, "purpose": "car"', 400),
+    ("/predict", b"", 400),
+    ("/predict", b"\xff\xfe", 400),
+    ("/predict", b"[" * 3000, 400),
+    ("/predict", b'"' + b"x" * 5000 + b'"', 413),
+    ("/explain", b"{}", 422),
+    ("/explain", b"{", 400),
+    ("/predict_batch", b"[]", 422),
+    ("/predict_batch", b"{}", 422),
+    ("/predict_batch", b"[1,2,3,4,5,6]", 422),
+    ("/overrides", b"{}", 422),
+    ("/overrides", b"[]", 422),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "status"), BROKEN)
+def test_what_is_invalid_is_refused_and_never_recorded(
+    client: Client, ledger: Ledger, path: str, body: bytes, status: int
+) -> None:
+    answer = client.post(path, content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == status
+    assert all(errors(answer).values())
+    assert ledger.head().sequence == 0
+
+
+def test_every_field_has_its_own_message(client: Client) -> None:
+    answer = client.post("/predict", json={"amount": 1, "purpose": "boat", "months": 3.5})
+    assert errors(answer) == {
+        "amount": "amount must be a number from 100 to 50000; got 1",
+        "purpose": "purpose must be one of car, home, other; got boat",
+        "months": "months must be a whole number from 1 to 120, or null; got 3.5",
+    }
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "text/json"])
+def test_a_body_of_another_type_is_refused(client: Client, kind: str) -> None:
+    answer = client.post("/predict", content=b"{}", headers={"content-type": kind})
+    assert answer.status_code == 415
+    assert kind in errors(answer)[""]
+
+
+def test_a_large_body_is_refused_by_its_announced_length(client: Client) -> None:
+    headers = {"content-type": "application/json", "content-length": "5000"}
+    assert client.post("/predict", content=b"{}", headers=headers).status_code == 413
+
+
+def test_a_large_body_is_refused_while_it_comes(client: Client) -> None:
+    answer = client.post("/predict", content=parts(*[b" " * 1000] * 9))
+    assert answer.status_code == 413
+
+
+def test_a_body_may_come_in_parts(client: Client, case: Any) -> None:
+    body = json.dumps(case("approve")).encode()
+    assert client.post("/predict", content=parts(body[:20], body[20:])).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/predict", "POST"),
+        ("PUT", "/predict", "POST"),
+        ("POST", "/health", "GET"),
+        ("DELETE", "/predictions/1", "GET"),
+        ("POST", "/", "GET, HEAD"),
+        ("OPTIONS", "/explain", "POST"),
+    ],
+)
+def test_another_method_is_refused(client: Client, method: str, path: str, allowed: str) -> None:
+    answer = client.request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/predict/", "/ui/../service.py", "/ui/%2e%2e/desk.py"]
+)
+def test_where_nothing_is_there_is_nothing(client: Client, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+def test_a_batch_is_answered_and_refused_row_by_row(
+    client: Client, ledger: Ledger, case: Any
+) -> None:
+    rows = [case("approve"), {"amount": 1}, case("decline"), None]
+    results = client.post("/predict_batch", json=rows).json()["results"]
+    assert [row["index"] for row in results] == [0, 1, 2, 3]
+    assert [row.get("decision", {}).get("decision") for row in results] == [
+        "approve",
+        None,
+        "decline",
+        None,
+    ]
+    assert {error["field"] for error in results[1]["errors"]} == {"amount", "purpose"}
+    assert ledger.head().sequence == 2
+
+
+def test_a_batch_decides_as_single_requests_do(client: Client, case: Any) -> None:
+    single = client.post("/predict", json=case("refer")).json()
+    batched = client.post("/predict_batch", json=[case("refer")]).json()["results"][0]["decision"]
+    own = ("prediction_id", "timestamp")
+    assert {k: v for k, v in single.items() if k not in own} == {
+        k: v for k, v in batched.items() if k not in own
+    }
+
+
+def test_an_explanation_records_nothing(client: Client, ledger: Ledger, case: Any) -> None:
+    told = client.post("/explain", json=case("decline")).json()
+    assert told["what_would_change_it"]["statement"]
+    assert told["reasons"]
+    assert ledger.head().sequence == 0
+
+
+def test_recent_decisions_come_newest_first_in_pages(client: Client, case: Any) -> None:
+    ids = [client.post("/predict", json=case("approve")).json()["prediction_id"] for _ in range(3)]
+    first = client.get("/logs", params={"limit": 2}).json()
+    assert [record["id"] for record in first["records"]] == [ids[2], ids[1]]
+    rest = client.get("/logs", params={"limit": 2, "before": first["next_before"]}).json()
+    assert [record["id"] for record in rest["records"]] == [ids[0]]
+
+
+def test_recent_decisions_can_be_searched(client: Client, case: Any) -> None:
+    for decision in ("approve", "decline"):
+        client.post("/predict", json=case(decision))
+    found = client.get("/logs", params={"search": "decline"}).json()["records"]
+    assert [record["decision"] for record in found] == ["decline"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "limit=",
+        "before=-1",
+        "before=1e3",
+        "limit=%D9%A1",
+        f"before={'9' * 30}",
+    ],
+)
+def test_a_query_beyond_its_limits_is_refused(client: Client, query: str) -> None:
+    answer = client.get(f"/logs?{query}")
+    assert answer.status_code == 422
+    assert query.split("=", maxsplit=1)[0] in errors(answer)
+
+
+def test_one_decision_is_found_by_its_id(client: Client, case: Any) -> None:
+    answer = client.post("/predict", json=case("refer")).json()
+    record = client.get(f"/predictions/{answer['prediction_id']}").json()
+    assert record["application"] == case("refer")
+    assert record["sequence"] == 1
+    assert client.get("/predictions/unknown").status_code == 404
+
+
+def overridden(client: Client, prediction: str, **changes: str) -> httpx.Response:
+    wish = {"decision": "approve", "reason": "Knows the applicant", "author": "A. Officer"}
+    return client.post("/overrides", json={"prediction_id": prediction, **wish, **changes})
+
+
+def test_a_referred_case_can_be_decided_by_a_person_once(client: Client, case: Any) -> None:
+    prediction = client.post("/predict", json=case("refer")).json()["prediction_id"]
+    answer = overridden(client, prediction)
+    assert answer.status_code == 201
+    assert answer.json()["refers_to"] == prediction
+    record = client.get(f"/predictions/{prediction}").json()
+    assert record["decision"] == "refer"
+    assert [own["decision"] for own in record["overrides"]] == ["approve"]
+    assert overridden(client, prediction, decision="decline").status_code == 409
+
+
+def test_only_a_referred_case_can_be_overridden(client: Client, case: Any) -> None:
+    prediction = client.post("/predict", json=case("decline")).json()["prediction_id"]
+    answer = overridden(client, prediction)
+    assert answer.status_code == 409
+    assert "only a decision to refer" in errors(answer)[""]
+    assert overridden(client, "unknown").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "changes", [{"reason": ""}, {"author": " "}, {"decision": "refer"}, {"more": "x"}]
+)
+def test_an_override_needs_a_reason_and_a_name(
+    client: Client, case: Any, changes: dict[str, str]
+) -> None:
+    prediction = client.post("/predict", json=case("refer")).json()["prediction_id"]
+    answer = overridden(client, prediction, **changes)
+    assert answer.status_code == 422
+    assert set(errors(answer)) == {*changes}
+
+
+def test_without_a_ledger_there_are_no_answers_until_it_returns(
+    root: Path, tmp_path: Path, case: Any
+) -> None:
+    (tmp_path / "away.sqlite").mkdir()
+    away = Ledger(f"sqlite:///{tmp_path}/away.sqlite")
+    desk = Desk(root, away)
+    desk.load()
+    client = client_of(desk)
+    for path, body in (("/predict", case("approve")), ("/predict_batch", [case("approve")])):
+        answer = client.post(path, json=body)
+        assert answer.status_code == 503
+        assert "decisions cannot be recorded" in errors(answer)[""]
+    assert client.get("/readyz").status_code == 503
+    assert client.get("/logs").status_code == 503
+    (tmp_path / "away.sqlite").rmdir()
+    assert client.post("/predict", json=case("approve")).status_code == 200
+    assert client.get("/readyz").status_code == 200
+    assert away.head().sequence == 1
+    away.close()
+
+
+def test_without_a_model_the_service_lives_and_says_why_it_is_not_ready(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    desk = Desk(tmp_path, ledger)
+    desk.load()
+    client = client_of(desk)
+    for path in ("/predict", "/predict_batch", "/explain"):
+        answer = client.post(path, json=[])
+        assert answer.status_code == 503
+        assert "winner.joblib is missing" in errors(answer)[""]
+    for path in ("/readyz", "/model-info"):
+        assert client.get(path).status_code == 503
+    health = client.get("/health")
+    assert health.status_code == 200
+    assert "winner.joblib is missing" in health.json()["reason"]
+    assert client.get("/livez").text == "inner /livez"
+    assert client.get("/docs.json").status_code == 200
+    assert client.get("/").status_code == 200
+
+
+def test_health_and_readiness_say_that_all_is_well(client: Client) -> None:
+    assert client.get("/readyz").json() == {"status": "ready"}
+    assert client.get("/health").json()["status"] == "ready"
+
+
+def test_model_info_tells_what_serves(client: Client, desk: Desk) -> None:
+    told = client.get("/model-info").json()
+    assert desk.engine
+    assert told["identity"] == desk.engine.identity
+    assert told["golden"] == {"records": 20, "identical": True}
+    assert told["winner"] == "lightgbm"
+    assert told["policy"]["approve_below"] == desk.engine.policy.approve_below
+    assert {f["name"] for f in told["contract"]["fields"]} == {*desk.engine.requests.fields}
+    assert told["model"]["trained_on"]["rows"] > 0
+
+
+def test_the_form_heads_its_parts_with_the_titles_of_the_tables() -> None:
+    told = model_info.contract(contracts.load("loan_book"), set())
+    assert {f["table"] for f in told["fields"]} == {"Loan", "Customer", "Credit bureau"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *ENDPOINTS,
+        "/logs",
+        "/model-info",
+        "/predictions/1",
+        "/docs.json",
+        "/metrics",
+        "/schema.json",
+    ],
+)
+def test_with_keys_set_an_endpoint_needs_one(desk: Desk, path: str) -> None:
+    client = client_of(desk, keys=("another", KEY))
+    method = "POST" if path in ENDPOINTS else "GET"
+    for headers in (
+        {},
+        {"x-api-key": "wrong"},
+        {"authorization": "Bearer wrong"},
+        {"x-api-key": ""},
+    ):
+        answer = client.request(method, path, headers=headers)
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "ApiKey"
+    for headers in ({"x-api-key": KEY}, {"authorization": f"Bearer {KEY}"}):
+        assert client.request(method, path, headers=headers).status_code != 401
+
+
+@pytest.mark.parametrize("path", ["/", "/ui/app.js", "/health", "/readyz", "/livez", "/healthz"])
+def test_health_readiness_and_the_page_need_no_key(desk: Desk, path: str) -> None:
+    assert client_of(desk, keys=(KEY,)).get(path).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/ui/app.js", "/health", "/livez", "/nothing", "/predict"])
+def test_no_answer_can_be_framed_or_taken_for_something_else(client: Client, path: str) -> None:
+    headers = client.get(path).headers
+    assert headers["content-security-policy"].startswith("default-src 'none'; ")
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/", "/ui/app.js"])
+def test_the_page_may_only_use_what_comes_with_it(client: Client, path: str) -> None:
+    headers = client.get(path).headers
+    policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("path", ["/health", "/predict", "/nothing"])
+def test_no_answer_is_kept_by_a_cache(client: Client, path: str) -> None:
+    assert client.get(path).headers["cache-control"] == "no-store"
+
+
+def test_the_page_names_no_other_host() -> None:
+    for file in (Path(__file__).parents[3] / "service/api/ui").glob("*.*"):
+        hosts = file.read_text().replace("http://www.w3.org/", "")
+        assert "http://" not in hosts, file
+        assert "https://" not in hosts, file
+
+
+def test_what_is_bentomls_is_handed_on(client: Client) -> None:
+    for path in ("/livez", "/healthz", "/metrics", "/schema.json"):
+        assert client.get(path).text == f"inner {path}"
+
+
+def test_the_description_is_of_every_endpoint(client: Client, desk: Desk) -> None:
+    paths = client.get("/docs.json").json()["paths"]
+    described = {(path, method.upper()) for path, own in paths.items() for method in own}
+    routes = desk.routes | Watch(desk).routes
+    served = {(path, m) for path, own in routes.items() for m in own}
+    assert described == served - {("/docs.json", "GET")}
+
+
+def test_the_examples_of_the_description_work(client: Client) -> None:
+    paths = client.get("/docs.json").json()["paths"]
+    for path in ("/predict", "/predict_batch", "/explain"):
+        example = paths[path]["post"]["requestBody"]["content"]["application/json"]["example"]
+        assert client.post(path, json=example).status_code == 200
+
+
+def test_every_answer_has_the_shape_that_is_described(
+    client: Client, desk: Desk, case: Any
+) -> None:
+    """Schemathesis sees no case that exists; here there is one, referred and overridden."""
+    desk.routes |= Watch(desk).routes
+    document = client.get("/docs.json").json()
+    referred, declined = case("refer"), case("decline")
+    prediction = client.post("/predict", json=referred).json()["prediction_id"]
+    wish = {"decision": "approve", "reason": "Payslips seen", "author": "A. Officer"}
+    bodies: dict[str, Any] = {
+        "/predict": declined,
+        "/predict_batch": [referred, declined, {"amount": -1}],
+        "/explain": declined,
+        "/overrides": wish | {"prediction_id": prediction},
+        "/outcomes": [{"prediction_id": prediction, "bad": 1, "date": "2026-01-31"}, {}],
+    }
+    for path, methods in document["paths"].items():
+        for method, described in methods.items():
+            where = path.replace("/predictions/{id}", f"/predictions/{prediction}")
+            given = {"json": bodies[path]} if method == "post" else {}
+            answer = client.request(method.upper(), where, **given)
+            told = described["responses"][str(answer.status_code)]
+            shape = told["content"]["application/json"]["schema"]
+            jsonschema.validate(answer.json(), {**shape, "components": document["components"]})
+            assert answer.status_code in (200, 201) or path == "/drift-reports/{id}", path
+
+
+def test_what_is_not_foreseen_is_counted_as_a_failure(
+    client: Client, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(request: Request) -> tuple[int, bytes]:
+        raise ZeroDivisionError
+
+    counted: list[tuple[str, int]] = []
+    monkeypatch.setitem(desk.routes, "/health", {"GET": broken})
+    monkeypatch.setattr(
+        metrics, "requested", lambda name, status, _: counted.append((name, status))
+    )
+    with pytest.raises(ZeroDivisionError):
+        client.get("/health")
+    assert counted == [("/health", 500)]
+
+
+def test_a_client_that_only_asks_for_the_head_gets_it(client: Client) -> None:
+    assert client.request("HEAD", "/health").status_code == 200
+    assert client.request("HEAD", "/").status_code == 200
+
+
+@pytest.mark.parametrize("keys", ["plain-text-key", "12" * 31, "zz" * 32])
+def test_a_key_that_is_no_digest_ends_the_start_without_naming_it(keys: str) -> None:
+    with pytest.raises(ValueError, match="entry 2 must be the SHA-256") as error:
+        digests(["ab" * 32, keys])
+    assert keys not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["0", "-5", "x", ""])
+def test_a_setting_that_is_no_number_ends_the_start(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("CREDIT_PD_MAX_BODY", text)
+    with pytest.raises(ValueError, match="CREDIT_PD_MAX_BODY must be a whole number"):
+        setting("CREDIT_PD_MAX_BODY", 5)

@@ -1,0 +1,83 @@
+"""Calls of one turn of the event loop are worked off together, each with its own result."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from service.api.batching import Together
+
+
+class Broken(Exception):
+    pass
+
+
+class Work:
+    """Doubles numbers, and remembers what it was called with."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[int]] = []
+
+    async def __call__(self, items: list[int]) -> list[int]:
+        self.calls.append(items)
+        await asyncio.sleep(0)
+        if 13 in items:
+            raise Broken
+        return [2 * item for item in items]
+
+
+def test_what_comes_in_one_turn_is_one_call_and_each_gets_its_own_result() -> None:
+    work = Work()
+
+    async def ask() -> list[int]:
+        together = Together(work)
+        return await asyncio.gather(*(together(item) for item in range(5)))
+
+    assert asyncio.run(ask()) == [0, 2, 4, 6, 8]
+    assert work.calls == [[0, 1, 2, 3, 4]]
+
+
+def test_what_comes_alone_waits_for_nobody() -> None:
+    work = Work()
+
+    async def ask() -> list[int]:
+        together = Together(work)
+        return [await together(1), await together(2)]
+
+    assert asyncio.run(ask()) == [2, 4]
+    assert work.calls == [[1], [2]]
+
+
+def test_who_goes_away_keeps_nothing_from_the_others() -> None:
+    async def ask() -> int:
+        together = Together(Work())
+        gone, stays = asyncio.create_task(together(1)), asyncio.create_task(together(2))
+        await asyncio.sleep(0)
+        gone.cancel()
+        return await stays
+
+    assert asyncio.run(ask()) == 4
+
+
+def test_a_failure_is_told_to_all_of_its_turn_and_to_nobody_else() -> None:
+    async def ask() -> int:
+        together = Together(Work())
+        found = await asyncio.gather(together(1), together(13), return_exceptions=True)
+        assert [type(each) for each in found] == [Broken, Broken]
+        return await together(3)
+
+    assert asyncio.run(ask()) == 6
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_many_turns_lose_nothing(count: int) -> None:
+    async def one(together: Together[int, int], start: int) -> list[int]:
+        return [await together(start + step) for step in range(20)]
+
+    async def ask() -> list[list[int]]:
+        together = Together(Work())
+        return await asyncio.gather(*(one(together, 100 * (1 + place)) for place in range(count)))
+
+    expected = [[2 * (100 * (1 + place) + step) for step in range(20)] for place in range(count)]
+    assert asyncio.run(ask()) == expected

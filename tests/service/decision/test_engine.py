@@ -1,0 +1,244 @@
+"""The engine: what it decides is what the pipeline scores, and it knows when it must not decide."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+
+from service.decision.applications import InvalidApplication
+from service.decision.engine import GOLDEN, WINNER, Engine, NotReady
+from tests.support.books import CANDIDATES, Project
+from tests.support.winners import crown, draw
+
+
+@pytest.fixture(scope="module")
+def roots(fitted_book: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A folder with each candidate as the winner; not to be changed."""
+    return {n: crown(fitted_book, n, tmp_path_factory.mktemp(n)) for n in CANDIDATES}
+
+
+@pytest.fixture(scope="module")
+def engines(roots: dict[str, Path]) -> dict[str, Engine]:
+    return {name: Engine.load(root) for name, root in roots.items()}
+
+
+@pytest.fixture(params=CANDIDATES)
+def engine(request: pytest.FixtureRequest, engines: dict[str, Engine]) -> Engine:
+    return engines[request.param]
+
+
+@pytest.fixture
+def root(fitted_book: Project, tmp_path: Path) -> Path:
+    """A winner that a test may break."""
+    return crown(fitted_book, "scorecard", tmp_path / "own")
+
+
+def test_a_served_pd_is_the_golden_one(engine: Engine) -> None:
+    for record in engine.golden:
+        decision = engine.decide(record["application"])
+        assert decision.default_probability == record["default_probability"]
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("lightgbm", 10_000), ("xgboost", 2_000), ("scorecard", 500), ("logistic", 500)],
+)
+def test_a_served_pd_is_the_offline_one_for_any_application(
+    engines: dict[str, Engine], name: str, count: int
+) -> None:
+    engine = engines[name]
+    applications = draw(engine.requests, count)
+    columns = {f.name: [a.get(f.name) for a in applications] for f in engine.features.inputs}
+    offline = engine.model.predict(columns)
+    served = [engine.decide(each).default_probability for each in applications]
+    assert np.array_equal(offline, served)
+
+
+def test_rows_together_are_decided_as_each_alone(engine: Engine) -> None:
+    applications = draw(engine.requests, 60, seed=4)
+    columns = {f.name: [a.get(f.name) for a in applications] for f in engine.features.inputs}
+    alone = [engine.decide(each) for each in applications]
+    assert engine.decide_rows(applications) == alone
+    assert engine.decide_many(columns) == alone
+    many = [*applications, *applications]  # more than compiled trees score
+    assert engine.decide_rows(many) == [*alone, *alone]
+
+
+def test_no_rows_are_no_decisions(engine: Engine) -> None:
+    assert engine.decide_rows([]) == []
+
+
+def test_a_decision_follows_the_policy(engine: Engine) -> None:
+    policy = engine.policy
+    for each in draw(engine.requests, 100, seed=2):
+        decision = engine.decide(each)
+        pd = decision.default_probability
+        by_cut = "approve" if pd < policy.approve_below else "refer"
+        assert decision.decision == ("decline" if pd >= policy.decline_from else by_cut)
+        assert decision.prediction == (pd >= policy.pd_cut_off)
+        assert decision.rating == policy.rating(pd)
+        assert decision.credit_score == round(float(policy.score(pd)))
+
+
+def test_a_broken_application_is_not_decided(engine: Engine) -> None:
+    with pytest.raises(InvalidApplication):
+        engine.decide({"amount": 5000})
+
+
+def test_protected_attributes_do_not_move_the_pd(engine: Engine) -> None:
+    for each in draw(engine.requests, 20, seed=3):
+        pds = {engine.decide(each | {"sex": sex}).default_probability for sex in ("F", "M")}
+        assert len(pds) == 1
+
+
+def test_a_hard_rule_only_makes_a_decision_stricter_and_gives_its_reason(
+    fitted_book: Project, tmp_path: Path
+) -> None:
+    rule = {"rule": "amount >= 4000", "decision": "refer", "reason": "A large loan"}
+    engine = Engine.load(crown(fitted_book, "scorecard", tmp_path / "own", policy__rules=[rule]))
+    without = Engine(engine.model, engine.policy.model_copy(update={"rules": []}), {})
+    stricter = {"approve": "refer", "refer": "refer", "decline": "decline"}
+    for each in draw(engine.requests, 50):
+        plain, ruled = without.decide(each), engine.decide(each)
+        broken = each["amount"] >= 4000
+        assert ruled.decision == (stricter[plain.decision] if broken else plain.decision)
+        first = {"field": "amount", "text": "A large loan"}
+        assert (ruled.reasons[:1] == [first]) == broken
+
+
+def test_identities_are_those_of_the_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDIT_PD_IMAGE", "registry/credit@sha256:12")
+    monkeypatch.setenv("CREDIT_PD_GIT_COMMIT", "abc")
+    before = Engine.load(root).identity
+    assert (before["image"], before["git_commit"], before["data"]) == (
+        "registry/credit@sha256:12",
+        "abc",
+        None,
+    )
+    (root / "dvc.lock").write_text("schema: '2.0'\n")
+    after = Engine.load(root).identity
+    assert after["data"]
+    assert {k: v for k, v in after.items() if v != before[k]} == {"data": after["data"]}
+
+
+def test_a_changed_policy_has_another_identity(root: Path) -> None:
+    before = Engine.load(root).identity
+    Project(root, (root / "data/small/contract.yaml").read_text()).set(policy__pdo=40)
+    after = Engine.load(root).identity
+    assert before["policy"] != after["policy"]
+    assert before["model"] == after["model"]
+
+
+def test_the_commit_is_that_of_the_checkout(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CREDIT_PD_GIT_COMMIT", raising=False)
+    git = ["git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "Begin"]):
+        subprocess.run([*git, *command], check=True)
+    commit = Engine.load(root).identity["git_commit"]
+    assert commit
+    assert len(commit) == 40
+
+
+def damaged(root: Path, change: Callable[[bytes], bytes]) -> str:
+    path = root / WINNER
+    path.write_bytes(change(path.read_bytes()))
+    return refused(root)
+
+
+def refused(root: Path) -> str:
+    with pytest.raises(NotReady) as error:
+        Engine.load(root)
+    return str(error.value)
+
+
+def test_without_a_model_it_is_not_ready(root: Path) -> None:
+    (root / WINNER).unlink()
+    assert "winner.joblib is missing" in refused(root)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: b"",
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:-1],
+        lambda content: b"\x00" * len(content),
+        lambda content: content[:40] + b"\xff" * 40 + content[80:],
+        lambda content: b"<html>not found</html>",
+    ],
+)
+def test_with_a_damaged_model_it_is_not_ready(root: Path, change: Any) -> None:
+    assert "winner.joblib cannot be read" in damaged(root, change)
+
+
+def test_with_something_else_for_a_model_it_is_not_ready(root: Path) -> None:
+    joblib.dump({"a": 1}, root / WINNER)
+    assert "must hold a stages.models.artifact.Model; got dict" in refused(root)
+
+
+def test_with_other_library_versions_it_is_not_ready(root: Path) -> None:
+    model = joblib.load(root / WINNER)
+    model.versions["numpy"] = "1.0"
+    joblib.dump(model, root / WINNER)
+    assert "trained with numpy 1.0 (here" in refused(root)
+
+
+def test_with_a_library_that_is_not_here_it_is_not_ready(root: Path) -> None:
+    model = joblib.load(root / WINNER)
+    model.versions["no-such-library"] = "1.0"
+    joblib.dump(model, root / WINNER)
+    assert "no-such-library 1.0 (here none)" in refused(root)
+
+
+def test_without_golden_records_it_is_not_ready(root: Path) -> None:
+    (root / GOLDEN).unlink()
+    assert "golden.jsonl is missing" in refused(root)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "{", '{"application": {}}\n', '{"application": 5}'])
+def test_with_golden_records_that_prove_nothing_it_is_not_ready(root: Path, text: str) -> None:
+    (root / GOLDEN).write_text(text)
+    assert "golden" in refused(root)
+
+
+def test_with_a_golden_record_of_another_contract_it_is_not_ready(root: Path) -> None:
+    record = {"application": {"amount": 1}, "default_probability": 0.5}
+    (root / GOLDEN).write_text(json.dumps(record))
+    assert "breaks the model's contract" in refused(root)
+
+
+def test_with_a_golden_record_that_differs_in_the_last_bit_it_is_not_ready(root: Path) -> None:
+    lines = (root / GOLDEN).read_text().splitlines()
+    record = json.loads(lines[7])
+    record["default_probability"] = float(np.nextafter(record["default_probability"], 1))
+    lines[7] = json.dumps(record)
+    (root / GOLDEN).write_text("\n".join(lines) + "\n")
+    assert "golden record 8 of 20 must score" in refused(root)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dataset": "loan_book"}, "params.yaml asks for loan_book"),
+        ({"mode": "pricing"}, "mode pricing"),
+        ({"policy__pdo": -1}, "policy.pdo"),
+        ({"policy__rules": [{"rule": "amuont > 1", "decision": "refer", "reason": "x"}]}, "amuont"),
+    ],
+)
+def test_with_params_that_do_not_fit_it_is_not_ready(
+    root: Path, changes: dict[str, Any], words: str
+) -> None:
+    Project(root, (root / "data/small/contract.yaml").read_text()).set(**changes)
+    assert words in refused(root)
+
+
+def test_without_params_it_is_not_ready(root: Path) -> None:
+    (root / "params.yaml").unlink()
+    assert "params.yaml cannot be used" in refused(root)

@@ -1,0 +1,568 @@
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from service.ledger import (
+    AlreadyThere,
+    Entry,
+    Head,
+    Ledger,
+    LedgerUnavailable,
+    draft,
+    override,
+    schema,
+    writer,
+)
+from service.ledger.__main__ import main
+from service.ledger.database import database_url
+from service.ledger.entries import GENESIS, new_id
+from service.ledger.verify import verify
+from tests.support.databases import Postgres
+from tests.support.ledger_client import change, decided, disarm, eventually
+
+pytest_plugins = ("tests.support.databases",)
+
+IDENTITY = {"model": "m1", "policy": "p1", "data": "d1", "image": "i1"}
+
+
+def add(ledger: Ledger, count: int) -> list[Entry]:
+    return ledger.append_many([decided(number=n) for n in range(count)])
+
+
+def findings(engine: Engine, expected: Head | None = None) -> list[str]:
+    return verify(engine, expected).findings
+
+
+# ---- recording
+
+
+def test_an_appended_entry_reads_back_as_it_was_answered(ledger: Ledger) -> None:
+    stored = asyncio.run(ledger.append(decided()))
+    record = ledger.get(stored.id)
+    assert record is not None
+    assert record.entry == stored
+
+
+def test_every_entry_follows_the_one_before_it(ledger: Ledger) -> None:
+    first, second, third = add(ledger, 3)
+    assert [e.sequence for e in (first, second, third)] == [1, 2, 3]
+    assert [e.previous_hash for e in (first, second, third)] == [GENESIS, first.hash, second.hash]
+
+
+def test_appends_of_many_clients_are_each_recorded_once_in_one_chain(ledger: Ledger) -> None:
+    async def client(number: int) -> list[str]:
+        return [(await ledger.append(decided(client=number))).id for _ in range(10)]
+
+    async def clients() -> list[list[str]]:
+        return await asyncio.gather(*map(client, range(64)))
+
+    answered = {entry_id for ids in asyncio.run(clients()) for entry_id in ids}
+    assert answered == {entry.id for entry in ledger.after(0, 1_000)}
+    assert findings(ledger.engine) == []
+    assert ledger.figures().entries == 640
+    assert ledger.figures().groups < 320
+
+
+def test_a_group_is_recorded_in_the_order_given(ledger: Ledger) -> None:
+    drafts = [decided(number=n) for n in range(300)]
+    stored = asyncio.run(ledger.append_group(drafts))
+    assert [e.id for e in stored] == [d.id for d in drafts]
+    assert [e.sequence for e in stored] == list(range(1, 301))
+
+
+def test_numbers_come_back_to_the_last_bit(ledger: Ledger) -> None:
+    (stored,) = ledger.append_many([decided(pd=0.1 + 0.2)])
+    record = ledger.get(stored.id)
+    assert record is not None
+    assert record.entry.default_probability == 0.30000000000000004
+    assert record.entry.content["default_probability"] == 0.30000000000000004
+
+
+def test_a_sqlite_ledger_syncs_its_log_at_every_commit(tmp_path: Any) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path}/a/b/ledger.sqlite")
+    add(ledger, 1)
+    with ledger.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    ledger.close()
+
+
+def test_closing_records_what_waits(database: str) -> None:
+    ledger = Ledger(database)
+
+    async def append_and_close() -> list[Entry]:
+        waiting = [asyncio.ensure_future(ledger.append(decided())) for _ in range(100)]
+        await asyncio.sleep(0)
+        await asyncio.to_thread(ledger.close)
+        return await asyncio.gather(*waiting)
+
+    assert len(asyncio.run(append_and_close())) == 100
+    with pytest.raises(LedgerUnavailable, match="closed"):
+        add(ledger, 1)
+
+
+def test_a_client_that_goes_away_does_not_disturb_the_others(ledger: Ledger) -> None:
+    async def one_is_cancelled() -> Entry:
+        gone = asyncio.ensure_future(ledger.append(decided()))
+        stays = asyncio.ensure_future(ledger.append(decided()))
+        await asyncio.sleep(0)
+        gone.cancel()
+        return await stays
+
+    assert asyncio.run(one_is_cancelled()).sequence == 2
+
+
+@contextmanager
+def held(ledger: Ledger) -> Iterator[None]:
+    """Keep the writer waiting for the end of the chain."""
+    ledger.check()
+    with ledger.engine.connect() as connection:
+        schema.lock_head(connection)
+        yield
+        connection.rollback()
+
+
+def test_a_full_queue_refuses_more(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "CAPACITY", 1)
+    with ThreadPoolExecutor() as pool:
+        with held(ledger):
+            pool.submit(add, ledger, 1)
+            eventually(lambda: ledger.figures().lag > 0)
+            pool.submit(add, ledger, 1)
+            eventually(lambda: ledger.figures().waiting == 2)
+            with pytest.raises(LedgerUnavailable, match="1 appends are waiting"):
+                add(ledger, 1)
+        eventually(lambda: ledger.head().sequence == 2)
+
+
+def test_lag_is_the_age_of_the_oldest_unanswered_append(ledger: Ledger) -> None:
+    with ThreadPoolExecutor() as pool, held(ledger):
+        pool.submit(add, ledger, 1)
+        eventually(lambda: ledger.figures().lag > 0.05)
+    assert ledger.figures().lag == 0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_in_the_writer_leaves_nobody_waiting(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(head: Head, drafts: Sequence[object]) -> list[Entry]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(writer, "chain", fault)
+    for message in ("has stopped", "closed"):
+        with pytest.raises(LedgerUnavailable, match=message):
+            add(ledger, 1)
+
+
+def test_checking_proves_a_durable_write_and_adds_nothing(ledger: Ledger) -> None:
+    last = add(ledger, 2)[-1]
+    assert ledger.check() == ledger.head() == Head(2, last.hash)
+
+
+# ---- drafts
+
+
+def test_ids_sort_by_time_and_have_the_layout_of_uuid7() -> None:
+    ids = [new_id(n * 250) for n in range(1_753_000_000_000_000, 1_753_000_000_000_999)]
+    assert ids == sorted(ids)
+    assert all(len(i) == 36 and i[14] == "7" and i[19] in "89ab" for i in ids)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "message"),
+    [
+        ("decisions", {}, "kind must be one of decision, override, outcome; got 'decisions'"),
+        ("decision", {"rating": "A"}, "missing application, credit_score"),
+        ("outcome", {"loss": float("nan")}, "not JSON compliant"),
+        ("outcome", {"text": "\ud800"}, "surrogates not allowed"),
+    ],
+)
+def test_a_draft_that_cannot_be_recorded_is_refused(
+    kind: str, content: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        draft(kind, content)
+
+
+# ---- overrides
+
+
+def test_an_override_is_its_own_entry_and_stands_with_its_decision(ledger: Ledger) -> None:
+    (referred,) = ledger.append_many([decided("refer")])
+    ledger.append_many([override(referred, "approve", "payslips seen", "officer 7")])
+    record = ledger.get(referred.id)
+    assert record is not None
+    (found,) = record.as_dict()["overrides"]
+    assert (found["decision"], found["reason"], found["author"], found["sequence"]) == (
+        "approve",
+        "payslips seen",
+        "officer 7",
+        2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("was", "given", "message"),
+    [
+        ("decline", ("approve", "r", "a"), "only a decision to refer can be overridden"),
+        ("refer", ("refer", "r", "a"), "decision must be approve or decline; got 'refer'"),
+        ("refer", ("approve", " ", "a"), "reason must not be empty"),
+        ("refer", ("approve", "r", ""), "author must not be empty"),
+    ],
+)
+def test_an_override_without_ground_is_refused(
+    ledger: Ledger, was: str, given: tuple[str, str, str], message: str
+) -> None:
+    (entry,) = ledger.append_many([decided(was)])
+    with pytest.raises(ValueError, match=message):
+        override(entry, *given)
+
+
+def test_of_many_overrides_of_one_decision_at_the_same_time_one_is_recorded(
+    ledger: Ledger, database: str
+) -> None:
+    (referred,) = ledger.append_many([decided("refer")])
+    other = Ledger(database)  # as another process has it
+
+    def decide(number: int) -> bool:
+        own = override(referred, "approve", "payslips seen", f"officer {number}")
+        try:
+            (ledger, other)[number % 2].append_once(own)
+        except AlreadyThere:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as clerks:
+        busy = clerks.submit(add, ledger, 50)
+        recorded = list(clerks.map(decide, range(16)))
+        busy.result()
+    other.close()
+    assert recorded.count(True) == 1
+    record = ledger.get(referred.id)
+    assert record is not None
+    assert len(record.later) == 1
+    assert findings(ledger.engine) == []
+
+
+# ---- reading
+
+
+def test_recent_decisions_come_newest_first_and_page_by_page(ledger: Ledger) -> None:
+    add(ledger, 25)
+    seen: list[int] = []
+    before = None
+    while True:
+        page = ledger.recent(10, before)
+        seen += [record.entry.sequence for record in page.records]
+        before = page.next_before
+        if before is None:
+            break
+    assert seen == list(range(25, 0, -1))
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("refer", [2]),
+        ("b2 decline", [3, 1]),
+        ("medical", [3, 1]),
+        ("für", [3, 2, 1]),
+        ("100%", [3]),
+        ("no_such", []),
+    ],
+)
+def test_a_search_finds_decisions_ratings_and_words(
+    ledger: Ledger, search: str, found: list[int]
+) -> None:
+    drafts = [decided(), decided("refer", purpose="CAR"), decided(note="100% OF IT; noXsuch")]
+    ledger.append_many(drafts)
+    page = ledger.recent(10, search=search)
+    assert [record.entry.sequence for record in page.records] == found
+
+
+def test_a_search_goes_through_a_window_and_says_where_to_go_on(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.append_many([decided("refer")])
+    add(ledger, 9)
+    monkeypatch.setattr("service.ledger.reader.WINDOW", 5)
+    first = ledger.recent(10, search="refer")
+    assert (first.records, first.next_before) == ([], 6)
+    second = ledger.recent(10, first.next_before, "refer")
+    assert ([r.entry.sequence for r in second.records], second.next_before) == ([1], None)
+
+
+def test_an_unknown_id_is_nothing(ledger: Ledger) -> None:
+    add(ledger, 1)
+    assert ledger.get("no such id") is None
+
+
+# ---- the schema
+
+
+def test_the_tables_have_the_columns_of_an_entry(ledger: Ledger) -> None:
+    add(ledger, 1)
+    with ledger.engine.connect() as connection:
+        columns = connection.exec_driver_sql("SELECT * FROM ledger_entries").keys()
+    assert tuple(columns) == Entry._fields
+
+
+def test_a_newer_schema_is_refused_in_clear_words(ledger: Ledger) -> None:
+    add(ledger, 1)
+    change(ledger.engine, "UPDATE schema_version SET version = 99")
+    with pytest.raises(LedgerUnavailable, match=r"schema version 99 .* up to 2: run the newer"):
+        ledger.check()
+
+
+def test_an_older_ledger_is_migrated_and_keeps_its_chain(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = Ledger(database)
+    add(old, 3)
+    old.close()
+    more = ("CREATE TABLE extra (x BIGINT)", "ALTER TABLE ledger_entries ADD COLUMN extra TEXT")
+    monkeypatch.setattr(
+        schema, "MIGRATIONS", [*schema.MIGRATIONS, {"sqlite": more, "postgresql": more}]
+    )
+    new = Ledger(database)
+    assert add(new, 1)[0].sequence == 4
+    change(new.engine, "INSERT INTO extra VALUES (1)")
+    assert findings(new.engine) == []
+    new.close()
+
+
+def test_many_may_create_the_schema_at_once(database: str) -> None:
+    ledgers = [Ledger(database) for _ in range(6)]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda each: add(each, 5), ledgers))
+    assert ledgers[0].head().sequence == 30
+    assert findings(ledgers[0].engine) == []
+    for each in ledgers:
+        each.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("mysql://host/x", "must begin with sqlite:/// or postgresql://; got mysql"),
+        ("sqlite://", "must name a file"),
+    ],
+)
+def test_other_databases_are_refused(url: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        database_url(url)
+
+
+@pytest.mark.e2e
+def test_a_database_that_is_not_in_utf8_is_refused_in_words(postgres: Postgres) -> None:
+    ledger = Ledger(postgres.new_database("TEMPLATE template0 ENCODING 'SQL_ASCII'"))
+    with pytest.raises(LedgerUnavailable, match="needs a database in UTF8; this one is in SQL_AS"):
+        ledger.check()
+    with pytest.raises(LedgerUnavailable, match="needs a database in UTF8"):
+        asyncio.run(ledger.append(decided()))
+    ledger.close()
+
+
+# ---- the chain holds
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE ledger_entries SET rating = 'A'", "DELETE FROM ledger_entries"]
+)
+def test_the_table_refuses_changes(ledger: Ledger, statement: str) -> None:
+    add(ledger, 1)
+    with pytest.raises(Exception, match="append-only"):
+        change(ledger.engine, statement)
+
+
+FORGERIES = {
+    "a changed payload": (
+        "UPDATE ledger_entries SET payload = replace(payload, '54000', '94000') WHERE sequence = 4",
+        r"entry 4 .* content does not give its hash",
+    ),
+    "a changed column": (
+        "UPDATE ledger_entries SET decision = 'approve', rating = 'A1' WHERE sequence = 4",
+        "entry 4 .* rating, decision differs from the recorded content",
+    ),
+    "a removed entry": (
+        "DELETE FROM ledger_entries WHERE sequence IN (4, 5)",
+        "entries 4 to 5 are missing",
+    ),
+    "a removed beginning": (
+        "DELETE FROM ledger_entries WHERE sequence <= 2",
+        "entries 1 to 2 are missing",
+    ),
+    "a removed end": (
+        "DELETE FROM ledger_entries WHERE sequence > 8",
+        "entries 9 to 10 are missing at the end",
+    ),
+    "an added end": (
+        "INSERT INTO ledger_entries SELECT 11, 'x', time, kind, refers_to, default_probability,"
+        " credit_score, rating, decision, model, policy, payload, previous_hash, hash"
+        " FROM ledger_entries WHERE sequence = 10",
+        r"entry 11 \(x\) does not follow",
+    ),
+    "an entry before the first": (
+        "INSERT INTO ledger_entries SELECT 0, 'x', time, kind, refers_to, default_probability,"
+        " credit_score, rating, decision, model, policy, payload, previous_hash, hash"
+        " FROM ledger_entries WHERE sequence = 1",
+        "1 entries stand outside the chain",
+    ),
+    "a changed head": (
+        "UPDATE ledger_head SET hash = 'x'",
+        "the head was changed",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_verification_finds(ledger: Ledger, forgery: str) -> None:
+    add(ledger, 10)
+    disarm(ledger.engine)
+    statement, message = FORGERIES[forgery]
+    change(ledger.engine, statement)
+    with pytest.raises(AssertionError, match=message):
+        assert findings(ledger.engine) == []
+
+
+def test_verification_finds_two_exchanged_entries(ledger: Ledger) -> None:
+    add(ledger, 10)
+    disarm(ledger.engine)
+    change(ledger.engine, "UPDATE ledger_entries SET sequence = -1 WHERE sequence = 4")
+    change(ledger.engine, "UPDATE ledger_entries SET sequence = 4 WHERE sequence = 5")
+    change(ledger.engine, "UPDATE ledger_entries SET sequence = 5 WHERE sequence = -1")
+    broken = [finding.split()[1] for finding in findings(ledger.engine)]
+    assert broken == ["4", "4", "5", "5", "6"]
+
+
+def test_verification_names_only_the_entry_that_was_changed(ledger: Ledger) -> None:
+    add(ledger, 10)
+    disarm(ledger.engine)
+    change(ledger.engine, FORGERIES["a changed payload"][0])
+    assert len(findings(ledger.engine)) == 1
+
+
+def test_a_cut_end_with_its_head_set_back_shows_against_a_head_kept_elsewhere(
+    ledger: Ledger,
+) -> None:
+    kept = add(ledger, 10)
+    disarm(ledger.engine)
+    change(ledger.engine, "DELETE FROM ledger_entries WHERE sequence > 8")
+    with ledger.engine.begin() as connection:
+        schema.move_head(connection, Head(8, kept[7].hash))
+    assert findings(ledger.engine) == []
+    (found,) = findings(ledger.engine, Head(10, kept[-1].hash))
+    assert "the chain ends at 8, before the expected 10:" in found
+
+
+def test_a_chain_written_anew_shows_against_a_head_kept_elsewhere(ledger: Ledger) -> None:
+    add(ledger, 10)
+    (found,) = findings(ledger.engine, Head(5, "0" * 64))
+    assert "entry 5" in found
+    assert "is not the expected head" in found
+
+
+def test_verification_walks_on_while_entries_are_recorded(ledger: Ledger) -> None:
+    add(ledger, 10)
+
+    def record_more(done: int, total: int) -> None:
+        if total < 13:
+            add(ledger, 1)
+
+    assert verify(ledger.engine, progress=record_more).head.sequence == 13
+
+
+# ---- the commands
+
+
+def run(database: str, *arguments: str, rescore: Callable[..., Any] = dict) -> int:
+    return main(["--database", database, *arguments], rescore)
+
+
+def test_verify_says_the_head_and_exits_by_the_finding(
+    ledger: Ledger, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last = add(ledger, 5)[-1]
+    head = f"5:{last.hash}"
+    assert run(database, "verify") == 0
+    assert f"the chain of 5 entries is sound; head {head}" in capsys.readouterr().out
+    assert run(database, "verify", "--expect-head", head) == 0
+    disarm(ledger.engine)
+    change(ledger.engine, "DELETE FROM ledger_entries WHERE sequence = 3")
+    assert run(database, "verify") == 1
+    assert "entries 3 to 3 are missing" in capsys.readouterr().out
+
+
+def test_verify_of_no_ledger_makes_none(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(f"sqlite:///{tmp_path}/none.sqlite", "verify") == 2
+    assert "unable to open" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_migrate_makes_the_tables(ledger: Ledger, database: str) -> None:
+    assert run(database, "migrate") == 0
+    assert ledger.head() == Head(0, GENESIS)
+
+
+def rescored(**changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def rescore(application: dict[str, Any]) -> dict[str, Any]:
+        assert application == {"income": 54_000, "purpose": "MEDICAL"}
+        return {**decided_content(), **changes}
+
+    return rescore
+
+
+def decided_content() -> dict[str, Any]:
+    names = ("default_probability", "credit_score", "rating", "decision", "reasons", "identity")
+    drafted = decided()
+    content = Entry(1, *drafted[:-1], "", "").content
+    return {name: content[name] for name in names}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, (0, ["the answer is identical"])),
+        (
+            {"identity": {**IDENTITY, "image": "i2"}},
+            (0, ['identity differs: image: recorded "i1", now "i2"', "the answer is identical"]),
+        ),
+        (
+            {"identity": {**IDENTITY, "model": "m2"}, "rating": "A1"},
+            (1, ['model: recorded "m1", now "m2"', 'rating: recorded "B2", now "A1"']),
+        ),
+        (
+            {"default_probability": 0.3},
+            (1, ["default_probability: recorded 0.30000000000000004, now 0.3", "although model"]),
+        ),
+    ],
+)
+def test_replay_says_identical_or_exactly_what_differs(
+    ledger: Ledger,
+    database: str,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, Any],
+    expected: tuple[int, list[str]],
+) -> None:
+    (entry,) = ledger.append_many([decided()])
+    code = run(database, "replay", entry.id, rescore=rescored(**changes))
+    printed = capsys.readouterr().out
+    assert (code, [line for line in expected[1] if line not in printed]) == (expected[0], [])
+
+
+def test_only_known_decisions_are_replayed(
+    ledger: Ledger, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (entry,) = ledger.append_many([decided("refer")])
+    (other,) = ledger.append_many([override(entry, "approve", "seen", "me")])
+    assert run(database, "replay", other.id) == 2
+    assert run(database, "replay", "unknown") == 2
+    errors = capsys.readouterr().err
+    assert "only a decision can be replayed; it is an override" in errors
+    assert "no entry has the id unknown" in errors

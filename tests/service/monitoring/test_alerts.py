@@ -1,0 +1,79 @@
+"""Who is told of an incident, how, and what happens where nobody can be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.monitoring import alerts
+from tests.e2e.sinks import Mail, running
+
+OPENED = [{"loudness": "alarm", "words": "income: its mean moved"}]
+
+
+@pytest.fixture
+def mail(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mail]:
+    """A mail server on loopback that the settings name."""
+    server = Mail()
+    monkeypatch.setenv("ALERT_SMTP", f"127.0.0.1:{server.port}")
+    monkeypatch.setenv("ALERT_MAIL", "risk@example.com")
+    with running(server):
+        yield server
+
+
+def test_an_incident_is_mailed_to_the_address_that_is_set(mail: Mail) -> None:
+    alerts.tell(OPENED, [])
+    (message,) = mail.received
+    assert message["To"] == "risk@example.com"
+    assert message["Subject"] == "ALARM income: its mean moved"
+    assert mail.logins == []
+
+
+def test_the_end_of_an_incident_is_told(mail: Mail) -> None:
+    alerts.tell([], OPENED)
+    assert mail.received[0]["Subject"] == "RESOLVED income: its mean moved"
+
+
+def test_the_account_is_used_with_the_password_of_a_file(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text("swordfish\n")
+    monkeypatch.setenv("ALERT_SMTP_USER", "ada")
+    monkeypatch.setenv("ALERT_SMTP_PASSWORD_FILE", str(tmp_path / "password"))
+    alerts.tell(OPENED, [])
+    assert mail.logins == [["", "ada", "swordfish"]]
+    assert len(mail.received) == 1
+
+
+def test_a_password_that_is_not_there_stops_nothing(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ALERT_SMTP_USER", "ada")
+    alerts.tell(OPENED, [])
+    assert "alerts: ALERT_SMTP: " in capsys.readouterr().err
+
+
+def test_another_machine_without_tls_gets_no_password(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ALERT_SMTP_USER", "ada")
+    monkeypatch.setenv("ALERT_SMTP", f"127.1:{mail.port}")  # the same server by another name
+    alerts.tell(OPENED, [])
+    assert "offers no TLS" in capsys.readouterr().err
+    assert mail.logins == []
+
+
+def test_nothing_to_tell_sends_nothing(mail: Mail) -> None:
+    alerts.tell([], [])
+    assert mail.received == []
+
+
+def test_an_address_that_is_no_web_address_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("ALERT_SMTP", raising=False)
+    monkeypatch.setenv("ALERT_WEBHOOK", "file:///etc/passwd")
+    alerts.tell(OPENED, [])
+    assert "must begin with http:// or https://" in capsys.readouterr().err

@@ -1,0 +1,136 @@
+"""Each rule fires on its drift and is quiet without one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.monitoring import drift
+from stages.contract import schema as contracts
+from stages.features.matrix import Features
+from stages.judging import reference
+from stages.simulation import population
+
+ROWS = 20_000
+CONTRACT = contracts.load("loan_book")
+FEATURES = Features(CONTRACT, "application")
+
+
+def live(rows: int, seed: int) -> tuple[dict[str, Any], np.ndarray]:
+    """Raw columns of simulated applications, and their true PD."""
+    drawn = population.draw(rows, seed)
+    # Simulated loans come in the order of time, and drift mildly with it.
+    order = np.random.default_rng(seed).permutation(rows)
+    columns = {f.name: np.asarray(drawn[f.name])[order].tolist() for f in FEATURES.inputs}
+    return columns, np.clip(drawn["true_pd"][order], 1e-4, 1 - 1e-4)
+
+
+def by_name(columns: dict[str, Any]) -> dict[str, Any]:
+    return dict(zip(FEATURES.names, FEATURES(columns).T, strict=True))
+
+
+@pytest.fixture(scope="module")
+def known() -> dict[str, Any]:
+    columns, pd = live(ROWS, 1)
+    bad = np.random.default_rng(0).random(ROWS) < pd
+    return reference.make(CONTRACT, FEATURES, FEATURES(columns), bad, pd)
+
+
+@pytest.mark.parametrize(("rows", "windows"), [(100, 200), (1000, 40), (10_000, 4)])
+def test_no_drift_is_quiet_whatever_the_window(
+    known: dict[str, Any], rows: int, windows: int
+) -> None:
+    columns, pd = live(rows * windows, 2)
+    matrix = by_name(columns)
+    false = 0
+    for start in range(0, rows * windows, rows):
+        own = slice(start, start + rows)
+        part = {n: v[own] for n, v in matrix.items()}
+        false += bool(drift.report(known, part, pd[own])["findings"])
+    assert false <= windows * 0.01
+
+
+def test_a_score_known_from_few_rows_is_held_to_a_wider_bound() -> None:
+    columns, pd = live(ROWS, 6)
+    bad = np.random.default_rng(0).random(ROWS) < pd
+    few = reference.make(CONTRACT, FEATURES, FEATURES(columns), bad[:1000], pd[:1000])
+    few["score"] |= {"rows": 1000}
+    own, their = live(10_000, 26)
+    found = drift.report(few, by_name(own), their)["score"]["psi"]
+    assert 0.01 < found["value"] < found["bound"]
+
+
+@pytest.mark.parametrize(
+    ("factor", "rows", "loudest"),
+    [(0.9, 10_000, "notice"), (0.5, 100, "alarm"), (0.1, 100, "alarm")],
+)
+def test_a_lower_income_is_named(
+    known: dict[str, Any], factor: float, rows: int, loudest: str
+) -> None:
+    columns, pd = live(rows, 3)
+    columns["income"] = [v * factor for v in columns["income"]]
+    found = drift.report(known, by_name(columns), pd)["findings"]
+    assert next(f["loudness"] for f in found if f["field"] == "income") == loudest
+
+
+def test_the_plain_rule_of_three_deviations_never_sees_it(known: dict[str, Any]) -> None:
+    columns, pd = live(1000, 3)
+    columns["income"] = [v * 0.1 for v in columns["income"]]
+    assert drift.report(known, by_name(columns), pd)["features"]["income"]["plain_sd_rule"] < 3
+
+
+def test_a_category_that_grows_is_named(known: dict[str, Any]) -> None:
+    columns, pd = live(1000, 4)
+    columns["loan_purpose"] = ["Education"] * 1000
+    report = drift.report(known, by_name(columns), pd)
+    assert ("loan_purpose", "psi") in {(f["field"], f["rule"]) for f in report["findings"]}
+
+
+def test_a_category_unseen_in_training_is_named(known: dict[str, Any]) -> None:
+    own = known["features"]["residence_type"]
+    shares = [0.0, own["shares"][0] + own["shares"][1], own["shares"][2]]
+    changed = known["features"] | {"residence_type": own | {"shares": shares}}
+    columns, pd = live(1000, 5)
+    report = drift.report(known | {"features": changed}, by_name(columns), pd)
+    assert ("residence_type", "unseen") in {(f["field"], f["rule"]) for f in report["findings"]}
+
+
+@pytest.mark.parametrize(
+    ("rule", "broken"), [("constant", [1e6] * 1000), ("missing", [None] * 300 + [1e6, 2e6] * 350)]
+)
+def test_a_broken_feed_is_named_as_a_matter_of_the_source(
+    known: dict[str, Any], rule: str, broken: list[Any]
+) -> None:
+    columns, pd = live(1000, 6)
+    columns["bank_balance_at_application"] = broken
+    report = drift.report(known, by_name(columns), pd)
+    found = {(f["field"], f["rule"]) for f in report["findings"]}
+    assert ("bank_balance_at_application", rule) in found
+    assert "data source of bank_balance_at_application" in report["advice"]
+
+
+def test_a_change_from_yearly_to_monthly_is_recognised(known: dict[str, Any]) -> None:
+    columns, pd = live(1000, 7)
+    columns["income"] = [v / 12 for v in columns["income"]]
+    words = [f["words"] for f in drift.report(known, by_name(columns), pd)["findings"]]
+    assert any("1/12 of what it was: another unit?" in text for text in words)
+
+
+def test_values_beyond_all_of_training_are_named(known: dict[str, Any]) -> None:
+    columns, pd = live(1000, 8)
+    columns["enquiry_count"] = [150] * 50 + columns["enquiry_count"][50:]
+    report = drift.report(known, by_name(columns), pd)
+    assert ("enquiry_count", "out_of_bounds") in {
+        (f["field"], f["rule"]) for f in report["findings"]
+    }
+
+
+def test_a_score_that_moves_alone_asks_for_recalibration(known: dict[str, Any]) -> None:
+    columns, pd = live(1000, 9)
+    odds = 4 * pd / (1 - pd)
+    report = drift.report(known, by_name(columns), odds / (1 + odds))
+    assert report["advice"].startswith("Recalibrate")
+    assert report["score"]["level"] == pytest.approx(np.log(4), abs=0.3)
+    assert report["score"]["shape"] < 0.1

@@ -1,0 +1,309 @@
+"""The monitor on a real ledger: what it reports, which incidents it opens, and whom it tells."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from service.api.handlers import content
+from service.ledger import Ledger, draft
+from service.ledger.schema import migrate
+from service.monitoring import outcomes, retraining
+from service.monitoring.monitor import Monitor
+from service.monitoring.outcomes import Ripe
+from stages import evaluate
+from tests.support import github_fake
+from tests.support.books import ROOT, Project, book
+from tests.support.github_fake import Failure, GitHubFake, Handler, Result
+
+ROWS = 100
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained project with its reference; not to be changed."""
+    own = {"every": 100, "windows": [ROWS], "min_group": 10, "lowest_approval_ratio": 0.5}
+    changes = {f"monitor__{name}": value for name, value in own.items()}
+    project = Project(tmp_path_factory.mktemp("watched"), candidates=["logistic"], **changes)
+    project.write(book(3000, seed=8)).run("preprocess", "featurize", "logistic")
+    with contextlib.chdir(project.folder):
+        evaluate.main()
+    return project.folder
+
+
+@pytest.fixture
+def monitor(root: Path, ledger: Ledger) -> Monitor:
+    migrate(ledger.engine)
+    return Monitor(root, ledger)
+
+
+def decide(
+    monitor: Monitor, root: Path, factor: float = 1.0, rows: int = ROWS, share: float = 1.0
+) -> None:
+    """Record decisions about the `share` of rows with the largest amounts, times a factor."""
+    columns = train(root)
+    largest = np.argsort(columns["amount"])[::-1][: round(share * len(columns["amount"]))]
+    picked = np.random.default_rng(rows).choice(np.sort(largest), rows)
+    drafts = []
+    for i in picked:
+        application = {name: values[i] for name, values in columns.items()}
+        application["amount"] *= factor
+        decision = monitor.engine.decide_matrix(monitor.engine.matrix(application))[0]
+        drafts.append(draft("decision", content(decision) | {"application": application}))
+    monitor.ledger.append_many(drafts)
+
+
+def train(root: Path) -> dict[str, Any]:
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    table = pq.read_table(root / "data/small/prepared/train.parquet").to_pydict()
+    wanted = ("amount", "months", "purpose", "insured", "income", "branch", "sex")
+    return {name: [None if v != v else v for v in table[name]] for name in wanted}  # noqa: PLR0124
+
+
+@pytest.fixture
+def slack(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What a webhook on loopback is told."""
+    told: list[str] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["content-length"])))["text"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("ALERT_WEBHOOK", f"http://127.0.0.1:{server.server_port}/")
+    yield told
+    server.shutdown()
+    server.server_close()
+
+
+class Dispatches(Handler):
+    """GitHub's repository events; what was sent is kept where comments are."""
+
+    def result(self, body: dict[str, Any]) -> Result:
+        if (self.command, self.path) != ("POST", "/repos/lender/credit/dispatches"):
+            return super().result(body)
+        self.server.comments.append(body)
+        return 204, None, {}
+
+
+def test_undrifted_decisions_are_reported_quiet(monitor: Monitor, root: Path) -> None:
+    decide(monitor, root)
+    (report,) = monitor.look()
+    assert report["loudest"] == "quiet"
+    assert report["expected"]["roc_auc"]["low"] < report["expected"]["roc_auc"]["high"]
+    assert set(report["groups"]["sex"]) >= {"F", "M"}
+
+
+def test_a_window_is_judged_once_until_enough_is_new(monitor: Monitor, root: Path) -> None:
+    decide(monitor, root)
+    assert len(monitor.look()) == 1
+    assert monitor.look() == []
+
+
+def test_a_look_on_a_schedule_judges_whatever_is_new(monitor: Monitor, root: Path) -> None:
+    decide(monitor, root)
+    monitor.look()
+    decide(monitor, root, rows=5)
+    assert len(monitor.look(every=1)) == 1
+    assert monitor.look(every=1) == []
+
+
+def test_the_command_says_what_it_found(monitor: Monitor, root: Path, tmp_path: Path) -> None:
+    decide(monitor, root, factor=0.05)
+    url = monitor.ledger.engine.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-m", "service.monitoring", "--root", str(root)]
+    done = subprocess.run(
+        command, env=os.environ | {"DATABASE_URL": url}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("last 100 decisions: alarm.")
+    assert "alarm    amount: its distribution moved" in done.stdout
+
+
+def test_too_few_decisions_are_not_judged(monitor: Monitor, root: Path) -> None:
+    decide(monitor, root, rows=50)
+    assert monitor.look() == []
+
+
+def test_a_drift_opens_one_incident_for_its_field_and_recovery_closes_it(
+    monitor: Monitor, root: Path, slack: list[str]
+) -> None:
+    decide(monitor, root, factor=0.05)
+    monitor.look()
+    decide(monitor, root, factor=0.05)
+    monitor.look()
+    opened = [i["words"] for i in monitor.reports.open_incidents()]
+    assert sum(words.startswith("amount:") for words in opened) == 1
+    decide(monitor, root)
+    monitor.look()
+    assert monitor.reports.open_incidents() == []
+    assert sum("ALARM amount:" in text for text in slack) == 1
+    assert sum("RESOLVED amount:" in text for text in slack) == 1
+
+
+def test_a_receiver_that_is_away_stops_nothing(
+    monitor: Monitor,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("ALERT_WEBHOOK", "http://127.0.0.1:9/")
+    decide(monitor, root, factor=0.05)
+    assert monitor.look()[0]["loudest"] == "alarm"
+    assert "ALERT_WEBHOOK" in capsys.readouterr().err
+
+
+def test_reports_are_kept_whole_and_listed_newest_first(monitor: Monitor, root: Path) -> None:
+    for _ in range(3):
+        decide(monitor, root)
+        monitor.look()
+    newest = monitor.reports.recent(2)
+    assert [r["id"] for r in newest] == [3, 2]
+    assert monitor.reports.get(3) == newest[0]
+    assert [r["id"] for r in monitor.reports.recent(5, before=2)] == [1]
+    assert monitor.reports.get(99) is None
+
+
+@pytest.fixture
+def github(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[GitHubFake]:
+    """A repository whose retraining may be started."""
+    (tmp_path / "token").write_text("secret\n")
+    with github_fake.github() as server:
+        server.RequestHandlerClass = Dispatches
+        monkeypatch.setenv("GITHUB_API_URL", server.url)
+        monkeypatch.setenv("RETRAIN_REPOSITORY", "lender/credit")
+        monkeypatch.setenv("RETRAIN_TOKEN_FILE", str(tmp_path / "token"))
+        yield server
+
+
+def seen(monitor: Monitor, root: Path, **shift: float) -> list[str]:
+    """The open incidents after a window with such a shift."""
+    decide(monitor, root, **shift)
+    monitor.look()
+    return [f"{i['key']} {i['words']}" for i in monitor.reports.open_incidents()]
+
+
+def test_drift_that_moves_the_score_starts_the_retraining_once(
+    monitor: Monitor, root: Path, github: GitHubFake, slack: list[str]
+) -> None:
+    seen(monitor, root, share=0.2)
+    opened = seen(monitor, root, share=0.2)
+    [event] = github.comments
+    assert event["event_type"] == "drift"
+    assert "amount" in event["client_payload"]["fields"]
+    assert any(own.startswith("retrain/challenger challenger: the retraining") for own in opened)
+    assert sum("retraining was started in lender/credit" in text for text in slack) == 1
+
+
+def test_after_a_recovery_the_next_drift_starts_it_again(
+    monitor: Monitor, root: Path, github: GitHubFake
+) -> None:
+    for share in (0.2, 1.0, 0.2):
+        seen(monitor, root, share=share)
+    assert len(github.comments) == 2
+
+
+def test_quiet_decisions_start_nothing(monitor: Monitor, root: Path, github: GitHubFake) -> None:
+    assert seen(monitor, root) == []
+    assert github.requests == []
+
+
+def test_a_retraining_that_cannot_be_started_is_an_incident_and_is_tried_again(
+    monitor: Monitor, root: Path, github: GitHubFake
+) -> None:
+    github.failures = [Failure(500)]
+    opened = seen(monitor, root, share=0.2)
+    assert any("was not started: GitHub answered 500" in own for own in opened)
+    opened = seen(monitor, root, share=0.2)
+    assert not any("was not started" in own for own in opened)
+    assert len(github.comments) == 1
+
+
+def test_a_missing_token_is_an_incident_and_no_failure(
+    monitor: Monitor, root: Path, github: GitHubFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RETRAIN_TOKEN_FILE")
+    opened = seen(monitor, root, share=0.2)
+    assert any("RETRAIN_TOKEN_FILE must be a readable file" in own for own in opened)
+
+
+def test_the_token_follows_no_redirect(monitor: Monitor, root: Path, github: GitHubFake) -> None:
+    github.failures = [Failure(307, {"Location": f"{github.url}/elsewhere"})]
+    opened = seen(monitor, root, share=0.2)
+    assert any("GitHub answered 307" in own for own in opened)
+    assert not any("elsewhere" in request for request in github.requests)
+
+
+def test_performance_that_fell_starts_the_retraining(
+    monitor: Monitor, root: Path, github: GitHubFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng, rows = np.random.default_rng(0), 2000
+    ripe = Ripe(
+        recorded=rows,
+        day=np.full(rows, np.datetime64("2025-01-01")),
+        pd=rng.uniform(0.01, 0.9, rows),
+        bad=rng.integers(0, 2, rows),
+        rating=np.full(rows, "C"),
+        model=np.full(rows, monitor.model),
+    )
+    monkeypatch.setattr(outcomes, "ripe", lambda *_: ripe)
+    opened = seen(monitor, root)
+    assert [event["client_payload"]["fields"] for event in github.comments] == [["roc_auc"]]
+    assert opened[0].startswith("100/roc_auc roc_auc: 0.4"), opened
+
+
+def test_outcomes_are_looked_at_again_only_when_there_are_more(
+    monitor: Monitor, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    real = outcomes.ripe
+    monkeypatch.setattr(outcomes, "ripe", lambda *given: asked.append(given) or real(*given))
+    for _ in range(2):
+        seen(monitor, root)
+    assert len(asked) == 1
+    which = monitor.ledger.recent(1).records[0].entry.id
+    today = datetime.now(UTC).date()
+    outcomes.record(monitor.ledger, [{"prediction_id": which, "bad": 0, "date": str(today)}])
+    seen(monitor, root)
+    assert len(asked) == 2
+
+
+def test_outcomes_of_another_model_say_nothing_of_this_one(monitor: Monitor, root: Path) -> None:
+    one = np.array([0, 1])
+    other = Ripe(
+        2, one.astype("datetime64[D]"), 1 - one * 0.9, one, one.astype(str), one.astype(str)
+    )
+    assert monitor.worse(other) is None
+
+
+def test_the_workflow_starts_on_the_event_that_is_sent() -> None:
+    text = (ROOT / ".github/workflows/retrain.yml").read_text()
+    workflow = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - `on` is no boolean
+    assert retraining.EVENT in workflow["on"]["repository_dispatch"]["types"]
+
+
+def test_a_drift_that_several_windows_see_is_told_once(monitor: Monitor) -> None:
+    finding = {"field": "income", "words": "moved", "loudness": "alarm", "value": 1.0}
+    told = [monitor.reports.settle(window, [finding], "t") for window in ("100", "1000")]
+    assert [len(opened) for opened, _ in told] == [1, 0]
+    over = [monitor.reports.settle(window, [], "t") for window in ("100", "1000")]
+    assert [len(closed) for _, closed in over] == [0, 1]

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.ledger import Ledger, draft
+from service.monitoring import outcomes
+
+TODAY = datetime.now(UTC).date()
+ANSWER: dict[str, Any] = {
+    "application": {},
+    "identity": {"model": "m", "policy": "p", "data": None, "image": None},
+    "credit_score": 600,
+    "decision": "approve",
+    "reasons": [],
+}
+
+
+def decide(ledger: Ledger, pd: float = 0.05, rating: str = "C") -> str:
+    entry = draft("decision", ANSWER | {"default_probability": pd, "rating": rating})
+    return ledger.append_many([entry])[0].id
+
+
+def told(ledger: Ledger, maturity_days: int) -> dict[str, Any]:
+    return outcomes.realised(outcomes.ripe(ledger, maturity_days, TODAY), 0.1)
+
+
+def row(which: str, bad: object = 0, day: object = TODAY) -> dict[str, Any]:
+    return {"prediction_id": which, "bad": bad, "date": str(day)}
+
+
+def test_an_outcome_is_kept_with_its_decision(ledger: Ledger) -> None:
+    which = decide(ledger)
+    assert outcomes.record(ledger, [row(which, 1)]) == (1, [])
+    record = ledger.get(which)
+    assert record is not None
+    assert record.as_dict()["outcomes"][0]["bad"] == 1
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [(0, "the same outcome is already"), (1, "another outcome, bad 0, is already")],
+)
+def test_a_second_outcome_is_refused(ledger: Ledger, bad: int, words: str) -> None:
+    which = decide(ledger)
+    outcomes.record(ledger, [row(which, 0)])
+    count, (refusal,) = outcomes.record(ledger, [row(which, bad)])
+    assert count == 0
+    assert words in refusal.reason
+
+
+def test_a_refused_row_is_named_and_the_rest_is_kept(ledger: Ledger) -> None:
+    first, second = decide(ledger), decide(ledger)
+    rows = [row(first), row("nobody"), row(first, 1), row(second, 1)]
+    count, refused = outcomes.record(ledger, rows)
+    assert count == 2
+    assert [(r.row, r.prediction_id) for r in refused] == [(1, "nobody"), (2, first)]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"bad": "maybe"}, "bad must be 0 or 1; got 'maybe'"),
+        ({"date": "soon"}, "date must be YYYY-MM-DD; got 'soon'"),
+        ({"date": str(TODAY - timedelta(days=2))}, "lies before the decision"),
+        ({"date": str(TODAY + timedelta(days=2))}, "lies in the future"),
+        ({"amount": 3}, "unknown field 'amount'"),
+    ],
+)
+def test_a_row_that_cannot_be_is_refused_with_the_reason(
+    ledger: Ledger, changed: dict[str, Any], words: str
+) -> None:
+    count, (refusal,) = outcomes.record(ledger, [row(decide(ledger)) | changed])
+    assert count == 0
+    assert words in refusal.reason
+
+
+def test_only_mature_decisions_count_as_realised(ledger: Ledger) -> None:
+    outcomes.record(ledger, [row(decide(ledger))])
+    assert told(ledger, 365) == {"outcomes": 1, "mature": 0}
+
+
+def test_a_decision_counts_from_the_day_on_which_it_is_mature(ledger: Ledger) -> None:
+    outcomes.record(ledger, [row(decide(ledger))])
+    ahead = TODAY + timedelta(days=30)
+    assert [len(outcomes.ripe(ledger, days, ahead).bad) for days in (30, 31)] == [1, 0]
+
+
+def test_realised_bad_rates_stand_beside_what_was_expected(ledger: Ledger) -> None:
+    rng = np.random.default_rng(1)
+    rows = []
+    for pd, rating in ((0.02, "A"), (0.4, "E")):
+        rows += [row(decide(ledger, pd, rating), int(rng.random() < pd)) for _ in range(60)]
+    outcomes.record(ledger, rows)
+    found = told(ledger, 0)
+    assert found["mature"] == 120
+    assert found["by_rating"]["E"]["expected"] == pytest.approx(0.4)
+    assert found["by_rating"]["E"]["bad_rate"] > found["by_rating"]["A"]["bad_rate"]
+    assert found["all"]["roc_auc"] > 0.6
+    quarter = f"{TODAY.year}-Q{(TODAY.month - 1) // 3 + 1}"
+    assert list(found["by_vintage"]) == [quarter]

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import yaml
+
+from service.monitoring import performance
+from stages import featurize, params, preprocess, simulate
+from stages import train as training
+from stages.judging import metrics, reference
+from stages.models import artifact
+from stages.simulation import population
+from tests.support.books import ROOT
+
+PUBLIC = ROOT.parent / "shared" / "data"
+RNG = np.random.default_rng(3)
+PD = np.clip(RNG.beta(0.3, 3, 30_000), 1e-4, 0.9999)
+BAD = RNG.random(len(PD)) < PD
+EXACT = {"slope": 1.0, "intercept": 0.0, "covariance": [[0.0, 0.0], [0.0, 0.0]]}
+
+
+def windows(rows: int, count: int) -> list[np.ndarray]:
+    return [RNG.choice(len(PD), rows, replace=False) for _ in range(count)]
+
+
+def test_the_realised_auc_lies_in_the_interval_of_nine_windows_of_ten() -> None:
+    inside = 0
+    for own in windows(1000, 60):
+        found = performance.estimate(PD[own], PD[own] < 0.1, EXACT)["roc_auc"]
+        inside += found.low <= metrics.roc_auc(BAD[own], PD[own]) <= found.high
+    assert inside >= 54
+
+
+def test_windows_of_three_thousand_are_within_two_hundredths() -> None:
+    for own in windows(3000, 20):
+        found = performance.estimate(PD[own], PD[own] < 0.1, EXACT)["roc_auc"].value
+        assert found == pytest.approx(metrics.roc_auc(BAD[own], PD[own]), abs=0.02)
+
+
+def test_pds_that_were_off_on_validation_are_put_right() -> None:
+    odds = 3 * PD / (1 - PD)
+    off = odds / (1 + odds)
+    calibration = reference.calibration(BAD[:20_000], off[:20_000])
+    found = performance.estimate(off[20_000:], off[20_000:] < 0.1, calibration)["bad_rate"]
+    assert found.low <= BAD[20_000:].mean() <= found.high
+
+
+def test_the_auc_of_drawn_outcomes_is_that_of_the_metric() -> None:
+    bad = RNG.random((3, 500)) < PD[:500]
+    ranks = performance.rankdata(PD[:500])
+    expected = [metrics.roc_auc(own, PD[:500]) for own in bad]
+    np.testing.assert_allclose(performance.auc(bad, ranks), expected)
+
+
+def test_an_auc_far_below_what_was_expected_is_an_alarm() -> None:
+    shuffled = RNG.permutation(BAD[:5000])
+    found = performance.fallen(
+        np.where(RNG.random(5000) < 0.5, shuffled, BAD[:5000]) * 1, PD[:5000], EXACT
+    )
+    assert found is not None
+    assert found.loudness == "alarm"
+
+
+@pytest.mark.parametrize("rows", [100, 1000, 10_000])
+def test_an_auc_as_expected_is_quiet(rows: int) -> None:
+    for own in windows(rows, 20):
+        assert performance.fallen(BAD[own] * 1, PD[own], EXACT) is None
+
+
+@pytest.mark.parametrize("outcome", [0, 1])
+def test_outcomes_of_one_kind_rank_nothing(outcome: int) -> None:
+    assert performance.fallen(np.full(100, outcome), PD[:100], EXACT) is None
+
+
+def test_nobody_approved_has_no_bad_rate() -> None:
+    found = performance.estimate(PD[:100], np.zeros(100, dtype=bool), EXACT)
+    assert np.isnan(found["approved_bad_rate"].value)
+
+
+class Book(NamedTuple):
+    """What a fitted book says of its test part, and what became of it."""
+
+    calibration: dict[str, Any]
+    pd: np.ndarray
+    bad: np.ndarray
+    cut_off: float
+
+    def expected(self, own: np.ndarray, name: str) -> performance.Estimate:
+        pd = self.pd[own]
+        return performance.estimate(pd, pd < self.cut_off, self.calibration)[name]
+
+    def slices(self, rows: int, count: int) -> list[np.ndarray]:
+        rng = np.random.default_rng(rows)
+        return [rng.choice(len(self.pd), rows, replace=False) for _ in range(count)]
+
+
+def fitted(folder: Path, dataset: str, mode: str) -> Book:
+    """The raw files of `folder` through the real stages and settings, with LightGBM the winner."""
+    data = folder / "data" / dataset
+    shutil.copyfile(ROOT / "data" / dataset / "contract.yaml", data / "contract.yaml")
+    config = yaml.safe_load((ROOT / "params.yaml").read_text())
+    config |= {"dataset": dataset, "mode": mode, "threads": 1}
+    (folder / "params.yaml").write_text(yaml.safe_dump(config))
+    with contextlib.chdir(folder):
+        preprocess.main()
+        featurize.main()
+        training.main("lightgbm")
+        winner = artifact.load(Path("models/candidates/lightgbm.joblib"))
+        parts = {}
+        for part in ("validation", "test"):
+            with np.load(data / f"features/{part}.npz") as rows:
+                parts[part] = rows["bad"], winner.predict_matrix(rows["x"])
+        cut_off = params.load().policy.pd_cut_off
+    return Book(reference.calibration(*parts["validation"]), *parts["test"][::-1], cut_off)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "simulated",
+        "loan_book application",
+        "loan_applications application",
+        "loan_applications pricing",
+    ],
+)
+def judged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Book:
+    """The simulated book, and each public one where it is at hand."""
+    folder = tmp_path_factory.mktemp("judged")
+    dataset, _, mode = request.param.partition(" ")
+    raw = folder / "data" / (dataset if mode else "loan_book") / "raw"
+    raw.mkdir(parents=True)
+    if not mode:
+        own = params.load(ROOT / "params.yaml").simulate
+        for name, table in simulate.book(population.draw(own.rows, own.seed), own.seed).items():
+            table.to_csv(raw / f"{name}.csv", index=False)
+        return fitted(folder, "loan_book", "application")
+    if not (PUBLIC / dataset).exists():
+        pytest.skip(f"the public book {dataset} is not at hand")
+    shutil.copytree(PUBLIC / dataset, raw, dirs_exist_ok=True)
+    return fitted(folder, dataset, mode)
+
+
+def test_nine_slices_of_ten_of_a_book_have_their_auc_in_the_stated_interval(judged: Book) -> None:
+    inside = []
+    for own in judged.slices(1000, 100):
+        found = judged.expected(own, "roc_auc")
+        inside.append(found.low <= metrics.roc_auc(judged.bad[own], judged.pd[own]) <= found.high)
+    assert np.mean(inside) >= 0.9
+
+
+def test_large_slices_of_a_book_have_the_auc_that_was_estimated(judged: Book) -> None:
+    for own in judged.slices(min(3000, len(judged.pd)), 20):
+        realised = metrics.roc_auc(judged.bad[own], judged.pd[own])
+        assert judged.expected(own, "roc_auc").value == pytest.approx(realised, abs=0.02)

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_core import from_json, to_json
+
+from service.api.handlers import Desk
+from service.api.monitoring import Watch
+from service.api.responses import Handler, Request, reply
+from service.decision.applications import Requests
+from service.ledger import Ledger
+from stages.contract import schema as contracts
+from tests.service.monitoring.test_outcomes import decide, row
+
+
+@pytest.fixture
+def watch(ledger: Ledger, tmp_path: Path) -> Watch:
+    ledger.check()
+    return Watch(Desk(tmp_path, ledger, max_batch=3))
+
+
+def ask(handler: Handler, body: Any = None, part: str = "", **query: str) -> tuple[int, Any]:
+    status, answer = asyncio.run(reply(handler, Request(part, query, to_json(body))))
+    return status, from_json(answer)
+
+
+def report(**changes: Any) -> dict[str, Any]:
+    facts = {"time": "2026-01-01T00:00:00.000+00:00", "window": 100, "last_sequence": 1}
+    return facts | {"loudest": "quiet", "model": "m", "findings": []} | changes
+
+
+def test_outcomes_are_recorded_or_refused_row_by_row(watch: Watch) -> None:
+    which = decide(watch.desk.ledger)
+    status, answer = ask(watch.outcomes, [row(which), row("nobody")])
+    assert (status, answer["recorded"]) == (200, 1)
+    assert answer["refused"][0]["row"] == 1
+
+
+@pytest.mark.parametrize("body", [{}, [], [1], [{}] * 4])
+def test_a_body_that_is_no_list_of_outcomes_is_refused(watch: Watch, body: Any) -> None:
+    assert ask(watch.outcomes, body)[0] == 422
+
+
+def test_reports_are_served_newest_first_and_one_by_one(watch: Watch) -> None:
+    for window in (100, 1000):
+        watch.reports.add(report(window=window))
+    assert [r["window"] for r in ask(watch.listed, limit="1")[1]["reports"]] == [1000]
+    assert [r["window"] for r in ask(watch.listed, before="2")[1]["reports"]] == [100]
+    assert ask(watch.one, part="2")[1]["window"] == 1000
+
+
+@pytest.mark.parametrize("part", ["3", "x", "-1", "9" * 40])
+def test_a_report_that_is_not_there_is_not_found(watch: Watch, part: str) -> None:
+    assert ask(watch.one, part=part)[0] == 404
+
+
+def test_the_watching_process_ends_with_the_service(
+    watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", str(watch.desk.ledger.engine.url))
+    monkeypatch.delenv("CREDIT_PD_MONITOR", raising=False)
+    monkeypatch.chdir(Path(__file__).parents[3])
+    watch.start(tmp_path)
+    process = watch._process
+    assert process is not None
+    watch.stop()
+    assert process.poll() is not None
+
+
+def test_a_watching_process_without_its_parent_ends_by_itself() -> None:
+    command = "import os; from pathlib import Path; from service import monitor; "
+    command += "monitor.watch(Path(), None, os.getppid() + 1)"
+    done = subprocess.run([sys.executable, "-c", command], timeout=60, check=False)
+    assert done.returncode == 0
+
+
+def refuse(watch: Watch, count: int) -> None:
+    problem = [{"field": "wage", "allowed": "", "got": 1}]
+    requests = Requests(contracts.load("loan_book"), "application")
+    for _ in range(count):
+        watch.desk.refusals.refused(problem, requests)
+
+
+def test_a_feed_that_is_refused_opens_an_incident_that_ends_with_it(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CREDIT_PD_MONITOR", raising=False)
+    refuse(watch, 100)
+    watch.show()
+    (opened,) = watch.reports.open_incidents()
+    assert opened["words"] == "(unknown): 100% of applications were refused for it (unknown)"
+    watch.desk.refusals.accepted(100)
+    watch.show()
+    assert watch.reports.open_incidents() == []
+
+
+def test_nothing_is_judged_where_nobody_watches(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDIT_PD_MONITOR", "off")
+    refuse(watch, 100)
+    watch.show()
+    assert watch.reports.open_incidents() == []

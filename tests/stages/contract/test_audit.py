@@ -1,0 +1,187 @@
+"""Checking: what is wrong with a contract and its files, in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.contract import schema as contracts
+from tests.support.books import CONTRACT, ROOT, Project, book
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.chdir(tmp_path)
+    return Project(tmp_path).write(book())
+
+
+def check(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        contracts.main(["check", *arguments])
+    return int(str(caught.value.code))
+
+
+def said(capsys: Capture) -> str:
+    out = capsys.readouterr()
+    return out.out + out.err
+
+
+def test_a_sound_book_holds(project: Project, capsys: Capture) -> None:
+    assert check("small") == 0
+    assert "small: the contract holds" in said(capsys)
+
+
+def test_the_dataset_is_that_of_the_parameters(project: Project, capsys: Capture) -> None:
+    assert check() == 0
+    assert "small: the contract holds" in said(capsys)
+
+
+def test_an_unknown_dataset_is_named_with_those_that_there_are(
+    project: Project, capsys: Capture
+) -> None:
+    assert check("large") == 1
+    assert "dataset must be one of ['small']; got 'large'" in said(capsys)
+
+
+def test_a_wrong_contract_is_told_with_its_place(project: Project, capsys: Capture) -> None:
+    (project.data / "contract.yaml").write_text(CONTRACT.replace("type: number", "type: float", 1))
+    assert check() == 1
+    assert "data/small/contract.yaml:10: fields.amount.type: Input should be" in said(capsys)
+
+
+def test_loans_without_an_outcome_yet_are_not_wrong(project: Project, capsys: Capture) -> None:
+    target = "bad: [defaulted, sold], good: repaid"
+    source = CONTRACT.replace(target, f"{target}, indeterminate: [running]")
+    (project.data / "contract.yaml").write_text(source)
+    tables = book()
+    tables["loans"].loc[::3, "outcome"] = "running"
+    project.write(tables)
+    assert check() == 0
+    assert "unknown outcome" not in said(capsys)
+
+
+def test_a_book_whose_loans_find_no_customer_is_told(project: Project, capsys: Capture) -> None:
+    tables = book()
+    tables["people"]["person"] = [f"x{i}" for i in range(len(tables["people"]))]
+    project.write(tables)
+    assert check() == 1
+    assert "person: no row in people" in said(capsys)
+
+
+def test_a_contract_without_files_is_checked_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Project(tmp_path)
+    assert check() == 0
+    assert "raw is not there: the contract alone was checked" in said(capsys)
+
+
+def test_all_missing_files_and_columns_are_told(project: Project, capsys: Capture) -> None:
+    raw = project.data / "raw"
+    (raw / "people.csv").unlink()
+    loans = pd.read_csv(raw / "loans.csv").drop(columns=["amount", "granted"])
+    loans.to_csv(raw / "loans.csv", index=False)
+    assert check() == 1
+    words = said(capsys)
+    assert "people.csv: the file is missing; its folder holds ['loans.csv']" in words
+    assert "loans.csv: column 'amount' is missing; the file has ['loan', 'person'" in words
+    assert "loans.csv: column 'granted' is missing" in words
+
+
+def test_the_share_of_rows_that_each_rule_drops_is_told(project: Project, capsys: Capture) -> None:
+    tables = book()
+    tables["loans"].loc[5, "amount"] = "lots"
+    tables["loans"].loc[[7, 8], "amount"] = "50001"
+    project.write(tables)
+    assert check() == 0
+    words = said(capsys)
+    assert "amount: not a number: drops 1 of 600 rows (0.17%), first row 5: 'lots'" in words
+    assert "amount: maximum (50000): drops 2 of 600 rows (0.33%), first row 7: '50001'" in words
+
+
+def test_more_invalid_rows_than_allowed_are_wrong(project: Project, capsys: Capture) -> None:
+    tables = book()
+    tables["loans"].loc[:99, "purpose"] = "boat"
+    project.write(tables)
+    assert check() == 1
+    assert "16.7% of 600 rows are invalid; preprocess.max_invalid allows" in said(capsys)
+
+
+def test_a_target_without_bad_loans_is_wrong(project: Project, capsys: Capture) -> None:
+    tables = book()
+    tables["loans"]["outcome"] = "repaid"
+    project.write(tables)
+    assert check() == 1
+    assert "needs both" in said(capsys)
+
+
+def test_repairs_and_unread_columns_are_told(project: Project, capsys: Capture) -> None:
+    tables = book()
+    tables["loans"].loc[3, "purpose"] = "hoem"
+    tables["people"]["shoe"] = "42"
+    project.write(tables)
+    assert check() == 0
+    words = said(capsys)
+    assert "purpose: hoem → home: 1 rows" in words
+    assert "columns that the contract does not name: people.shoe" in words
+
+
+def test_unmarked_protected_attributes_are_told(project: Project, capsys: Capture) -> None:
+    (project.data / "contract.yaml").write_text(CONTRACT.replace("protected: true, ", ""))
+    assert check() == 0
+    assert "sex: by its name a protected attribute; mark it `protected: true`" in said(capsys)
+
+
+def test_unmarked_leaks_are_told(project: Project, capsys: Capture) -> None:
+    source = CONTRACT.replace(
+        "arrears: {type: number, known_at: outcome}", "arrears: {type: number}"
+    )
+    (project.data / "contract.yaml").write_text(source)
+    assert check() == 0
+    assert "arrears: suspected leak (IV " in said(capsys)
+
+
+def test_constants_are_told(project: Project, capsys: Capture) -> None:
+    tables = book()
+    tables["people"]["income"] = "5000"
+    project.write(tables)
+    assert check() == 0
+    assert "income: constant: '5000' throughout" in said(capsys)
+
+
+def test_empty_files_are_wrong(project: Project, capsys: Capture) -> None:
+    (project.data / "raw" / "people.csv").write_text("")
+    assert check() == 1
+    assert "people.csv: the file is empty" in said(capsys)
+
+
+def test_parquet_files_are_checked_alike(project: Project, capsys: Capture) -> None:
+    source = CONTRACT.replace("people.csv", "people.parquet")
+    (project.data / "contract.yaml").write_text(source)
+    people = book()["people"].astype({"income": np.float64})
+    people.drop(columns="sex").to_parquet(project.data / "raw" / "people.parquet")
+    assert check() == 1
+    assert "people.parquet: column 'sex' is missing" in said(capsys)
+
+
+@pytest.mark.parametrize("dataset", ["loan_book", "loan_applications"])
+def test_the_shipped_contracts_hold_for_the_real_books(
+    dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    real = ROOT.parent / "shared" / "data" / dataset
+    if not real.exists():
+        pytest.skip(f"the real files are not at {real}")
+    folder = tmp_path / "data" / dataset
+    folder.mkdir(parents=True)
+    (folder / "contract.yaml").write_text((ROOT / "data" / dataset / "contract.yaml").read_text())
+    (folder / "raw").symlink_to(real)
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    assert check(dataset) == 0
+    assert "the contract holds" in said(capsys)

@@ -1,0 +1,336 @@
+"""Drafting: an unknown loan book runs from its files alone."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from stages.contract import command
+from stages.contract import schema as contracts
+from stages.contract.draft.column import scalar
+from stages.contract.schema import Contract, ContractError
+from tests.support import unknown_books
+from tests.support.books import ROOT, Project
+
+REAL = ROOT.parent / "shared" / "data"
+Make = Callable[[Path], list[Path]]
+BOOKS = {
+    "RiskPerformance": unknown_books.bureau_scores,
+    "class": unknown_books.coded_categories,
+    "loan_status": unknown_books.two_tables,
+}
+Drafted = dict[str, tuple[Contract, command.Draft]]
+
+
+@pytest.fixture(scope="module")
+def drafted(tmp_path_factory: pytest.TempPathFactory) -> Drafted:
+    found = {}
+    for target, make in BOOKS.items():
+        written = command.draft(make(tmp_path_factory.mktemp("book")), target)
+        found[target] = contracts.read(written.text), written
+    return found
+
+
+@pytest.fixture(scope="module")
+def heloc(drafted: Drafted) -> Contract:
+    return drafted["RiskPerformance"][0]
+
+
+@pytest.fixture(scope="module")
+def german(drafted: Drafted) -> Contract:
+    return drafted["class"][0]
+
+
+@pytest.fixture(scope="module")
+def club(drafted: Drafted) -> Contract:
+    return drafted["loan_status"][0]
+
+
+@pytest.mark.parametrize(("target", "make"), BOOKS.items())
+def test_an_unknown_book_runs_from_its_files_alone(
+    target: str, make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = Project(tmp_path)
+    (project.data / "contract.yaml").unlink()
+    (project.data / "raw").mkdir()
+    paths = make(project.data / "raw")
+    assert command.command(["draft", *map(str, paths), "--target", target]) == 0
+    project.run("preprocess", "featurize", "logistic")
+    assert project.artifact("logistic").exists()
+    assert f"Written to {project.data / 'contract.yaml'}" in capsys.readouterr().out
+
+
+def drafts(folder: Path, target: str, date: str | None = None, **columns: object) -> Contract:
+    """The draft of one CSV."""
+    pd.DataFrame(columns).to_csv(folder / "loans.csv", index=False)
+    return contracts.read(command.draft([folder / "loans.csv"], target, date).text)
+
+
+def test_codes_for_not_known_are_missing_values(heloc: Contract) -> None:
+    assert heloc.fields["ExternalRiskEstimate"].missing_values == [-9]
+    assert sorted(map(str, heloc.fields["MSinceOldestTradeOpen"].missing_values)) == [
+        "-7", "-8", "-9",
+    ]  # fmt: skip
+    assert heloc.fields["MSinceOldestTradeOpen"].constraints.minimum == 0
+
+
+def test_only_what_is_never_missing_is_required(heloc: Contract) -> None:
+    required = {f.name for f in heloc.fields.values() if f.constraints.required}
+    assert required == {"NumSatisfactoryTrades"}
+
+
+def test_the_file_with_the_target_has_a_row_a_loan(club: Contract) -> None:
+    assert list(club.tables) == ["loans", "members"]
+    assert club.tables["loans"].key == "id"
+    assert (club.tables["members"].key, club.tables["members"].join) == ("member_id", "member_id")
+
+
+def test_coded_categories_keep_their_codes(german: Contract) -> None:
+    assert german.fields["checking status"].constraints.enum == ["A11", "A12", "A13", "A14"]
+    assert german.fields["housing_code"].constraints.enum == [1, 2, 3]
+
+
+def test_quantities_of_few_values_are_no_categories(german: Contract) -> None:
+    assert german.fields["duration"].constraints.enum is None
+
+
+def test_typos_are_repaired(german: Contract) -> None:
+    assert german.fields["purpose"].repair == {"furnitrue": "furniture"}
+    assert german.fields["purpose"].constraints.enum == ["business", "car", "furniture", "radio"]
+
+
+def test_words_for_missing_are_no_categories(german: Contract) -> None:
+    savings = german.fields["savings"]
+    assert (savings.constraints.enum, savings.missing_values) == (["A61", "A62"], ["?"])
+
+
+def test_protected_attributes_are_marked_by_their_names(german: Contract, club: Contract) -> None:
+    assert [f.name for f in german.protected] == ["personal_status_sex", "age", "foreign worker"]
+    assert [f.name for f in club.protected] == ["birth_date", "gender"]
+
+
+def test_an_index_is_left_out_and_names_the_loan(german: Contract) -> None:
+    assert german.tables["german"].key == "Unnamed: 0"
+    assert "Unnamed: 0" not in german.fields
+
+
+def test_constants_and_words_without_end_are_no_features(
+    german: Contract, club: Contract, drafted: Drafted
+) -> None:
+    assert not german.fields["country"].feature
+    assert not club.fields["zip_code"].feature
+    assert "description" not in club.fields
+    assert "country: no feature: constant: 'DE' throughout" in drafted["class"][1].confirm
+
+
+def test_the_date_of_the_decision_splits_and_later_dates_are_outcomes(club: Contract) -> None:
+    assert club.date == "issue_date"
+    assert club.fields["last_pymnt_date"].known_at == "outcome"
+
+
+def test_types_of_parquet_files_are_kept(club: Contract) -> None:
+    types = {name: f.type for name, f in club.fields.items()}
+    assert types["verified"] == "boolean"
+    assert types["loan_amount"] == types["annual_inc"] == "number"
+    assert types["birth_date"] == "date"
+    assert club.fields["term"].constraints.enum == ["36 months", "60 months"]
+
+
+def test_a_leak_is_marked_with_its_iv_and_the_summary_says_how_to_undo_it(
+    drafted: Drafted,
+) -> None:
+    contract, written = drafted["loan_status"]
+    assert contract.fields["recoveries"].known_at == "outcome"
+    mark = r"    known_at: outcome   # suspected leak: .*IV \d+\.\d\d — confirm"
+    assert re.search(r"  recoveries:\n(?:    .*\n)*" + mark, written.text)
+    said = next(line for line in written.confirm if line.startswith("recoveries: suspected leak"))
+    assert "remove its line `known_at: outcome`" in said
+
+
+def test_a_strong_predictor_is_a_feature_once_its_mark_is_removed(drafted: Drafted) -> None:
+    text = re.sub(r"    known_at: outcome .*IV.*\n", "", drafted["loan_status"][1].text)
+    names = [f.name for f in contracts.read(text).inputs("application")]
+    assert "recoveries" in names
+
+
+def test_a_book_is_left_at_least_one_feature(tmp_path: Path) -> None:
+    y, x = [1, 0, 0, 0, 1, 0, 0, 0] * 50, [90, 10, 20, 90, 90, 12, 22, 32] * 50
+    contract = drafts(tmp_path, "bad", bad=y, x=x)
+    assert [f.name for f in contract.inputs("application")] == ["x"]
+    written = command.draft([tmp_path / "loans.csv"], "bad")
+    assert "    # known_at: outcome   # suspected leak: IV" in written.text
+    assert any("x: suspected leak (IV" in line and "not marked" in line for line in written.confirm)
+
+
+def test_lists_in_parquet_files_are_left_out(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"bad": [1, 0, 0] * 50, "x": [1, 2, 3, 4, 5] * 30, "l": [[1, 2]] * 150})
+    frame.to_parquet(tmp_path / "loans.parquet")
+    written = command.draft([tmp_path / "loans.parquet"], "bad")
+    assert "l: left out: lists or structures, no plain values" in written.confirm
+
+
+def test_a_grade_is_known_in_pricing_only(club: Contract) -> None:
+    assert club.fields["grade"].known_at == "pricing"
+
+
+def test_directions_of_risk_are_comments_only(drafted: Drafted) -> None:
+    contract, written = drafted["RiskPerformance"]
+    assert all(f.risk is None for f in contract.fields.values())
+    assert "# risk: decreasing   # confirm: the bad rate is" in written.text
+
+
+def test_a_near_copy_of_the_target_is_told(tmp_path: Path) -> None:
+    status = ["late", "done", "done", "done"] * 100
+    drafts(tmp_path, "default", default=[1, 0, 0, 0] * 100, state=status, x=range(400))
+    text = command.draft([tmp_path / "loans.csv"], "default").text
+    assert "known_at: outcome   # suspected leak: near-copy of the target, IV" in text
+
+
+def test_a_date_may_be_named_and_others_are_explained(tmp_path: Path) -> None:
+    days = pd.date_range("2020-01-01", periods=400)
+    columns = {"bad": [1, 0, 0, 0] * 100, "x": [1, 2, 3, 4, 5] * 80, "seen": days}
+    assert drafts(tmp_path, "bad", "seen", **columns).date == "seen"
+    with pytest.raises(ContractError, match=r"--date must be a date of 'loans'; got 'x'.*'seen'"):
+        drafts(tmp_path, "bad", "x", **columns)
+
+
+def test_dates_that_the_contract_cannot_read_are_explained(tmp_path: Path) -> None:
+    days = pd.date_range("2020-01-01", periods=400)
+    columns = {"bad": [1, 0, 0, 0] * 100, "x": [1, 2, 3, 4, 5] * 80}
+    for form in ("%d.%m.%Y", "%b-%Y", "%m/%d/%Y", "%d/%m/%Y %H:%M"):
+        assert drafts(tmp_path, "bad", issued=days.strftime(form), **columns).date is None
+        written = command.draft([tmp_path / "loans.csv"], "bad")
+        assert "write them as YYYY-MM-DD" in " ".join(written.confirm)
+
+
+@pytest.mark.parametrize(
+    ("bad", "good", "name"),
+    [
+        (1, 0, "default"),
+        (0, 1, "fully_paid"),
+        (1, 0, "not.fully.paid"),
+        ("yes", "no", "SeriousDlqin2yrs"),
+        ("no", "yes", "repaid"),
+        ("Bad", "Good", "class"),
+        (2, 1, "class"),
+        (True, False, "TARGET"),
+        ("Charged Off", "Fully Paid", "status"),
+        ("Defaulted", "Current", "status"),
+        ("non-performing", "performing", "state"),
+        ("1.0", "0.0", "y"),
+        ("N", "Y", "loan_status_ok"),
+    ],
+)
+def test_targets_of_any_coding_are_read(
+    tmp_path: Path, bad: object, good: object, name: str
+) -> None:
+    few = name not in ("default", "SeriousDlqin2yrs", "status")
+    y = [bad, good, good] * 50 if few else [bad, bad, good] * 50
+    codes = drafts(tmp_path, name, **{name: y, "x": [1, 2, 3, 4, 5, 6] * 25}).target.codes
+    written = [contracts.text(scalar(str(w))) for w in (bad, good)]
+    assert [codes[w] for w in written] == [1, 0]
+
+
+def test_outcomes_that_are_not_known_yet_are_neither(tmp_path: Path) -> None:
+    y = ["Charged Off", "Late (31-120 days)", "Fully Paid", "Current", "Fully Paid", ""] * 50
+    contract = drafts(tmp_path, "status", status=y, x=[1, 2, 3, 4, 5] * 60)
+    assert contract.target.bad == ["Charged Off", "Late (31-120 days)"]
+    assert contract.target.good == "Fully Paid"
+    said = command.draft([tmp_path / "loans.csv"], "status").confirm
+    assert any("33.3% of the rows are neither (['Current'])" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("a,b\n1,2\n", "--target must be a column of the files; got 'y' (loans has a, b)"),
+        ("a;y\n1;2\n", "columns must be separated by commas; got 'a;y'"),
+        ("a,y\n1,1\n2,1\n", "must have two outcomes"),
+        ("a,y\n" + "\n".join(f"1,{i}" for i in range(50)), "'y' has 50 different values"),
+        ("a,y\n", "no rows"),
+        ("", "the file is empty"),
+    ],
+)
+def test_a_book_that_cannot_be_drafted_is_an_error_in_words(
+    content: str, problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "loans.csv").write_text(content)
+    assert command.command(["draft", str(tmp_path / "loans.csv"), "--target", "y"]) == 1
+    assert problem in capsys.readouterr().err
+
+
+def test_a_table_that_cannot_be_joined_is_left_out_and_told(tmp_path: Path) -> None:
+    y = pd.DataFrame({"loan_id": range(300), "cust_id": range(300), "x": [1, 2, 3] * 100})
+    y.assign(bad=[1, 0, 0] * 100).to_csv(tmp_path / "loans.csv", index=False)
+    paid = pd.DataFrame({"cust_id": [*range(150)] * 4, "paid": range(600)})
+    paid.to_csv(tmp_path / "payments.csv", index=False)
+    half = pd.DataFrame({"cust_id": range(150), "score": range(150)})
+    half.to_csv(tmp_path / "scores.csv", index=False)
+    names = ("loans", "payments", "scores")
+    written = command.draft([tmp_path / f"{n}.csv" for n in names], "bad")
+    assert list(contracts.read(written.text).tables) == ["loans"]
+    said = " ".join(written.confirm)
+    assert "payments is left out: 'cust_id' repeats in it; sum it up" in said
+    assert "50% of the loans have a row" in said
+
+
+def test_a_contract_that_is_there_is_kept_unless_forced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (path,) = unknown_books.bureau_scores(tmp_path)
+    out = tmp_path / "contract.yaml"
+    out.write_text("mine")
+    call = ["draft", str(path), "--target", "RiskPerformance", "--out", str(out)]
+    assert command.command(call) == 1
+    assert out.read_text() == "mine"
+    assert "--force" in capsys.readouterr().err
+    assert command.command([*call, "--force"]) == 0
+    assert f"Then copy {path} to {tmp_path / 'raw'}/." in capsys.readouterr().out
+    assert contracts.read(out.read_text()).target.bad == "Bad"
+
+
+def test_without_a_place_the_contract_is_printed_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (path,) = unknown_books.bureau_scores(tmp_path)
+    assert command.command(["draft", str(path), "--target", "RiskPerformance"]) == 0
+    said = capsys.readouterr()
+    assert contracts.read(said.out).target.bad == "Bad"
+    assert "To confirm:" in said.err
+
+
+@pytest.mark.parametrize("verb", [[], ["draft"], ["check"]])
+def test_every_command_has_help(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        contracts.main([*verb, "--help"])
+    assert caught.value.code == 0
+    assert "usage: python -m stages.contract" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("dataset", "target"), [("loan_book", "default"), ("loan_applications", "loan_status")]
+)
+def test_a_real_book_drafts_into_a_contract_that_runs_and_agrees_with_the_shipped_one(
+    dataset: str, target: str, tmp_path: Path
+) -> None:
+    if not (REAL / dataset).exists():
+        pytest.skip(f"the real files are not at {REAL / dataset}")
+    project = Project(tmp_path, preprocess__max_invalid=0.01)
+    shutil.copytree(REAL / dataset, project.data / "raw")
+    paths = sorted((project.data / "raw").glob("*.csv"))
+    call = ["draft", *map(str, paths), "--target", target, "--force"]
+    assert command.command(call) == 0
+    project.run("preprocess", "featurize")
+    own = contracts.load("small", tmp_path / "data")
+    shipped = contracts.load(dataset, ROOT / "data")
+    assert own.date == shipped.date
+    assert own.target == shipped.target
+    for name, field in shipped.fields.items():
+        assert own.fields[name].type == field.type
+        assert own.fields[name].constraints.enum == field.constraints.enum
+        assert own.fields[name].protected == field.protected

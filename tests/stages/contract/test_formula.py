@@ -1,0 +1,88 @@
+"""The two small languages of the contract: what they read, refuse and compute."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.contract.expressions import Ratio, Rule
+
+NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
+NUMBERS = st.integers(-1000, 1000) | st.floats(-1e6, 1e6).map(lambda x: round(x, 3))
+
+
+@pytest.mark.parametrize(
+    ("formula", "ratio"),
+    [
+        ("amount / income", Ratio(1, "amount", "income")),
+        (" amount/income ", Ratio(1, "amount", "income")),
+        ("100 * late / total", Ratio(100, "late", "total")),
+        ("-0.5*late/total", Ratio(-0.5, "late", "total")),
+        ("1e-3 * late / total", Ratio(0.001, "late", "total")),
+        ("0 * late / total", Ratio(0, "late", "total")),
+    ],
+)
+def test_a_ratio_may_have_a_scale(formula: str, ratio: Ratio) -> None:
+    assert Ratio.parse(formula) == ratio
+
+
+@pytest.mark.parametrize(
+    "formula", ["", "amount", "amount / 12", "a / b / c", "a * b", "a + b", "(a) / b", "2 a / b"]
+)
+def test_a_formula_that_is_no_ratio_is_refused_with_the_form_it_should_have(formula: str) -> None:
+    with pytest.raises(ValueError, match=r"\[NUMBER \*\] FIELD / FIELD.*; got ") as caught:
+        Ratio.parse(formula)
+    assert repr(formula) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rule", "parsed"),
+    [
+        ("age >= 18", Rule("age", ">=", 1, None, 18)),
+        ("age != -9", Rule("age", "!=", 1, None, -9)),
+        ("fee <= loan", Rule("fee", "<=", 1, "loan", 0)),
+        ("fee < 0.03 * loan", Rule("fee", "<", 0.03, "loan", 0)),
+        ("job <= age - 14", Rule("job", "<=", 1, "age", -14)),
+        ("job<=age+2", Rule("job", "<=", 1, "age", 2)),
+        ("job == 2 * age - 0.5", Rule("job", "==", 2, "age", -0.5)),
+    ],
+)
+def test_a_rule_compares_a_field_with_a_number_or_a_field(rule: str, parsed: Rule) -> None:
+    assert Rule.parse(rule) == parsed
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ["", "age", "18 <= age", "a <= b * 2", "a <= b and c > 1", "a = 1", "a <= b - c", "a <=> 1"],
+)
+def test_any_other_rule_is_refused_with_the_forms_it_may_have(rule: str) -> None:
+    with pytest.raises(ValueError, match=r"a rule is 'FIELD OP NUMBER' or .*; got ") as caught:
+        Rule.parse(rule)
+    assert repr(rule) in str(caught.value)
+
+
+@given(NAMES, st.sampled_from(["<=", ">=", "==", "!=", "<", ">"]), NUMBERS, NAMES, NUMBERS)
+def test_what_is_written_is_what_is_read(
+    left: str, compare: str, factor: float, right: str, offset: float
+) -> None:
+    sign = "-" if offset < 0 else "+"
+    rule = Rule.parse(f"{left} {compare} {factor} * {right} {sign} {abs(offset)}")
+    assert rule == Rule(left, compare, float(factor), right, float(offset))
+
+
+def test_a_rule_names_the_fields_it_reads() -> None:
+    assert Rule.parse("a <= 2 * b").fields == ("a", "b")
+    assert Rule.parse("a <= 2").fields == ("a",)
+
+
+def test_a_rule_holds_element_by_element() -> None:
+    columns = {"job": np.array([3.0, 30.0, 26.0]), "age": np.array([40.0, 40.0, 40.0])}
+    assert Rule.parse("job <= age - 14").holds(columns).tolist() == [True, False, True]
+
+
+def test_a_rule_is_not_known_where_a_side_is_missing() -> None:
+    columns = {"a": np.array([np.nan, 1.0, 1.0]), "b": np.array([1.0, np.nan, 2.0])}
+    assert Rule.parse("a <= b").known(columns).tolist() == [False, False, True]
+    assert Rule.parse("a <= 1").known(columns).tolist() == [False, True, True]

@@ -1,0 +1,134 @@
+"""Raw tables: read as they are, joined to one row a loan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from stages.contract.quality import Report
+from stages.contract.schema import ContractError
+from stages.contract.tables import join, read_file
+from tests.support.books import CONTRACT, Tables, book, contract
+
+
+@pytest.fixture
+def tables() -> Tables:
+    return book(30)
+
+
+def joined(tables: Tables, folder: Path, source: str = CONTRACT) -> tuple[pd.DataFrame, Report]:
+    """Tables written to a folder and joined again."""
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+    report = Report()
+    return join(contract(source), folder, report), report
+
+
+def test_a_loan_has_the_columns_of_its_customer(tables: Tables, tmp_path: Path) -> None:
+    found, _ = joined(tables, tmp_path)
+    expected = tables["loans"].merge(tables["people"], on="person", how="left")
+    assert len(found) == 30
+    assert found["income"].tolist() == expected["income"].tolist()
+
+
+def test_many_loans_may_have_one_customer(tables: Tables, tmp_path: Path) -> None:
+    tables["loans"]["person"] = tables["people"]["person"].iloc[4]
+    found, _ = joined(tables, tmp_path)
+    assert found["income"].tolist() == [tables["people"]["income"].iloc[4]] * 30
+
+
+def test_columns_that_the_contract_does_not_name_are_left_out_and_told(
+    tables: Tables, tmp_path: Path
+) -> None:
+    tables["people"]["city"] = "Pune"
+    found, report = joined(tables, tmp_path)
+    assert "city" not in found
+    assert report.ignored == ["people.city"]
+
+
+def test_a_repeated_loan_is_dropped_and_counted(tables: Tables, tmp_path: Path) -> None:
+    tables["loans"] = tables["loans"].iloc[[0, 1, 2, 1, 2]]
+    found, report = joined(tables, tmp_path)
+    assert found.index.tolist() == [0, 1, 2]
+    assert report.rows_in == 5
+    assert report.rules["loan: repeated key"] == {"rows": 2, "example": {"row": 3, "value": "1"}}
+
+
+def test_a_repeated_row_is_dropped_where_loans_have_no_key(tables: Tables, tmp_path: Path) -> None:
+    tables["loans"] = tables["loans"].iloc[[0, 1, 0]]
+    found, report = joined(tables, tmp_path, CONTRACT.replace("csv, key: loan}", "csv}"))
+    assert found.index.tolist() == [0, 1]
+    assert report.rules["person: repeated row"]["rows"] == 1
+
+
+def test_a_loan_without_its_customer_is_dropped_and_counted(tables: Tables, tmp_path: Path) -> None:
+    tables["people"] = tables["people"].iloc[5:]
+    found, report = joined(tables, tmp_path)
+    assert found.index.tolist() == list(range(5, 30))
+    assert report.rules["person: no row in people"]["rows"] == 5
+
+
+def test_a_customer_who_is_there_twice_makes_no_loan_twice(tables: Tables, tmp_path: Path) -> None:
+    tables["people"] = pd.concat([tables["people"], tables["people"]])
+    assert joined(tables, tmp_path)[0].index.tolist() == list(range(30))
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("loans", "amount"), ("loans", "outcome"), ("loans", "granted"), ("people", "person")],
+)
+def test_a_missing_column_is_named_with_its_file_and_what_is_there(
+    table: str, column: str, tables: Tables, tmp_path: Path
+) -> None:
+    tables[table] = tables[table].drop(columns=column)
+    with pytest.raises(ContractError, match=f"{table}.csv: column '{column}' is missing; the file"):
+        joined(tables, tmp_path)
+
+
+def test_a_column_of_two_tables_is_refused(tables: Tables, tmp_path: Path) -> None:
+    tables["people"]["granted"] = "2020-01-01"
+    source = CONTRACT.replace("  sex:", "  granted: {type: date, table: people}\n  sex:")
+    with pytest.raises(ContractError, match=r"people\.csv: column 'granted' is read from another"):
+        joined(tables, tmp_path, source)
+
+
+def test_a_missing_file_is_named_with_what_its_folder_holds(tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("a\n1\n")
+    with pytest.raises(ContractError, match=r"loans\.csv: the file is missing.*\['other\.csv'\]"):
+        read_file(tmp_path / "loans.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"", "the file is empty"),
+        ("a.csv", b"x,y\n", "the file has columns but no rows"),
+        ("a.csv", b"x,y\n1,2\n1,2,3\n", "cannot be read as csv: .*Expected 2 fields in line 3"),
+        ("a.csv", b"x\n\xff\xfe\n", "cannot be read as csv: .*utf-8"),
+        ("a.parquet", b"PAR?", "cannot be read as parquet: .*"),
+        ("a.xlsx", b"x", r"a table is one of \.csv, \.parquet; got '\.xlsx'"),
+    ],
+)
+def test_a_file_that_is_no_table_is_named_with_what_is_wrong(
+    name: str, content: bytes, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ContractError, match=f"{name}: {message}"):
+        read_file(tmp_path / name)
+
+
+def test_text_is_read_as_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbfid,word\n007,NA\n1e5,\n")
+    found = read_file(tmp_path / "a.csv")
+    assert found.to_dict("list") == {"id": ["007", "1e5"], "word": ["NA", ""]}
+
+
+def test_parquet_and_csv_give_the_same_rows(tables: Tables, tmp_path: Path) -> None:
+    by_csv, _ = joined(tables, tmp_path)
+    tables["people"].to_parquet(tmp_path / "people.parquet")
+    by_parquet = join(
+        contract(CONTRACT.replace("people.csv", "people.parquet")), tmp_path, Report()
+    )
+    assert by_parquet.astype(str).equals(by_csv.astype(str))

@@ -1,0 +1,70 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from stages.judging import curves, metrics
+from stages.judging.weighted_metrics import Columns
+
+GENERATOR = np.random.default_rng(0)
+PD = GENERATOR.random(5000) ** 2
+BAD = GENERATOR.random(5000) < PD
+TIED = PD.round(2)
+
+
+def test_the_roc_curve_is_that_of_scikit_learn() -> None:
+    false, true, _ = roc_curve(BAD, TIED, drop_intermediate=False)
+    found = curves.roc(BAD, TIED, points=10_000)
+    assert found["false_positive_rate"] == pytest.approx(false)
+    assert found["true_positive_rate"] == pytest.approx(true)
+
+
+def test_a_thinned_roc_curve_keeps_its_area() -> None:
+    found = curves.roc(BAD, PD)
+    area = np.trapezoid(found["true_positive_rate"], found["false_positive_rate"])
+    assert area == pytest.approx(metrics.roc_auc(BAD, PD), abs=1e-3)
+
+
+def test_the_precision_curve_is_that_of_scikit_learn() -> None:
+    precision, recall, thresholds = precision_recall_curve(BAD, TIED)
+    found = curves.precision_recall(BAD, TIED, points=10_000)
+    reached = dict(zip(thresholds, zip(recall, precision, strict=False), strict=False))
+    expected = np.array([reached[threshold] for threshold in found["threshold"]])
+    assert np.stack([found["recall"], found["precision"]], axis=1) == pytest.approx(expected)
+
+
+def test_the_widest_gap_of_the_ks_curve_is_ks() -> None:
+    found = curves.kolmogorov_smirnov(BAD, PD, points=5)
+    gap = np.abs(found["good_share"] - found["bad_share"]).max()
+    assert gap == pytest.approx(metrics.ks(BAD, PD))
+
+
+@pytest.mark.parametrize("curve", [curves.roc, curves.precision_recall, curves.kolmogorov_smirnov])
+def test_a_curve_has_a_bounded_number_of_points(curve: Callable[..., Columns]) -> None:
+    columns = curve(BAD, PD, points=20)
+    assert all(len(values) <= 21 for values in columns.values())
+
+
+def test_a_curve_has_two_ends() -> None:
+    with pytest.raises(ValueError, match="`points` must be an integer >= 2; got 1"):
+        curves.roc(BAD, PD, points=1)
+
+
+def test_reliability_bins_add_up_to_the_ece() -> None:
+    bins = curves.reliability(BAD, TIED)
+    gaps = np.abs(bins["mean_pd"] - bins["bad_rate"])
+    assert (gaps * bins["rows"]).sum() / 5000 == pytest.approx(metrics.ece(BAD, TIED))
+
+
+def test_reliability_leaves_out_bins_that_ties_swallow() -> None:
+    assert curves.reliability([0, 1, 0], [0.2, 0.2, 0.2])["rows"].tolist() == [3]
+
+
+def test_the_histogram_counts_every_row_by_class() -> None:
+    found = curves.histogram(BAD, PD)
+    assert (found["good"].sum(), found["bad"].sum()) == ((~BAD).sum(), BAD.sum())
+
+
+def test_the_histogram_counts_a_pd_of_one() -> None:
+    assert curves.histogram([1], [1.0], bins=4)["bad"].tolist() == [0, 0, 0, 1]

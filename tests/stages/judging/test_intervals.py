@@ -1,0 +1,233 @@
+import math
+import os
+import subprocess
+import sys
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.judging import intervals, metrics
+from stages.judging.weighted_metrics import Bools, Floats
+
+CUT_OFF = 0.3
+
+
+def book(rows: int, seed: int = 0, noise: float = 0.0) -> tuple[Bools, Floats]:
+    """Outcomes and PDs, calibrated but for noise in their log-odds."""
+    generator = np.random.default_rng(seed)
+    odds = generator.normal(-1.5, 1.5, rows)
+    bad = generator.random(rows) < 1 / (1 + np.exp(-odds))
+    return bad, 1 / (1 + np.exp(-(odds + noise * generator.normal(size=rows))))
+
+
+def test_resamples_are_summaries_of_rows_drawn_with_replacement() -> None:
+    bad, pd = book(60)
+    found = intervals.bootstrap(bad, pd, CUT_OFF, resamples=5, seed=3).resampled
+    generator = np.random.default_rng(3)
+    for resample in range(5):
+        drawn = generator.integers(0, 60, 60)
+        expected = metrics.summary(bad[drawn], pd[drawn], CUT_OFF)
+        one = {name: values[resample] for name, values in found.items()}
+        assert one == pytest.approx(expected, rel=1e-6, nan_ok=True)
+
+
+def test_estimates_are_the_summary_itself() -> None:
+    bad, pd = book(400)
+    draws = intervals.bootstrap(bad, pd, CUT_OFF, resamples=2)
+    assert draws.estimates == metrics.summary(bad, pd, CUT_OFF)
+
+
+def test_a_seed_repeats_every_bit_and_another_does_not() -> None:
+    bad, pd = book(400)
+    first, again, other = (
+        intervals.bootstrap(bad, pd, CUT_OFF, resamples=50, seed=seed).resampled["log_loss"]
+        for seed in (1, 1, 2)
+    )
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_the_size_of_a_chunk_changes_no_resample(monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, pd = book(300)
+    whole = intervals.bootstrap(bad, pd, CUT_OFF, resamples=30).resampled
+    monkeypatch.setattr(intervals, "CHUNK", 1000)
+    parts = intervals.bootstrap(bad, pd, CUT_OFF, resamples=30).resampled
+    assert all(parts[name] == pytest.approx(whole[name], rel=1e-9) for name in whole)
+
+
+def test_the_number_of_threads_changes_no_bit() -> None:
+    code = (
+        "import numpy as np; from stages import intervals\n"
+        "pd = np.random.default_rng(0).random(3000); bad = np.random.default_rng(1).random(3000)\n"
+        "draws = intervals.bootstrap(bad < pd, pd, 0.3, resamples=20)\n"
+        "print([values.tobytes().hex() for values in draws.resampled.values()])"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for threads in ("1", "2")
+    }
+    assert len(outputs) == 1
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    large = metrics.summary(*book(400_000, seed=99), CUT_OFF)
+    names = ("roc_auc", "brier", "bad_rate", "calibration_slope", "recall")
+    held = dict.fromkeys(names, 0)
+    for seed in range(150):
+        draws = intervals.bootstrap(*book(500, seed), CUT_OFF, resamples=200, seed=seed)
+        for name, interval in intervals.percentile_intervals(draws).items():
+            if name in names:
+                held[name] += interval.low <= large[name] <= interval.high
+    # 95 % of 150 is 142; below 133 or above 149 is three standard errors away and more
+    assert all(133 <= count <= 149 for count in held.values()), held
+
+
+def test_the_interval_of_the_ece_holds_the_estimate_of_a_calibrated_model() -> None:
+    for seed in range(20):
+        draws = intervals.bootstrap(*book(1000, seed), CUT_OFF, resamples=100)
+        interval = intervals.percentile_intervals(draws)["ece"]
+        assert 0 <= interval.low <= interval.estimate <= interval.high
+
+
+def test_a_mean_of_rows_is_resampled_beside_the_figures() -> None:
+    bad, pd = book(400)
+    draws = intervals.bootstrap(bad, pd, CUT_OFF, means={"losses": 2.0 * bad}, resamples=50)
+    assert draws.estimates["losses"] == pytest.approx(2 * bad.mean())
+    assert draws.resampled["losses"] == pytest.approx(2 * draws.resampled["bad_rate"])
+
+
+@pytest.mark.parametrize(
+    ("means", "message"),
+    [
+        ({"profit": [1.0]}, r"`means\[profit\]` must be one number a row, \(2,\); got \(1,\)"),
+        ({"profit": [1.0, np.nan]}, r"`means\[profit\]` must be finite; got nan at row 1"),
+        ({"brier": [1.0, 1.0]}, "must not use a standard name; got brier"),
+    ],
+)
+def test_wrong_means_are_named(means: dict[str, list[float]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        intervals.bootstrap([0, 1], [0.1, 0.2], CUT_OFF, means=means)
+
+
+def test_the_interval_of_an_undefined_figure_is_nan() -> None:
+    found = intervals.percentile_intervals(
+        intervals.bootstrap([0] * 30, np.linspace(0.1, 0.9, 30), CUT_OFF, resamples=20)
+    )
+    assert all(math.isnan(value) for name in ("roc_auc", "ks") for value in found[name])
+    assert not math.isnan(found["brier"].high)
+
+
+def test_a_figure_undefined_in_many_resamples_has_no_interval() -> None:
+    bad = np.arange(40) == 0
+    draws = intervals.bootstrap(bad, np.linspace(0.1, 0.9, 40), CUT_OFF, resamples=100)
+    found = intervals.percentile_intervals(draws)["roc_auc"]
+    assert found.estimate == 0
+    assert math.isnan(found.low)
+
+
+def test_at_least_one_resample_is_drawn() -> None:
+    with pytest.raises(ValueError, match="`resamples` must be an integer >= 1; got 0"):
+        intervals.bootstrap([0, 1], [0.1, 0.2], CUT_OFF, resamples=0)
+
+
+def test_a_model_differs_from_itself_by_nothing() -> None:
+    draws = intervals.bootstrap(*book(300), CUT_OFF, resamples=50)
+    assert set(intervals.paired_intervals(draws, draws).values()) == {(0, 0, 0)}
+
+
+def test_a_paired_interval_is_narrower_than_its_parts() -> None:
+    bad, pd = book(2000)
+    noisy = book(2000, noise=0.3)[1]
+    champion, challenger = (
+        intervals.bootstrap(bad, scores, CUT_OFF, resamples=200) for scores in (noisy, pd)
+    )
+    gain = intervals.paired_intervals(champion, challenger)["roc_auc"]
+    alone = intervals.percentile_intervals(challenger)["roc_auc"]
+    assert 0 < gain.low < gain.high
+    assert gain.high - gain.low < (alone.high - alone.low) / 2
+
+
+def test_a_pair_has_the_same_rows() -> None:
+    first, other = (intervals.bootstrap(*book(50, seed), CUT_OFF, resamples=5) for seed in (0, 1))
+    with pytest.raises(ValueError, match="same rows, in the same order; got 50 and 50 rows"):
+        intervals.paired_intervals(first, other)
+
+
+def test_a_pair_has_the_same_resamples() -> None:
+    first, other = (
+        intervals.bootstrap(*book(50), CUT_OFF, resamples=5, seed=seed) for seed in (0, 1)
+    )
+    with pytest.raises(ValueError, match=r"same seed .* got \(0, 5\) and \(1, 5\)"):
+        intervals.paired_intervals(first, other)
+
+
+def placements(bad: Bools, pd: Floats) -> Floats:
+    """1 where a bad (row) is above a good (column), 1/2 where they tie."""
+    pairs = product(pd[bad], pd[~bad])
+    wins = [(one > other) + (one == other) / 2 for one, other in pairs]
+    return np.array(wins, dtype=float).reshape(int(bad.sum()), -1)
+
+
+@given(st.integers(0, 10_000), st.integers(2, 9), st.integers(2, 9))
+def test_delong_is_the_covariance_of_all_placements(seed: int, goods: int, bads: int) -> None:
+    generator = np.random.default_rng(seed)
+    bad = generator.permutation(np.arange(goods + bads) < bads)
+    old, new = generator.integers(0, 6, (2, goods + bads)) / 5
+    gain = placements(bad, new) - placements(bad, old)
+    variance = np.var(gain.mean(1), ddof=1) / bads + np.var(gain.mean(0), ddof=1) / goods
+    found = intervals.delong(bad, old, new)
+    assert found.difference == pytest.approx(gain.mean(), abs=1e-12)
+    assert found.standard_error == pytest.approx(math.sqrt(variance), abs=1e-12)
+
+
+def test_delong_reports_both_aucs() -> None:
+    bad, pd = book(300)
+    noisy = book(300, noise=1)[1]
+    found = intervals.delong(bad, noisy, pd)
+    expected = (metrics.roc_auc(bad, noisy), metrics.roc_auc(bad, pd))
+    assert (found.champion, found.challenger) == pytest.approx(expected)
+
+
+def test_delong_and_the_paired_bootstrap_agree() -> None:
+    bad, pd = book(2000)
+    noisy = book(2000, noise=0.5)[1]
+    champion, challenger = (
+        intervals.bootstrap(bad, scores, CUT_OFF, resamples=500) for scores in (noisy, pd)
+    )
+    paired = intervals.paired_intervals(champion, challenger)["roc_auc"]
+    found = intervals.delong(bad, noisy, pd)
+    assert (found.low, found.high) == pytest.approx((paired.low, paired.high), abs=0.002)
+
+
+def test_delong_finds_a_difference_of_equal_models_one_time_in_twenty() -> None:
+    low = 0
+    for seed in range(200):
+        bad, pd = book(200, seed)
+        noise = np.random.default_rng(seed + 1000).normal(size=(2, 200))
+        old, new = (1 / (1 + np.exp(-(np.log(pd / (1 - pd)) + one))) for one in noise)
+        low += intervals.delong(bad, old, new).p_value < 0.05
+    assert 2 <= low <= 20
+
+
+def test_delong_of_the_same_ranking_has_no_evidence() -> None:
+    bad, pd = book(100)
+    found = intervals.delong(bad, pd, pd**2)
+    assert (found.difference, found.standard_error, found.p_value) == (0, 0, 1)
+
+
+def test_delong_of_certain_opposites_is_certain() -> None:
+    found = intervals.delong([0, 0, 1, 1], [0.9, 0.8, 0.2, 0.1], [0.1, 0.2, 0.8, 0.9])
+    assert (found.difference, found.p_value) == (1, 0)
+
+
+def test_delong_needs_two_of_each_class() -> None:
+    with pytest.raises(ValueError, match="2 goods and 2 bads; got 2 good and 1 bad"):
+        intervals.delong([0, 0, 1], [0.1, 0.2, 0.3], [0.1, 0.2, 0.3])

@@ -1,0 +1,301 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+from scipy.stats import ks_2samp
+from sklearn.metrics import (
+    average_precision_score,
+    brier_score_loss,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
+from sklearn.metrics import log_loss as sklearn_log_loss
+
+from stages.judging import metrics
+from stages.judging.weighted_metrics import Bools, Floats
+
+CUT_OFF = 0.3
+
+
+def book(rows: int, seed: int = 0, slope: float = 1.0, shift: float = 0.0) -> tuple[Bools, Floats]:
+    """Outcomes and PDs whose log-odds miss the truth by a slope and a shift."""
+    generator = np.random.default_rng(seed)
+    odds = generator.normal(-1.5, 1.5, rows)
+    bad = generator.random(rows) < 1 / (1 + np.exp(-(shift + slope * odds)))
+    return bad, 1 / (1 + np.exp(-odds))
+
+
+@st.composite
+def tied_books(draw: st.DrawFn) -> tuple[Bools, Floats]:
+    """Small books with both classes and many equal PDs, 0 and 1 among them."""
+    rows = draw(st.lists(st.tuples(st.booleans(), st.integers(0, 8)), min_size=1, max_size=30))
+    rows += [(True, draw(st.integers(0, 8))), (False, draw(st.integers(0, 8)))]
+    return np.array([bad for bad, _ in rows]), np.array([eighths / 8 for _, eighths in rows])
+
+
+@given(tied_books())
+def test_roc_auc_is_that_of_scikit_learn_with_ties(given_book: tuple[Bools, Floats]) -> None:
+    assert metrics.roc_auc(*given_book) == pytest.approx(roc_auc_score(*given_book), abs=1e-12)
+
+
+@given(tied_books())
+def test_pr_auc_is_the_average_precision_of_scikit_learn(given_book: tuple[Bools, Floats]) -> None:
+    expected = average_precision_score(*given_book)
+    assert metrics.pr_auc(*given_book) == pytest.approx(expected, abs=1e-12)
+
+
+@given(tied_books())
+def test_ks_is_the_two_sided_distance_of_scipy(given_book: tuple[Bools, Floats]) -> None:
+    bad, pd = given_book
+    expected = ks_2samp(pd[bad], pd[~bad], method="asymp").statistic
+    assert metrics.ks(bad, pd) == pytest.approx(expected, abs=1e-12)
+
+
+@given(tied_books())
+def test_brier_and_log_loss_are_those_of_scikit_learn(given_book: tuple[Bools, Floats]) -> None:
+    assert metrics.brier(*given_book) == pytest.approx(brier_score_loss(*given_book), abs=1e-12)
+    expected = sklearn_log_loss(*given_book)
+    assert metrics.log_loss(*given_book) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+@given(tied_books(), st.data())
+def test_a_weight_counts_a_row(given_book: tuple[Bools, Floats], data: st.DataObject) -> None:
+    bad, pd = given_book
+    counts = np.array(data.draw(st.lists(st.integers(1, 3), min_size=len(pd), max_size=len(pd))))
+    weighted = metrics.summary(bad, pd, CUT_OFF, weights=counts)
+    repeated = metrics.summary(np.repeat(bad, counts), np.repeat(pd, counts), CUT_OFF)
+    assert weighted == pytest.approx(repeated, rel=1e-6, abs=1e-6, nan_ok=True)
+
+
+def test_the_order_of_rows_changes_nothing() -> None:
+    bad, pd = book(500)
+    shuffled = np.random.default_rng(1).permutation(500)
+    expected = metrics.summary(bad, pd, CUT_OFF)
+    assert metrics.summary(bad[shuffled], pd[shuffled], CUT_OFF) == pytest.approx(expected)
+
+
+def test_a_rising_transformation_of_pds_leaves_ranking_alone() -> None:
+    bad, pd = book(500)
+    for figure in (metrics.roc_auc, metrics.pr_auc, metrics.gini, metrics.ks):
+        assert figure(bad, pd**3) == pytest.approx(figure(bad, pd), abs=1e-12)
+
+
+def test_gini_is_twice_the_auc_less_one() -> None:
+    bad, pd = book(500)
+    assert metrics.gini(bad, pd) == pytest.approx(2 * metrics.roc_auc(bad, pd) - 1)
+
+
+def test_log_loss_of_a_certain_error_is_clipped() -> None:
+    assert metrics.log_loss([1, 0], [0.0, 0.0]) == pytest.approx(18.02, abs=0.01)
+
+
+def test_ece_of_equal_bins_is_the_mean_gap_by_hand() -> None:
+    pd = np.array([0.4, 0.1, 0.3, 0.2])
+    bad = np.array([1, 0, 0, 0])
+    assert metrics.ece(bad, pd, bins=2) == pytest.approx((0.15 + 0.15) / 2)
+
+
+def test_equal_pds_share_a_bin_of_the_ece() -> None:
+    bad = np.arange(100) % 2
+    assert metrics.ece(bad, np.full(100, 0.5)) == pytest.approx(0)
+    assert metrics.ece(bad, np.r_[np.full(95, 0.5), np.full(5, 0.9)]) == pytest.approx(
+        (abs(47 - 47.5) + abs(3 - 4.5)) / 100
+    )
+
+
+def test_ece_of_one_bin_is_the_gap_of_the_means() -> None:
+    bad, pd = book(500, shift=1)
+    assert metrics.ece(bad, pd, bins=1) == pytest.approx(bad.mean() - pd.mean())
+
+
+def test_ece_needs_a_bin() -> None:
+    with pytest.raises(ValueError, match=r"`bins` must be an integer >= 1; got 0"):
+        metrics.ece([0, 1], [0.1, 0.2], bins=0)
+
+
+def test_calibration_is_the_maximum_of_the_likelihood() -> None:
+    bad, pd = book(2000, slope=0.7, shift=0.5)
+    x = np.log(pd / (1 - pd))
+
+    def loss(fit: Floats) -> float:
+        eta = fit[0] + fit[1] * x
+        return float((np.logaddexp(0, eta) - bad * eta).sum())
+
+    free = minimize(loss, [0.0, 1.0]).x
+    fixed = minimize(lambda level: loss(np.array([level[0], 1.0])), [0.0]).x
+    found = metrics.calibration_slope_intercept(bad, pd)
+    assert found == pytest.approx((free[1], free[0], fixed[0]), abs=1e-4)
+
+
+@given(tied_books())
+def test_a_recalibrated_pd_needs_no_recalibration(given_book: tuple[Bools, Floats]) -> None:
+    bad, pd = given_book[0], 0.05 + 0.9 * given_book[1]
+    fit = metrics.calibration_slope_intercept(bad, pd)
+    if math.isnan(fit.slope):
+        assert pd[bad].min() >= pd[~bad].max() or pd[bad].max() <= pd[~bad].min()
+    else:
+        eta = fit.intercept + fit.slope * np.log(pd / (1 - pd))
+        gaps = bad - 1 / (1 + np.exp(-eta))
+        assert [gaps.sum(), (gaps * eta).sum()] == pytest.approx([0, 0], abs=1e-4)
+
+
+def test_shifted_log_odds_show_as_an_intercept_in_the_large() -> None:
+    bad, pd = book(200_000, shift=0.4)
+    fit = metrics.calibration_slope_intercept(bad, pd)
+    assert fit == pytest.approx((1.0, 0.4, 0.4), abs=0.03)
+
+
+def test_overconfident_pds_have_a_slope_below_one() -> None:
+    bad, pd = book(200_000, slope=0.6)
+    assert metrics.calibration_slope_intercept(bad, pd).slope == pytest.approx(0.6, abs=0.01)
+
+
+def test_separated_classes_have_no_slope() -> None:
+    pd = np.r_[np.full(26, 1.01563044e-06), 0.989417528, 0.990774337]
+    fit = metrics.calibration_slope_intercept(np.arange(28) >= 26, pd)
+    assert math.isnan(fit.slope)
+    assert math.isfinite(fit.in_the_large)
+
+
+def test_far_off_pds_still_recalibrate() -> None:
+    fit = metrics.calibration_slope_intercept(np.arange(1000) % 2, np.full(1000, 1e-6))
+    assert fit.in_the_large == pytest.approx(-math.log(1e-6), abs=1e-4)
+    assert math.isnan(fit.slope)
+
+
+def test_confusion_is_that_of_scikit_learn() -> None:
+    bad, pd = book(500)
+    found = metrics.confusion(bad, pd, CUT_OFF)
+    expected = precision_recall_fscore_support(bad, pd >= CUT_OFF, average="binary")[:3]
+    assert found[4:] == pytest.approx(expected)
+    assert (found.tp + found.fn, found.tn + found.fp) == (bad.sum(), (~bad).sum())
+
+
+def test_a_pd_at_the_cut_off_predicts_a_default() -> None:
+    assert metrics.confusion([0, 1], [0.29, 0.3], 0.3)[:4] == (1, 0, 0, 1)
+
+
+def test_rates_of_nothing_are_nan() -> None:
+    found = metrics.confusion([0, 0], [0.1, 0.2], 0.3)
+    assert all(math.isnan(rate) for rate in found[4:])
+
+
+def test_approval_counts_the_bads_among_the_approved() -> None:
+    decision = np.array(["approve", "refer", "approve", "decline"])
+    assert metrics.approval([1, 0, 0, 1], decision == "approve") == (0.5, 0.5)
+
+
+def test_nobody_approved_has_no_bad_rate() -> None:
+    rate, bad_rate = metrics.approval([1, 0], [False, False])
+    assert rate == 0
+    assert math.isnan(bad_rate)
+
+
+def test_approved_must_be_true_or_false() -> None:
+    with pytest.raises(ValueError, match=r"one true or false a row, \(2,\); got int64 \(2,\)"):
+        metrics.approval([0, 1], [0, 1])
+
+
+def test_summary_agrees_with_the_single_figures() -> None:
+    bad, pd = book(500)
+    confusion = metrics.confusion(bad, pd, CUT_OFF)
+    approval = metrics.approval(bad, pd < CUT_OFF)
+    calibration = metrics.calibration_slope_intercept(bad, pd)
+    names = ("roc_auc", "pr_auc", "gini", "ks", "brier", "log_loss", "ece")
+    figures = {name: getattr(metrics, name)(bad, pd) for name in names}
+    assert metrics.summary(bad, pd, CUT_OFF) == pytest.approx(
+        {
+            **figures,
+            "calibration_slope": calibration.slope,
+            "calibration_intercept": calibration.in_the_large,
+            "mean_pd": pd.mean(),
+            "bad_rate": bad.mean(),
+            "precision": confusion.precision,
+            "recall": confusion.recall,
+            "f1": confusion.f1,
+            "approval_rate": approval.approval_rate,
+            "approved_bad_rate": approval.bad_rate,
+        }
+    )
+
+
+def test_summary_takes_the_approved_from_the_policy() -> None:
+    figures = metrics.summary([0, 1, 0], [0.1, 0.2, 0.9], 0.3, approved=[False, True, False])
+    assert (figures["approval_rate"], figures["approved_bad_rate"]) == pytest.approx((1 / 3, 1))
+
+
+def test_a_pd_at_the_cut_off_is_flagged_and_not_approved() -> None:
+    figures = metrics.summary([0, 1, 1], [0.1, 0.3, 0.3], 0.3)
+    assert [figures[name] for name in ("recall", "precision", "approved_bad_rate")] == [1, 1, 0]
+
+
+def test_summary_of_one_class_keeps_what_is_defined() -> None:
+    figures = metrics.summary([0, 0, 0], [0.1, 0.2, 0.9], 0.3)
+    undefined = {name for name, value in figures.items() if math.isnan(value)}
+    assert undefined == {
+        *("roc_auc", "pr_auc", "gini", "ks", "calibration_slope", "calibration_intercept"),
+        "recall",
+    }
+
+
+def test_by_group_summarises_each_group_alone() -> None:
+    bad, pd = book(500)
+    groups = np.where(np.arange(500) < 200, "2020", "2021")
+    found = metrics.by_group(groups, bad, pd, CUT_OFF, minimum_rows=50)
+    assert found["2020"] == {"rows": 200, **metrics.summary(bad[:200], pd[:200], CUT_OFF)}
+    assert list(found) == ["2020", "2021"]
+
+
+def test_by_group_takes_the_approved_from_the_policy() -> None:
+    found = metrics.by_group(
+        ["a", "a"], [0, 1], [0.1, 0.2], 0.3, minimum_rows=2, approved=[True, False]
+    )
+    assert found["a"]["approval_rate"] == 0.5
+
+
+def test_a_group_below_the_minimum_shows_its_rows_alone() -> None:
+    found = metrics.by_group(["a", "b", "b"], [0, 0, 1], [0.1, 0.1, 0.2], 0.3, minimum_rows=2)
+    assert found["a"]["rows"] == 1
+    assert all(math.isnan(value) for name, value in found["a"].items() if name != "rows")
+
+
+@pytest.mark.parametrize(
+    ("bad", "pd", "message"),
+    [
+        ([], [], "must have at least one row; got none"),
+        ([0, 1], [0.1], r"equally long; got shapes \(2,\) and \(1,\)"),
+        ([0, 1], [0.1, np.nan], r"`pd` must be a number from 0 to 1; got nan at row 1 \(1 of 2"),
+        ([0, 1], [1.5, 0.1], r"got 1.5 at row 0"),
+        ([0, 2], [0.1, 0.2], r"`bad` must be 0 or 1; got 2 at row 1"),
+        ([0.0, np.nan], [0.1, 0.2], r"`bad` must be 0 or 1; got nan at row 1"),
+    ],
+)
+def test_wrong_input_is_named(bad: list[float], pd: list[float], message: str) -> None:
+    for figure in (metrics.roc_auc, metrics.brier):
+        with pytest.raises(ValueError, match=message):
+            figure(bad, pd)
+    with pytest.raises(ValueError, match=message):
+        metrics.summary(bad, pd, CUT_OFF)
+
+
+@pytest.mark.parametrize(("bad", "kind"), [([0, 0], r"good \(0\)"), ([1, 1], r"bad \(1\)")])
+def test_one_class_is_named(bad: list[int], kind: str) -> None:
+    with pytest.raises(ValueError, match=f"both classes; got 2 rows, all {kind}"):
+        metrics.roc_auc(bad, [0.1, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [([1], r"one number a row, \(2,\)"), ([1, -1], "got -1.0 at row 1"), ([0, 0], "not all be 0")],
+)
+def test_wrong_weights_are_named(weights: list[float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        metrics.brier([0, 1], [0.1, 0.2], weights)
+
+
+def test_a_cut_off_is_a_pd() -> None:
+    with pytest.raises(ValueError, match="`cut_off` must be a PD from 0 to 1; got 30"):
+        metrics.confusion([0, 1], [0.1, 0.2], 30)

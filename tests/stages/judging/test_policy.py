@@ -1,0 +1,167 @@
+"""Policy: cut-offs from profit, hard rules, points and ratings."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from stages.judging.policy import DECISIONS, Policy
+
+BASE: dict[str, Any] = {
+    "margin": 0.08,
+    "loss_given_default": 0.52,
+    "cut_off": "profit",
+    "refer_band": 0.25,
+    "rules": [],
+    "pdo": 20,
+    "base_score": 600,
+    "base_odds": 30,
+    "ratings": {"A": 0.01, "B": 0.06, "C": 1.0},
+}
+OLD = {"rule": "age > 70", "decision": "refer", "reason": "Ask in person"}
+POOR = {"rule": "income < 1000", "decision": "decline", "reason": "No income"}
+pds = st.floats(1e-6, 1 - 1e-6)
+
+
+def policy(**changes: Any) -> Policy:
+    return Policy.model_validate(BASE | changes)
+
+
+def decided(own: Policy, pd: float, **facts: float) -> str:
+    columns = {name: np.array([value]) for name, value in facts.items()}
+    return DECISIONS[own.decide(np.array([pd]), columns)[0]]
+
+
+def profit_at(own: Policy, pd: float) -> float:
+    return (1 - pd) * own.margin - pd * own.loss_given_default
+
+
+@given(st.floats(0.001, 1), st.floats(0.01, 1))
+def test_a_loan_at_the_break_even_pd_earns_nothing(margin: float, loss: float) -> None:
+    own = policy(margin=margin, loss_given_default=loss)
+    assert own.break_even == pytest.approx(margin / (margin + loss))
+    assert profit_at(own, own.break_even) == pytest.approx(0, abs=1e-12)
+    assert profit_at(own, own.break_even * 0.99) > 0 > profit_at(own, own.break_even * 1.01)
+
+
+def test_the_cut_off_is_the_break_even_pd_or_a_number() -> None:
+    assert policy().pd_cut_off == pytest.approx(0.08 / 0.60)
+    assert policy(cut_off=0.2).pd_cut_off == 0.2
+
+
+@pytest.mark.parametrize(
+    ("pd", "decision"),
+    [
+        (0.149, "approve"),
+        (0.1501, "refer"),
+        (0.2, "refer"),
+        (0.249, "refer"),
+        (0.25, "decline"),
+        (1.0, "decline"),
+    ],
+)
+def test_a_pd_within_the_band_is_referred(pd: float, decision: str) -> None:
+    assert decided(policy(cut_off=0.2), pd) == decision
+
+
+def test_without_a_band_nothing_is_referred() -> None:
+    own = policy(cut_off=0.2, refer_band=0)
+    assert [decided(own, pd) for pd in (0.19999, 0.2)] == ["approve", "decline"]
+
+
+def test_a_cut_off_near_one_declines_from_certain_default_at_most() -> None:
+    assert policy(cut_off=0.9).decline_from == 1.0
+
+
+@given(pds, st.floats(0, 100), st.floats(0, 5000))
+def test_hard_rules_only_make_a_decision_stricter(pd: float, age: float, income: float) -> None:
+    ruled, free = policy(rules=[OLD, POOR]), policy()
+    place = DECISIONS.index
+    decision = decided(ruled, pd, age=age, income=income)
+    assert place(decision) >= place(decided(free, pd))
+    floor = "decline" if income < 1000 else "refer" if age > 70 else "approve"
+    assert place(decision) == max(place(decided(free, pd)), place(floor))
+
+
+def test_a_rule_on_a_missing_field_does_not_apply() -> None:
+    assert decided(policy(rules=[POOR]), 0.01, income=math.nan) == "approve"
+
+
+def test_the_rules_that_an_application_runs_into_are_told() -> None:
+    own = policy(rules=[OLD, POOR])
+    columns = {"age": np.array([80.0]), "income": np.array([5000.0])}
+    assert [rule.reason for rule in own.broken_rules(columns)] == ["Ask in person"]
+
+
+def test_a_rule_on_an_unknown_field_names_those_that_are_known() -> None:
+    with pytest.raises(ValueError, match=r"policy\.rules: 'age > 70' names 'age'; known are inc"):
+        decided(policy(rules=[OLD]), 0.1, income=1.0)
+
+
+def test_many_applications_are_decided_as_each_alone() -> None:
+    own, rng = policy(rules=[OLD]), np.random.default_rng(0)
+    pd, age = rng.random(200), rng.uniform(60, 80, 200)
+    each = [decided(own, p, age=a) for p, a in zip(pd, age, strict=True)]
+    assert [DECISIONS[i] for i in own.decide(pd, {"age": age})] == each
+
+
+def test_the_base_odds_have_the_base_score() -> None:
+    assert policy().score(1 / 31) == pytest.approx(600)
+
+
+@given(st.floats(0.01, 200), st.floats(1, 100))
+def test_doubling_the_odds_adds_pdo_points(odds: float, pdo: float) -> None:
+    own = policy(pdo=pdo)
+    once, twice = own.score(1 / (1 + odds)), own.score(1 / (1 + 2 * odds))
+    assert twice - once == pytest.approx(pdo, rel=1e-6)
+
+
+@given(pds, pds)
+def test_a_higher_pd_never_has_a_higher_score_nor_a_better_rating(one: float, two: float) -> None:
+    own, ratings = policy(), [*BASE["ratings"]]
+    low, high = sorted((one, two))
+    assert own.score(low) >= own.score(high)
+    assert ratings.index(own.rating(low)) <= ratings.index(own.rating(high))
+
+
+@pytest.mark.parametrize(
+    ("pd", "rating"), [(0, "A"), (0.00999, "A"), (0.01, "B"), (0.06, "C"), (1.0, "C")]
+)
+def test_a_rating_ends_below_its_bound(pd: float, rating: str) -> None:
+    assert policy().rating(pd) == rating
+
+
+def test_scores_of_many_are_the_scores_of_each() -> None:
+    pd = np.linspace(0.001, 0.999, 50)
+    np.testing.assert_allclose(policy().score(pd), [policy().score(p) for p in pd])
+
+
+def test_profit_is_earned_on_approved_goods_and_lost_on_approved_bads() -> None:
+    bad, approved = np.array([0, 0, 1, 1]), np.array([True, False, True, False])
+    assert policy().profit(bad, approved) == pytest.approx((0.08 - 0.52) / 4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ratings": {"A": 0.5, "B": 0.2, "C": 1.0}}, r"ratings must rise to 1\.0"),
+        ({"ratings": {"A": 0.5}}, r"ratings must rise to 1\.0"),
+        ({"ratings": {}}, r"ratings must rise to 1\.0"),
+        ({"rules": [OLD | {"rule": "age is 70"}]}, "a rule is 'FIELD OP NUMBER'"),
+        ({"rules": [OLD | {"decision": "approve"}]}, "'refer' or 'decline'"),
+        ({"cut_off": 1.5}, "less than or equal to 1"),
+        ({"cut_off": "best"}, "'profit'"),
+        ({"margin": 0}, "greater than 0"),
+        ({"refer_band": 1}, "less than 1"),
+        ({"bonus": 1}, "Extra inputs"),
+    ],
+)
+def test_a_policy_that_cannot_be_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        policy(**changes)

@@ -1,0 +1,70 @@
+"""Calibration: from margins to honest PDs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import expit, logit
+
+from stages.models.calibration import SMALLEST, ForestShare, Isotonic, Sigmoid
+
+
+@pytest.fixture(scope="module")
+def rows() -> tuple[Any, Any]:
+    """Margins that are twice too wide and one too high, and their outcomes."""
+    rng = np.random.default_rng(1)
+    margin = rng.normal(-1, 2, 20_000)
+    return margin, (rng.random(20_000) < expit(margin / 2 - 1)).astype(np.int64)
+
+
+def test_the_default_sigmoid_takes_margins_as_log_odds() -> None:
+    np.testing.assert_array_equal(Sigmoid()(np.array([0.0, -2.0])), expit(np.array([0.0, -2.0])))
+
+
+def test_a_sigmoid_finds_the_slope_and_intercept_of_overconfident_margins(
+    rows: tuple[Any, Any],
+) -> None:
+    fitted = Sigmoid.fit(*rows)
+    assert (fitted.slope, fitted.intercept) == pytest.approx((0.5, -1.0), abs=0.05)
+
+
+def test_a_fitted_sigmoid_expects_the_defaults_that_there_were(rows: tuple[Any, Any]) -> None:
+    margin, bad = rows
+    assert Sigmoid.fit(*rows)(margin).mean() == pytest.approx(bad.mean(), abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", [Sigmoid, Isotonic])
+def test_pds_rise_with_the_margin(kind: Any, rows: tuple[Any, Any]) -> None:
+    pd = kind.fit(*rows)(np.linspace(-20, 20, 500))
+    assert (np.diff(pd) >= 0).all()
+    assert pd[0] < pd[-1]
+
+
+def test_an_isotonic_step_is_the_bad_rate_of_its_rows() -> None:
+    fitted = Isotonic.fit(np.array([0.0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 1, 1, 0]))
+    np.testing.assert_allclose(fitted(np.array([0.0, 1.0, 0.5])), [0.25, 0.5, 0.375])
+
+
+def test_no_isotonic_pd_is_certain() -> None:
+    fitted = Isotonic.fit(np.arange(4.0), np.array([0, 0, 1, 1]))
+    np.testing.assert_allclose(fitted(np.array([-9.0, 9.0])), [SMALLEST, 1 - SMALLEST])
+
+
+def test_an_isotonic_pd_is_the_same_alone_and_in_a_batch(rows: tuple[Any, Any]) -> None:
+    fitted, margin = Isotonic.fit(*rows), rows[0][:200]
+    alone = [fitted(margin[i : i + 1])[0] for i in range(200)]
+    np.testing.assert_array_equal(fitted(margin), alone)
+
+
+@given(st.floats(0.01, 0.99), st.floats(0.001, 0.999))
+def test_a_forest_share_undoes_the_newton_step(prior: float, share: float) -> None:
+    margin = logit(prior) + (share - prior) / (prior * (1 - prior))
+    assert ForestShare(prior)(np.array([margin]))[0] == pytest.approx(share, rel=1e-6)
+
+
+def test_no_forest_share_is_certain() -> None:
+    assert set(ForestShare(0.2)(np.array([-50.0, 50.0]))) == {SMALLEST, 1 - SMALLEST}

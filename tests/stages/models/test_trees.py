@@ -1,0 +1,162 @@
+"""Trees compiled for one row: the library's margin to the last bit, and its Shapley values."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pytest
+import xgboost
+
+from stages.features.matrix import Floats
+from stages.models import trees
+from stages.models.artifact import Model
+from stages.models.scorers import LightGBM, Selected, XGBoost
+from tests.support.books import Project
+
+BOOSTERS = ("xgboost", "random_forest", "lightgbm")
+
+
+def rows(count: int = 700, missing: float = 0.1) -> tuple[Floats, Any]:
+    """Two numbers, a category with 9 codes, a number that is never missing, and an outcome."""
+    rng = np.random.default_rng(1)
+    x = np.column_stack(
+        [
+            rng.normal(size=count).round(2),
+            rng.lognormal(9, 2, count),
+            rng.integers(0, 9, count),
+            rng.integers(-3, 4, count),
+        ]
+    ).astype(np.float64)
+    odds = x[:, 0] + (x[:, 2] % 3) - x[:, 3] * (x[:, 2] == 4) - 1
+    bad = rng.random(count) < 1 / (1 + np.exp(-odds))
+    x[:, :3][rng.random((count, 3)) < missing] = np.nan
+    return x, bad
+
+
+def fit(library: str, depth: int = 5, **settings: Any) -> Any:
+    x, bad = rows()
+    if library == "lightgbm":
+        small = {"min_data_in_leaf": 1, "min_data_per_group": 5, "num_threads": 1, "verbose": -1}
+        own = {"objective": "binary", "max_depth": depth, "num_leaves": 90} | small | settings
+        data = lightgbm.Dataset(x, bad, categorical_feature=[2])
+        return LightGBM(lightgbm.train(own, data, 12).model_to_string())
+    types = ["q", "q", "c", "q"]
+    data = xgboost.DMatrix(x, bad, feature_types=types, enable_categorical=True)
+    own = {"objective": "binary:logistic", "max_depth": depth, "nthread": 1} | settings
+    return XGBoost(bytes(xgboost.train(own, data, 12).save_raw("ubj")), types)
+
+
+def compiled(scorer: Any) -> Any:
+    found = trees.compiled(scorer)
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
+@pytest.mark.parametrize("depth", [1, 3, 6, 12])
+def test_the_margin_is_the_librarys_to_the_last_bit(library: str, depth: int) -> None:
+    scorer = fit(library, depth)
+    x, _ = rows(missing=0.3)
+    own = compiled(scorer)
+    assert [own.margin(row[None])[0] for row in x] == scorer.margin(x).tolist()
+    assert own.margin(x).tolist() == scorer.margin(x).tolist()
+
+
+@pytest.mark.parametrize("base", [0.013, 0.1, 0.36, 0.5, 0.53, 0.777])
+def test_the_margin_of_xgboost_starts_where_its_base_score_does(base: float) -> None:
+    scorer, (x, _) = fit("xgboost", base_score=base), rows()
+    own = compiled(scorer)
+    assert [own.margin(row[None])[0] for row in x[:50]] == scorer.margin(x[:50]).tolist()
+
+
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
+def test_a_value_on_a_threshold_goes_where_the_library_sends_it(library: str) -> None:
+    scorer = fit(library)
+    own = compiled(scorer)
+    edges = np.unique([t for part in own._bins if part for t in part])
+    for edge in edges[:: max(1, len(edges) // 40)]:
+        for value in (edge, np.nextafter(edge, -np.inf), np.nextafter(edge, np.inf)):
+            row = np.array([[value, value, 1.0, value]])
+            assert own.margin(row)[0] == scorer.margin(row)[0]
+
+
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
+@pytest.mark.parametrize("row", [[np.nan] * 4, [0.0, 1.0, 30.0, 0.0], [-1e300, 1e300, 0.0, 1e9]])
+def test_values_that_training_never_saw_score_the_same(library: str, row: list[float]) -> None:
+    scorer = fit(library)
+    assert compiled(scorer).margin(np.array([row]))[0] == scorer.margin(np.array([row]))[0]
+
+
+def test_a_number_that_was_never_missing_in_training_may_be_missing() -> None:
+    scorer, (x, _) = fit("lightgbm"), rows()
+    x[:, 3] = np.nan
+    own = compiled(scorer)
+    assert [own.margin(row[None])[0] for row in x[:50]] == scorer.margin(x[:50]).tolist()
+
+
+@pytest.mark.parametrize(("library", "precision"), [("xgboost", 1e-5), ("lightgbm", 1e-12)])
+@pytest.mark.parametrize("depth", [2, 10])
+def test_the_shapley_values_are_the_librarys(library: str, precision: float, depth: int) -> None:
+    scorer, (x, _) = fit(library, depth), rows()
+    own, theirs = compiled(scorer).contributions(x), scorer.contributions(x)
+    np.testing.assert_allclose(own, theirs, rtol=0, atol=precision)
+
+
+def test_the_shapley_values_of_a_leaf_are_those_of_the_definition() -> None:
+    share, value = np.array([[0.3, 0.8, 0.45, 0.6]]), np.array([1.7])
+    table = trees.shapley(share, value)[0]
+    players = range(4)
+
+    def worth(coalition: frozenset[int], bits: tuple[int, ...]) -> float:
+        parts = (bits[j] if j in coalition else share[0, j] for j in players)
+        return float(value[0] * math.prod(parts))
+
+    for bits in itertools.product((0, 1), repeat=4):
+        own = table[sum(bit << j for j, bit in enumerate(bits))]
+        for i in players:
+            total = 0.0
+            for order in itertools.permutations(players):
+                before = frozenset(order[: order.index(i)])
+                total += worth(before | {i}, bits) - worth(before, bits)
+            assert own[i] == pytest.approx(total / math.factorial(4), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", BOOSTERS)
+def test_a_fitted_candidate_scores_the_same(
+    models: dict[str, Model], fitted_book: Project, name: str
+) -> None:
+    model = models[name]
+    x = model.features(fitted_book.columns("test"))[:200]
+    own = compiled(model.scorer)
+    assert [own.margin(row[None])[0] for row in x] == model.scorer.margin(x).tolist()
+
+
+def test_a_scorer_of_some_features_is_compiled_too() -> None:
+    scorer = Selected(fit("lightgbm"), np.array([3, 2, 1, 0]))
+    x, _ = rows()
+    own = compiled(scorer)
+    assert own.margin(x[:1])[0] == scorer.margin(x[:1])[0]
+    np.testing.assert_allclose(own.contributions(x[:5]), scorer.contributions(x[:5]), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["logistic", "scorecard"])
+def test_a_scorer_without_trees_is_left_as_it_is(models: dict[str, Model], name: str) -> None:
+    assert trees.compiled(models[name].scorer) is None
+
+
+def test_the_shapley_values_of_a_large_forest_are_left_to_its_library(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trees, "LARGEST", 1000)
+    scorer, (x, _) = fit("lightgbm"), rows()
+    own = compiled(scorer)
+    assert np.array_equal(own.contributions(x[:9]), scorer.contributions(x[:9]))
+    assert [own.margin(row[None])[0] for row in x[:9]] == scorer.margin(x[:9]).tolist()
+
+
+def test_zeros_that_mean_missing_are_left_to_the_library() -> None:
+    assert trees.compiled(fit("lightgbm", zero_as_missing=True)) is None

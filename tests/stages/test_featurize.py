@@ -1,0 +1,85 @@
+"""The featurize stage: matrices of every split, and facts of the training rows alone."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.contract.schema import ContractError
+from stages.features.matrix import Features
+from tests.support.books import Project, contract
+
+SPLITS = ("train", "validation", "test")
+
+
+@pytest.fixture
+def prepared(project: Project) -> Project:
+    return project.run("preprocess")
+
+
+def rewrite(project: Project, split: str, **columns: object) -> None:
+    """Change columns of a prepared split."""
+    path = project.data / "prepared" / f"{split}.parquet"
+    pd.read_parquet(path).assign(**columns).to_parquet(path, index=False)
+
+
+def matrices(project: Project, split: str) -> tuple[np.ndarray, np.ndarray]:
+    with np.load(project.data / "features" / f"{split}.npz") as rows:
+        return rows["x"], rows["bad"]
+
+
+def fitted(project: Project) -> bytes:
+    return (project.data / "features" / "fitted.json").read_bytes()
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_matrix_has_a_row_a_loan_and_a_column_a_feature(split: str, prepared: Project) -> None:
+    x, bad = matrices(prepared.run("featurize"), split)
+    features = Features(contract(), "application")
+    assert x.shape == (len(prepared.split(split)), len(features.names))
+    np.testing.assert_array_equal(x, features(prepared.columns(split)))
+    np.testing.assert_array_equal(bad, prepared.split(split)["_bad"])
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_nothing_fitted_depends_on_rows_that_are_held_out(split: str, prepared: Project) -> None:
+    before = fitted(prepared.run("featurize"))
+    bad = 1 - prepared.split(split)["_bad"]
+    rewrite(prepared, split, amount=49_999.0, income=1.0, months=np.nan, purpose="car", _bad=bad)
+    assert fitted(prepared.run("featurize")) == before
+
+
+def test_what_is_fitted_depends_on_training_rows(prepared: Project) -> None:
+    before = fitted(prepared.run("featurize"))
+    rewrite(prepared, "train", amount=prepared.split("train")["amount"] * 2)
+    assert fitted(prepared.run("featurize")) != before
+
+
+def test_the_mode_decides_which_features_there_are(prepared: Project) -> None:
+    names = [
+        set(json.loads(fitted(prepared.set(mode=mode).run("featurize")))["names"])
+        for mode in ("application", "pricing")
+    ]
+    assert names[1] - names[0] == {"grade"}
+
+
+def test_the_same_rows_give_the_same_bytes(prepared: Project) -> None:
+    first = prepared.run("featurize").files()
+    assert prepared.run("featurize").files() == first
+
+
+def test_a_feature_without_values_in_training_ends_the_stage_and_leaves_the_outputs(
+    prepared: Project,
+) -> None:
+    before = prepared.run("featurize").files()
+    rewrite(prepared, "train", income=np.nan)
+    changed = prepared.files()
+    with pytest.raises(ContractError, match="income: every value is missing in the"):
+        prepared.run("featurize")
+    assert prepared.files() == changed
+    assert {n: b for n, b in changed.items() if "features" in n} == {
+        n: b for n, b in before.items() if "features" in n
+    }

@@ -1,0 +1,109 @@
+"""Parameters: what is unknown or cannot be is named, with what is allowed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from stages import params
+from stages.params import ParamsError
+from tests.support.books import ROOT, settings
+
+
+def load(folder: Path, **changes: Any) -> params.Params:
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(settings(**changes)))
+    return params.load(path)
+
+
+def test_the_parameters_of_the_repository_are_well() -> None:
+    config = params.load(ROOT / "params.yaml")
+    assert (ROOT / config.data / "contract.yaml").exists()
+    assert set(config.candidates) == set(get_args(params.Name))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tests": 1}, "tests: unknown parameter; known are dataset, mode, threads, "),
+        ({"train__lightgbm__tress": 9}, "train.lightgbm.tress: unknown parameter; known are bal"),
+        ({"policy__bonus": 1}, "policy.bonus: unknown parameter; known are margin, loss_given"),
+        (
+            {"policy__rules": [{"rule": "a > 1", "decision": "refer", "reason": "", "why": 1}]},
+            "policy.rules.0.why: unknown parameter; known are rule, decision, reason",
+        ),
+        ({"train__catboost": {}}, "train.catboost: unknown parameter; known are seed, folds, logi"),
+        ({"train__xgboost__trees": 0}, "train.xgboost.trees: Input should be greater than or equ"),
+        ({"train__xgboost__trees": "many"}, "train.xgboost.trees: Input should be a valid integer"),
+        ({"mode": "guess"}, "mode: Input should be 'application' or 'pricing'; got 'guess'"),
+        ({"candidates": []}, "candidates: List should have at least 1 item"),
+        ({"candidates": ["catboost"]}, "candidates.0: Input should be 'logistic', 'scorecard', "),
+        ({"train__logistic__balance": "adasyn"}, "train.logistic.balance: Input should be 'none'"),
+        ({"preprocess__max_invalid": 1.5}, "preprocess.max_invalid: Input should be less than 1"),
+        (
+            {"preprocess__test_share": 0.95},
+            "preprocess: Value error, test_share and validation_share leave no training rows",
+        ),
+        ({"policy__ratings": {"A": 0.5}}, "policy: Value error, ratings must rise to 1.0; got"),
+        ({"evaluate__choose_by": "auc"}, "evaluate.choose_by: Input should be 'roc_auc', "),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_what_is_allowed(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ParamsError, match=re.escape(f"params.yaml: {message}")):
+        load(tmp_path, **changes)
+
+
+def test_every_wrong_parameter_is_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError) as caught:
+        load(tmp_path, mode="guess", train__folds=1, threads=0)
+    assert [line.split(": ")[1] for line in str(caught.value).split("\n")] == [
+        "mode",
+        "threads",
+        "train.folds",
+    ]
+
+
+def test_a_missing_parameter_is_named(tmp_path: Path) -> None:
+    config = settings()
+    del config["train"]["lightgbm"]["trees"]
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(ParamsError, match=r"train\.lightgbm\.trees: Field required$"):
+        params.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "must be a mapping of sections; got None"),
+        ("- a\n", r"must be a mapping of sections; got \['a'\]"),
+        ("a: [1\n", "not YAML: "),
+    ],
+)
+def test_a_file_that_holds_no_parameters_is_refused(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ParamsError, match=rf"params\.yaml: {message}"):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_an_unknown_candidate_is_named_with_those_that_are_known() -> None:
+    with pytest.raises(ParamsError, match=r"candidate must be one of \['logistic', .* got 'light'"):
+        params.load(ROOT / "params.yaml").candidate("light")
+
+
+@pytest.mark.parametrize("name", get_args(params.Name))
+def test_a_candidate_has_its_section(name: str) -> None:
+    config = params.load(ROOT / "params.yaml")
+    assert config.candidate(name) is getattr(config.train, name)
+
+
+def test_parameters_cannot_be_changed_once_read() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        params.load(ROOT / "params.yaml").threads = 3

@@ -1,0 +1,177 @@
+"""The preprocess stage: prepared splits and the account of the rows, or an error and no change."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.contract.quality import QualityError
+from stages.contract.schema import ContractError
+from stages.params import ParamsError
+from tests.support.books import CONTRACT, Project, Tables, book
+
+SPLITS = ("train", "validation", "test")
+UNDATED = CONTRACT.replace("date: granted\n", "")
+
+
+def quality(project: Project) -> dict[str, Any]:
+    """What `quality.json` tells."""
+    return dict(json.loads((project.data / "quality.json").read_text()))
+
+
+def test_every_valid_row_is_in_one_split(project: Project) -> None:
+    rows = pd.concat(project.run("preprocess").split(name)["_row"] for name in SPLITS)
+    assert sorted(rows) == list(range(600))
+
+
+def test_the_test_loans_are_the_newest(project: Project) -> None:
+    train, validation, test = (project.run("preprocess").split(name)["_date"] for name in SPLITS)
+    assert train.max() < validation.min() <= validation.max() < test.min()
+
+
+def test_a_book_without_dates_is_split_by_the_seed_with_equal_bad_rates(project: Project) -> None:
+    def split(seed: int) -> list[list[int]]:
+        (project.data / "contract.yaml").write_text(UNDATED)
+        project.set(preprocess__seed=seed).run("preprocess")
+        return [project.split(name)["_row"].tolist() for name in SPLITS]
+
+    assert split(1) == split(1) != split(2)
+    rates = [part["bad_rate"] for part in quality(project)["split"].values()]
+    assert rates == pytest.approx([rates[0]] * 3, abs=0.01)
+
+
+def test_quality_tells_rows_in_and_out_and_of_each_split(project: Project) -> None:
+    tables = book()
+    tables["loans"].loc[4, "amount"] = "7"
+    report = quality(project.write(tables).run("preprocess"))
+    assert (report["rows_in"], report["rows_out"]) == (600, 599)
+    assert report["invalid"]["amount: minimum (100)"]["example"] == {"row": 4, "value": "7"}
+    own = project.split("test")
+    assert report["split"]["test"] == {
+        "rows": len(own),
+        "bad_rate": round(own["_bad"].mean(), 6),
+        "from": str(own["_date"].min().date()),
+        "to": str(own["_date"].max().date()),
+    }
+
+
+def copied(tables: Tables) -> Tables:
+    """The first ten loans applied for again at the end of the book."""
+    loans = tables["loans"]
+    again = loans.iloc[:10].assign(loan=[str(n) for n in range(900, 910)], granted="2023-01-01")
+    return tables | {"loans": pd.concat([loans, again])}
+
+
+def test_a_later_copy_of_a_training_application_is_dropped_and_counted(project: Project) -> None:
+    project.write(copied(book())).run("preprocess")
+    assert quality(project)["invalid"]["amount: copy of an earlier application"]["rows"] == 10
+    assert 2023 not in project.split("test")["_date"].dt.year.to_numpy()
+
+
+def test_copies_stay_in_one_split_of_a_book_without_dates(project: Project) -> None:
+    (project.data / "contract.yaml").write_text(UNDATED)
+    project.write(copied(book())).run("preprocess")
+    place = {row: name for name in SPLITS for row in project.split(name)["_row"]}
+    assert [place[600 + n] for n in range(10)] == [place[n] for n in range(10)]
+
+
+def test_the_same_book_gives_the_same_bytes(project: Project) -> None:
+    first = project.run("preprocess").files()
+    assert project.run("preprocess").files() == first
+
+
+Spoil = Callable[[Tables], Tables]
+
+
+def without(table: str, column: str) -> Spoil:
+    return lambda tables: tables | {table: tables[table].drop(columns=column)}
+
+
+def filled(table: str, column: str, value: str) -> Spoil:
+    return lambda tables: tables | {table: tables[table].assign(**{column: value})}
+
+
+REFUSED: dict[str, tuple[Spoil, str]] = {
+    "a missing column": (
+        without("people", "income"),
+        "data/small/raw/people.csv: column 'income' is missing",
+    ),
+    "a column that is empty": (
+        filled("people", "branch", ""),
+        "people.branch: every one of its 600 values is missing",
+    ),
+    "one outcome only": (
+        filled("loans", "outcome", "repaid"),
+        "loans.outcome: needs both ['defaulted', 'sold'] (bad) and 'repaid' (good)",
+    ),
+    "a single day": (
+        filled("loans", "granted", "2020-01-01"),
+        "train: needs good and bad loans; got 0 rows",
+    ),
+    "an empty table": (
+        lambda tables: tables | {"people": tables["people"].iloc[:0]},
+        "data/small/raw/people.csv: the file has columns but no rows",
+    ),
+}
+COUNTED: dict[Spoil, str] = {
+    filled("loans", "amount", "much"): "amount: not a number  (row 0: 'much')",
+    filled("loans", "purpose", "boat"): "purpose: unknown value (allowed: car, home, other)",
+    filled("loans", "granted", "1st of May"): "granted: not a date (allowed: YYYY-MM-DD)",
+    filled("people", "person", "x"): "person: no row in people  (row 0: ",
+}
+
+
+def ended(project: Project, spoil: Spoil, kind: type[Exception], words: str) -> None:
+    """Preprocess a book, spoil it: the stage ends in these words and leaves its outputs."""
+    before = project.run("preprocess").files()
+    project.write(spoil(book()))
+    with pytest.raises(kind, match=re.escape(words)):
+        project.run("preprocess")
+    assert project.files() == before
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_wrong_book_ends_the_stage_in_words_and_leaves_the_outputs(
+    name: str, project: Project
+) -> None:
+    spoil, words = REFUSED[name]
+    ended(project, spoil, ContractError, words)
+
+
+@pytest.mark.parametrize(("spoil", "words"), COUNTED.items(), ids=COUNTED.values())
+def test_a_book_of_wrong_rows_ends_the_stage_with_their_number_and_leaves_the_outputs(
+    spoil: Spoil, words: str, project: Project
+) -> None:
+    ended(project, spoil, QualityError, f"600  {words}")
+
+
+def test_a_missing_table_ends_the_stage_in_words_and_leaves_the_outputs(project: Project) -> None:
+    before = project.run("preprocess").files()
+    (project.data / "raw" / "people.csv").unlink()
+    with pytest.raises(ContractError, match=r"raw/people\.csv: the file is missing"):
+        project.run("preprocess")
+    assert project.files() == before
+
+
+def test_an_unknown_dataset_is_named_with_those_that_there_are(project: Project) -> None:
+    with pytest.raises(ContractError, match=r"dataset must be one of \['small'\]; got 'smal'"):
+        project.set(dataset="smal").run("preprocess")
+
+
+def test_an_unknown_parameter_ends_the_stage(project: Project) -> None:
+    with pytest.raises(ParamsError, match=r"preprocess\.max_invald: unknown parameter"):
+        project.set(preprocess__max_invald=0.1).run("preprocess")
+
+
+def test_more_invalid_rows_than_allowed_end_the_stage_and_fewer_do_not(project: Project) -> None:
+    tables = book()
+    tables["loans"].loc[np.arange(60), "amount"] = "7"
+    project.write(tables).set(preprocess__max_invalid=0.1).run("preprocess")
+    with pytest.raises(QualityError, match=r"10\.0% of 600 rows are invalid"):
+        project.set(preprocess__max_invalid=0.09).run("preprocess")

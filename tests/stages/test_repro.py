@@ -1,0 +1,166 @@
+"""Reproduction: the same bytes anywhere, only what changed, and nothing lost by a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.books import CANDIDATES
+from tests.support.clone import Clone
+
+ROWS = 1500
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A small book, the pipeline run on it, all committed."""
+    clone = Clone(tmp_path_factory.mktemp("repro") / "one")
+    clone.simulate(ROWS)
+    clone.dvc("repro", "--force")
+    clone.commit("The first run")
+    return clone
+
+
+@pytest.fixture(scope="session")
+def elsewhere(made: Clone) -> Clone:
+    """The same, run in another folder with two threads."""
+    clone = Clone(made.folder.parent / "another" / "place", **{"threads: 1": "threads: 2"})
+    clone.environment["OMP_NUM_THREADS"] = "2"
+    clone.simulate(ROWS)
+    clone.dvc("repro", "--force")
+    return clone
+
+
+def stale(clone: Clone) -> list[str]:
+    """The stages that DVC would run."""
+    return sorted(clone.facts("status"))
+
+
+def outputs(clone: Clone) -> dict[str, bytes]:
+    """Every file that the stages wrote."""
+    folders = [clone.folder / "models", clone.folder / "data"]
+    return {
+        str(path): path.read_bytes()
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "raw" not in str(path.relative_to(folder))
+    }
+
+
+@contextmanager
+def changed(clone: Clone, **changes: Any) -> Iterator[None]:
+    """Other parameters, by section, for a while."""
+    path = clone.folder / "params.yaml"
+    before = path.read_text()
+    path.write_text(yaml.safe_dump(merged(yaml.safe_load(before), changes)))
+    yield
+    path.write_text(before)
+
+
+def merged(old: Any, new: Any) -> Any:
+    """`old` with the leaves of `new`."""
+    if not isinstance(new, dict):
+        return new
+    return old | {key: merged(old[key], value) for key, value in new.items()}
+
+
+def test_another_folder_with_another_number_of_threads_gives_the_same_lock(
+    made: Clone, elsewhere: Clone
+) -> None:
+    one, other = ((clone.folder / "dvc.lock").read_bytes() for clone in (made, elsewhere))
+    assert one == other
+
+
+def test_every_stage_is_in_the_lock(made: Clone) -> None:
+    lock = yaml.safe_load((made.folder / "dvc.lock").read_text())
+    stages = ["preprocess", "featurize", "evaluate", *(f"train@{name}" for name in CANDIDATES)]
+    assert sorted(lock["stages"]) == sorted(stages)
+
+
+def test_metrics_are_in_git_and_models_are_not(made: Clone) -> None:
+    tracked = made.run("git", "ls-files").split()
+    assert {"models/metrics.json", "data/loan_book/quality.json", "dvc.lock"} <= {*tracked}
+    assert not [name for name in tracked if name.endswith((".joblib", ".parquet", ".npz"))]
+
+
+def test_nothing_is_left_to_run(made: Clone) -> None:
+    assert stale(made) == []
+
+
+@pytest.mark.parametrize("candidate", CANDIDATES)
+def test_a_parameter_of_one_candidate_concerns_that_candidate_alone(
+    made: Clone, candidate: str
+) -> None:
+    key = {"logistic": "c", "scorecard": "c"}.get(candidate, "trees")
+    with changed(made, train={candidate: {key: 9}}):
+        assert stale(made) == [f"train@{candidate}"]
+
+
+@pytest.mark.parametrize(
+    ("change", "concerned"),
+    [
+        ({"threads": 2}, []),
+        ({"simulate": {"rows": 7}}, []),
+        ({"policy": {"margin": 0.1}}, ["evaluate"]),
+        ({"evaluate": {"resamples": 150}}, ["evaluate"]),
+        ({"featurize": {"bins": 5}}, ["featurize"]),
+        ({"preprocess": {"max_invalid": 0.2}}, ["preprocess"]),
+        ({"train": {"folds": 4}}, [f"train@{name}" for name in sorted(CANDIDATES)]),
+    ],
+)
+def test_a_parameter_concerns_the_stages_that_read_it(
+    made: Clone, change: dict[str, Any], concerned: list[str]
+) -> None:
+    with changed(made, **change):
+        assert stale(made) == concerned
+
+
+def test_a_corrupt_raw_file_ends_the_run_by_name_and_leaves_every_output(made: Clone) -> None:
+    path, before = made.folder / "data" / "loan_book" / "raw" / "loans.csv", outputs(made)
+    text = path.read_text()
+    path.unlink()  # DVC's cache may share its bytes
+    path.write_text(text.replace("loan_amount", "amount_of_loan", 1))
+    said = made.dvc("repro", check=False)
+    assert "loan_amount" in said
+    assert "loans.csv" in said
+    assert "failed to reproduce 'preprocess'" in said
+    assert outputs(made) == before
+    made.run("git", "checkout", "--quiet", "--", "data")
+    made.dvc("checkout", "--force", "--quiet")
+    assert stale(made) == []
+
+
+def test_a_parameter_that_cannot_be_ends_the_run_by_name_and_leaves_every_output(
+    made: Clone,
+) -> None:
+    before = outputs(made)
+    with changed(made, train={"lightgbm": {"learning_rate": -1}}):
+        said = made.dvc("repro", check=False)
+    assert "params.yaml: train.lightgbm.learning_rate" in said
+    assert "got -1" in said
+    assert outputs(made) == before
+
+
+def test_an_experiment_that_fails_in_training_leaves_every_output(made: Clone) -> None:
+    before = outputs(made)
+    said = made.dvc("exp", "run", "-S", "train.scorecard.min_iv=99", check=False)
+    made.run("git", "checkout", "--quiet", "--", "params.yaml")
+    assert "min_iv 99.0 leaves no feature" in said
+    assert "failed to reproduce 'train@scorecard'" in said
+    assert outputs(made) == before
+    assert stale(made) == []
+
+
+def test_the_simulated_book_has_the_very_bytes_that_its_dvc_file_names(
+    tmp_path: Path,
+) -> None:
+    clone = Clone(tmp_path / "clone")
+    named = (clone.folder / "data" / "loan_book" / "raw.dvc").read_text()
+    clone.run("python", "-m", "stages.simulate")
+    clone.dvc("add", "--quiet", "data/loan_book/raw")
+    assert (clone.folder / "data" / "loan_book" / "raw.dvc").read_text() == named

@@ -1,0 +1,100 @@
+"""The train stage: one artifact a candidate, the same bytes anywhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages import train
+from stages.models import artifact
+from stages.params import ParamsError
+from tests.support.books import CANDIDATES, ROOT, Project
+
+
+@pytest.fixture
+def ready(fitted_book: Project, tmp_path: Path) -> Project:
+    """A copy of the small book with every candidate fitted."""
+    shutil.copytree(fitted_book.folder, tmp_path, dirs_exist_ok=True)
+    return Project(tmp_path)
+
+
+def changed(project: Project, candidate: str, **changes: Any) -> bool:
+    """Whether training a candidate anew with other parameters changes its bytes."""
+    before = project.artifact(candidate).read_bytes()
+    return project.set(**changes).run(candidate).artifact(candidate).read_bytes() != before
+
+
+@pytest.mark.parametrize("candidate", CANDIDATES)
+def test_training_again_with_more_threads_gives_the_same_bytes(
+    candidate: str, ready: Project
+) -> None:
+    assert not changed(ready, candidate, threads=2)
+
+
+def test_another_process_in_another_folder_gives_the_same_bytes(
+    ready: Project, fitted_book: Project
+) -> None:
+    ready.artifact("lightgbm").unlink()
+    subprocess.run(
+        [sys.executable, "-m", "stages.train", "lightgbm"],
+        cwd=ready.folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "77"},
+        check=True,
+        timeout=120,
+    )
+    assert ready.artifact("lightgbm").read_bytes() == fitted_book.artifact("lightgbm").read_bytes()
+    assert artifact.load(ready.artifact("lightgbm")).candidate == "lightgbm"
+
+
+def test_a_candidate_is_touched_by_its_own_parameters_alone(ready: Project) -> None:
+    assert not changed(ready, "lightgbm", train__xgboost__trees=9, train__logistic__c=0.1)
+    assert changed(ready, "lightgbm", train__lightgbm__trees=9)
+
+
+def test_training_one_candidate_leaves_the_others(ready: Project) -> None:
+    before = ready.files()
+    ready.set(train__lightgbm__trees=9).run("lightgbm")
+    own = str(ready.artifact("lightgbm").relative_to(ready.folder))
+    assert [name for name, data in ready.files().items() if before[name] != data] == [own]
+
+
+def test_what_is_held_out_changes_no_artifact(ready: Project) -> None:
+    for split in ("validation", "test"):
+        shutil.copyfile(
+            ready.data / "features" / "train.npz", ready.data / "features" / f"{split}.npz"
+        )
+        (ready.data / "prepared" / f"{split}.parquet").unlink()
+    assert not changed(ready, "lightgbm")
+
+
+def test_an_unknown_candidate_ends_the_stage_and_leaves_the_outputs(
+    ready: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = ready.files()
+    monkeypatch.chdir(ready.folder)
+    with pytest.raises(ParamsError, match=r"candidate must be one of \['logistic', .* got 'cat'"):
+        train.main("cat")
+    assert ready.files() == before
+
+
+def test_too_strict_a_selection_ends_the_stage_and_leaves_the_outputs(ready: Project) -> None:
+    before = ready.files()
+    with pytest.raises(ValueError, match=r"min_iv 99\.0 leaves no feature"):
+        ready.set(train__logistic__min_iv=99).run("logistic")
+    assert ready.files() == before
+
+
+@pytest.mark.parametrize("balance", ["undersample", "smote", "smote_tomek"])
+def test_a_balanced_and_calibrated_candidate_still_tells_honest_pds(
+    balance: str, ready: Project
+) -> None:
+    ready.set(train__logistic__balance=balance, train__logistic__calibration="sigmoid")
+    fitted = artifact.load(ready.run("logistic").artifact("logistic"))
+    pd, bad = fitted.predict(ready.columns("train")), ready.split("train")["_bad"]
+    assert pd.mean() == pytest.approx(bad.mean(), abs=0.02)

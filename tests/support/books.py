@@ -1,0 +1,191 @@
+"""Small raw loan books, and the stages run on them in a folder of their own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from hypothesis import strategies as st
+
+from stages import evaluate, featurize, params, preprocess, train
+from stages.contract import prepared
+from stages.contract import schema as contracts
+from stages.contract.schema import Contract, Field, Mode
+
+ROOT = Path(__file__).parents[2]
+CANDIDATES = ("logistic", "scorecard", "random_forest", "xgboost", "lightgbm")
+VERBS = {"preprocess": preprocess, "featurize": featurize, "evaluate": evaluate}
+Tables = dict[str, pd.DataFrame]
+
+CONTRACT = """
+title: Small book
+tables:
+  loans: {path: loans.csv, key: loan}
+  people: {path: people.csv, key: person, join: person}
+target: {field: outcome, bad: [defaulted, sold], good: repaid}
+date: granted
+fields:
+  amount:
+    type: number
+    risk: increasing
+    constraints: {minimum: 100, maximum: 50000, required: true}
+  months: {type: integer, constraints: {minimum: 1, maximum: 120}, missingValues: [-9]}
+  purpose:
+    type: string
+    constraints: {enum: [car, home, other], required: true}
+    repair: {hoem: home}
+  insured: {type: boolean, trueValues: ['Y'], falseValues: ['N']}
+  grade:
+    type: string
+    known_at: pricing
+    ordered: true
+    risk: increasing
+    constraints: {enum: [A, B, C]}
+  income: {type: number, table: people, constraints: {minimum: 0, maximum: 1000000}}
+  branch: {type: integer, table: people, constraints: {enum: [10, 20, 30]}}
+  sex: {type: string, table: people, protected: true, constraints: {enum: [F, M]}}
+  arrears: {type: number, known_at: outcome}
+  closed: {type: date, known_at: outcome}
+derived:
+  loan_to_income: {formula: amount / income, when_empty: 9, stated_as: stated, risk: increasing}
+checks:
+  pace: {rule: arrears <= 2 * amount, message: More in arrears than twice the loan}
+"""
+
+
+def book(rows: int = 600, seed: int = 1) -> Tables:
+    """Clean raw tables as text, about 20 % bad, the outcome learnable from the features."""
+    rng = np.random.default_rng(seed)
+    amount, income = rng.integers(1_000, 20_000, rows), rng.integers(10_000, 90_000, rows)
+    purpose, sex = rng.choice(["car", "home", "other"], rows), rng.choice(["F", "M"], rows)
+    months, insured = rng.integers(6, 61, rows), rng.random(rows) < 0.4
+    branch, wait = rng.choice(["10", "20", "30"], rows), rng.integers(100, 900, rows)
+    odds = 5 * amount / income + (purpose == "other") - 0.8 * insured + 0.5 * (branch == "30") - 3.2
+    bad = rng.random(rows) < 1 / (1 + np.exp(-odds))
+    granted = np.datetime64("2020-01-01") + np.sort(rng.integers(0, 1000, rows))
+    loans = {
+        "loan": np.arange(rows),
+        "person": rng.permutation(rows),
+        "amount": amount,
+        "months": np.where(rng.random(rows) < 0.05, "", months.astype(str)),
+        "purpose": purpose,
+        "insured": np.where(insured, "Y", "N"),
+        "grade": np.array(["A", "B", "C"])[np.clip(np.round(odds / 2 + 1.4), 0, 2).astype(int)],
+        "stated": np.round(amount / income, 4),
+        "granted": granted,
+        "arrears": np.where(bad, amount // 2, 0),
+        "closed": granted + wait,
+        "outcome": np.where(bad, rng.choice(["defaulted", "sold"], rows), "repaid"),
+    }
+    people = {"person": loans["person"], "income": income, "branch": branch, "sex": sex}
+    tables = {"loans": pd.DataFrame(loans), "people": pd.DataFrame(people)}
+    return {name: table.astype(str).astype(object) for name, table in tables.items()}
+
+
+def contract(text: str = CONTRACT) -> Contract:
+    """The contract of the small book."""
+    return contracts.read(text)
+
+
+def settings(**changes: Any) -> dict[str, Any]:
+    """The repository's params.yaml made small; `changes` as `train__folds=2`."""
+    config: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+    config |= {"dataset": "small", "threads": 1, "candidates": list(CANDIDATES)}
+    small = {"trees": 20}
+    for section in config["train"].values():
+        if isinstance(section, dict):
+            section |= {key: value for key, value in small.items() if key in section}
+    config["evaluate"] |= {"resamples": 100, "min_group": 20, "golden": 10}
+    config["policy"]["rules"] = []
+    for name, value in changes.items():
+        *above, key = name.split("__")
+        section = config
+        for part in above:
+            section = section[part]
+        section[key] = value
+    return config
+
+
+class Project:
+    """A folder with params.yaml and one dataset, in which stages run."""
+
+    def __init__(self, folder: Path, text: str = CONTRACT, **changes: Any) -> None:
+        self.folder, self.data = folder, folder / "data" / "small"
+        self.data.mkdir(parents=True, exist_ok=True)
+        (self.data / "contract.yaml").write_text(text)
+        self.set(**changes)
+
+    def set(self, **changes: Any) -> Project:
+        """Write params.yaml anew."""
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(settings(**changes)))
+        return self
+
+    def write(self, tables: Tables) -> Project:
+        """Write raw tables."""
+        (self.data / "raw").mkdir(exist_ok=True)
+        for name, table in tables.items():
+            table.to_csv(self.data / "raw" / f"{name}.csv", index=False)
+        return self
+
+    def run(self, *verbs: str) -> Project:
+        """Run stages in this process: those of VERBS, or `train` by the name of a candidate."""
+        with contextlib.chdir(self.folder):
+            for verb in verbs:
+                if verb in CANDIDATES:
+                    train.main(verb)
+                else:
+                    VERBS[verb].main()
+        return self
+
+    @property
+    def config(self) -> params.Params:
+        """The checked parameters."""
+        return params.load(self.folder / "params.yaml")
+
+    def artifact(self, candidate: str) -> Path:
+        """Where a candidate is written."""
+        return self.folder / "models" / "candidates" / f"{candidate}.joblib"
+
+    def split(self, name: str) -> pd.DataFrame:
+        """The prepared rows of a split."""
+        return pd.read_parquet(self.data / "prepared" / f"{name}.parquet")
+
+    def columns(self, name: str, mode: Mode = "application") -> dict[str, Any]:
+        """The raw columns of a split, as a model takes them."""
+        rows = prepared.read(self.data / "prepared" / f"{name}.parquet")
+        fields = contracts.read((self.data / "contract.yaml").read_text()).inputs(mode)
+        return prepared.columns(rows, fields)
+
+    def files(self) -> dict[str, bytes]:
+        """Every output of the stages so far: path → bytes."""
+        return dict(self._files())
+
+    def _files(self) -> Iterator[tuple[str, bytes]]:
+        for path in sorted(self.folder.rglob("*")):
+            inputs = ("raw", "contract.yaml", "params.yaml")
+            if path.is_file() and not any(part in inputs for part in path.parts):
+                yield str(path.relative_to(self.folder)), path.read_bytes()
+
+
+def values(field: Field) -> st.SearchStrategy[Any]:
+    """Any raw value that a field may have, None among them."""
+    if field.codes:
+        return st.sampled_from([*field.codes, None])
+    low, high = field.constraints.minimum, field.constraints.maximum
+    far = 1e3 if field.type == "integer" else 1e6
+    low = -far if low is None else low
+    high = max(far, low) if high is None else high
+    if field.type == "integer":
+        return st.none() | st.integers(int(low), int(high))
+    return st.none() | st.floats(low, high) | st.just(low)
+
+
+def applications(contract: Contract, mode: Mode = "application") -> st.SearchStrategy[Any]:
+    """Raw applications of a contract; a field may be absent."""
+    every = {f.name: values(f) for f in contract.inputs(mode)}
+    return st.fixed_dictionaries({}, optional=every)

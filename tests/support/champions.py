@@ -1,0 +1,225 @@
+"""Small git and DVC repositories with a champion, made without training, and changes to them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from dvc.repo import Repo
+
+from release.gate import __main__ as gate
+from release.gate import comparison, judgement, recalculation
+from release.gate.judgement import Judgement
+from release.gate.predictions import Predictions
+from stages import params
+from stages.judging.policy import DECISIONS
+from tests.support.books import CONTRACT, ROOT, settings
+
+ROWS = {"validation": 400, "test": 1600}
+CANDIDATES = ["logistic", "lightgbm"]
+UNIVERSE = 4000
+FIRST = "0" * 40
+CONFIG = """
+[core]
+    analytics = false
+    remote = beside
+['remote "beside"']
+    url = ../../remote
+"""
+PIPELINE = {
+    "stages": {
+        "evaluate": {
+            "cmd": "python -m stages.evaluate",
+            "deps": ["data/small/raw", "data/small/contract.yaml"],
+            "params": ["dataset", "mode", "candidates", "train.lightgbm", "evaluate", "policy"],
+            "outs": ["models/predictions.parquet", "models/winner.joblib", "models/golden.jsonl"],
+            "metrics": [{"models/metrics.json": {"cache": False}}],
+        }
+    }
+}
+
+
+def predictions(
+    noise: float = 0.4, shift: float = 0.0, first: int = 0, against: float = 0.0
+) -> pd.DataFrame:
+    """Rows `first` and on of a book of which about 15 % are bad, and what a model says of them.
+
+    Its PDs miss the true log-odds by noise, by a shift and, for women, by `against`.
+    """
+    generator = np.random.default_rng(6)
+    odds = generator.normal(-3, 2.2, UNIVERSE)
+    bad = (generator.random(UNIVERSE) < sigmoid(odds)).astype(np.int64)
+    missed = shift + noise * generator.normal(size=UNIVERSE)
+    sex = generator.choice(["F", "M"], UNIVERSE)
+    date = np.datetime64("2023-01-01") + np.arange(UNIVERSE) // 5
+    table = {
+        "row": np.arange(UNIVERSE),
+        "split": "",
+        "date": date.astype("datetime64[s]"),
+        "bad": bad,
+        "pd": sigmoid(odds + missed + against * (sex == "F")),
+        "decision": "",
+        "group_sex": sex,
+    }
+    taken = pd.DataFrame(table).iloc[first : first + sum(ROWS.values())]
+    return taken.assign(split=np.repeat([*ROWS], [*ROWS.values()])).reset_index(drop=True)
+
+
+def sigmoid(odds: np.ndarray) -> np.ndarray:
+    """Log-odds as probabilities."""
+    return 1 / (1 + np.exp(-odds))
+
+
+class Lender:
+    """A repository in a folder, with its DVC remote beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "work"
+
+    @classmethod
+    def founded(cls, folder: Path) -> Lender:
+        """A new repository whose first commit holds a champion, pushed."""
+        made = cls(folder)
+        made.folder.mkdir(parents=True)
+        (folder / "remote").mkdir()
+        made.git("init", "-q", "-b", "main")
+        made.git("config", "user.email", "tests@localhost")
+        made.git("config", "user.name", "Tests")
+        with contextlib.chdir(made.folder), Repo.init("."):
+            made.text(".dvc/config", CONFIG)
+        made.text("models/.gitignore", "*\n!.gitignore\n!gate.yaml\n!metrics.json\n")
+        made.text("dvc.yaml", yaml.safe_dump(PIPELINE))
+        made.text("data/small/raw/loans.csv", "loan\n1\n")
+        made.text("data/small/contract.yaml", CONTRACT)
+        made.text("data/small/quality.json", json.dumps({"rows_in": 2000, "rows_out": 2000}))
+        with contextlib.chdir(made.folder), Repo(".") as repo:
+            repo.add("data/small/raw")
+        made.params()
+        made.policy()
+        return made.run(predictions()).commit("Judge the first model").push()
+
+    def copied(self, folder: Path) -> Lender:
+        """The same repository in another folder, with the same remote's content."""
+        shutil.copytree(self.folder.parent, folder, dirs_exist_ok=True)
+        return Lender(folder)
+
+    def git(self, *command: str) -> str:
+        """Run git there."""
+        done = ["git", "-C", str(self.folder), *command]
+        return subprocess.run(done, check=True, capture_output=True, text=True).stdout.strip()
+
+    def text(self, path: str, content: str) -> Lender:
+        """Write a file."""
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content)
+        return self
+
+    def params(self, **changes: Any) -> Lender:
+        """Write params.yaml, changed as `policy__margin=0.2`."""
+        return self.text("params.yaml", yaml.safe_dump(settings(candidates=CANDIDATES, **changes)))
+
+    def policy(self, **changes: Any) -> Lender:
+        """Write the gate policy of the project, changed as `groups__max_ece=0.01`."""
+        held = yaml.safe_load((ROOT / "models" / "gate.yaml").read_text())
+        held["books"]["small"] = {"roc_auc": {"min": 0.75}}
+        for name, value in changes.items():
+            section, _, key = name.partition("__")
+            if key:
+                held[section][key] = value
+            else:
+                held[section] = value
+        return self.text("models/gate.yaml", yaml.safe_dump(held))
+
+    def run(self, table: pd.DataFrame) -> Lender:
+        """Write what the pipeline would, had its winner predicted this, and dvc.lock with it."""
+        with contextlib.chdir(self.folder):
+            config = params.load()
+            decided = config.policy.decide(table["pd"].to_numpy(), {})
+            table = table.assign(decision=np.array(DECISIONS)[decided])
+            held = table["split"] == "validation"
+            for candidate, factor in (("logistic", 0.9), ("lightgbm", 1.0)):
+                table[f"pd_{candidate}"] = (table["pd"] ** factor).where(held)
+            table["pd_logistic"] = table["pd_logistic"].where(~held, table["pd"].median())
+            table.to_parquet("models/predictions.parquet", index=False)
+            content = Path("models/predictions.parquet").read_bytes()
+            figures = recalculation.recount(Predictions.read(content, "predictions"), config)
+            figures |= {"monotone": {}, "trained_on": {"rows": 1, "bad_rate": 0.1}}
+            Path("models/metrics.json").write_text(json.dumps(figures, indent=2) + "\n")
+            joblib.dump("no model", "models/winner.joblib")
+            Path("models/golden.jsonl").write_text("")
+            return self.lock()
+
+    def lock(self) -> Lender:
+        """Bring dvc.lock up to date with the files as they are."""
+        with contextlib.chdir(self.folder), Repo(".") as repo:
+            repo.commit(force=True)
+        return self
+
+    def commit(self, subject: str) -> Lender:
+        """Commit everything."""
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", subject)
+        return self
+
+    def push(self) -> Lender:
+        """Push the data."""
+        with contextlib.chdir(self.folder), Repo(".") as repo:
+            repo.push()
+        return self
+
+    def change(self, table: pd.DataFrame) -> Lender:
+        """A change that gives these predictions, done as it should be."""
+        return self.run(table).commit("Change the model").push()
+
+    def judged(self, base: str = "HEAD^", *, remote: bool = True) -> Judgement:
+        """The gate's judgement."""
+        with contextlib.chdir(self.folder):
+            return gate.judge(base, remote=remote)
+
+    def gate(self, *command: str) -> int:
+        """The exit code of the gate's command."""
+        with contextlib.chdir(self.folder):
+            return gate.main([*command])
+
+
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Lender:
+    """A repository with a champion, made once a module."""
+    return Lender.founded(tmp_path_factory.mktemp("founded"))
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is planted shows on few resamples too."""
+    monkeypatch.setattr(comparison, "RESAMPLES", 200)
+
+
+@pytest.fixture
+def lender(founded: Lender, tmp_path: Path) -> Lender:
+    """A repository with a champion in its only commit."""
+    return founded.copied(tmp_path)
+
+
+def failed(found: Judgement) -> list[str]:
+    """The checks that failed, in order, each once."""
+    return list(dict.fromkeys(f.check for f in found.findings if f.status == "fail"))
+
+
+def words(found: Judgement, status: str) -> str:
+    """All findings of a status in one text."""
+    return "\n".join(f"{f.check}: {f.words}" for f in found.findings if f.status == status)
+
+
+def code(found: Judgement) -> int:
+    """The exit code of a judgement."""
+    return judgement.EXIT[found.verdict]

@@ -1,0 +1,113 @@
+"""A repository of its own with the project in it, in which real git and DVC run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.support.books import ROOT
+
+PARTS = ("stages/", "data/", "models/", ".dvc", ".gitignore", "params.yaml", "dvc.yaml")
+IDENTITY = "[user]\n\tname = Someone\n\temail = someone@example.com\n"
+SMALL = {
+    r"trees: \d+": "trees: 20",
+    r"resamples: \d+": "resamples: 100",
+    "threads: 2": "threads: 1",
+}
+
+
+class Clone:
+    """The project's files, without their history or data, committed to a new repository."""
+
+    def __init__(self, folder: Path, **changes: str) -> None:
+        self.folder, home = folder, folder.parent / f"{folder.name}-home"
+        for name in files():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+        home.mkdir()
+        (home / ".gitconfig").write_text(IDENTITY)
+        bins = Path(sys.executable).parent
+        self.environment = os.environ | {
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": str(home),
+            "PATH": f"{bins}{os.pathsep}{os.environ['PATH']}",
+            "DVC_SITE_CACHE_DIR": str(home / "site"),
+            "DVC_NO_ANALYTICS": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+        (folder / "dvc.lock").unlink(missing_ok=True)
+        self.change(SMALL | changes)
+        self.run("git", "init", "--quiet", "--initial-branch=main")
+        self.commit("The project")
+
+    def change(self, patterns: dict[str, str]) -> None:
+        """Replace patterns in params.yaml, each of which must be there."""
+        path = self.folder / "params.yaml"
+        text = path.read_text()
+        for old, new in patterns.items():
+            text, count = re.subn(old, new, text)
+            assert count, f"params.yaml has no {old}"
+        path.write_text(text)
+
+    def simulate(self, rows: int) -> None:
+        """Put a simulated loan book in place, known to DVC."""
+        self.run("python", "-m", "stages.simulate", "--rows", str(rows))
+        self.dvc("add", "--quiet", "data/loan_book/raw")
+        self.commit("A small book")
+
+    def commit(self, subject: str) -> None:
+        """Commit all that is not ignored."""
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--message", subject)
+
+    def done(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command here."""
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """Run a command here; its output, or AssertionError with it where it fails."""
+        done = self.done(*command)
+        said = done.stdout + done.stderr
+        assert (done.returncode == 0) is check, f"{' '.join(command)}\n{said}"
+        return said
+
+    def dvc(self, *arguments: str, check: bool = True) -> str:
+        """Run DVC; what it said."""
+        return self.run(sys.executable, "-m", "dvc", *arguments, check=check)
+
+    def facts(self, *arguments: str) -> Any:
+        """Run DVC for JSON."""
+        done = self.done(sys.executable, "-m", "dvc", *arguments, "--json")
+        done.check_returncode()
+        return json.loads(done.stdout)
+
+    @property
+    def metrics(self) -> Any:
+        """What stands in models/metrics.json."""
+        return json.loads((self.folder / "models" / "metrics.json").read_text())
+
+
+def files() -> list[str]:
+    """The project's own files that the pipeline is made of, as they are now."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    names = [name for name in listed.split("\0") if name.startswith(PARTS)]
+    return [name for name in names if (ROOT / name).is_file()]
+
+
+def ran(said: str) -> list[str]:
+    """The stages that DVC says it ran."""
+    return re.findall(r"^Running stage '([^']+)'", said, re.MULTILINE)

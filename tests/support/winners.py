@@ -1,0 +1,78 @@
+"""A small book with a winner, as the service finds it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from service.decision.applications import InvalidApplication, Requests
+from service.decision.engine import GOLDEN, WINNER
+from stages import simulate
+from stages.contract.schema import Field
+from stages.models import artifact
+from stages.simulation import population
+from tests.support.books import CONTRACT, ROOT, Project
+
+WORDED = (
+    CONTRACT.replace("  amount:\n", "  amount:\n    actionable: decrease\n    reason: It is much\n")
+    .replace("income: {type: number,", "income: {type: number, actionable: increase, reason: Low,")
+    .replace("purpose:\n", "purpose:\n    reason: Such purposes often fail\n")
+    .replace("stated_as: stated,", "stated_as: stated, reason: Much for the income,")
+)
+
+
+def crown(project: Project, candidate: str, folder: Path, **changes: object) -> Path:
+    """Make a fitted candidate the winner in `folder`; golden records are 20 rows of test."""
+    own = Project(folder, (project.data / "contract.yaml").read_text(), **changes)
+    shutil.copytree(project.data, own.data, dirs_exist_ok=True)
+    (folder / "models").mkdir()
+    shutil.copy(project.artifact(candidate), folder / WINNER)
+    winner, rows = artifact.load(folder / WINNER), own.columns("test")
+    encoded = winner.features.encode(rows)[:20]
+    applications = [winner.features.application(row) for row in encoded]
+    records = [
+        {"application": each, "default_probability": winner.predict_one(each)}
+        for each in applications
+    ]
+    (folder / GOLDEN).write_text("".join(json.dumps(record) + "\n" for record in records))
+    return folder
+
+
+def draw(requests: Requests, count: int, seed: int = 1) -> list[dict[str, Any]]:
+    """Random applications that requests may be: every category, all bounds, some missing."""
+    rng = np.random.default_rng(seed)
+    found: list[dict[str, Any]] = []
+    while len(found) < count:
+        with suppress(InvalidApplication):
+            found.append(requests.check(drawn(requests, rng)))
+    return found
+
+
+def drawn(requests: Requests, rng: np.random.Generator) -> dict[str, Any]:
+    """One application; fields may contradict each other."""
+    values = {name: value_of(field, rng) for name, field in requests.fields.items()}
+    return {n: v for n, v in values.items() if n in requests.required or rng.random() < 0.8}
+
+
+def value_of(field: Field, rng: np.random.Generator) -> Any:
+    """A value that a field may have."""
+    if field.codes:
+        return list(field.codes)[rng.integers(len(field.codes))]
+    low, high = field.constraints.minimum or 0.0, field.constraints.maximum or 1e6
+    near = low + (high - low) * 10 ** -rng.uniform(0, 5)
+    value = rng.choice([low, high, float(near), float(np.round(near))])
+    return round(value) if field.type == "integer" else float(value)
+
+
+def loan_book(folder: Path, candidate: str, rows: int = 4000) -> Path:
+    """The shipped contract's book, simulated small, with a candidate as the winner."""
+    contract = (ROOT / "data/loan_book/contract.yaml").read_text()
+    tables = simulate.book(population.draw(rows, 3), 3)
+    fitted = Project(folder / "fitted", contract).write(tables)
+    fitted.run("preprocess", "featurize", candidate)
+    return crown(fitted, candidate, folder / "crowned")
