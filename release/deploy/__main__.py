@@ -8,7 +8,8 @@
 The hosts are those with the tag of the document's name; one after another runs the host script
 (release/deploy/host) through the stack's own document, which admits a digest and `--status` and no
 other word. The first failure stops the rest. Success is what the hosts themselves say that they
-serve. Region and credentials come from the environment. Exit status: 0 done, 1 failed, 2 wrong arguments.
+serve. Region and credentials come from the environment. Exit status: 0 done, 1 failed, 2 wrong
+arguments.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from .processes import ROOT, free_port, spawn, stop, tool, wait_until
 from .served import Served, loan_book, serve
 from .sinks import Mail, Webhook, running
 
-PARTS = ROOT / "service"
+PARTS = ROOT / "release/deploy/compose"
 RULES = PARTS / "prometheus/rules.yml"
 PATIENCE = 60
 KEY = "the key of Prometheus"

@@ -34,7 +34,7 @@ def page(at: Path) -> Iterator[Page]:
     port = free_port()
     own = {"DASHBOARD_PORT": str(port), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", f"import os; os.chdir({str(at)!r}); "]
-    command[-1] += "from service import dashboard; dashboard.main()"
+    command[-1] += "from service.dashboard.__main__ import main; main()"
     process = spawn(command, at / "log", own)
     url = f"http://127.0.0.1:{port}"
     try:

@@ -73,7 +73,7 @@ def test_the_watching_process_ends_with_the_service(
 
 
 def test_a_watching_process_without_its_parent_ends_by_itself() -> None:
-    command = "import os; from pathlib import Path; from service import monitor; "
+    command = "import os; from pathlib import Path; from service.monitoring import monitor; "
     command += "monitor.watch(Path(), None, os.getppid() + 1)"
     done = subprocess.run([sys.executable, "-c", command], timeout=60, check=False)
     assert done.returncode == 0

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.contract import schema as contracts
+from stages.contract import command
 from tests.support.books import CONTRACT, ROOT, Project, book
 
 Capture = pytest.CaptureFixture[str]
@@ -21,9 +21,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def check(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as caught:
-        contracts.main(["check", *arguments])
-    return int(str(caught.value.code))
+    return command.command(["check", *arguments])
 
 
 def said(capsys: Capture) -> str:

@@ -307,7 +307,7 @@ def test_without_a_place_the_contract_is_printed_alone(
 @pytest.mark.parametrize("verb", [[], ["draft"], ["check"]])
 def test_every_command_has_help(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        contracts.main([*verb, "--help"])
+        command.command([*verb, "--help"])
     assert caught.value.code == 0
     assert "usage: python -m stages.contract" in capsys.readouterr().out
 
