@@ -15,7 +15,8 @@ cmp -s "$here/haproxy.service.d.conf" "$unit" || proxy=restart
 
 install -d -m 0755 "$root/opt/credit-pd/release/deploy/host" "$root/etc/systemd/system/haproxy.service.d"
 install -d -m 0750 "$root/etc/credit-pd" "$root/var/lib/credit-pd/state" "$root/var/lib/credit-pd/ledger"
-install -m 0644 "$here/../__init__.py" "$root/opt/credit-pd/release/"
+install -m 0644 "$here/../../__init__.py" "$root/opt/credit-pd/release/"
+install -m 0644 "$here/../__init__.py" "$root/opt/credit-pd/release/deploy/"
 install -m 0644 "$here"/*.py "$root/opt/credit-pd/release/deploy/host/"
 
 # What an operator may have changed stays.

@@ -311,7 +311,12 @@ def test_the_archive_of_the_readme_is_what_a_host_installs(tmp_path: Path) -> No
         tmp_path / "root",
     ]
     subprocess.run(install, check=True)
-    assert (tmp_path / "root/opt/credit-pd/release/deploy/host/deploy.py").exists()
+    installed = tmp_path / "root/opt/credit-pd"
+    for package in ("release", "release/deploy", "release/deploy/host"):
+        held = (installed / package / "__init__.py").read_text()
+        assert held == (tmp_path / package / "__init__.py").read_text()
+    command = ["python3", "-m", "release.deploy.host.deploy", "--help"]
+    subprocess.run(command, cwd=installed, check=True, capture_output=True)
 
 
 def test_the_readme_gives_every_parameter_that_has_no_default() -> None:
