@@ -9,7 +9,6 @@ ways run the same code of `service.api.handlers`.
 from __future__ import annotations
 
 import asyncio
-import os
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,9 @@ from typing import Any
 import bentoml
 from pydantic_core import from_json, to_json
 
+from service import settings
 from service.api import metrics
-from service.api.asgi import App, Front, digests, setting
+from service.api.asgi import App, Front
 from service.api.handlers import Desk
 from service.api.monitoring import Watch
 from service.api.responses import Handler, Request, reply
@@ -28,9 +28,7 @@ from service.ledger import Ledger
 ROOT = Path(__file__).parent.parent
 PULSE = 1.0  # seconds between two looks at the ledger's writer
 REPORTS = 5  # pulses between two looks at the drift reports
-MAX_BODY = setting("CREDIT_PD_MAX_BODY", 1 << 20)
-MAX_BATCH = setting("CREDIT_PD_MAX_BATCH", 1000)
-KEYS = digests(os.environ.get("CREDIT_PD_API_KEYS", "").split(","))
+SETTINGS = settings.load()
 
 
 class Fronted(bentoml.Service):  # type: ignore[misc]
@@ -38,7 +36,7 @@ class Fronted(bentoml.Service):  # type: ignore[misc]
 
     def to_asgi(self, is_main: bool = True) -> App:
         """The whole application."""
-        return Front(super().to_asgi(is_main), desk, KEYS, MAX_BODY)
+        return Front(super().to_asgi(is_main), desk, SETTINGS.api_keys, SETTINGS.max_body)
 
 
 def first_worker() -> bool:
@@ -62,7 +60,7 @@ class CreditPD:
     """Probability of default, decision and reasons for one application or many."""
 
     def __init__(self) -> None:
-        self.desk = Desk(ROOT, Ledger(), MAX_BATCH, keys=bool(KEYS))
+        self.desk = Desk(ROOT, Ledger(), SETTINGS.max_batch, keys=bool(SETTINGS.api_keys))
         self.desk.load()
         self.watch = Watch(self.desk)
         self.desk.routes |= self.watch.routes

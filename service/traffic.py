@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import random
 import sys
 import time
@@ -24,6 +23,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from service import settings
 from service.loopback import OK, Client, NoTraffic, client, fields_of
 from stages import params
 
@@ -184,7 +184,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=within(MOST_SECONDS), default=60.0)
     parser.add_argument("--drift", action="append", default=[], metavar="FIELD=FACTOR|CATEGORY")
     parser.add_argument("--outcomes", action="store_true", help="post outcomes, drawn from the PDs")
-    parser.add_argument("--api-key", default=os.environ.get("CREDIT_PD_API_KEY", ""))
+    parser.add_argument("--api-key", default=settings.load().api_key)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 

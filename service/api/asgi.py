@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import mimetypes
-import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
@@ -59,7 +58,7 @@ class Front:
     """Answers what is ours; `find` gives the desk once the service has started."""
 
     def __init__(
-        self, app: App, find: Callable[[], Desk], keys: list[bytes], max_body: int
+        self, app: App, find: Callable[[], Desk], keys: Sequence[bytes], max_body: int
     ) -> None:
         self._app, self._find, self._max_body = app, find, max_body
         self._keys = keys
@@ -166,18 +165,6 @@ class Front:
         return True in [hmac.compare_digest(digest, known) for known in self._keys]
 
 
-def digests(keys: Iterable[str]) -> list[bytes]:
-    """SHA-256 digests from their hexadecimal texts; raises ValueError for what is none."""
-    found = [key.strip() for key in keys if key.strip()]
-    for number, key in enumerate(found, 1):
-        if len(key) != 64 or set(key.lower()) - set("0123456789abcdef"):
-            raise ValueError(
-                f"CREDIT_PD_API_KEYS: entry {number} must be the SHA-256 of a key, 64 hexadecimal "
-                f"digits (`printf %s KEY | sha256sum`); got {len(key)} characters"
-            )
-    return [bytes.fromhex(key) for key in found]
-
-
 def page(folder: Path) -> dict[str, tuple[bytes, Headers]]:
     """The page's files: path → bytes and headers. `/` is index.html, the others are in `/ui/`."""
     files = {f"/ui/{p.name}": p for p in folder.glob("*.*") if p.suffix != ".md"}
@@ -219,11 +206,3 @@ def secured(send: Send) -> Send:
         await send(message)
 
     return wrapped
-
-
-def setting(name: str, default: int) -> int:
-    """A whole number from the environment; raises ValueError naming the variable."""
-    text = os.environ.get(name, str(default))
-    if not text.isdigit() or int(text) < 1:
-        raise ValueError(f"{name} must be a whole number from 1; got {text!r}")
-    return int(text)

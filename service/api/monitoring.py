@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic_core import to_json
 
+from service import settings
 from service.api import metrics
 from service.api.handlers import Desk
 from service.api.responses import Handler, Reply, Request, refusal, whole_number
@@ -23,7 +24,6 @@ from service.monitoring.reports import Reports, field_of
 
 MAX_REPORTS = 200
 NEWEST = 10  # reports that one look at them may find new
-OFF = "off"
 REFUSED = "refused"  # the source of incidents of which no decision tells
 
 
@@ -72,7 +72,7 @@ class Watch:
 
     def start(self, root: Path) -> None:
         """Start the watching process, or again where it has ended."""
-        if os.environ.get("CREDIT_PD_MONITOR") == OFF:
+        if settings.load().monitor == "off":
             return
         if self._process and self._process.poll() is None:
             return
@@ -100,7 +100,7 @@ class Watch:
 
         Of several processes the first judges, by its own share of the applications.
         """
-        if os.environ.get("CREDIT_PD_MONITOR") == OFF:
+        if settings.load().monitor == "off":
             return
         found = self.desk.refusals.take()
         if found is not None:

@@ -6,9 +6,10 @@ it is set.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
+
+from service import settings
 
 OPTIONS = {
     "server.address": "127.0.0.1",
@@ -24,7 +25,7 @@ def main() -> None:
     """Serve it until interrupted."""
     from streamlit.web import cli  # noqa: PLC0415 - it takes a second
 
-    own = OPTIONS | {"server.port": os.environ.get("DASHBOARD_PORT", "8501")}
+    own = OPTIONS | {"server.port": str(settings.load().dashboard_port)}
     flags = [f"--{name}={value}" for name, value in own.items()]
     sys.exit(cli.main(["run", str(Path(__file__).with_name("panels.py")), *flags]))
 

@@ -7,7 +7,6 @@ What it shows of the ledger is at most `FRESH` seconds old. Times are UTC.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ import pandas as pd
 import streamlit as st
 from sqlalchemy import Engine
 
+from service import settings
 from service.dashboard import charts, queries
 from service.dashboard.charts import minute
 from service.ledger import Ledger, LedgerUnavailable
@@ -61,7 +61,7 @@ def realised(url: str) -> dict[str, Any]:
 def page() -> None:
     """The whole page."""
     st.set_page_config("Credit decisions", "📈", layout="wide")
-    url = os.environ.get("DATABASE_URL", "")
+    url = settings.load().database_url
     st.title("Credit decisions")
     try:
         shown(url)

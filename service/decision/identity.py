@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from hashlib import sha256
 from pathlib import Path
 
+from service import settings
 from stages.judging.policy import Policy
 
 Identity = dict[str, str | None]
@@ -20,13 +20,13 @@ def of(root: Path, model: bytes, policy: Policy) -> Identity:
     `data` is that of dvc.lock, which names the bytes of every input and output of the pipeline;
     an identity that is not known here is None.
     """
-    lock = root / "dvc.lock"
+    lock, configured = root / "dvc.lock", settings.load()
     return {
         "model": short(model),
         "policy": short(json.dumps(policy.model_dump(), sort_keys=True).encode()),
         "data": short(lock.read_bytes()) if lock.exists() else None,
-        "image": os.environ.get("CREDIT_PD_IMAGE"),
-        "git_commit": os.environ.get("CREDIT_PD_GIT_COMMIT") or commit(root),
+        "image": configured.image,
+        "git_commit": configured.git_commit or commit(root),
     }
 
 

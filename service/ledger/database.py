@@ -14,7 +14,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-DEFAULT_URL = "sqlite:///ledger/decisions.sqlite"
+from service import settings
+
 PATIENCE = 5  # seconds to wait for a connection, a lock, or an answer of a dead network
 ATTEMPT = 10  # milliseconds of one attempt at SQLite's write lock
 
@@ -60,7 +61,7 @@ def database_url(url: str | None = None) -> URL:
 
     Raises ValueError for other databases and for SQLite without a file.
     """
-    parsed = make_url(url or os.environ.get("DATABASE_URL") or DEFAULT_URL)
+    parsed = make_url(url or settings.load().database_url)
     if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername != "sqlite":

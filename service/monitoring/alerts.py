@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import json
-import os
 import smtplib
 import ssl
 import sys
@@ -19,6 +18,8 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+from service import settings
+
 PATIENCE = 5
 
 
@@ -28,8 +29,11 @@ def tell(opened: Iterable[dict[str, Any]], closed: Iterable[dict[str, Any]]) -> 
     lines += [f"RESOLVED {i['words']}" for i in closed]
     if not lines:
         return
-    for name, send in (("ALERT_WEBHOOK", webhook), ("ALERT_SMTP", mail)):
-        receiver = os.environ.get(name)
+    configured = settings.load()
+    for name, receiver, send in (
+        ("ALERT_WEBHOOK", configured.alert_webhook, webhook),
+        ("ALERT_SMTP", configured.alert_smtp, mail),
+    ):
         if receiver:
             try:
                 send(receiver, lines)
@@ -53,8 +57,8 @@ def mail(server: str, lines: list[str]) -> None:
     """Send the lines as one e-mail; OSError where that fails."""
     host, _, port = server.partition(":")
     message = EmailMessage()
-    message["From"] = os.environ.get("ALERT_FROM", "credit-pd@localhost")
-    message["To"] = os.environ.get("ALERT_MAIL", "")
+    message["From"] = settings.load().alert_from
+    message["To"] = settings.load().alert_mail
     message["Subject"] = lines[0]
     message.set_content("\n".join(lines))
     try:
@@ -67,7 +71,7 @@ def mail(server: str, lines: list[str]) -> None:
 
 def log_in(smtp: smtplib.SMTP, host: str) -> None:
     """Give the account's password, where there is one: by TLS only, but on this machine."""
-    user = os.environ.get("ALERT_SMTP_USER")
+    user = settings.load().alert_smtp_user
     if not user:
         return
     smtp.ehlo()
@@ -75,4 +79,4 @@ def log_in(smtp: smtplib.SMTP, host: str) -> None:
         smtp.starttls(context=ssl.create_default_context())
     elif host not in ("127.0.0.1", "localhost"):
         raise OSError(f"{host} offers no TLS, so it does not get the password")
-    smtp.login(user, Path(os.environ.get("ALERT_SMTP_PASSWORD_FILE", "")).read_text().strip())
+    smtp.login(user, Path(settings.load().alert_smtp_password_file).read_text().strip())

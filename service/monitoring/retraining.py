@@ -8,13 +8,14 @@ it: a person merges the pull request, or does not.
 from __future__ import annotations
 
 import json
-import os
 import urllib.error
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from service import settings
 
 EVENT = "drift"  # .github/workflows/retrain.yml starts on it
 PATIENCE = 10
@@ -33,12 +34,12 @@ class NoRedirects(urllib.request.HTTPRedirectHandler):
 
 def repository() -> str:
     """OWNER/NAME of the repository that retrains; empty where none is to."""
-    return os.environ.get("RETRAIN_REPOSITORY", "")
+    return settings.load().retrain_repository
 
 
 def start(facts: dict[str, Any]) -> None:
     """Start the workflow with `facts` as the event's payload; raises NotStarted."""
-    api = os.environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
+    api = settings.load().github_api_url.rstrip("/")
     if urlsplit(api).scheme not in ("http", "https"):
         raise NotStarted(f"GITHUB_API_URL must begin with http:// or https://; got {api!r}")
     request = urllib.request.Request(  # noqa: S310 - checked above
@@ -64,7 +65,7 @@ def start(facts: dict[str, Any]) -> None:
 
 def token() -> str:
     """The token, read anew each time, so that it can be renewed."""
-    path = os.environ.get("RETRAIN_TOKEN_FILE", "")
+    path = settings.load().retrain_token_file
     try:
         return Path(path).read_text().strip()
     except OSError as error:
