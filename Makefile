@@ -10,16 +10,29 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 all: $(VENV)/.ready data repro  ## Set up, get the data, run the pipeline, show the winner
 	@python -m stages.show
+	@echo "Next: make serve, make demo, make help. For a shell of your own: . $(BIN)/activate"
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
-$(VENV)/.ready: requirements/dev.txt
-	@echo "Setting up $(VENV) from requirements/dev.txt (about two minutes)" >&2
-	@ldconfig -p | grep -q libgomp.so.1 || apt-get install -y -qq libgomp1 || \
-	  { echo "LightGBM needs OpenMP: sudo apt-get install libgomp1"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on --require-hashes -r $<
+$(VENV)/.ready: requirements/dev.txt pyproject.toml
+	@test "$$(uname)" != Linux || ldconfig -p | grep -q libgomp.so.1 || apt-get install -y -qq libgomp1 || \
+	  { echo "LightGBM needs OpenMP: sudo apt-get install libgomp1" >&2; exit 1; }
+	@if command -v uv >/dev/null; then \
+	  echo "Setting up $(VENV) from requirements/dev.txt with uv" >&2; \
+	  uv venv --quiet --allow-existing --seed --python 3.11 $(VENV) && \
+	  VIRTUAL_ENV=$(VENV) uv pip install --require-hashes --requirements $<; \
+	elif command -v $(PYTHON) >/dev/null; then \
+	  echo "Setting up $(VENV) from requirements/dev.txt with pip (about two minutes; uv would be faster)" >&2; \
+	  { test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); } && \
+	  $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $< | \
+	    awk '/^Collecting|^Downloading|^Installing/ { printf "\r%d packages found, %s\033[K", found += /^Collecting/, $$1; fflush() } END { print "" }' >&2; \
+	  $(BIN)/python -c "import dvc, bentoml"; \
+	else \
+	  echo "Python 3.11 is needed: sudo apt-get install python3.11-venv, or install uv (https://docs.astral.sh/uv), or say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; \
+	fi
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
+	  --config-settings editable_mode=compat --editable .
 	@touch $@
 
 data: $(VENV)/.ready  ## Get the raw loan book: from the S3 remote, else by simulation
@@ -66,7 +79,7 @@ bench-serve: $(VENV)/.ready  ## Time the service against other ways, as ratios i
 
 lock:  ## Compile requirements/*.in to locks with hashes (needs uv)
 	@for name in e2e dev pipeline service; do \
-	  uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command "make lock" requirements/$$name.in \
 	    $$(test $$name = e2e || echo "-c requirements/e2e.txt") -o requirements/$$name.txt; \
 	done
