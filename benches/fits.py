@@ -22,7 +22,7 @@ import sklearn.linear_model  # noqa: F401
 import xgboost  # noqa: F401
 
 from stages import params
-from stages.contract import schema as contracts
+from stages.contract import reading as contracts
 from stages.features.matrix import Features
 from stages.judging import monotone
 from stages.models import artifact, job

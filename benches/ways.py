@@ -26,7 +26,7 @@ from service.decision.applications import Requests
 from service.ledger.entries import new_id
 from service.service import CreditPD, Fronted
 from stages import params
-from stages.contract import schema
+from stages.contract import reading as contracts
 
 PIPELINE = Path("models/pipeline.pickle")
 DATABASE = "reference.sqlite"
@@ -35,7 +35,7 @@ DATABASE = "reference.sqlite"
 def reference() -> FastAPI:
     """The reference way, on the pipeline and into a SQLite file of this folder."""
     config = params.load()
-    shape = Requests(schema.load(config.dataset), config.mode).model
+    shape = Requests(contracts.load(config.dataset), config.mode).model
     pipeline = pickle.loads(PIPELINE.read_bytes())  # noqa: S301  (our own)
     with closing(sqlite3.connect(DATABASE)) as database, database:
         database.execute("CREATE TABLE decisions (id TEXT, time REAL, application TEXT, pd REAL)")

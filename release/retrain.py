@@ -29,7 +29,7 @@ from release.gate.limits import HIGHER, LOWER
 from release.revisions import CannotJudge
 from release.steps import ended, hand_on
 from stages import files, params
-from stages.contract import schema as contracts
+from stages.contract import reading as contracts
 
 
 class NotDone(Exception):

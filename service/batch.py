@@ -25,7 +25,7 @@ from tqdm import tqdm
 from service.decision.applications import InvalidApplication
 from service.decision.engine import Decision, Engine, NotReady
 from stages import files
-from stages.contract.quality import BLANKS, BOOLEANS
+from stages.contract.fields import BLANKS, BOOLEANS
 from stages.contract.schema import Field, text
 
 CHUNK = 10_000  # rows in memory at a time

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from stages import files, params
 from stages.contract import prepared
-from stages.contract import schema as contracts
+from stages.contract import reading as contracts
 from stages.contract.schema import Contract
 from stages.judging import evaluation, monotone, plots, reference
 from stages.judging.evaluation import Judged

@@ -6,7 +6,7 @@ import numpy as np
 
 from stages import files, params
 from stages.contract import prepared
-from stages.contract import schema as contracts
+from stages.contract import reading as contracts
 from stages.features import split
 from stages.features.matrix import Features
 from stages.features.statistics import Fitted

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from stages import files, params
 from stages.contract import quality, tables
-from stages.contract import schema as contracts
-from stages.contract.schema import Contract
+from stages.contract import reading as contracts
+from stages.contract.schema import Contract, ContractError
 from stages.features import split
 
 
@@ -41,7 +41,7 @@ def main() -> None:
     config = params.load()
     contract = contracts.load(config.dataset)
     if not (contract.feature_fields(config.mode) or contract.feature_ratios(config.mode)):
-        raise contracts.ContractError(
+        raise ContractError(
             f"{config.data / 'contract.yaml'}: no field may be a feature in mode {config.mode}: "
             "all are protected, known later, or marked `feature: false`"
         )
@@ -55,7 +55,7 @@ def main() -> None:
     parts = {name: rows[place == i] for i, name in enumerate(split.SPLITS)}
     for name, part in parts.items():
         if part["_bad"].nunique() < 2:
-            raise contracts.ContractError(
+            raise ContractError(
                 f"{name}: needs good and bad loans; got {len(part)} rows with outcomes "
                 f"{part['_bad'].unique().tolist()}"
             )

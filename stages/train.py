@@ -10,7 +10,7 @@ import numpy as np
 
 from stages import params
 from stages.contract import prepared
-from stages.contract import schema as contracts
+from stages.contract import reading as contracts
 from stages.contract.schema import Contract
 from stages.features.matrix import Features
 from stages.models import artifact

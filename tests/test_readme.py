@@ -14,7 +14,7 @@ from service.api.handlers import Desk
 from service.api.monitoring import Watch
 from service.ledger import Ledger
 from stages import params
-from stages.contract import schema as contracts
+from stages.contract import reading as contracts
 from tests.support.books import ROOT
 
 README = (ROOT / "README.md").read_text()

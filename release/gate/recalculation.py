@@ -14,7 +14,7 @@ from release.gate.predictions import GROUP, Predictions
 from release.report.changes import flat
 from release.revisions import CannotJudge
 from stages.contract import prepared
-from stages.contract import schema as contracts
+from stages.contract import reading as contracts
 from stages.features.matrix import Features
 from stages.judging import evaluation
 from stages.judging.evaluation import Judged

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 
 from stages import params
 from stages.contract import quality, tables
-from stages.contract import schema as contracts
+from stages.contract import reading as contracts
 from stages.contract.draft import column_names, leakage
-from stages.contract.schema import Contract, Field
+from stages.contract.schema import Contract, Field, text
 
 
 def run(dataset: str | None) -> int:
@@ -115,7 +115,7 @@ def suspects(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
     bad = some["_bad"].to_numpy(np.float64)
     for f in contract.feature_fields("pricing"):
         if rows[f.name].nunique(dropna=False) == 1:
-            yield f"{f.name}: constant: {contracts.text(rows[f.name].iloc[0])!r} throughout"
+            yield f"{f.name}: constant: {text(rows[f.name].iloc[0])!r} throughout"
             continue
         leak = leakage.leak(encoded(f, some[f.name]), bad, f.is_category)
         if leak and f.known_at == "application":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stages import files
 from stages.contract import check
-from stages.contract import schema as contracts
+from stages.contract import reading as contracts
 from stages.contract.draft import book as books
 from stages.contract.draft import contract_text
 from stages.contract.schema import ContractError

@@ -8,14 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.contract.fields import BLANKS, BOOLEANS
 from stages.contract.schema import Contract, ContractError, Derived, Field, text
-
-# What a raw file may write for "not known" without saying so in its contract.
-BLANKS = ("", "NA", "NaN", "nan", "null", "None")
-# How Frictionless Table Schema (and pandas, and R) write booleans.
-BOOLEANS = dict.fromkeys(("false", "False", "FALSE", "0"), False) | dict.fromkeys(
-    ("true", "True", "TRUE", "1"), True
-)
 
 
 class QualityError(ValueError):

@@ -12,7 +12,7 @@ from typing import Any
 import joblib
 
 from stages import files
-from stages.contract import schema as contracts
+from stages.contract import reading as contracts
 from stages.contract.schema import Contract, Mode
 from stages.features.matrix import Columns, Features, Floats
 from stages.models.calibration import Calibrator

@@ -13,7 +13,7 @@ from scipy.special import expit
 from sklearn.model_selection import StratifiedKFold
 
 from stages.contract import prepared
-from stages.contract import schema as contracts
+from stages.contract import reading as contracts
 from stages.features.matrix import Features, Floats
 from stages.features.statistics import Fitted
 from stages.judging import metrics

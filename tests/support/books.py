@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from stages import evaluate, featurize, params, preprocess, train
 from stages.contract import prepared
-from stages.contract import schema as contracts
+from stages.contract import reading as contracts
 from stages.contract.schema import Contract, Field, Mode
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.contract.quality import BLANKS
+from stages.contract.fields import BLANKS
 from stages.contract.schema import Scalar, text
 
 Floats = NDArray[np.float64]

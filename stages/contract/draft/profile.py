@@ -7,7 +7,7 @@ import pandas as pd
 
 from stages.contract.draft import column_names, quantities, typos
 from stages.contract.draft.column import MAX_CATEGORIES, Column, Guess
-from stages.contract.quality import BLANKS, BOOLEANS
+from stages.contract.fields import BLANKS, BOOLEANS
 
 NO_DATES = {"9999-12-31", "2999-12-31", "2099-12-31", "1900-01-01", "0001-01-01"}
 TRUE, FALSE = {"true", "yes", "y", "t", "1", "1.0"}, {"false", "no", "n", "f", "0", "0.0"}

@@ -20,7 +20,7 @@ from service.api.monitoring import Watch
 from service.api.responses import Request
 from service.ledger import Ledger
 from service.settings import digests
-from stages.contract import schema as contracts
+from stages.contract import reading as contracts
 from tests.support.books import Project
 from tests.support.winners import WORDED, crown, draw
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from service.decision.applications import InvalidApplication, NotJSON, Requests
 from service.decision.wording import Problem
-from stages.contract import schema as contracts
+from stages.contract import reading as contracts
 from stages.contract.schema import Mode
 from tests.support.books import CONTRACT, ROOT, applications, contract
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from service.monitoring import drift
-from stages.contract import schema as contracts
+from stages.contract import reading as contracts
 from stages.features.matrix import Features
 from stages.judging import reference
 from stages.simulation import population

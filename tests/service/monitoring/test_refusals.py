@@ -10,7 +10,7 @@ import pytest
 from service.api.responses import told
 from service.decision.applications import InvalidApplication, Requests
 from service.monitoring.refusals import BLOCK, STRANGE, WHOLE, Refusals, broken, findings
-from stages.contract import schema as contracts
+from stages.contract import reading as contracts
 
 REQUESTS = Requests(contracts.load("loan_book"), "application")
 GOOD = REQUESTS.example

@@ -14,7 +14,7 @@ from service.api.monitoring import Watch
 from service.api.responses import Handler, Request, reply
 from service.decision.applications import Requests
 from service.ledger import Ledger
-from stages.contract import schema as contracts
+from stages.contract import reading as contracts
 from tests.service.monitoring.test_outcomes import decide, row
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.contract import schema as contracts
-from stages.contract.schema import Contract, ContractError, read, text
+from stages.contract import reading as contracts
+from stages.contract.reading import read
+from stages.contract.schema import AVAILABLE, Contract, ContractError, text
 
 ROOT = Path(__file__).parents[3]
 BURDEN = "derived.burden.formula"
@@ -158,7 +159,7 @@ def test_no_model_of_a_shipped_contract_sees_protected_fields_or_outcomes(datase
 
 def test_grade_and_rate_are_features_in_pricing_only() -> None:
     contract = shipped("loan_applications")
-    own = {mode: {f.name for f in contract.inputs(mode)} for mode in contracts.AVAILABLE}
+    own = {mode: {f.name for f in contract.inputs(mode)} for mode in AVAILABLE}
     assert own["pricing"] - own["application"] == {"loan_grade", "loan_int_rate"}
     assert own["application"] <= own["pricing"]
 

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from stages.contract import command
-from stages.contract import schema as contracts
+from stages.contract import reading as contracts
 from stages.contract.draft.column import scalar
-from stages.contract.schema import Contract, ContractError
+from stages.contract.schema import Contract, ContractError, text
 from tests.support import unknown_books
 from tests.support.books import ROOT, Project
 
@@ -232,7 +232,7 @@ def test_targets_of_any_coding_are_read(
     few = name not in ("default", "SeriousDlqin2yrs", "status")
     y = [bad, good, good] * 50 if few else [bad, bad, good] * 50
     codes = drafts(tmp_path, name, **{name: y, "x": [1, 2, 3, 4, 5, 6] * 25}).target.codes
-    written = [contracts.text(scalar(str(w))) for w in (bad, good)]
+    written = [text(scalar(str(w))) for w in (bad, good)]
     assert [codes[w] for w in written] == [1, 0]
 
 

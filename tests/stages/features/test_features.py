@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.contract import schema as contracts
+from stages.contract import reading as contracts
 from stages.contract.schema import ContractError, Mode
 from stages.features.matrix import Features, decode
 from tests.support.books import CONTRACT, ROOT, applications, contract

@@ -1,0 +1,135 @@
+"""One field of a contract: the type, the limits and the uses of a raw column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+from pydantic import Field as Key
+
+Scalar = bool | int | float | str
+CATEGORIES = {"string": (str,), "integer": (int,), "number": (int, float)}
+# What a raw file may write for a missing value without a word in the contract.
+BLANKS = ("", "NA", "NaN", "nan", "null", "None")
+# How Frictionless Table Schema (and pandas, and R) write booleans.
+BOOLEANS = dict.fromkeys(("false", "False", "FALSE", "0"), False) | dict.fromkeys(
+    ("true", "True", "TRUE", "1"), True
+)
+
+
+class Part(BaseModel):
+    """A part of the contract: it cannot be changed, and it refuses keys that it does not define."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def text(value: Any) -> str:
+    """Return a scalar as a raw file would write it: 1.0 as 1, True as true."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+class Constraints(Part):
+    """The limits of a field's values."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    enum: list[Scalar] | None = Key(default=None, min_length=1)
+    required: bool = False
+
+
+class Field(Part):
+    """One column of the raw tables, and one field of an application."""
+
+    name: str = ""
+    table: str = ""
+    type: Literal["integer", "number", "boolean", "string", "date"]
+    title: str = ""
+    help: str = ""
+    unit: str = ""
+    constraints: Constraints = Constraints()
+    missing_values: list[Scalar] = Key(default=[], alias="missingValues")
+    true_values: list[Scalar] = Key(default=[], alias="trueValues")
+    false_values: list[Scalar] = Key(default=[], alias="falseValues")
+    repair: dict[Scalar, Scalar] = {}
+    known_at: Literal["application", "pricing", "outcome"] = "application"
+    protected: bool = False
+    feature: bool = True
+    ordered: bool = False
+    risk: Literal["increasing", "decreasing"] | None = None
+    actionable: Literal["increase", "decrease", "any"] | None = None
+    reason: str = ""
+    example: Scalar | None = None
+
+    @property
+    def is_category(self) -> bool:
+        """Whether a value is encoded by its place in `constraints.enum`."""
+        return self.constraints.enum is not None
+
+    @property
+    def is_feature(self) -> bool:
+        """Whether a model may use the field itself in some mode."""
+        encodable = self.is_category or self.type in ("integer", "number", "boolean")
+        return encodable and self.feature and not self.protected and self.known_at != "outcome"
+
+    @property
+    def is_boolean(self) -> bool:
+        """Whether a value is encoded as 0 or 1."""
+        return self.type == "boolean" and not self.is_category
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether a value is a quantity and is encoded as itself."""
+        return self.type in ("integer", "number") and not self.is_category
+
+    @cached_property
+    def codes(self) -> dict[Any, float]:
+        """Maps each accepted value of a category or boolean to its code; empty for numbers."""
+        if self.is_category:
+            return {v: float(i) for i, v in enumerate(self.constraints.enum or [])}
+        if self.type == "boolean":
+            words = dict.fromkeys(self.false_values, 0.0) | dict.fromkeys(self.true_values, 1.0)
+            return {False: 0.0, True: 1.0} | words
+        return {}
+
+    def problems(self) -> Iterator[tuple[list[str], str]]:
+        """Yield each contradiction within the field: the keys of its place, and the problem."""
+        if self.constraints.enum is not None:
+            yield from self._wrong_categories(self.constraints.enum)
+        elif "enum" in self.constraints.model_fields_set:
+            yield ["constraints", "enum"], "a list of categories needs at least one; got none"
+        if self.type == "string" and self.constraints.enum is None and self.feature:
+            yield [], "a string needs `constraints: {enum: [...]}`, or `feature: false`"
+        for word in set(map(text, self.true_values)) & set(map(text, self.false_values)):
+            yield ["falseValues"], f"{word!r} is one of `trueValues` too"
+        low, high = self.constraints.minimum, self.constraints.maximum
+        if (low, high) != (None, None) and not self.is_numeric:
+            yield ["constraints"], "only numbers have a minimum and a maximum"
+        if low is not None and high is not None and low > high:
+            yield ["constraints"], f"minimum {low} is above maximum {high}"
+        if self.ordered and not self.is_category:
+            yield ["ordered"], "only categories (`constraints: {enum: [...]}`) can be ordered"
+        if self.risk and self.is_category and not self.ordered:
+            yield ["risk"], "needs `ordered: true`: unordered categories have no direction"
+        if self.protected and self.actionable:
+            yield ["actionable"], "a protected attribute is never actionable"
+        for right in self.repair.values():
+            if self.is_category and right not in self.codes:
+                yield ["repair"], f"{right!r} is none of the categories {self.constraints.enum}"
+
+    def _wrong_categories(self, enum: list[Scalar]) -> Iterator[tuple[list[str], str]]:
+        """Yield the categories that do not have the type of the field or are listed twice."""
+        types = CATEGORIES.get(self.type)
+        for value in enum:
+            if types and (isinstance(value, bool) or not isinstance(value, types)):
+                quotes = "; write it in quotes" if self.type == "string" else ""
+                problem = f"{value!r} must be a {self.type}, as `type` says{quotes}"
+                yield ["constraints", "enum"], problem
+        words = [text(value) for value in enum]
+        for word in sorted({w for w in words if words.count(w) > 1}):
+            yield ["constraints", "enum"], f"{word!r} is written twice"

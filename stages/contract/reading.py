@@ -1,0 +1,154 @@
+"""Reads a contract from YAML; every error names the file, the line, the place and the problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from stages.contract.expressions import Ratio, Rule
+from stages.contract.fields import Constraints, Field, Part
+from stages.contract.schema import Check, Contract, ContractError, Derived, Table, Target
+
+SCALARS = ("bool", "int", "float", "str")
+
+
+def load(dataset: str, root: Path = Path("data")) -> Contract:
+    """Read and check `root/<dataset>/contract.yaml`; raises ContractError naming file and line."""
+    path = root / dataset / "contract.yaml"
+    if not path.exists():
+        datasets = sorted(p.parent.name for p in root.glob("*/contract.yaml"))
+        raise ContractError(f"dataset must be one of {datasets}; got {dataset!r} (no {path})")
+    return read(path.read_text(), str(path))
+
+
+def read(source: str, place: str = "contract.yaml") -> Contract:
+    """Parse and check the text of a contract; `place` names the text in errors."""
+    try:
+        document = yaml.load(source, yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        raise ContractError(f"{place}: not YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise ContractError(
+            f"{place}: a contract is a mapping of tables, target, fields; got {document!r}"
+        )
+    for keys, problem in duplicate_keys(yaml.compose(source, yaml.CSafeLoader)):
+        raise ContractError(locate(place, source, keys, problem))
+    try:
+        contract = Contract.model_validate(with_names(document))
+    except ValidationError as error:
+        first = error.errors()[0]
+        keys = [str(k) for k in first["loc"]]
+        if keys[-1] in SCALARS:
+            keys.pop()
+        raise ContractError(locate(place, source, keys, explain(first))) from error
+    for keys, problem in contradictions(contract):
+        raise ContractError(locate(place, source, keys, problem))
+    return contract
+
+
+def duplicate_keys(node: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[list[str], str]]:
+    """Yield the keys that stand twice in a mapping, of which YAML silently takes the last."""
+    seen: set[str] = set()
+    for pair in node.value if isinstance(node, yaml.MappingNode) else []:
+        key, value = pair
+        if key.value in seen:
+            yield [*above, key.value], f"stands twice, again in line {key.start_mark.line + 1}"
+        seen.add(key.value)
+        yield from duplicate_keys(value, (*above, key.value))
+
+
+def locate(place: str, source: str, keys: list[str], problem: str) -> str:
+    """Return `file:line: dotted.path: problem`, with the line of the deepest key that exists."""
+    node, line = yaml.compose(source, yaml.CSafeLoader), 0
+    for key in keys:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        pair = next((p for p in pairs if p[0].value == key), None)
+        if pair is None:
+            break
+        line, node = pair[0].start_mark.line, pair[1]
+    return f"{place}:{line + 1}: {'.'.join(keys)}: {problem}"
+
+
+def with_names(document: dict[str, Any]) -> dict[str, Any]:
+    """Add its name to every named part, and the base table to every field that states no table."""
+    named = dict(document)
+    tables = document.get("tables")
+    base = next(iter(tables), "") if isinstance(tables, dict) else ""
+    for group in ("fields", "derived", "checks"):
+        parts = document.get(group) or {}
+        if isinstance(parts, dict):
+            defaults = {"table": base} if group == "fields" else {}
+            named[group] = {
+                name: {**defaults, "name": name, **part} if isinstance(part, dict) else part
+                for name, part in parts.items()
+            }
+    return named
+
+
+def explain(error: Any) -> str:
+    """Return one of pydantic's errors in words: what is wrong, what is allowed and what came."""
+    if error["type"] == "extra_forbidden":
+        models: dict[str, type[Part]] = {
+            "tables": Table,
+            "target": Target,
+            "fields": Field,
+            "derived": Derived,
+            "checks": Check,
+        }
+        owner = models.get(str(error["loc"][0]), Contract) if len(error["loc"]) > 1 else Contract
+        owner = Constraints if "constraints" in error["loc"] else owner
+        allowed = sorted(f.alias or n for n, f in owner.model_fields.items() if n != "name")
+        return f"unknown key; allowed are {', '.join(allowed)}"
+    got = "" if error["type"] == "missing" else f"; got {error['input']!r}"
+    if error["loc"][-1] in SCALARS:
+        return f"must be a text, a number, true or false{got}"
+    return f"{error['msg']}{got}"
+
+
+def contradictions(contract: Contract) -> Iterator[tuple[list[str], str]]:
+    """Yield what is wrong between the parts of a contract: the keys of the place, the problem."""
+    fields, tables = contract.fields, contract.tables
+    for name, table in tables.items():
+        if name != contract.base_table and (table.join is None or table.key is None):
+            yield ["tables", name], "a joined table needs `key` (its own) and `join` (of the first)"
+    for name, field in fields.items():
+        if field.table not in tables:
+            problem = f"must be one of {sorted(tables)}; got {field.table!r}"
+            yield ["fields", name, "table"], problem
+        yield from ((["fields", name, *keys], problem) for keys, problem in field.problems())
+    yield from ((["target", *keys], problem) for keys, problem in contract.target.problems())
+    if contract.target.field in fields:
+        yield ["fields", contract.target.field], "the target is declared under `target` alone"
+    if contract.date in fields and fields[contract.date].type != "date":
+        yield ["date"], f"must be a date; {contract.date!r} is a {fields[contract.date].type}"
+    for name, derived in contract.derived.items():
+        if name in fields:
+            yield ["derived", name], "a derived field cannot have the name of a field"
+        place = ["derived", name, "formula"]
+        yield from _wrong_reads(contract, place, derived.formula, Ratio.parse)
+    for name, check in contract.checks.items():
+        yield from _wrong_reads(contract, ["checks", name, "rule"], check.rule, Rule.parse)
+
+
+def _wrong_reads(
+    contract: Contract, place: list[str], source: str, parse: Callable[[str], Ratio | Rule]
+) -> Iterator[tuple[list[str], str]]:
+    """Yield why a formula or a rule cannot be read, and the fields that it may not read."""
+    try:
+        names = parse(source).fields
+    except ValueError as error:
+        yield place, str(error)
+        return
+    for name in names:
+        field = contract.fields.get(name)
+        if field is None:
+            yield place, f"names the field {name!r}, which is not declared under `fields`"
+        elif not (field.is_numeric or field.type == "boolean"):
+            yield place, f"needs numbers; {name!r} is a {field.type}"
+        elif place[0] == "derived" and (field.protected or field.known_at == "outcome"):
+            why = "protected" if field.protected else "known only after the outcome"
+            yield place, f"a feature may not read {name!r}, which is {why}"
