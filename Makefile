@@ -31,8 +31,8 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	else \
 	  echo "Python 3.11 is needed: sudo apt-get install python3.11-venv, or install uv (https://docs.astral.sh/uv), or say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; \
 	fi
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
-	  --config-settings editable_mode=compat --editable .
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --no-build-isolation --no-deps --editable .
 	@touch $@
 
 data: $(VENV)/.ready  ## Get the raw loan book: from the S3 remote, else by simulation
