@@ -51,10 +51,10 @@ def absent(contract: Contract, folder: Path) -> Iterator[str]:
             continue
         columns = header(path)
         wanted = [f.name for f in contract.fields.values() if f.table == name]
-        wanted += [table.key] if table.key else []
+        wanted += table.keys
         if name == base:
             wanted += [contract.target.field, *([contract.date] if contract.date else [])]
-            wanted += [t.join for t in contract.tables.values() if t.join]
+            wanted += [join for t in contract.tables.values() for join in t.joins]
         for column in dict.fromkeys(wanted):
             if column not in columns:
                 yield f"{path}: column {column!r} is missing; the file has {columns}"

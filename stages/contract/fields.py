@@ -53,7 +53,7 @@ class Field(Part):
     help: str = ""
     unit: str = ""
     constraints: Constraints = Constraints()
-    missing_values: list[Scalar] = Key(default=[], alias="missingValues")
+    missing_values: list[Scalar] | dict[Scalar, str] = Key(default=[], alias="missingValues")
     true_values: list[Scalar] = Key(default=[], alias="trueValues")
     false_values: list[Scalar] = Key(default=[], alias="falseValues")
     repair: dict[Scalar, Scalar] = {}
@@ -65,6 +65,17 @@ class Field(Part):
     actionable: Literal["increase", "decrease", "any"] | None = None
     reason: str = ""
     example: Scalar | None = None
+    required_with_table: bool = False
+
+    @property
+    def missing_meanings(self) -> dict[Scalar, str]:
+        """Maps each missing code that has a meaning to it, in the contract's order.
+
+        `missingValues: {-7: no account, -9: no record}` gives meanings, a plain list gives none. A
+        code is then no value, but it is information: prepared data keeps which meaning it was.
+        """
+        codes = self.missing_values
+        return {c: m for c, m in codes.items() if m} if isinstance(codes, dict) else {}
 
     @property
     def is_category(self) -> bool:
@@ -99,6 +110,11 @@ class Field(Part):
 
     def problems(self) -> Iterator[tuple[list[str], str]]:
         """Yield each contradiction within the field: the keys of its place, and the problem."""
+        yield from self._wrong_values()
+        yield from self._wrong_uses()
+
+    def _wrong_values(self) -> Iterator[tuple[list[str], str]]:
+        """Yield what is wrong about the values that the field may have."""
         if self.constraints.enum is not None:
             yield from self._wrong_categories(self.constraints.enum)
         elif "enum" in self.constraints.model_fields_set:
@@ -112,15 +128,23 @@ class Field(Part):
             yield ["constraints"], "only numbers have a minimum and a maximum"
         if low is not None and high is not None and low > high:
             yield ["constraints"], f"minimum {low} is above maximum {high}"
+        if len(set(map(text, self.missing_values))) < len(self.missing_values):
+            yield ["missingValues"], f"a code stands twice in {list(self.missing_values)}"
+        for code in self.missing_meanings:
+            if code in self.codes:
+                yield ["missingValues"], f"{code!r} is a value of the field too"
+        for right in self.repair.values():
+            if self.is_category and right not in self.codes:
+                yield ["repair"], f"{right!r} is none of the categories {self.constraints.enum}"
+
+    def _wrong_uses(self) -> Iterator[tuple[list[str], str]]:
+        """Yield what is wrong about the order, the direction and the use of the field."""
         if self.ordered and not self.is_category:
             yield ["ordered"], "only categories (`constraints: {enum: [...]}`) can be ordered"
         if self.risk and self.is_category and not self.ordered:
             yield ["risk"], "needs `ordered: true`: unordered categories have no direction"
         if self.protected and self.actionable:
             yield ["actionable"], "a protected attribute is never actionable"
-        for right in self.repair.values():
-            if self.is_category and right not in self.codes:
-                yield ["repair"], f"{right!r} is none of the categories {self.constraints.enum}"
 
     def _wrong_categories(self, enum: list[Scalar]) -> Iterator[tuple[list[str], str]]:
         """Yield the categories that do not have the type of the field or are listed twice."""

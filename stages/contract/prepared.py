@@ -1,4 +1,17 @@
-"""The prepared rows of a split, in the columns that feature code reads."""
+"""The prepared rows of a split, in the columns that feature code reads.
+
+Beside the contract's fields, the Parquet file of a split has these columns of its own:
+
+- `_row` (int64): the number of the row in the base file, from 0.
+- `_bad` (int64): 1 where the loan went bad, else 0.
+- `_date` (timestamp): the loan's date, where the contract has one.
+- `_entity` (int64): the code of the customer, where the contract has an `entity`.
+- `_copy` (int64): one code for all rows that are copies of one application.
+- `FIELD__missing` (int8): for a field whose missing codes have meanings, 0 where a value is present
+  or missing without a meaning, and k where the k-th of `Field.missing_meanings` was written.
+
+Codes of `_entity` and `_copy` are the same in all splits.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +27,17 @@ from stages.contract.schema import Contract, Field
 
 
 def read(path: Path, only: list[str] | None = None) -> pa.Table:
-    """One split as `preprocess` wrote it, or `only` some of its columns."""
+    """Read one split as `preprocess` wrote it, or `only` some of its columns."""
     return pq.read_table(path, columns=only)
 
 
+def missing_column(field: str) -> str:
+    """Return the name of the column that says which meaning a missing value of a field has."""
+    return f"{field}__missing"
+
+
 def column(table: pa.Table, field: Field) -> Any:
-    """A field's values: float64 with NaN for numbers, a list with None for all else."""
+    """Return a field's values: float64 with NaN for numbers, a list with None for all else."""
     values = table.column(field.name)
     if field.is_numeric:
         return values.to_numpy().astype(np.float64)
@@ -27,17 +45,22 @@ def column(table: pa.Table, field: Field) -> Any:
 
 
 def columns(table: pa.Table, fields: list[Field]) -> dict[str, Any]:
-    """The raw columns of fields, as `Features` takes them."""
-    return {f.name: column(table, f) for f in fields}
+    """Return the raw columns of fields as `Features` takes them, with their `FIELD__missing`."""
+    values = {f.name: column(table, f) for f in fields}
+    return values | {
+        missing_column(f.name): table.column(missing_column(f.name)).to_numpy()
+        for f in fields
+        if f.missing_meanings
+    }
 
 
 def outcome(table: pa.Table) -> NDArray[np.int64]:
-    """1 where the loan went bad, else 0: (n,)."""
+    """Return 1 where the loan went bad, else 0: (n,)."""
     return np.asarray(table.column("_bad").to_numpy(), dtype=np.int64)
 
 
 def dates(table: pa.Table, contract: Contract) -> NDArray[np.datetime64] | None:
-    """The loans' dates (n,) in days, or None where the contract has no date."""
+    """Return the loans' dates (n,) in days, or None where the contract has no date."""
     if contract.date is None:
         return None
     return np.asarray(table.column("_date").to_numpy(), dtype="datetime64[D]")

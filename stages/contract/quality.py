@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stages.contract.fields import BLANKS, BOOLEANS
+from stages.contract.prepared import missing_column
 from stages.contract.schema import Contract, ContractError, Derived, Field, text
 
 
@@ -94,6 +95,8 @@ def clean(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame
     broken = Broken(raw, report)
     for f in contract.fields.values():
         typed[f.name] = _typed(f, raw[f.name], broken)
+        if f.missing_meanings:
+            typed[missing_column(f.name)] = _meaning(f, raw[f.name], typed[f.name])
     typed["_bad"] = _target(contract, raw, broken)
     if contract.date:
         typed["_date"] = _date(contract.date, raw[contract.date], broken)
@@ -152,10 +155,18 @@ def _typed(f: Field, raw: pd.Series, broken: Broken) -> Any:
     else:
         values = words.where(~missing, None).astype(object)
     if limits.required:
-        broken.add(missing, "missing", f.name)
+        meant = words.isin([text(code) for code in f.missing_meanings])
+        broken.add(missing & ~meant, "missing", f.name)
     if missing.all() and f.is_feature:
         raise ContractError(f"{f.table}.{f.name}: every one of its {len(raw):,} values is missing")
     return values
+
+
+def _meaning(f: Field, raw: pd.Series, typed: Any) -> Any:
+    """Return which of the field's missing meanings (from 1) each raw value has, else 0: int8."""
+    places = {text(code): place for place, code in enumerate(f.missing_meanings, start=1)}
+    codes = _whole(_words(raw)).map(places).fillna(0).astype(np.int8)
+    return codes.where(pd.isna(typed), np.int8(0))
 
 
 def _repaired(f: Field, raw: pd.Series, report: Report) -> tuple[pd.Series, pd.Series]:

@@ -11,7 +11,17 @@ from pydantic import ValidationError
 
 from stages.contract.expressions import Ratio, Rule
 from stages.contract.fields import Constraints, Field, Part
-from stages.contract.schema import Check, Contract, ContractError, Derived, Table, Target
+from stages.contract.schema import (
+    AVAILABLE,
+    Check,
+    Contract,
+    ContractError,
+    Derived,
+    OutcomeWindow,
+    Table,
+    Target,
+    presence,
+)
 
 SCALARS = ("bool", "int", "float", "str")
 
@@ -42,7 +52,7 @@ def read(source: str, place: str = "contract.yaml") -> Contract:
     except ValidationError as error:
         first = error.errors()[0]
         keys = [str(k) for k in first["loc"]]
-        if keys[-1] in SCALARS:
+        while keys[-1] in SCALARS or "[" in keys[-1]:
             keys.pop()
         raise ContractError(locate(place, source, keys, explain(first))) from error
     for keys, problem in contradictions(contract):
@@ -86,7 +96,42 @@ def with_names(document: dict[str, Any]) -> dict[str, Any]:
                 name: {**defaults, "name": name, **part} if isinstance(part, dict) else part
                 for name, part in parts.items()
             }
+    for name, table in tables.items() if isinstance(tables, dict) else ():
+        if isinstance(table, dict) and table.get("optional") is True and name != base:
+            named["fields"] = with_presence(name, table, named.get("fields"))
     return named
+
+
+def with_presence(name: str, table: dict[str, Any], fields: Any) -> Any:
+    """Add the flag of an optional table to the fields, and require its values only with a row.
+
+    The flag is a boolean feature, known as early as the table's first field; an entry under
+    `fields` may give it another title or reason.
+    """
+    if not isinstance(fields, dict):
+        return fields
+    flag, title = presence(name), table.get("title") or name
+    parts = {n: f for n, f in fields.items() if isinstance(f, dict) and f.get("table") == name}
+    times = [str(f.get("known_at", "application")) for n, f in parts.items() if n != flag]
+    order = [*AVAILABLE["pricing"], "outcome"]
+    stated = {
+        "name": flag,
+        "type": "boolean",
+        "title": f"{title}: record found",
+        "known_at": min(times, key=order.index) if {*times} <= {*order} and times else order[0],
+        "constraints": {"required": True},
+        "reason": f"No record was found ({title})",
+        "example": True,
+    }
+    relaxed: dict[str, Any] = {}
+    for field, part in parts.items():
+        limits = part.get("constraints")
+        if field != flag and isinstance(limits, dict) and limits.get("required") is True:
+            relaxed[field] = part | {
+                "constraints": limits | {"required": False},
+                "required_with_table": True,
+            }
+    return fields | relaxed | {flag: stated | fields.get(flag, {}) | {"table": name}}
 
 
 def explain(error: Any) -> str:
@@ -95,6 +140,7 @@ def explain(error: Any) -> str:
         models: dict[str, type[Part]] = {
             "tables": Table,
             "target": Target,
+            "outcome": OutcomeWindow,
             "fields": Field,
             "derived": Derived,
             "checks": Check,
@@ -113,8 +159,12 @@ def contradictions(contract: Contract) -> Iterator[tuple[list[str], str]]:
     """Yield what is wrong between the parts of a contract: the keys of the place, the problem."""
     fields, tables = contract.fields, contract.tables
     for name, table in tables.items():
-        if name != contract.base_table and (table.join is None or table.key is None):
-            yield ["tables", name], "a joined table needs `key` (its own) and `join` (of the first)"
+        first = name == contract.base_table
+        yield from ((["tables", name, *keys], problem) for keys, problem in table.problems(first))
+        above = list(tables)[: list(tables).index(name)]
+        for join in () if first else table.joins:
+            if contract.place(join)[0] not in above:
+                yield ["tables", name, "join"], f"{join!r} must be of a table above: {above}"
     for name, field in fields.items():
         if field.table not in tables:
             problem = f"must be one of {sorted(tables)}; got {field.table!r}"
@@ -125,6 +175,8 @@ def contradictions(contract: Contract) -> Iterator[tuple[list[str], str]]:
         yield ["fields", contract.target.field], "the target is declared under `target` alone"
     if contract.date in fields and fields[contract.date].type != "date":
         yield ["date"], f"must be a date; {contract.date!r} is a {fields[contract.date].type}"
+    if contract.outcome and not contract.date:
+        yield ["outcome"], "needs `date`, from which its months are counted"
     for name, derived in contract.derived.items():
         if name in fields:
             yield ["derived", name], "a derived field cannot have the name of a field"

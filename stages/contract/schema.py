@@ -10,6 +10,7 @@ This module holds the parts of a contract; `stages.contract.reading` reads them 
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Literal
@@ -27,6 +28,7 @@ __all__ = [
     "Derived",
     "Field",
     "Mode",
+    "OutcomeWindow",
     "Scalar",
     "Table",
     "Target",
@@ -46,8 +48,30 @@ class Table(Part):
 
     path: str
     title: str = ""
-    key: str | None = None
-    join: str | None = None
+    key: str | list[str] | None = None
+    join: str | list[str] | None = None
+    optional: bool = False
+
+    @property
+    def keys(self) -> list[str]:
+        """The columns that identify a row of this table."""
+        return listed(self.key)
+
+    @property
+    def joins(self) -> list[str]:
+        """The columns that hold the key in tables above: `COLUMN` of the first, `TABLE.COLUMN`."""
+        return listed(self.join)
+
+    def problems(self, first: bool) -> Iterator[tuple[list[str], str]]:
+        """Yield each contradiction within the table: the keys of its place, and the problem."""
+        if first:
+            if self.join is not None or self.optional:
+                key = "join" if self.join is not None else "optional"
+                yield [key], "only a joined table has it; the first table has one row per loan"
+        elif not self.keys or not self.joins:
+            yield [], "a joined table needs `key` (its own) and `join` (of a table above it)"
+        elif len(self.keys) != len(self.joins):
+            yield ["join"], f"needs as many columns as `key`; got {self.joins} for {self.keys}"
 
 
 class Target(Part):
@@ -85,6 +109,35 @@ class Target(Part):
         for value in map(text, self.indeterminate):
             if value in self.codes:
                 yield ["indeterminate"], f"{value!r} means bad or good too"
+
+
+class OutcomeWindow(Part):
+    """The time in which a loan can go bad, counted from the contract's `date`.
+
+    A loan is ripe once `months` have passed by `observed_until`, which is a date or a column of
+    the first table that holds one. Loans that are not ripe are left out. Where `event` names the
+    column with the date of the default, a default after the window counts as good.
+    """
+
+    months: int = Key(ge=1)
+    observed_until: dt.date | str
+    event: str | None = None
+
+    @property
+    def last_day(self) -> dt.date | None:
+        """The day until which all loans were observed; None where a column says it."""
+        if isinstance(self.observed_until, dt.date):
+            return self.observed_until
+        try:
+            return dt.date.fromisoformat(self.observed_until)
+        except ValueError:
+            return None
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the first table that the window reads."""
+        until = [] if self.last_day else [str(self.observed_until)]
+        return until + ([self.event] if self.event else [])
 
 
 class Derived(Part):
@@ -127,6 +180,8 @@ class Contract(Part):
     tables: dict[str, Table] = Key(min_length=1)
     target: Target
     date: str | None = None
+    entity: str | None = None
+    outcome: OutcomeWindow | None = None
     fields: dict[str, Field] = Key(min_length=1)
     derived: dict[str, Derived] = Key(default={})
     checks: dict[str, Check] = Key(default={})
@@ -155,3 +210,18 @@ class Contract(Part):
     def base_table(self) -> str:
         """The name of the table with one row per loan."""
         return next(iter(self.tables))
+
+    def place(self, column: str) -> tuple[str, str]:
+        """Return the table and the name of a column, written `COLUMN` or `TABLE.COLUMN`."""
+        table, dot, name = column.partition(".")
+        return (table, name) if dot and table in self.tables else (self.base_table, column)
+
+
+def listed(value: str | list[str] | None) -> list[str]:
+    """Return one name, several or none as a list."""
+    return [value] if isinstance(value, str) else list(value or [])
+
+
+def presence(table: str) -> str:
+    """Return the name of the flag that says whether a loan has a row in an optional table."""
+    return f"{table}_present"

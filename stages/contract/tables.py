@@ -55,8 +55,8 @@ def join(contract: Contract, folder: Path, report: Report) -> pd.DataFrame:
     """
     base = contract.tables[contract.base_table]
     loans = _columns(contract, contract.base_table, folder, report)
-    if base.key:
-        loans = report.drop(loans, loans.duplicated(base.key), "repeated key", base.key)
+    if base.keys:
+        loans = report.drop(loans, loans.duplicated(base.keys), "repeated key", base.keys[0])
     else:
         loans = report.drop(loans, loans.duplicated(), "repeated row", loans.columns[0])
     for name, table in contract.tables.items():
@@ -69,10 +69,10 @@ def _attach(
     contract: Contract, loans: pd.DataFrame, name: str, table: Table, folder: Path, report: Report
 ) -> pd.DataFrame:
     """Join one table, many loans to one row."""
-    rows = _columns(contract, name, folder, report).drop_duplicates(table.key)
-    place = pd.Index(rows[table.key]).get_indexer(loans[table.join])
-    loans = report.drop(loans, place < 0, f"no row in {name}", str(table.join))
-    right = rows.drop(columns=str(table.key)).iloc[place[place >= 0]].set_axis(loans.index)
+    rows = _columns(contract, name, folder, report).drop_duplicates(table.keys)
+    place = pd.Index(rows[table.keys[0]]).get_indexer(pd.Index(loans[table.joins[0]]))
+    loans = report.drop(loans, place < 0, f"no row in {name}", table.joins[0])
+    right = rows.drop(columns=table.keys).iloc[place[place >= 0]].set_axis(loans.index)
     for column in right.columns.intersection(loans.columns):
         raise ContractError(f"{table.path}: column {column!r} is read from another table too")
     joined: pd.DataFrame = pd.concat([loans, right], axis=1)
@@ -84,10 +84,11 @@ def _columns(contract: Contract, name: str, folder: Path, report: Report) -> pd.
     table = contract.tables[name]
     frame = read_file(folder / table.path)
     wanted = {f.name for f in contract.fields.values() if f.table == name}
-    keys = {table.key}
+    keys = set(table.keys)
     if name == contract.base_table:
-        keys |= {contract.target.field, contract.date, *(t.join for t in contract.tables.values())}
-    needed = wanted | {k for k in keys if k}
+        keys |= {contract.target.field, *(j for t in contract.tables.values() for j in t.joins)}
+        keys |= {contract.date} if contract.date else set()
+    needed = wanted | keys
     missing = sorted(needed.difference(frame.columns))
     if missing:
         raise ContractError(

@@ -81,6 +81,18 @@ def test_a_sound_contract_is_read() -> None:
         ("bad: 1", "bad: []", 4, "target.bad", "at least one raw value"),
         ("bad: 1", "bad: {a: 1}", 4, "target.bad", "a text, a number, true or false"),
         (", join: person}", "}", 3, "tables.people", "needs `key` (its own) and `join`"),
+        ("key: person, join", "key: [person, id], join", 3, "tables.people.join",
+         "as many columns"),
+        (", key: id}", ", key: id, optional: true}", 2, "tables.loans.optional", "only a joined"),
+        ("join: person}", "join: people.person}", 3, "tables.people.join", "above: ['loans']"),
+        ("date: granted", "outcome: {months: 12, observed_until: 2024-06-30}", 5,
+         "outcome", "`date`"),
+        ("date: granted", "date: granted\noutcome: {months: 0, observed_until: x}", 6,
+         "outcome.months", "greater than or equal to 1; got 0"),
+        ("{type: integer, prot", "{type: integer, missingValues: [-9, '-9'], prot", 13,
+         "fields.age.missingValues", "a code stands twice"),
+        ("[car, home]}", "[car, home]}\n    missingValues: {home: none}", 12,
+         "fields.purpose.missingValues", "'home' is a value of the field too"),
         ("amount / income", "amount / salary", 17, BURDEN, "'salary', which is not"),
         ("amount / income", "amount / age", 17, BURDEN, "'age', which is protected"),
         ("amount / income", "arrears / income", 17, BURDEN, "after the outcome"),
@@ -98,6 +110,60 @@ def test_a_wrong_contract_is_refused_with_file_line_place_and_problem(
     assert error.startswith(f"data/x/contract.yaml:{line}: {place}")
     assert problem in error
     assert "\n" not in error
+
+
+def test_missing_codes_may_have_meanings() -> None:
+    field = (
+        "{type: number, known_at: pricing, missingValues: {-7: no account, -9: '', -8: no record}}"
+    )
+    rate = read(BASE.replace("{type: number, known_at: pricing}", field)).fields["rate"]
+    assert list(rate.missing_values) == [-7, -9, -8]
+    assert rate.missing_meanings == {-7: "no account", -8: "no record"}
+
+
+def test_a_plain_list_of_missing_codes_has_no_meanings() -> None:
+    field = "{type: number, missingValues: [-7, -9]}"
+    rate = read(BASE.replace("{type: number, known_at: pricing}", field)).fields["rate"]
+    assert (list(rate.missing_values), rate.missing_meanings) == ([-7, -9], {})
+
+
+def test_an_optional_table_gives_a_flag_and_requires_its_values_only_with_a_row() -> None:
+    source = BASE.replace("join: person}", "join: person, optional: true, title: Customer}")
+    source = source.replace(
+        "{type: number, table: people}",
+        "{type: number, table: people, known_at: pricing, constraints: {required: true}}",
+    )
+    fields = read(source).fields
+    flag, income = fields["people_present"], fields["income"]
+    assert (flag.type, flag.table, flag.known_at) == ("boolean", "people", "pricing")
+    assert flag.is_feature
+    assert flag.constraints.required
+    assert "Customer" in flag.title
+    assert (income.constraints.required, income.required_with_table) == (False, True)
+
+
+def test_the_flag_of_an_optional_table_may_have_words_of_its_own() -> None:
+    source = BASE.replace("join: person}", "join: person, optional: true}")
+    source = source.replace(
+        "  age:", "  people_present: {type: boolean, title: Has a file}\n  age:"
+    )
+    flag = read(source).fields["people_present"]
+    assert (flag.title, flag.table) == ("Has a file", "people")
+
+
+def test_a_column_is_named_with_its_table_or_belongs_to_the_first() -> None:
+    contract = read(BASE)
+    assert contract.place("person") == ("loans", "person")
+    assert contract.place("people.person") == ("people", "person")
+    assert contract.place("a.b") == ("loans", "a.b")
+
+
+@pytest.mark.parametrize(("until", "columns"), [("2024-06-30", []), ("seen", ["seen"])])
+def test_an_outcome_window_reads_the_columns_that_it_names(until: str, columns: list[str]) -> None:
+    window = f"date: granted\noutcome: {{months: 12, observed_until: {until}, event: hit}}"
+    outcome = read(BASE.replace("date: granted", window)).outcome
+    assert outcome is not None
+    assert (outcome.months, outcome.columns) == (12, [*columns, "hit"])
 
 
 @pytest.mark.parametrize("source", ["", "just words", "- a\n- b\n", "tables: 3", "tables: [a]"])

@@ -105,6 +105,33 @@ def test_a_missing_code_of_one_field_is_a_value_of_another() -> None:
     assert list(report["invalid"]) == ["income: minimum (0)"]
 
 
+def meant(codes: str, changes: dict[int, Any], required: str = "") -> tuple[Any, Any]:
+    """The cleaned column `months` with meanings of its missing codes, and the report."""
+    source = CONTRACT.replace("missingValues: [-9]", f"missingValues: {codes}")
+    source = source.replace("minimum: 1, maximum: 120", f"minimum: 1, maximum: 120{required}")
+    return cleaned({"months": changes}, source)
+
+
+def test_a_missing_code_keeps_its_meaning_beside_the_field() -> None:
+    codes = "{-7: no account, -9: no record, 0: ''}"
+    valid, report = meant(codes, {1: "-9", 2: "-7.0", 3: "", 4: "0", 5: "12"})
+    assert np.isnan(valid["months"][[1, 2, 3, 4]]).all()
+    assert valid["months__missing"][[1, 2, 3, 4, 5]].tolist() == [2, 1, 0, 0, 0]
+    assert valid["months__missing"].dtype == np.int8
+    assert report["invalid"] == {}
+
+
+def test_a_code_with_a_meaning_satisfies_a_required_field_and_a_blank_does_not() -> None:
+    filled = dict.fromkeys(range(20), "6")
+    changes = filled | {1: "-9", 2: "", 3: "-5"}
+    _, report = meant("{-9: no record, -5: ''}", changes, ", required: true")
+    assert report["invalid"]["months: missing"]["rows"] == 2
+
+
+def test_a_field_whose_missing_codes_have_no_meaning_has_no_column_beside_it() -> None:
+    assert "months__missing" not in cleaned({})[0]
+
+
 def test_a_category_may_be_called_as_a_blank_is() -> None:
     source = CONTRACT.replace("[F, M]", "[F, M, None]").replace("enum: [car,", "enum: ['NA', car,")
     valid, report = cleaned({"purpose": {3: "NA"}, "sex": {4: "None"}}, source)
