@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NAME = "credit-pd"
 ALIAS = "champion"
 WINNER = Path("models/winner.joblib")
-ARTIFACTS = (WINNER, Path("models/metrics.json"), Path("params.yaml"), Path("dvc.lock"))
+ARTIFACTS = (WINNER, Path("models/evaluation.json"), Path("params.yaml"), Path("dvc.lock"))
 LONGEST = 500  # characters of a parameter that every MLflow takes
 
 
@@ -44,7 +44,7 @@ def parameters(root: Path) -> dict[str, str]:
 
 def figures(root: Path) -> dict[str, float]:
     """The winner's metrics on test and validation, without their intervals."""
-    told = json.loads((root / "models/metrics.json").read_text())
+    told = json.loads((root / "models/evaluation.json").read_text())
     parts = {part: told.get(part, {}) for part in ("test", "validation")}
     leaves = ((name.removesuffix(".value"), value) for name, value in flat(parts))
     return {

@@ -77,13 +77,13 @@ def golden(winner: Model, rows: Rows, judged: Judged, count: int) -> str:
         }
         for i, row in zip(picked, encoded, strict=True)
     )
-    return "".join(json.dumps(record) + "\n" for record in records)
+    return "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
 
 
 def figures(
     config: Params, winner: Model, test: Rows, judged: Judged, validation: dict[str, Any]
 ) -> dict[str, Any]:
-    """The content of `metrics.json`."""
+    """Return the content of `models/evaluation.json`."""
     minimum = config.evaluate.min_group
     quarters = test.vintages()
     policy = config.policy
@@ -134,11 +134,16 @@ def main() -> None:
         table.to_parquet(path, index=False)
     with files.whole_file(MODELS / "winner.joblib") as path:
         shutil.copyfile(MODELS / "candidates" / f"{name}.joblib", path)
-    files.write_text(MODELS / "reference.json", json.dumps(drift, indent=1) + "\n")
+    write_json(MODELS / "reference.json", drift, indent=1)
     files.write_text(MODELS / "golden.jsonl", golden(winner, test, judged, config.evaluate.golden))
-    files.write_text(
-        MODELS / "metrics.json", json.dumps(evaluation.rounded(facts), indent=2) + "\n"
-    )
+    report = evaluation.rounded(facts)
+    write_json(MODELS / "evaluation.json", report)
+    write_json(MODELS / "metrics.json", evaluation.headlines(report))
+
+
+def write_json(path: Path, content: Any, indent: int = 2) -> None:
+    """Write JSON that every reader takes: a NaN or an infinity is an error."""
+    files.write_text(path, json.dumps(content, indent=indent, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ What to try next
 
 
 def table(metrics: dict[str, Any]) -> str:
-    """The metrics of `models/metrics.json` in words and columns."""
+    """The metrics of `models/evaluation.json` in words and columns."""
     candidates = sorted(metrics["validation"].items(), key=lambda item: -item[1]["roc_auc"])
     lines = [
         f"{metrics['dataset']}, {metrics['mode']} mode: {metrics['winner']} wins on validation by "
@@ -55,7 +55,7 @@ def number(value: float | None) -> str:
 
 def main() -> None:
     """Print the table and what to try next."""
-    print(table(json.loads(Path("models/metrics.json").read_text())))
+    print(table(json.loads(Path("models/evaluation.json").read_text())))
     print(NEXT)
 
 

@@ -42,5 +42,5 @@ def test_the_lock_starts_from_the_raw_data_that_is_tracked() -> None:
 
 
 def test_the_metrics_in_git_are_of_the_default_book() -> None:
-    metrics = json.loads((ROOT / "models/metrics.json").read_text())
+    metrics = json.loads((ROOT / "models/evaluation.json").read_text())
     assert (metrics["dataset"], metrics["mode"]) == (PARAMS["dataset"], PARAMS["mode"])

@@ -23,7 +23,12 @@ from stages import files, params
 from stages.judging.policy import Policy
 from stages.params import Params
 
-RESULTS = (recalculation.PATH, predictions.PATH, "models/winner.joblib")
+RESULTS = (
+    recalculation.PATH,
+    recalculation.HEADLINES,
+    predictions.PATH,
+    "models/winner.joblib",
+)
 SHOWN = 5  # examples of a long list
 
 
@@ -59,7 +64,7 @@ def policy(found: Judgement) -> Iterator[Finding]:
     held = revisions.content(found.base, limits.PATH) if found.base else None
     if held is not None:
         found.limits = limits.read(held, f"{limits.PATH} at the base")
-    elif found.base and revisions.content(found.base, recalculation.PATH) is not None:
+    elif found.base and recalculation.published_at(found.base) is not None:
         raise CannotJudge(
             f"the base {found.revision} has a champion and no {limits.PATH}: a change cannot bring "
             "its own gate; commit the policy to the base first"
@@ -140,6 +145,8 @@ def challenger(found: Judgement) -> Iterator[Finding]:
     table = Predictions.read(path.read_bytes(), predictions.PATH)
     found.predictions = table
     wrong = recalculation.differences(stated, recalculation.recount(table, config))
+    headlines = dvc_state.here(Path(recalculation.HEADLINES))
+    wrong.extend(recalculation.wrong_headlines(headlines, stated))
     if count := recalculation.misdecided(table, config):
         wrong.append(f"{count:,} decisions differ from the policy in params.yaml")
     if wrong:
@@ -151,11 +158,10 @@ def challenger(found: Judgement) -> Iterator[Finding]:
 
 def champion(found: Judgement, held: dvc_state.Storage) -> Iterator[Finding]:
     """Read the base's predictions; without a model at the base there are floors only."""
-    text = revisions.content(found.base, recalculation.PATH) if found.base else None
-    if text is None or found.base is None:
+    figures = recalculation.published_at(found.base) if found.base else None
+    if figures is None or found.base is None:
         yield Finding("champion", "told", "the base has no model yet: floors only")
         return
-    figures = recalculation.published(text, f"{recalculation.PATH} at the base")
     version = dvc_state.version(revisions.content(found.base, "dvc.lock") or "", predictions.PATH)
     if version is None:
         raise CannotJudge(f"dvc.lock at the base names no {predictions.PATH}")

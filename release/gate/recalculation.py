@@ -1,4 +1,4 @@
-"""Every figure of metrics.json that predictions can prove, computed again from the predictions."""
+"""Compute every figure of evaluation.json that the predictions can prove again from them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from release import revisions
 from release.gate import predictions
 from release.gate.predictions import GROUP, Predictions
 from release.report.changes import flat
@@ -20,13 +21,14 @@ from stages.judging import evaluation
 from stages.judging.evaluation import Judged
 from stages.params import Params
 
-PATH = "models/metrics.json"
+PATH = "models/evaluation.json"
+HEADLINES = "models/metrics.json"
 UNPROVEN = ("monotone", "trained_on")  # need the training rows; `dvc status` vouches for them
 CLOSE = 2e-6  # figures are published with six digits
 
 
 def published(text: str, name: str = PATH) -> dict[str, Any]:
-    """The content of a metrics.json; CannotJudge where it is none."""
+    """The content of an evaluation report; CannotJudge where it is none."""
     try:
         found = json.loads(text)
     except ValueError as error:
@@ -34,6 +36,28 @@ def published(text: str, name: str = PATH) -> dict[str, Any]:
     if not isinstance(found, dict) or not isinstance(found.get("test"), dict):
         raise CannotJudge(f"{name} must be an object with a section `test`")
     return found
+
+
+def published_at(revision: str) -> dict[str, Any] | None:
+    """The evaluation report of a revision, None where it has no model.
+
+    A revision that has headline figures and no report cannot pass as one without a model: its
+    metrics.json is read in the place of the report, as older revisions wrote it.
+    """
+    for path in (PATH, HEADLINES):
+        text = revisions.content(revision, path)
+        if text is not None:
+            return published(text, f"{path} at the base")
+    return None
+
+
+def wrong_headlines(text: str, stated: dict[str, Any]) -> list[str]:
+    """What is wrong with the content of metrics.json beside the evaluation report."""
+    try:
+        same = json.loads(text) == evaluation.headlines(stated)
+    except (ValueError, KeyError, TypeError):
+        same = False
+    return [] if same else [f"{HEADLINES} does not repeat the figures of {PATH}"]
 
 
 def unknown(figures: dict[str, Any], required: tuple[str, ...]) -> list[str]:
@@ -52,7 +76,7 @@ def _finite(value: Any) -> bool:
 
 
 def recount(table: Predictions, config: Params) -> Any:
-    """The provable part of metrics.json, as `stages.evaluate` writes it."""
+    """The provable part of evaluation.json, as `stages.evaluate` writes it."""
     validation, test = table.split("validation"), table.split("test")
     policy, minimum = config.policy, config.evaluate.min_group
     compared: dict[str, dict[str, float]] = {

@@ -17,7 +17,7 @@ from stages import params
 
 MODELS = tuple(
     Path("models") / name
-    for name in ("winner.joblib", "golden.jsonl", "metrics.json", "reference.json")
+    for name in ("winner.joblib", "golden.jsonl", "evaluation.json", "reference.json")
 )
 TEXTS = (Path("params.yaml"), Path("dvc.lock"), Path("requirements/service.txt"))
 HEADLINE = "roc_auc"
@@ -61,7 +61,7 @@ def facts(root: Path, packed: list[Path]) -> Facts:
     deployment takes it for the commit.
     """
     check_models(root)
-    metrics = json.loads((root / "models/metrics.json").read_text())
+    metrics = json.loads((root / "models/evaluation.json").read_text())
     return Facts(
         git_commit=commit(root, packed),
         dvc_lock=hashlib.sha256((root / "dvc.lock").read_bytes()).hexdigest(),

@@ -10,7 +10,7 @@ from service.decision.engine import Engine
 from stages.contract.schema import Contract, Field
 from stages.judging.policy import Policy
 
-METRICS = Path("models/metrics.json")
+METRICS = Path("models/evaluation.json")
 
 
 def of(engine: Engine, root: Path) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from service.monitoring.reports import field_of
 from stages import params
 
 FRESH = 30
-METRICS = Path("models/metrics.json")
+METRICS = Path("models/evaluation.json")
 PERIODS = {"All time": None, "90 days": 90, "7 days": 7, "24 hours": 1, "Last hour": 1 / 24}
 LOUDNESS = {"alarm": ":red[alarm]", "warning": ":orange[warning]", "notice": ":gray[notice]"}
 COUNT = st.column_config.NumberColumn(format="localized")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -19,6 +20,7 @@ from stages.params import Evaluate
 
 HIGHER_IS_BETTER = {"roc_auc": True, "pr_auc": True, "ks": True, "brier": False, "log_loss": False}
 DIGITS = 6
+HEADLINES = ("roc_auc", "ks", "brier", "ece", "approval_rate", "profit")
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,20 @@ def groups(field: Field, values: Any) -> NDArray[np.str_]:
     names.append(f"{edges[-1]:g} and above")
     place = np.searchsorted(edges, values, side="right")
     return np.where(np.isnan(values), "missing", np.array(names)[place])
+
+
+def headlines(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the few figures that `dvc metrics` shows, from the whole evaluation report.
+
+    They are the winner, its figures on the test part, and, under each candidate's name, the
+    candidate's value of the figure that chose the winner.
+    """
+    chosen_by = report["chosen_by"]
+    return {
+        "winner": report["winner"],
+        **{name: report["test"][name]["value"] for name in HEADLINES},
+        **{name: figures[chosen_by] for name, figures in report["validation"].items()},
+    }
 
 
 def rounded(value: Any) -> Any:

@@ -89,7 +89,7 @@ class Policy(BaseModel):
 
     @property
     def cut_offs(self) -> dict[str, float]:
-        """The three PDs above, as `metrics.json` holds them."""
+        """The three PDs above, as `evaluation.json` holds them."""
         return {
             "cut_off": self.pd_cut_off,
             "approve_below": self.approve_below,

@@ -31,7 +31,7 @@ def crowned(root: Path, winner: bytes) -> Path:
     """The checkout with another winner, committed."""
     for path in MODELS:
         (root / path).write_bytes(winner)
-    (root / "models/metrics.json").write_text(json.dumps(METRICS))
+    (root / "models/evaluation.json").write_text(json.dumps(METRICS))
     outs = [{"path": str(path), "md5": md5(root / path)} for path in MODELS]
     (root / "dvc.lock").write_text(yaml.safe_dump({"stages": {"evaluate": {"outs": outs}}}))
     own = ["-c", "user.name=A", "-c", "user.email=a@example.com"]

@@ -32,7 +32,7 @@ def again(judged: Project, tmp_path: Path) -> Project:
 
 
 def figures(project: Project) -> dict[str, Any]:
-    return dict(json.loads((project.folder / "models" / "metrics.json").read_text()))
+    return dict(json.loads((project.folder / "models" / "evaluation.json").read_text()))
 
 
 def predictions(project: Project) -> pd.DataFrame:

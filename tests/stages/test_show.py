@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stages import show
 
-METRICS = json.loads((Path(__file__).parents[2] / "models" / "metrics.json").read_text())
+METRICS = json.loads((Path(__file__).parents[2] / "models" / "evaluation.json").read_text())
 
 
 def test_the_table_names_the_winner_and_each_figure_with_its_interval() -> None:

@@ -21,6 +21,7 @@ from release.gate import comparison, judgement, recalculation
 from release.gate.judgement import Judgement
 from release.gate.predictions import Predictions
 from stages import params
+from stages.judging import evaluation
 from stages.judging.policy import DECISIONS
 from tests.support.books import CONTRACT, ROOT, settings
 
@@ -41,7 +42,12 @@ PIPELINE = {
             "cmd": "python -m stages.evaluate",
             "deps": ["data/small/raw", "data/small/contract.yaml"],
             "params": ["dataset", "mode", "candidates", "train.lightgbm", "evaluate", "policy"],
-            "outs": ["models/predictions.parquet", "models/winner.joblib", "models/golden.jsonl"],
+            "outs": [
+                "models/predictions.parquet",
+                "models/winner.joblib",
+                "models/golden.jsonl",
+                {"models/evaluation.json": {"cache": False}},
+            ],
             "metrics": [{"models/metrics.json": {"cache": False}}],
         }
     }
@@ -96,7 +102,9 @@ class Lender:
         made.git("config", "user.name", "Tests")
         with contextlib.chdir(made.folder), Repo.init("."):
             made.text(".dvc/config", CONFIG)
-        made.text("models/.gitignore", "*\n!.gitignore\n!gate.yaml\n!metrics.json\n")
+        made.text(
+            "models/.gitignore", "*\n!.gitignore\n!gate.yaml\n!metrics.json\n!evaluation.json\n"
+        )
         made.text("dvc.yaml", yaml.safe_dump(PIPELINE))
         made.text("data/small/raw/loans.csv", "loan\n1\n")
         made.text("data/small/contract.yaml", CONTRACT)
@@ -154,7 +162,9 @@ class Lender:
             content = Path("models/predictions.parquet").read_bytes()
             figures = recalculation.recount(Predictions.read(content, "predictions"), config)
             figures |= {"monotone": {}, "trained_on": {"rows": 1, "bad_rate": 0.1}}
-            Path("models/metrics.json").write_text(json.dumps(figures, indent=2) + "\n")
+            Path("models/evaluation.json").write_text(json.dumps(figures, indent=2) + "\n")
+            headlines = evaluation.headlines(figures)
+            Path("models/metrics.json").write_text(json.dumps(headlines, indent=2) + "\n")
             joblib.dump("no model", "models/winner.joblib")
             Path("models/golden.jsonl").write_text("")
             return self.lock()

@@ -96,8 +96,8 @@ class Clone:
 
     @property
     def metrics(self) -> Any:
-        """What stands in models/metrics.json."""
-        return json.loads((self.folder / "models" / "metrics.json").read_text())
+        """What stands in models/evaluation.json."""
+        return json.loads((self.folder / "models" / "evaluation.json").read_text())
 
 
 def files() -> list[str]:

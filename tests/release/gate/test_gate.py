@@ -27,14 +27,14 @@ from tests.support.champions import (
 )
 
 __all__ = ["founded", "lender", "quick"]  # fixtures
-METRICS = "models/metrics.json"
+METRICS = "models/evaluation.json"
 POLICY = "models/gate.yaml"
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # in dvc
 BETTER, WORSE = predictions(noise=0.0), predictions(noise=3.0)
 
 
 def edited(lender: Lender, value: str) -> Lender:
-    """Write another Brier score into metrics.json by hand, and commit it."""
+    """Write another Brier score into evaluation.json by hand, and commit it."""
     figures = json.loads((lender.folder / METRICS).read_text())
     figures["test"]["brier"]["value"] = "HERE"
     text = json.dumps(figures).replace('"HERE"', value)
@@ -180,14 +180,14 @@ def test_a_run_that_is_not_committed_fails(lender: Lender) -> None:
     lender.text("README.md", "Words\n").commit("Say more").run(BETTER).push()
     found = lender.judged()
     assert failed(found) == ["commit"]
-    assert "dvc.lock, models/metrics.json" in words(found, "fail")
+    assert "dvc.lock, models/evaluation.json" in words(found, "fail")
 
 
 def test_a_pipeline_that_no_longer_makes_the_results_cannot_be_judged(lender: Lender) -> None:
     lender.change(BETTER).text("dvc.yaml", "stages: {}\n").commit("Drop the pipeline")
     found = lender.judged()
     assert code(found) == 2
-    assert "no stage of dvc.yaml makes models/metrics.json" in found.sentence
+    assert "no stage of dvc.yaml makes models/evaluation.json" in found.sentence
 
 
 def test_a_frozen_stage_cannot_be_judged(lender: Lender) -> None:
@@ -257,8 +257,25 @@ def test_the_first_commit_must_keep_the_floors(lender: Lender) -> None:
     assert "roc_auc is 0.7" in words(found, "fail")
 
 
-def test_a_base_without_figures_has_no_champion(lender: Lender) -> None:
+def test_a_base_that_lost_its_report_alone_is_not_taken_for_one_without_a_model(
+    lender: Lender,
+) -> None:
     lender.git("rm", "-q", "--cached", METRICS)
+    lender.git("commit", "-q", "-m", "Forget the report")
+    found = lender.change(BETTER).judged()
+    assert code(found) == 2
+    assert "models/metrics.json at the base must be an object" in found.sentence
+
+
+def test_headline_figures_that_do_not_repeat_the_report_fail(lender: Lender) -> None:
+    path = "models/metrics.json"
+    better = json.loads((lender.folder / path).read_text()) | {"roc_auc": 0.99}
+    lender.text(path, json.dumps(better)).lock().commit("Improve the headline").push()
+    assert "does not repeat the figures" in words(lender.judged(), "fail")
+
+
+def test_a_base_without_figures_has_no_champion(lender: Lender) -> None:
+    lender.git("rm", "-q", "--cached", METRICS, "models/metrics.json")
     lender.git("commit", "-q", "-m", "Forget the figures")
     found = lender.change(BETTER).judged()
     assert code(found) == 0

@@ -31,7 +31,7 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         contents = {str(path): "{}" for path in bento.MODELS} | {
-            "models/metrics.json": json.dumps(
+            "models/evaluation.json": json.dumps(
                 {"winner": "scorecard", "test": {"roc_auc": {"value": 0.75}}}
             ),
             "params.yaml": (ROOT / "params.yaml").read_text(),
