@@ -37,7 +37,7 @@ from benches.pipeline import line, say, step
 from benches.scoring import pipeline, raw
 from service.api.asgi import Front
 from service.api.handlers import Desk
-from service.decision.engine import GOLDEN, WINNER
+from service.decision.artifacts import GOLDEN, WINNER
 from stages import params
 from stages.contract import prepared
 from stages.models import artifact

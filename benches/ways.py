@@ -22,7 +22,7 @@ from pydantic_core import from_json, to_json
 from service.api.asgi import Message, Receive, Scope, Send
 from service.api.batching import Together
 from service.api.handlers import content
-from service.decision.applications import Requests
+from service.decision.applications import Applications
 from service.ledger.entries import new_id
 from service.service import CreditPD, Fronted
 from stages import params
@@ -35,7 +35,7 @@ DATABASE = "reference.sqlite"
 def reference() -> FastAPI:
     """The reference way, on the pipeline and into a SQLite file of this folder."""
     config = params.load()
-    shape = Requests(contracts.load(config.dataset), config.mode).model
+    shape = Applications(contracts.load(config.dataset), config.mode).model
     pipeline = pickle.loads(PIPELINE.read_bytes())  # noqa: S301  (our own)
     with closing(sqlite3.connect(DATABASE)) as database, database:
         database.execute("CREATE TABLE decisions (id TEXT, time REAL, application TEXT, pd REAL)")

@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from service.decision.applications import InvalidApplication
-from service.decision.engine import Decision, Engine, NotReady
+from service.decision.artifacts import NotReady
+from service.decision.engine import Decision, Engine
 from stages import files
 from stages.contract.fields import BLANKS, BOOLEANS
 from stages.contract.schema import Field, text
@@ -56,10 +57,10 @@ def score(engine: Engine, source: Path, target: Path) -> Counts:
     Raises ValueError for a file that cannot be read, or that has none of the fields.
     """
     schema, total, chunks = opened(source)
-    known = {*engine.requests.fields, *engine.requests.stated}
+    known = {*engine.applications.fields, *engine.applications.stated}
     carried = [column for column in schema if column.name not in known]
     if len(carried) == len(schema):
-        wanted = ", ".join(sorted(engine.requests.required))
+        wanted = ", ".join(sorted(engine.applications.required))
         raise ValueError(f"must have columns {wanted}; got {', '.join(schema.names)}")
     clash = sorted({column.name for column in carried} & {*ANSWER.names})
     if clash:
@@ -89,7 +90,7 @@ def scored_chunk(
 ) -> tuple[pa.Table, list[dict[str, Any]]]:
     """A chunk whose first row is number `first` → its scored rows, and its refused rows."""
     names = {column.name for column in carried}
-    readers = {f.name: reader(f) for f in engine.requests.fields.values()}
+    readers = {f.name: reader(f) for f in engine.applications.fields.values()}
     columns = {
         name: list(map(readers.get(name, number), chunk.column(name).to_pylist()))
         for name in chunk.column_names
@@ -99,14 +100,14 @@ def scored_chunk(
     for place, values in enumerate(zip(*columns.values(), strict=True)):
         application = {n: v for n, v in zip(columns, values, strict=True) if v is not None}
         try:
-            engine.requests.check(application)
+            engine.applications.check(application)
             kept.append(place)
         except InvalidApplication as error:
             told = [problem._asdict() for problem in error.problems]
             wrong.append({"row": first + place, "errors": told})
     inputs = {f.name for f in engine.features.inputs}
     own = {n: [values[i] for i in kept] for n, values in columns.items() if n in inputs}
-    decisions = engine.decide_many(own) if kept else []
+    decisions = engine.decide_columns(own) if kept else []
     table = answered(decisions, [first + i for i in kept])
     for column in carried:
         table = table.append_column(

@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 from service.api import metrics
 from service.api.handlers import Desk
 from service.api.responses import Handler, Headers, Refused, Request, refusal, refuse, reply
-from service.decision.wording import clipped
+from service.decision.problems import clip
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -113,7 +113,7 @@ class Front:
         elif path in self._files:
             raise wrong_method(path, "GET, HEAD")
         else:
-            raise refusal(404, f"there is nothing at {clipped(path)}")
+            raise refusal(404, f"there is nothing at {clip(path)}")
         handler = methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
         if handler is None:
             raise wrong_method(endpoint, ", ".join(methods))
@@ -125,7 +125,7 @@ class Front:
             return b""
         for name, value in scope["headers"]:
             if name == b"content-type" and not value.lower().startswith(b"application/json"):
-                kind = clipped(value.decode("latin-1"))
+                kind = clip(value.decode("latin-1"))
                 raise refusal(415, f"the body must be application/json; got {kind}")
             if name == b"content-length" and int(value) > self._max_body:
                 raise self._too_large()

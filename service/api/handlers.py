@@ -18,8 +18,10 @@ from service.api.batching import Together
 from service.api.responses import Handler, Reply, Request, checked, refusal, told, whole_number
 from service.api.schemas import Override
 from service.decision.applications import InvalidApplication, decode
-from service.decision.engine import Decision, Engine, NotReady
-from service.decision.wording import shown, worded
+from service.decision.artifacts import NotReady
+from service.decision.engine import Decision, Engine
+from service.decision.explanation import explain
+from service.decision.problems import as_text, quote
 from service.ledger import AlreadyThere, Draft, Ledger, LedgerUnavailable, draft, override
 from service.monitoring.refusals import Refusals
 
@@ -72,9 +74,9 @@ class Desk:
         """Decide about one application."""
         engine = self.ready
         try:
-            application = engine.requests.parse(request.body)
+            application = engine.applications.parse(request.body)
         except InvalidApplication as error:
-            self.refusals.refused(told(error.problems), engine.requests)
+            metrics.refused(self.refusals.refused(told(error.problems), engine.applications))
             raise
         self.refusals.accepted()
         return 200, to_json(await self.together(application))
@@ -98,7 +100,7 @@ class Desk:
         answers = await self.record(decided)
         self.refusals.accepted(len(kept))
         for refused in filter(None, results):
-            self.refusals.refused(refused["errors"], engine.requests)
+            metrics.refused(self.refusals.refused(refused["errors"], engine.applications))
         for index, answer in zip(kept, answers, strict=True):
             results[index] = {"index": index, "decision": answer}
         return 200, to_json({"results": results})
@@ -107,7 +109,7 @@ class Desk:
         rows = decode(body)
         limit = f"a JSON array of 1 to {self.max_batch} applications"
         if not isinstance(rows, list):
-            raise refusal(422, f"a batch is {limit}; got {worded(shown(rows))}", allowed=limit)
+            raise refusal(422, f"a batch is {limit}; got {as_text(quote(rows))}", allowed=limit)
         if not 1 <= len(rows) <= self.max_batch:
             raise refusal(422, f"a batch is {limit}; got {len(rows)}", allowed=limit, got=len(rows))
         return rows
@@ -115,8 +117,8 @@ class Desk:
     async def explain(self, request: Request) -> Reply:
         """Say why the model decides as it does; records nothing."""
         engine = self.ready
-        application = engine.requests.parse(request.body)
-        return 200, to_json(await asyncio.to_thread(engine.explain, application))
+        application = engine.applications.parse(request.body)
+        return 200, to_json(await asyncio.to_thread(explain, engine, application))
 
     async def overrides(self, request: Request) -> Reply:
         """Record an officer's decision about a referred case."""
@@ -183,7 +185,7 @@ class Desk:
 
     async def docs(self, request: Request) -> Reply:
         """The OpenAPI description."""
-        requests = self.engine.requests if self.engine else None
+        requests = self.engine.applications if self.engine else None
         return 200, to_json(openapi.document(requests, self.max_batch, self.keys))
 
 
@@ -203,7 +205,7 @@ def decide_rows(
     kept: list[int] = []
     for index, row in enumerate(rows):
         try:
-            engine.requests.check(row)
+            engine.applications.check(row)
             kept.append(index)
         except InvalidApplication as error:
             results[index] = {"index": index, "errors": told(error.problems)}

@@ -29,9 +29,9 @@ def of(engine: Engine, root: Path) -> dict[str, Any]:
         "identity": engine.identity,
         "golden": {"records": len(engine.golden), "identical": True},
         "metrics": json.loads(metrics.read_text()) if metrics.exists() else {},
-        "contract": contract(engine.contract, engine.requests.required),
+        "contract": contract(engine.contract, engine.applications.required),
         "policy": policy(engine.policy),
-        "example": engine.requests.example,
+        "example": engine.applications.example,
     }
 
 

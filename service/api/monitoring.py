@@ -17,7 +17,7 @@ from service.api import metrics
 from service.api.handlers import Desk
 from service.api.responses import Handler, Reply, Request, refusal, whole_number
 from service.decision.applications import decode
-from service.decision.wording import shown, worded
+from service.decision.problems import as_text, quote
 from service.ledger import LedgerUnavailable
 from service.monitoring import alerts, outcomes
 from service.monitoring.reports import Reports, field_of
@@ -46,10 +46,10 @@ class Watch:
         rows = decode(request.body)
         limit = f"a JSON array of 1 to {self.desk.max_batch} outcomes"
         if not isinstance(rows, list) or not 1 <= len(rows) <= self.desk.max_batch:
-            raise refusal(422, f"the body is {limit}; got {worded(shown(rows))}", allowed=limit)
+            raise refusal(422, f"the body is {limit}; got {as_text(quote(rows))}", allowed=limit)
         for number, row in enumerate(rows):
             if not isinstance(row, dict):
-                raise refusal(422, f"row {number} must be an object; got {worded(shown(row))}")
+                raise refusal(422, f"row {number} must be an object; got {as_text(quote(row))}")
         count, refused = await asyncio.to_thread(outcomes.record, self.desk.ledger, rows)
         body = {"recorded": count, "refused": [refusal._asdict() for refusal in refused]}
         return 200, to_json(body)

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service.api import schemas
-from service.decision.applications import Requests
+from service.decision.applications import Applications
 
 REF = "#/components/schemas/{model}"
 SHAPES: tuple[type[BaseModel], ...] = (
@@ -53,7 +53,7 @@ PAGE_QUERY = (
 )
 
 
-def document(requests: Requests | None, max_batch: int, keys: bool) -> dict[str, Any]:
+def document(requests: Applications | None, max_batch: int, keys: bool) -> dict[str, Any]:
     """The whole description; `requests` is None where no model tells what an application is."""
     application = requests.schema() if requests else {"type": "object"}
     example = requests.example if requests else {}

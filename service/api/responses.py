@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from service.decision.applications import InvalidApplication, NotJSON
-from service.decision.wording import Problem, shown, worded
+from service.decision.problems import Problem, as_text, quote
 from service.ledger import LedgerUnavailable
 
 Reply = tuple[int, bytes]
@@ -82,8 +82,8 @@ def checked(model: type[Model], value: Any) -> Model:
 
 
 def _problem(error: Any) -> Problem:
-    field, got = ".".join(map(str, error["loc"])), shown(error["input"])
-    return Problem(field, f"{field}: {error['msg']}; got {worded(got)}", error["msg"], got)
+    field, got = ".".join(map(str, error["loc"])), quote(error["input"])
+    return Problem(field, f"{field}: {error['msg']}; got {as_text(got)}", error["msg"], got)
 
 
 def whole_number(query: Mapping[str, str], name: str, default: int | None, most: int) -> int | None:
@@ -93,5 +93,5 @@ def whole_number(query: Mapping[str, str], name: str, default: int | None, most:
         return default
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:20]) <= most):
         limit = f"a whole number from 1 to {most}"
-        raise refusal(422, f"{name} must be {limit}; got {shown(text)}", name, limit, shown(text))
+        raise refusal(422, f"{name} must be {limit}; got {quote(text)}", name, limit, quote(text))
     return int(text)

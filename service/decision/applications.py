@@ -1,8 +1,8 @@
-"""The request model: what an application may be, made from the contract.
+"""Check applications against the contract.
 
-One pydantic model checks every field and describes itself for OpenAPI; what it cannot say, stated
-ratios and rules between fields, is checked after it. Every problem is one `Problem` that names the
-field, what is allowed and what came.
+A pydantic model made from the contract checks every field and describes itself for OpenAPI. What
+it cannot express is checked after it: ratios that the application states, and rules between fields.
+Each problem names its field, what is allowed and what came.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, cr
 from pydantic import Field as Key
 from pydantic_core import PydanticCustomError, from_json
 
-from service.decision.wording import Problem, allowed, clipped, contradiction, shown, worded
+from service.decision.problems import Problem, allowed_values, as_text, clip, contradiction, quote
 from stages.contract.expressions import Ratio
 from stages.contract.schema import AVAILABLE, Contract, Field, Mode
 from stages.features.matrix import Floats
 
 NAN = float("nan")
 EXACT = 2.0**53
-MOST = 50  # problems that are told at once
+MOST = 50  # problems in one answer
 DATE = r"^\d{4}-\d{2}-\d{2}$"
 
 
 class InvalidApplication(ValueError):
-    """An application that breaks the contract; `problems` has one entry a field."""
+    """An application breaks the contract; `problems` has one entry per field."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("; ".join(p.message for p in problems))
@@ -35,15 +35,18 @@ class InvalidApplication(ValueError):
 
 
 class NotJSON(ValueError):
-    """The body cannot be read as JSON; the message says where."""
+    """A body cannot be read as JSON; the message says where."""
 
 
-class Requests:
-    """Reads applications for a model of one contract and mode.
+class Applications:
+    """Reads and checks the applications to a model of one contract and mode.
 
     Attributes
     ----------
     model : the pydantic model of an application's fields.
+    fields : the contract's fields that an application may have, by name.
+    required : the names of those that it must have.
+    stated : derived values that an application may state, by the name that it states them under.
     example : an application made from the contract's examples.
     """
 
@@ -67,52 +70,49 @@ class Requests:
         self._validate = self.model.__pydantic_validator__.validate_python
         shown_by = AVAILABLE[mode]
         self.example = {
-            f.name: plausible(f) if f.example is None else f.example
+            f.name: example_value(f) if f.example is None else f.example
             for f in self.fields.values()
             if f.name in self.required or (f.example is not None and f.known_at in shown_by)
         }
 
     def parse(self, body: bytes) -> dict[str, Any]:
-        """The body of a request as a checked application.
+        """Return the application in the body of a request, checked.
 
-        Raises NotJSON for what is no JSON, InvalidApplication for what breaks the contract.
+        Raises NotJSON where the body is no JSON, InvalidApplication where it breaks the contract.
         """
         return self.check(decode(body))
 
     def check(self, application: Any) -> dict[str, Any]:
-        """The application as it came, once it is known to keep the contract.
-
-        Raises InvalidApplication.
-        """
+        """Return the application unchanged if it keeps the contract; raises InvalidApplication."""
         if not isinstance(application, dict):
             allowed = "a JSON object of field names and values"
-            got = shown(application)
-            message = f"an application must be {allowed}; got {worded(got)}"
+            got = quote(application)
+            message = f"an application must be {allowed}; got {as_text(got)}"
             raise InvalidApplication([Problem("", message, allowed, got)])
         try:
             self._validate(application)
         except ValidationError as error:
-            found = error.errors(include_url=False, include_context=False)[:MOST]
-            raise InvalidApplication([self._problem(e) for e in found]) from None
+            errors = error.errors(include_url=False, include_context=False)[:MOST]
+            raise InvalidApplication([self._problem(e) for e in errors]) from None
         problems = [*self._misstated(application), *self._contradictions(application)]
         if problems:
             raise InvalidApplication(problems)
         return application
 
-    def kept(self, columns: Mapping[str, Floats], application: Mapping[str, Any]) -> Any:
-        """Whether columns (n,) of numbers, and else the application, keep the rules between fields.
+    def keep_rules(self, columns: Mapping[str, Floats], application: Mapping[str, Any]) -> Any:
+        """Tell which of n variants of an application keep the rules between fields: (n,) or True.
 
-        True or (n,) bool.
+        `columns` (n,) hold the numbers that vary; `application` has all other values.
         """
-        kept: Any = True
+        keeps: Any = True
         for check in self._checks:
-            own = {name: self._number(name, application) for name in check.parsed.fields}
-            sides = {n: columns.get(n, NAN if v is None else v) for n, v in own.items()}
-            kept = kept & (check.parsed.holds(sides) | ~check.parsed.known(sides))
-        return kept
+            fixed = {name: self._number(name, application) for name in check.parsed.fields}
+            sides = {n: columns.get(n, NAN if v is None else v) for n, v in fixed.items()}
+            keeps = keeps & (check.parsed.holds(sides) | ~check.parsed.known(sides))
+        return keeps
 
     def schema(self) -> dict[str, Any]:
-        """The JSON schema of an application, with its example."""
+        """Return the JSON schema of an application, with its example."""
         return self.model.model_json_schema() | {"example": self.example}
 
     def _model(self) -> type[BaseModel]:
@@ -132,23 +132,23 @@ class Requests:
             description=field.help or None,
             examples=None if field.example is None else [field.example],
         )
-        return (kind(field) if needed else kind(field) | None, about)
+        return (value_type(field) if needed else value_type(field) | None, about)
 
     def _problem(self, error: Mapping[str, Any]) -> Problem:
         name = str(error["loc"][0])
         if error["type"] == "extra_forbidden":
-            return self._unknown(name, shown(error["input"]))
+            return self._unknown(name, quote(error["input"]))
         field = self.fields.get(name)
-        limit = allowed(field) if field else "a number"
+        limit = allowed_values(field) if field else "a number"
         if name not in self.required:
             limit += ", or null"
         if error["type"] == "missing":
             return Problem(name, f"{name} is required: {limit}", limit, None)
-        got = shown(error["input"])
-        return Problem(name, f"{name} must be {limit}; got {worded(got)}", limit, got)
+        got = quote(error["input"])
+        return Problem(name, f"{name} must be {limit}; got {as_text(got)}", limit, got)
 
     def _unknown(self, name: str, got: Any) -> Problem:
-        known, name = [*self.fields, *self.stated], clipped(name)
+        known, name = [*self.fields, *self.stated], clip(name)
         if name in self._late:
             message = f"{name} is known only after the loan was paid out: leave it out"
         else:
@@ -177,15 +177,15 @@ class Requests:
 
 
 def decode(body: bytes) -> Any:
-    """The JSON value of a body; NaN and Infinity are read, for fields to refuse by name."""
+    """Return the JSON value of a body. NaN and Infinity are read: their fields refuse them."""
     try:
         return from_json(body, cache_strings="keys")
     except ValueError as error:
         raise NotJSON(f"the body must be JSON (UTF-8): {error}") from None
 
 
-def kind(field: Field) -> Any:
-    """The type that a field's values have in a request."""
+def value_type(field: Field) -> Any:
+    """Return the type that a field's values have in a request."""
     low, high = field.constraints.minimum, field.constraints.maximum
     if field.codes:
         return Annotated[Literal[tuple(field.codes)], BeforeValidator(one_of({*field.codes}))]
@@ -201,7 +201,7 @@ def kind(field: Field) -> Any:
 
 
 def one_of(values: set[Any]) -> Callable[[Any], Any]:
-    """A check that tells 1 from true, which a `Literal` of Python does not."""
+    """Return a check that tells 1 from true, which a `Literal` of Python does not."""
     types = {type(v) for v in values}
 
     def check(value: Any) -> Any:
@@ -213,12 +213,12 @@ def one_of(values: set[Any]) -> Callable[[Any], Any]:
 
 
 def whole(value: Any) -> Any:
-    """A whole number that was written as 5.0 is an integer."""
+    """Return a whole number that was written as 5.0 as an integer."""
     return int(value) if type(value) is float and value.is_integer() else value
 
 
-def plausible(field: Field) -> Any:
-    """A value for a required field whose contract gives no example."""
+def example_value(field: Field) -> Any:
+    """Return a value for a required field whose contract gives no example."""
     if field.codes:
         return next(iter(field.codes))
     low = field.constraints.minimum or 0.0
@@ -226,6 +226,6 @@ def plausible(field: Field) -> Any:
 
 
 def ratio(formula: Ratio, application: Mapping[str, Any]) -> float | None:
-    """The value of a ratio; None where a side is missing or the denominator is 0."""
+    """Return the value of a ratio; None where a side is missing or the denominator is 0."""
     over, under = application.get(formula.numerator), application.get(formula.denominator)
     return formula.scale * over / under if over is not None and under else None

@@ -1,35 +1,33 @@
-"""Why the model decides as it does: exact Shapley values, summed from features to raw fields."""
+"""Explain a decision by the contribution of each raw field, from exact Shapley values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from service.decision.engine import Engine
 from service.decision.recourse import Search
 from stages.features.matrix import Features, Floats
-
-if TYPE_CHECKING:
-    from service.decision.engine import Engine
 
 STEP = 1e-3  # log-odds over which the score's slope is taken where margin and base are equal
 
 
 def explain(engine: Engine, application: dict[str, Any]) -> dict[str, Any]:
-    """The explanation of one checked application, as `/explain` answers it.
+    """Return the explanation of one checked application, as `/explain` answers it.
 
     `base_value` and the contributions add up to `margin`, the model's log-odds of default before
     calibration; their points add up from the score at `base_value` to the score of the application.
     """
     x = engine.matrix(application)
     values = engine.contributions(x)[0]
-    own, base = values[:-1], float(values[-1])
+    base = float(values[-1])
     margin = float(engine.margin(x)[0])
     decision = engine.decide_matrix(x)[0]
     slope = points_per_log_odds(engine, base, margin)
     fields = {f.name: f for f in engine.features.inputs}
-    shares = by_field(own, engine.features)
+    shares = by_field(values[:-1], engine.features)
     contributions = [
         {
             "field": name,
@@ -56,23 +54,24 @@ def explain(engine: Engine, application: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def by_field(own: Floats, features: Features) -> Mapping[str, float]:
-    """Contributions of features (F,) → of raw fields; a ratio's goes in halves to its two fields.
+def by_field(contributions: Floats, features: Features) -> Mapping[str, float]:
+    """Return the contribution of each raw field from those of the features (F,).
 
-    In a ratio neither field does anything without the other: their Shapley shares of it are equal.
+    The two fields of a ratio get half of its contribution each: neither does anything without the
+    other, so their Shapley shares of it are equal.
     """
     shares = dict.fromkeys((f.name for f in features.inputs), 0.0)
-    for value, sources in zip(own.tolist(), features.sources, strict=True):
+    for value, sources in zip(contributions.tolist(), features.sources, strict=True):
         for name in sources:
             shares[name] += value / len(sources)
     return shares
 
 
 def points_per_log_odds(engine: Engine, base: float, margin: float) -> float:
-    """Points of the score per log-odds of margin, on the way from `base` to `margin`.
+    """Return the points of the score per log-odds of margin, on the way from `base` to `margin`.
 
-    With Platt's calibration the score is linear in the margin and this is exact for every part;
-    otherwise it is the mean slope, so that points add up all the same.
+    With Platt's calibration the score is linear in the margin, and this is exact for every part.
+    Otherwise it is the mean slope, so that the points of all fields add up all the same.
     """
     if abs(margin - base) < STEP:
         base, margin = base - STEP, margin + STEP

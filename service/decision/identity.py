@@ -1,4 +1,4 @@
-"""What answered: the identities of model, policy, data, code and image."""
+"""Tell which model, policy, data, code and image decide."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from service import settings
 from stages.judging.policy import Policy
 
 Identity = dict[str, str | None]
-SHORT = 16  # hexadecimal digits: 64 bits
+DIGITS = 16  # hexadecimal digits: 64 bits
 
 
 def of(root: Path, model: bytes, policy: Policy) -> Identity:
-    """The identities of a model file's bytes, a policy, and what stands in the folder `root`.
+    """Return the identities of a model file's bytes, of a policy, and of the folder `root`.
 
-    `data` is that of dvc.lock, which names the bytes of every input and output of the pipeline;
-    an identity that is not known here is None.
+    `data` is the digest of dvc.lock, which names the bytes of every input and output of the
+    pipeline. An identity that cannot be known here is None.
     """
     lock, configured = root / "dvc.lock", settings.load()
     return {
-        "model": short(model),
-        "policy": short(json.dumps(policy.model_dump(), sort_keys=True).encode()),
-        "data": short(lock.read_bytes()) if lock.exists() else None,
+        "model": digest(model),
+        "policy": digest(json.dumps(policy.model_dump(), sort_keys=True).encode()),
+        "data": digest(lock.read_bytes()) if lock.exists() else None,
         "image": configured.image,
         "git_commit": configured.git_commit or commit(root),
     }
 
 
-def short(content: bytes) -> str:
-    """The beginning of the SHA-256 of a content."""
-    return sha256(content).hexdigest()[:SHORT]
+def digest(content: bytes) -> str:
+    """Return the first digits of the SHA-256 of a content."""
+    return sha256(content).hexdigest()[:DIGITS]
 
 
 def commit(root: Path) -> str | None:
-    """The commit that a checkout stands at; None where there is none, or no git."""
+    """Return the commit that is checked out in `root`; None without a checkout or without git."""
     if not (root / ".git").exists():
         return None
     try:

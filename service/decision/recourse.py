@@ -1,24 +1,24 @@
-"""What would change a decision: the smallest changes of actionable fields that reach approval.
+"""Search what would change a decision: the smallest changes of fields that lead to approval.
 
-One field is tried alone, over its whole allowed range, coarsely and then ever more finely; where
-no field suffices, pairs. Every way that is told was decided by the engine and approved.
+Only fields that the contract calls actionable are changed. Each is tried alone over its whole
+allowed range, first coarsely and then ever more finely; pairs are tried where no field suffices.
+Every change that is returned was decided by the engine and approved.
 """
 
 from __future__ import annotations
 
 from itertools import combinations, product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from service.decision.engine import Decision, Engine
 from stages.contract.schema import Field
 from stages.features.matrix import Floats, decode
 
-if TYPE_CHECKING:
-    from service.decision.engine import Decision, Engine
-
-FINE = 64  # values tried of one field alone
-COARSE = 16  # values tried of each field of a pair
+FINE = 64  # values to try of one field alone
+COARSE = 16  # values to try of each field of a pair
 ROUNDS = 5  # refinements; each divides the step by FINE
 FINEST = 0.001  # of a field's present value: no smaller step is tried
 FAR = 100.0  # times the present value: the end of a range that the contract leaves open
@@ -34,7 +34,7 @@ class Search:
         self._fields = {j: f for j, f in known if not np.isnan(self._row[j])}
 
     def answer(self, decision: str) -> dict[str, Any]:
-        """The ways to approval, the smallest changes first, and what they are in words."""
+        """Return the ways to approval, the smallest first, and a sentence about them."""
         titles = ", ".join(f.title or f.name for f in self._fields.values())
         if decision == "approve":
             return {"statement": "The application is approved as it stands.", "ways": []}
@@ -46,13 +46,13 @@ class Search:
         return {"statement": f"No change of {titles} would lead to approval.", "ways": []}
 
     def _singles(self) -> list[dict[str, Any]]:
-        found = [(j, self._nearest(self._row, j)) for j in self._fields]
-        reached = [{j: value} for j, value in found if value is not None]
-        return self._told(sorted(reached, key=self._size))
+        nearest = [(j, self._nearest(self._row, j)) for j in self._fields]
+        reached = [{j: value} for j, value in nearest if value is not None]
+        return self._approvals(sorted(reached, key=self._size))
 
     def _pairs(self) -> list[dict[str, Any]]:
-        found = [pair for one in combinations(self._fields, 2) if (pair := self._pair(*one))]
-        return self._told(sorted(found, key=self._size)[:1])
+        pairs = [pair for two in combinations(self._fields, 2) if (pair := self._pair(*two))]
+        return self._approvals(sorted(pairs, key=self._size)[:1])
 
     def _pair(self, one: int, other: int) -> dict[int, float] | None:
         values = [steps(self._fields[j], self._row[j], COARSE) for j in (one, other)]
@@ -72,7 +72,10 @@ class Search:
         return best
 
     def _nearest(self, row: Floats, j: int, end: float | None = None) -> float | None:
-        """The value of field j nearest to the present one that is approved, others as in `row`."""
+        """Return the approved value of field j that is nearest to the present one.
+
+        The other fields keep their values in `row`; `end` bounds the search. None: no value is.
+        """
         field, now = self._fields[j], self._row[j]
         values = steps(field, now, FINE, end)
         before = now
@@ -91,7 +94,7 @@ class Search:
         return None if best is None else self._rounded(row, j, best)
 
     def _rounded(self, row: Floats, j: int, value: float) -> float:
-        """The value with few digits, away from the present one, where that is approved too."""
+        """Round a value to few digits, away from the present one, where that is approved too."""
         field, now = self._fields[j], float(self._row[j])
         if field.codes or field.type == "integer" or value == now:
             return value
@@ -100,9 +103,9 @@ class Search:
             unit = 10.0 ** (np.floor(np.log10(abs(value - now))) - digits + 1)
             away = np.ceil if value > now else np.floor
             near = float(np.clip(round(float(away(value / unit) * unit), 9), low, high))
-            trial = row.copy()
-            trial[j] = near
-            if self._approved(trial[None])[0]:
+            changed = row.copy()
+            changed[j] = near
+            if self._approved(changed[None])[0]:
                 return near
         return value
 
@@ -112,21 +115,23 @@ class Search:
         return row
 
     def _size(self, place: dict[int, float]) -> float:
-        """How large a change is: the sum of each field's relative change."""
+        """Return how large a change is: the sum of the relative changes of its fields."""
         now = self._row.tolist()
         return float(sum(abs(v - now[j]) / (abs(now[j]) or 1.0) for j, v in place.items()))
 
-    def _approved(self, rows: Floats) -> Any:
-        """Whether encoded rows (n, inputs) are approved, and keep the contract's checks (n,)."""
+    def _approved(self, rows: Floats) -> NDArray[np.bool_]:
+        """Tell which encoded rows (n, inputs) are approved and keep the contract's checks: (n,)."""
         engine = self._engine
         x = engine.features.matrix(rows)
         places = engine.policy.decide(engine.model.predict_matrix(x), engine.by_name(x))
         columns = {f.name: rows[:, j] for j, f in enumerate(engine.features.inputs)}
-        return (places == 0) & engine.requests.kept(columns, self._application)
+        keeps = engine.applications.keep_rules(columns, self._application)
+        approved: NDArray[np.bool_] = (places == 0) & keeps
+        return approved
 
-    def _told(self, places: list[dict[int, float]]) -> list[dict[str, Any]]:
-        """Changes as they are answered, each decided by the engine."""
-        tried = [(place, self._decided(place)) for place in places]
+    def _approvals(self, places: list[dict[int, float]]) -> list[dict[str, Any]]:
+        """Return the changes that the engine approves, as `/explain` answers them."""
+        decided = [(place, self._decide(place)) for place in places]
         return [
             {
                 "changes": [self._change(j, value) for j, value in place.items()],
@@ -134,13 +139,13 @@ class Search:
                 "credit_score": decision.credit_score,
                 "decision": decision.decision,
             }
-            for place, decision in tried
+            for place, decision in decided
             if decision.decision == "approve"
         ]
 
-    def _decided(self, place: dict[int, float]) -> Decision:
+    def _decide(self, place: dict[int, float]) -> Decision:
         changed = {self._fields[j].name: raw(self._fields[j], v) for j, v in place.items()}
-        stated = self._engine.requests.stated
+        stated = self._engine.applications.stated
         kept = {k: v for k, v in self._application.items() if k not in stated}
         return self._engine.decide(kept | changed)
 
@@ -156,13 +161,13 @@ class Search:
 
 
 def raw(field: Field, value: float) -> Any:
-    """An encoded value as a request would write it: 54409, not 54409.0."""
-    found = decode(field, value)
-    return int(found) if type(found) is float and found.is_integer() else found
+    """Return an encoded value as a request would write it: 54409, not 54409.0."""
+    decoded = decode(field, value)
+    return int(decoded) if type(decoded) is float and decoded.is_integer() else decoded
 
 
 def reach(field: Field, now: float) -> tuple[float, float]:
-    """The lowest and the highest value that a field may be changed to."""
+    """Return the lowest and the highest value that a field may be changed to."""
     low, high = field.constraints.minimum, field.constraints.maximum
     far = FAR * (abs(now) or 1.0)
     low, high = now - far if low is None else low, now + far if high is None else high
@@ -174,7 +179,7 @@ def reach(field: Field, now: float) -> tuple[float, float]:
 
 
 def steps(field: Field, now: float, count: int, end: float | None = None) -> Floats:
-    """Values to try, the nearest to `now` first; steps grow with the distance (geometrically)."""
+    """Return the values to try, the nearest to `now` first; steps grow with the distance."""
     if field.codes:
         return codes(field, now)
     ends = reach(field, now) if end is None else (end,)
@@ -183,7 +188,7 @@ def steps(field: Field, now: float, count: int, end: float | None = None) -> Flo
 
 
 def codes(field: Field, now: float) -> Floats:
-    """The other codes of a category, those of its direction where it is ordered."""
+    """Return the other codes of a category; only those in its direction where it is ordered."""
     others = sorted({code for code in field.codes.values() if code != now})
     if field.actionable == "increase":
         others = [code for code in others if code > now]
@@ -193,7 +198,7 @@ def codes(field: Field, now: float) -> Floats:
 
 
 def towards(field: Field, now: float, bound: float, count: int) -> list[float]:
-    """Values from `now` (excluded) to `bound`."""
+    """Return `count` values or fewer from `now`, which is left out, to `bound`."""
     distance = abs(bound - now)
     if distance == 0:
         return []
@@ -206,7 +211,7 @@ def towards(field: Field, now: float, bound: float, count: int) -> list[float]:
 
 
 def between(field: Field, low: float, high: float) -> Floats:
-    """Values after `low` up to `high`, evenly."""
+    """Return values after `low` up to `high`, at equal distances."""
     values = np.linspace(low, high, FINE + 1)[1:]
     if field.type != "integer":
         return values

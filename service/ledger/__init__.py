@@ -4,8 +4,8 @@
     entry = await ledger.append(draft("decision", {...}))   # returns once the row is durable
     record = await asyncio.to_thread(ledger.get, entry.id)
 
-`python -m service.ledger verify` walks the chain, `... replay ID` scores a recorded application
-again, `... migrate` makes or upgrades the tables (the writer does so by itself).
+`python -m service.ledger verify` walks the chain, `... migrate` makes or upgrades the tables (the
+writer does so by itself). `replay` compares a recorded decision with one that is made again.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""Check the decision ledger, replay a decision, or make its tables.
+"""Check the decision ledger, or make its tables.
 
-Exit codes: 0 sound or identical, 1 broken or different, 2 not possible.
+Exit codes: 0 sound, 1 broken, 2 not possible.
 """
 
 import argparse
@@ -10,21 +10,19 @@ from collections.abc import Sequence
 
 from sqlalchemy import Engine
 
-from service.ledger import reader
 from service.ledger.database import LedgerUnavailable, database_url, open_engine
 from service.ledger.entries import Head
-from service.ledger.replay import Rescore, replay, rescore_with_engine
 from service.ledger.schema import migrate
 from service.ledger.verify import verify
 
 
-def main(arguments: Sequence[str] | None = None, rescore: Rescore = rescore_with_engine) -> int:
-    """Run one command; `rescore` scores the application of `replay`."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
     options = _parser().parse_args(arguments)
     try:
         engine = open_engine(database_url(options.database))
         try:
-            return _run(engine, options, rescore)
+            return _run(engine, options)
         finally:
             engine.dispose()
     except (LedgerUnavailable, ValueError) as error:
@@ -32,11 +30,9 @@ def main(arguments: Sequence[str] | None = None, rescore: Rescore = rescore_with
         return 2
 
 
-def _run(engine: Engine, options: argparse.Namespace, rescore: Rescore) -> int:
+def _run(engine: Engine, options: argparse.Namespace) -> int:
     if options.command == "verify":
         return _verify(engine, options.expect_head)
-    if options.command == "replay":
-        return _replay(engine, options.id, rescore)
     migrate(engine)
     return 0
 
@@ -49,8 +45,6 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--expect-head", type=_head, metavar="SEQ:HASH", help="a head printed by an earlier verify"
     )
-    again = commands.add_parser("replay", help="score a recorded application again and compare")
-    again.add_argument("id", help="the prediction_id of the decision")
     commands.add_parser("migrate", help="make or upgrade the tables")
     return parser
 
@@ -73,22 +67,6 @@ def _verify(engine: Engine, expected: Head | None) -> int:
     if not expected:
         print("a removed end shows only against a head kept elsewhere: --expect-head SEQ:HASH")
     return 1 if verdict.total else 0
-
-
-def _replay(engine: Engine, entry_id: str, rescore: Rescore) -> int:
-    record = reader.get(engine, entry_id)
-    if record is None:
-        raise ValueError(f"no entry has the id {entry_id}")
-    result = replay(record.entry, rescore)
-    for difference in result.identities:
-        print(f"identity differs: {difference}")
-    for difference in result.answers:
-        print(f"answer differs: {difference}")
-    if result.answers and not result.identities:
-        print("the answer differs although model, policy, data and image are the recorded ones")
-    if not result.answers:
-        print(f"{entry_id}: the answer is identical")
-    return 1 if result.answers else 0
 
 
 class _Progress:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import Any, NamedTuple
 
 from service.ledger.entries import ANSWER, Entry, canonical
@@ -42,19 +41,6 @@ def replay(entry: Entry, rescore: Rescore) -> Replay:
     answers = _differences(ANSWER, recorded, again)
     then, now = recorded["identity"], again["identity"]
     return Replay(answers, _differences(sorted({*then, *now}), then, now))
-
-
-def rescore_with_engine(application: dict[str, Any]) -> dict[str, Any]:
-    """Score with the engine that the service uses, loaded when it is needed and not before.
-
-    Raises ValueError when there is no engine or it does not accept the application.
-    """
-    module = import_module("service.decision.engine")
-    try:
-        decision = module.Engine.load().decide(application)
-    except module.NotReady as error:
-        raise ValueError(str(error)) from error
-    return {name: getattr(decision, name) for name in (*ANSWER, "identity")}
 
 
 def _differences(

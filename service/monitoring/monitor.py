@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from service.decision.engine import Engine, NotReady
+from service.decision.artifacts import NotReady
+from service.decision.engine import Engine
 from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.schema import migrate
 from service.monitoring import alerts, drift, fairness, outcomes, performance, retraining, windows

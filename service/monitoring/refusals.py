@@ -12,8 +12,7 @@ from dataclasses import asdict
 from math import inf
 from typing import Any
 
-from service.api import metrics
-from service.decision.applications import Requests
+from service.decision.applications import Applications
 from service.monitoring.drift_rules import FALSE_REPORTS, Finding, loudness, share_bound
 from stages.contract.schema import Field
 
@@ -24,18 +23,18 @@ WHOLE = "(application)"
 Broken = tuple[str, str]
 
 
-def broken(problem: Mapping[str, Any], requests: Requests) -> Broken:
+def broken(problem: Mapping[str, Any], applications: Applications) -> Broken:
     """The field and the rule that a problem of an application is about, in few, fixed words."""
     name = problem["field"]
     if not name:
         return WHOLE, "object"
-    if name in requests.stated:
+    if name in applications.stated:
         return name, "stated"
-    if name not in requests.fields:
+    if name not in applications.fields:
         return STRANGE, "unknown"
-    if problem["allowed"] in requests.rules:
+    if problem["allowed"] in applications.rules:
         return name, "contradiction"
-    return name, rule_of(requests.fields[name], problem["got"])
+    return name, rule_of(applications.fields[name], problem["got"])
 
 
 def rule_of(field: Field, got: Any) -> str:
@@ -60,12 +59,14 @@ class Refusals:
         """Note applications that kept the contract."""
         self.applications += count
 
-    def refused(self, problems: Iterable[Mapping[str, Any]], requests: Requests) -> None:
-        """Note an application that did not, with its problems as they are answered."""
-        own = {broken(problem, requests) for problem in problems}
+    def refused(
+        self, problems: Iterable[Mapping[str, Any]], applications: Applications
+    ) -> set[Broken]:
+        """Note an application that did not keep it; returns what it broke."""
+        rules = {broken(problem, applications) for problem in problems}
         self.applications += 1
-        self.broken.update(own)
-        metrics.refused(own)
+        self.broken.update(rules)
+        return rules
 
     def take(self) -> list[dict[str, Any]] | None:
         """Judge what was noted and begin anew; None while it is less than a block."""

@@ -102,12 +102,12 @@ def test_a_recorded_decision_replays(served: Served, folder: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "service.ledger",
+        "service.replay",
         "--database",
         f"sqlite:///{folder}/ledger.db",
     ]
     done = subprocess.run(
-        [*command, "replay", answer["prediction_id"]],
+        [*command, answer["prediction_id"]],
         cwd=folder,
         capture_output=True,
         text=True,

@@ -48,7 +48,7 @@ def scored(engine: Engine, source: Path) -> tuple[pd.DataFrame, list[dict[str, A
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_file_is_decided_as_its_rows_alone(engine: Engine, tmp_path: Path, kind: str) -> None:
-    applications = draw(engine.requests, 50)
+    applications = draw(engine.applications, 50)
     table, source = pd.DataFrame(applications), tmp_path / f"in.{kind}"
     if kind == "csv":
         table.to_csv(source, index=False)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from service.decision.applications import InvalidApplication, Requests
-from service.decision.engine import GOLDEN, WINNER
+from service.decision.applications import Applications, InvalidApplication
+from service.decision.artifacts import GOLDEN, WINNER
 from stages import simulate
 from stages.contract.schema import Field
 from stages.models import artifact
@@ -43,7 +43,7 @@ def crown(project: Project, candidate: str, folder: Path, **changes: object) -> 
     return folder
 
 
-def draw(requests: Requests, count: int, seed: int = 1) -> list[dict[str, Any]]:
+def draw(requests: Applications, count: int, seed: int = 1) -> list[dict[str, Any]]:
     """Random applications that requests may be: every category, all bounds, some missing."""
     rng = np.random.default_rng(seed)
     found: list[dict[str, Any]] = []
@@ -53,7 +53,7 @@ def draw(requests: Requests, count: int, seed: int = 1) -> list[dict[str, Any]]:
     return found
 
 
-def drawn(requests: Requests, rng: np.random.Generator) -> dict[str, Any]:
+def drawn(requests: Applications, rng: np.random.Generator) -> dict[str, Any]:
     """One application; fields may contradict each other."""
     values = {name: value_of(field, rng) for name, field in requests.fields.items()}
     return {n: v for n, v in values.items() if n in requests.required or rng.random() < 0.8}

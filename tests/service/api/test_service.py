@@ -106,7 +106,7 @@ def client(desk: Desk) -> Client:
 def case(desk: Desk) -> Callable[[str], dict[str, Any]]:
     """An application with a given decision."""
     assert desk.engine
-    applications = draw(desk.engine.requests, 400)
+    applications = draw(desk.engine.applications, 400)
     found = {
         d.decision: a
         for a, d in zip(applications, desk.engine.decide_rows(applications), strict=True)
@@ -399,7 +399,7 @@ def test_model_info_tells_what_serves(client: Client, desk: Desk) -> None:
     assert told["golden"] == {"records": 20, "identical": True}
     assert told["winner"] == "lightgbm"
     assert told["policy"]["approve_below"] == desk.engine.policy.approve_below
-    assert {f["name"] for f in told["contract"]["fields"]} == {*desk.engine.requests.fields}
+    assert {f["name"] for f in told["contract"]["fields"]} == {*desk.engine.applications.fields}
     assert told["model"]["trained_on"]["rows"] > 0
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from service.decision.applications import InvalidApplication
-from service.decision.engine import GOLDEN, WINNER, Engine, NotReady
+from service.decision.artifacts import GOLDEN, WINNER, NotReady
+from service.decision.engine import Engine
 from tests.support.books import CANDIDATES, Project
 from tests.support.winners import crown, draw
 
@@ -54,7 +55,7 @@ def test_a_served_pd_is_the_offline_one_for_any_application(
     engines: dict[str, Engine], name: str, count: int
 ) -> None:
     engine = engines[name]
-    applications = draw(engine.requests, count)
+    applications = draw(engine.applications, count)
     columns = {f.name: [a.get(f.name) for a in applications] for f in engine.features.inputs}
     offline = engine.model.predict(columns)
     served = [engine.decide(each).default_probability for each in applications]
@@ -62,11 +63,11 @@ def test_a_served_pd_is_the_offline_one_for_any_application(
 
 
 def test_rows_together_are_decided_as_each_alone(engine: Engine) -> None:
-    applications = draw(engine.requests, 60, seed=4)
+    applications = draw(engine.applications, 60, seed=4)
     columns = {f.name: [a.get(f.name) for a in applications] for f in engine.features.inputs}
     alone = [engine.decide(each) for each in applications]
     assert engine.decide_rows(applications) == alone
-    assert engine.decide_many(columns) == alone
+    assert engine.decide_columns(columns) == alone
     many = [*applications, *applications]  # more than compiled trees score
     assert engine.decide_rows(many) == [*alone, *alone]
 
@@ -77,7 +78,7 @@ def test_no_rows_are_no_decisions(engine: Engine) -> None:
 
 def test_a_decision_follows_the_policy(engine: Engine) -> None:
     policy = engine.policy
-    for each in draw(engine.requests, 100, seed=2):
+    for each in draw(engine.applications, 100, seed=2):
         decision = engine.decide(each)
         pd = decision.default_probability
         by_cut = "approve" if pd < policy.approve_below else "refer"
@@ -93,7 +94,7 @@ def test_a_broken_application_is_not_decided(engine: Engine) -> None:
 
 
 def test_protected_attributes_do_not_move_the_pd(engine: Engine) -> None:
-    for each in draw(engine.requests, 20, seed=3):
+    for each in draw(engine.applications, 20, seed=3):
         pds = {engine.decide(each | {"sex": sex}).default_probability for sex in ("F", "M")}
         assert len(pds) == 1
 
@@ -105,7 +106,7 @@ def test_a_hard_rule_only_makes_a_decision_stricter_and_gives_its_reason(
     engine = Engine.load(crown(fitted_book, "scorecard", tmp_path / "own", policy__rules=[rule]))
     without = Engine(engine.model, engine.policy.model_copy(update={"rules": []}), {})
     stricter = {"approve": "refer", "refer": "refer", "decline": "decline"}
-    for each in draw(engine.requests, 50):
+    for each in draw(engine.applications, 50):
         plain, ruled = without.decide(each), engine.decide(each)
         broken = each["amount"] >= 4000
         assert ruled.decision == (stricter[plain.decision] if broken else plain.decision)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from service.decision.engine import Engine
-from service.decision.reasons import MOST, Reasons, fields_of
+from service.decision.reasons import MOST, ReasonWriter
 from stages.contract import prepared
 from stages.contract.schema import Contract
 from stages.features.matrix import Features, Floats
@@ -36,18 +36,18 @@ def refused(served: Path, engine: Engine) -> list[tuple[Floats, Any]]:
     """The encoded rows and decisions of every referred or declined row of the test split."""
     rows = prepared.read(served / "data" / "small" / "prepared" / "test.parquet")
     columns = prepared.columns(rows, engine.features.inputs)
-    decisions = engine.decide_many(columns)
+    decisions = engine.decide_columns(columns)
     encoded = engine.features.encode(columns)
     found = [(e, d) for e, d in zip(encoded, decisions, strict=True) if d.decision != "approve"]
     assert len(found) > 40
     return found
 
 
-def made(typical: Floats | None = None) -> tuple[Reasons, Contract, Features]:
+def made(typical: Floats | None = None) -> tuple[ReasonWriter, Contract, Features]:
     own = contract(WORDED)
     features = Features(own, "application")
     none = np.zeros(len(features.names))
-    return Reasons(own, features, none if typical is None else typical), own, features
+    return ReasonWriter(own, features, none if typical is None else typical), own, features
 
 
 def contributions(features: Features, **values: float) -> Floats:
@@ -106,7 +106,7 @@ def test_no_reason_names_a_protected_attribute(
     engine: Engine, refused: list[tuple[Floats, Any]]
 ) -> None:
     protected = {field.name for field in engine.contract.protected}
-    sources = fields_of(engine.features)
+    sources = dict(zip(engine.features.names, engine.features.sources, strict=True))
     for _, decision in refused:
         for reason in decision.reasons:
             assert protected.isdisjoint({reason["field"], *sources[reason["field"]]})
@@ -125,7 +125,7 @@ def test_at_its_best_value_the_top_reason_does_not_raise_the_pd(
     engine: Engine, refused: list[tuple[Floats, Any]]
 ) -> None:
     """The best value of a field is the one with the lowest mean PD over all these applicants."""
-    sources = fields_of(engine.features)
+    sources = dict(zip(engine.features.names, engine.features.sources, strict=True))
     rows = np.vstack([row for row, _ in refused])
     best: dict[int, float] = {}
     names = [field.name for field in engine.features.inputs]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from service import replay
 from service.ledger import (
     AlreadyThere,
     Entry,
@@ -481,8 +482,12 @@ def test_verification_walks_on_while_entries_are_recorded(ledger: Ledger) -> Non
 # ---- the commands
 
 
-def run(database: str, *arguments: str, rescore: Callable[..., Any] = dict) -> int:
-    return main(["--database", database, *arguments], rescore)
+def run(database: str, *arguments: str) -> int:
+    return main(["--database", database, *arguments])
+
+
+def run_replay(database: str, entry_id: str, rescore: Callable[..., Any] = dict) -> int:
+    return replay.main(["--database", database, entry_id], rescore)
 
 
 def test_verify_says_the_head_and_exits_by_the_finding(
@@ -551,7 +556,7 @@ def test_replay_says_identical_or_exactly_what_differs(
     expected: tuple[int, list[str]],
 ) -> None:
     (entry,) = ledger.append_many([decided()])
-    code = run(database, "replay", entry.id, rescore=rescored(**changes))
+    code = run_replay(database, entry.id, rescored(**changes))
     printed = capsys.readouterr().out
     assert (code, [line for line in expected[1] if line not in printed]) == (expected[0], [])
 
@@ -561,8 +566,8 @@ def test_only_known_decisions_are_replayed(
 ) -> None:
     (entry,) = ledger.append_many([decided("refer")])
     (other,) = ledger.append_many([override(entry, "approve", "seen", "me")])
-    assert run(database, "replay", other.id) == 2
-    assert run(database, "replay", "unknown") == 2
+    assert run_replay(database, other.id) == 2
+    assert run_replay(database, "unknown") == 2
     errors = capsys.readouterr().err
     assert "only a decision can be replayed; it is an override" in errors
     assert "no entry has the id unknown" in errors

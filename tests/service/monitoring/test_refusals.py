@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from service.api.responses import told
-from service.decision.applications import InvalidApplication, Requests
+from service.decision.applications import Applications, InvalidApplication
 from service.monitoring.refusals import BLOCK, STRANGE, WHOLE, Refusals, broken, findings
 from stages.contract import reading as contracts
 
-REQUESTS = Requests(contracts.load("loan_book"), "application")
+REQUESTS = Applications(contracts.load("loan_book"), "application")
 GOOD = REQUESTS.example
 
 

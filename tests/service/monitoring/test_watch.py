@@ -12,7 +12,7 @@ from pydantic_core import from_json, to_json
 from service.api.handlers import Desk
 from service.api.monitoring import Watch
 from service.api.responses import Handler, Request, reply
-from service.decision.applications import Requests
+from service.decision.applications import Applications
 from service.ledger import Ledger
 from stages.contract import reading as contracts
 from tests.service.monitoring.test_outcomes import decide, row
@@ -81,7 +81,7 @@ def test_a_watching_process_without_its_parent_ends_by_itself() -> None:
 
 def refuse(watch: Watch, count: int) -> None:
     problem = [{"field": "wage", "allowed": "", "got": 1}]
-    requests = Requests(contracts.load("loan_book"), "application")
+    requests = Applications(contracts.load("loan_book"), "application")
     for _ in range(count):
         watch.desk.refusals.refused(problem, requests)
 

@@ -10,6 +10,7 @@ import pytest
 
 from service.decision import recourse
 from service.decision.engine import Engine
+from service.decision.explanation import explain
 from stages.contract.schema import Field
 from tests.support.books import CANDIDATES, Project
 from tests.support.winners import crown, draw, loan_book
@@ -23,8 +24,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 @pytest.fixture(scope="module")
 def explained(engine: Engine) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Applications and their explanations: golden records and random ones."""
-    applications = [r["application"] for r in engine.golden] + draw(engine.requests, 40, seed=9)
-    return [(each, engine.explain(each)) for each in applications]
+    applications = [r["application"] for r in engine.golden] + draw(engine.applications, 40, seed=9)
+    return [(each, explain(engine, each)) for each in applications]
 
 
 @pytest.fixture(params=CANDIDATES)
@@ -33,16 +34,16 @@ def any_engine(request: pytest.FixtureRequest, fitted_book: Project, tmp_path: P
 
 
 def test_contributions_add_up_to_the_margin(any_engine: Engine) -> None:
-    for each in draw(any_engine.requests, 15):
-        told = any_engine.explain(each)
+    for each in draw(any_engine.applications, 15):
+        told = explain(any_engine, each)
         total = told["base_value"] + sum(c["contribution"] for c in told["contributions"])
         assert total == pytest.approx(told["margin"], abs=1e-5)
         assert told["margin"] == any_engine.margin(any_engine.matrix(each))[0]
 
 
 def test_points_add_up_to_the_score(any_engine: Engine) -> None:
-    for each in draw(any_engine.requests, 15):
-        told = any_engine.explain(each)
+    for each in draw(any_engine.applications, 15):
+        told = explain(any_engine, each)
         policy, calibrator = any_engine.policy, any_engine.model.calibrator
         at_base = policy.score(calibrator(np.array([told["base_value"]])))[0]
         total = at_base + sum(c["points"] for c in told["contributions"])
@@ -50,14 +51,14 @@ def test_points_add_up_to_the_score(any_engine: Engine) -> None:
 
 
 def test_every_input_has_its_contribution_and_no_other_field(any_engine: Engine) -> None:
-    told = any_engine.explain(any_engine.golden[0]["application"])
+    told = explain(any_engine, any_engine.golden[0]["application"])
     inputs = {field.name for field in any_engine.features.inputs}
     assert {c["field"] for c in told["contributions"]} == inputs
 
 
 def test_a_ratio_is_divided_between_its_two_fields(any_engine: Engine) -> None:
     application = any_engine.golden[0]["application"]
-    told = any_engine.explain(application)
+    told = explain(any_engine, application)
     shares = {c["field"]: c["contribution"] for c in told["contributions"]}
     own = any_engine.contributions(any_engine.matrix(application))[0]
     by_name = dict(zip(any_engine.features.names, own.tolist(), strict=False))
@@ -65,7 +66,7 @@ def test_a_ratio_is_divided_between_its_two_fields(any_engine: Engine) -> None:
 
 
 def test_the_largest_contribution_comes_first(any_engine: Engine) -> None:
-    told = any_engine.explain(any_engine.golden[0]["application"])
+    told = explain(any_engine, any_engine.golden[0]["application"])
     sizes = [abs(c["contribution"]) for c in told["contributions"]]
     assert sizes == sorted(sizes, reverse=True)
 
@@ -132,7 +133,7 @@ def test_an_approved_application_needs_no_change(explained: Any) -> None:
 def test_where_no_change_helps_it_is_said_plainly(engine: Engine) -> None:
     hopeless = engine.policy.model_copy(update={"cut_off": 1e-9})
     own = Engine(engine.model, hopeless, engine.identity)
-    told = own.explain(engine.golden[0]["application"])["what_would_change_it"]
+    told = explain(own, engine.golden[0]["application"])["what_would_change_it"]
     assert told["ways"] == []
     assert told["statement"].startswith("No change of Loan amount, Tenure, Yearly income")
 
@@ -140,15 +141,15 @@ def test_where_no_change_helps_it_is_said_plainly(engine: Engine) -> None:
 def test_where_nothing_is_in_the_applicants_hands_it_is_said_plainly(any_engine: Engine) -> None:
     hopeless = any_engine.policy.model_copy(update={"cut_off": 1e-9})
     own = Engine(any_engine.model, hopeless, any_engine.identity)
-    told = own.explain(any_engine.golden[0]["application"])["what_would_change_it"]
+    told = explain(own, any_engine.golden[0]["application"])["what_would_change_it"]
     assert told == {"statement": "There is nothing that the applicant could change.", "ways": []}
 
 
 def test_two_fields_are_tried_where_one_does_not_suffice(engine: Engine) -> None:
     ways = [
         way
-        for each in draw(engine.requests, 150, seed=6)
-        for way in engine.explain(each)["what_would_change_it"]["ways"]
+        for each in draw(engine.applications, 150, seed=6)
+        for way in explain(engine, each)["what_would_change_it"]["ways"]
     ]
     pairs = [way for way in ways if len(way["changes"]) == 2]
     assert pairs

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.decision.applications import InvalidApplication, NotJSON, Requests
-from service.decision.wording import Problem
+from service.decision.applications import Applications, InvalidApplication, NotJSON
+from service.decision.problems import Problem
 from stages.contract import reading as contracts
 from stages.contract.schema import Mode
 from tests.support.books import CONTRACT, ROOT, applications, contract
@@ -25,19 +25,19 @@ OTHER_SYSTEMS_BODY = {
 GOOD = {"amount": 5000, "purpose": "car", "income": 20_000.5, "insured": "Y", "branch": 10}
 
 
-SMALL = Requests(contract(), "application")
+SMALL = Applications(contract(), "application")
 
 
 @pytest.fixture
-def small() -> Requests:
+def small() -> Applications:
     return SMALL
 
 
-def shipped(dataset: str, mode: Mode) -> Requests:
-    return Requests(contracts.load(dataset, ROOT / "data"), mode)
+def shipped(dataset: str, mode: Mode) -> Applications:
+    return Applications(contracts.load(dataset, ROOT / "data"), mode)
 
 
-def problems(requests: Requests, application: Any) -> dict[str, Problem]:
+def problems(requests: Applications, application: Any) -> dict[str, Problem]:
     with pytest.raises(InvalidApplication) as refused:
         requests.check(application)
     return {problem.field: problem for problem in refused.value.problems}
@@ -86,13 +86,13 @@ def test_whatever_a_field_holds_is_accepted_or_refused_by_its_name(name: str, va
 
 def test_a_lowest_or_highest_value_of_zero_is_a_bound_too() -> None:
     text = CONTRACT.replace("minimum: 1, maximum: 120", "minimum: 0, maximum: 0")
-    requests = Requests(contract(text), "application")
+    requests = Applications(contract(text), "application")
     assert requests.check(GOOD | {"months": 0})
     assert set(problems(requests, GOOD | {"months": -1})) == {"months"}
     assert set(problems(requests, GOOD | {"months": 1})) == {"months"}
 
 
-def test_an_empty_application_lacks_what_the_model_needs(small: Requests) -> None:
+def test_an_empty_application_lacks_what_the_model_needs(small: Applications) -> None:
     assert set(problems(small, {})) == {"amount", "purpose"}
 
 
@@ -102,7 +102,7 @@ def test_a_field_of_another_mode_is_not_required() -> None:
     assert set(problems(shipped("loan_applications", "pricing"), without)) == {"loan_grade"}
 
 
-def test_an_unused_field_is_validated_all_the_same(small: Requests) -> None:
+def test_an_unused_field_is_validated_all_the_same(small: Applications) -> None:
     assert small.check(GOOD | {"sex": "F", "grade": "B"})
     assert set(problems(small, GOOD | {"sex": "X", "grade": "D"})) == {"sex", "grade"}
 
@@ -134,7 +134,7 @@ def test_an_unused_field_is_validated_all_the_same(small: Requests) -> None:
     ],
 )
 def test_a_value_that_the_contract_does_not_allow_is_refused(
-    small: Requests, field: str, value: Any
+    small: Applications, field: str, value: Any
 ) -> None:
     problem = problems(small, GOOD | {field: value})[field]
     assert problem.allowed in problem.message
@@ -145,32 +145,32 @@ def test_a_value_that_the_contract_does_not_allow_is_refused(
     [("months", 6.0), ("months", None), ("insured", True), ("amount", 5000.5), ("stated", 0.25)],
 )
 def test_a_value_that_the_contract_allows_is_accepted(
-    small: Requests, field: str, value: Any
+    small: Applications, field: str, value: Any
 ) -> None:
     assert small.check(GOOD | {field: value})[field] is value
 
 
-def test_a_message_says_what_is_allowed_and_what_came(small: Requests) -> None:
+def test_a_message_says_what_is_allowed_and_what_came(small: Applications) -> None:
     problem = problems(small, GOOD | {"amount": 99})["amount"]
     assert problem.message == "amount must be a number from 100 to 50000; got 99"
     assert (problem.allowed, problem.got) == ("a number from 100 to 50000", 99)
 
 
-def test_an_unknown_field_is_refused_with_the_likely_one(small: Requests) -> None:
+def test_an_unknown_field_is_refused_with_the_likely_one(small: Applications) -> None:
     assert problems(small, GOOD | {"amuont": 1})["amuont"].message.endswith("did you mean amount?")
 
 
 @pytest.mark.parametrize("late", ["arrears", "outcome"])
-def test_what_is_known_only_later_is_refused(small: Requests, late: str) -> None:
+def test_what_is_known_only_later_is_refused(small: Applications, late: str) -> None:
     assert "known only after" in problems(small, GOOD | {late: 1})[late].message
 
 
-def test_a_stated_ratio_is_checked_against_its_formula(small: Requests) -> None:
+def test_a_stated_ratio_is_checked_against_its_formula(small: Applications) -> None:
     assert small.check(GOOD | {"stated": 0.255})
     assert "here 0.249994" in problems(small, GOOD | {"stated": 0.3})["stated"].message
 
 
-def test_a_stated_ratio_without_its_fields_is_let_be(small: Requests) -> None:
+def test_a_stated_ratio_without_its_fields_is_let_be(small: Applications) -> None:
     assert small.check({"amount": 5000, "purpose": "car", "stated": 9})
     assert small.check({"amount": 5000, "purpose": "car", "income": 0, "stated": 9})
 
@@ -190,29 +190,29 @@ def test_a_rule_holds_where_a_side_is_missing() -> None:
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 5, True])
-def test_what_is_no_object_is_refused(small: Requests, value: Any) -> None:
+def test_what_is_no_object_is_refused(small: Applications, value: Any) -> None:
     assert set(problems(small, value)) == {""}
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"{'a': 1}", b'{"a":"\\ud800"}', b"[" * 9999])
-def test_what_is_no_json_is_refused(small: Requests, body: bytes) -> None:
+def test_what_is_no_json_is_refused(small: Applications, body: bytes) -> None:
     with pytest.raises(NotJSON, match="must be JSON"):
         small.parse(body)
 
 
-def test_not_a_number_is_refused_by_its_field(small: Requests) -> None:
+def test_not_a_number_is_refused_by_its_field(small: Applications) -> None:
     with pytest.raises(InvalidApplication, match=r"amount must be .* got NaN"):
         small.parse(b'{"amount": NaN, "purpose": "car"}')
 
 
-def test_a_flood_of_problems_is_cut_off(small: Requests) -> None:
+def test_a_flood_of_problems_is_cut_off(small: Applications) -> None:
     flood = {f"x{i}" * 500: "y" * 500 for i in range(1000)}
     found = problems(small, flood).values()
     assert len(found) <= 50
     assert len(json.dumps([*found])) < 50_000
 
 
-def test_the_schema_names_every_field_and_requires_the_same(small: Requests) -> None:
+def test_the_schema_names_every_field_and_requires_the_same(small: Applications) -> None:
     schema = small.schema()
     assert set(schema["required"]) == small.required == {"amount", "purpose"}
     assert set(schema["properties"]) == {*small.fields, "stated"}
@@ -223,7 +223,9 @@ def test_a_contract_without_bounds_still_has_numbers_that_a_model_can_read() -> 
     text = CONTRACT.replace(
         "constraints: {minimum: 100, maximum: 50000, required: true}", "title: A"
     )
-    requests = Requests(contract(text.replace("{minimum: 1, maximum: 120}", "{}")), "application")
+    requests = Applications(
+        contract(text.replace("{minimum: 1, maximum: 120}", "{}")), "application"
+    )
     assert set(problems(requests, {"purpose": "car", "months": 1 << 60, "amount": 10**999})) == {
         "months",
         "amount",

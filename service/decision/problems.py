@@ -1,4 +1,4 @@
-"""Words about values that were refused: what is allowed, what came, short enough to be repeated."""
+"""Word what is wrong with a value: what is allowed and what came, short enough to repeat."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN = 60  # characters of a refused value that are repeated in the answer
 
 
 class Problem(NamedTuple):
-    """What is wrong with one field; `field` is "" where the body as a whole is wrong."""
+    """What is wrong with one field; `field` is "" where the whole body is wrong."""
 
     field: str
     message: str
@@ -21,10 +21,10 @@ class Problem(NamedTuple):
     got: Any
 
 
-def allowed(field: Field) -> str:
-    """What a field's value may be, in words."""
+def allowed_values(field: Field) -> str:
+    """Return in words what a field's value may be."""
     if field.codes:
-        return f"one of {', '.join(map(worded, field.codes))}"
+        return f"one of {', '.join(map(as_text, field.codes))}"
     if field.type in ("string", "date"):
         return "a date YYYY-MM-DD" if field.type == "date" else "a text of at most 200 characters"
     low, high = field.constraints.minimum, field.constraints.maximum
@@ -38,14 +38,14 @@ def allowed(field: Field) -> str:
 
 
 def contradiction(check: Check, application: Mapping[str, Any]) -> Problem:
-    """A rule between fields that does not hold; it stands at the rule's first field."""
-    came = ", ".join(f"{name} {worded(application[name])}" for name in check.parsed.fields)
+    """Return the problem of a rule between fields that is broken, at the rule's first field."""
+    came = ", ".join(f"{name} {as_text(application[name])}" for name in check.parsed.fields)
     message = f"{check.message}: must keep {check.rule}; got {came}"
     return Problem(check.parsed.left, message, check.rule, application[check.parsed.left])
 
 
-def shown(value: Any) -> Any:
-    """A refused value as it may be repeated: short, and possible in JSON."""
+def quote(value: Any) -> Any:
+    """Return a refused value as an answer may repeat it: short, and possible in JSON."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, float) and not isfinite(value):
@@ -53,20 +53,20 @@ def shown(value: Any) -> Any:
     if isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 53):
         return value
     if isinstance(value, str):
-        return clipped(value)
+        return clip(value)
     if isinstance(value, int):
         return f"a number of {value.bit_length()} bits"
     return "an object" if isinstance(value, dict) else "a list"
 
 
-def clipped(text: str) -> str:
-    """The beginning of a text that came from outside, without control characters."""
+def clip(text: str) -> str:
+    """Return the beginning of a text from outside, without control characters."""
     text = re.sub(r"[\x00-\x1f\x7f]", "?", text[: SHOWN + 1])
     return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 
 
-def worded(value: Any) -> str:
-    """A scalar as JSON would write it, texts without quotes."""
+def as_text(value: Any) -> str:
+    """Return a scalar as JSON would write it, but a text without quotes."""
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)

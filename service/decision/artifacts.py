@@ -1,0 +1,80 @@
+"""Read the winner's files: the model, its golden records, and the parameters it was trained with.
+
+A file that is missing, damaged or of another environment raises NotReady, which says what to do.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from typing import Any
+
+from stages import params
+from stages.models import artifact
+from stages.models.artifact import Model
+
+WINNER = Path("models/winner.joblib")
+GOLDEN = Path("models/golden.jsonl")
+
+
+class NotReady(Exception):
+    """The service cannot decide; the message says why and what to do."""
+
+
+def read_model(path: Path) -> Model:
+    """Return the model in a file; NotReady where other libraries wrote it or it is damaged."""
+    if not path.exists():
+        raise NotReady(f"there is no model: {WINNER} is missing; run `make`")
+    try:
+        model = artifact.load(path)
+    # A damaged pickle can raise anything that the code it stumbles into raises.
+    except Exception as error:
+        raise NotReady(
+            f"{WINNER} cannot be read ({type(error).__name__}: {str(error)[:200]}); "
+            "restore it by `dvc checkout`"
+        ) from error
+    here = {name: installed_version(name) for name in model.versions}
+    differ = [f"{n} {v} (here {here[n]})" for n, v in model.versions.items() if here[n] != v]
+    if differ:
+        raise NotReady(
+            f"the model was trained with {', '.join(differ)}; install the locked versions "
+            "(requirements/), or train again"
+        )
+    return model
+
+
+def installed_version(name: str) -> str:
+    """Return the version of a library; "none" where it is not installed."""
+    try:
+        return artifact.installed((name,))[name]
+    except PackageNotFoundError:
+        return "none"
+
+
+def read_golden(path: Path) -> list[dict[str, Any]]:
+    """Return the golden records; NotReady where there are none that could prove anything."""
+    if not path.exists():
+        raise NotReady(f"there are no golden records: {GOLDEN} is missing; run `dvc repro`")
+    try:
+        records: list[dict[str, Any]] = [json.loads(line) for line in path.read_text().splitlines()]
+        usable = all({*r["application"], r["default_probability"]} for r in records)
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotReady(f"{GOLDEN} cannot be read ({error!r}); run `dvc repro`") from error
+    if not (records and usable):
+        raise NotReady(f"{GOLDEN} holds no golden record; run `dvc repro`")
+    return records
+
+
+def read_parameters(root: Path, model: Model) -> params.Params:
+    """Return `params.yaml`; NotReady where it is wrong, or asks for another model than this."""
+    try:
+        config = params.load(root / "params.yaml")
+    except (OSError, params.ParamsError) as error:
+        raise NotReady(f"params.yaml cannot be used: {error}") from error
+    if (model.dataset, model.mode) != (config.dataset, config.mode):
+        raise NotReady(
+            f"params.yaml asks for {config.dataset}, mode {config.mode}; {WINNER} was trained "
+            f"on {model.dataset}, mode {model.mode}; run `dvc repro`"
+        )
+    return config

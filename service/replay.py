@@ -1,0 +1,64 @@
+"""Score a recorded decision again and say what differs: `python -m service.replay ID`.
+
+Exit codes: 0 the answer is identical, 1 it differs, 2 not possible.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from service.decision.artifacts import NotReady
+from service.decision.engine import Engine
+from service.ledger import Ledger, LedgerUnavailable
+from service.ledger.entries import ANSWER
+from service.ledger.replay import Rescore, replay
+
+
+def rescore(application: dict[str, Any]) -> dict[str, Any]:
+    """Score an application by the winner in this folder.
+
+    Raises NotReady where there is no winner, ValueError where it does not accept the application.
+    """
+    decision = Engine.load().decide(application)
+    return {name: getattr(decision, name) for name in (*ANSWER, "identity")}
+
+
+def main(arguments: Sequence[str] | None = None, rescore: Rescore = rescore) -> int:
+    """Run the command; returns its exit code."""
+    parser = argparse.ArgumentParser("python -m service.replay", description=__doc__)
+    parser.add_argument("--database", metavar="URL", help="instead of DATABASE_URL")
+    parser.add_argument("id", help="the prediction_id of the decision")
+    options = parser.parse_args(arguments)
+    try:
+        return compare(options.database, options.id, rescore)
+    except (LedgerUnavailable, NotReady, ValueError) as error:
+        print(f"replay: {error}", file=sys.stderr)
+        return 2
+
+
+def compare(database: str | None, entry_id: str, rescore: Rescore) -> int:
+    """Print what differs between a recorded decision and the same one now; returns 0 or 1."""
+    ledger = Ledger(database)
+    try:
+        record = ledger.get(entry_id)
+    finally:
+        ledger.close()
+    if record is None:
+        raise ValueError(f"no entry has the id {entry_id}")
+    result = replay(record.entry, rescore)
+    for difference in result.identities:
+        print(f"identity differs: {difference}")
+    for difference in result.answers:
+        print(f"answer differs: {difference}")
+    if result.answers and not result.identities:
+        print("the answer differs although model, policy, data and image are the recorded ones")
+    if not result.answers:
+        print(f"{entry_id}: the answer is identical")
+    return 1 if result.answers else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
