@@ -6,7 +6,7 @@ PORT ?= 3000
 export BENTOML_DO_NOT_TRACK := true
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := all
-.PHONY: all help data repro test lint format serve image dashboard demo e2e bench bench-serve lock clean
+.PHONY: all help data repro test lint format serve image dashboard demo e2e docs bench bench-serve lock clean
 
 all: $(VENV)/.ready data repro  ## Set up, get the data, run the pipeline, show the winner
 	@python -m stages.show
@@ -70,6 +70,10 @@ demo: $(VENV)/.ready  ## Service, dashboard and a minute of drifting traffic tog
 e2e: $(VENV)/.ready  ## Run the end-to-end tests with their real parts (see .ci/run for what they need)
 	@python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/e2e.txt
 	@REQUIRE_REAL_PARTS=1 python -m pytest -m e2e
+
+docs: $(VENV)/.ready  ## Build the documentation into build/docs
+	@python docs/reference.py && NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict
+	@echo "Read it: python -m http.server --bind 127.0.0.1 --directory build/docs"
 
 bench: $(VENV)/.ready  ## Time the pipeline, as ratios in one run
 	@python -m benches.pipeline

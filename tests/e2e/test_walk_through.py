@@ -1,4 +1,4 @@
-"""The README's walk from a changed parameter to production and back: every command, executed.
+"""The documented walk from a changed parameter to production and back: every command, executed.
 
 Real are git, DVC, the S3 server, the image and its engine, the registry, and a host with HAProxy
 and containers. Stand-ins are GitHub's API (tests/support/github_fake.py), SSM and its agent
@@ -37,10 +37,8 @@ from .s3 import S3
 
 pytestmark = pytest.mark.e2e
 
-SECTION = (
-    (ROOT / "README.md").read_text().partition("## From a changed parameter to production\n")[2]
-)
-BLOCKS = re.findall(r"```sh\n(.*?)```", SECTION.partition("\n### ")[0], re.DOTALL)
+PAGE = (ROOT / "docs/how-to/release.md").read_text()
+BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 COMMANDS = [line.partition("  #")[0].strip() for line in "".join(BLOCKS).splitlines()]
 SMALL = {r"candidates: \[.*\]": "candidates: [logistic, xgboost]", r"trees: \d+": "trees: 100"}
 ROWS = 6000

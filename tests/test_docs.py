@@ -1,0 +1,122 @@
+"""What the README and the documentation say is there: commands, files, endpoints, settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+
+from service.api.asgi import HANDED_ON
+from service.api.handlers import Desk
+from service.api.monitoring import Watch
+from service.ledger import Ledger
+from stages import params
+from stages.contract import reading as contracts
+from tests.support.books import ROOT
+
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+TEXT = {str(page.relative_to(ROOT)): page.read_text() for page in sorted(PAGES)}
+BLOCKS = re.findall(r"```sh\n(.*?)```", "\n".join(TEXT.values()), re.DOTALL)
+LINES = (line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines())
+COMMANDS = sorted({line for line in LINES if line})
+LINKS = [
+    (page, link)
+    for page, text in TEXT.items()
+    for link in re.findall(r"\]\(([\w.][\w./-]+)(?:#[\w-]+)?\)", text)
+]
+SETTINGS = sorted(
+    set(re.findall(r"`((?:CREDIT_PD|ALERT|DATABASE|RETRAIN)_[A-Z_]+)", "\n".join(TEXT.values())))
+)
+MADE = ("reference/contract.md", "reference/params.md", "reference/settings.md")
+CODE = "".join(p.read_text() for p in [*(ROOT / "service").rglob("*.py"), ROOT / "Makefile"])
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
+def test_a_make_target_exists(command: str) -> None:
+    target = command.split()[1] if " " in command else "all"
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python -m")])
+def test_a_module_can_be_run(command: str) -> None:
+    module = command.split()[2]
+    assert find_spec(module) or find_spec(f"{module}.__main__")
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if " -S " in c])
+def test_a_parameter_that_is_set_exists(command: str) -> None:
+    for name in re.findall(r"-S ([\w.]+)=", command):
+        value = params.load(ROOT / "params.yaml").model_dump()
+        for key in name.split("."):
+            value = value[key]
+
+
+@pytest.mark.parametrize(("page", "link"), LINKS)
+def test_a_file_that_is_linked_is_there(page: str, link: str) -> None:
+    target = ROOT / Path(page).parent / link
+    assert target.exists() or link.endswith(MADE) or f"reference/{link}" in MADE
+
+
+def test_the_readme_is_short() -> None:
+    assert len(TEXT["README.md"].splitlines()) <= 150
+
+
+def test_every_page_stands_in_the_navigation() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text()
+    pages = [page.removeprefix("docs/") for page in TEXT if page.startswith("docs/")]
+    assert [page for page in pages if page not in navigation] == []
+
+
+def test_the_site_builds_without_a_warning_or_a_dead_link(tmp_path: Path) -> None:
+    build = ["mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", *build],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    pages = [path.read_text() for path in tmp_path.rglob("*.html")]
+    outside = [
+        re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"?https?:", text) for text in pages
+    ]
+    assert pages
+    assert not any(outside)
+
+
+def test_the_schemas_for_editors_are_those_of_the_code() -> None:
+    spec = spec_from_file_location("reference", ROOT / "docs/reference.py")
+    assert spec
+    assert spec.loader
+    reference = module_from_spec(spec)
+    spec.loader.exec_module(reference)
+    for name, text in reference.schemas().items():
+        assert (ROOT / f"docs/schemas/{name}.schema.json").read_text() == text
+
+
+def test_every_endpoint_is_served_and_every_served_one_is_told(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, Ledger(f"sqlite:///{tmp_path}/l.sqlite"))
+    served = set(desk.routes | Watch(desk).routes)
+    page = TEXT["docs/reference/http-api.md"]
+    table = page[page.index("| endpoint |") : page.index("`/` is the page")]
+    told = set(re.findall(r"`(?:GET |POST )?(/[\w./{}-]+)`", table))
+    assert told == served | {p for p in HANDED_ON if p in ("/livez", "/metrics")}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_is_read_by_the_service(name: str) -> None:
+    assert name in CODE
+
+
+def test_the_example_is_an_application_of_the_default_contract() -> None:
+    example = json.loads((ROOT / "docs" / "application.json").read_text())
+    assert example.keys() <= contracts.load("loan_book", ROOT / "data").fields.keys()
