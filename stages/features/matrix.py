@@ -16,6 +16,8 @@ from stages.contract.schema import Contract, ContractError, Derived, Field, Mode
 
 Floats = NDArray[np.float64]
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
+# Boosters compute in 32 bits; a larger number is infinite there, which XGBoost refuses.
+LARGEST = float(np.finfo(np.float32).max)
 DIRECTION = {None: 0, "increasing": 1, "decreasing": -1}
 
 
@@ -73,10 +75,10 @@ class Features:
         return out
 
     def matrix(self, encoded: Floats) -> Floats:
-        """Encoded inputs (n, inputs) → features (n, F)."""
+        """Encoded inputs (n, inputs) → features (n, F), every number finite in 32 bits."""
         own = encoded[:, self._own]
         if not len(self._over):
-            return own
+            return bounded(own)
         under = encoded[:, self._under]
         empty = under == 0
         under[empty] = 1.0
@@ -86,7 +88,7 @@ class Features:
             rows, which = np.nonzero(empty)
             over = encoded[:, self._over][rows, which]
             ratios[rows, which] = np.where(np.isnan(over), np.nan, self._empty[which])
-        return np.concatenate((own, ratios), axis=1)
+        return bounded(np.concatenate((own, ratios), axis=1))
 
     def application(self, encoded: Floats) -> dict[str, Any]:
         """One encoded row (inputs,) → the raw application it came from, in JSON's own types."""
@@ -94,6 +96,11 @@ class Features:
             field.name: decode(field, value)
             for field, value in zip(self.inputs, encoded.tolist(), strict=True)
         }
+
+
+def bounded(x: Floats) -> Floats:
+    """Return numbers within what 32 bits can hold; NaN stays NaN."""
+    return np.clip(x, -LARGEST, LARGEST)
 
 
 def decode(field: Field, value: float) -> Any:

@@ -29,7 +29,8 @@ class Model:
     ----------
     candidate, dataset, mode : which model, of which loan book, knowing what.
     contract_text : the contract.yaml it was trained under.
-    trained_on : `rows`, `bad_rate`, `from` and `to` (ISO dates, None without dates).
+    trained_on : `rows`, `bad_rate`, `from` and `to` (ISO dates, None without dates), `balance`, and
+        `overstates_pd`: whether the rows were resampled and no calibration followed.
     versions : the libraries that score, as they were in training.
     """
 

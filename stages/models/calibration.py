@@ -1,4 +1,7 @@
-"""From a model's margin to an honest PD: fitted on margins of rows the model did not see."""
+"""From a model's margin to an honest PD: fitted on margins of rows the model did not see.
+
+No PD is ever exactly 0 or 1: no number of loans shows that, and the score of such a PD is infinite.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from stages.features.matrix import Floats
 
-# An isotonic step may hold no bad (or only bad) rows; no PD is ever served as exactly 0 or 1.
+Outcomes = NDArray[np.int64]
+# The PD of an isotonic step, or of leaves, that holds no bad (or only bad) rows.
 SMALLEST = 1e-4
+# Smaller than any loan book can support, and large enough that 1 less it is below 1.
+NEARLY_CERTAIN = 1e-9
 
 
 class Calibrator(Protocol):
@@ -34,15 +41,30 @@ class Sigmoid:
 
     def __call__(self, margin: Floats) -> Floats:
         """Return the PD of each margin."""
-        return np.asarray(expit(self.slope * margin + self.intercept))
+        pd = expit(self.slope * margin + self.intercept)
+        return np.asarray(np.clip(pd, NEARLY_CERTAIN, 1 - NEARLY_CERTAIN))
 
     @classmethod
-    def fit(cls, margin: Floats, bad: Floats) -> Sigmoid:
-        """Fit both numbers by maximum likelihood on held-out margins (n,) and outcomes (n,)."""
+    def fit(cls, margin: Floats, bad: Outcomes) -> Sigmoid:
+        """Fit both numbers by maximum likelihood on held-out margins (n,) and outcomes (n,).
+
+        As Platt does, one good and one bad loan more are imagined at the margins of either class:
+        of `bads` bad rows each counts as bad to `(bads + 1) / (bads + 2)`. Then the slope is finite
+        even where margins separate the outcomes.
+        """
         from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
 
-        fitted = LogisticRegression(C=np.inf).fit(margin[:, None], bad)
-        return cls(float(fitted.coef_[0, 0]), float(fitted.intercept_[0]))
+        bads = int(np.sum(bad))
+        goods = len(bad) - bads
+        share_bad = np.where(bad == 1, (bads + 1) / (bads + 2), 1 / (goods + 2))
+        centre, spread = float(margin.mean()), float(margin.std()) or 1.0
+        unit = np.tile((margin - centre) / spread, 2)[:, None]
+        outcomes = np.repeat([1, 0], len(margin))
+        weights = np.concatenate((share_bad, 1 - share_bad))
+        fitted = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
+        fitted.fit(unit, outcomes, sample_weight=weights)
+        slope = float(fitted.coef_[0, 0]) / spread
+        return cls(slope, float(fitted.intercept_[0]) - slope * centre)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +79,7 @@ class Isotonic:
         return np.interp(margin, self.knots, self.pds)
 
     @classmethod
-    def fit(cls, margin: Floats, bad: Floats) -> Isotonic:
+    def fit(cls, margin: Floats, bad: Outcomes) -> Isotonic:
         """Fit by pool-adjacent-violators on held-out margins (n,) and outcomes (n,)."""
         from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415
 

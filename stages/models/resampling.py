@@ -1,31 +1,111 @@
-"""Resampling of training rows, for those who want it; it overstates PD unless calibrated after."""
+"""Balance training rows by resampling; it overstates PD unless the candidate is calibrated."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.features.matrix import Floats
 
+if TYPE_CHECKING:
+    from imblearn.over_sampling.base import BaseOverSampler
 
-def resample(x: Floats, bad: Any, kind: str, categories: list[int], fill: Floats, seed: int) -> Any:
-    """Balance good and bad rows: `none | undersample | smote | smote_tomek` (Chawla 2002).
+Balance = Literal["none", "undersample", "smote", "smote_tomek"]
+Outcomes = NDArray[np.int64]
+Rows = tuple[Floats, Outcomes]
+# The usual number of neighbours (Chawla 2002), where there are as many.
+NEIGHBOURS = 5
+# The level of a missing category.
+MISSING = -1.0
 
-    x (n, F), bad (n,), `fill` (F,) stands for missing values where neighbours are sought. Returns
-    the resampled x (m, F) and bad (m,).
+
+def resample(
+    x: Floats, bad: Outcomes, balance: Balance, categories: list[int], fill: Floats, seed: int
+) -> Rows:
+    """Return as many good as bad rows: x (m, F) and bad (m,), from x (n, F) and bad (n,).
+
+    `undersample` drops rows of the larger class. `smote` adds rows of the smaller one that lie
+    between neighbours (Chawla 2002): a number of a new row is missing where it is missing in the
+    row that the new one starts from, and a missing category is a level like any other. `fill` (F,)
+    stands for missing numbers only while neighbours are searched. `smote_tomek` then drops the
+    pairs of a good and a bad row that are each other's nearest neighbours.
+
+    Raises ValueError where the smaller class has fewer than two rows to lie between.
     """
-    if kind == "none":
+    if balance == "none":
         return x, bad
-    from imblearn import combine, over_sampling, under_sampling  # noqa: PLC0415  (slow to import)
+    from imblearn import under_sampling  # noqa: PLC0415  (slow to import)
 
-    if kind == "undersample":
-        return under_sampling.RandomUnderSampler(random_state=seed).fit_resample(x, bad)
-    known = np.where(np.isnan(x), fill, x)
+    if balance == "undersample":
+        places = np.arange(len(x))[:, None]
+        drawn, _ = under_sampling.RandomUnderSampler(random_state=seed).fit_resample(places, bad)
+        return x[drawn[:, 0]], bad[drawn[:, 0]]
+    rows, outcomes = add_neighbours(x, bad, balance, categories, fill, seed)
+    if balance == "smote_tomek":
+        links = under_sampling.TomekLinks(sampling_strategy="all")
+        links.fit_resample(filled(rows, categories, fill), outcomes)
+        rows, outcomes = rows[links.sample_indices_], outcomes[links.sample_indices_]
+    return rows, outcomes
+
+
+def add_neighbours(
+    x: Floats, bad: Outcomes, balance: Balance, categories: list[int], fill: Floats, seed: int
+) -> Rows:
+    """Return the rows (n, F) and, after them, new ones of the smaller class."""
+    bads = int(np.sum(bad))
+    fewer = min(bads, len(bad) - bads)
+    if fewer == len(bad) - fewer:
+        return x, bad
+    if fewer < 2:
+        which = "bad" if bads == fewer else "good"
+        raise ValueError(
+            f"balance: {balance} needs at least 2 {which} loans to lie between; got {fewer} among "
+            f"{len(bad):,} training rows: use balance: none"
+        )
+    sampler = sampler_for(categories, x.shape[1], min(NEIGHBOURS, fewer - 1), seed)
+    rows, outcomes = sampler.fit_resample(filled(x, categories, fill), bad)
+    made = rows[len(x) :]
+    numbers = np.setdiff1d(np.arange(x.shape[1]), categories)
+    if len(numbers):
+        smaller = x[bad == (bads == fewer)]
+        start, end = (smaller[np.ix_(places, numbers)] for places in sampler.between)
+        made[:, numbers] = np.where(np.isnan(start + end), start, made[:, numbers])
+    made[:, categories] = np.where(made[:, categories] == MISSING, np.nan, made[:, categories])
+    return np.concatenate((x, made)), outcomes
+
+
+def filled(x: Floats, categories: list[int], fill: Floats) -> Floats:
+    """Return the rows (n, F) with no value missing: `fill` in numbers, a level in categories."""
+    level = np.where(np.isin(np.arange(x.shape[1]), categories), MISSING, fill)
+    return np.where(np.isnan(x), level, x)
+
+
+def sampler_for(categories: list[int], width: int, neighbours: int, seed: int) -> Any:
+    """Return the variant of SMOTE for this mix of numbers and categories.
+
+    Its attribute `between` holds, after resampling, the places of the two rows of the smaller class
+    that each new row lies between; there are none where all features are categories.
+    """
+    from imblearn import over_sampling  # noqa: PLC0415  (slow to import)
+
+    settings: dict[str, Any] = {"k_neighbors": neighbours, "random_state": seed}
+    if len(categories) == width:
+        return over_sampling.SMOTEN(**settings)
     if categories:
-        smote = over_sampling.SMOTENC(categories, random_state=seed)
-    else:
-        smote = over_sampling.SMOTE(random_state=seed)
-    if kind == "smote_tomek":
-        return combine.SMOTETomek(smote=smote, random_state=seed).fit_resample(known, bad)
-    return smote.fit_resample(known, bad)
+        return noting(over_sampling.SMOTENC)(categories, **settings)
+    return noting(over_sampling.SMOTE)(**settings)
+
+
+def noting(smote: type[BaseOverSampler]) -> Any:
+    """Return the sampler's class, made to note between which rows it puts new ones."""
+
+    class Noting(smote):  # type: ignore[misc]
+        def _generate_samples(
+            self, x: Any, near: Any, nearest: Any, rows: Any, columns: Any, *rest: Any, **more: Any
+        ) -> Any:
+            self.between = rows, nearest[rows, columns]
+            return super()._generate_samples(x, near, nearest, rows, columns, *rest, **more)
+
+    return Noting

@@ -12,12 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.features.matrix import Floats
+from stages.features.matrix import Floats, bounded
 
 # Below this number of rows a thread pool costs more than it saves.
 PARALLEL_ROWS = 1000
-# XGBoost computes in float32 and refuses what is infinite there.
-LARGEST = float(np.finfo(np.float32).max)
 
 
 class Scorer(Protocol):
@@ -197,15 +195,13 @@ class XGBoost:
     def margin(self, x: Floats) -> Floats:
         """Features (n, F) → log-odds (n,)."""
         self._use_threads(len(x))
-        margin = self._booster.inplace_predict(x.clip(-LARGEST, LARGEST), predict_type="margin")
+        margin = self._booster.inplace_predict(bounded(x), predict_type="margin")
         return np.asarray(margin, dtype=np.float64)
 
     def contributions(self, x: Floats) -> Floats:
         """Features (n, F) → (n, F + 1) Shapley values and the expected margin (TreeSHAP)."""
         self._use_threads(len(x))
-        rows = self._matrix(
-            x.clip(-LARGEST, LARGEST), feature_types=self.feature_types, enable_categorical=True
-        )
+        rows = self._matrix(bounded(x), feature_types=self.feature_types, enable_categorical=True)
         return np.asarray(self._booster.predict(rows, pred_contribs=True), dtype=np.float64)
 
     def _use_threads(self, rows: int) -> None:

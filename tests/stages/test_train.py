@@ -98,3 +98,24 @@ def test_a_balanced_and_calibrated_candidate_still_tells_honest_pds(
     fitted = artifact.load(ready.run("logistic").artifact("logistic"))
     pd, bad = fitted.predict(ready.columns("train")), ready.split("train")["_bad"]
     assert pd.mean() == pytest.approx(bad.mean(), abs=0.02)
+
+
+def test_a_resampled_candidate_without_calibration_is_said_to_overstate_pd(
+    ready: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ready.set(train__logistic__balance="smote", train__logistic__calibration="none")
+    fitted = artifact.load(ready.run("logistic").artifact("logistic"))
+    assert (fitted.trained_on["balance"], fitted.trained_on["overstates_pd"]) == ("smote", True)
+    words = "train.logistic: balance: smote without calibration overstates PD"
+    assert words in capsys.readouterr().err
+    assert fitted.predict(ready.columns("train")).mean() > fitted.trained_on["bad_rate"] + 0.1
+
+
+@pytest.mark.parametrize(("balance", "calibration"), [("none", "none"), ("smote", "sigmoid")])
+def test_an_honest_candidate_is_not_warned_about(
+    balance: str, calibration: str, ready: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ready.set(train__logistic__balance=balance, train__logistic__calibration=calibration)
+    fitted = artifact.load(ready.run("logistic").artifact("logistic"))
+    assert not fitted.trained_on["overstates_pd"]
+    assert capsys.readouterr().err == ""

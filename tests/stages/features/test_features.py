@@ -169,3 +169,14 @@ def test_protected_and_later_values_change_no_feature(
     known: dict[str, Any] = {"amount": 5000, "income": 20000, "grade": "B"}
     more = known | {"sex": sex, "arrears": arrears, "closed": "2024-01-01", "outcome": outcome}
     assert str(of(more)) == str(of(known))
+
+
+@pytest.mark.parametrize("value", [1e39, 1e300, -1e300])
+def test_a_number_too_large_for_32_bits_is_the_largest_that_they_hold(value: float) -> None:
+    made = of({"income": value, "amount": 1000})
+    assert made["income"] == math.copysign(float(np.finfo(np.float32).max), value)
+    assert np.isfinite(np.float32(made["loan_to_income"]))
+
+
+def test_a_ratio_that_overflows_is_the_largest_number() -> None:
+    assert of({"income": 5e-324, "amount": 1e10})["loan_to_income"] == np.finfo(np.float32).max

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
 
-from stages.models.calibration import SMALLEST, ForestShare, Isotonic, Sigmoid
+from stages.models.calibration import NEARLY_CERTAIN, SMALLEST, ForestShare, Isotonic, Sigmoid
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +69,62 @@ def test_a_forest_share_undoes_the_newton_step(prior: float, share: float) -> No
 
 def test_no_forest_share_is_certain() -> None:
     assert set(ForestShare(0.2)(np.array([-50.0, 50.0]))) == {SMALLEST, 1 - SMALLEST}
+
+
+def separated(bads: int = 40, goods: int = 360) -> tuple[Any, Any]:
+    """Margins that separate the outcomes, and the outcomes."""
+    bad = (np.arange(bads + goods) < bads).astype(np.int64)
+    return np.linspace(5, -5, bads + goods) + 20 * bad, bad
+
+
+@pytest.mark.parametrize("kind", [Sigmoid, Isotonic])
+def test_margins_that_separate_the_outcomes_give_pds_inside_0_and_1(kind: Any) -> None:
+    margin, bad = separated()
+    fitted = kind.fit(margin, bad)
+    pd = fitted(np.concatenate([margin, [-1e6, 1e6, -1e300, 1e300]]))
+    assert ((pd > 0) & (pd < 1)).all()
+    assert np.isfinite(logit(pd)).all()
+    assert pd[: len(bad)].mean() == pytest.approx(bad.mean(), abs=0.01)
+
+
+def test_the_pds_of_separated_outcomes_are_as_far_from_certain_as_the_rows_allow() -> None:
+    margin, bad = separated()
+    pd = Sigmoid.fit(margin, bad)(margin)
+    assert pd[bad == 1].mean() == pytest.approx(41 / 42, abs=0.005)
+    assert pd[bad == 0].mean() == pytest.approx(1 / 362, abs=0.002)
+
+
+@pytest.mark.parametrize("calibrator", [Sigmoid(), Sigmoid(3.0, -1.0)])
+def test_no_sigmoid_pd_is_certain(calibrator: Sigmoid) -> None:
+    pd = calibrator(np.array([-1e9, -50.0, 50.0, 1e9]))
+    np.testing.assert_array_equal(pd, np.repeat([NEARLY_CERTAIN, 1 - NEARLY_CERTAIN], 2))
+
+
+@given(st.floats(-15, 15), st.floats(0.1, 1.3), st.floats(-1, 1))
+def test_an_ordinary_pd_is_the_logistic_function_to_the_last_bit(
+    margin: float, slope: float, intercept: float
+) -> None:
+    pd = Sigmoid(slope, intercept)(np.array([margin]))
+    assert pd[0] == np.clip(expit(slope * margin + intercept), NEARLY_CERTAIN, 1 - NEARLY_CERTAIN)
+
+
+def test_the_imagined_loans_do_not_move_the_pds_of_an_ordinary_book(rows: tuple[Any, Any]) -> None:
+    margin, bad = rows
+    plain = LogisticRegression(C=np.inf, tol=1e-8).fit(margin[:, None], bad)
+    expected = expit(plain.coef_[0, 0] * margin + plain.intercept_[0])
+    np.testing.assert_allclose(Sigmoid.fit(*rows)(margin), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1e-6, 0.0), (1e6, 0.0), (1.0, 1e4)])
+def test_the_unit_of_the_margin_changes_no_pd(
+    scale: float, shift: float, rows: tuple[Any, Any]
+) -> None:
+    margin, bad = rows
+    moved = margin * scale + shift
+    expected = Sigmoid.fit(margin, bad)(margin)
+    np.testing.assert_allclose(Sigmoid.fit(moved, bad)(moved), expected, atol=1e-5)
+
+
+def test_a_constant_margin_has_the_bad_rate_as_its_pd() -> None:
+    bad = (np.arange(200) < 30).astype(np.int64)
+    assert Sigmoid.fit(np.full(200, 3.0), bad)(np.array([3.0]))[0] == pytest.approx(0.15, abs=0.005)
