@@ -8,12 +8,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from dvc.utils.flatten import flatten
 
 from release.revisions import CannotJudge
 
@@ -39,6 +40,24 @@ ADVICE = {
     ".dvc/config with the account",
     "onnect|imed out|name resolution": "not reachable: check the network and AWS_ENDPOINT_URL",
 }
+
+
+class Change(NamedTuple):
+    """A value by its dotted name, before and after; None where it is absent."""
+
+    name: str
+    before: Any
+    after: Any
+
+
+def changes(before: Any, after: Any) -> list[Change]:
+    """The values that differ between two nested mappings, in order of first appearance."""
+    old, new = (flatten(each) if isinstance(each, dict) else {} for each in (before, after))
+    return [
+        Change(str(name), old.get(name), new.get(name))
+        for name in {**old, **new}
+        if old.get(name) != new.get(name)
+    ]
 
 
 class Storage:

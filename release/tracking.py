@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from dvc.utils.flatten import flatten
 
 from release.image.bento import NotBuildable, facts
-from release.report.changes import flat
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -39,14 +39,14 @@ class NoTracking(Exception):
 def parameters(root: Path) -> dict[str, str]:
     """The parameters in params.yaml as text."""
     told = yaml.safe_load((root / "params.yaml").read_text())
-    return {name: str(value)[:LONGEST] for name, value in flat(told)}
+    return {name: str(value)[:LONGEST] for name, value in flatten(told).items()}
 
 
 def figures(root: Path) -> dict[str, float]:
     """The winner's metrics on test and validation, without their intervals."""
     told = json.loads((root / "models/evaluation.json").read_text())
     parts = {part: told.get(part, {}) for part in ("test", "validation")}
-    leaves = ((name.removesuffix(".value"), value) for name, value in flat(parts))
+    leaves = ((name.removesuffix(".value"), value) for name, value in flatten(parts).items())
     return {
         name: float(value)
         for name, value in leaves

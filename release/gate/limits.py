@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic import Field as Key
 
-from release.report.changes import changes
+from release.dvc_state import changes
 from stages.judging.metrics import NAMES
 
 PATH = "models/gate.yaml"

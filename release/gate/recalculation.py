@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from dvc.utils.flatten import flatten
 
 from release import revisions
 from release.gate import predictions
 from release.gate.predictions import GROUP, Predictions
-from release.report.changes import flat
 from release.revisions import CannotJudge
 from stages.contract import prepared
 from stages.contract import reading as contracts
@@ -153,8 +153,8 @@ def cut_off(figures: dict[str, Any]) -> float:
 
 def differences(stated: dict[str, Any], proven: dict[str, Any]) -> list[str]:
     """Figures that were published otherwise than the predictions prove, a figure a line."""
-    held = dict(flat({k: v for k, v in stated.items() if k not in UNPROVEN}))
-    found = dict(flat(proven))
+    held = flatten({k: v for k, v in stated.items() if k not in UNPROVEN})
+    found = flatten(proven)
     return [
         f"{name}: published {held.get(name)}, predictions give {found.get(name)}"
         for name in {**held, **found}

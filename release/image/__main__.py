@@ -3,7 +3,6 @@
     bento=$(python -m release.image build)              # what serving needs, as a bento
     image=$(python -m release.image containerize $bento)
     python -m release.image run-check $image            # run it as a host does; facts as JSON
-    python -m release.image contents $image             # megabytes by package
     python -m release.image publish $image REPOSITORY   # prints REPOSITORY@sha256:...
 
 The engine is `docker`, or the command in CREDIT_PD_ENGINE. Where packages come from another index
@@ -22,7 +21,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from release.image import bento
-from release.image import contents as inside
 from release.image.bento import NotBuildable
 from release.image.container_engine import Engine, Failed, command
 from release.image.run_check import run_check
@@ -97,17 +95,6 @@ def bentoml(*words: str, cwd: Path | None = None, path: Path | None = None) -> s
     return command([sys.executable, "-m", "bentoml", *words], cwd, path)
 
 
-def contents(engine: Engine, image: str) -> dict[str, float]:
-    """Megabytes (10^6 bytes) by package, the largest first; the base and its tools are the rest."""
-    program = Path(inside.__file__).read_text()
-    sizes: dict[str, float] = json.loads(
-        engine.run("run", "--rm", "--network=none", image, "python", "-c", program)
-    )
-    whole = engine.inspect(image)["Size"]
-    sizes = {"base image": whole - sum(sizes.values()), **sizes, "in all": whole}
-    return {name: size / 1e6 for name, size in sorted(sizes.items(), key=lambda item: -item[1])}
-
-
 def publish(engine: Engine, image: str, repository: str) -> str:
     """Push `image`; returns its digest reference. Failed for an image on a stand-in base."""
     about = engine.inspect(image)
@@ -148,7 +135,6 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     trying = commands.add_parser("run-check", help="run an image and prove it; prints facts")
     trying.add_argument("image")
     trying.add_argument("--golden", type=Path, default=GOLDEN)
-    commands.add_parser("contents", help="megabytes by package").add_argument("image")
     publishing = commands.add_parser("publish", help="push an image; prints its digest")
     publishing.add_argument("image")
     publishing.add_argument("repository")
@@ -165,9 +151,6 @@ def run(given: argparse.Namespace) -> str:
         return containerize(engine, given.bento, given.image, given.network)
     if given.command == "run-check":
         return json.dumps(asdict(run_check(engine, given.image, given.golden)), indent=2)
-    if given.command == "contents":
-        sizes = contents(engine, given.image)
-        return "\n".join(f"{size:7.1f} {name}" for name, size in sizes.items())
     published = publish(engine, given.image, given.repository)
     hand_on(given.output, digest=published.rpartition("@")[2])
     return published

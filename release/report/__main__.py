@@ -1,6 +1,6 @@
 """One Markdown report of a change: the verdict first, then what it does to decisions.
 
-    python -m release.report --base REV [--out FILE] [--no-remote]
+    python -m release.report --base REV [--out FILE] [--summary FILE] [--no-remote]
 
 It judges as the gate does and always ends with exit 0: the gate's exit code is the gate's.
 """
@@ -20,7 +20,8 @@ from release.report.markdown import MARKS, details, number, prose, table
 from stages import files
 
 PAIRED = "a paired bootstrap; profit per unit applied for, at the head's margin and loss"
-LONGEST = 60_000  # characters; GitHub takes 65,536 in a comment
+LONGEST = 60_000  # characters: GitHub accepts 65,536 in a comment, and the rest is for safety
+CUT = "_The rest did not fit: see the artifact of this run._"
 DIGITS = {"profit": 5, "brier": 5}
 NEUTRAL = "calibration_slope", "calibration_intercept", "mean_pd", "bad_rate", "approval_rate"
 
@@ -29,9 +30,9 @@ def report(found: Judgement) -> str:
     """The report of a judgement, in Markdown; the last parts give way where it grows too long."""
     parts = [part for part in every(found) if part]
     text = "\n\n".join(parts) + "\n"
-    while len(text) > LONGEST:
+    while len(text) > LONGEST and parts:
         parts.pop()
-        text = "\n\n".join([*parts, "_The rest did not fit: see the artifact of this run._"]) + "\n"
+        text = "\n\n".join([*parts, CUT]) + "\n"
     return text
 
 
@@ -133,12 +134,18 @@ def main(command: list[str] | None = None) -> int:
     """Print the report, or write it to a file."""
     parser = gate.arguments(__doc__)
     parser.add_argument("--out", type=Path, metavar="FILE", help="write it there, not to stdout")
+    parser.add_argument(
+        "--summary", type=Path, metavar="FILE", help="append it there too, as a job's summary"
+    )
     given = parser.parse_args(command)
     text = report(gate.judge(given.base, remote=not given.no_remote))
     if given.out:
         files.write_text(given.out, text)
     else:
         sys.stdout.write(text)
+    if given.summary:
+        with given.summary.open("a") as file:
+            file.write(text)
     return 0
 
 

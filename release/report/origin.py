@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 
 from release import dvc_state, revisions
+from release.dvc_state import Change, changes
 from release.gate import limits
 from release.gate.judgement import Judgement
 from release.report import artifact
-from release.report.changes import Change, changes
 from release.report.markdown import code, details, table
 from release.revisions import CannotJudge
 

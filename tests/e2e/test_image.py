@@ -75,14 +75,6 @@ def test_it_is_slim(engine: Engine, built: Built) -> None:
     assert json.loads(engine.run("inspect", built.image))[0]["Size"] < 450e6
 
 
-def test_its_contents_add_up(built: Built, capsys: pytest.CaptureFixture[str]) -> None:
-    listed = printed(built.command("contents", built.image)).splitlines()
-    with capsys.disabled():
-        print("\n", *listed[:12], sep="\n")
-    sizes = {name: float(size) for size, name in (line.split(maxsplit=1) for line in listed)}
-    assert sizes.pop("in all") == pytest.approx(sum(sizes.values()), abs=5)
-
-
 def test_it_holds_the_locked_packages_and_no_others(engine: Engine, built: Built) -> None:
     found = inside(engine, built, "python", "-c", INSTALLED).splitlines()
     lock = (built.checkout / "requirements/service.txt").read_text()

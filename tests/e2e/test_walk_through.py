@@ -1,7 +1,7 @@
 """The documented walk from a changed parameter to production and back: every command, executed.
 
 Real are git, DVC, the S3 server, the image and its engine, the registry, and a host with HAProxy
-and containers. Stand-ins are GitHub's API (tests/support/github_fake.py), SSM and its agent
+and containers. Stand-ins are GitHub's command line (tests/support/gh_fake.py), SSM and its agent
 (tests/support/ssm_fake.py, which runs the real host script), and, where no image can be pulled, the
 base image, whose label is turned off so that the result may be published. The book is small and has
 no floors of its own.
@@ -22,10 +22,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support import ssm_fake
+from tests.support import gh_fake, ssm_fake
 from tests.support.books import ROOT
 from tests.support.clone import Clone
-from tests.support.github_fake import GitHubFake, github
 
 from .base_image import STAND_IN
 from .built import build, on_path, wheelhouse
@@ -80,12 +79,10 @@ class Lender:
         self.clone.run("git", "remote", "add", "origin", hub)
         self.clone.run("git", "push", "--quiet", "--set-upstream", "origin", "main")
 
-    def open(self, api: GitHubFake) -> None:
-        """Be a job of a pull request."""
-        pull = {"number": 7, "head": {"repo": {"full_name": "lender/credit"}}}
-        event = self.folder / "event.json"
-        event.write_text(json.dumps({"pull_request": pull}))
-        self.environment |= api.environment | {"GITHUB_EVENT_PATH": str(event)}
+    def open(self, bins: Path) -> None:
+        """Be a job of a pull request, with GitHub's command line among the programs in `bins`."""
+        self.environment |= gh_fake.install(bins, self.folder / "gh.json")
+        self.environment |= {"GH_TOKEN": "token", "GH_REPO": "lender/credit", "PULL": "7"}
 
     def build_with(self, engine: Engine, index: str) -> None:
         """Let builds reach the engine, and packages on the loopback interface."""
@@ -173,12 +170,11 @@ def walk(
     lender.clone.run(sys.executable, "-m", *promote)
     agent = ssm_fake.Host("i-one", host.folder).rooted("")
     with ExitStack() as running:
-        api = running.enter_context(github())
-        lender.open(api)
         ssm = running.enter_context(ssm_fake.SSM([agent]).running())
         lender.environment |= {"AWS_ENDPOINT_URL_SSM": ssm, "ECR_REPOSITORY": host.repository}
         index = running.enter_context(wheelhouse(folder / "wheels"))
         lender.build_with(engine, index)
+        lender.open(folder / "bin")
         seen = running.enter_context(traffic(host, **asked))
         seen.wait_for(f"{host.repository}@{before}", 10)
         subprocess.run(
@@ -193,7 +189,12 @@ def walk(
         for n, _ in enumerate(COMMANDS)
         if (folder / f"{n}.status").exists()
     ]
-    return Walk(done, seen, [str(each["body"]) for each in api.comments], before)
+    return Walk(
+        done,
+        seen,
+        [each["body"] for each in gh_fake.stored(folder / "gh.json")["comments"]],
+        before,
+    )
 
 
 @pytest.mark.parametrize("number", range(len(COMMANDS)), ids=COMMANDS)

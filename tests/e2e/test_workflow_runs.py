@@ -1,14 +1,16 @@
 """The workflows, executed here: which steps run, with what, and what comes of it.
 
 GitHub's expression engine decides; `uses:` is recorded after a look at the job's rights (see
-tests/workflows/run.mjs). Commands that are tested elsewhere are recorded stand-ins; the registry,
-the deployment and the fork's summary are real, on a real git repository and SSM's stand-in.
+tests/workflows/run.mjs). Commands that are tested elsewhere are recorded stand-ins; the registry
+and the deployment are real, on a real git repository and SSM's stand-in; `gh` is
+tests/support/gh_fake.py.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,11 +23,13 @@ import pytest
 
 from tests.e2e.node import runner
 from tests.e2e.processes import ROOT
+from tests.support import gh_fake
 from tests.support.ssm_fake import SSM, Host
 
 __all__ = ["runner"]  # a fixture
 pytestmark = pytest.mark.e2e
 
+SUMMARY = "SUMMARY"  # the path of a step's summary, which is another in every run
 OLD, NEW = (f"sha256:{letter * 64}" for letter in "ab")
 REAL = ("release.registry", "release.deploy")
 STAND_IN = f"""#!{sys.executable}
@@ -38,6 +42,8 @@ with (folder / "calls.jsonl").open("a") as file:
     file.write(json.dumps({{"job": os.environ["GITHUB_JOB"], "line": line}}) + "\\n")
 if words[1:2] == ["-m"] and words[2] in plan["real"]:
     os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+if words[0] == "gh":
+    os.execv(sys.executable, [sys.executable, "{gh_fake.__file__}", *sys.argv[1:]])
 answer = next((plan["answers"][key] for key in plan["answers"] if key in line), {{}})
 for flag, text in answer.get("files", {{}}).items():
     if flag not in words:
@@ -51,7 +57,7 @@ sys.exit(answer.get("status", 0))
 """
 ANSWERS: dict[str, dict[str, Any]] = {
     "release.gate": {"files": {"--json": "{}"}},
-    "release.report": {"files": {"--out": "the report\n"}},
+    "release.report": {"files": {"--out": "the report\n", "--summary": "the report\n"}},
     "dvc plots": {"files": {"--out": ""}},
     "release.image publish": {"files": {"--output": f"digest={NEW}\n"}},
 }
@@ -102,7 +108,7 @@ class GitHub:
         """Let an event start a workflow; returns the result of each job."""
         stand_ins = self.folder / "stand-ins"
         stand_ins.mkdir(parents=True)
-        for name in ("python", "python3", "dvc", "make"):
+        for name in ("python", "python3", "dvc", "make", "gh", "sudo"):
             (stand_ins / name).write_text(STAND_IN)
             (stand_ins / name).chmod(0o755)
         plan = {"answers": self.answers, "real": self.real}
@@ -120,6 +126,7 @@ class GitHub:
                 "PATH": f"{stand_ins}:{os.environ['PATH']}",
                 "HOME": str(self.folder),
                 "STAND_INS": str(stand_ins),
+                gh_fake.STORE: str(self.folder.parent / "gh.json"),
                 "DVC_NO_ANALYTICS": "1",
                 **self.environment,
             },
@@ -148,6 +155,8 @@ class GitHub:
         """GitHub's own context."""
         return {
             "repository": "lender/credit",
+            "server_url": "https://github.com",
+            "run_id": "1",
             "event_name": event_name,
             "ref": more.get("ref", "refs/heads/main"),
             "sha": more.get("sha", self.commit()),
@@ -170,13 +179,21 @@ class GitHub:
     def calls(self, *parts: str) -> list[str]:
         """The commands that ran, all or those with one of some parts."""
         lines = (self.folder / "stand-ins/calls.jsonl").read_text().splitlines()
-        found = [json.loads(line)["line"] for line in lines]
+        found = [
+            re.sub(r"--summary \S+", f"--summary {SUMMARY}", json.loads(line)["line"])
+            for line in lines
+        ]
         return [line for line in found if not parts or any(part in line for part in parts)]
 
     def step(self, job: str, name: str) -> dict[str, Any]:
         """The one step of a job whose action or command has a name in it."""
         [found] = [step for step in self.jobs[job]["steps"] if name in step["name"]]
         return dict(found)
+
+    @property
+    def written(self) -> Any:
+        """The comments and issues of the repository."""
+        return gh_fake.stored(self.folder.parent / "gh.json")
 
     def tags(self) -> list[str]:
         return git(self.origin, "tag").splitlines()
@@ -223,19 +240,26 @@ def test_a_good_pull_request_is_reproduced_judged_and_commented(github: GitHub) 
         "python -m release.remote pull",
         "dvc repro --pull",
         f"python -m release.gate --base {base} --json build/judgement.json",
-        f"python -m release.report --base {base} --out build/report.md",
+        f"python -m release.report --base {base} --out build/report.md --summary {SUMMARY}",
         "dvc plots show --out build/plots",
-        "python3 -m release.comment --report build/report.md",
+        "gh pr comment 7 --edit-last --create-if-none --body-file build/report.md",
     ]
+    assert github.written["comments"] == [{"pull": 7, "body": "the report\n"}]
 
 
-def test_the_comment_is_made_by_the_bases_code_with_the_report_of_the_change(
-    github: GitHub,
-) -> None:
+def test_the_next_report_takes_the_place_of_the_one_before(github: GitHub, tmp_path: Path) -> None:
     github.pull_request()
-    folder = github.folder / "jobs/comment"
-    assert git(folder, "rev-parse", "HEAD") == github.commit("main~1")
-    assert (folder / "build/report.md").read_text() == "the report\n"
+    github.answers["release.report"] = {"files": {"--out": "another report\n"}}
+    github.folder = tmp_path / "again"
+    github.pull_request()
+    assert github.written["comments"] == [{"pull": 7, "body": "another report\n"}]
+
+
+def test_the_job_that_may_comment_runs_nothing_of_the_repository(github: GitHub) -> None:
+    github.pull_request()
+    names = [step["name"].split()[0] for step in github.jobs["comment"]["steps"]]
+    assert names == ["actions/download-artifact", "gh"]
+    assert [path.name for path in (github.folder / "jobs/comment").iterdir()] == ["build"]
 
 
 def test_a_bad_pull_request_fails_and_is_told_why(github: GitHub) -> None:
@@ -256,12 +280,11 @@ def test_what_was_not_pushed_is_for_the_gate_to_say(github: GitHub) -> None:
 
 
 def test_a_fork_gets_its_report_in_the_summary_without_any_credential(github: GitHub) -> None:
-    github.real = ("release.comment",)
-    assert github.pull_request("stranger/credit") == {"judge": "success", "comment": "success"}
+    assert github.pull_request("stranger/credit") == {"judge": "success", "comment": "skipped"}
     assert github.step("judge", "aws-actions")["status"] == "skipped"
     assert github.calls("stages.fetch", "dvc ")[:2] == ["python -m stages.fetch", "dvc repro"]
     assert all("--no-remote" in line for line in github.calls("release.gate", "release.report"))
-    assert github.step("comment", "release.comment")["summary"] == "the report\n\n"
+    assert github.step("judge", "release.report")["summary"] == "the report\n"
 
 
 def test_a_fork_that_cannot_be_judged_fails(github: GitHub) -> None:
@@ -319,12 +342,12 @@ def test_what_is_published_is_attested_by_its_digest(github: GitHub) -> None:
 
 
 def test_after_a_failed_gate_nothing_is_built_and_the_summary_says_why(github: GitHub) -> None:
-    github.real = ("release.registry", "release.comment")
+    github.real = ("release.registry",)
     github.answers["release.gate"] = {"status": 1, "files": {"--json": "{}"}}
     results = github.run("release", "push")
     assert results["gate"] == "failure"
     assert {results[job] for job in ("image", "deploy", "promote")} == {"skipped"}
-    assert github.step("gate", "release.comment")["summary"] == "the report\n\n"
+    assert github.step("gate", "release.report")["summary"] == "the report\n"
 
 
 def test_an_image_that_fails_its_proof_is_not_published(github: GitHub) -> None:
@@ -377,7 +400,7 @@ def test_a_better_challenger_is_pushed_judged_again_and_proposed(github: GitHub)
         f"python -m release.gate --base {base} --no-remote --json build/judgement.json",
         "python -m release.remote push",
         f"python -m release.gate --base {base}",
-        f"python -m release.report --base {base} --out build/report.md",
+        f"python -m release.report --base {base} --out build/report.md --summary {SUMMARY}",
     ]
     proposed = github.step("challenge", "create-pull-request")
     assert proposed["status"] == "success"
@@ -410,13 +433,39 @@ def test_without_new_tables_nothing_is_trained(github: GitHub) -> None:
 def test_a_retraining_that_fails_is_told(github: GitHub, command: str) -> None:
     github.answers[command] = {"status": 1}
     assert retraining(github) == {"challenge": "failure", "notify": "success"}
-    assert github.calls("release.notify") == ["python3 -m release.notify Retraining failed"]
+    run = "https://github.com/lender/credit/actions/runs/1"
+    bodies = [f"Retraining failed, see {run}"]
+    assert github.written["issues"] == [{"title": "Retraining failed", "bodies": bodies}]
     assert github.step("challenge", "create-pull-request")["status"] == "skipped"
+
+
+def test_a_retraining_that_fails_again_is_told_in_the_same_issue(
+    github: GitHub, tmp_path: Path
+) -> None:
+    for number in range(3):
+        github.answers["dvc repro"] = {"status": 1}
+        github.folder = tmp_path / str(number)
+        retraining(github)
+    [issue] = github.written["issues"]
+    assert len(issue["bodies"]) == 3
 
 
 def test_ci_needs_no_right_but_to_read(github: GitHub) -> None:
     assert github.run("ci", "pull_request", fork=True) == {"lint": "success", "test": "success"}
     assert github.calls() == ["make lint", "make test"]
+
+
+def test_every_night_all_is_checked_with_real_parts(github: GitHub) -> None:
+    assert github.run("e2e", "schedule") == {"e2e": "success"}
+    assert github.calls()[-1].endswith(".ci/run")
+
+
+def test_a_command_of_gh_needs_its_right(github: GitHub, tmp_path: Path) -> None:
+    assert github.pull_request()["comment"] == "success"
+    same = {"event": {"pull_request": {"head": {"repo": {"full_name": "lender/credit"}}}}}
+    github.folder = tmp_path / "again"
+    assert github.run("pipeline", "pull_request", fork=True, **same)["comment"] == "failure"
+    assert "needs pull-requests: write" in github.step("comment", "gh pr")["message"]
 
 
 def test_a_job_without_the_right_for_an_action_fails_here_too(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -29,7 +30,7 @@ ACTIONS = json.loads((ROOT / "tests/workflows/actions.json").read_text())
 TRACKED = subprocess.run(
     ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
 ).stdout.splitlines()
-COMMAND = re.compile(r"(python3? -m|make|dvc) [^\n;&|]+")
+COMMAND = re.compile(r"(python3? -m|make|dvc|gh|sudo) [^\n;&|]+")
 SAMPLES = {"$IMAGE": f"sha256:{'0' * 64}"}
 MADE = ("build", "build/")  # what a job writes
 
@@ -147,6 +148,19 @@ def test_what_goes_into_the_image_starts_a_release() -> None:
         "requirements/service.txt",
     ):
         assert needed in patterns
+
+
+def test_what_starts_a_release_starts_the_end_to_end_tests_as_does_every_night() -> None:
+    started = WORKFLOWS["e2e"]["on"]
+    assert started["push"] == WORKFLOWS["release"]["on"]["push"]
+    [schedule] = started["schedule"]
+    assert re.fullmatch(r"\d+ \d+ \* \* \*", schedule["cron"])
+
+
+def test_a_program_that_a_workflow_runs_as_root_is_there() -> None:
+    named = [words[-1] for words in commands() if words[0] == "sudo" and "/" in words[-1]]
+    assert named == [".ci/run"]
+    assert os.access(ROOT / named[0], os.X_OK)
 
 
 @pytest.mark.parametrize("step", steps("uses"))

@@ -3,7 +3,7 @@
 //
 // Each job has a folder of its own, as each has a machine of its own at GitHub. Of the actions,
 // checkout, upload-artifact and download-artifact are done; every other one is recorded, after a look
-// at whether the job has the rights that it needs. Not done: matrix, services, containers, reusable
+// at whether the job has the rights that it needs, as commands of `gh` do. Not done: matrix, services, containers, reusable
 // workflows, timeouts, concurrency, approval of environments, filters by branch or path.
 import fs from 'node:fs';
 import path from 'node:path';
@@ -20,6 +20,8 @@ const RIGHTS = {
   'actions/attest': {attestations: 'write', 'id-token': 'write'},
   'aws-actions/configure-aws-credentials': {'id-token': 'write'},
   'peter-evans/create-pull-request': {contents: 'write', 'pull-requests': 'write'},
+  'gh pr': {'pull-requests': 'write'},
+  'gh issue': {issues: 'write'},
 };
 const LEVELS = ['none', 'read', 'write'];
 
@@ -100,7 +102,10 @@ function runAction(step, job, inputs, place, context) {
   return {ok: !planned.fail, outputs: planned.outputs ?? {}, environment: planned.environment ?? {}};
 }
 
-function runScript(step, script, environment, place, number) {
+function runScript(step, job, script, environment, place, number) {
+  const command = script.split(' ').slice(0, 2).join(' ');
+  const lacking = missingRights(job, command);
+  if (lacking.length) return {ok: false, message: `${command} needs ${lacking.join(', ')}`};
   const files = {};
   for (const name of ['OUTPUT', 'ENV', 'STEP_SUMMARY']) {
     files[`GITHUB_${name}`] = path.join(place.temporary, `${number}-${name.toLowerCase()}`);
@@ -131,7 +136,7 @@ function runStep(step, number, job, place, context, status) {
   const inputs = evaluateMap(step.with, context, status);
   const done = step.uses
     ? runAction(step, job, inputs, place, context)
-    : runScript(step, evaluateText(step.run, context, status), environment, place, number);
+    : runScript(step, job, evaluateText(step.run, context, status), environment, place, number);
   const outcome = done.ok ? 'success' : 'failure';
   const conclusion = !done.ok && step['continue-on-error'] ? 'success' : outcome;
   Object.assign(record, {status: outcome, inputs, message: done.message, summary: done.summary});

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from release.image import __main__ as image
-from release.image import bento, contents, run_check
+from release.image import bento, run_check
 from release.image.bento import NotBuildable
 from release.image.container_engine import Engine, Failed
 from tests.support.books import ROOT
@@ -267,30 +267,6 @@ def test_a_published_image_is_named_by_its_digest_in_that_repository() -> None:
     assert ("push", f"registry/credit-pd:{COMMIT}-0123456789ab") in engine.asked
 
 
-def test_contents_are_in_megabytes_and_leave_the_rest_to_the_base() -> None:
-    engine = Stub({"Size": 5_000_000}, {"run": json.dumps({"numpy": 3_000_000})})
-    assert image.contents(engine, "credit-pd:1") == {"in all": 5, "numpy": 3, "base image": 2}
-
-
-def test_bytecode_counts_for_the_package_of_its_source(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    files = {
-        "site-packages/own-1.dist-info/METADATA": "Name: own\nVersion: 1\n",
-        "site-packages/own-1.dist-info/RECORD": "own/core.py,,\n",
-        "site-packages/own/core.py": "x = 1\n",
-        "site-packages/own/__pycache__/core.cpython-311.pyc": "1234",
-        "site-packages/stray.py": "12",
-        "bento/src/code.py": "123",
-    }
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    monkeypatch.setattr(sys, "path", [str(tmp_path / "site-packages")])
-    sizes = contents.measure(tmp_path / "bento")
-    assert (sizes["own"], sizes["code and model"]) == (6 + 4, 3)
-
-
 def test_a_trial_uses_the_settings_of_a_host(tmp_path: Path) -> None:
     settings = run_check.local_settings(Stub({}), tmp_path)
     assert f"CREDIT_PD_MEMORY={settings.memory}\n" in HOST
@@ -317,5 +293,5 @@ def test_the_status_is_1_where_it_is_not_done(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CREDIT_PD_ENGINE", "no-such-engine")
-    assert image.main(["contents", "credit-pd:1"]) == 1
+    assert image.main(["run-check", "credit-pd:1"]) == 1
     assert "no-such-engine cannot be run" in capsys.readouterr().err

@@ -27,7 +27,7 @@ from service.monitoring.outcomes import Ripe
 from stages import evaluate
 from tests.support import github_fake
 from tests.support.books import ROOT, Project, book
-from tests.support.github_fake import Failure, GitHubFake, Handler, Result
+from tests.support.github_fake import Failure, GitHubFake
 
 ROWS = 100
 
@@ -94,16 +94,6 @@ def slack(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     yield told
     server.shutdown()
     server.server_close()
-
-
-class Dispatches(Handler):
-    """GitHub's repository events; what was sent is kept where comments are."""
-
-    def result(self, body: dict[str, Any]) -> Result:
-        if (self.command, self.path) != ("POST", "/repos/lender/credit/dispatches"):
-            return super().result(body)
-        self.server.comments.append(body)
-        return 204, None, {}
 
 
 def test_undrifted_decisions_are_reported_quiet(monitor: Monitor, root: Path) -> None:
@@ -188,7 +178,6 @@ def github(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[GitHubFa
     """A repository whose retraining may be started."""
     (tmp_path / "token").write_text("secret\n")
     with github_fake.github() as server:
-        server.RequestHandlerClass = Dispatches
         monkeypatch.setenv("GITHUB_API_URL", server.url)
         monkeypatch.setenv("RETRAIN_REPOSITORY", "lender/credit")
         monkeypatch.setenv("RETRAIN_TOKEN_FILE", str(tmp_path / "token"))
@@ -207,7 +196,7 @@ def test_drift_that_moves_the_score_starts_the_retraining_once(
 ) -> None:
     seen(monitor, root, share=0.2)
     opened = seen(monitor, root, share=0.2)
-    [event] = github.comments
+    [event] = github.events
     assert event["event_type"] == "drift"
     assert "amount" in event["client_payload"]["fields"]
     assert any(own.startswith("retrain/challenger challenger: the retraining") for own in opened)
@@ -219,7 +208,7 @@ def test_after_a_recovery_the_next_drift_starts_it_again(
 ) -> None:
     for share in (0.2, 1.0, 0.2):
         seen(monitor, root, share=share)
-    assert len(github.comments) == 2
+    assert len(github.events) == 2
 
 
 def test_quiet_decisions_start_nothing(monitor: Monitor, root: Path, github: GitHubFake) -> None:
@@ -235,7 +224,7 @@ def test_a_retraining_that_cannot_be_started_is_an_incident_and_is_tried_again(
     assert any("was not started: GitHub answered 500" in own for own in opened)
     opened = seen(monitor, root, share=0.2)
     assert not any("was not started" in own for own in opened)
-    assert len(github.comments) == 1
+    assert len(github.events) == 1
 
 
 def test_a_missing_token_is_an_incident_and_no_failure(
@@ -267,7 +256,7 @@ def test_performance_that_fell_starts_the_retraining(
     )
     monkeypatch.setattr(outcomes, "ripe", lambda *_: ripe)
     opened = seen(monitor, root)
-    assert [event["client_payload"]["fields"] for event in github.comments] == [["roc_auc"]]
+    assert [event["client_payload"]["fields"] for event in github.events] == [["roc_auc"]]
     assert opened[0].startswith("100/roc_auc roc_auc: 0.4"), opened
 
 
