@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,29 +12,59 @@ from numpy.typing import NDArray
 from stages import files, params
 from stages.contract import quality, tables
 from stages.contract import reading as contracts
+from stages.contract.raw_columns import as_dates, months_later
 from stages.contract.schema import Contract, ContractError
-from stages.features import split
+from stages.features import groups, split
+
+
+def with_copies(contract: Contract, rows: pd.DataFrame) -> pd.DataFrame:
+    """Add `_copy`: one code for all rows whose fields before the outcome, and customer, agree."""
+    columns = [f.name for f in contract.fields.values() if f.known_at != "outcome"]
+    columns += ["_entity"] if contract.entity else []
+    return rows.assign(_copy=groups.copies(rows[columns]))
 
 
 def assign(contract: Contract, rows: pd.DataFrame, section: params.Preprocess) -> NDArray[np.int64]:
-    """Each valid row's place in `split.SPLITS`, -1 for a copy that would straddle the split."""
-    known = [f.name for f in contract.fields.values() if f.known_at != "outcome"]
-    group = np.asarray(rows.groupby(known, sort=False, dropna=False).ngroup(), dtype=np.int64)
+    """Return each row's place in `split.SPLITS` (n,), or `split.EMBARGOED`."""
     shares = section.validation_share, section.test_share
     if contract.date:
-        return split.by_time(rows["_date"].to_numpy(), group, *shares)
-    return split.stratified(rows["_bad"].to_numpy(np.int64), group, *shares, section.seed)
+        known = None
+        if contract.outcome:
+            ends = months_later(rows["_date"], contract.outcome.months)
+            known = ends.to_numpy().astype("datetime64[D]")
+        return split.by_time(rows["_date"].to_numpy(), *shares, known)
+    together = groups.connected(*(rows[c].to_numpy() for c in groups.COLUMNS if c in rows))
+    return split.stratified(rows["_bad"].to_numpy(np.int64), together, *shares, section.seed)
 
 
-def describe(rows: pd.DataFrame) -> dict[str, object]:
-    """What one split holds."""
+def describe(rows: pd.DataFrame, train: pd.DataFrame) -> dict[str, Any]:
+    """Return what one split holds, and how much of it the training rows have seen before."""
     dates = rows["_date"].dt.date if "_date" in rows else pd.Series(dtype=object)
-    return {
+    facts = {
         "rows": len(rows),
         "bad_rate": round(float(rows["_bad"].mean()), 6),
         "from": str(dates.min()) if len(dates) else None,
         "to": str(dates.max()) if len(dates) else None,
     }
+    if rows is train:
+        return facts
+    facts["copies_of_training_rows"] = int(rows["_copy"].isin(train["_copy"]).sum())
+    if "_entity" in rows:
+        seen = rows["_entity"].isin(train["_entity"])
+        facts["entities"] = int(rows["_entity"].nunique())
+        facts["entities_trained_on"] = int(rows["_entity"][seen].nunique())
+        facts["rows_of_entities_trained_on"] = int(seen.sum())
+    return facts
+
+
+def dropped(report: quality.Report, parts: dict[str, pd.DataFrame]) -> dict[str, int]:
+    """Return how many of the dropped rows fall, by their date, into the time of each split."""
+    if not report.date:
+        return {}
+    dates = pd.concat([as_dates(raw) for raw in report.dropped_dates] or [pd.Series(dtype=object)])
+    first = np.array([part["_date"].min().to_datetime64() for part in parts.values()][1:])
+    place = np.searchsorted(first, pd.to_datetime(dates.dropna()).to_numpy(), side="right")
+    return dict(zip(parts, np.bincount(place, minlength=len(parts)).tolist(), strict=True))
 
 
 def main() -> None:
@@ -49,17 +80,23 @@ def main() -> None:
     most = config.preprocess.max_invalid
     rows = tables.valid(contract, config.data / "raw", report, most)
     report.check(len(rows), most)
+    rows = with_copies(contract, rows)
     place = assign(contract, rows, config.preprocess)
-    rows = report.drop(rows, place < 0, "copy of an earlier application", rows.columns[0])
-    place = place[place >= 0]
+    report.embargoed = int(np.sum(place == split.EMBARGOED))
     parts = {name: rows[place == i] for i, name in enumerate(split.SPLITS)}
+    del rows
     for name, part in parts.items():
         if part["_bad"].nunique() < 2:
             raise ContractError(
                 f"{name}: needs good and bad loans; got {len(part)} rows with outcomes "
                 f"{part['_bad'].unique().tolist()}"
             )
-    facts = report.summary(len(rows)) | {"split": {n: describe(p) for n, p in parts.items()}}
+    facts = report.summary(sum(map(len, parts.values())))
+    lost = dropped(report, parts)
+    facts["split"] = {
+        name: describe(part, parts["train"]) | ({"dropped": lost[name]} if lost else {})
+        for name, part in parts.items()
+    }
     with files.whole_folder(config.data / "prepared") as folder:
         for name, part in parts.items():
             part.rename_axis("_row").reset_index().to_parquet(

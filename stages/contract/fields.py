@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Key
 
+T = TypeVar("T")
 Scalar = bool | int | float | str
 CATEGORIES = {"string": (str,), "integer": (int,), "number": (int, float)}
 # What a raw file may write for a missing value without a word in the contract.
@@ -32,6 +33,13 @@ def text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
+
+
+def listed(value: T | list[T] | None) -> list[T]:
+    """Return one value, several or none as a list."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
 
 
 class Constraints(Part):

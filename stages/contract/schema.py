@@ -18,7 +18,7 @@ from typing import Literal
 from pydantic import Field as Key
 
 from stages.contract.expressions import Ratio, Rule
-from stages.contract.fields import Field, Part, Scalar, text
+from stages.contract.fields import BOOLEANS, Field, Part, Scalar, listed, text
 
 __all__ = [
     "AVAILABLE",
@@ -89,14 +89,33 @@ class Target(Part):
     @cached_property
     def words(self) -> tuple[list[str], list[str]]:
         """The raw texts that mean good, and those that mean bad."""
-        good, bad = (v if isinstance(v, list) else [v] for v in (self.good, self.bad))
-        return [text(v) for v in good], [text(v) for v in bad]
+        return [text(v) for v in listed(self.good)], [text(v) for v in listed(self.bad)]
 
     @cached_property
     def codes(self) -> dict[str, int]:
-        """Maps each raw text of the column to 1 for bad or 0 for good."""
+        """Maps each raw text of the column to 1 for bad or 0 for good.
+
+        `true` and `false` stand for every way of writing them that files have (`True`, `1`).
+        """
         good, bad = self.words
-        return dict.fromkeys(good, 0) | dict.fromkeys(bad, 1)
+        stated = dict.fromkeys(good, 0) | dict.fromkeys(bad, 1)
+        truths = {truth: stated[text(truth)] for truth in (True, False) if self._is_stated(truth)}
+        written = {word: truths[truth] for word, truth in BOOLEANS.items() if truth in truths}
+        return written | stated
+
+    def _is_stated(self, truth: bool) -> bool:
+        """Whether a boolean, and not its text, is one of the raw values."""
+        return any(v is truth for side in (self.good, self.bad) for v in listed(side))
+
+    @property
+    def indeterminate_words(self) -> list[str]:
+        """The raw texts of loans without an outcome yet."""
+        return [text(v) for v in self.indeterminate]
+
+    @property
+    def allowed(self) -> list[str]:
+        """The raw texts that the contract states, sorted."""
+        return sorted({word for side in self.words for word in side})
 
     def problems(self) -> Iterator[tuple[list[str], str]]:
         """Yield each contradiction within the target: the keys of its place, and the problem."""
@@ -216,10 +235,10 @@ class Contract(Part):
         table, dot, name = column.partition(".")
         return (table, name) if dot and table in self.tables else (self.base_table, column)
 
-
-def listed(value: str | list[str] | None) -> list[str]:
-    """Return one name, several or none as a list."""
-    return [value] if isinstance(value, str) else list(value or [])
+    def joined_name(self, column: str) -> str:
+        """Return the name that a column, written as for `place`, has in the joined rows."""
+        table, name = self.place(column)
+        return name if table == self.base_table else f"{table}.{name}"
 
 
 def presence(table: str) -> str:

@@ -1,20 +1,35 @@
-"""The raw files of a contract, read as they are and joined to one row a loan."""
+"""The raw files of a contract, joined to one row per loan.
+
+A joined table has at most one row per key. Keys are compared as text, so the types of the files do
+not matter, and a blank key joins nothing. A loan without a row in a joined table is invalid; where
+the table is `optional` its fields are missing and the flag `<table>_present` is false.
+"""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Collection
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from stages.contract import quality
+from stages.contract import cleaning
 from stages.contract.quality import Report
-from stages.contract.schema import Contract, ContractError, Table
+from stages.contract.raw_columns import SEPARATOR, key_text
+from stages.contract.schema import Contract, ContractError, presence
 
 READERS = (".csv", ".parquet")
+ROWS = 100_000  # rows of a CSV file that are held as Python objects at a time
 
 
-def read_file(path: Path) -> pd.DataFrame:
-    """Read a CSV as text, or a Parquet file with its own types; ContractError if it cannot be."""
+def read_file(path: Path, only: Collection[str] | None = None) -> pd.DataFrame:
+    """Read a CSV as text, or a Parquet file with its own types; ContractError if it cannot be.
+
+    `only` names the columns to keep where they are there.
+    """
     if not path.exists():
         there = (
             sorted(p.name for p in path.parent.glob("*")) if path.parent.exists() else "no folder"
@@ -23,79 +38,190 @@ def read_file(path: Path) -> pd.DataFrame:
     if path.suffix not in READERS:
         raise ContractError(f"{path}: a table is one of {', '.join(READERS)}; got {path.suffix!r}")
     try:
-        if path.suffix == ".parquet":
-            frame = pd.read_parquet(path)
-        else:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        frame = _read_parquet(path, only) if path.suffix == ".parquet" else _read_csv(path, only)
     except pd.errors.EmptyDataError as error:
         raise ContractError(f"{path}: the file is empty") from error
     except ValueError as error:  # of the parser, of the encoding, of Arrow
-        kind = path.suffix.removeprefix(".")
-        raise ContractError(f"{path}: cannot be read as {kind}: {error}") from error
-    if frame.empty:
+        form = path.suffix.removeprefix(".")
+        raise ContractError(f"{path}: cannot be read as {form}: {error}") from error
+    if not len(frame):
         raise ContractError(f"{path}: the file has columns but no rows")
     return frame
 
 
+def _read_parquet(path: Path, only: Collection[str] | None) -> pd.DataFrame:
+    frame = pd.read_parquet(path)
+    return frame if only is None else frame[[c for c in frame.columns if c in only]]
+
+
+def _read_csv(path: Path, only: Collection[str] | None) -> pd.DataFrame:
+    parts = pd.read_csv(
+        path,
+        dtype=str,
+        keep_default_na=False,
+        encoding="utf-8-sig",
+        usecols=None if only is None else lambda name: name in only,
+        chunksize=ROWS,
+    )
+    with parts:
+        return pd.concat(list(parts), ignore_index=True)
+
+
 def valid(contract: Contract, folder: Path, report: Report, max_invalid: float) -> pd.DataFrame:
-    """The joined rows that are decided and valid; `report` counts the others.
+    """Return the joined rows that are decided, ripe and valid; `report` counts the others.
 
     Raises QualityError where joining alone dropped more than `max_invalid` of the rows.
     """
-    raw = quality.decided(contract, join(contract, folder, report), report)
+    raw = cleaning.decided(contract, join(contract, folder, report), report)
+    raw = cleaning.ripe(contract, raw, report)
     report.check(len(raw), max_invalid)
-    return quality.clean(contract, raw, report)
+    return cleaning.clean(contract, raw, report)
 
 
 def join(contract: Contract, folder: Path, report: Report) -> pd.DataFrame:
-    """Read the tables and join them: one row a loan, only columns that the contract names.
+    """Read the tables and join them: one row per loan, only columns that the contract names.
 
-    The index is the row's number in the base file (0 the first after the header). Repeated rows are
-    dropped and rows that find no partner are told to `report`.
+    The index is the row's number in the base file (0 is the first after the header). Columns that
+    other tables join by, and the entity, are named `TABLE.COLUMN` where they are not of the base.
     """
-    base = contract.tables[contract.base_table]
-    loans = _columns(contract, contract.base_table, folder, report)
-    if base.keys:
-        loans = report.drop(loans, loans.duplicated(base.keys), "repeated key", base.keys[0])
-    else:
-        loans = report.drop(loans, loans.duplicated(), "repeated row", loans.columns[0])
-    for name, table in contract.tables.items():
+    loans = _distinct(contract, folder, report)
+    for name in contract.tables:
         if name != contract.base_table:
-            loans = _attach(contract, loans, name, table, folder, report)
+            loans = _attach(contract, loans, name, folder, report)
     return loans
 
 
+def needed(contract: Contract, name: str) -> list[str]:
+    """Return the columns that a table must have."""
+    table, base = contract.tables[name], name == contract.base_table
+    columns = [*table.keys, *links(contract, name)]
+    columns += [f.name for f in contract.fields.values() if f.table == name]
+    if table.optional:
+        columns.remove(presence(name))
+    if base:
+        columns += [contract.target.field, *([contract.date] if contract.date else [])]
+        columns += contract.outcome.columns if contract.outcome else []
+    return list(dict.fromkeys(columns))
+
+
+def links(contract: Contract, name: str) -> list[str]:
+    """Return the columns of a table that other tables join by, and the entity's."""
+    named = [*(j for t in contract.tables.values() for j in t.joins)]
+    named += [contract.entity] if contract.entity else []
+    return [column for table, column in map(contract.place, named) if table == name]
+
+
+def _distinct(contract: Contract, folder: Path, report: Report) -> pd.DataFrame:
+    """Read the base table and drop the rows that repeat another.
+
+    Without a key, rows are repeated where all columns of the file are equal. With a key, a row is
+    repeated where key and content are. Rows of one key that differ in content are all invalid:
+    nothing says which of them is true, and the order of the file must not.
+    """
+    name = contract.base_table
+    keys = contract.tables[name].keys
+    loans = _read(contract, name, folder, report, whole=not keys)
+    report.date = contract.date
+    if not keys:
+        repeated = pd.util.hash_pandas_object(loans, index=False).duplicated()
+        loans = loans[_kept(contract, name, loans.columns)]
+        report.count(loans, repeated, "repeated row", list(loans.columns[:1]))
+        return loans[~repeated]
+    key = key_text(loans, keys)
+    report.count(loans, key.isna(), "missing key", keys)
+    again = loans[key.duplicated(keep=False) & key.notna()]
+    content = pd.util.hash_pandas_object(again, index=False)
+    contents = content.groupby(key[again.index]).transform("nunique")
+    differs = pd.Series(False, index=loans.index)
+    differs[contents.index[contents > 1]] = True
+    report.count(loans, differs, "repeated key with other content", keys)
+    repeated = key.duplicated() & key.notna() & ~differs
+    report.count(loans, repeated, "repeated key", keys)
+    return loans[~(key.isna() | differs | repeated)]
+
+
 def _attach(
-    contract: Contract, loans: pd.DataFrame, name: str, table: Table, folder: Path, report: Report
+    contract: Contract, loans: pd.DataFrame, name: str, folder: Path, report: Report
 ) -> pd.DataFrame:
     """Join one table, many loans to one row."""
-    rows = _columns(contract, name, folder, report).drop_duplicates(table.keys)
-    place = pd.Index(rows[table.keys[0]]).get_indexer(pd.Index(loans[table.joins[0]]))
-    loans = report.drop(loans, place < 0, f"no row in {name}", table.joins[0])
-    right = rows.drop(columns=table.keys).iloc[place[place >= 0]].set_axis(loans.index)
+    table = contract.tables[name]
+    rows = _read(contract, name, folder, report)
+    key = key_text(rows, table.keys)
+    rows, key = rows[key.notna()], key[key.notna()]
+    if key.duplicated().any():
+        key = _once(f"{folder / table.path}", name, table.keys, rows, key)
+        rows = rows.loc[key.index]
+    joins = [contract.joined_name(join) for join in table.joins]
+    place = pd.Index(key).get_indexer(pd.Index(key_text(loans, joins)))
+    if not table.optional:
+        loans, place = report.drop(loans, place < 0, f"no row in {name}", joins), place[place >= 0]
+    right = _beside(contract, name, rows, place).set_axis(loans.index)
     for column in right.columns.intersection(loans.columns):
         raise ContractError(f"{table.path}: column {column!r} is read from another table too")
     joined: pd.DataFrame = pd.concat([loans, right], axis=1)
     return joined
 
 
-def _columns(contract: Contract, name: str, folder: Path, report: Report) -> pd.DataFrame:
-    """One table's columns that the contract names; an absent one is an error."""
+def _once(place: str, name: str, keys: list[str], rows: pd.DataFrame, key: pd.Series) -> pd.Series:
+    """Return the keys without those of rows that are equal; ContractError where rows differ."""
+    content = pd.util.hash_pandas_object(rows, index=False)
+    first = ~pd.DataFrame({"key": key, "content": content}).duplicated()
+    key = key[first]
+    repeated = key.duplicated(keep=False)
+    if repeated.any():
+        example = key[repeated].iloc[0]
+        raise ContractError(
+            f"{place}: the key {', '.join(keys)} of the table {name!r} must have one row each; "
+            f"{key[repeated].nunique():,} keys have several, {int(repeated.sum()):,} of "
+            f"{len(rows):,} rows, for example {example.replace(SEPARATOR, ', ')!r} "
+            f"({int((key == example).sum())} rows). A table with many rows per key is a history "
+            "table: declare aggregates of it instead of joining it"
+        )
+    return key
+
+
+def _beside(
+    contract: Contract, name: str, rows: pd.DataFrame, place: NDArray[np.intp]
+) -> pd.DataFrame:
+    """Return the table's columns in the order of the loans; missing where `place` is -1."""
     table = contract.tables[name]
-    frame = read_file(folder / table.path)
-    wanted = {f.name for f in contract.fields.values() if f.table == name}
-    keys = set(table.keys)
-    if name == contract.base_table:
-        keys |= {contract.target.field, *(j for t in contract.tables.values() for j in t.joins)}
-        keys |= {contract.date} if contract.date else set()
-    needed = wanted | keys
-    missing = sorted(needed.difference(frame.columns))
+    fields = {f.name for f in contract.fields.values() if f.table == name}
+    stated = {d.stated_as for d in contract.derived.values()}
+    columns = {c: rows[c] for c in rows.columns if c in fields | stated}
+    columns |= {f"{name}.{c}": rows[c] for c in links(contract, name)}
+    right = pd.DataFrame(columns).reset_index(drop=True)
+    if not table.optional:
+        return right.take(place)
+    return right.reindex(place).assign(**{presence(name): place >= 0})
+
+
+def _read(
+    contract: Contract, name: str, folder: Path, report: Report, whole: bool = False
+) -> pd.DataFrame:
+    """Read one table: the columns that the contract names, or the whole; one may not be absent."""
+    path = folder / contract.tables[name].path
+    columns = header(path)
+    missing = sorted(set(needed(contract, name)).difference(columns))
     if missing:
         raise ContractError(
-            f"{folder / table.path}: column {missing[0]!r} is missing; the file has "
-            f"{sorted(map(str, frame.columns))}"
+            f"{path}: column {missing[0]!r} is missing; the file has {sorted(columns)}"
         )
+    kept = _kept(contract, name, columns)
+    report.ignored += [f"{name}.{c}" for c in columns if c not in kept]
+    return read_file(path, None if whole else kept)
+
+
+def _kept(contract: Contract, name: str, columns: Collection[str]) -> list[str]:
+    """Return those of a file's columns that the contract names."""
     stated = {d.stated_as for d in contract.derived.values() if d.stated_as}
-    kept = [c for c in frame.columns if c in needed | stated]
-    report.ignored += [f"{name}.{c}" for c in frame.columns if c not in kept]
-    return frame[kept]
+    return [c for c in columns if c in stated.union(needed(contract, name))]
+
+
+def header(path: Path) -> list[str]:
+    """Return the columns of a file, in its order; ContractError if it cannot be read."""
+    if path.exists() and path.suffix in READERS and path.stat().st_size:
+        with contextlib.suppress(ValueError):
+            if path.suffix == ".parquet":
+                return [str(c) for c in pq.read_schema(path).names]
+            return [str(c) for c in pd.read_csv(path, nrows=0, encoding="utf-8-sig").columns]
+    return [str(c) for c in read_file(path).columns]

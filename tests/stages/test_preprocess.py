@@ -52,13 +52,16 @@ def test_quality_tells_rows_in_and_out_and_of_each_split(project: Project) -> No
     report = quality(project.write(tables).run("preprocess"))
     assert (report["rows_in"], report["rows_out"]) == (600, 599)
     assert report["invalid"]["amount: minimum (100)"]["example"] == {"row": 4, "value": "7"}
-    own = project.split("test")
+    rows = project.split("test")
     assert report["split"]["test"] == {
-        "rows": len(own),
-        "bad_rate": round(own["_bad"].mean(), 6),
-        "from": str(own["_date"].min().date()),
-        "to": str(own["_date"].max().date()),
+        "rows": len(rows),
+        "bad_rate": round(rows["_bad"].mean(), 6),
+        "from": str(rows["_date"].min().date()),
+        "to": str(rows["_date"].max().date()),
+        "copies_of_training_rows": 0,
+        "dropped": 0,
     }
+    assert report["split"]["train"]["dropped"] == 1
 
 
 def copied(tables: Tables) -> Tables:
@@ -68,10 +71,123 @@ def copied(tables: Tables) -> Tables:
     return tables | {"loans": pd.concat([loans, again])}
 
 
-def test_a_later_copy_of_a_training_application_is_dropped_and_counted(project: Project) -> None:
+def test_a_loan_with_a_key_of_its_own_is_kept_and_counted_where_it_repeats_an_application(
+    project: Project,
+) -> None:
     project.write(copied(book())).run("preprocess")
-    assert quality(project)["invalid"]["amount: copy of an earlier application"]["rows"] == 10
-    assert 2023 not in project.split("test")["_date"].dt.year.to_numpy()
+    report = quality(project)
+    assert (report["rows_out"], report["invalid"]) == (610, {})
+    assert report["split"]["test"]["copies_of_training_rows"] == 10
+    assert (project.split("test")["_date"].dt.year == 2023).sum() == 10
+
+
+COARSE = """
+tables:
+  loans: {path: loans.csv, key: loan}
+target: {field: outcome, bad: bad, good: good}
+date: granted
+fields:
+  a: {type: string, constraints: {enum: [x, y, z]}}
+  b: {type: string, constraints: {enum: [x, y, z]}}
+  c: {type: string, constraints: {enum: [x, y, z]}}
+"""
+
+
+def coarse(rows: int = 2000) -> Tables:
+    """Unique loans in three coarse fields; the bad rate is about 0.12 throughout."""
+    rng = np.random.default_rng(0)
+    loans = {name: rng.choice(["x", "y", "z"], rows) for name in "abc"}
+    loans |= {"loan": np.arange(rows), "outcome": np.where(rng.random(rows) < 0.12, "bad", "good")}
+    loans |= {"granted": np.datetime64("2020-01-01") + np.arange(rows) // 4}
+    return {"loans": pd.DataFrame(loans).astype(str)}
+
+
+def test_loans_that_agree_in_a_few_coarse_fields_are_all_kept(project: Project) -> None:
+    (project.data / "contract.yaml").write_text(COARSE)
+    tables = coarse()
+    report = quality(project.write(tables).run("preprocess"))
+    assert report["rows_out"] == 2000
+    assert report["split"]["test"]["rows"] == 400
+    newest = tables["loans"]["outcome"].iloc[1600:]
+    assert report["split"]["test"]["bad_rate"] == (newest == "bad").mean()
+
+
+@pytest.mark.parametrize("key", [", key: loan", ""])
+def test_repeated_rows_count_against_what_may_be_invalid(key: str, project: Project) -> None:
+    (project.data / "contract.yaml").write_text(CONTRACT.replace(", key: loan", key))
+    tables = book()
+    loans = tables["loans"]
+    project.write(tables | {"loans": pd.concat([loans, loans.iloc[:60]])})
+    with pytest.raises(QualityError, match=r"9\.1% of 660 rows are invalid"):
+        project.run("preprocess")
+
+
+def families(dated: bool) -> tuple[str, Tables]:
+    """A book of 150 customers with four loans each."""
+    tables = book()
+    tables["loans"]["person"] = tables["people"]["person"].to_numpy()[np.arange(600) % 150]
+    return "entity: person" + (CONTRACT if dated else UNDATED), tables
+
+
+def test_loans_of_one_customer_stay_together_in_a_book_without_dates(project: Project) -> None:
+    source, tables = families(dated=False)
+    (project.data / "contract.yaml").write_text(source)
+    project.write(tables).run("preprocess")
+    parts = {name: set(project.split(name)["_entity"]) for name in SPLITS}
+    assert sum(map(len, parts.values())) == len(set().union(*parts.values())) == 150
+    facts = quality(project)["split"]["test"]
+    assert (facts["entities_trained_on"], facts["rows_of_entities_trained_on"]) == (0, 0)
+
+
+def test_out_of_time_the_customers_that_were_trained_on_are_counted(project: Project) -> None:
+    source, tables = families(dated=True)
+    (project.data / "contract.yaml").write_text(source)
+    project.write(tables).run("preprocess")
+    train, test = (set(project.split(name)["_entity"]) for name in ("train", "test"))
+    facts = quality(project)["split"]["test"]
+    assert facts["entities"] == len(test)
+    assert facts["entities_trained_on"] == len(test & train) > 100
+    assert (
+        facts["rows_of_entities_trained_on"] == project.split("test")["_entity"].isin(train).sum()
+    )
+
+
+def test_a_customer_without_a_name_is_nobody_else(project: Project) -> None:
+    source, tables = families(dated=False)
+    tables["loans"]["household"] = np.where(np.arange(600) < 10, "one", "")
+    (project.data / "contract.yaml").write_text(
+        source.replace("entity: person", "entity: household")
+    )
+    project.write(tables).run("preprocess")
+    rows = pd.concat(project.split(name) for name in SPLITS)
+    assert rows["_entity"].nunique() == 591
+
+
+WINDOW = "outcome: {months: 6, observed_until: 2022-06-30, event: closed}\ndate: granted"
+
+
+def test_loans_without_the_time_to_default_are_unripe_and_not_invalid(project: Project) -> None:
+    (project.data / "contract.yaml").write_text(CONTRACT.replace("date: granted", WINDOW))
+    report = quality(project.run("preprocess"))
+    loans = book()["loans"].astype({"granted": "datetime64[s]", "closed": "datetime64[s]"})
+    unripe = loans["granted"] > "2021-12-31"  # six months later is the 30th of June
+    assert report["unripe"] == unripe.sum() > 0
+    assert (report["rows_in"], report["invalid_share"]) == (600 - unripe.sum(), 0.0)
+    late = loans["closed"] > loans["granted"] + pd.DateOffset(months=6)
+    late &= (loans["outcome"] != "repaid") & ~unripe
+    assert report["late_defaults"] == late.sum() > 0
+    rows = pd.concat(project.split(name) for name in SPLITS)
+    assert not rows[rows["_row"].isin(np.flatnonzero(late))]["_bad"].any()
+    assert len(rows) + report["embargoed"] == report["rows_in"]
+
+
+def test_an_embargo_parts_the_splits_by_the_months_of_the_outcome(project: Project) -> None:
+    (project.data / "contract.yaml").write_text(CONTRACT.replace("date: granted", WINDOW))
+    project.run("preprocess")
+    train, validation, test = (project.split(name)["_date"] for name in SPLITS)
+    assert train.max() + pd.DateOffset(months=6) <= validation.min()
+    assert validation.max() + pd.DateOffset(months=6) <= test.min()
+    assert quality(project)["embargoed"] > 0
 
 
 def test_copies_stay_in_one_split_of_a_book_without_dates(project: Project) -> None:
@@ -112,7 +228,7 @@ REFUSED: dict[str, tuple[Spoil, str]] = {
     ),
     "a single day": (
         filled("loans", "granted", "2020-01-01"),
-        "train: needs good and bad loans; got 0 rows",
+        "a split by time needs loans of 3 distinct days or more",
     ),
     "an empty table": (
         lambda tables: tables | {"people": tables["people"].iloc[:0]},
@@ -123,7 +239,7 @@ COUNTED: dict[Spoil, str] = {
     filled("loans", "amount", "much"): "amount: not a number  (row 0: 'much')",
     filled("loans", "purpose", "boat"): "purpose: unknown value (allowed: car, home, other)",
     filled("loans", "granted", "1st of May"): "granted: not a date (allowed: YYYY-MM-DD)",
-    filled("people", "person", "x"): "person: no row in people  (row 0: ",
+    filled("loans", "person", "x"): "person: no row in people  (row 0: ",
 }
 
 

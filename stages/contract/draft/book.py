@@ -206,7 +206,10 @@ def decision_date(book: Book, parts: list[Part], asked: str | None) -> tuple[str
 
 def _splits(days: Floats, y: Floats) -> bool:
     """Whether a split by these days leaves good and bad loans in each part."""
-    place = split.by_time(days.astype("datetime64[D]"), np.arange(len(days)), 0.1, 0.2)
+    try:
+        place = split.by_time(days.astype("datetime64[D]"), 0.1, 0.2)
+    except ContractError:
+        return False
     known = ~np.isnan(y)
     return all(len(np.unique(y[known & (place == i)])) == 2 for i in range(len(split.SPLITS)))
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.contract.quality import QualityError, Report, clean, decided
+from stages.contract.cleaning import clean, decided, ripe
+from stages.contract.quality import QualityError, Report
 from stages.contract.schema import Contract, ContractError
 from tests.support.books import CONTRACT, book, contract
 
@@ -219,6 +220,60 @@ def test_targets_are_coded_as_the_contract_says(bad: str, good: str, words: dict
     valid, report = of(raw, contract(source))
     assert valid["_bad"].tolist() == [words[word] for word in raw["outcome"]]
     assert report["invalid"] == {}
+
+
+@pytest.mark.parametrize(
+    ("good", "words"),
+    [
+        ("false", {"True": 1, "False": 0}),
+        ("false", {"TRUE": 1, "0": 0, "1.0": 1}),
+        ("[false, part]", {"True": 1, "part": 0}),
+    ],
+)
+def test_a_boolean_target_has_any_spelling_of_a_boolean(good: str, words: dict[str, int]) -> None:
+    target = f"bad: true, good: {good}"
+    source = CONTRACT.replace("bad: [defaulted, sold], good: repaid", target)
+    raw = joined(40)
+    raw["outcome"] = [list(words)[i % len(words)] for i in range(40)]
+    expected = [words[word] for word in raw["outcome"]]
+    valid, report = of(raw, contract(source))
+    assert valid["_bad"].tolist() == expected
+    assert report["invalid"] == {}
+
+
+def windowed(until: str, changes: dict[str, dict[int, str]]) -> tuple[pd.DataFrame, Report]:
+    """Loans of 2020-01-31 with a window of one month, cleaned, and the report."""
+    outcome = f"outcome: {{months: 1, observed_until: {until}, event: hit}}\ndate: granted"
+    source, report = contract(CONTRACT.replace("date: granted", outcome)), Report()
+    raw = joined(20).assign(granted="2020-01-31", hit="2020-02-01", seen="2020-02-29")
+    for column, cells in changes.items():
+        for row, value in cells.items():
+            raw.loc[row, column] = value
+    return clean(source, ripe(source, raw, report), report), report
+
+
+def test_a_window_ends_with_the_last_day_of_a_shorter_month() -> None:
+    assert len(windowed("2020-02-29", {})[0]) == 20
+    with pytest.raises(ContractError, match=r"no loan has had 1 months by 2020-02-28; .*02-29"):
+        windowed("2020-02-28", {})
+
+
+def test_each_loan_may_have_a_day_of_its_own_until_which_it_was_observed() -> None:
+    valid, report = windowed("seen", {"seen": {2: "2020-02-28", 5: ""}})
+    assert report.unripe == 2
+    assert not {2, 5} & {*valid.index}
+
+
+def test_a_default_after_the_window_counts_as_good_and_one_without_a_date_is_invalid() -> None:
+    outcome = dict.fromkeys(range(10), "sold") | dict.fromkeys(range(10, 20), "repaid")
+    hit = {0: "2020-02-29", 1: "2020-03-01", 2: "", 3: "2020-01-30", 12: ""}
+    valid, report = windowed("2020-12-31", {"outcome": outcome, "hit": hit})
+    assert valid.loc[[0, 1, 4, 12], "_bad"].tolist() == [1, 0, 1, 0]
+    assert report.late_defaults == 1
+    assert {name: rule["rows"] for name, rule in report.rules.items()} == {
+        "hit: bad without the date of the default": 1,
+        "hit: default before the loan's date": 1,
+    }
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from stages.contract.cleaning import clean
 from stages.contract.quality import Report
 from stages.contract.schema import ContractError
 from stages.contract.tables import join, read_file
@@ -73,6 +75,129 @@ def test_a_loan_without_its_customer_is_dropped_and_counted(tables: Tables, tmp_
 def test_a_customer_who_is_there_twice_makes_no_loan_twice(tables: Tables, tmp_path: Path) -> None:
     tables["people"] = pd.concat([tables["people"], tables["people"]])
     assert joined(tables, tmp_path)[0].index.tolist() == list(range(30))
+
+
+def test_rows_of_one_loan_that_differ_are_all_invalid_whatever_their_order(
+    tables: Tables, tmp_path: Path
+) -> None:
+    twice = tables["loans"].iloc[[0, 1, 2, 1, 3, 3]].reset_index(drop=True)
+    twice.loc[3, "amount"] = "777"
+    for order in ([0, 1, 2, 3, 4, 5], [3, 0, 1, 2, 4, 5]):
+        tables["loans"] = twice.iloc[order]
+        found, report = joined(tables, tmp_path)
+        assert sorted(found["loan"]) == ["0", "2", "3"]
+        assert report.rules["loan: repeated key with other content"]["rows"] == 2
+        assert report.rules["loan: repeated key"]["rows"] == 1
+
+
+def test_a_loan_without_a_key_is_invalid(tables: Tables, tmp_path: Path) -> None:
+    tables["loans"].loc[[3, 8], "loan"] = " "
+    found, report = joined(tables, tmp_path)
+    assert len(found) == 28
+    assert report.rules["loan: missing key"]["rows"] == 2
+
+
+def test_rows_without_a_key_repeat_only_where_every_column_of_the_file_does(
+    tables: Tables, tmp_path: Path
+) -> None:
+    tables["loans"] = tables["loans"].iloc[[0, 1, 0, 0]].assign(officer=["a", "b", "a", "c"])
+    found, report = joined(tables, tmp_path, CONTRACT.replace("csv, key: loan}", "csv}"))
+    assert found.index.tolist() == [0, 1, 3]
+    assert "officer" not in found
+    assert "loans.officer" in report.ignored
+
+
+def test_a_joined_table_whose_key_repeats_is_refused_with_count_and_example(
+    tables: Tables, tmp_path: Path
+) -> None:
+    again = tables["people"].iloc[[4, 4, 9]].assign(income="7")
+    tables["people"] = pd.concat([tables["people"], again])
+    with pytest.raises(ContractError) as caught:
+        joined(tables, tmp_path)
+    example = tables["people"]["person"].iloc[4]
+    for words in (
+        "people.csv: the key person of the table 'people' must have one row each; 2 keys have",
+        f"for example '{example}' (2 rows)",
+        "history table",
+    ):
+        assert words in str(caught.value)
+
+
+OPTIONAL = CONTRACT.replace("join: person}", "join: person, optional: true}")
+
+
+def test_a_loan_without_a_row_in_an_optional_table_has_missing_values_and_a_flag(
+    tables: Tables, tmp_path: Path
+) -> None:
+    gone = tables["people"]["person"].iloc[:5]
+    tables["people"] = tables["people"].iloc[5:]
+    found, report = joined(tables, tmp_path, OPTIONAL)
+    assert report.rules == {}
+    without = found["person"].isin(gone)
+    assert without.sum() == 5
+    assert found["people_present"].tolist() == (~without).tolist()
+    assert found.loc[without, "income"].isna().all()
+    assert found.loc[~without, "income"].notna().all()
+
+
+def test_a_required_field_of_an_optional_table_is_required_where_there_is_a_row(
+    tables: Tables, tmp_path: Path
+) -> None:
+    tables["people"] = tables["people"].iloc[5:]
+    tables["people"].loc[7, "income"] = ""
+    required = "people, constraints: {required: true, min"
+    source = OPTIONAL.replace("people, constraints: {min", required)
+    found, report = joined(tables, tmp_path, source)
+    valid = clean(contract(source), found, report)
+    assert {name: rule["rows"] for name, rule in report.rules.items()} == {"income: missing": 1}
+    assert valid["people_present"].value_counts().to_dict() == {True: 24, False: 5}
+
+
+def test_blank_keys_join_nothing(tables: Tables, tmp_path: Path) -> None:
+    tables["people"].loc[[0, 1], "person"] = ""
+    tables["loans"].loc[[3, 4], "person"] = ["", "NA"]
+    expected = tables["loans"]["person"].isin(set(tables["people"]["person"]) - {"", "NA"})
+    found, report = joined(tables, tmp_path)
+    assert found.index.tolist() == np.flatnonzero(expected).tolist()
+    assert report.rules["person: no row in people"]["rows"] == (~expected).sum() >= 2
+
+
+@pytest.mark.parametrize("kind", ["int64", "float64", "Int64", "int32"])
+def test_keys_match_whatever_the_types_of_the_files(
+    kind: str, tables: Tables, tmp_path: Path
+) -> None:
+    expected, _ = joined(tables, tmp_path)
+    typed = tables["people"].assign(person=tables["people"]["person"].astype(float).astype(kind))
+    typed.to_parquet(tmp_path / "people.parquet")
+    found, _ = joined(tables, tmp_path, CONTRACT.replace("people.csv", "people.parquet"))
+    assert found["income"].tolist() == expected["income"].tolist()
+
+
+def test_a_key_may_have_several_columns(tables: Tables, tmp_path: Path) -> None:
+    loans, people = tables["loans"], tables["people"]
+    for table in (loans, people):
+        table["bank"] = (table["person"].astype(int) % 3).astype(str)
+        table["person"] = (table["person"].astype(int) // 3).astype(str)
+    source = CONTRACT.replace(
+        "key: person, join: person}", "key: [bank, person], join: [bank, person]}"
+    )
+    found, report = joined(tables, tmp_path, source)
+    expected = loans.merge(people, on=["bank", "person"], how="left")["income"]
+    assert found["income"].tolist() == expected.tolist()
+    assert report.rules == {}
+
+
+def test_tables_may_be_joined_in_a_chain(tables: Tables, tmp_path: Path) -> None:
+    tables["people"]["home"] = [f"d{n % 4}" for n in range(30)]
+    tables["places"] = pd.DataFrame({"code": [f"d{n}" for n in range(4)], "density": list("1234")})
+    source = CONTRACT.replace(
+        "target:", "  places: {path: places.csv, key: code, join: people.home}\ntarget:"
+    ).replace("  sex:", "  density: {type: number, table: places}\n  sex:")
+    found, report = joined(tables, tmp_path, source)
+    homes = tables["people"].set_index("person")["home"]
+    expected = found["person"].map(homes).map(tables["places"].set_index("code")["density"])
+    assert found["density"].tolist() == expected.tolist()
+    assert report.rules == {}
 
 
 @pytest.mark.parametrize(

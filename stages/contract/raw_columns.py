@@ -1,0 +1,60 @@
+"""Raw columns of a CSV or a Parquet file as canonical text, keys and dates."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stages.contract.fields import BLANKS, text
+
+SEPARATOR = "\x1f"  # stands in no text that a person writes
+
+
+def as_text(raw: pd.Series) -> pd.Series:
+    """Return a column as text without the blanks around it, written as a CSV file would."""
+    written = raw if pd.api.types.is_string_dtype(raw) else raw.map(text)
+    return written.astype("str").str.strip()
+
+
+def whole_numbers(words: pd.Series) -> pd.Series:
+    """Return text in which 1.0, as integers with gaps are often saved, is written 1."""
+    return words.str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)
+
+
+def key_text(frame: pd.DataFrame, columns: list[str]) -> pd.Series:
+    """Return a key of one or more columns as text, NaN where one of them is blank.
+
+    The same key has the same text whatever the types of the files: `1` in a CSV file matches 1 and
+    1.0 in a Parquet file.
+    """
+    parts = [whole_numbers(as_text(frame[c])) for c in columns]
+    blank = [frame[c].isna() | words.isin(BLANKS) for c, words in zip(columns, parts, strict=True)]
+    joined = reduce(lambda left, right: left + SEPARATOR + right, parts)
+    return joined.mask(reduce(pd.Series.__or__, blank))
+
+
+def as_dates(raw: pd.Series) -> pd.Series:
+    """Return a column of ISO 8601 text or of timestamps as datetime64[s]; NaT where it is neither.
+
+    Timestamps with an offset are read in UTC.
+    """
+    values = pd.to_datetime(raw, errors="coerce", format="ISO8601", utc=True)
+    return values.dt.tz_localize(None).astype("datetime64[s]")
+
+
+def months_later(dates: pd.Series, months: int) -> pd.Series:
+    """Return the same days of the month, `months` later; the last day of a shorter month."""
+    days = dates.dt.floor("D")
+    later: pd.Series = days + pd.DateOffset(months=months)
+    return later
+
+
+def text_codes(words: pd.Series) -> NDArray[np.int64]:
+    """Return one code per distinct text (n,); every missing one has a code of its own."""
+    found = pd.factorize(words)[0].astype(np.int64)
+    blank = found < 0
+    found[blank] = found.max(initial=0) + 1 + np.arange(blank.sum())
+    return found
