@@ -113,5 +113,5 @@ class CreditPD:
                 self.watch.start(ROOT)
                 await asyncio.to_thread(self.watch.show)
             metrics.READY.set(self.desk.engine is not None)
-            metrics.ledger(self.desk.ledger.figures())
+            metrics.ledger(self.desk.ledger.writer_status())
             await asyncio.sleep(PULSE)

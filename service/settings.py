@@ -71,6 +71,13 @@ class Settings(BaseModel):
         "The database that holds the ledger of decisions.",
         "sqlite:///PATH or postgresql://...",
     )
+    ledger_checkpoints: str = variable(
+        "LEDGER_CHECKPOINTS",
+        "",
+        "The folder of the file that says how long the ledger was, best on another disk than the "
+        "ledger's; by default the folder of a SQLite ledger, and `ledger` for PostgreSQL.",
+        "a path",
+    )
     api_keys: Digests = variable(
         "CREDIT_PD_API_KEYS",
         (),

@@ -25,7 +25,7 @@ PACKAGES = ("service", "stages")
 # What is started in the container: the service, what it starts, and what people and engines call.
 STARTED = (
     "service.image",
-    "service.monitoring.monitor",
+    "service.monitoring.__main__",
     "service.ready",
     "service.ledger.__main__",
 )

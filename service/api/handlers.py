@@ -15,6 +15,7 @@ from pydantic_core import to_json
 
 from service.api import metrics, model_info, openapi
 from service.api.batching import Together
+from service.api.refusals import Refusals
 from service.api.responses import Handler, Reply, Request, checked, refusal, told, whole_number
 from service.api.schemas import Override
 from service.decision.applications import InvalidApplication, decode
@@ -22,8 +23,7 @@ from service.decision.artifacts import NotReady
 from service.decision.engine import Decision, Engine
 from service.decision.explanation import explain
 from service.decision.problems import as_text, quote
-from service.ledger import AlreadyThere, Draft, Ledger, LedgerUnavailable, draft, override
-from service.monitoring.refusals import Refusals
+from service.ledger import AlreadyRecorded, Draft, Ledger, LedgerUnavailable, draft, override
 
 MAX_LOGS = 200
 FRESH = 1.0  # seconds for which a ledger that could be written counts as writable
@@ -56,8 +56,8 @@ class Desk:
 
     def load(self) -> None:
         """Load the engine; where that fails, `problem` says why and nothing is decided."""
-        with suppress(LedgerUnavailable):  # readiness tells; here the tables are made early
-            self.ledger.check()
+        with suppress(LedgerUnavailable):  # readiness says why; the tables are made later
+            self.ledger.prepare()
         try:
             self.engine = Engine.load(self.root)
         except NotReady as error:
@@ -123,15 +123,15 @@ class Desk:
     async def overrides(self, request: Request) -> Reply:
         """Record an officer's decision about a referred case."""
         wish = checked(Override, decode(request.body))
-        record = await asyncio.to_thread(self.ledger.get, wish.prediction_id)
+        record = await self.ledger.in_thread(self.ledger.get, wish.prediction_id)
         if record is None:
             raise refusal(404, f"no decision has the id {wish.prediction_id}", "prediction_id")
         try:
             entry = override(record.entry, wish.decision, wish.reason, wish.author)
-            recorded = await asyncio.to_thread(self.ledger.append_once, entry)
+            recorded = await self.ledger.in_thread(self.ledger.append_once, entry)
         except ValueError as error:
             raise refusal(409, str(error)) from None
-        except AlreadyThere:
+        except AlreadyRecorded:
             problem = f"{wish.prediction_id} has been decided by a person already"
             raise refusal(409, problem) from None
         return 201, to_json(recorded.content)
@@ -157,7 +157,7 @@ class Desk:
         if time.monotonic() - self._checked < FRESH:
             return None
         try:
-            await asyncio.to_thread(self.ledger.check)
+            await self.ledger.probe()
         except LedgerUnavailable as error:
             return f"decisions cannot be recorded: {error}"
         self._checked = time.monotonic()
@@ -172,13 +172,13 @@ class Desk:
         limit = whole_number(request.query, "limit", 50, MAX_LOGS)
         before = whole_number(request.query, "before", None, 1 << 62)
         search = request.query.get("search")
-        page = await asyncio.to_thread(self.ledger.recent, limit or 50, before, search)
+        page = await self.ledger.in_thread(self.ledger.recent, limit or 50, before, search)
         records = [record.as_dict() for record in page.records]
         return 200, to_json({"records": records, "next_before": page.next_before})
 
     async def prediction(self, request: Request) -> Reply:
         """One decision, complete, with what refers to it."""
-        record = await asyncio.to_thread(self.ledger.get, request.part)
+        record = await self.ledger.in_thread(self.ledger.get, request.part)
         if record is None or record.entry.kind != "decision":
             raise refusal(404, "no decision has this id")
         return 200, to_json(record.as_dict())

@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_client import Counter, Gauge, Histogram
 
 from service.decision.engine import Decision
-from service.ledger import Figures
+from service.ledger import WriterStatus
 
 REQUESTS = Counter("credit_requests", "Requests answered", ["endpoint", "status"])
 SECONDS = Histogram(
@@ -99,7 +99,7 @@ def requested(endpoint: str, status: int, seconds: float) -> None:
     _seconds(endpoint).observe(seconds)
 
 
-def ledger(state: Figures) -> None:
+def ledger(state: WriterStatus) -> None:
     """Show the state of the ledger's writer."""
     LAG.set(state.lag)
     WAITING.set(state.waiting)

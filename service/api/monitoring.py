@@ -81,13 +81,13 @@ class Watch:
         command = [
             sys.executable,
             "-m",
-            "service.monitoring.monitor",
+            "service.monitoring",
             "--watch",
             "--root",
             str(root),
         ]
         environment = os.environ | {"PYTHONPATH": str(root)}
-        self._process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
+        self._process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
 
     def stop(self) -> None:
         """End the watching process."""

@@ -52,10 +52,10 @@ def realised(url: str) -> dict[str, Any]:
     config, today = params.load(), datetime.now(UTC).date()
     ledger = Ledger(url)
     try:
-        found = outcomes.ripe(ledger, config.monitor.maturity_days, today)
+        found = outcomes.mature_outcomes(ledger, config.monitor.maturity_days, today)
     finally:
         ledger.close()
-    return outcomes.realised(found, config.policy.pd_cut_off)
+    return outcomes.realised_performance(found, config.policy.pd_cut_off)
 
 
 def page() -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Engine, Integer, and_, case, cast, func, select
 
-from service.ledger.database import connected
+from service.ledger.database import connection_to
 from service.ledger.schema import entries
 from service.monitoring.reports import incidents, reports
 
@@ -64,7 +64,7 @@ def totals(engine: Engine, since: str) -> Totals:
         func.coalesce(func.min(entries.c.time), ""),
         func.coalesce(func.max(entries.c.time), ""),
     ).where(decided(since))
-    with connected(engine) as connection:
+    with connection_to(engine) as connection:
         return Totals(*connection.execute(query).one())
 
 
@@ -114,14 +114,14 @@ def overrides(engine: Engine) -> dict[str, int]:
     """How many referred cases people decided, by their decision."""
     own = entries.c.kind == "override"
     query = select(entries.c.decision, func.count()).where(own).group_by(entries.c.decision)
-    with connected(engine) as connection:
+    with connection_to(engine) as connection:
         return {str(decision): count for decision, count in connection.execute(query)}
 
 
 def latest_overrides(engine: Engine, limit: int = 50) -> Rows:
     """The newest overrides: when, who, what and why."""
     query = select(entries.c.payload).where(entries.c.kind == "override")
-    with connected(engine) as connection:
+    with connection_to(engine) as connection:
         found = connection.execute(query.order_by(entries.c.sequence.desc()).limit(limit)).scalars()
         contents = [json.loads(text) for text in found]
     names = ("time", "author", "decision", "reason", "refers_to")
@@ -131,14 +131,14 @@ def latest_overrides(engine: Engine, limit: int = 50) -> Rows:
 def windows(engine: Engine) -> list[int]:
     """Sizes of the windows that there are reports of, ascending."""
     query = select(reports.c.window).distinct().order_by(reports.c.window)
-    with connected(engine) as connection:
+    with connection_to(engine) as connection:
         return list(connection.execute(query).scalars())
 
 
 def newest_reports(engine: Engine, window: int, limit: int = 100) -> Rows:
     """The newest reports of a window, newest first."""
     query = select(reports.c.content).where(reports.c.window == window)
-    with connected(engine) as connection:
+    with connection_to(engine) as connection:
         found = connection.execute(query.order_by(reports.c.id.desc()).limit(limit)).scalars()
         return [json.loads(text) for text in found]
 
@@ -152,5 +152,5 @@ def latest_incidents(engine: Engine, limit: int = 100) -> Rows:
 
 
 def _rows(engine: Engine, query: Any) -> Rows:
-    with connected(engine) as connection:
+    with connection_to(engine) as connection:
         return [dict(row._mapping) for row in connection.execute(query)]

@@ -10,17 +10,20 @@ from collections.abc import Sequence
 
 from sqlalchemy import Engine
 
+from service.ledger import reader
+from service.ledger.checkpoint import Checkpoint
+from service.ledger.connections import LONG_DEADLINE
 from service.ledger.database import LedgerUnavailable, database_url, open_engine
 from service.ledger.entries import Head
-from service.ledger.schema import migrate
+from service.ledger.migrations import migrate
 from service.ledger.verify import verify
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
+    """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        engine = open_engine(database_url(options.database))
+        engine = open_engine(database_url(options.database), LONG_DEADLINE)
         try:
             return _run(engine, options)
         finally:
@@ -33,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(engine: Engine, options: argparse.Namespace) -> int:
     if options.command == "verify":
         return _verify(engine, options.expect_head)
-    migrate(engine)
+    if options.command == "init":
+        return _begin_anew(engine)
+    migrate(engine, Checkpoint(engine.url))
     return 0
 
 
@@ -46,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
         "--expect-head", type=_head, metavar="SEQ:HASH", help="a head printed by an earlier verify"
     )
     commands.add_parser("migrate", help="make or upgrade the tables")
+    commands.add_parser(
+        "init", help="accept what the database holds now, also where it lost entries or is empty"
+    )
     return parser
 
 
@@ -69,8 +77,25 @@ def _verify(engine: Engine, expected: Head | None) -> int:
     return 1 if verdict.total else 0
 
 
+def _begin_anew(engine: Engine) -> int:
+    """Make the tables where there are none, and let the checkpoint say what there is."""
+    checkpoint = Checkpoint(engine.url)
+    if checkpoint.path.exists():
+        aside = checkpoint.path.with_suffix(f".{time.time_ns()}")
+        checkpoint.path.rename(aside)
+        print(f"the checkpoint before is kept in {aside}: {aside.read_text().strip()}")
+    migrate(engine, checkpoint)
+    head = reader.head(engine)
+    try:
+        checkpoint.write(head)
+    except OSError as error:
+        raise LedgerUnavailable(f"cannot write {checkpoint.path}: {error.strerror}") from error
+    print(f"the ledger holds {head.sequence} entries; head {head}")
+    return 0
+
+
 class _Progress:
-    """A line on the terminal, at most once a second."""
+    """Prints how far the walk is, at most once a second."""
 
     def __init__(self) -> None:
         self._shown = time.monotonic()

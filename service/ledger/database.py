@@ -1,13 +1,12 @@
-"""Where the ledger is kept: SQLite by default, PostgreSQL by `DATABASE_URL`."""
+"""Where the ledger is kept: in SQLite by default, in PostgreSQL by `DATABASE_URL`."""
 
 import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from urllib.parse import quote
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -15,40 +14,45 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from service import settings
+from service.ledger.connections import (
+    DEADLINE,
+    PostgresConnection,
+    connect_sqlite,
+    start_clock,
+    too_late,
+)
 
-PATIENCE = 5  # seconds to wait for a connection, a lock, or an answer of a dead network
+PATIENCE = 2.5  # seconds to wait for a connection of the pool or a lock; less than DEADLINE
+CONNECT = 2  # seconds to wait for a new connection
 ATTEMPT = 10  # milliseconds of one attempt at SQLite's write lock
 
-SESSION = {
-    "sqlite": (
-        f"PRAGMA busy_timeout = {PATIENCE * 1000}",
-        "PRAGMA journal_mode = WAL",
-        # FULL syncs the write-ahead log at every commit: an acknowledged row survives power loss.
-        "PRAGMA synchronous = FULL",
-        # SQLite polls for a lock ever more rarely and starves beside a busy writer: `begin`
-        # makes many short attempts instead.
-        f"PRAGMA busy_timeout = {ATTEMPT}",
-    ),
-    "postgresql": (
-        """DO $$ BEGIN IF current_setting('server_encoding') <> 'UTF8' THEN
-            RAISE EXCEPTION 'the ledger needs a database in UTF8; this one is in % (createdb '
-                '--template template0 --encoding UTF8 NAME)', current_setting('server_encoding');
-            END IF; END $$""",
-        f"SET lock_timeout = '{PATIENCE}s'",
-        # A writer that hangs inside its transaction must not keep the head from all others.
-        f"SET idle_in_transaction_session_timeout = '{2 * PATIENCE}s'",
-        # A server may be set to answer before its log is on disk; the ledger is not.
-        "SELECT set_config('synchronous_commit', 'on', false)"
-        " WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')",
-    ),
-}
-
-POSTGRESQL = {
+SQLITE_SESSION = (
+    f"PRAGMA busy_timeout = {round(PATIENCE * 1000)}",
+    "PRAGMA journal_mode = WAL",
+    # FULL syncs the write-ahead log at every commit: an acknowledged row survives power loss.
+    "PRAGMA synchronous = FULL",
+    # SQLite polls for a lock ever more rarely and starves beside a busy writer:
+    # `begin_writing` makes many short attempts instead.
+    f"PRAGMA busy_timeout = {ATTEMPT}",
+)
+POSTGRES_SESSION = (
+    """DO $$ BEGIN IF current_setting('server_encoding') <> 'UTF8' THEN
+        RAISE EXCEPTION 'the ledger needs a database in UTF8; this one is in % (createdb '
+            '--template template0 --encoding UTF8 NAME)', current_setting('server_encoding');
+        END IF; END $$""",
+    f"SET lock_timeout = '{round(PATIENCE * 1000)}ms'",
+    # A writer that hangs inside its transaction must not keep the head from all others.
+    f"SET idle_in_transaction_session_timeout = '{round(2 * PATIENCE * 1000)}ms'",
+    # A server may be set to answer before its log is on disk; the ledger is not.
+    "SELECT set_config('synchronous_commit', 'on', false)"
+    " WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')",
+)
+POSTGRES_OPTIONS = {
     # Without it, a database in SQL_ASCII answers in bytes, even about itself.
     "client_encoding": "utf8",
-    "connect_timeout": PATIENCE,
-    "keepalives_idle": PATIENCE,
-    "tcp_user_timeout": PATIENCE * 1000,
+    "connect_timeout": CONNECT,
+    "keepalives_idle": 5,
+    "tcp_user_timeout": 5_000,
 }
 
 
@@ -57,7 +61,7 @@ class LedgerUnavailable(Exception):
 
 
 def database_url(url: str | None = None) -> URL:
-    """`url`, else `DATABASE_URL`, else the default file; `postgresql://` means psycopg.
+    """Return `url`, else `DATABASE_URL`, else the default file; `postgresql://` means psycopg.
 
     Raises ValueError for other databases and for SQLite without a file.
     """
@@ -73,49 +77,63 @@ def database_url(url: str | None = None) -> URL:
     return parsed
 
 
-def open_engine(url: URL) -> Engine:
-    """An engine whose every connection has the session settings above; connects lazily."""
+def open_engine(url: URL, deadline: float = DEADLINE) -> Engine:
+    """Return an engine that connects when it is used; each call may take `deadline` seconds."""
     if url.get_backend_name() == "sqlite":
-        connect = partial(_connect_sqlite, str(url.database))
-        engine = create_engine(url, creator=connect, pool_timeout=PATIENCE, hide_parameters=True)
+        path = str(url.database)
+        engine = create_engine(
+            url,
+            creator=lambda: connect_sqlite(path, deadline),
+            pool_timeout=PATIENCE,
+            hide_parameters=True,
+        )
+        event.listen(engine, "before_cursor_execute", start_clock)
     else:
         engine = create_engine(
             url,
-            connect_args=POSTGRESQL,
+            connect_args=POSTGRES_OPTIONS,
             pool_pre_ping=True,
             pool_timeout=PATIENCE,
             hide_parameters=True,
         )
-    event.listen(engine, "connect", partial(_prepare, SESSION[engine.dialect.name]))
+        event.listen(engine, "do_connect", _connect_postgres)
+    event.listen(engine, "connect", _Session(engine.dialect.name, deadline).prepare)
     return engine
 
 
-def _connect_sqlite(path: str) -> sqlite3.Connection:
-    # mode=rw: a ledger file that vanished is an error here, not a new and empty ledger.
-    name = f"file:{quote(path)}?mode=rw"
-    return sqlite3.connect(name, uri=True, isolation_level=None, check_same_thread=False)
+def _connect_postgres(
+    dialect: object, record: object, arguments: list[Any], options: dict[str, Any]
+) -> PostgresConnection:
+    return PostgresConnection.connect(*arguments, **options)
 
 
-def _prepare(
-    statements: tuple[str, ...], connection: DBAPIConnection, _: ConnectionPoolEntry
-) -> None:
-    cursor = connection.cursor()
-    for statement in statements:
-        cursor.execute(statement)
-    cursor.close()
-    connection.commit()
+class _Session:
+    """What every new connection is told before it is used."""
+
+    def __init__(self, dialect: str, deadline: float) -> None:
+        self._deadline = deadline
+        self._statements: tuple[str, ...] = SQLITE_SESSION
+        if dialect == "postgresql":
+            limit = f"SET statement_timeout = '{round(deadline * 1000)}ms'"
+            self._statements = (*POSTGRES_SESSION, limit)
+
+    def prepare(self, connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        for statement in self._statements:
+            cursor.execute(statement)
+        cursor.close()
+        connection.commit()
+        connection.deadline = self._deadline
 
 
-def database_file(engine: Engine) -> Path | None:
-    """The file of a SQLite ledger; None for a server."""
-    if engine.dialect.name != "sqlite":
-        return None
-    return Path(str(engine.url.database))
+def database_file(url: URL) -> Path | None:
+    """Return the file of a SQLite ledger; None for a server."""
+    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
 
 
 def file_identity(engine: Engine) -> tuple[int, int] | None:
-    """Which file a SQLite ledger is now; None for a server, or where no file is to be seen."""
-    path = database_file(engine)
+    """Return which file a SQLite ledger is now; None for a server, or where there is no file."""
+    path = database_file(engine.url)
     if path is None:
         return None
     try:
@@ -125,9 +143,9 @@ def file_identity(engine: Engine) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def make_file(engine: Engine) -> None:
+def create_file(engine: Engine) -> None:
     """Create a ledger file and its folder, durably: their names must survive power loss too."""
-    path = database_file(engine)
+    path = database_file(engine.url)
     if path is None or path.exists():
         return
     try:
@@ -141,37 +159,44 @@ def make_file(engine: Engine) -> None:
         raise LedgerUnavailable(f"cannot create {path}: {error.strerror}") from error
 
 
-def begin(connection: Connection) -> None:
-    """Begin a transaction that will write; SQLite takes its one write lock here, not later.
+def begin_writing(connection: Connection, lock: int | None = None) -> None:
+    """Begin a transaction that will write, alone among those that use the same `lock`.
 
-    Raises OperationalError when the lock is not to be had within `PATIENCE`.
+    SQLite takes its one write lock here, not later; PostgreSQL takes the advisory lock of that
+    number, if one is given. Raises OperationalError when the lock is not free within PATIENCE.
     """
+    if connection.dialect.name == "postgresql":
+        if lock is not None:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock:d})")
+        return
     deadline = time.monotonic() + PATIENCE
-    while connection.dialect.name == "sqlite":
+    while True:
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             return
         except OperationalError as error:
-            if not _busy(error) or time.monotonic() > deadline:
+            if not _is_busy(error) or time.monotonic() > deadline:
                 raise
 
 
-def _busy(error: OperationalError) -> bool:
+def _is_busy(error: OperationalError) -> bool:
     return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
 
 
-def reason(error: SQLAlchemyError) -> str:
-    """What the database said, on one line, without statements and parameters."""
+def describe(error: SQLAlchemyError) -> str:
+    """Return what the database said, on one line, without statements and parameters."""
     cause = error.orig if isinstance(error, DBAPIError) else error
+    if getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+        return too_late(DEADLINE)
     lines = str(cause).strip().splitlines() or [type(cause).__name__]
     return lines[0]
 
 
 @contextmanager
-def connected(engine: Engine) -> Iterator[Connection]:
-    """A connection; whatever the database refuses comes out as LedgerUnavailable."""
+def connection_to(engine: Engine) -> Iterator[Connection]:
+    """Give a connection; whatever the database refuses is raised as LedgerUnavailable."""
     try:
         with engine.connect() as connection:
             yield connection
     except SQLAlchemyError as error:
-        raise LedgerUnavailable(reason(error)) from error
+        raise LedgerUnavailable(describe(error)) from error

@@ -1,4 +1,4 @@
-"""What the ledger holds: drafts, chained entries, their canonical bytes and their hashes."""
+"""The entries of the ledger: drafts, their canonical bytes, and the chain of their hashes."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ _encode = json.JSONEncoder(
 
 
 class Draft(NamedTuple):
-    """An entry that is not in the chain yet: everything but its place and its hashes."""
+    """An entry before it is recorded: everything but its place and its hashes in the chain."""
 
     id: str
     time: str
@@ -56,7 +56,7 @@ class Entry(NamedTuple):
 
     @property
     def content(self) -> dict[str, Any]:
-        """The entry as it was recorded: id, time, kind and whatever the draft was given."""
+        """The content as it was recorded: id, time, kind and whatever the draft was given."""
         content: dict[str, Any] = json.loads(self.payload)
         return content
 
@@ -72,7 +72,7 @@ class Head(NamedTuple):
 
 
 def canonical(content: object) -> str:
-    """JSON with sorted keys, no spaces and no NaN: equal contents give equal text.
+    """Return JSON with sorted keys, no spaces and no NaN: equal contents give equal text.
 
     Floats are written with the fewest digits that read back to the same bits.
     Raises ValueError for NaN and infinities, TypeError for what JSON cannot hold.
@@ -81,7 +81,7 @@ def canonical(content: object) -> str:
 
 
 def new_id(nanoseconds: int) -> str:
-    """An identifier that sorts by time: the layout of UUID version 7 (RFC 9562, 5.7).
+    """Return an identifier that sorts by time: the layout of UUID version 7 (RFC 9562, 5.7).
 
     `nanoseconds` since 1970 give the 48 bits of milliseconds and, as the RFC's method 3 allows,
     12 bits of their fraction; the remaining 62 bits are random.
@@ -95,7 +95,7 @@ def new_id(nanoseconds: int) -> str:
 
 
 def columns_of(content: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The columns, from `id` to `policy`, that repeat a part of the content for queries.
+    """Return the columns, from `id` to `policy`, that repeat a part of the content for queries.
 
     They are derived and never hashed themselves: a later schema may add one for old entries
     without touching the chain. Verification compares them with the content they came from.
@@ -120,7 +120,7 @@ def _number(value: float | None) -> float | None:
 
 
 def draft(kind: str, content: Mapping[str, Any], refers_to: str | None = None) -> Draft:
-    """An entry of `kind` with this content, and an id and a time (UTC, microseconds) of now.
+    """Return a draft of `kind` with this content, a new id, and the time (UTC, microseconds).
 
     A decision's content is the answer as it is given and the application as it came:
     `application`, `default_probability`, `credit_score`, `rating`, `decision`, `reasons`,
@@ -145,7 +145,7 @@ def draft(kind: str, content: Mapping[str, Any], refers_to: str | None = None) -
 
 
 def override(decided: Entry, decision: str, reason: str, author: str) -> Draft:
-    """An officer's decision about a referred case.
+    """Return the draft of an officer's decision about a referred case.
 
     Raises ValueError when `decided` is not a decision that was referred, when `decision` is
     neither approve nor decline, and when reason or author is empty.
@@ -163,21 +163,21 @@ def override(decided: Entry, decision: str, reason: str, author: str) -> Draft:
 
 
 def chained_hash(sequence: int, previous_hash: str, digest: str) -> str:
-    """SHA-256 over the place, the previous entry's hash and the SHA-256 of the payload.
+    """Return SHA-256 over the place, the previous entry's hash and the SHA-256 of the payload.
 
-    The payload enters by its digest so that the writer hashes only short strings: hashlib
-    lets go of the interpreter above 2 kB, which would cost the writer its turn at every row.
+    The payload enters by its digest so that the writer hashes short strings only: hashlib
+    releases the interpreter's lock above 2 kB, and the writer would wait for it at every row.
     """
     return hashlib.sha256(f"{sequence}\n{previous_hash}\n{digest}".encode()).hexdigest()
 
 
 def chain(head: Head, drafts: Iterable[Draft]) -> list[Entry]:
-    """The drafts as entries that follow `head`."""
+    """Return the drafts as entries that follow `head`."""
     sequence, previous = head
     entries = []
     for each in drafts:
         sequence += 1
-        own = chained_hash(sequence, previous, each.digest)
-        entries.append(Entry(sequence, *each[:-1], previous, own))
-        previous = own
+        own_hash = chained_hash(sequence, previous, each.digest)
+        entries.append(Entry(sequence, *each[:-1], previous, own_hash))
+        previous = own_hash
     return entries

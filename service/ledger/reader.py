@@ -1,4 +1,4 @@
-"""Reading the ledger; these functions block, so an event loop runs them in a thread."""
+"""Look up and search entries; these functions wait for the database."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -6,35 +6,35 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, func, or_, select
 
-from service.ledger.database import connected
+from service.ledger.database import connection_to
 from service.ledger.entries import Entry, Head
 from service.ledger.schema import entries as table
 from service.ledger.schema import read_head
 
-WINDOW = 20_000  # entries that one search looks through
+WINDOW = 20_000  # entries that one search looks through; the next page goes on behind them
 
 
-class Record(NamedTuple):
+class EntryHistory(NamedTuple):
     """An entry and the later entries that refer to it, oldest first."""
 
     entry: Entry
     later: tuple[Entry, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """The recorded content with its place in the chain and, per kind, what refers to it."""
+        """Return the content with its place in the chain, its overrides and its outcomes."""
         result = _with_place(self.entry)
         result["overrides"] = [_with_place(e) for e in self.later if e.kind == "override"]
         result["outcomes"] = [_with_place(e) for e in self.later if e.kind == "outcome"]
         return result
 
 
-class Page(NamedTuple):
-    """Records, newest first, and the cursor of the next page; None at the ledger's beginning.
+class HistoryPage(NamedTuple):
+    """Decisions, newest first, and the cursor of the next page; None at the ledger's beginning.
 
-    A search may return a short, even empty page that is not the last: `next_before` tells.
+    A page of a search may be short or empty although there are more: `next_before` says so.
     """
 
-    records: list[Record]
+    records: list[EntryHistory]
     next_before: int | None
 
 
@@ -44,29 +44,29 @@ def _with_place(entry: Entry) -> dict[str, Any]:
 
 
 def head(engine: Engine) -> Head:
-    """The end of the chain; its sequence number is the count of all entries."""
-    with connected(engine) as connection:
+    """Return the end of the chain; its sequence number is the count of all entries."""
+    with connection_to(engine) as connection:
         return read_head(connection)
 
 
-def get(engine: Engine, entry_id: str) -> Record | None:
-    """The entry with this id and all that refers to it; None when there is none."""
-    with connected(engine) as connection:
+def get(engine: Engine, entry_id: str) -> EntryHistory | None:
+    """Return the entry with this id and all that refers to it; None when there is none."""
+    with connection_to(engine) as connection:
         row = connection.execute(select(table).where(table.c.id == entry_id)).one_or_none()
         return None if row is None else _with_later(connection, [Entry(*row)])[0]
 
 
 def recent(
     engine: Engine, limit: int, before: int | None = None, search: str | None = None
-) -> Page:
-    """Up to `limit` decisions with sequence numbers below `before`, newest first.
+) -> HistoryPage:
+    """Return up to `limit` decisions with sequence numbers below `before`, newest first.
 
     Every word of `search` must be the decision or the rating, or, from three letters on, a part
     of the recorded content; case does not matter, as far as the database knows the letters.
     One search looks through at most WINDOW entries. `limit` is at least 1.
     """
     words = (search or "").split()
-    with connected(engine) as connection:
+    with connection_to(engine) as connection:
         top = before if before is not None else read_head(connection).sequence + 1
         floor = max(0, top - 1 - WINDOW) if words else 0
         query = (
@@ -78,18 +78,18 @@ def recent(
         )
         found = [Entry(*row) for row in connection.execute(query)]
         end = found[-1].sequence if len(found) == limit else floor + 1
-        return Page(_with_later(connection, found), end if end > 1 else None)
+        return HistoryPage(_with_later(connection, found), end if end > 1 else None)
 
 
 def after(engine: Engine, sequence: int, limit: int) -> list[Entry]:
-    """Up to `limit` entries of every kind that follow `sequence`, oldest first."""
+    """Return up to `limit` entries of every kind that follow `sequence`, oldest first."""
     query = select(table).where(table.c.sequence > sequence).order_by(table.c.sequence)
-    with connected(engine) as connection:
+    with connection_to(engine) as connection:
         return [Entry(*row) for row in connection.execute(query.limit(limit))]
 
 
-def refers(connection: Connection, kind: str, entry_id: str | None) -> bool:
-    """Whether an entry of this kind refers to the entry with this id."""
+def has_reference(connection: Connection, kind: str, entry_id: str | None) -> bool:
+    """Return whether an entry of this kind refers to the entry with this id."""
     query = select(table.c.id).where(table.c.refers_to == entry_id, table.c.kind == kind)
     return connection.execute(query.limit(1)).first() is not None
 
@@ -103,11 +103,11 @@ def _matches(word: str) -> ColumnElement[bool]:
     return or_(rating, table.c.payload.icontains(word, autoescape=True))
 
 
-def _with_later(connection: Connection, found: Iterable[Entry]) -> list[Record]:
+def _with_later(connection: Connection, found: Iterable[Entry]) -> list[EntryHistory]:
     found = list(found)
     ids = [entry.id for entry in found]
     query = select(table).where(table.c.refers_to.in_(ids)).order_by(table.c.sequence)
     later: defaultdict[str | None, list[Entry]] = defaultdict(list)
     for row in connection.execute(query):
         later[row.refers_to].append(Entry(*row))
-    return [Record(entry, tuple(later[entry.id])) for entry in found]
+    return [EntryHistory(entry, tuple(later[entry.id])) for entry in found]

@@ -1,4 +1,4 @@
-"""Score a recorded application again and compare."""
+"""Compare a recorded decision with what the same application is answered now."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,19 +7,19 @@ from typing import Any, NamedTuple
 from service.ledger.entries import ANSWER, Entry, canonical
 
 Rescore = Callable[[dict[str, Any]], Mapping[str, Any]]
-"""A raw application in; `default_probability`, `credit_score`, `rating`, `decision`, `reasons`
-and `identity` out, in the form in which the service records them."""
+"""A function of a raw application that returns its `default_probability`, `credit_score`,
+`rating`, `decision`, `reasons` and `identity`, in the form in which the service records them."""
 
 
 class Difference(NamedTuple):
-    """A value that was recorded and the one that came now."""
+    """A value that was recorded, and the one that was computed now."""
 
     name: str
     recorded: Any
     replayed: Any
 
     def __str__(self) -> str:
-        return f"{self.name}: recorded {_shown(self.recorded)}, now {_shown(self.replayed)}"
+        return f"{self.name}: recorded {_as_text(self.recorded)}, now {_as_text(self.replayed)}"
 
 
 class Replay(NamedTuple):
@@ -50,5 +50,5 @@ def _differences(
     return [pair for pair in pairs if pair.recorded != pair.replayed]
 
 
-def _shown(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return "nothing" if value is None else canonical(value)

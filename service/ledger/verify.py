@@ -1,4 +1,4 @@
-"""Walk the chain and say what does not fit."""
+"""Walk the chain and name every entry that does not fit."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -7,21 +7,21 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, func, select
 
-from service.ledger.database import connected
+from service.ledger.database import connection_to
 from service.ledger.entries import GENESIS, Entry, Head, chained_hash, columns_of
 from service.ledger.schema import entries as table
 from service.ledger.schema import read_head
 
 BATCH = 2_000  # entries in memory at a time
-KEPT = 100  # findings that are kept in words; more are only counted
+MAX_FINDINGS = 100  # findings that are returned; more are only counted
 
 _COLUMNS = Entry._fields[1:11]
 
 
-class Verdict(NamedTuple):
-    """Where the walk ended and what it found; sound when nothing was.
+class Verification(NamedTuple):
+    """Where the walk ended, and what it found; the chain is sound when `total` is 0.
 
-    `findings` holds the first KEPT of `total` findings, in the order of the chain.
+    `findings` holds the first MAX_FINDINGS of `total` findings, in the order of the chain.
     """
 
     head: Head
@@ -33,24 +33,24 @@ def verify(
     engine: Engine,
     expected: Head | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Verdict:
+) -> Verification:
     """Check every entry against its hash, its neighbours and the columns made from it.
 
     Finds every change, insertion, removal and reordering inside the chain. Whoever can write to
     the database can cut its end off, or write a whole new chain, and set the head accordingly:
     only a head that was kept elsewhere, `expected`, proves that this did not happen.
-    `progress` is called with the entries done and in all after every batch.
+    `progress` is called after every batch, with the entries checked so far and the entries in all.
     Raises LedgerUnavailable.
     """
-    found: list[str] = []
+    findings: list[str] = []
     total = 0
-    with connected(engine) as connection:
+    with connection_to(engine) as connection:
         walk = _Walk(connection, expected, progress)
         for problem in walk.findings():
             total += 1
-            if total <= KEPT:
-                found.append(problem)
-    return Verdict(walk.last, total, found)
+            if total <= MAX_FINDINGS:
+                findings.append(problem)
+    return Verification(walk.last, total, findings)
 
 
 class _Walk:
@@ -116,7 +116,7 @@ class _Walk:
 
 
 def _hash_of(entry: Entry) -> str:
-    digest = sha256(entry.payload.encode()).hexdigest()
+    digest = sha256(entry.payload.encode(errors="replace")).hexdigest()
     return chained_hash(entry.sequence, entry.previous_hash, digest)
 
 

@@ -11,19 +11,26 @@ from contextlib import suppress
 from itertools import chain as flatten
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import Engine
 
-from service.ledger.database import LedgerUnavailable, database_file, file_identity, reason
-from service.ledger.entries import Draft, Entry, Head, chain
-from service.ledger.schema import insert, lock_head, migrate, move_head
+from service.ledger.chain_connection import ChainConnection
+from service.ledger.checkpoint import INTERVAL
+from service.ledger.database import LedgerUnavailable
+from service.ledger.entries import Draft, Entry
 
 CAPACITY = 4_096  # appends that may wait before further ones are refused
 GROUP = 512  # entries after which a group is closed
+ANSWER = 4.0  # seconds after which whoever waits is told that the database did not answer
+PROBE = 4_096  # bytes that a check writes
+# After a refusal a check writes more than what was refused: an index page for every entry, say.
+PROBE_AFTER_REFUSAL, MAX_PROBE = 65_536, 4 << 20
 
 
-class Waiting(NamedTuple):
-    """Drafts that are recorded together or not at all, and who waits for them."""
+class WaitingAppend(NamedTuple):
+    """Drafts that are recorded together or not at all, and who waits for them.
+
+    Without drafts it is a check: it succeeds when a durable transaction was written.
+    """
 
     drafts: Sequence[Draft]
     future: "asyncio.Future[list[Entry]] | Future[list[Entry]]"
@@ -31,7 +38,7 @@ class Waiting(NamedTuple):
     since: float
 
 
-class Figures(NamedTuple):
+class WriterStatus(NamedTuple):
     """The writer's state, for metrics: counts since start, `lag` in seconds.
 
     `lag` is the age of the oldest append that is not answered yet, 0 when none is waiting;
@@ -50,43 +57,53 @@ class Writer:
     """Appends to one ledger from any event loop and thread; survives the database's absence."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._connection: Connection | None = None
-        self._file: tuple[int, int] | None = None
-        self._known = 0
-        self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
+        self._chain = ChainConnection(engine)
+        self._queue: queue.SimpleQueue[WaitingAppend | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
-        self._group: list[Waiting] = []
+        self._group: list[WaitingAppend] = []
         self._counts = {"entries": 0, "groups": 0, "refused": 0}
         self._failure: str | None = None
+        self._refused_bytes = 0
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
 
     async def append(self, drafts: Sequence[Draft]) -> list[Entry]:
-        """The drafts as entries, once their transaction is durable; all of them or none.
+        """Return the drafts as entries, once their transaction is durable; all of them or none.
 
-        Raises LedgerUnavailable when they were not recorded. One exception is honest to name:
-        when the connection is lost while the commit is under way, the entries may exist though
-        this raised. The reverse never happens.
+        Without drafts, prove that entries could be recorded now. Raises LedgerUnavailable when
+        they were not recorded, after ANSWER seconds at the latest. One exception is honest to
+        name: when the connection is lost or the time is over while the commit is under way, the
+        entries may exist though this raised. The reverse never happens.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Entry]] = loop.create_future()
-        self._enqueue(Waiting(drafts, future, loop, time.monotonic()))
-        return await future
+        self._enqueue(WaitingAppend(drafts, future, loop, time.monotonic()))
+        try:
+            async with asyncio.timeout(ANSWER):
+                return await future
+        except TimeoutError:
+            raise LedgerUnavailable(_no_answer()) from None
 
-    def append_blocking(self, drafts: Sequence[Draft]) -> list[Entry]:
-        """As `append`, for callers without an event loop."""
+    def append_blocking(self, drafts: Sequence[Draft], timeout: float | None = None) -> list[Entry]:
+        """Do as `append`, for callers without an event loop."""
         future: Future[list[Entry]] = Future()
-        self._enqueue(Waiting(drafts, future, None, time.monotonic()))
-        return future.result()
+        self._enqueue(WaitingAppend(drafts, future, None, time.monotonic()))
+        try:
+            return future.result(timeout)
+        except TimeoutError:
+            raise LedgerUnavailable(_no_answer()) from None
 
-    def figures(self) -> Figures:
-        """The state now; reads no database."""
+    def prepare(self) -> None:
+        """Make or upgrade the tables; see `ChainConnection.prepare`."""
+        self._chain.prepare()
+
+    def status(self) -> WriterStatus:
+        """Return the state now; reads no database."""
         group = self._group
         lag = time.monotonic() - group[0].since if group else 0.0
         waiting = self._queue.qsize() + len(group)
-        return Figures(waiting=waiting, lag=lag, failure=self._failure, **self._counts)
+        return WriterStatus(waiting=waiting, lag=lag, failure=self._failure, **self._counts)
 
     def close(self) -> None:
         """Record what waits, then stop; later appends raise LedgerUnavailable."""
@@ -96,7 +113,7 @@ class Writer:
                 self._queue.put(None)
         self._thread.join()
 
-    def _enqueue(self, item: Waiting) -> None:
+    def _enqueue(self, item: WaitingAppend) -> None:
         with self._lock:
             if self._closed:
                 raise LedgerUnavailable("the ledger is closed")
@@ -113,98 +130,66 @@ class Writer:
         finally:
             self._stop()
 
-    def _take(self) -> list[Waiting]:
-        """Wait for one item and take all that came meanwhile; empty when closed."""
-        item = self._queue.get()
-        group: list[Waiting] = []
+    def _take(self) -> list[WaitingAppend]:
+        """Wait for one item and take all that came meanwhile; empty when closed.
+
+        Whoever was told that the database did not answer is left out.
+        """
+        item = self._next()
+        group: list[WaitingAppend] = []
         rows = 0
         while item is not None:
-            group.append(item)
-            rows += len(item.drafts)
-            if rows >= GROUP or self._queue.empty():
+            if time.monotonic() - item.since < ANSWER or not item.future.done():
+                group.append(item)
+                rows += len(item.drafts)
+            if group and (rows >= GROUP or self._queue.empty()):
                 return group
-            item = self._queue.get()
+            item = self._next()
         if group:
             self._queue.put(None)
         return group
 
-    def _record(self, group: list[Waiting]) -> None:
+    def _next(self) -> WaitingAppend | None:
+        while True:
+            try:
+                pending = self._chain.checkpoint.is_pending
+                return self._queue.get(timeout=INTERVAL if pending else None)
+            except queue.Empty:
+                self._chain.checkpoint.flush()
+
+    def _record(self, group: list[WaitingAppend]) -> None:
         drafts = list(flatten.from_iterable(item.drafts for item in group))
         try:
-            stored = self._commit(drafts)
+            stored = self._write(drafts)
         except LedgerUnavailable as failure:
             self._failure = str(failure)
             self._counts["refused"] += len(drafts)
+            size = sum(len(draft.payload) for draft in drafts)
+            self._refused_bytes = max(size, self._refused_bytes) if drafts else self._refused_bytes
             _settle([(item, str(failure)) for item in group])
             return
-        self._failure = None
+        self._failure, self._refused_bytes = None, 0
         self._counts["entries"] += len(stored)
-        self._counts["groups"] += 1
+        self._counts["groups"] += bool(stored)
         rows = iter(stored)
         _settle([(item, [next(rows) for _ in item.drafts]) for item in group])
 
-    def _commit(self, drafts: list[Draft]) -> list[Entry]:
-        try:
-            connection, head = self._begin()
-            stored = chain(head, drafts)
-            insert(connection, stored)
-            end = Head(stored[-1].sequence, stored[-1].hash)
-            move_head(connection, end)
-            connection.commit()
-        except SQLAlchemyError as error:
-            self._disconnect()
-            raise LedgerUnavailable(reason(error)) from error
-        except LedgerUnavailable:
-            self._disconnect()
-            raise
-        self._known = end.sequence
-        return stored
+    def _write(self, drafts: list[Draft]) -> list[Entry]:
+        if drafts:
+            return self._chain.commit(drafts)
+        self._chain.probe(self._probe_size())
+        return []
 
-    def _begin(self) -> tuple[Connection, Head]:
-        """A connection that holds the head.
-
-        One that was lost while idle is replaced at once: nothing was under way on it.
-        """
-        self._look_at_file()
-        if self._connection is not None:
-            try:
-                return self._connection, self._check(lock_head(self._connection))
-            except DBAPIError as error:
-                self._disconnect()
-                if not error.connection_invalidated:
-                    raise
-        migrate(self._engine)
-        self._connection = self._engine.connect()
-        self._file = file_identity(self._engine)
-        return self._connection, self._check(lock_head(self._connection))
-
-    def _check(self, head: Head) -> Head:
-        if head.sequence < self._known:
-            raise LedgerUnavailable(
-                f"the database lost entries: it ends at {head.sequence}, and this process has "
-                f"recorded up to {self._known}; restore it, or restart to accept the loss"
-            )
-        return head
-
-    def _look_at_file(self) -> None:
-        """Let go of a SQLite file that was deleted or replaced: SQLite would go on writing it."""
-        now = file_identity(self._engine)
-        if now != self._file:
-            self._disconnect()
-            self._engine.dispose()
-        if self._known and self._file is not None and now is None:
-            raise LedgerUnavailable(f"the ledger file {database_file(self._engine)} is gone")
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.invalidate()
-            self._connection.close()
-            self._connection = None
+    def _probe_size(self) -> int:
+        if self._failure is None:
+            return PROBE
+        return min(PROBE_AFTER_REFUSAL + 2 * self._refused_bytes, MAX_PROBE)
 
     def _stop(self) -> None:
         with self._lock:
             self._closed = True
-        self._disconnect()
+        self._chain.checkpoint.flush()
+        self._chain.disconnect()
         left = self._group
         while not self._queue.empty():
             item = self._queue.get()
@@ -212,24 +197,28 @@ class Writer:
         _settle([(item, "the ledger's writer has stopped") for item in left])
 
 
-Outcome = tuple[Waiting, list[Entry] | str]
+Result = tuple[WaitingAppend, list[Entry] | str]
 
 
-def _settle(outcomes: list[Outcome]) -> None:
-    """Answer everyone who waited; each event loop is woken once for all of its own."""
-    by_loop: defaultdict[asyncio.AbstractEventLoop | None, list[Outcome]] = defaultdict(list)
-    for outcome in outcomes:
-        by_loop[outcome[0].loop].append(outcome)
-    for loop, own in by_loop.items():
+def _no_answer() -> str:
+    return f"the database did not answer within {ANSWER:g} seconds"
+
+
+def _settle(results: list[Result]) -> None:
+    """Answer everyone who waited; each event loop is woken once for all that wait in it."""
+    by_loop: defaultdict[asyncio.AbstractEventLoop | None, list[Result]] = defaultdict(list)
+    for result in results:
+        by_loop[result[0].loop].append(result)
+    for loop, of_loop in by_loop.items():
         if loop is None:
-            _answer(own)
+            _answer(of_loop)
             continue
         with suppress(RuntimeError):  # the loop was closed: nobody waits any more
-            loop.call_soon_threadsafe(_answer, own)
+            loop.call_soon_threadsafe(_answer, of_loop)
 
 
-def _answer(outcomes: list[Outcome]) -> None:
-    for waiting, result in outcomes:
+def _answer(results: list[Result]) -> None:
+    for waiting, result in results:
         if waiting.future.done():  # its caller went away meanwhile
             continue
         if isinstance(result, str):

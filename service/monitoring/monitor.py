@@ -8,9 +8,7 @@ decision its time.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import sys
 import time
 from dataclasses import asdict
@@ -23,9 +21,10 @@ import numpy as np
 from service.decision.artifacts import NotReady
 from service.decision.engine import Engine
 from service.ledger import Ledger, LedgerUnavailable
-from service.ledger.schema import migrate
+from service.ledger.connections import LONG_DEADLINE
+from service.ledger.migrations import require_tables
 from service.monitoring import alerts, drift, fairness, outcomes, performance, retraining, windows
-from service.monitoring.outcomes import Ripe
+from service.monitoring.outcomes import MatureOutcomes
 from service.monitoring.reports import Reports
 from service.monitoring.windows import Window
 from stages import params
@@ -70,7 +69,10 @@ class Monitor:
         if window is None:
             return None
         report = self.report(window)
-        report["id"] = self.reports.add(report)
+        number = self.reports.add(report)
+        if number is None:  # another monitor was faster
+            return None
+        report["id"] = number
         alerts.tell(*self.reports.settle(str(rows), report["findings"], report["time"]))
         return report
 
@@ -121,14 +123,17 @@ class Monitor:
 
     def became(self) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """What outcomes say, and whether this model fell; computed again when there are more."""
-        now = outcomes.recorded(self.ledger), datetime.now(UTC).date()
+        now = outcomes.count_outcomes(self.ledger), datetime.now(UTC).date()
         if now != self._as_of:
-            ripe = outcomes.ripe(self.ledger, self.config.maturity_days, now[1])
-            self._became = outcomes.realised(ripe, self.engine.policy.pd_cut_off), self.worse(ripe)
+            ripe = outcomes.mature_outcomes(self.ledger, self.config.maturity_days, now[1])
+            self._became = (
+                outcomes.realised_performance(ripe, self.engine.policy.pd_cut_off),
+                self.worse(ripe),
+            )
             self._as_of = now
         return self._became
 
-    def worse(self, ripe: Ripe) -> dict[str, Any] | None:
+    def worse(self, ripe: MatureOutcomes) -> dict[str, Any] | None:
         """The finding that this model ranks its own loans worse than it should."""
         own = ripe.model == self.model
         found = performance.fallen(ripe.bad[own], ripe.pd[own], self.reference["calibration"])
@@ -160,13 +165,14 @@ def plain(value: Any) -> Any:
     return value
 
 
-def watch(root: Path, ledger: Ledger, parent: int) -> None:
-    """Look again and again while the process that started it lives; survive a lost database."""
+def watch(root: Path) -> None:
+    """Look again and again; survive a database and a model that are away."""
+    ledger = Ledger(deadline=LONG_DEADLINE)
     monitor: Monitor | None = None
-    while os.getppid() == parent:
+    while True:
         since = time.process_time()
         try:
-            migrate(ledger.engine)
+            require_tables(ledger.engine)
             monitor = monitor or Monitor(root, ledger)
             monitor.look()
         except (LedgerUnavailable, NotReady) as error:
@@ -174,29 +180,19 @@ def watch(root: Path, ledger: Ledger, parent: int) -> None:
         time.sleep(max(PAUSE, REST * (time.process_time() - since)))
 
 
-def main() -> None:
-    """Read the options and look once, or watch."""
-    parser = argparse.ArgumentParser(prog="python -m service.monitoring.drift", description=__doc__)
-    parser.add_argument("--root", type=Path, default=Path(), help="the project (%(default)s)")
-    parser.add_argument("--watch", action="store_true", help="go on until the parent process ends")
-    options = parser.parse_args()
-    root, ledger = options.root, Ledger()
-    if options.watch:
-        os.nice(19)  # decisions first
-        watch(root, ledger, os.getppid())
-        return
+def judge_once(root: Path) -> None:
+    """Judge every full window that has new decisions, and print the reports."""
+    ledger = Ledger(deadline=LONG_DEADLINE)
     try:
-        migrate(ledger.engine)
-        found = Monitor(root, ledger).look(every=1)
+        require_tables(ledger.engine)
+        reports = Monitor(root, ledger).look(every=1)
     except (LedgerUnavailable, NotReady) as error:
         sys.exit(f"monitor: {error}")
-    for report in found:
+    finally:
+        ledger.close()
+    for report in reports:
         print(f"last {report['window']:,} decisions: {report['loudest']}. {report['advice']}")
         for finding in report["findings"]:
             print(f"  {finding['loudness']:8} {finding['field']}: {finding['words']}")
-    if not found:
+    if not reports:
         print("no window is full and has a decision that was not judged yet")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,8 +1,8 @@
-"""What became of the loans: outcomes recorded against decisions, and performance realised.
+"""Record what became of loans, and compare it with what was expected.
 
 `python -m service.monitoring.outcomes FILE` records a CSV with the columns `prediction_id`, `bad`
-(0 or 1) and `date` (YYYY-MM-DD, when it was known); without FILE it says what has been realised
-so far, by vintage and rating, against what was expected.
+(0 or 1) and `date` (YYYY-MM-DD, when it was known). Without FILE it prints the performance of the
+decisions that are old enough, in all, by vintage and by rating, beside what was expected.
 """
 
 from __future__ import annotations
@@ -11,63 +11,76 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from service.ledger import Draft, Ledger, LedgerUnavailable, draft
-from service.ledger.database import connected
-from service.ledger.schema import entries, migrate
+from service.ledger.connections import LONG_DEADLINE
+from service.ledger.database import connection_to
+from service.ledger.migrations import require_tables
+from service.ledger.schema import entries
 from stages import params
 from stages.judging import evaluation, metrics
 
 COLUMNS = ("prediction_id", "bad", "date")
-CHUNK = 500  # ids in one query
-MOST = 100_000  # outcomes that are looked at together
+IDS_PER_QUERY = 500
+ROWS_PER_TRANSACTION = 1_000  # while they are checked and recorded, no decision is
+MAX_OUTCOMES = 100_000  # outcomes that are compared at a time
 
 
-class Refusal(NamedTuple):
-    """A row that was not recorded, and why."""
+class RejectedRow(NamedTuple):
+    """A row that was not recorded, and why; `row` counts from 0."""
 
     row: int
     prediction_id: str
     reason: str
 
 
-def record(ledger: Ledger, rows: Iterable[Mapping[str, Any]]) -> tuple[int, list[Refusal]]:
-    """Record every outcome that can be; returns how many were, and the refused rows.
+def record(ledger: Ledger, rows: Iterable[Mapping[str, Any]]) -> tuple[int, list[RejectedRow]]:
+    """Record every outcome that can be recorded; return their number, and the rejected rows.
 
-    Refused are unknown decisions, an outcome already recorded (the same or another), one twice in
-    `rows`, one dated before its decision or in the future, and rows that cannot be read.
+    Rejected are unknown decisions, outcomes of a decision that has one (the same or another, in
+    the ledger or earlier in `rows`), dates before the decision or in the future, and rows that
+    cannot be read. The rows are recorded together or, where the ledger is unavailable, not at all.
     """
     listed = list(rows)
-    wanted = [str(row.get("prediction_id")) for row in listed]
-    decided, known = lookup(ledger, wanted)
-    drafts: list[Draft] = []
-    refused: list[Refusal] = []
-    for number, row in enumerate(listed):
-        try:
-            made = outcome(row, decided, known)
-        except ValueError as error:
-            refused.append(Refusal(number, wanted[number], str(error)))
-            continue
-        known[wanted[number]] = int(row["bad"])
-        drafts.append(made)
-    ledger.append_many(drafts)
-    return len(drafts), refused
+    ids = [str(row.get("prediction_id")) for row in listed]
+    with connection_to(ledger.engine) as connection:
+        decided_at = decision_times(connection, ids)
+    rejected: list[RejectedRow] = []
+
+    def make_drafts(connection: Connection) -> list[Draft]:
+        # Nobody else can record an outcome between this look and the drafts.
+        outcomes = recorded_outcomes(connection, ids)
+        drafts = []
+        for number, (which, row) in enumerate(zip(ids, listed, strict=True)):
+            try:
+                drafts.append(draft_outcome(row, decided_at, outcomes))
+            except ValueError as error:
+                rejected.append(RejectedRow(number, which, str(error)))
+                continue
+            outcomes[which] = int(row["bad"])
+        return drafts
+
+    return len(ledger.append_checked(make_drafts)), rejected
 
 
-def outcome(row: Mapping[str, Any], decided: dict[str, str], known: dict[str, int]) -> Draft:
-    """One row as a ledger draft; ValueError says why it cannot be one."""
+def draft_outcome(
+    row: Mapping[str, Any], decided_at: Mapping[str, str], outcomes: Mapping[str, int]
+) -> Draft:
+    """Return the draft of one row; ValueError says why it cannot be recorded."""
     unknown = set(row) - set(COLUMNS)
     if unknown:
-        raise ValueError(f"unknown field {sorted(unknown)[0]!r}; allowed are {', '.join(COLUMNS)}")
+        first = min(map(str, unknown))
+        raise ValueError(f"unknown field {first!r}; allowed are {', '.join(COLUMNS)}")
     which = str(row.get("prediction_id"))
     if str(row.get("bad")) not in ("0", "1"):
         raise ValueError(f"bad must be 0 or 1; got {row.get('bad')!r}")
@@ -76,40 +89,44 @@ def outcome(row: Mapping[str, Any], decided: dict[str, str], known: dict[str, in
         day = date.fromisoformat(str(row.get("date")))
     except ValueError:
         raise ValueError(f"date must be YYYY-MM-DD; got {row.get('date')!r}") from None
-    if which not in decided:
+    if which not in decided_at:
         raise ValueError("there is no decision with this prediction_id")
-    if which in known:
-        same = (
-            "the same outcome" if known[which] == bad else f"another outcome, bad {known[which]},"
-        )
+    if which in outcomes:
+        before = outcomes[which]
+        same = "the same outcome" if before == bad else f"another outcome, bad {before},"
         raise ValueError(f"{same} is already recorded")
-    if str(day) < decided[which][:10]:
-        raise ValueError(f"date {day} lies before the decision of {decided[which][:10]}")
+    if str(day) < decided_at[which][:10]:
+        raise ValueError(f"date {day} lies before the decision of {decided_at[which][:10]}")
     if day > datetime.now(UTC).date():
         raise ValueError(f"date {day} lies in the future")
     return draft("outcome", {"bad": bad, "date": str(day)}, refers_to=which)
 
 
-def lookup(ledger: Ledger, ids: list[str]) -> tuple[dict[str, str], dict[str, int]]:
-    """Of these decisions, the time of each that exists, and the outcome of each that has one."""
+def decision_times(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
+    """Return the time of each of these decisions that exists."""
     times: dict[str, str] = {}
-    known: dict[str, int] = {}
-    with connected(ledger.engine) as connection:
-        for start in range(0, len(ids), CHUNK):
-            some = ids[start : start + CHUNK]
-            own = select(entries.c.id, entries.c.time).where(entries.c.kind == "decision")
-            for which, time in connection.execute(own.where(entries.c.id.in_(some))):
-                times[which] = time
-            later = select(entries.c.refers_to, entries.c.payload).where(
-                entries.c.kind == "outcome"
-            )
-            for which, payload in connection.execute(later.where(entries.c.refers_to.in_(some))):
-                known[which] = json.loads(payload)["bad"]
-    return times, known
+    query = select(entries.c.id, entries.c.time).where(entries.c.kind == "decision")
+    for start in range(0, len(ids), IDS_PER_QUERY):
+        some = ids[start : start + IDS_PER_QUERY]
+        times |= {
+            row.id: row.time for row in connection.execute(query.where(entries.c.id.in_(some)))
+        }
+    return times
+
+
+def recorded_outcomes(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
+    """Return the outcome (1 is bad) of each of these decisions that has one."""
+    outcomes: dict[str, int] = {}
+    query = select(entries.c.refers_to, entries.c.payload).where(entries.c.kind == "outcome")
+    for start in range(0, len(ids), IDS_PER_QUERY):
+        some = ids[start : start + IDS_PER_QUERY]
+        for row in connection.execute(query.where(entries.c.refers_to.in_(some))):
+            outcomes[row.refers_to] = json.loads(row.payload)["bad"]
+    return outcomes
 
 
 @dataclass(frozen=True)
-class Ripe:
+class MatureOutcomes:
     """Decisions (n,) that are old enough and have an outcome, of `recorded` outcomes in all."""
 
     recorded: int
@@ -120,15 +137,15 @@ class Ripe:
     model: NDArray[np.str_]
 
 
-def recorded(ledger: Ledger) -> int:
-    """How many outcomes there are."""
+def count_outcomes(ledger: Ledger) -> int:
+    """Return how many outcomes are recorded."""
     query = select(func.count()).where(entries.c.kind == "outcome")
-    with connected(ledger.engine) as connection:
+    with connection_to(ledger.engine) as connection:
         return int(connection.execute(query).scalar_one())
 
 
-def ripe(ledger: Ledger, maturity_days: int, today: date) -> Ripe:
-    """The newest outcomes, at most MOST, of decisions at least `maturity_days` old.
+def mature_outcomes(ledger: Ledger, maturity_days: int, today: date) -> MatureOutcomes:
+    """Return the newest outcomes of decisions at least `maturity_days` old, MAX_OUTCOMES at most.
 
     Counting younger loans would count only those that went bad early.
     """
@@ -140,12 +157,12 @@ def ripe(ledger: Ledger, maturity_days: int, today: date) -> Ripe:
         .join(after, after.c.refers_to == decided.c.id)
         .where(after.c.kind == "outcome", decided.c.kind == "decision", decided.c.time < until)
         .order_by(after.c.sequence.desc())
-        .limit(MOST)
+        .limit(MAX_OUTCOMES)
     )
-    with connected(ledger.engine) as connection:
+    with connection_to(ledger.engine) as connection:
         rows = connection.execute(query).all()
-    return Ripe(
-        recorded(ledger),
+    return MatureOutcomes(
+        count_outcomes(ledger),
         np.array([r.time[:10] for r in rows], dtype="datetime64[D]"),
         np.array([r.default_probability for r in rows], dtype=np.float64),
         np.array([json.loads(r.payload)["bad"] for r in rows], dtype=np.int64),
@@ -154,62 +171,82 @@ def ripe(ledger: Ledger, maturity_days: int, today: date) -> Ripe:
     )
 
 
-def realised(of: Ripe, cut_off: float) -> dict[str, Any]:
-    """AUC, calibration and bad rate in all, by vintage and by rating; `expected` is the mean PD."""
-    if not len(of.bad):
-        return {"outcomes": of.recorded, "mature": 0}
-    figures = metrics.summary(of.bad, of.pd, cut_off)
+def realised_performance(mature: MatureOutcomes, cut_off: float) -> dict[str, Any]:
+    """Return ROC-AUC, Brier, ECE and bad rate in all, by vintage and by rating.
+
+    `expected` is the mean PD of the same loans.
+    """
+    if not len(mature.bad):
+        return {"outcomes": mature.recorded, "mature": 0}
+    summary = metrics.summary(mature.bad, mature.pd, cut_off)
+    names = ("roc_auc", "brier", "ece", "mean_pd", "bad_rate")
     return {
-        "outcomes": of.recorded,
-        "mature": len(of.bad),
-        "all": evaluation.rounded(
-            {n: figures[n] for n in ("roc_auc", "brier", "ece", "mean_pd", "bad_rate")}
-        ),
-        "by_vintage": against(evaluation.vintages(of.day), of.bad, of.pd),
-        "by_rating": against(of.rating, of.bad, of.pd),
+        "outcomes": mature.recorded,
+        "mature": len(mature.bad),
+        "all": evaluation.rounded({name: summary[name] for name in names}),
+        "by_vintage": bad_rates(evaluation.vintages(mature.day), mature),
+        "by_rating": bad_rates(mature.rating, mature),
     }
 
 
-def against(labels: Any, bad: Any, pd: Any) -> dict[str, Any]:
-    """Rows, realised bad rate and expected (mean PD) of each label (n,)."""
-    found = {}
+def bad_rates(labels: NDArray[Any], mature: MatureOutcomes) -> dict[str, Any]:
+    """Return rows, realised bad rate and expected (mean PD) of each label (n,)."""
+    rates = {}
     for label in np.unique(labels):
-        own = labels == label
+        rows = labels == label
         facts = {
-            "rows": int(own.sum()),
-            "bad_rate": float(bad[own].mean()),
-            "expected": float(pd[own].mean()),
+            "rows": int(rows.sum()),
+            "bad_rate": float(mature.bad[rows].mean()),
+            "expected": float(mature.pd[rows].mean()),
         }
-        found[str(label)] = evaluation.rounded(facts)
-    return found
+        rates[str(label)] = evaluation.rounded(facts)
+    return rates
+
+
+def record_file(ledger: Ledger, path: Path) -> int:
+    """Record a CSV, print what was rejected, and return the exit code."""
+    recorded = 0
+    rejected: list[RejectedRow] = []
+    with path.open(newline="") as lines:
+        first = 0
+        for rows in batches(csv.DictReader(lines)):
+            count, refused = record(ledger, rows)
+            recorded += count
+            rejected += [row._replace(row=row.row + first) for row in refused]
+            first += len(rows)
+    for row in rejected:
+        print(f"row {row.row}: {row.prediction_id}: {row.reason}", file=sys.stderr)
+    print(f"{recorded:,} recorded, {len(rejected):,} refused")
+    return 1 if rejected else 0
+
+
+def batches(rows: Iterable[Mapping[str, Any]]) -> Iterable[list[Mapping[str, Any]]]:
+    """Give rows in lists of at most ROWS_PER_TRANSACTION."""
+    rows = iter(rows)
+    while some := list(islice(rows, ROWS_PER_TRANSACTION)):
+        yield some
 
 
 def main() -> None:
-    """Record a file, or tell what has been realised."""
+    """Record a file, or print what has been realised."""
     parser = argparse.ArgumentParser(
         prog="python -m service.monitoring.outcomes", description=__doc__
     )
     parser.add_argument("file", nargs="?", type=Path, help="a CSV of outcomes to record")
     options = parser.parse_args()
-    ledger = Ledger()
+    ledger = Ledger(deadline=LONG_DEADLINE)
     try:
-        migrate(ledger.engine)
-        if options.file is None:
-            config = params.load()
-            today = datetime.now(UTC).date()
-            found = ripe(ledger, config.monitor.maturity_days, today)
-            print(json.dumps(realised(found, config.policy.pd_cut_off), indent=2))
-            return
-        with options.file.open(newline="") as lines:
-            count, refused = record(ledger, csv.DictReader(lines))
+        require_tables(ledger.engine)
+        if options.file is not None:
+            sys.exit(record_file(ledger, options.file))
+        config = params.load()
+        today = datetime.now(UTC).date()
+        mature = mature_outcomes(ledger, config.monitor.maturity_days, today)
+        print(json.dumps(realised_performance(mature, config.policy.pd_cut_off), indent=2))
     except (LedgerUnavailable, OSError) as error:
         sys.exit(f"outcomes: {error}")
     finally:
         ledger.close()
-    for refusal in refused:
-        print(f"row {refusal.row}: {refusal.prediction_id}: {refusal.reason}", file=sys.stderr)
-    print(f"{count:,} recorded, {len(refused):,} refused")
-    sys.exit(1 if refused else 0)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,10 @@ from sqlalchemy import (
     update,
 )
 
-from service.ledger.database import begin, connected
+from service.ledger.database import begin_writing, connection_to
 from service.ledger.schema import metadata
+
+_LOCK = 7_264_331_903  # any number that only this program uses
 
 reports = Table(
     "drift_reports",
@@ -52,10 +54,15 @@ class Reports:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def add(self, report: dict[str, Any]) -> int:
-        """Keep a report; returns its number."""
-        with connected(self.engine) as connection:
-            begin(connection)
+    def add(self, report: dict[str, Any]) -> int | None:
+        """Keep a report and return its number; None where this window was reported meanwhile."""
+        with connection_to(self.engine) as connection:
+            begin_writing(connection, _LOCK)
+            if (
+                _last_reported(connection, report["window"], report["model"])
+                >= (report["last_sequence"])
+            ):
+                return None
             number = _next(connection, reports)
             row = {
                 name: report[name]
@@ -68,7 +75,7 @@ class Reports:
 
     def get(self, number: int) -> dict[str, Any] | None:
         """One report, complete; None when there is none."""
-        with connected(self.engine) as connection:
+        with connection_to(self.engine) as connection:
             found = connection.execute(select(reports.c.content).where(reports.c.id == number))
             text = found.scalar_one_or_none()
         return None if text is None else dict(json.loads(text))
@@ -79,20 +86,18 @@ class Reports:
         query = query.where(reports.c.id > after)
         if before is not None:
             query = query.where(reports.c.id < before)
-        with connected(self.engine) as connection:
+        with connection_to(self.engine) as connection:
             return [json.loads(text) for text in connection.execute(query).scalars()]
 
     def covered(self, window: int, model: str) -> int:
         """The last ledger entry that a report of this window and model has seen; 0 for none."""
-        query = select(func.max(reports.c.last_sequence))
-        mine = (reports.c.window == window, reports.c.model == model)
-        with connected(self.engine) as connection:
-            return int(connection.execute(query.where(*mine)).scalar_one() or 0)
+        with connection_to(self.engine) as connection:
+            return _last_reported(connection, window, model)
 
     def open_incidents(self) -> list[dict[str, Any]]:
         """The incidents that are not closed, oldest first."""
         query = select(incidents).where(incidents.c.closed.is_(None)).order_by(incidents.c.id)
-        with connected(self.engine) as connection:
+        with connection_to(self.engine) as connection:
             return [dict(row._mapping) for row in connection.execute(query)]
 
     def settle(
@@ -109,8 +114,8 @@ class Reports:
         for finding in found:  # the loudest come first, and speak for their field
             if finding["loudness"] != "notice":
                 loud.setdefault(f"{prefix}{finding['field']}", finding)
-        with connected(self.engine) as connection:
-            begin(connection)
+        with connection_to(self.engine) as connection:
+            begin_writing(connection, _LOCK)
             query = select(incidents).where(incidents.c.closed.is_(None))
             known = {row.key: dict(row._mapping) for row in connection.execute(query)}
             new = [(key, finding) for key, finding in loud.items() if key not in known]
@@ -147,6 +152,13 @@ class Reports:
 def field_of(key: str) -> str:
     """The field that an incident is about."""
     return key.partition("/")[2]
+
+
+def _last_reported(connection: Connection, window: int, model: str) -> int:
+    query = select(func.max(reports.c.last_sequence)).where(
+        reports.c.window == window, reports.c.model == model
+    )
+    return int(connection.execute(query).scalar_one() or 0)
 
 
 def _next(connection: Connection, table: Table) -> int:

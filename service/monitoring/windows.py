@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy import func, select
 
 from service.ledger import Ledger
-from service.ledger.database import connected
+from service.ledger.database import connection_to
 from service.ledger.schema import entries
 from stages.features.matrix import Features, Floats
 
@@ -42,7 +42,7 @@ class Window:
 def waiting(ledger: Ledger, model: str, after: int) -> int:
     """How many decisions of a model follow an entry of the ledger."""
     own = (entries.c.kind == "decision", entries.c.model == model, entries.c.sequence > after)
-    with connected(ledger.engine) as connection:
+    with connection_to(ledger.engine) as connection:
         return int(connection.execute(select(func.count()).where(*own)).scalar_one())
 
 
@@ -51,7 +51,7 @@ def newest(ledger: Ledger, model: str, rows: int) -> Window | None:
     wanted = (entries.c.sequence, entries.c.time, entries.c.payload)
     own = (entries.c.kind == "decision", entries.c.model == model)
     query = select(*wanted).where(*own).order_by(entries.c.sequence.desc()).limit(rows)
-    with connected(ledger.engine) as connection:
+    with connection_to(ledger.engine) as connection:
         found = connection.execute(query).all()[::-1]
     if len(found) < rows:
         return None

@@ -89,7 +89,9 @@ class Postgres:
 def postgres() -> Iterator[Postgres]:
     folder = Path(tempfile.mkdtemp(prefix="ledger-postgresql-"))
     server = Postgres(folder)
-    yield server
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("LEDGER_CHECKPOINTS", str(folder / "checkpoints"))
+        yield server
     server.stop()
     shutil.rmtree(folder)
 

@@ -11,7 +11,6 @@ from sqlalchemy import event
 
 from service.dashboard import queries
 from service.ledger import Ledger, override
-from service.ledger.schema import migrate
 from service.monitoring import drift, outcomes
 from service.monitoring.reports import Reports
 from tests.support.books import ROOT
@@ -45,7 +44,7 @@ def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def empty(at: Path) -> Iterator[Ledger]:
     ledger = Ledger()
-    migrate(ledger.engine)
+    ledger.prepare()
     yield ledger
     ledger.close()
 
@@ -134,7 +133,7 @@ def test_another_period_is_counted_anew(page: Any) -> None:
 def test_outcomes_of_old_decisions_stand_beside_what_was_expected(
     small: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = outcomes.ripe
+    real = outcomes.mature_outcomes
     monkeypatch.setattr(outcomes, "ripe", lambda ledger, _, today: real(ledger, 0, today))
     ids = [row["id"] for row in queries.latest(small.engine)]
     today = queries.latest(small.engine)[0]["time"][:10]

@@ -9,12 +9,13 @@ from sqlalchemy import Engine
 
 from service import replay
 from service.ledger import (
-    AlreadyThere,
+    AlreadyRecorded,
     Entry,
     Head,
     Ledger,
     LedgerUnavailable,
     draft,
+    migrations,
     override,
     schema,
     writer,
@@ -65,8 +66,8 @@ def test_appends_of_many_clients_are_each_recorded_once_in_one_chain(ledger: Led
     answered = {entry_id for ids in asyncio.run(clients()) for entry_id in ids}
     assert answered == {entry.id for entry in ledger.after(0, 1_000)}
     assert findings(ledger.engine) == []
-    assert ledger.figures().entries == 640
-    assert ledger.figures().groups < 320
+    assert ledger.writer_status().entries == 640
+    assert ledger.writer_status().groups < 320
 
 
 def test_a_group_is_recorded_in_the_order_given(ledger: Ledger) -> None:
@@ -121,7 +122,7 @@ def test_a_client_that_goes_away_does_not_disturb_the_others(ledger: Ledger) -> 
 @contextmanager
 def held(ledger: Ledger) -> Iterator[None]:
     """Keep the writer waiting for the end of the chain."""
-    ledger.check()
+    ledger.prepare()
     with ledger.engine.connect() as connection:
         schema.lock_head(connection)
         yield
@@ -133,9 +134,9 @@ def test_a_full_queue_refuses_more(ledger: Ledger, monkeypatch: pytest.MonkeyPat
     with ThreadPoolExecutor() as pool:
         with held(ledger):
             pool.submit(add, ledger, 1)
-            eventually(lambda: ledger.figures().lag > 0)
+            eventually(lambda: ledger.writer_status().lag > 0)
             pool.submit(add, ledger, 1)
-            eventually(lambda: ledger.figures().waiting == 2)
+            eventually(lambda: ledger.writer_status().waiting == 2)
             with pytest.raises(LedgerUnavailable, match="1 appends are waiting"):
                 add(ledger, 1)
         eventually(lambda: ledger.head().sequence == 2)
@@ -144,8 +145,8 @@ def test_a_full_queue_refuses_more(ledger: Ledger, monkeypatch: pytest.MonkeyPat
 def test_lag_is_the_age_of_the_oldest_unanswered_append(ledger: Ledger) -> None:
     with ThreadPoolExecutor() as pool, held(ledger):
         pool.submit(add, ledger, 1)
-        eventually(lambda: ledger.figures().lag > 0.05)
-    assert ledger.figures().lag == 0
+        eventually(lambda: ledger.writer_status().lag > 0.05)
+    assert ledger.writer_status().lag == 0
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -235,7 +236,7 @@ def test_of_many_overrides_of_one_decision_at_the_same_time_one_is_recorded(
         own = override(referred, "approve", "payslips seen", f"officer {number}")
         try:
             (ledger, other)[number % 2].append_once(own)
-        except AlreadyThere:
+        except AlreadyRecorded:
             return False
         return True
 
@@ -317,7 +318,7 @@ def test_the_tables_have_the_columns_of_an_entry(ledger: Ledger) -> None:
 def test_a_newer_schema_is_refused_in_clear_words(ledger: Ledger) -> None:
     add(ledger, 1)
     change(ledger.engine, "UPDATE schema_version SET version = 99")
-    with pytest.raises(LedgerUnavailable, match=r"schema version 99 .* up to 2: run the newer"):
+    with pytest.raises(LedgerUnavailable, match=r"schema version 99 .* up to 3: run the newer"):
         ledger.check()
 
 
@@ -329,7 +330,7 @@ def test_an_older_ledger_is_migrated_and_keeps_its_chain(
     old.close()
     more = ("CREATE TABLE extra (x BIGINT)", "ALTER TABLE ledger_entries ADD COLUMN extra TEXT")
     monkeypatch.setattr(
-        schema, "MIGRATIONS", [*schema.MIGRATIONS, {"sqlite": more, "postgresql": more}]
+        migrations, "MIGRATIONS", [*migrations.MIGRATIONS, {"sqlite": more, "postgresql": more}]
     )
     new = Ledger(database)
     assert add(new, 1)[0].sequence == 4

@@ -117,7 +117,7 @@ def test_a_crashed_server_loses_no_answered_decision(postgres: "Postgres") -> No
     refused: list[str] = []
 
     async def client() -> None:
-        while len(refused) < 50 or ledger.figures().failure:
+        while len(refused) < 50 or ledger.writer_status().failure:
             try:
                 answered.add((await ledger.append(decided())).id)
             except LedgerUnavailable as error:
@@ -208,10 +208,10 @@ def test_a_full_disk_refuses_and_recovers_when_there_is_room(
     ballast = fill(small_disk)
     while None not in answered:
         answered.add(append_or_refuse(ledger))
-    assert ledger.figures().failure
+    assert ledger.writer_status().failure
     ballast.unlink()
     answered.add(append_or_refuse(ledger))
-    assert ledger.figures().failure is None
+    assert ledger.writer_status().failure is None
     assert answered - {None} == recorded(ledger)
     ledger.close()
 

@@ -20,10 +20,9 @@ import yaml
 
 from service.api.handlers import content
 from service.ledger import Ledger, draft
-from service.ledger.schema import migrate
 from service.monitoring import outcomes, retraining
 from service.monitoring.monitor import Monitor
-from service.monitoring.outcomes import Ripe
+from service.monitoring.outcomes import MatureOutcomes
 from stages import evaluate
 from tests.support import github_fake
 from tests.support.books import ROOT, Project, book
@@ -46,7 +45,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def monitor(root: Path, ledger: Ledger) -> Monitor:
-    migrate(ledger.engine)
+    ledger.prepare()
     return Monitor(root, ledger)
 
 
@@ -246,7 +245,7 @@ def test_performance_that_fell_starts_the_retraining(
     monitor: Monitor, root: Path, github: GitHubFake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng, rows = np.random.default_rng(0), 2000
-    ripe = Ripe(
+    ripe = MatureOutcomes(
         recorded=rows,
         day=np.full(rows, np.datetime64("2025-01-01")),
         pd=rng.uniform(0.01, 0.9, rows),
@@ -254,7 +253,7 @@ def test_performance_that_fell_starts_the_retraining(
         rating=np.full(rows, "C"),
         model=np.full(rows, monitor.model),
     )
-    monkeypatch.setattr(outcomes, "ripe", lambda *_: ripe)
+    monkeypatch.setattr(outcomes, "mature_outcomes", lambda *_: ripe)
     opened = seen(monitor, root)
     assert [event["client_payload"]["fields"] for event in github.events] == [["roc_auc"]]
     assert opened[0].startswith("100/roc_auc roc_auc: 0.4"), opened
@@ -264,8 +263,10 @@ def test_outcomes_are_looked_at_again_only_when_there_are_more(
     monitor: Monitor, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
-    real = outcomes.ripe
-    monkeypatch.setattr(outcomes, "ripe", lambda *given: asked.append(given) or real(*given))
+    real = outcomes.mature_outcomes
+    monkeypatch.setattr(
+        outcomes, "mature_outcomes", lambda *given: asked.append(given) or real(*given)
+    )
     for _ in range(2):
         seen(monitor, root)
     assert len(asked) == 1
@@ -278,7 +279,7 @@ def test_outcomes_are_looked_at_again_only_when_there_are_more(
 
 def test_outcomes_of_another_model_say_nothing_of_this_one(monitor: Monitor, root: Path) -> None:
     one = np.array([0, 1])
-    other = Ripe(
+    other = MatureOutcomes(
         2, one.astype("datetime64[D]"), 1 - one * 0.9, one, one.astype(str), one.astype(str)
     )
     assert monitor.worse(other) is None

@@ -25,7 +25,9 @@ def decide(ledger: Ledger, pd: float = 0.05, rating: str = "C") -> str:
 
 
 def told(ledger: Ledger, maturity_days: int) -> dict[str, Any]:
-    return outcomes.realised(outcomes.ripe(ledger, maturity_days, TODAY), 0.1)
+    return outcomes.realised_performance(
+        outcomes.mature_outcomes(ledger, maturity_days, TODAY), 0.1
+    )
 
 
 def row(which: str, bad: object = 0, day: object = TODAY) -> dict[str, Any]:
@@ -86,7 +88,7 @@ def test_only_mature_decisions_count_as_realised(ledger: Ledger) -> None:
 def test_a_decision_counts_from_the_day_on_which_it_is_mature(ledger: Ledger) -> None:
     outcomes.record(ledger, [row(decide(ledger))])
     ahead = TODAY + timedelta(days=30)
-    assert [len(outcomes.ripe(ledger, days, ahead).bad) for days in (30, 31)] == [1, 0]
+    assert [len(outcomes.mature_outcomes(ledger, days, ahead).bad) for days in (30, 31)] == [1, 0]
 
 
 def test_realised_bad_rates_stand_beside_what_was_expected(ledger: Ledger) -> None:

@@ -20,7 +20,7 @@ from tests.service.monitoring.test_outcomes import decide, row
 
 @pytest.fixture
 def watch(ledger: Ledger, tmp_path: Path) -> Watch:
-    ledger.check()
+    ledger.prepare()
     return Watch(Desk(tmp_path, ledger, max_batch=3))
 
 
@@ -73,10 +73,11 @@ def test_the_watching_process_ends_with_the_service(
 
 
 def test_a_watching_process_without_its_parent_ends_by_itself() -> None:
-    command = "import os; from pathlib import Path; from service.monitoring import monitor; "
-    command += "monitor.watch(Path(), None, os.getppid() + 1)"
-    done = subprocess.run([sys.executable, "-c", command], timeout=60, check=False)
-    assert done.returncode == 0
+    command = [sys.executable, "-m", "service.monitoring", "--watch", "--root", "nowhere"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.close()  # as the kernel does for a parent that was killed
+    assert process.wait(timeout=60) == 0
 
 
 def refuse(watch: Watch, count: int) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from service.api.refusals import BLOCK, STRANGE, WHOLE, Refusals, broken, findings
 from service.api.responses import told
 from service.decision.applications import Applications, InvalidApplication
-from service.monitoring.refusals import BLOCK, STRANGE, WHOLE, Refusals, broken, findings
 from stages.contract import reading as contracts
 
 REQUESTS = Applications(contracts.load("loan_book"), "application")

@@ -1,0 +1,134 @@
+"""The writer's one connection, on which the chain grows, and what it must find there."""
+
+import threading
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from service.ledger import migrations
+from service.ledger.checkpoint import Checkpoint
+from service.ledger.database import LedgerUnavailable, database_file, describe, file_identity
+from service.ledger.entries import Draft, Entry, Head, chain
+from service.ledger.schema import insert, lock_head, move_head, read_hash, write_probe
+
+
+class ChainConnection:
+    """Writes to the end of one chain; for one thread, but for `prepare`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.checkpoint = Checkpoint(engine.url)
+        self._engine = engine
+        self._connection: Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._last = 0
+        self._is_prepared = False
+        self._preparing = threading.Lock()
+
+    def prepare(self) -> None:
+        """Make or upgrade the tables, once: what vanishes later is missed and not made anew.
+
+        Raises LedgerUnavailable where that cannot be, or must not: see `migrations.migrate`.
+        """
+        with self._preparing:
+            if not self._is_prepared:
+                migrations.migrate(self._engine, self.checkpoint)
+                self._is_prepared = True
+
+    def commit(self, drafts: Sequence[Draft]) -> list[Entry]:
+        """Return the drafts as entries that are durable; raises LedgerUnavailable."""
+        return self._transact(drafts, 0)
+
+    def probe(self, size: int) -> None:
+        """Prove that `size` bytes can be made durable now, and create nothing."""
+        self._transact((), size)
+
+    def _transact(self, drafts: Sequence[Draft], probe_size: int) -> list[Entry]:
+        try:
+            connection, head = self._begin(bool(drafts))
+            stored = chain(head, drafts)
+            if stored:
+                insert(connection, stored)
+                head = Head(stored[-1].sequence, stored[-1].hash)
+            else:
+                migrations.require_known_version(connection)
+                write_probe(connection, probe_size)
+            move_head(connection, head)
+            connection.commit()
+        except SQLAlchemyError as error:
+            self.disconnect()
+            raise LedgerUnavailable(describe(error)) from error
+        except LedgerUnavailable:
+            self.disconnect()
+            raise
+        self._last = head.sequence
+        if stored:
+            self.checkpoint.keep(head)
+        return stored
+
+    def _begin(self, may_create: bool) -> tuple[Connection, Head]:
+        """Return a connection that holds the head, and the head.
+
+        A connection that was lost while idle is replaced at once: nothing was under way on it.
+        """
+        self._look_at_file()
+        if self._connection is not None:
+            try:
+                return self._connection, self._check(self._connection)
+            except DBAPIError as error:
+                self.disconnect()
+                if not error.connection_invalidated:
+                    raise
+        if may_create:
+            self.prepare()
+        elif not self._is_prepared:
+            migrations.require_tables(self._engine)
+        self._connection = self._engine.connect()
+        self._file = file_identity(self._engine)
+        return self._connection, self._check(self._connection)
+
+    def _check(self, connection: Connection) -> Head:
+        """Lock the head; raises LedgerUnavailable when it lies before what was recorded."""
+        head = lock_head(connection)
+        if head.sequence < self._last:
+            raise LedgerUnavailable(
+                f"the database lost entries: it ends at {head.sequence}, and this process has "
+                f"recorded up to {self._last}; restore it, or accept the loss: stop the service "
+                "and run `python -m service.ledger init`"
+            )
+        if self._last == 0:
+            self._compare_with_checkpoint(connection, head)
+        return head
+
+    def _compare_with_checkpoint(self, connection: Connection, head: Head) -> None:
+        kept = self.checkpoint.read()
+        if kept is None or kept.sequence == 0:
+            return
+        accept = "restore it, or accept what it holds with `python -m service.ledger init`"
+        if head.sequence < kept.sequence:
+            raise LedgerUnavailable(
+                f"the database lost entries: it ends at {head.sequence}, and "
+                f"{self.checkpoint.path} says that it held {kept.sequence}; {accept}"
+            )
+        if read_hash(connection, kept.sequence) != kept.hash:
+            raise LedgerUnavailable(
+                f"the database holds another chain: its entry {kept.sequence} is not the one "
+                f"that {self.checkpoint.path} names; {accept}"
+            )
+
+    def _look_at_file(self) -> None:
+        """Let go of a SQLite file that was deleted or replaced: SQLite would go on writing it."""
+        now = file_identity(self._engine)
+        if now != self._file:
+            self.disconnect()
+            self._engine.dispose()
+        if self._last and self._file is not None and now is None:
+            file = database_file(self._engine.url)
+            raise LedgerUnavailable(f"the ledger file {file} is gone")
+
+    def disconnect(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
