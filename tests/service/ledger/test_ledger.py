@@ -14,6 +14,7 @@ from service.ledger import (
     Head,
     Ledger,
     LedgerUnavailable,
+    chain_connection,
     draft,
     migrations,
     override,
@@ -156,7 +157,7 @@ def test_a_fault_in_the_writer_leaves_nobody_waiting(
     def fault(head: Head, drafts: Sequence[object]) -> list[Entry]:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(writer, "chain", fault)
+    monkeypatch.setattr(chain_connection, "chain", fault)
     for message in ("has stopped", "closed"):
         with pytest.raises(LedgerUnavailable, match=message):
             add(ledger, 1)
