@@ -23,6 +23,7 @@ from service.monitoring import alerts, outcomes
 from service.monitoring.reports import Reports, field_of
 
 MAX_REPORTS = 200
+GRACE = 5.0  # seconds that the watching process may take to end
 NEWEST = 10  # reports that one look at them may find new
 REFUSED = "refused"  # the source of incidents of which no decision tells
 
@@ -91,9 +92,16 @@ class Watch:
 
     def stop(self) -> None:
         """End the watching process."""
-        if self._process:
-            self._process.terminate()
-            self._process.wait()
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin:
+            process.stdin.close()  # it listens there, and ends
+        try:
+            process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
     def judge_refusals(self) -> None:
         """Open or close the incidents of applications that are refused.

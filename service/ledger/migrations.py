@@ -83,7 +83,7 @@ _PROBE_AND_MODEL_INDEX = (
     # What a check of the ledger writes, so that nothing is added to the entries.
     "CREATE TABLE ledger_probe (content TEXT NOT NULL)",
     # For the monitor, which asks for the newest decisions of one model.
-    "CREATE INDEX ledger_entries_by_model ON ledger_entries (kind, model, sequence)",
+    "CREATE INDEX ledger_entries_by_model ON ledger_entries (model, kind, sequence)",
 )
 _NO_REPLACE_SQLITE = (
     # INSERT OR REPLACE removes the old row without asking the triggers on deletion.

@@ -134,7 +134,9 @@ def test_outcomes_of_old_decisions_stand_beside_what_was_expected(
     small: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = outcomes.mature_outcomes
-    monkeypatch.setattr(outcomes, "ripe", lambda ledger, _, today: real(ledger, 0, today))
+    monkeypatch.setattr(
+        outcomes, "mature_outcomes", lambda ledger, _, today: real(ledger, 0, today)
+    )
     ids = [row["id"] for row in queries.latest(small.engine)]
     today = queries.latest(small.engine)[0]["time"][:10]
     rows = [{"prediction_id": each, "bad": i % 2, "date": today} for i, each in enumerate(ids)]
