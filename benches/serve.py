@@ -35,8 +35,8 @@ import psutil
 
 from benches.pipeline import line, say, step
 from benches.scoring import pipeline, raw
-from service.api.asgi import Front
-from service.api.handlers import Desk
+from service.api.asgi import Application
+from service.api.handlers import DecisionApi
 from service.decision.artifacts import GOLDEN, WINNER
 from stages import params
 from stages.contract import prepared
@@ -216,9 +216,9 @@ class Silent:
 
 def profiled(folder: Path, count: int) -> pstats.Stats:
     """The service's own part of a request, in this process: all but server and ledger."""
-    desk = Desk(folder, Silent())  # type: ignore[arg-type]
-    desk.load()
-    front = Front(desk, lambda: desk, [], 1 << 20)  # type: ignore[arg-type]
+    api = DecisionApi(folder, Silent())  # type: ignore[arg-type]
+    api.load()
+    app = Application(api, lambda: api, [], 1 << 20)  # type: ignore[arg-type]
     bodies = [own.encode() for own in (folder / "bodies.jsonl").read_text().splitlines()]
 
     async def ask(body: bytes) -> None:
@@ -229,7 +229,7 @@ def profiled(folder: Path, count: int) -> pstats.Stats:
             pass
 
         head = {"type": "http", "path": "/predict", "method": "POST", "query_string": b""}
-        await front({**head, "headers": []}, receive, send)
+        await app({**head, "headers": []}, receive, send)
 
     async def many() -> None:
         for start in range(0, count, CONNECTIONS[-1]):

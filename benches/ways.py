@@ -18,13 +18,13 @@ import bentoml
 import pandas as pd
 from fastapi import FastAPI
 from pydantic_core import from_json, to_json
+from starlette.types import Message, Receive, Scope, Send
 
-from service.api.asgi import Message, Receive, Scope, Send
-from service.api.batching import Together
-from service.api.handlers import content
+from service.api.batching import Batcher
+from service.api.handlers import decision_content
 from service.decision.applications import Applications
 from service.ledger.entries import new_id
-from service.service import CreditPD, Fronted
+from service.service import CreditPD, GuardedService
 from stages import params
 from stages.contract import reading as contracts
 
@@ -70,12 +70,17 @@ class Forgetful(CreditPD.inner):  # type: ignore[misc,name-defined]
 
     def __init__(self) -> None:
         super().__init__()
-        self.desk.together = Together(self.decided)
+        self.api._decide_together = Batcher(self.decided)
 
     async def decided(self, applications: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Answers that are in no ledger."""
-        decisions, now = self.desk.ready.decide_rows(applications), time.time_ns()
-        return [{"prediction_id": new_id(now), **content(d), "timestamp": now} for d in decisions]
+        decisions, now = self.api.ready.decide_rows(applications), time.time_ns()
+        return [
+            {"prediction_id": new_id(now), **decision_content(d), "timestamp": now}
+            for d in decisions
+        ]
 
 
-Unrecorded = bentoml.service(service_class=Fronted, name="unrecorded", **CreditPD.config)(Forgetful)
+Unrecorded = bentoml.service(service_class=GuardedService, name="unrecorded", **CreditPD.config)(
+    Forgetful
+)

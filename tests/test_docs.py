@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from service.api.asgi import HANDED_ON
-from service.api.handlers import Desk
-from service.api.monitoring import Watch
+from service.api.handlers import DecisionApi
+from service.api.monitoring import MonitoringApi
 from service.ledger import Ledger
 from stages import params
 from stages.contract import reading as contracts
@@ -104,8 +104,8 @@ def test_the_schemas_for_editors_are_those_of_the_code() -> None:
 
 
 def test_every_endpoint_is_served_and_every_served_one_is_told(tmp_path: Path) -> None:
-    desk = Desk(tmp_path, Ledger(f"sqlite:///{tmp_path}/l.sqlite"))
-    served = set(desk.routes | Watch(desk).routes)
+    api = DecisionApi(tmp_path, Ledger(f"sqlite:///{tmp_path}/l.sqlite"))
+    served = set(api.routes | MonitoringApi(api).routes)
     page = TEXT["docs/reference/http-api.md"]
     table = page[page.index("| endpoint |") : page.index("`/` is the page")]
     told = set(re.findall(r"`(?:GET |POST )?(/[\w./{}-]+)`", table))

@@ -1,1 +1,8 @@
-"""The HTTP API."""
+"""Answer over HTTP: this is where decisions, the ledger and monitoring meet.
+
+- `asgi` is the application that stands before BentoML's; `guards` checks keys and bodies for it
+- `handlers` decide, record and answer; `monitoring` answers about outcomes and drift
+- `requests` holds what handlers take, return and refuse; `batching` gathers what comes at once
+- `schemas`, `monitoring_schemas`, `openapi`, `docs` and `model_info` describe the service
+- `metrics` counts for Prometheus; `ui/` is the page for people
+"""

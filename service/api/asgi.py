@@ -1,208 +1,188 @@
-"""The ASGI application before BentoML's: our endpoints, the page, and what guards every request.
+"""The ASGI application that stands before BentoML's.
 
 BentoML's own way to an endpoint runs through OpenTelemetry, its metrics, a task and a timer per
-request, and costs several times what a decision does. So this application stands before it, answers
-the endpoints itself, and hands on what is BentoML's: liveness, metrics, schema.
+request, and costs several times what a decision does. So this application answers the endpoints
+and the page itself. It hands on only what is BentoML's: liveness, metrics and schema.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hmac
-import mimetypes
-from collections.abc import Awaitable, Callable, Sequence
-from hashlib import sha256
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qsl
 
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Mount, Route, Router
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 from service.api import metrics
-from service.api.handlers import Desk
-from service.api.responses import Handler, Headers, Refused, Request, refusal, refuse, reply
+from service.api.guards import is_admitted, read_body
+from service.api.handlers import DecisionApi, Routes
+from service.api.requests import Handler, Refused, Request, refusal, refused_answer, respond
 from service.decision.problems import clip
 
-Scope = dict[str, Any]
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 UI = Path(__file__).parent / "ui"
-PATIENCE = 20  # seconds for a body to come, and for an answer to be made
-OPEN = {"/", "/health", "/livez", "/readyz", "/healthz"}
-HANDED_ON = {"/livez", "/healthz", "/metrics", "/schema.json"}
+HANDED_ON = ("/livez", "/healthz", "/metrics", "/schema.json")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-SECURITY: Headers = [
-    (b"content-security-policy", POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-]
+SECURITY = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+FILE = {"cache-control": "no-cache", **SECURITY}
+HTML = {"content-type": "text/html; charset=utf-8", "cache-control": "no-store", **SECURITY}
 # What is no page needs less, and h11 checks every header of every answer.
-JSON: Headers = [
-    (b"content-type", b"application/json"),
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-]
-CHALLENGE: Headers = [(b"www-authenticate", b"ApiKey")]
+JSON = {
+    "content-type": "application/json",
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+CHALLENGE = {"www-authenticate": "ApiKey"}
+ERROR = 400  # statuses from here on are errors
 
 
-class Front:
-    """Answers what is ours; `find` gives the desk once the service has started."""
+class Application:
+    """The whole application; `find_api` returns the handlers once the service has started."""
 
     def __init__(
-        self, app: App, find: Callable[[], Desk], keys: Sequence[bytes], max_body: int
+        self,
+        inner: ASGIApp,
+        find_api: Callable[[], DecisionApi],
+        keys: Sequence[bytes],
+        max_body: int,
     ) -> None:
-        self._app, self._find, self._max_body = app, find, max_body
-        self._keys = keys
-        self._desk: Desk | None = None
-        self._files = page(UI)
+        self._inner, self._find_api, self._keys, self._max_body = inner, find_api, keys, max_body
+        self._router: Router | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI 3)."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._inner(scope, receive, send)
             return
-        path = scope["path"]
-        known = not self._keys or path in OPEN or path in self._files or self._knows(scope)
-        if known and path in HANDED_ON:
-            await self._app(scope, receive, secured(send))
-        elif path in self._files and scope["method"] in ("GET", "HEAD"):
-            body, headers = self._files[path]
-            await answer(send, 200, body, headers)
-        else:
-            await self._answer(scope, receive, send, known)
+        start = perf_counter()
+        try:
+            if not is_admitted(scope, self._keys):
+                raise refusal(
+                    401, "an API key is needed, in the header x-api-key", headers=CHALLENGE
+                )
+            self._router = self._router or self._create_router(self._find_api().routes)
+            await self._router(scope, receive, send)
+            return
+        except Refused as error:
+            refused = error
+        except HTTPException as error:
+            refused = _as_refusal(error, scope)
+        metrics.count_request("none", refused.status, perf_counter() - start)
+        await _refuse(refused, scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, known: bool) -> None:
-        """Answer at one of our endpoints, and count it; what is not foreseen counts as a 500."""
-        start, endpoint, status, extra = perf_counter(), "none", 500, []
+    def _create_router(self, routes: Routes) -> Router:
+        return Router(
+            [
+                *(
+                    Route(p, Endpoint(p, handlers, self._max_body))
+                    for p, handlers in routes.items()
+                ),
+                *(Route(path, SecuredApplication(self._inner)) for path in HANDED_ON),
+                Route("/", PageFiles(directory=UI, html=True)),
+                Mount("/ui", PageFiles(directory=UI)),
+            ],
+            redirect_slashes=False,
+            default=_find_nothing,
+        )
+
+
+class Endpoint:
+    """One path of the API, with a handler for each of its methods."""
+
+    def __init__(self, path: str, handlers: Mapping[str, Handler], max_body: int) -> None:
+        self.path, self.handlers, self.max_body = path, handlers, max_body
+        self._headers = HTML if path == "/docs" else JSON
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request and count it; an error that is not foreseen counts as a 500."""
+        start, status = perf_counter(), 500
         try:
             try:
-                if not known:
-                    raise refusal(
-                        401, "an API key is needed, in the header x-api-key", headers=CHALLENGE
-                    )
-                endpoint, part, handler = self._route(scope)
-                request = Request(part, query_of(scope), await self._body(scope, receive))
+                handler = self._handler(scope["method"])
+                body = await read_body(scope, receive, self.max_body)
+                request = Request(scope["path_params"].get("id", ""), _query(scope), body)
+                status, content = await respond(handler, request)
+                headers = self._headers if status < ERROR else JSON
             except Refused as error:
-                status, body = refuse(error.status, error.problems)
-                extra = error.headers
-            else:
-                status, body = await reply(handler, request)
+                status, content = refused_answer(error.status, error.problems)
+                headers = {**JSON, **error.headers}
         finally:
-            metrics.requested(endpoint, status, perf_counter() - start)
-        await answer(send, status, body, [*JSON, *extra])
+            metrics.count_request(self.path, status, perf_counter() - start)
+        await Response(content, status, headers)(scope, receive, send)
 
-    def _route(self, scope: Scope) -> tuple[str, str, Handler]:
-        """The endpoint's name in metrics, the last part of a path that ends in one, the handler."""
-        desk = self._desk = self._desk or self._find()
-        path: str = scope["path"]
-        above, _, part = path.rpartition("/")
-        pattern = f"{above}/{{id}}"
-        if path in desk.routes:
-            endpoint, part, methods = path, "", desk.routes[path]
-        elif part and pattern in desk.routes:
-            endpoint, methods = pattern, desk.routes[pattern]
-        elif path in self._files:
-            raise wrong_method(path, "GET, HEAD")
-        else:
-            raise refusal(404, f"there is nothing at {clip(path)}")
-        handler = methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
+    def _handler(self, method: str) -> Handler:
+        handler = self.handlers.get("GET" if method == "HEAD" else method)
         if handler is None:
-            raise wrong_method(endpoint, ", ".join(methods))
-        return endpoint, part, handler
-
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        """The body of a request, once it is known to be JSON and not too large."""
-        if scope["method"] != "POST":
-            return b""
-        for name, value in scope["headers"]:
-            if name == b"content-type" and not value.lower().startswith(b"application/json"):
-                kind = clip(value.decode("latin-1"))
-                raise refusal(415, f"the body must be application/json; got {kind}")
-            if name == b"content-length" and int(value) > self._max_body:
-                raise self._too_large()
-        message = await receive()
-        body: bytes = message.get("body", b"")
-        if message.get("more_body"):
-            try:
-                async with asyncio.timeout(PATIENCE):
-                    body = await self._rest(body, receive)
-            except TimeoutError:
-                raise refusal(408, f"the body did not come within {PATIENCE} seconds") from None
-        if len(body) > self._max_body:
-            raise self._too_large()
-        return body
-
-    async def _rest(self, body: bytes, receive: Receive) -> bytes:
-        parts, size, more = [body], len(body), True
-        while more and size <= self._max_body:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise refusal(400, "the client went away")
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            more = message.get("more_body", False)
-        return b"".join(parts)
-
-    def _too_large(self) -> Refused:
-        return refusal(413, f"a body may have {self._max_body} bytes at most")
-
-    def _knows(self, scope: Scope) -> bool:
-        """Whether the request has a key; takes the same time for every wrong one."""
-        headers = dict(scope["headers"])
-        given = headers.get(b"x-api-key", b"")
-        if not given and headers.get(b"authorization", b"")[:7].lower() == b"bearer ":
-            given = headers[b"authorization"][7:]
-        digest = sha256(given).digest()
-        return True in [hmac.compare_digest(digest, known) for known in self._keys]
+            raise _wrong_method(self.path, ", ".join(self.handlers))
+        return handler
 
 
-def page(folder: Path) -> dict[str, tuple[bytes, Headers]]:
-    """The page's files: path → bytes and headers. `/` is index.html, the others are in `/ui/`."""
-    files = {f"/ui/{p.name}": p for p in folder.glob("*.*") if p.suffix != ".md"}
-    found = {path: (own.read_bytes(), static(own)) for path, own in files.items()}
-    return found | ({"/": found["/ui/index.html"]} if "/ui/index.html" in found else {})
+class PageFiles(StaticFiles):
+    """The files of the page, with the headers that guard it."""
+
+    def file_response(self, *arguments: Any, **options: Any) -> Response:
+        """Return a file's response, or that it has not changed."""
+        response = super().file_response(*arguments, **options)
+        response.headers.update(FILE)
+        return response
 
 
-def static(path: Path) -> Headers:
-    """The headers of a file."""
-    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    text = "; charset=utf-8" if kind.startswith(("text/", "application/javascript")) else ""
-    return [(b"content-type", f"{kind}{text}".encode()), (b"cache-control", b"no-cache"), *SECURITY]
+class SecuredApplication:
+    """Another application, whose answers get the headers that guard a page."""
+
+    def __init__(self, inner: ASGIApp) -> None:
+        self._inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI 3)."""
+
+        async def send_secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message.setdefault("headers", [])
+                MutableHeaders(scope=message).update(SECURITY)
+            await send(message)
+
+        await self._inner(scope, receive, send_secured)
 
 
-def wrong_method(endpoint: str, takes: str) -> Refused:
-    """A refusal that says which methods there are."""
-    return refusal(405, f"{endpoint} takes {takes}", headers=[(b"allow", takes.encode())])
+async def _find_nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    raise refusal(404, f"there is nothing at {clip(scope['path'])}")
 
 
-async def answer(send: Send, status: int, body: bytes, headers: Headers) -> None:
-    """Send a whole answer."""
-    whole = [(b"content-length", b"%d" % len(body)), *headers]
-    await send({"type": "http.response.start", "status": status, "headers": whole})
-    await send({"type": "http.response.body", "body": body})
+async def _refuse(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
+    status, content = refused_answer(refused.status, refused.problems)
+    await Response(content, status, {**JSON, **refused.headers})(scope, receive, send)
 
 
-def query_of(scope: Scope) -> dict[str, str]:
-    """The query of a request; of a name that comes twice, the last."""
+def _as_refusal(error: HTTPException, scope: Scope) -> Refused:
+    allowed = (error.headers or {}).get("Allow")
+    if allowed:
+        return _wrong_method(clip(scope["path"]), allowed)
+    return refusal(404, f"there is nothing at {clip(scope['path'])}")
+
+
+def _wrong_method(path: str, allowed: str) -> Refused:
+    return refusal(405, f"{path} takes {allowed}", headers={"allow": allowed})
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    """Return the query of a request; of a name that comes twice, the last value."""
     raw: bytes = scope["query_string"]
     return dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True)) if raw else {}
-
-
-def secured(send: Send) -> Send:
-    """Put the security headers on an answer that is not ours."""
-
-    async def wrapped(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", []), *SECURITY]
-        await send(message)
-
-    return wrapped

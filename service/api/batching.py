@@ -1,8 +1,8 @@
-"""One call for all that one turn of the event loop brings.
+"""Work off together what comes in the same turn of the event loop.
 
 Under load many requests are ready at once. Worked off one by one, each would pay alone for calls
 that cost nearly the same for many: into NumPy, and to the ledger's thread, which would commit them
-one by one. Nothing waits for others to come: what comes alone is worked off alone, at once.
+one by one. No request waits for others to come: one that comes alone is worked off alone, at once.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Together(Generic[Item, Result]):
-    """Calls `work` with the items of a turn; it gives their results in the same order."""
+class Batcher(Generic[Item, Result]):
+    """Calls `work` once with all items of a turn; it returns their results in the same order."""
 
     def __init__(self, work: Callable[[list[Item]], Awaitable[list[Result]]]) -> None:
         self._work = work
@@ -25,7 +25,7 @@ class Together(Generic[Item, Result]):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, item: Item) -> Result:
-        """The result of an item; raises what the call for its turn raises."""
+        """Return the result of an item; raises what the call with its turn's items raises."""
         loop = asyncio.get_running_loop()
         if not self._items:
             loop.call_soon(self._begin)
@@ -42,10 +42,10 @@ class Together(Generic[Item, Result]):
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, items: list[Item], futures: list[asyncio.Future[Result]]) -> None:
-        # A future is done already where its client went away.
+        # The future of a client that went away is done already.
         try:
             results = await self._work(items)
-        # Whatever it is, it is for those who wait.
+        # Whatever it is, it is for those who wait for a result.
         except Exception as error:  # noqa: BLE001
             for future in futures:
                 if not future.done():

@@ -1,6 +1,7 @@
-"""What the service does with a request: decide, record, answer. Knows no HTTP but its status codes.
+"""Handle the requests about decisions: decide, record, explain, override, list.
 
-Every decision is in the ledger before it is answered; where it cannot be, there is no answer.
+Every decision is in the ledger before it is answered. Where it cannot be recorded, there is no
+answer.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
-from service.api import metrics, model_info, openapi
-from service.api.batching import Together
+from service.api import docs, metrics, model_info, openapi
+from service.api.batching import Batcher
 from service.api.refusals import Refusals
-from service.api.responses import Handler, Reply, Request, checked, refusal, told, whole_number
+from service.api.requests import Answer, Handler, Request, as_dicts, parse, refusal, whole_number
 from service.api.schemas import Override
 from service.decision.applications import InvalidApplication, decode
 from service.decision.artifacts import NotReady
@@ -29,19 +30,23 @@ MAX_LOGS = 200
 FRESH = 1.0  # seconds for which a ledger that could be written counts as writable
 
 
-class Desk:
-    """One engine and one ledger behind every endpoint."""
+Routes = dict[str, dict[str, Handler]]
+"""The handler of each method of each path."""
+
+
+class DecisionApi:
+    """The endpoints about decisions, with one engine and one ledger behind them."""
 
     def __init__(
         self, root: Path, ledger: Ledger, max_batch: int = 1000, keys: bool = False
     ) -> None:
         self.root, self.ledger, self.max_batch, self.keys = root, ledger, max_batch, keys
-        self.together = Together(self.decide)
+        self._decide_together = Batcher(self.decide)
         self.refusals = Refusals()
         self._checked = -FRESH
         self.engine: Engine | None = None
         self.problem = "the model has not been loaded yet"
-        self.routes: dict[str, dict[str, Handler]] = {
+        self.routes: Routes = {
             "/predict": {"POST": self.predict},
             "/predict_batch": {"POST": self.predict_batch},
             "/explain": {"POST": self.explain},
@@ -51,7 +56,8 @@ class Desk:
             "/model-info": {"GET": self.model_info},
             "/logs": {"GET": self.logs},
             "/predictions/{id}": {"GET": self.prediction},
-            "/docs.json": {"GET": self.docs},
+            "/docs": {"GET": self.docs},
+            "/docs.json": {"GET": self.openapi},
         }
 
     def load(self) -> None:
@@ -65,42 +71,46 @@ class Desk:
 
     @property
     def ready(self) -> Engine:
-        """The engine; refuses with 503 where there is none."""
+        """Return the engine; refuses with 503 where there is none."""
         if self.engine is None:
             raise refusal(503, f"no decisions are made: {self.problem}")
         return self.engine
 
-    async def predict(self, request: Request) -> Reply:
+    async def predict(self, request: Request) -> Answer:
         """Decide about one application."""
         engine = self.ready
         try:
             application = engine.applications.parse(request.body)
         except InvalidApplication as error:
-            metrics.refused(self.refusals.refused(told(error.problems), engine.applications))
+            metrics.count_refused(
+                self.refusals.refused(as_dicts(error.problems), engine.applications)
+            )
             raise
         self.refusals.accepted()
-        return 200, to_json(await self.together(application))
+        return 200, to_json(await self._decide_together(application))
 
     async def decide(self, applications: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The answers to checked applications, once their entries are durable."""
-        return await self.record(drafted(self.ready.decide_rows(applications), applications))
+        """Return the answers to checked applications, once their entries are durable."""
+        return await self.record(
+            draft_decisions(self.ready.decide_rows(applications), applications)
+        )
 
-    async def record(self, decided: list[Decided]) -> list[dict[str, Any]]:
-        """The answers of decisions, once their entries are durable; all of them or none."""
-        await self.ledger.append_group([own.entry for own in decided])
-        for own in decided:
-            metrics.decided(own.decision)
-        return [own.answer for own in decided]
+    async def record(self, drafts: list[DraftedDecision]) -> list[dict[str, Any]]:
+        """Record decisions, all of them or none; returns their answers."""
+        await self.ledger.append_group([drafted.entry for drafted in drafts])
+        for drafted in drafts:
+            metrics.count_decision(drafted.decision)
+        return [drafted.answer for drafted in drafts]
 
-    async def predict_batch(self, request: Request) -> Reply:
+    async def predict_batch(self, request: Request) -> Answer:
         """Decide about many applications; each row is answered or refused on its own."""
         engine = self.ready
         rows = self._rows(request.body)
-        results, kept, decided = await asyncio.to_thread(decide_rows, engine, rows)
-        answers = await self.record(decided)
+        results, kept, drafts = await asyncio.to_thread(decide_rows, engine, rows)
+        answers = await self.record(drafts)
         self.refusals.accepted(len(kept))
         for refused in filter(None, results):
-            metrics.refused(self.refusals.refused(refused["errors"], engine.applications))
+            metrics.count_refused(self.refusals.refused(refused["errors"], engine.applications))
         for index, answer in zip(kept, answers, strict=True):
             results[index] = {"index": index, "decision": answer}
         return 200, to_json({"results": results})
@@ -114,15 +124,15 @@ class Desk:
             raise refusal(422, f"a batch is {limit}; got {len(rows)}", allowed=limit, got=len(rows))
         return rows
 
-    async def explain(self, request: Request) -> Reply:
-        """Say why the model decides as it does; records nothing."""
+    async def explain(self, request: Request) -> Answer:
+        """Explain a decision without recording it."""
         engine = self.ready
         application = engine.applications.parse(request.body)
         return 200, to_json(await asyncio.to_thread(explain, engine, application))
 
-    async def overrides(self, request: Request) -> Reply:
+    async def overrides(self, request: Request) -> Answer:
         """Record an officer's decision about a referred case."""
-        wish = checked(Override, decode(request.body))
+        wish = parse(Override, decode(request.body))
         record = await self.ledger.in_thread(self.ledger.get, wish.prediction_id)
         if record is None:
             raise refusal(404, f"no decision has the id {wish.prediction_id}", "prediction_id")
@@ -136,22 +146,22 @@ class Desk:
             raise refusal(409, problem) from None
         return 201, to_json(recorded.content)
 
-    async def health(self, request: Request) -> Reply:
-        """Whether decisions are made now."""
-        reason = await self.trouble()
+    async def health(self, request: Request) -> Answer:
+        """Tell whether decisions are made now."""
+        reason = await self.find_trouble()
         model = self.engine.identity["model"] if self.engine else None
         status = "unavailable" if reason else "ready"
         return 200, to_json({"status": status, "reason": reason, "model": model})
 
-    async def readyz(self, request: Request) -> Reply:
-        """200 while decisions can be made and recorded, else 503 with the reason."""
-        reason = await self.trouble()
+    async def readyz(self, request: Request) -> Answer:
+        """Answer 200 while decisions can be made and recorded, else 503 with the reason."""
+        reason = await self.find_trouble()
         if reason:
             raise refusal(503, reason)
         return 200, b'{"status":"ready"}'
 
-    async def trouble(self) -> str | None:
-        """Why no decision can be made and recorded now; None when it can."""
+    async def find_trouble(self) -> str | None:
+        """Return why no decision can be made or recorded now; None when it can."""
         if self.engine is None:
             return f"no decisions are made: {self.problem}"
         if time.monotonic() - self._checked < FRESH:
@@ -163,34 +173,41 @@ class Desk:
         self._checked = time.monotonic()
         return None
 
-    async def model_info(self, request: Request) -> Reply:
-        """What the winner is."""
-        return 200, to_json(model_info.of(self.ready, self.root))
+    async def model_info(self, request: Request) -> Answer:
+        """Describe the winner, its contract and the policy."""
+        return 200, to_json(model_info.describe(self.ready, self.root))
 
-    async def logs(self, request: Request) -> Reply:
-        """Recent decisions, newest first."""
-        limit = whole_number(request.query, "limit", 50, MAX_LOGS)
-        before = whole_number(request.query, "before", None, 1 << 62)
+    async def logs(self, request: Request) -> Answer:
+        """List recent decisions, newest first."""
+        limit = whole_number(request.query, "limit", MAX_LOGS) or 50
+        before = whole_number(request.query, "before", 1 << 62)
         search = request.query.get("search")
-        page = await self.ledger.in_thread(self.ledger.recent, limit or 50, before, search)
+        page = await self.ledger.in_thread(self.ledger.recent, limit, before, search)
         records = [record.as_dict() for record in page.records]
         return 200, to_json({"records": records, "next_before": page.next_before})
 
-    async def prediction(self, request: Request) -> Reply:
-        """One decision, complete, with what refers to it."""
-        record = await self.ledger.in_thread(self.ledger.get, request.part)
+    async def prediction(self, request: Request) -> Answer:
+        """Return one decision with its overrides and outcomes."""
+        record = await self.ledger.in_thread(self.ledger.get, request.id)
         if record is None or record.entry.kind != "decision":
             raise refusal(404, "no decision has this id")
         return 200, to_json(record.as_dict())
 
-    async def docs(self, request: Request) -> Reply:
-        """The OpenAPI description."""
-        requests = self.engine.applications if self.engine else None
-        return 200, to_json(openapi.document(requests, self.max_batch, self.keys))
+    async def openapi(self, request: Request) -> Answer:
+        """Return the OpenAPI description."""
+        return 200, to_json(self._document())
+
+    async def docs(self, request: Request) -> Answer:
+        """Return the OpenAPI description as a page to read."""
+        return 200, docs.render(self._document())
+
+    def _document(self) -> dict[str, Any]:
+        applications = self.engine.applications if self.engine else None
+        return openapi.document(applications, self.max_batch, self.keys)
 
 
-class Decided(NamedTuple):
-    """A decision, the entry that records it, and its answer, which holds once it is recorded."""
+class DraftedDecision(NamedTuple):
+    """A decision, the entry that is to record it, and its answer, valid once it is recorded."""
 
     decision: Decision
     entry: Draft
@@ -199,8 +216,12 @@ class Decided(NamedTuple):
 
 def decide_rows(
     engine: Engine, rows: list[Any]
-) -> tuple[list[dict[str, Any]], list[int], list[Decided]]:
-    """The results of a batch with its refused rows filled in, the other places, and decisions."""
+) -> tuple[list[dict[str, Any]], list[int], list[DraftedDecision]]:
+    """Decide about the rows of a batch that keep the contract.
+
+    Returns one result per row, filled in for those that are refused; the places of the others; and
+    their decisions.
+    """
     results: list[dict[str, Any]] = [{} for _ in rows]
     kept: list[int] = []
     for index, row in enumerate(rows):
@@ -208,22 +229,24 @@ def decide_rows(
             engine.applications.check(row)
             kept.append(index)
         except InvalidApplication as error:
-            results[index] = {"index": index, "errors": told(error.problems)}
-    own = [rows[index] for index in kept]
-    return results, kept, drafted(engine.decide_rows(own), own)
+            results[index] = {"index": index, "errors": as_dicts(error.problems)}
+    applications = [rows[index] for index in kept]
+    return results, kept, draft_decisions(engine.decide_rows(applications), applications)
 
 
-def drafted(decisions: list[Decision], applications: list[dict[str, Any]]) -> list[Decided]:
-    """Decisions about applications, ready to be recorded."""
-    decided = []
+def draft_decisions(
+    decisions: list[Decision], applications: list[dict[str, Any]]
+) -> list[DraftedDecision]:
+    """Return the entries and the answers of decisions about applications."""
+    drafts = []
     for decision, application in zip(decisions, applications, strict=True):
-        own = content(decision)
-        entry = draft("decision", own | {"application": application})
-        answer = {"prediction_id": entry.id, **own, "timestamp": entry.time}
-        decided.append(Decided(decision, entry, answer))
-    return decided
+        recorded = decision_content(decision)
+        entry = draft("decision", recorded | {"application": application})
+        answer = {"prediction_id": entry.id, **recorded, "timestamp": entry.time}
+        drafts.append(DraftedDecision(decision, entry, answer))
+    return drafts
 
 
-def content(decision: Decision) -> dict[str, Any]:
-    """A decision as it is recorded and answered, without id and time."""
+def decision_content(decision: Decision) -> dict[str, Any]:
+    """Return a decision as it is recorded and answered, but for id and time."""
     return {name: getattr(decision, name) for name in Decision.__slots__}

@@ -80,33 +80,33 @@ LOUDNESS = ("notice", "warning", "alarm")
 READY = Gauge("credit_ready", "1 while a model is loaded", multiprocess_mode="livemin")
 
 
-def decided(decision: Decision) -> None:
+def count_decision(decision: Decision) -> None:
     """Count a decision that was recorded."""
     _decisions(decision.decision).inc()
     PD.observe(decision.default_probability)
 
 
-def refused(broken: Iterable[tuple[str, str]]) -> None:
-    """Count an application that was refused for these fields and rules."""
+def count_refused(broken: Iterable[tuple[str, str]]) -> None:
+    """Count an application that was refused because it broke these rules of these fields."""
     REFUSED.inc()
     for field, rule in broken:
         REFUSED_FIELDS.labels(field, rule).inc()
 
 
-def requested(endpoint: str, status: int, seconds: float) -> None:
+def count_request(endpoint: str, status: int, seconds: float) -> None:
     """Count an answered request."""
     _requests(endpoint, status).inc()
     _seconds(endpoint).observe(seconds)
 
 
-def ledger(state: WriterStatus) -> None:
+def show_ledger(state: WriterStatus) -> None:
     """Show the state of the ledger's writer."""
     LAG.set(state.lag)
     WAITING.set(state.waiting)
     UP.set(state.failure is None)
 
 
-def drift(report: dict[str, Any], when: float) -> None:
+def show_drift(report: dict[str, Any], when: float) -> None:
     """Show a drift report made at `when` (seconds since 1970)."""
     window = str(report["window"])
     for field, facts in (report["features"] | {"score": report["score"]}).items():

@@ -1,4 +1,4 @@
-"""What stands in `GET /model-info`: the winner, its figures, its contract and the policy."""
+"""Describe the winner, its metrics, its contract and the policy for `GET /model-info`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from stages.judging.policy import Policy
 METRICS = Path("models/evaluation.json")
 
 
-def of(engine: Engine, root: Path) -> dict[str, Any]:
-    """The facts about an engine; metrics are those that the pipeline wrote in `root`."""
+def describe(engine: Engine, root: Path) -> dict[str, Any]:
+    """Return the facts about an engine; `root` has the metrics that the pipeline wrote."""
     model = engine.model
     metrics = root / METRICS
     return {
@@ -29,20 +29,21 @@ def of(engine: Engine, root: Path) -> dict[str, Any]:
         "identity": engine.identity,
         "golden": {"records": len(engine.golden), "identical": True},
         "metrics": json.loads(metrics.read_text()) if metrics.exists() else {},
-        "contract": contract(engine.contract, engine.applications.required),
-        "policy": policy(engine.policy),
+        "contract": describe_contract(engine.contract, engine.applications.required),
+        "policy": describe_policy(engine.policy),
         "example": engine.applications.example,
     }
 
 
-def contract(source: Contract, required: set[str]) -> dict[str, Any]:
-    """What a form needs of a contract; `required` are the fields that this model needs."""
+def describe_contract(source: Contract, required: set[str]) -> dict[str, Any]:
+    """Return what a form needs of a contract; `required` are the fields that this model needs."""
     fields = [f for f in source.fields.values() if f.known_at != "outcome"]
     return {
         "title": source.title,
         "description": source.description,
         "fields": [
-            field(f, f.name in required) | {"table": source.tables[f.table].title or f.table}
+            describe_field(f, f.name in required)
+            | {"table": source.tables[f.table].title or f.table}
             for f in fields
         ],
         "derived": [
@@ -53,14 +54,14 @@ def contract(source: Contract, required: set[str]) -> dict[str, Any]:
     }
 
 
-def field(source: Field, required: bool) -> dict[str, Any]:
-    """One field, in the contract's own words."""
-    told = source.model_dump(by_alias=True, exclude={"repair", "missing_values", "feature"})
-    told["constraints"] |= {"required": required}
-    return told
+def describe_field(source: Field, required: bool) -> dict[str, Any]:
+    """Return one field, in the contract's own words."""
+    described = source.model_dump(by_alias=True, exclude={"repair", "missing_values", "feature"})
+    described["constraints"] |= {"required": required}
+    return described
 
 
-def policy(source: Policy) -> dict[str, Any]:
-    """The policy with its cut-offs as PDs."""
-    cuts = ("pd_cut_off", "approve_below", "decline_from")
-    return source.model_dump() | {name: getattr(source, name) for name in cuts}
+def describe_policy(source: Policy) -> dict[str, Any]:
+    """Return the policy with its cut-offs as PDs."""
+    cut_offs = ("pd_cut_off", "approve_below", "decline_from")
+    return source.model_dump() | {name: getattr(source, name) for name in cut_offs}

@@ -1,4 +1,4 @@
-"""The service's side of monitoring: endpoints, gauges, and the process that does the work."""
+"""Answer about outcomes and drift, and run the process that watches for it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pydantic_core import to_json
 
 from service import settings
 from service.api import metrics
-from service.api.handlers import Desk
-from service.api.responses import Handler, Reply, Request, refusal, whole_number
+from service.api.handlers import DecisionApi, Routes
+from service.api.requests import Answer, Request, refusal, whole_number
 from service.decision.applications import decode
 from service.decision.problems import as_text, quote
 from service.ledger import LedgerUnavailable
@@ -24,55 +24,58 @@ from service.monitoring.reports import Reports, field_of
 
 MAX_REPORTS = 200
 GRACE = 5.0  # seconds that the watching process may take to end
-NEWEST = 10  # reports that one look at them may find new
-REFUSED = "refused"  # the source of incidents of which no decision tells
+NEWEST = 10  # reports that may be new since the last look
+REFUSED = "refused"  # the source of incidents about applications without a decision
 
 
-class Watch:
-    """Monitoring beside one desk; `CREDIT_PD_MONITOR=off` leaves the watching process out."""
+class MonitoringApi:
+    """The endpoints about outcomes and drift, beside those about decisions.
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.reports = Reports(desk.ledger.engine)
+    `CREDIT_PD_MONITOR=off` leaves the watching process out.
+    """
+
+    def __init__(self, decisions: DecisionApi) -> None:
+        self.decisions = decisions
+        self.reports = Reports(decisions.ledger.engine)
         self._process: subprocess.Popen[bytes] | None = None
         self._seen = 0
-        self.routes: dict[str, dict[str, Handler]] = {
+        self.routes: Routes = {
             "/outcomes": {"POST": self.outcomes},
-            "/drift-reports": {"GET": self.listed},
-            "/drift-reports/{id}": {"GET": self.one},
+            "/drift-reports": {"GET": self.drift_reports},
+            "/drift-reports/{id}": {"GET": self.drift_report},
         }
 
-    async def outcomes(self, request: Request) -> Reply:
-        """Record what became of loans; each row is recorded or refused on its own."""
+    async def outcomes(self, request: Request) -> Answer:
+        """Record which loans went bad; each row is recorded or refused on its own."""
         rows = decode(request.body)
-        limit = f"a JSON array of 1 to {self.desk.max_batch} outcomes"
-        if not isinstance(rows, list) or not 1 <= len(rows) <= self.desk.max_batch:
+        limit = f"a JSON array of 1 to {self.decisions.max_batch} outcomes"
+        if not isinstance(rows, list) or not 1 <= len(rows) <= self.decisions.max_batch:
             raise refusal(422, f"the body is {limit}; got {as_text(quote(rows))}", allowed=limit)
         for number, row in enumerate(rows):
             if not isinstance(row, dict):
                 raise refusal(422, f"row {number} must be an object; got {as_text(quote(row))}")
-        count, refused = await asyncio.to_thread(outcomes.record, self.desk.ledger, rows)
-        body = {"recorded": count, "refused": [refusal._asdict() for refusal in refused]}
+        count, refused = await asyncio.to_thread(outcomes.record, self.decisions.ledger, rows)
+        body = {"recorded": count, "refused": [row._asdict() for row in refused]}
         return 200, to_json(body)
 
-    async def listed(self, request: Request) -> Reply:
-        """Drift reports, newest first."""
-        limit = whole_number(request.query, "limit", 20, MAX_REPORTS)
-        before = whole_number(request.query, "before", None, 1 << 62)
-        found = await asyncio.to_thread(self.reports.recent, limit or 20, before)
-        return 200, to_json({"reports": found})
+    async def drift_reports(self, request: Request) -> Answer:
+        """List drift reports, newest first."""
+        limit = whole_number(request.query, "limit", MAX_REPORTS) or 20
+        before = whole_number(request.query, "before", 1 << 62)
+        reports = await asyncio.to_thread(self.reports.recent, limit, before)
+        return 200, to_json({"reports": reports})
 
-    async def one(self, request: Request) -> Reply:
-        """One drift report."""
-        part = request.part
-        number = int(part) if part.isascii() and part.isdigit() and len(part) < 19 else 0
-        found = await asyncio.to_thread(self.reports.get, number)
-        if found is None:
+    async def drift_report(self, request: Request) -> Answer:
+        """Return one drift report."""
+        text = request.id
+        number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+        report = await asyncio.to_thread(self.reports.get, number)
+        if report is None:
             raise refusal(404, "no drift report has this number")
-        return 200, to_json(found)
+        return 200, to_json(report)
 
     def start(self, root: Path) -> None:
-        """Start the watching process, or again where it has ended."""
+        """Start the watching process unless it runs."""
         if settings.load().monitor == "off":
             return
         if self._process and self._process.poll() is None:
@@ -110,19 +113,19 @@ class Watch:
         """
         if settings.load().monitor == "off":
             return
-        found = self.desk.refusals.take()
-        if found is not None:
+        findings = self.decisions.refusals.take()
+        if findings is not None:
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            alerts.tell(*self.reports.settle(REFUSED, found, now))
+            alerts.tell(*self.reports.settle(REFUSED, findings, now))
 
-    def show(self) -> None:
+    def update_gauges(self) -> None:
         """Judge what was refused, and set the gauges from the reports that are new. Blocks."""
-        with suppress(LedgerUnavailable):  # the ledger's own gauges tell
+        with suppress(LedgerUnavailable):  # the ledger's own gauges show it
             self.judge_refusals()
             new = self.reports.recent(NEWEST, after=self._seen)
             metrics.INCIDENTS.set(
-                len({field_of(own["key"]) for own in self.reports.open_incidents()})
+                len({field_of(incident["key"]) for incident in self.reports.open_incidents()})
             )
             for report in reversed(new):
                 self._seen = report["id"]
-                metrics.drift(report, datetime.fromisoformat(report["time"]).timestamp())
+                metrics.show_drift(report, datetime.fromisoformat(report["time"]).timestamp())

@@ -1,7 +1,7 @@
-"""The OpenAPI description of what the service really answers, made from the contract.
+"""Make the OpenAPI description of the service from the contract.
 
-BentoML's own description knows neither the GET endpoints nor the refusals, so this one is served in
-its place.
+BentoML's own description lacks the GET endpoints and the refusals, so this one is served in its
+place.
 """
 
 from __future__ import annotations
@@ -11,52 +11,59 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.api import schemas
+from service.api import monitoring_schemas, schemas
 from service.decision.applications import Applications
 
 REF = "#/components/schemas/{model}"
 SHAPES: tuple[type[BaseModel], ...] = (
     schemas.Answer,
-    schemas.DriftReport,
-    schemas.DriftReports,
+    monitoring_schemas.DriftReport,
+    monitoring_schemas.DriftReports,
     schemas.Errors,
     schemas.Explanation,
     schemas.Health,
     schemas.ModelInfo,
-    schemas.Outcome,
-    schemas.OutcomesRecorded,
-    schemas.Overridden,
+    monitoring_schemas.Outcome,
+    monitoring_schemas.OutcomesRecorded,
     schemas.Override,
-    schemas.Page,
     schemas.Ready,
-    schemas.Record,
+    schemas.RecentDecisions,
+    schemas.RecordedDecision,
+    schemas.RecordedOverride,
     schemas.Rows,
 )
 REFUSALS = {
-    400: "The body is no JSON",
+    400: "The body is not JSON",
     401: "An API key is needed",
-    404: "There is none by this name",
-    405: "Another method is needed",
+    404: "There is nothing of this name",
+    405: "The endpoint takes another method",
     408: "The body did not come in time",
     409: "The case cannot be overridden",
     413: "The body is too large",
     415: "The body is not application/json",
-    422: "The request breaks the contract: one message a field",
-    503: "No decision can be made or recorded now, and why",
+    422: "The request breaks the contract: one message per field",
+    503: "No decision can be made or recorded now; the message says why",
 }
-ASKED = (401, 405, 503)
-SENT = (400, 408, 413, 415, 422, *ASKED)
+GET_REFUSALS = (401, 405, 503)
+POST_REFUSALS = (400, 408, 413, 415, 422, *GET_REFUSALS)
 PAGE_QUERY = (
-    ("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "How many"),
+    (
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
+        "The most entries to list",
+    ),
     ("before", {"type": "integer", "minimum": 1}, "Only entries before this sequence number"),
-    ("search", {"type": "string"}, "Words that must be in the decision"),
+    ("search", {"type": "string"}, "Words that the decision must contain"),
 )
 
 
-def document(requests: Applications | None, max_batch: int, keys: bool) -> dict[str, Any]:
-    """The whole description; `requests` is None where no model tells what an application is."""
-    application = requests.schema() if requests else {"type": "object"}
-    example = requests.example if requests else {}
+def document(applications: Applications | None, max_batch: int, keys: bool) -> dict[str, Any]:
+    """Return the whole description; `applications` is None where there is no model.
+
+    `keys` tells whether requests need an API key.
+    """
+    application = applications.schema() if applications else {"type": "object"}
+    example = applications.example if applications else {}
     _, shapes = models_json_schema([(s, "serialization") for s in SHAPES], ref_template=REF)
     schemas: dict[str, Any] = {**shapes["$defs"], "Application": application}
     schemas["Outcomes"] = {
@@ -78,7 +85,8 @@ def document(requests: Applications | None, max_batch: int, keys: bool) -> dict[
         "info": {
             "title": "Credit decisions",
             "version": "1",
-            "description": "Probability of default, decision and reasons; every decision is kept.",
+            "description": "Probability of default, decision and reasons for loan applications. "
+            "Every decision is recorded before it is answered.",
         },
         "paths": paths(example),
         "components": {"schemas": schemas},
@@ -91,8 +99,9 @@ def document(requests: Applications | None, max_batch: int, keys: bool) -> dict[
 
 
 def paths(example: dict[str, Any]) -> dict[str, Any]:
-    """Every endpoint."""
+    """Return the description of every endpoint."""
     one = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+    one["description"] = "The identifier, as a list or an answer gives it"
     query = [{"name": n, "in": "query", "schema": s, "description": d} for n, s, d in PAGE_QUERY]
     wish = {
         "prediction_id": "0195d2c0-0000-7000-8000-000000000000",
@@ -100,61 +109,75 @@ def paths(example: dict[str, Any]) -> dict[str, Any]:
         "reason": "The applicant has shown further income",
         "author": "A. Officer",
     }
-    known = {"prediction_id": wish["prediction_id"], "bad": 0, "date": "2026-01-31"}
+    outcome = {"prediction_id": wish["prediction_id"], "bad": 0, "date": "2026-01-31"}
     return {
         "/predict": {
-            "post": sends("Decide about one application", "Application", example, "Answer")
+            "post": post("Decide about one application", "Application", example, "Answer")
         },
         "/predict_batch": {
-            "post": sends("Decide about many applications", "Applications", [example], "Rows")
+            "post": post("Decide about many applications", "Applications", [example], "Rows")
         },
         "/explain": {
-            "post": sends(
-                "Say why, and what would change it", "Application", example, "Explanation"
+            "post": post(
+                "Explain a decision, and say what would change it; nothing is recorded",
+                "Application",
+                example,
+                "Explanation",
             )
         },
         "/overrides": {
-            "post": sends(
+            "post": post(
                 "Record an officer's decision about a referred case",
                 "Override",
                 wish,
-                "Overridden",
+                "RecordedOverride",
                 201,
                 (404, 409),
             )
         },
-        "/health": {"get": asks("Whether decisions are made now", "Health", ())},
-        "/readyz": {"get": asks("200 while decisions can be made and recorded", "Ready", (503,))},
+        "/health": {"get": get("Tell whether decisions are made now", "Health", ())},
+        "/readyz": {
+            "get": get("Answer 200 while decisions can be made and recorded", "Ready", (503,))
+        },
         "/model-info": {
-            "get": asks("The winner, its figures and its contract", "ModelInfo", ASKED)
+            "get": get(
+                "Describe the winner, its metrics and its contract", "ModelInfo", GET_REFUSALS
+            )
         },
         "/logs": {
-            "get": asks("Recent decisions, newest first", "Page", (422, *ASKED))
+            "get": get(
+                "List recent decisions, newest first", "RecentDecisions", (422, *GET_REFUSALS)
+            )
             | {"parameters": query}
         },
         "/outcomes": {
-            "post": sends("Record what became of loans", "Outcomes", [known], "OutcomesRecorded")
+            "post": post("Record which loans went bad", "Outcomes", [outcome], "OutcomesRecorded")
         },
         "/drift-reports": {
-            "get": asks("Drift reports, newest first", "DriftReports", (422, *ASKED))
+            "get": get("List drift reports, newest first", "DriftReports", (422, *GET_REFUSALS))
             | {"parameters": query[:2]}
         },
         "/drift-reports/{id}": {
-            "get": asks("One drift report", "DriftReport", (404, *ASKED)) | {"parameters": [one]}
+            "get": get("Return one drift report", "DriftReport", (404, *GET_REFUSALS))
+            | {"parameters": [one]}
         },
         "/predictions/{id}": {
-            "get": asks("One decision with its overrides and outcomes", "Record", (404, *ASKED))
+            "get": get(
+                "Return one decision with its overrides and outcomes",
+                "RecordedDecision",
+                (404, *GET_REFUSALS),
+            )
             | {"parameters": [one]}
         },
     }
 
 
-def asks(summary: str, shape: str, refused: tuple[int, ...]) -> dict[str, Any]:
-    """A GET endpoint."""
+def get(summary: str, shape: str, refused: tuple[int, ...]) -> dict[str, Any]:
+    """Return the description of a GET endpoint."""
     return {"summary": summary, "responses": responses(shape, 200, refused)}
 
 
-def sends(
+def post(
     summary: str,
     body: str,
     example: Any,
@@ -162,22 +185,22 @@ def sends(
     status: int = 200,
     more: tuple[int, ...] = (),
 ) -> dict[str, Any]:
-    """A POST endpoint."""
+    """Return the description of a POST endpoint."""
     content = {"schema": {"$ref": REF.format(model=body)}, "example": example}
     return {
         "summary": summary,
         "requestBody": {"required": True, "content": {"application/json": content}},
-        "responses": responses(shape, status, (*SENT, *more)),
+        "responses": responses(shape, status, (*POST_REFUSALS, *more)),
     }
 
 
 def responses(shape: str, status: int, refused: tuple[int, ...]) -> dict[str, Any]:
-    """What may come back."""
-    told = {str(code): answer(REFUSALS[code], "Errors") for code in sorted({405, *refused})}
-    return {str(status): answer("The answer", shape), **told}
+    """Return the descriptions of all answers of an endpoint."""
+    refusals = {str(code): answer(REFUSALS[code], "Errors") for code in sorted({405, *refused})}
+    return {str(status): answer("The answer", shape), **refusals}
 
 
 def answer(description: str, shape: str) -> dict[str, Any]:
-    """One response."""
+    """Return the description of one answer."""
     content = {"application/json": {"schema": {"$ref": REF.format(model=shape)}}}
     return {"description": description, "content": content}

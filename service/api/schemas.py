@@ -1,4 +1,4 @@
-"""The shapes of what the service answers: the OpenAPI description and the clients know them."""
+"""The shapes of what is sent and answered about decisions, for OpenAPI and for clients."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Key
 
-Decided = Literal["approve", "refer", "decline"]
+Verdict = Literal["approve", "refer", "decline"]
 Probability = Annotated[float, Key(ge=0, le=1)]
 
 
 class Shape(BaseModel):
-    """A part of an answer."""
+    """A JSON object that has these fields and no others."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Error(Shape):
-    """What is wrong: the field ("" for the request as a whole), what is allowed, what came."""
+    """What is wrong with a field ("" for the whole request), what is allowed and what came."""
 
     field: str
     message: str
@@ -27,20 +27,20 @@ class Error(Shape):
 
 
 class Errors(Shape):
-    """Why a request was refused; never a score beside it."""
+    """Why a request was refused. A refused request gets no score."""
 
     errors: Annotated[list[Error], Key(min_length=1)]
 
 
 class Reason(Shape):
-    """A principal reason: the field or ratio, and the contract's words for it."""
+    """A principal reason: its field or ratio, and the contract's text for it."""
 
     field: str
     text: str
 
 
 class Identity(Shape):
-    """What answered; an identity that is not known is null."""
+    """The model, policy, data, image and commit that decided; null where one is not known."""
 
     model: str | None
     policy: str | None
@@ -50,12 +50,12 @@ class Identity(Shape):
 
 
 class Answer(Shape):
-    """A decision, as it stands in the ledger."""
+    """A decision as the ledger records it."""
 
     prediction_id: str
     default_probability: Probability
     prediction: Annotated[Literal[0, 1], Key(description="1 when default is expected")]
-    decision: Decided
+    decision: Verdict
     credit_score: int
     rating: str
     reasons: list[Reason]
@@ -64,7 +64,7 @@ class Answer(Shape):
 
 
 class Row(Shape):
-    """One row of a batch: its place and either its decision or its errors."""
+    """One row of a batch: its place, and either its decision or its errors."""
 
     index: int
     decision: Answer | None = None
@@ -72,13 +72,13 @@ class Row(Shape):
 
 
 class Rows(Shape):
-    """A batch, in the order it came."""
+    """The rows of a batch in the order in which they came."""
 
     results: list[Row]
 
 
 class Contribution(Shape):
-    """What a field adds to the margin (log-odds of default), and to the credit score (points)."""
+    """What a field adds to the margin (log-odds of default) and to the credit score (points)."""
 
     field: str
     title: str
@@ -99,27 +99,27 @@ class Change(Shape):
 
 
 class Way(Shape):
-    """Changes that lead to approval together, and where they lead."""
+    """Changes that lead to approval together, and the decision that they lead to."""
 
     changes: list[Change]
     default_probability: Probability
     credit_score: int
-    decision: Decided
+    decision: Verdict
 
 
 class Alternatives(Shape):
-    """What would change the decision, in words and as changes; each way was decided."""
+    """What would change the decision, as a sentence and as changes that were tried."""
 
     statement: str
     ways: list[Way]
 
 
 class Explanation(Shape):
-    """Why: `base_value` and the contributions add up to `margin`."""
+    """Why a decision is as it is: `base_value` and the contributions add up to `margin`."""
 
     default_probability: Probability
     prediction: Literal[0, 1]
-    decision: Decided
+    decision: Verdict
     credit_score: int
     rating: str
     reasons: list[Reason]
@@ -139,7 +139,7 @@ class Override(Shape):
     author: Annotated[str, Key(max_length=200, pattern=r"\S")]
 
 
-class Entry(BaseModel):
+class RecordedEntry(BaseModel):
     """An entry of the ledger: what was recorded, and its place in the chain."""
 
     model_config = ConfigDict(extra="allow")
@@ -149,7 +149,7 @@ class Entry(BaseModel):
     kind: Literal["decision", "override", "outcome"]
 
 
-class Overridden(Entry):
+class RecordedOverride(RecordedEntry):
     """The entry of an override."""
 
     refers_to: str
@@ -158,12 +158,12 @@ class Overridden(Entry):
     author: str
 
 
-class Record(Entry):
+class RecordedDecision(RecordedEntry):
     """A decision as it was recorded, and the later entries that refer to it."""
 
     application: dict[str, Any]
     default_probability: Probability
-    decision: Decided
+    decision: Verdict
     credit_score: int
     rating: str
     reasons: list[Reason]
@@ -171,19 +171,19 @@ class Record(Entry):
     sequence: int
     previous_hash: str
     hash: str
-    overrides: list[Entry]
-    outcomes: list[Entry]
+    overrides: list[RecordedEntry]
+    outcomes: list[RecordedEntry]
 
 
-class Page(Shape):
-    """Recent decisions, newest first; `next_before` asks for the next page."""
+class RecentDecisions(Shape):
+    """Recent decisions, newest first; `next_before` is the `before` of the next page."""
 
-    records: list[Record]
+    records: list[RecordedDecision]
     next_before: int | None
 
 
 class Ready(Shape):
-    """That decisions can be made and recorded."""
+    """Decisions can be made and recorded."""
 
     status: Literal["ready"]
 
@@ -204,7 +204,7 @@ class Golden(Shape):
 
 
 class ModelInfo(Shape):
-    """The winner, its figures, its contract (what a form needs) and the policy."""
+    """The winner, its metrics, its contract (what a form needs) and the policy."""
 
     winner: str
     model: dict[str, Any]
@@ -214,45 +214,3 @@ class ModelInfo(Shape):
     contract: dict[str, Any]
     policy: dict[str, Any]
     example: dict[str, Any]
-
-
-class Outcome(Shape):
-    """What became of a loan."""
-
-    prediction_id: str
-    bad: Literal[0, 1]
-    date: str
-
-
-class RefusedOutcome(Shape):
-    """A row that was not recorded, and why."""
-
-    row: int
-    prediction_id: str
-    reason: str
-
-
-class OutcomesRecorded(Shape):
-    """How many outcomes were recorded, and those that were not."""
-
-    recorded: int
-    refused: list[RefusedOutcome]
-
-
-class DriftReport(BaseModel):
-    """What monitoring found in a window of decisions; see `service.monitoring.drift.report`."""
-
-    model_config = ConfigDict(extra="allow")
-
-    id: int
-    time: str
-    window: int
-    loudest: Literal["quiet", "notice", "warning", "alarm"]
-    findings: list[dict[str, Any]]
-    advice: str
-
-
-class DriftReports(Shape):
-    """Drift reports, newest first."""
-
-    reports: list[DriftReport]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.api.refusals import BLOCK, STRANGE, WHOLE, Refusals, broken, findings
-from service.api.responses import told
+from service.api.requests import as_dicts
 from service.decision.applications import Applications, InvalidApplication
 from stages.contract import reading as contracts
 
@@ -19,7 +19,7 @@ GOOD = REQUESTS.example
 def refused(application: Any) -> set[tuple[str, str]]:
     with pytest.raises(InvalidApplication) as caught:
         REQUESTS.check(application)
-    return {broken(problem, REQUESTS) for problem in told(caught.value.problems)}
+    return {broken(problem, REQUESTS) for problem in as_dicts(caught.value.problems)}
 
 
 @pytest.mark.parametrize(

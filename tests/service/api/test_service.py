@@ -12,12 +12,13 @@ from typing import Any
 import httpx
 import jsonschema
 import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api import metrics, model_info
-from service.api.asgi import Front, Receive, Scope, Send
-from service.api.handlers import Desk
-from service.api.monitoring import Watch
-from service.api.responses import Request
+from service.api.asgi import Application
+from service.api.handlers import DecisionApi
+from service.api.monitoring import MonitoringApi
+from service.api.requests import Request
 from service.ledger import Ledger
 from service.settings import digests
 from stages.contract import reading as contracts
@@ -48,8 +49,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def desk(root: Path, ledger: Ledger) -> Desk:
-    made = Desk(root, ledger, max_batch=5)
+def api(root: Path, ledger: Ledger) -> DecisionApi:
+    made = DecisionApi(root, ledger, max_batch=5)
     made.load()
     assert made.engine, made.problem
     return made
@@ -58,7 +59,7 @@ def desk(root: Path, ledger: Ledger) -> Desk:
 class Client:
     """Asks an ASGI application in this process."""
 
-    def __init__(self, app: Front) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -87,29 +88,29 @@ async def inner(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"inner " + scope["path"].encode()})
 
 
-def client_of(desk: Desk, keys: tuple[str, ...] = (), max_body: int = 4000) -> Client:
-    front = Front(
+def client_of(api: DecisionApi, keys: tuple[str, ...] = (), max_body: int = 4000) -> Client:
+    app = Application(
         inner,
-        lambda: desk,
+        lambda: api,
         digests(",".join(sha256(k.encode()).hexdigest() for k in keys)),
         max_body,
     )
-    return Client(front)
+    return Client(app)
 
 
 @pytest.fixture
-def client(desk: Desk) -> Client:
-    return client_of(desk)
+def client(api: DecisionApi) -> Client:
+    return client_of(api)
 
 
 @pytest.fixture
-def case(desk: Desk) -> Callable[[str], dict[str, Any]]:
+def case(api: DecisionApi) -> Callable[[str], dict[str, Any]]:
     """An application with a given decision."""
-    assert desk.engine
-    applications = draw(desk.engine.applications, 400)
+    assert api.engine
+    applications = draw(api.engine.applications, 400)
     found = {
         d.decision: a
-        for a, d in zip(applications, desk.engine.decide_rows(applications), strict=True)
+        for a, d in zip(applications, api.engine.decide_rows(applications), strict=True)
     }
     return found.__getitem__
 
@@ -118,12 +119,12 @@ def errors(answer: httpx.Response) -> dict[str, str]:
     return {error["field"]: error["message"] for error in answer.json()["errors"]}
 
 
-def test_a_prediction_is_the_engines_decision(client: Client, desk: Desk, case: Any) -> None:
+def test_a_prediction_is_the_engines_decision(client: Client, api: DecisionApi, case: Any) -> None:
     for decision in ("approve", "refer", "decline"):
         application = case(decision)
         answer = client.post("/predict", json=application).json()
-        assert desk.engine
-        own = desk.engine.decide(application)
+        assert api.engine
+        own = api.engine.decide(application)
         assert answer.pop("prediction_id")
         assert answer.pop("timestamp").endswith("Z")
         assert answer == {name: getattr(own, name) for name in own.__slots__}
@@ -230,7 +231,7 @@ def test_another_method_is_refused(client: Client, method: str, path: str, allow
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/predict/", "/ui/../service.py", "/ui/%2e%2e/desk.py"]
+    "path", ["/nothing", "/predict/", "/ui/../service.py", "/ui/%2e%2e/handlers.py"]
 )
 def test_where_nothing_is_there_is_nothing(client: Client, path: str) -> None:
     assert client.get(path).status_code == 404
@@ -351,9 +352,9 @@ def test_without_a_ledger_there_are_no_answers_until_it_returns(
 ) -> None:
     (tmp_path / "away.sqlite").mkdir()
     away = Ledger(f"sqlite:///{tmp_path}/away.sqlite")
-    desk = Desk(root, away)
-    desk.load()
-    client = client_of(desk)
+    api = DecisionApi(root, away)
+    api.load()
+    client = client_of(api)
     for path, body in (("/predict", case("approve")), ("/predict_batch", [case("approve")])):
         answer = client.post(path, json=body)
         assert answer.status_code == 503
@@ -370,9 +371,9 @@ def test_without_a_ledger_there_are_no_answers_until_it_returns(
 def test_without_a_model_the_service_lives_and_says_why_it_is_not_ready(
     tmp_path: Path, ledger: Ledger
 ) -> None:
-    desk = Desk(tmp_path, ledger)
-    desk.load()
-    client = client_of(desk)
+    api = DecisionApi(tmp_path, ledger)
+    api.load()
+    client = client_of(api)
     for path in ("/predict", "/predict_batch", "/explain"):
         answer = client.post(path, json=[])
         assert answer.status_code == 503
@@ -392,19 +393,19 @@ def test_health_and_readiness_say_that_all_is_well(client: Client) -> None:
     assert client.get("/health").json()["status"] == "ready"
 
 
-def test_model_info_tells_what_serves(client: Client, desk: Desk) -> None:
+def test_model_info_tells_what_serves(client: Client, api: DecisionApi) -> None:
     told = client.get("/model-info").json()
-    assert desk.engine
-    assert told["identity"] == desk.engine.identity
+    assert api.engine
+    assert told["identity"] == api.engine.identity
     assert told["golden"] == {"records": 20, "identical": True}
     assert told["winner"] == "lightgbm"
-    assert told["policy"]["approve_below"] == desk.engine.policy.approve_below
-    assert {f["name"] for f in told["contract"]["fields"]} == {*desk.engine.applications.fields}
+    assert told["policy"]["approve_below"] == api.engine.policy.approve_below
+    assert {f["name"] for f in told["contract"]["fields"]} == {*api.engine.applications.fields}
     assert told["model"]["trained_on"]["rows"] > 0
 
 
 def test_the_form_heads_its_parts_with_the_titles_of_the_tables() -> None:
-    told = model_info.contract(contracts.load("loan_book"), set())
+    told = model_info.describe_contract(contracts.load("loan_book"), set())
     assert {f["table"] for f in told["fields"]} == {"Loan", "Customer", "Credit bureau"}
 
 
@@ -415,13 +416,14 @@ def test_the_form_heads_its_parts_with_the_titles_of_the_tables() -> None:
         "/logs",
         "/model-info",
         "/predictions/1",
+        "/docs",
         "/docs.json",
         "/metrics",
         "/schema.json",
     ],
 )
-def test_with_keys_set_an_endpoint_needs_one(desk: Desk, path: str) -> None:
-    client = client_of(desk, keys=("another", KEY))
+def test_with_keys_set_an_endpoint_needs_one(api: DecisionApi, path: str) -> None:
+    client = client_of(api, keys=("another", KEY))
     method = "POST" if path in ENDPOINTS else "GET"
     for headers in (
         {},
@@ -437,8 +439,8 @@ def test_with_keys_set_an_endpoint_needs_one(desk: Desk, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/ui/app.js", "/health", "/readyz", "/livez", "/healthz"])
-def test_health_readiness_and_the_page_need_no_key(desk: Desk, path: str) -> None:
-    assert client_of(desk, keys=(KEY,)).get(path).status_code == 200
+def test_health_readiness_and_the_page_need_no_key(api: DecisionApi, path: str) -> None:
+    assert client_of(api, keys=(KEY,)).get(path).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/ui/app.js", "/health", "/livez", "/nothing", "/predict"])
@@ -449,7 +451,7 @@ def test_no_answer_can_be_framed_or_taken_for_something_else(client: Client, pat
     assert headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("path", ["/", "/ui/app.js"])
+@pytest.mark.parametrize("path", ["/", "/docs", "/ui/app.js"])
 def test_the_page_may_only_use_what_comes_with_it(client: Client, path: str) -> None:
     headers = client.get(path).headers
     policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
@@ -475,12 +477,12 @@ def test_what_is_bentomls_is_handed_on(client: Client) -> None:
         assert client.get(path).text == f"inner {path}"
 
 
-def test_the_description_is_of_every_endpoint(client: Client, desk: Desk) -> None:
+def test_the_description_is_of_every_endpoint(client: Client, api: DecisionApi) -> None:
     paths = client.get("/docs.json").json()["paths"]
     described = {(path, method.upper()) for path, own in paths.items() for method in own}
-    routes = desk.routes | Watch(desk).routes
+    routes = api.routes | MonitoringApi(api).routes
     served = {(path, m) for path, own in routes.items() for m in own}
-    assert described == served - {("/docs.json", "GET")}
+    assert described == served - {("/docs", "GET"), ("/docs.json", "GET")}
 
 
 def test_the_examples_of_the_description_work(client: Client) -> None:
@@ -491,10 +493,10 @@ def test_the_examples_of_the_description_work(client: Client) -> None:
 
 
 def test_every_answer_has_the_shape_that_is_described(
-    client: Client, desk: Desk, case: Any
+    client: Client, api: DecisionApi, case: Any
 ) -> None:
     """Schemathesis sees no case that exists; here there is one, referred and overridden."""
-    desk.routes |= Watch(desk).routes
+    api.routes |= MonitoringApi(api).routes
     document = client.get("/docs.json").json()
     referred, declined = case("refer"), case("decline")
     prediction = client.post("/predict", json=referred).json()["prediction_id"]
@@ -518,15 +520,15 @@ def test_every_answer_has_the_shape_that_is_described(
 
 
 def test_what_is_not_foreseen_is_counted_as_a_failure(
-    client: Client, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    client: Client, api: DecisionApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(request: Request) -> tuple[int, bytes]:
         raise ZeroDivisionError
 
     counted: list[tuple[str, int]] = []
-    monkeypatch.setitem(desk.routes, "/health", {"GET": broken})
+    monkeypatch.setitem(api.routes, "/health", {"GET": broken})
     monkeypatch.setattr(
-        metrics, "requested", lambda name, status, _: counted.append((name, status))
+        metrics, "count_request", lambda name, status, _: counted.append((name, status))
     )
     with pytest.raises(ZeroDivisionError):
         client.get("/health")
@@ -536,3 +538,16 @@ def test_what_is_not_foreseen_is_counted_as_a_failure(
 def test_a_client_that_only_asks_for_the_head_gets_it(client: Client) -> None:
     assert client.request("HEAD", "/health").status_code == 200
     assert client.request("HEAD", "/").status_code == 200
+
+
+def test_the_documentation_is_a_page(client: Client) -> None:
+    answer = client.get("/docs")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "<h1>API</h1>" in answer.text
+    assert client.post("/docs").headers["content-type"] == "application/json"
+
+
+def test_a_file_of_the_page_that_has_not_changed_is_not_sent_again(client: Client) -> None:
+    etag = client.get("/ui/app.js").headers["etag"]
+    answer = client.get("/ui/app.js", headers={"if-none-match": etag})
+    assert (answer.status_code, answer.content) == (304, b"")

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import yaml
 
-from service.api.handlers import content
+from service.api.handlers import decision_content
 from service.ledger import Ledger, draft
 from service.monitoring import outcomes, retraining
 from service.monitoring.monitor import Monitor
@@ -61,7 +61,7 @@ def decide(
         application = {name: values[i] for name, values in columns.items()}
         application["amount"] *= factor
         decision = monitor.engine.decide_matrix(monitor.engine.matrix(application))[0]
-        drafts.append(draft("decision", content(decision) | {"application": application}))
+        drafts.append(draft("decision", decision_content(decision) | {"application": application}))
     monitor.ledger.append_many(drafts)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic_core import from_json, to_json
 
-from service.api.handlers import Desk
-from service.api.monitoring import Watch
-from service.api.responses import Handler, Request, reply
+from service.api.handlers import DecisionApi
+from service.api.monitoring import MonitoringApi
+from service.api.requests import Handler, Request, respond
 from service.decision.applications import Applications
 from service.ledger import Ledger
 from stages.contract import reading as contracts
@@ -19,13 +19,13 @@ from tests.service.monitoring.test_outcomes import decide, row
 
 
 @pytest.fixture
-def watch(ledger: Ledger, tmp_path: Path) -> Watch:
+def watch(ledger: Ledger, tmp_path: Path) -> MonitoringApi:
     ledger.prepare()
-    return Watch(Desk(tmp_path, ledger, max_batch=3))
+    return MonitoringApi(DecisionApi(tmp_path, ledger, max_batch=3))
 
 
 def ask(handler: Handler, body: Any = None, part: str = "", **query: str) -> tuple[int, Any]:
-    status, answer = asyncio.run(reply(handler, Request(part, query, to_json(body))))
+    status, answer = asyncio.run(respond(handler, Request(part, query, to_json(body))))
     return status, from_json(answer)
 
 
@@ -34,35 +34,35 @@ def report(**changes: Any) -> dict[str, Any]:
     return facts | {"loudest": "quiet", "model": "m", "findings": []} | changes
 
 
-def test_outcomes_are_recorded_or_refused_row_by_row(watch: Watch) -> None:
-    which = decide(watch.desk.ledger)
+def test_outcomes_are_recorded_or_refused_row_by_row(watch: MonitoringApi) -> None:
+    which = decide(watch.decisions.ledger)
     status, answer = ask(watch.outcomes, [row(which), row("nobody")])
     assert (status, answer["recorded"]) == (200, 1)
     assert answer["refused"][0]["row"] == 1
 
 
 @pytest.mark.parametrize("body", [{}, [], [1], [{}] * 4])
-def test_a_body_that_is_no_list_of_outcomes_is_refused(watch: Watch, body: Any) -> None:
+def test_a_body_that_is_no_list_of_outcomes_is_refused(watch: MonitoringApi, body: Any) -> None:
     assert ask(watch.outcomes, body)[0] == 422
 
 
-def test_reports_are_served_newest_first_and_one_by_one(watch: Watch) -> None:
+def test_reports_are_served_newest_first_and_one_by_one(watch: MonitoringApi) -> None:
     for window in (100, 1000):
         watch.reports.add(report(window=window))
-    assert [r["window"] for r in ask(watch.listed, limit="1")[1]["reports"]] == [1000]
-    assert [r["window"] for r in ask(watch.listed, before="2")[1]["reports"]] == [100]
-    assert ask(watch.one, part="2")[1]["window"] == 1000
+    assert [r["window"] for r in ask(watch.drift_reports, limit="1")[1]["reports"]] == [1000]
+    assert [r["window"] for r in ask(watch.drift_reports, before="2")[1]["reports"]] == [100]
+    assert ask(watch.drift_report, part="2")[1]["window"] == 1000
 
 
 @pytest.mark.parametrize("part", ["3", "x", "-1", "9" * 40])
-def test_a_report_that_is_not_there_is_not_found(watch: Watch, part: str) -> None:
-    assert ask(watch.one, part=part)[0] == 404
+def test_a_report_that_is_not_there_is_not_found(watch: MonitoringApi, part: str) -> None:
+    assert ask(watch.drift_report, part=part)[0] == 404
 
 
 def test_the_watching_process_ends_with_the_service(
-    watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    watch: MonitoringApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", str(watch.desk.ledger.engine.url))
+    monkeypatch.setenv("DATABASE_URL", str(watch.decisions.ledger.engine.url))
     monkeypatch.delenv("CREDIT_PD_MONITOR", raising=False)
     monkeypatch.chdir(Path(__file__).parents[3])
     watch.start(tmp_path)
@@ -80,30 +80,30 @@ def test_a_watching_process_without_its_parent_ends_by_itself() -> None:
     assert process.wait(timeout=60) == 0
 
 
-def refuse(watch: Watch, count: int) -> None:
+def refuse(watch: MonitoringApi, count: int) -> None:
     problem = [{"field": "wage", "allowed": "", "got": 1}]
     requests = Applications(contracts.load("loan_book"), "application")
     for _ in range(count):
-        watch.desk.refusals.refused(problem, requests)
+        watch.decisions.refusals.refused(problem, requests)
 
 
 def test_a_feed_that_is_refused_opens_an_incident_that_ends_with_it(
-    watch: Watch, monkeypatch: pytest.MonkeyPatch
+    watch: MonitoringApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CREDIT_PD_MONITOR", raising=False)
     refuse(watch, 100)
-    watch.show()
+    watch.update_gauges()
     (opened,) = watch.reports.open_incidents()
     assert opened["words"] == "(unknown): 100% of applications were refused for it (unknown)"
-    watch.desk.refusals.accepted(100)
-    watch.show()
+    watch.decisions.refusals.accepted(100)
+    watch.update_gauges()
     assert watch.reports.open_incidents() == []
 
 
 def test_nothing_is_judged_where_nobody_watches(
-    watch: Watch, monkeypatch: pytest.MonkeyPatch
+    watch: MonitoringApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CREDIT_PD_MONITOR", "off")
     refuse(watch, 100)
-    watch.show()
+    watch.update_gauges()
     assert watch.reports.open_incidents() == []

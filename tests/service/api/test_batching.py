@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from service.api.batching import Together
+from service.api.batching import Batcher
 
 
 class Broken(Exception):
@@ -31,8 +31,8 @@ def test_what_comes_in_one_turn_is_one_call_and_each_gets_its_own_result() -> No
     work = Work()
 
     async def ask() -> list[int]:
-        together = Together(work)
-        return await asyncio.gather(*(together(item) for item in range(5)))
+        batcher = Batcher(work)
+        return await asyncio.gather(*(batcher(item) for item in range(5)))
 
     assert asyncio.run(ask()) == [0, 2, 4, 6, 8]
     assert work.calls == [[0, 1, 2, 3, 4]]
@@ -42,8 +42,8 @@ def test_what_comes_alone_waits_for_nobody() -> None:
     work = Work()
 
     async def ask() -> list[int]:
-        together = Together(work)
-        return [await together(1), await together(2)]
+        batcher = Batcher(work)
+        return [await batcher(1), await batcher(2)]
 
     assert asyncio.run(ask()) == [2, 4]
     assert work.calls == [[1], [2]]
@@ -51,8 +51,8 @@ def test_what_comes_alone_waits_for_nobody() -> None:
 
 def test_who_goes_away_keeps_nothing_from_the_others() -> None:
     async def ask() -> int:
-        together = Together(Work())
-        gone, stays = asyncio.create_task(together(1)), asyncio.create_task(together(2))
+        batcher = Batcher(Work())
+        gone, stays = asyncio.create_task(batcher(1)), asyncio.create_task(batcher(2))
         await asyncio.sleep(0)
         gone.cancel()
         return await stays
@@ -62,22 +62,22 @@ def test_who_goes_away_keeps_nothing_from_the_others() -> None:
 
 def test_a_failure_is_told_to_all_of_its_turn_and_to_nobody_else() -> None:
     async def ask() -> int:
-        together = Together(Work())
-        found = await asyncio.gather(together(1), together(13), return_exceptions=True)
+        batcher = Batcher(Work())
+        found = await asyncio.gather(batcher(1), batcher(13), return_exceptions=True)
         assert [type(each) for each in found] == [Broken, Broken]
-        return await together(3)
+        return await batcher(3)
 
     assert asyncio.run(ask()) == 6
 
 
 @pytest.mark.parametrize("count", [1, 50])
 def test_many_turns_lose_nothing(count: int) -> None:
-    async def one(together: Together[int, int], start: int) -> list[int]:
-        return [await together(start + step) for step in range(20)]
+    async def one(batcher: Batcher[int, int], start: int) -> list[int]:
+        return [await batcher(start + step) for step in range(20)]
 
     async def ask() -> list[list[int]]:
-        together = Together(Work())
-        return await asyncio.gather(*(one(together, 100 * (1 + place)) for place in range(count)))
+        batcher = Batcher(Work())
+        return await asyncio.gather(*(one(batcher, 100 * (1 + place)) for place in range(count)))
 
     expected = [[2 * (100 * (1 + place) + step) for step in range(20)] for place in range(count)]
     assert asyncio.run(ask()) == expected
