@@ -25,7 +25,7 @@ EDITOR = (
 )
 SCHEMAS = Path(__file__).parent / "schemas"
 # What the reader of a contract adds itself: a file never holds these keys.
-ADDED = {"Field": {"name"}, "Derived": {"name"}, "Check": {"name"}}
+ADDED = {"Field": {"name", "required_with_table"}, "Derived": {"name"}, "Check": {"name"}}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

@@ -1,4 +1,4 @@
-"""The two small languages of the contract: ratios of fields, and rules between fields."""
+"""The two small languages of the contract: ratios of fields, and rules about fields."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from stages.contract.fields import BOOLEANS, Field
+from stages.contract.fields import text as written
+
 NAME = r"[A-Za-z_]\w*"
 NUMBER = r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
 RATIO = re.compile(rf"(?:({NUMBER})\s*\*\s*)?({NAME})\s*/\s*({NAME})")
 RULE = re.compile(
     rf"({NAME})\s*(<=|>=|==|!=|<|>)\s*"
-    rf"(?:(?:({NUMBER})\s*\*\s*)?({NAME})\s*(?:([+-])\s*({NUMBER}))?|({NUMBER}))"
+    rf"(?:(?:({NUMBER})\s*\*\s*)?({NAME})\s*(?:([+-])\s*({NUMBER}))?|({NUMBER})"
+    r"|'([^']*)'|\"([^\"]*)\")"
 )
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "<=": operator.le,
@@ -46,40 +50,89 @@ class Ratio:
 
     @property
     def fields(self) -> tuple[str, str]:
-        """The names of the fields it reads."""
+        """The names of the fields that the ratio reads."""
         return self.numerator, self.denominator
 
 
 @dataclass(frozen=True)
 class Rule:
-    """`left OP factor * right + offset`, or `left OP offset` where there is no right field."""
+    """`left OP factor * right + offset`; `left OP offset` or `left OP text` without a right field.
+
+    A rule that names a category is evaluated on codes: `encoded` makes it so.
+    """
 
     left: str
     compare: str
     factor: float
     right: str | None
     offset: float
+    text: str | None = None
 
     @classmethod
     def parse(cls, rule: str) -> Rule:
-        """Read `FIELD OP [NUMBER *] FIELD [+|- NUMBER]` or `FIELD OP NUMBER`, else ValueError."""
+        """Read `FIELD OP NUMBER`, `FIELD OP 'TEXT'` or `FIELD OP [NUMBER *] FIELD [+|- NUMBER]`.
+
+        A word without quotes is read as a field. Raises ValueError on anything else.
+        """
         match = RULE.fullmatch(rule.strip())
         if match is None:
             raise ValueError(
-                "a rule is 'FIELD OP NUMBER' or 'FIELD OP [NUMBER *] FIELD [+|- NUMBER]', "
+                "a rule is 'FIELD OP NUMBER' or 'FIELD OP [NUMBER *] FIELD [+|- NUMBER]', or "
+                "FIELD OP 'CATEGORY', "
                 f"OP one of {', '.join(COMPARE)}; got {rule!r}"
             )
-        left, compare, factor, right, sign, offset, number = match.groups()
+        left, compare, factor, right, sign, offset, number, single, double = match.groups()
         value = float(number or offset or 0) * (-1 if sign == "-" else 1)
-        return cls(left, compare, float(factor or 1), right, value)
+        word = double if single is None else single
+        return cls(left, compare, float(factor or 1), right, value, word)
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The names of the fields it reads."""
+        """The names of the fields that the rule reads."""
         return (self.left,) if self.right is None else (self.left, self.right)
 
+    def encoded(self, fields: Mapping[str, Field]) -> Rule:
+        """Return the rule for columns of codes, as features have them, with categories by code.
+
+        `fields` has every field that the rule may read. `home == rent` compares with the category
+        `rent` where `home` is a category and no field is called `rent`; `<` and the like need an
+        `ordered` category. Raises ValueError naming what is not a field or not a category.
+        """
+        left, value = self._field(self.left, fields), self.text
+        plain = (self.factor, self.offset) == (1, 0)
+        if value is None and self.right is not None and plain and left.codes:
+            value = None if self.right in fields else self.right
+        if value is None and self.right is not None:
+            both = left, self._field(self.right, fields)
+            if any(f.is_category for f in both):
+                raise ValueError(f"{self.left} and {self.right} must be numbers to be compared")
+            return self
+        if not left.codes:
+            if value is not None:
+                raise ValueError(f"{self.left} must be compared with a number; got {value!r}")
+            return self
+        if left.is_category and not left.ordered and self.compare not in ("==", "!="):
+            raise ValueError(
+                f"{self.left} has no order: compare it by == or !=, not {self.compare}"
+            )
+        codes = {written(raw): code for raw, code in left.codes.items()}
+        word = written(self.offset) if value is None else value
+        if left.is_boolean:
+            codes |= {name: float(truth) for name, truth in BOOLEANS.items() if name not in codes}
+        if word not in codes:
+            raise ValueError(f"{self.left} must be one of {', '.join(codes)}; got {word!r}")
+        return Rule(self.left, self.compare, 1, None, codes[word])
+
+    def _field(self, name: str, fields: Mapping[str, Field]) -> Field:
+        """Return a field that the rule reads; ValueError where it is none."""
+        if name not in fields:
+            raise ValueError(
+                f"{name} is no field that a rule may read; these are {', '.join(fields)}"
+            )
+        return fields[name]
+
     def holds(self, columns: Mapping[str, Any]) -> Any:
-        """Whether the rule holds, element by element; where a side is NaN only `!=` does.
+        """Return where the rule holds, element by element; where a side is NaN only `!=` does.
 
         `columns` maps field names to float64 arrays (n,) or to floats.
         """
@@ -89,6 +142,6 @@ class Rule:
         return COMPARE[self.compare](columns[self.left], bound)
 
     def known(self, columns: Mapping[str, Any]) -> Any:
-        """Whether no side of the rule is NaN, element by element."""
-        known = ~np.isnan(columns[self.left])
-        return known if self.right is None else known & ~np.isnan(columns[self.right])
+        """Return where no side of the rule is NaN, element by element."""
+        left = ~np.isnan(columns[self.left])
+        return left if self.right is None else left & ~np.isnan(columns[self.right])

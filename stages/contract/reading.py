@@ -191,11 +191,13 @@ def _wrong_reads(
 ) -> Iterator[tuple[list[str], str]]:
     """Yield why a formula or a rule cannot be read, and the fields that it may not read."""
     try:
-        names = parse(source).fields
+        parsed = parse(source)
     except ValueError as error:
         yield place, str(error)
         return
-    for name in names:
+    if isinstance(parsed, Rule) and parsed.text is not None:
+        yield place, f"a check compares numbers; got the text {parsed.text!r}"
+    for name in parsed.fields:
         field = contract.fields.get(name)
         if field is None:
             yield place, f"names the field {name!r}, which is not declared under `fields`"

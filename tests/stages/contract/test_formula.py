@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.contract.expressions import Ratio, Rule
+from tests.support.books import CONTRACT, contract
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
 NUMBERS = st.integers(-1000, 1000) | st.floats(-1e6, 1e6).map(lambda x: round(x, 3))
@@ -46,6 +49,8 @@ def test_a_formula_that_is_no_ratio_is_refused_with_the_form_it_should_have(form
         ("fee < 0.03 * loan", Rule("fee", "<", 0.03, "loan", 0)),
         ("job <= age - 14", Rule("job", "<=", 1, "age", -14)),
         ("job<=age+2", Rule("job", "<=", 1, "age", 2)),
+        ("home == 'own flat'", Rule("home", "==", 1, None, 0, "own flat")),
+        ('home != "it\'s"', Rule("home", "!=", 1, None, 0, "it's")),
         ("job == 2 * age - 0.5", Rule("job", "==", 2, "age", -0.5)),
     ],
 )
@@ -86,3 +91,50 @@ def test_a_rule_is_not_known_where_a_side_is_missing() -> None:
     columns = {"a": np.array([np.nan, 1.0, 1.0]), "b": np.array([1.0, np.nan, 2.0])}
     assert Rule.parse("a <= b").known(columns).tolist() == [False, False, True]
     assert Rule.parse("a <= 1").known(columns).tolist() == [False, True, True]
+
+
+FIELDS = contract(CONTRACT.replace("home, other]", "home, the rest]")).fields
+
+
+@pytest.mark.parametrize(
+    ("rule", "encoded"),
+    [
+        ("purpose == home", Rule("purpose", "==", 1, None, 1)),
+        ("purpose != 'the rest'", Rule("purpose", "!=", 1, None, 2)),
+        ("grade >= B", Rule("grade", ">=", 1, None, 1)),
+        ("branch == 30", Rule("branch", "==", 1, None, 2)),
+        ("insured == Y", Rule("insured", "==", 1, None, 1)),
+        ("insured == false", Rule("insured", "==", 1, None, 0)),
+        ("insured == 1", Rule("insured", "==", 1, None, 1)),
+        ("sex == F", Rule("sex", "==", 1, None, 0)),
+        ("amount > 100", Rule("amount", ">", 1, None, 100)),
+        ("amount <= 2 * income", Rule("amount", "<=", 2, "income", 0)),
+    ],
+)
+def test_a_rule_about_a_category_compares_codes(rule: str, encoded: Rule) -> None:
+    assert Rule.parse(rule).encoded(FIELDS) == encoded
+
+
+@pytest.mark.parametrize(
+    ("rule", "problem"),
+    [
+        ("purpose == boat", "purpose must be one of car, home, the rest; got 'boat'"),
+        ("branch == 15", "branch must be one of 10, 20, 30; got '15'"),
+        ("purpose < home", "purpose has no order: compare it by == or !=, not <"),
+        ("amount == much", "much is no field that a rule may read; these are amount, "),
+        ("amount == 'much'", "amount must be compared with a number; got 'much'"),
+        ("age < 21", "age is no field that a rule may read; these are amount, "),
+        ("purpose == grade", "purpose and grade must be numbers to be compared"),
+    ],
+)
+def test_a_rule_that_names_no_field_or_no_category_is_refused_with_what_there_is(
+    rule: str, problem: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        Rule.parse(rule).encoded(FIELDS)
+
+
+def test_a_rule_about_a_category_is_not_known_where_the_category_is_missing() -> None:
+    rule = Rule.parse("purpose == home").encoded(FIELDS)
+    column = {"purpose": np.array([1.0, 0.0, np.nan])}
+    assert (rule.holds(column) & rule.known(column)).tolist() == [True, False, False]
