@@ -19,10 +19,12 @@ from pydantic.fields import FieldInfo
 from service import settings
 from stages import params
 from stages.contract.schema import Contract
+from stages.models import registry
 
 EDITOR = (
     "Your editor checks it with `# yaml-language-server: $schema={}.schema.json` in its first line."
 )
+PARAMS = params.model_with_candidates(registry.names())
 SCHEMAS = Path(__file__).parent / "schemas"
 # What the reader of a contract adds itself: a file never holds these keys.
 ADDED = {"Field": {"name", "required_with_table"}, "Derived": {"name"}, "Check": {"name"}}
@@ -46,7 +48,7 @@ def pages() -> dict[str, str]:
         "params": page(
             "Parameters",
             "`params.yaml`. " + EDITOR.format("docs/schemas/params"),
-            params.Params,
+            PARAMS,
         ),
         "settings": "# Settings\n\nEnvironment variables of the service. An impossible value ends "
         "the start with its name and what is allowed.\n\n" + settings.table() + "\n",
@@ -139,7 +141,7 @@ def meaning(field: FieldInfo) -> str:
 
 def schemas() -> dict[str, str]:
     """Return the JSON Schema of each file that people write, by its name."""
-    made = {"contract": contract_schema(), "params": params.Params.model_json_schema()}
+    made = {"contract": contract_schema(), "params": PARAMS.model_json_schema()}
     return {name: json.dumps(schema, indent=1) + "\n" for name, schema in made.items()}
 
 

@@ -197,7 +197,7 @@ def main() -> None:
         to = client(wish.url, wish.api_key)
         fields = fields_of(to)
         drift = drifts(wish.drift, fields)
-        found = rows(params.load().data, fields)
+        found = rows(params.load(with_candidates=False).data, fields)
     except NoTraffic as error:
         sys.exit(f"traffic: {error}")
     endless = (drifted(chance.choice(found), drift, fields) for _ in iter(int, 1))

@@ -106,10 +106,24 @@ def figures(
     }
 
 
+def remove_unlisted(folder: Path, listed: list[str]) -> None:
+    """Remove the files of candidates that params.yaml does not list.
+
+    This stage depends on the folder: a file left there by an earlier list would give it another
+    hash here than in a fresh clone.
+    """
+    for path in sorted(folder.iterdir()):
+        name = path.name.partition(".")[0]
+        if name not in listed:
+            path.unlink()
+            print(f"Removed {path}: `candidates` in params.yaml does not list {name}")
+
+
 def main() -> None:
     """Write the winner, its metrics, predictions, plots, drift reference and golden records."""
     config = params.load()
     contract = contracts.load(config.dataset)
+    remove_unlisted(MODELS / "candidates", config.candidates)
     names = ("train", "validation", "test")
     train, validation, test = (Rows(config, contract, name) for name in names)
     found: dict[str, Model] = {

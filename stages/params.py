@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import AfterValidator, ValidationError, create_model, model_validator
 from pydantic import Field as Key
 
 from stages.contract.schema import Mode
 from stages.judging.policy import Policy
-
-Share = Annotated[float, Key(ge=0, lt=1)]
-Part = Annotated[float, Key(gt=0, le=1)]
-Positive = Annotated[float, Key(gt=0)]
-Whole = Annotated[int, Key(ge=1)]
-Seed = Annotated[int, Key(ge=0)]
+from stages.models import registry
+from stages.models.parameters import (
+    CandidateParameters,
+    Part,
+    Section,
+    Seed,
+    Share,
+    Whole,
+)
 
 
 class ParamsError(ValueError):
     """A parameter is unknown or cannot be; the message names it, what is allowed and what came."""
-
-
-class Section(BaseModel):
-    """A section of params.yaml: no key that it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Simulate(Section):
@@ -58,79 +56,13 @@ class Featurize(Section):
     clip: Annotated[float, Key(ge=0, lt=0.5)]
 
 
-class Candidate(Section):
-    """What every candidate has."""
-
-    balance: Literal["none", "undersample", "smote", "smote_tomek"]
-    calibration: Literal["none", "sigmoid", "isotonic"]
-    min_iv: Annotated[float, Key(ge=0)]
-    max_vif: Annotated[float, Key(ge=1)] | None
-    max_correlation: Part | None
-
-
-class Logistic(Candidate):
-    """L2-penalised logistic regression on standardised features."""
-
-    c: Positive
-
-
-class Scorecard(Candidate):
-    """Logistic regression on the WoE of optimal bins."""
-
-    c: Positive
-    max_bins: Annotated[int, Key(ge=2)]
-    min_bin_share: Annotated[float, Key(gt=0, lt=0.5)]
-    monotone: bool
-
-
-class RandomForest(Candidate):
-    """A random forest of XGBoost's trees."""
-
-    trees: Whole
-    max_depth: Whole
-    min_leaf: Positive
-    features_per_split: Part
-    monotone: bool
-
-
-class Boosted(Candidate):
-    """What both kinds of gradient boosting have."""
-
-    trees: Whole
-    learning_rate: Positive
-    feature_fraction: Part
-    l2: Annotated[float, Key(ge=0)]
-    monotone: bool
-
-
-class XGBoost(Boosted):
-    """Gradient boosting by XGBoost."""
-
-    max_depth: Whole
-    min_child_weight: Annotated[float, Key(ge=0)]
-    subsample: Part
-
-
-class LightGBM(Boosted):
-    """Gradient boosting by LightGBM."""
-
-    num_leaves: Annotated[int, Key(ge=2)]
-    max_depth: int
-    min_leaf: Whole
-    max_bin: Annotated[int, Key(ge=2)]
-    bagging_fraction: Part
-
-
 class Train(Section):
-    """The candidates."""
+    """What all candidates share; the section of each candidate stands beside it, by its name."""
+
+    # `load` adds a field for each of those sections, which the candidate's own file checks.
 
     seed: Seed
     folds: Annotated[int, Key(ge=2)]
-    logistic: Logistic
-    scorecard: Scorecard
-    random_forest: RandomForest
-    xgboost: XGBoost
-    lightgbm: LightGBM
 
 
 class Evaluate(Section):
@@ -153,16 +85,13 @@ class Monitor(Section):
     maturity_days: Whole
 
 
-Name = Literal["logistic", "scorecard", "random_forest", "xgboost", "lightgbm"]
-
-
 class Params(Section):
     """All of params.yaml."""
 
     dataset: str
     mode: Mode
     threads: Whole
-    candidates: Annotated[list[Name], Key(min_length=1)]
+    candidates: Annotated[list[str], Key(min_length=1)]
     simulate: Simulate
     preprocess: Preprocess
     featurize: Featurize
@@ -176,33 +105,71 @@ class Params(Section):
         """The folder of the chosen dataset."""
         return Path("data") / self.dataset
 
-    def candidate(self, name: str) -> Candidate:
-        """The parameters of a candidate; ParamsError for one that is not known."""
-        known = [n for n in Train.model_fields if n not in ("seed", "folds")]
-        if name not in known:
-            raise ParamsError(f"candidate must be one of {known}; got {name!r}")
-        section: Candidate = getattr(self.train, name)
+    def candidate(self, name: str) -> CandidateParameters:
+        """Return the checked section of a candidate; raises ParamsError where there is none."""
+        try:
+            section: CandidateParameters | None = getattr(
+                self.train, registry.check_name(name), None
+            )
+        except registry.UnknownCandidate as error:
+            raise ParamsError(str(error)) from None
+        if section is None:
+            raise ParamsError(f"params.yaml: train.{name}: a section is required")
         return section
 
 
-def load(path: Path = Path("params.yaml")) -> Params:
-    """Read and check params.yaml; raises ParamsError naming the parameter."""
+def load(path: Path = Path("params.yaml"), *, with_candidates: bool = True) -> Params:
+    """Read and check params.yaml; raises ParamsError naming the parameter.
+
+    `with_candidates=False` skips the sections of the candidates, for those who only score and need
+    not have the candidates' files.
+    """
     try:
         document = yaml.load(path.read_text(), yaml.CSafeLoader)
-        if not isinstance(document, dict):
-            raise ParamsError(f"{path}: must be a mapping of sections; got {document!r}")
-        return Params.model_validate(document)
     except yaml.YAMLError as error:
         raise ParamsError(f"{path}: not YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise ParamsError(f"{path}: must be a mapping of sections; got {document!r}")
+    model, train = Params, document.get("train")
+    if with_candidates:
+        model = model_with_candidates(candidates_in(document))
+    elif isinstance(train, dict):
+        shared = {key: value for key, value in train.items() if key in Train.model_fields}
+        document = document | {"train": shared}
+    try:
+        return model.model_validate(document)
     except ValidationError as error:
-        raise ParamsError("\n".join(explain(path, e) for e in error.errors())) from error
+        raise ParamsError("\n".join(explain(path, e, model) for e in error.errors())) from error
 
 
-def explain(path: Path, error: Any) -> str:
+def candidates_in(document: dict[str, Any]) -> tuple[str, ...]:
+    """Return the candidates that the document gives a section or lists, of those that are there."""
+    sections, listed = document.get("train"), document.get("candidates")
+    named = [
+        *(sections if isinstance(sections, dict) else ()),
+        *(listed if isinstance(listed, list) else ()),
+    ]
+    there = registry.names()
+    return tuple(dict.fromkeys(name for name in named if name in there))
+
+
+@cache
+def model_with_candidates(names: tuple[str, ...]) -> type[Params]:
+    """Return `Params` with a section for each of these candidates, checked by its own file."""
+    sections: Any = {name: (registry.load(name).parameters, ...) for name in names}
+    train: Any = create_model("Train", __base__=Train, __doc__=Train.__doc__, **sections)
+    name: Any = Annotated[str, AfterValidator(registry.check_name)]
+    candidates: Any = Annotated[list[name], Key(min_length=1)]
+    return create_model(
+        "Params", __base__=Params, __doc__=Params.__doc__, train=train, candidates=candidates
+    )
+
+
+def explain(path: Path, error: Any, model: type[Params]) -> str:
     """One error in words: `params.yaml: train.lightgbm.trees: ...`."""
     place = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
-        section: Any = Params
+        section: Any = model
         for key in error["loc"][:-1]:
             of_list = isinstance(key, int)
             section = get_args(section)[0] if of_list else section.model_fields[key].annotation

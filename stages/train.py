@@ -15,10 +15,11 @@ from stages.contract.schema import Contract
 from stages.features.matrix import Features
 from stages.models import artifact
 from stages.models.job import Job
-from stages.params import Candidate, Params
+from stages.models.parameters import CandidateParameters
+from stages.params import Params
 
 
-def trained_on(contract: Contract, config: Params, section: Candidate) -> dict[str, Any]:
+def trained_on(contract: Contract, config: Params, section: CandidateParameters) -> dict[str, Any]:
     """Describe the training rows, and whether the candidate saw them resampled."""
     wanted = ["_bad", "_date"] if contract.date else ["_bad"]
     rows = prepared.read(config.data / "prepared" / "train.parquet", wanted)
@@ -35,7 +36,7 @@ def trained_on(contract: Contract, config: Params, section: Candidate) -> dict[s
     }
 
 
-def overstates_pd(section: Candidate) -> bool:
+def overstates_pd(section: CandidateParameters) -> bool:
     """Whether a candidate takes the bad rate of resampled rows for that of the book."""
     return section.balance != "none" and section.calibration == "none"
 

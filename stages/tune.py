@@ -23,8 +23,9 @@ from tqdm import tqdm
 
 from stages import files, params
 from stages.judging.evaluation import HIGHER_IS_BETTER
+from stages.models import registry
+from stages.models.parameters import Range
 from stages.models.search import Search, Values
-from stages.models.search_space import SPACE, Range
 
 PARAMS, KEPT = Path("params.yaml"), Path(".tune")
 
@@ -64,7 +65,7 @@ def done(study: optuna.Study) -> int:
 
 def first(study: optuna.Study, search: Search) -> float:
     """The score of the present parameters, which become a trial unless one had them."""
-    space = {key: distribution(own) for key, own in SPACE[search.name].items()}
+    space = {key: distribution(own) for key, own in search.space.items()}
     for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         if rounded(trial.params) == search.present:
             return float(trial.values[0])
@@ -76,7 +77,7 @@ def first(study: optuna.Study, search: Search) -> float:
 
 def sought(study: optuna.Study, search: Search, trials: int) -> tuple[float, Values]:
     """The best score and its values after so many trials in all."""
-    space = {key: distribution(own) for key, own in SPACE[search.name].items()}
+    space = {key: distribution(own) for key, own in search.space.items()}
     with tqdm(total=trials, initial=min(done(study), trials), unit=" trials") as progress:
         while (number := done(study)) < trials:
             # A sampler a trial: what it draws hangs on the trials so far, not on when they ran.
@@ -122,7 +123,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "python -m stages.tune", description=__doc__, formatter_class=form
     )
-    parser.add_argument("candidate", choices=SPACE, help="the candidate to search")
+    parser.add_argument("candidate", choices=registry.names(), help="the candidate to search")
     parser.add_argument(
         "--trials", metavar="N", type=int, default=20, help="trials in all (%(default)s)"
     )

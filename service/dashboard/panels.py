@@ -49,7 +49,7 @@ def asked(url: str, name: str, *options: Any) -> Any:
 @st.cache_data(ttl=10 * FRESH, show_spinner="Comparing outcomes…")
 def realised(url: str) -> dict[str, Any]:
     """What became of decisions that are old enough."""
-    config, today = params.load(), datetime.now(UTC).date()
+    config, today = params.load(with_candidates=False), datetime.now(UTC).date()
     ledger = Ledger(url)
     try:
         found = outcomes.mature_outcomes(ledger, config.monitor.maturity_days, today)

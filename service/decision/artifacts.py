@@ -69,7 +69,7 @@ def read_golden(path: Path) -> list[dict[str, Any]]:
 def read_parameters(root: Path, model: Model) -> params.Params:
     """Return `params.yaml`; NotReady where it is wrong, or asks for another model than this."""
     try:
-        config = params.load(root / "params.yaml")
+        config = params.load(root / "params.yaml", with_candidates=False)
     except (OSError, params.ParamsError) as error:
         raise NotReady(f"params.yaml cannot be used: {error}") from error
     if (model.dataset, model.mode) != (config.dataset, config.mode):

@@ -42,7 +42,7 @@ class Monitor:
     def __init__(self, root: Path, ledger: Ledger) -> None:
         self.engine = Engine.load(root)
         self.model = str(self.engine.identity["model"])
-        self.config = params.load(root / "params.yaml").monitor
+        self.config = params.load(root / "params.yaml", with_candidates=False).monitor
         self.reference = json.loads((root / REFERENCE).read_text())
         self.ledger = ledger
         self.reports = Reports(ledger.engine)

@@ -239,7 +239,7 @@ def main() -> None:
         require_tables(ledger.engine)
         if options.file is not None:
             sys.exit(record_file(ledger, options.file))
-        config = params.load()
+        config = params.load(with_candidates=False)
         today = datetime.now(UTC).date()
         mature = mature_outcomes(ledger, config.monitor.maturity_days, today)
         print(json.dumps(realised_performance(mature, config.policy.pd_cut_off), indent=2))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from stages.contract.schema import ContractError
 from stages.features.matrix import Features, Floats
-from stages.params import Candidate, Featurize
+from stages.params import Featurize
 
 Codes = NDArray[np.intp]
 Outcomes = NDArray[np.int64] | Floats
@@ -277,7 +278,26 @@ def cramers_v(first: Codes, second: Codes) -> float:
     return math.sqrt(min(1.0, max(0.0, corrected / least))) if least > 0 else 0.0
 
 
-def select(fitted: Fitted, rules: Candidate) -> list[int]:
+class SelectionRules(Protocol):
+    """The parameters of a candidate that decide which features it keeps."""
+
+    @property
+    def min_iv(self) -> float:
+        """The least information value."""
+        ...
+
+    @property
+    def max_vif(self) -> float | None:
+        """The largest variance inflation factor, or None for no limit."""
+        ...
+
+    @property
+    def max_correlation(self) -> float | None:
+        """The largest correlation with a feature of higher IV, or None for no limit."""
+        ...
+
+
+def select(fitted: Fitted, rules: SelectionRules) -> list[int]:
     """Return the indices of the features a candidate keeps: by IV, by association, then by VIF.
 
     Of two features too alike, and of features that inflate one another equally, the one of higher

@@ -17,8 +17,9 @@ from stages.contract import reading as contracts
 from stages.features.matrix import Features, Floats
 from stages.features.statistics import Fitted
 from stages.judging import metrics
+from stages.models import registry
 from stages.models.job import Job
-from stages.models.search_space import SPACE
+from stages.models.parameters import Range
 from stages.params import Params
 
 RANKS = ("roc_auc", "pr_auc", "ks")  # calibration does not move these
@@ -56,10 +57,15 @@ class Search:
         return cls(name, chosen, config, features, x, bad, cut)
 
     @property
+    def space(self) -> dict[str, Range]:
+        """The range of each parameter that is searched."""
+        return registry.load(self.name).search
+
+    @property
     def present(self) -> Values:
         """The parameters as they are, of those that are searched."""
         section = self.config.candidate(self.name)
-        return {key: getattr(section, key) for key in SPACE[self.name]}
+        return {key: getattr(section, key) for key in self.space}
 
     def score(self, values: Values) -> float:
         """The metric with `values`, its mean over the folds."""
@@ -78,10 +84,8 @@ class Search:
 
     def fingerprint(self) -> str:
         """What a trial's score follows from besides the values tried."""
-        section = self.config.candidate(self.name).model_copy(
-            update=dict.fromkeys(SPACE[self.name])
-        )
-        facts = (section, self.config.train.seed, self.config.train.folds, SPACE[self.name])
+        section = self.config.candidate(self.name).model_copy(update=dict.fromkeys(self.space))
+        facts = (section, self.config.train.seed, self.config.train.folds, self.space)
         digest = hashlib.sha256(repr((facts, self.config.featurize)).encode())
         for part in (self.x, self.bad, *(rows for fold in self.folds for rows in fold)):
             digest.update(np.ascontiguousarray(part).data)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import yaml
 
 from stages import params
+from stages.models import registry
 from stages.params import ParamsError
 from tests.support.books import ROOT, settings
 
@@ -23,7 +24,7 @@ def load(folder: Path, **changes: Any) -> params.Params:
 def test_the_parameters_of_the_repository_are_well() -> None:
     config = params.load(ROOT / "params.yaml")
     assert (ROOT / config.data / "contract.yaml").exists()
-    assert set(config.candidates) == set(get_args(params.Name))
+    assert set(config.candidates) == set(registry.names())
 
 
 @pytest.mark.parametrize(
@@ -36,12 +37,17 @@ def test_the_parameters_of_the_repository_are_well() -> None:
             {"policy__rules": [{"rule": "a > 1", "decision": "refer", "reason": "", "why": 1}]},
             "policy.rules.0.why: unknown parameter; known are rule, decision, reason",
         ),
-        ({"train__catboost": {}}, "train.catboost: unknown parameter; known are seed, folds, logi"),
+        ({"train__catboost": {}}, "train.catboost: unknown parameter; known are seed, folds, ligh"),
         ({"train__xgboost__trees": 0}, "train.xgboost.trees: Input should be greater than or equ"),
         ({"train__xgboost__trees": "many"}, "train.xgboost.trees: Input should be a valid integer"),
         ({"mode": "guess"}, "mode: Input should be 'application' or 'pricing'; got 'guess'"),
         ({"candidates": []}, "candidates: List should have at least 1 item"),
-        ({"candidates": ["catboost"]}, "candidates.0: Input should be 'logistic', 'scorecard', "),
+        (
+            {"candidates": ["lightgmb"]},
+            "candidates.0: Value error, there is no candidate 'lightgmb' in stages/models/"
+            "candidates, which has lightgbm, logistic, random_forest, scorecard, xgboost; "
+            "did you mean lightgbm?",
+        ),
         ({"train__logistic__balance": "adasyn"}, "train.logistic.balance: Input should be 'none'"),
         ({"preprocess__max_invalid": 1.5}, "preprocess.max_invalid: Input should be less than 1"),
         (
@@ -94,14 +100,28 @@ def test_a_file_that_holds_no_parameters_is_refused(
 
 
 def test_an_unknown_candidate_is_named_with_those_that_are_known() -> None:
-    with pytest.raises(ParamsError, match=r"candidate must be one of \['logistic', .* got 'light'"):
+    with pytest.raises(ParamsError, match=r"no candidate 'light' .* has .*; did you mean lightgbm"):
         params.load(ROOT / "params.yaml").candidate("light")
 
 
-@pytest.mark.parametrize("name", get_args(params.Name))
+@pytest.mark.parametrize("name", registry.names())
 def test_a_candidate_has_its_section(name: str) -> None:
     config = params.load(ROOT / "params.yaml")
     assert config.candidate(name) is getattr(config.train, name)
+
+
+def test_a_candidate_that_is_listed_needs_its_section(tmp_path: Path) -> None:
+    config = settings()
+    del config["train"]["xgboost"]
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(ParamsError, match=r"params\.yaml: train\.xgboost: Field required$"):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_who_only_scores_needs_no_candidate_file(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(settings(train__catboost={"trees": 1}, candidates=["catboost"])))
+    assert params.load(path, with_candidates=False).candidates == ["catboost"]
 
 
 def test_parameters_cannot_be_changed_once_read() -> None:

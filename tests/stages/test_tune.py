@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from stages import params, tune
 from stages.features.statistics import Fitted
+from stages.models import registry
 from stages.models.search import Search, cuts
-from stages.models.search_space import SPACE
 from tests.support.books import CONTRACT, ROOT, Project, book
 
 TEXT = (ROOT / "params.yaml").read_text()
@@ -87,7 +87,7 @@ def test_only_the_scalars_that_were_found_change_in_params(
         if value != getattr(present.train.lightgbm, key)
     }
     assert changes
-    assert set(changes) <= set(SPACE["lightgbm"])
+    assert set(changes) <= set(registry.load("lightgbm").search)
     lines = changed_lines(poor, Path("params.yaml").read_text())
     assert sorted(lines.values()) == sorted(f"    {key}: {value}" for key, value in changes.items())
     assert params.load().model_copy(update={"train": present.train}) == present
@@ -205,20 +205,20 @@ def test_brier_is_of_calibrated_pds(tuned: Project) -> None:
     assert own.score({"trees": 10}) < bad_rate * (1 - bad_rate)
 
 
-@pytest.mark.parametrize("name", SPACE)
+@pytest.mark.parametrize("name", registry.names())
 def test_what_is_searched_is_a_parameter_and_all_of_its_range_is_allowed(name: str) -> None:
     config = params.load(ROOT / "params.yaml").candidate(name)
     for end in ("low", "high"):
-        values = {key: getattr(own, end) for key, own in SPACE[name].items()}
+        values = {key: getattr(own, end) for key, own in registry.load(name).search.items()}
         type(config).model_validate(config.model_dump() | values)
 
 
 @given(
-    name=st.sampled_from(sorted(SPACE)),
+    name=st.sampled_from(registry.names()),
     seed=st.integers(0, 1000),
 )
 def test_any_value_that_is_found_is_read_back_as_it_was_written(name: str, seed: int) -> None:
-    space = {key: tune.distribution(own) for key, own in SPACE[name].items()}
+    space = {key: tune.distribution(own) for key, own in registry.load(name).search.items()}
     sampler = optuna.samplers.RandomSampler(seed=seed)
     values = tune.rounded(optuna.create_study(sampler=sampler).ask(space).params)
     text = tune.rewritten(TEXT, ("train", name), values)

@@ -13,7 +13,16 @@ from typing import Any
 
 from tests.support.books import ROOT
 
-PARTS = ("stages/", "data/", "models/", ".dvc", ".gitignore", "params.yaml", "dvc.yaml")
+PARTS = (
+    "requirements/",
+    "stages/",
+    "data/",
+    "models/",
+    ".dvc",
+    ".gitignore",
+    "params.yaml",
+    "dvc.yaml",
+)
 IDENTITY = "[user]\n\tname = Someone\n\temail = someone@example.com\n"
 SMALL = {
     r"trees: \d+": "trees: 20",

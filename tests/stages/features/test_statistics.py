@@ -27,7 +27,8 @@ from stages.features.statistics import (
     variance_inflation,
     weight_of_evidence,
 )
-from stages.params import Candidate, Featurize
+from stages.models.parameters import CandidateParameters
+from stages.params import Featurize
 from tests.support.books import contract
 
 FEATURES = Features(contract(), "application")
@@ -36,8 +37,8 @@ CONFIG = Featurize(bins=10, clip=0.01)
 FREE = {"balance": "none", "calibration": "none", "max_vif": None, "max_correlation": None}
 
 
-def rules(**changes: Any) -> Candidate:
-    return Candidate.model_validate(FREE | {"min_iv": 0.0} | changes)
+def rules(**changes: Any) -> CandidateParameters:
+    return CandidateParameters.model_validate(FREE | {"min_iv": 0.0} | changes)
 
 
 def facts(iv: list[float], correlation: Any = None) -> Fitted:

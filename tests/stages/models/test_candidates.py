@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,13 +14,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
-from stages import params
 from stages.contract.schema import Contract
 from stages.features.matrix import Features, Floats
 from stages.features.statistics import Fitted
+from stages.models import registry
 from stages.models.artifact import Model
 from stages.models.calibration import ForestShare, Isotonic, Sigmoid
-from stages.models.job import FITS, Job
+from stages.models.job import Job
 from stages.models.scorers import Additive, Scorer, Selected
 from tests.support.books import CANDIDATES, Project, contract
 
@@ -54,7 +54,8 @@ def column(name: str) -> int:
 
 
 def test_every_candidate_of_the_parameters_can_be_fitted() -> None:
-    assert set(FITS) == set(CANDIDATES) == set(get_args(params.Name))
+    assert set(registry.names()) == set(CANDIDATES)
+    assert {registry.load(name).name for name in CANDIDATES} == set(CANDIDATES)
 
 
 def test_the_threads_of_blas_change_no_bit_of_a_calibration(

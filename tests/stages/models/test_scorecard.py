@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.models import scorecard
+from stages.models.candidates import scorecard
+from stages.models.candidates.scorecard import Parameters
 from stages.models.scorers import Additive
-from stages.params import Scorecard
+from stages.models.task import Task
 
 CONFIG: dict[str, Any] = {
     "c": 1.0,
@@ -25,8 +26,8 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def config(**changes: Any) -> Scorecard:
-    return Scorecard.model_validate(CONFIG | changes)
+def config(**changes: Any) -> Parameters:
+    return Parameters.model_validate(CONFIG | changes)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,8 @@ def rows() -> tuple[Any, Any]:
 
 
 def fit(rows: tuple[Any, Any], directions: list[int], **changes: Any) -> Additive:
-    return scorecard.fit(*rows, [2], np.array(directions), config(**changes))
+    task = Task(config(**changes), 7, 1, [2], np.array(directions), {})
+    return scorecard.fit(task, *rows)
 
 
 def test_weight_of_evidence_is_its_formula() -> None:

@@ -1,21 +1,40 @@
-"""Fit a scorecard: optimal bins, their WoE, and a logistic regression on them."""
+"""A scorecard: optimal bins, their WoE, and a logistic regression on them."""
 
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field as Key
 
 from stages.features.matrix import Floats
+from stages.models.parameters import CandidateParameters, Positive, Range
 from stages.models.scorers import Additive, Linear, Table
+from stages.models.task import Task
+
+
+class Parameters(CandidateParameters):
+    """Logistic regression on WoE; `monotone` keeps the contract's directions of risk."""
+
+    c: Positive
+    max_bins: Annotated[int, Key(ge=2)]
+    min_bin_share: Annotated[float, Key(gt=0, lt=0.5)]
+    monotone: bool
+
+
+SEARCH = {
+    "c": Range(1e-3, 1e3, log=True),
+    "max_bins": Range(3, 12),
+    "min_bin_share": Range(0.01, 0.1, log=True),
+}
 
 TRENDS = {0: "auto", 1: "ascending", -1: "descending"}
 # A WoE stays finite in a bin without goods or without bads.
 SMOOTHING = 0.5
 
 
-def edges_of(x: Floats, bad: Any, category: bool, direction: int, config: Any) -> Floats:
+def edges_of(x: Floats, bad: Any, category: bool, direction: int, parameters: Parameters) -> Floats:
     """Cut one feature (n,) at the optimal monotone splits (Navas-Palencia 2020)."""
     from optbinning import OptimalBinning  # noqa: PLC0415  (slow to import; only fitting needs it)
 
@@ -23,8 +42,8 @@ def edges_of(x: Floats, bad: Any, category: bool, direction: int, config: Any) -
         return np.arange(np.nanmax(x, initial=0) + 1) + 0.5  # the last bin is of unseen codes
     binning = OptimalBinning(
         dtype="numerical",
-        max_n_bins=config.max_bins,
-        min_bin_size=config.min_bin_share,
+        max_n_bins=parameters.max_bins,
+        min_bin_size=parameters.min_bin_share,
         monotonic_trend=TRENDS[direction],
         solver="cp",
     )
@@ -46,18 +65,21 @@ def weight_of_evidence(x: Floats, bad: Any, edges: Floats) -> Table:
     return Table(0, edges, woe[:-1], float(woe[-1]))
 
 
-def fit(x: Floats, bad: Any, categories: list[int], directions: Any, config: Any) -> Additive:
-    """Fit on training rows x (n, F), bad (n,); `config` is `stages.params.Scorecard`."""
-    kept = np.asarray(directions) * config.monotone
+def fit(task: Task, x: Floats, bad: Any) -> Additive:
+    """Fit on x (n, k) and bad (n,)."""
+    parameters: Parameters = task.parameters
+    kept = np.array(task.constraints())
     tables = []
     for j in range(x.shape[1]):
-        edges = edges_of(x[:, j], bad, j in categories, int(kept[j]), config)
+        edges = edges_of(x[:, j], bad, j in task.categories, int(kept[j]), parameters)
         table = weight_of_evidence(x[:, j], bad, edges)
         table.column = j
         if kept[j]:  # smoothing lifts small bins above larger ones of nearly their bad rate
             table.values = kept[j] * np.maximum.accumulate(kept[j] * table.values)
         tables.append(table)
-    weights, intercept = weigh(np.column_stack([t(x) for t in tables]), bad, kept != 0, config.c)
+    weights, intercept = weigh(
+        np.column_stack([t(x) for t in tables]), bad, kept != 0, parameters.c
+    )
     for table, weight in zip(tables, weights.tolist(), strict=True):
         table.values = table.values * weight
         table.missing = table.missing * weight

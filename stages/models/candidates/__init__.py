@@ -1,0 +1,16 @@
+"""The candidates: one file each, found by its name.
+
+To add the candidate `mine`, write `mine.py` here, add a section `train.mine` to params.yaml, and
+list `mine` under `candidates:`. The file defines
+
+- `Parameters`, a subclass of `CandidateParameters` that checks the section `train.mine`;
+- `fit(task, x, bad)`, which fits on the features x (n, k) and the outcomes bad (n,), 1 for a bad
+  loan, and returns a scorer of `stages.models.scorers` (or one that offers the same methods);
+- `SEARCH`, the range of each parameter that `stages.tune` may try;
+- and, where its margins are no log-odds, `calibrate_by_default(bad)`, which returns the map from
+  margins to PDs that is used under `calibration: none`.
+
+A candidate may import what the candidates share (`parameters`, `task`, `scorers`, `calibration`,
+`xgboost_trees` of `stages.models`), but never another candidate: DVC trains a candidate anew when
+its own file changes, or one of the shared ones.
+"""

@@ -1,0 +1,70 @@
+"""Gradient boosting by LightGBM; missing values and categories are taken as they are."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field as Key
+
+from stages.features.matrix import Floats
+from stages.models.parameters import BoostingParameters, Part, Range, Whole
+from stages.models.scorers import LightGBM
+from stages.models.task import Task
+
+# Splitting one category against the rest wins on both shipped books while there are few of them.
+FEW_CATEGORIES = 8
+
+
+class Parameters(BoostingParameters):
+    """Gradient boosting by LightGBM; a `max_depth` of -1 sets no limit."""
+
+    num_leaves: Annotated[int, Key(ge=2)]
+    max_depth: int
+    min_leaf: Whole
+    max_bin: Annotated[int, Key(ge=2)]
+    bagging_fraction: Part
+
+
+SEARCH = {
+    "trees": Range(100, 1000, log=True),
+    "learning_rate": Range(0.01, 0.2, log=True),
+    "num_leaves": Range(4, 128, log=True),
+    "min_leaf": Range(2, 200, log=True),
+    "bagging_fraction": Range(0.5, 1.0),
+    "feature_fraction": Range(0.4, 1.0),
+    "l2": Range(0.01, 100.0, log=True),
+}
+
+
+def fit(task: Task, x: Floats, bad: Any) -> LightGBM:
+    """Fit on x (n, k) and bad (n,)."""
+    import lightgbm  # noqa: PLC0415  (the process of one candidate needs one booster)
+
+    parameters: Parameters = task.parameters
+    settings = {
+        "objective": "binary",
+        "learning_rate": parameters.learning_rate,
+        "num_leaves": parameters.num_leaves,
+        "max_depth": parameters.max_depth,
+        "min_data_in_leaf": parameters.min_leaf,
+        "max_bin": parameters.max_bin,
+        "bagging_fraction": parameters.bagging_fraction,
+        "bagging_freq": 1,
+        "feature_fraction": parameters.feature_fraction,
+        "lambda_l2": parameters.l2,
+        "max_cat_to_onehot": FEW_CATEGORIES,
+        "monotone_constraints": task.constraints(),
+        "seed": task.seed,
+        "num_threads": task.threads,
+        "deterministic": True,
+        "force_col_wise": True,
+        "verbose": -1,
+    }
+    rows = lightgbm.Dataset(x, bad, categorical_feature=task.categories, params=settings)
+    booster = lightgbm.train(settings, rows, parameters.trees)
+    return LightGBM(without_threads(booster.model_to_string()))
+
+
+def without_threads(text: str) -> str:
+    """Return a model's text without its number of threads, so that any number gives one text."""
+    return "\n".join(line for line in text.split("\n") if not line.startswith("[num_threads:"))

@@ -1,0 +1,61 @@
+"""A random forest (Breiman 2001) of XGBoost's trees: a leaf holds the bad rate of its rows.
+
+XGBoost grows such a forest as one round of boosting, a single Newton step from the bad rate.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from stages.features.matrix import Floats
+from stages.models import xgboost_trees
+from stages.models.calibration import ForestShare
+from stages.models.parameters import CandidateParameters, Part, Positive, Range, Whole
+from stages.models.scorers import XGBoost
+from stages.models.task import Task
+
+# The share of distinct rows in a bootstrap sample, which Breiman's forests draw.
+DISTINCT = 0.632
+
+
+class Parameters(CandidateParameters):
+    """A random forest of XGBoost's trees."""
+
+    trees: Whole
+    max_depth: Whole
+    min_leaf: Positive
+    features_per_split: Part
+    monotone: bool
+
+
+SEARCH = {
+    "trees": Range(50, 300),
+    "max_depth": Range(4, 20),
+    "min_leaf": Range(1.0, 50.0, log=True),
+    "features_per_split": Range(0.2, 1.0),
+}
+
+
+def fit(task: Task, x: Floats, bad: Any) -> XGBoost:
+    """Fit on x (n, k) and bad (n,)."""
+    parameters: Parameters = task.parameters
+    prior = float(np.mean(bad))
+    settings = {
+        "learning_rate": 1.0,
+        "num_parallel_tree": parameters.trees,
+        "max_depth": parameters.max_depth,
+        # XGBoost weighs a row by its Hessian, which is the same for all before the first round.
+        "min_child_weight": parameters.min_leaf * prior * (1 - prior),
+        "subsample": DISTINCT,
+        "colsample_bynode": parameters.features_per_split,
+        "reg_lambda": 0.0,
+        "base_score": prior,
+    }
+    return xgboost_trees.grow(task, x, bad, settings, rounds=1)
+
+
+def calibrate_by_default(bad: Any) -> ForestShare:
+    """Return the map from the forest's margin to the mean bad rate of the leaves."""
+    return ForestShare(float(np.mean(bad)))

@@ -1,0 +1,73 @@
+"""Find a candidate by its name: the project's one plug-in point.
+
+Here alone a module is imported by a name that is data, `stages.models.candidates.<name>`. The
+import rules cannot see that import; they forbid candidates to import one another instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from stages.features.matrix import Floats
+from stages.models.calibration import Calibrator, Sigmoid
+from stages.models.parameters import CandidateParameters, Range
+from stages.models.scorers import Scorer
+from stages.models.task import Task
+
+FOLDER = Path(__file__).with_name("candidates")
+REQUIRED = ("Parameters", "fit", "SEARCH")
+
+
+class UnknownCandidate(ValueError):
+    """No file defines a candidate; the message names those that are there."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What the file of a candidate defines; `stages.models.candidates` explains each part."""
+
+    name: str
+    parameters: type[CandidateParameters]
+    fit: Callable[[Task, Floats, Any], Scorer]
+    search: dict[str, Range]
+    calibrate_by_default: Callable[[Any], Calibrator]
+
+
+def take_margin_as_log_odds(bad: Any) -> Sigmoid:
+    """Return the map from log-odds to PDs, whatever the outcomes are."""
+    return Sigmoid()
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all candidates that have a file, in alphabetical order."""
+    return tuple(sorted(file.stem for file in FOLDER.glob("[a-z]*.py")))
+
+
+def check_name(name: str) -> str:
+    """Return the name of a candidate; raises UnknownCandidate where no file defines it."""
+    if name in (there := names()):
+        return name
+    near = get_close_matches(name, there, 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise UnknownCandidate(
+        f"there is no candidate {name!r} in stages/models/candidates, "
+        f"which has {', '.join(there) or 'none'}{hint}"
+    )
+
+
+def load(name: str) -> Candidate:
+    """Import the candidate's file; raises UnknownCandidate, or TypeError where a part is absent."""
+    module = import_module(f"stages.models.candidates.{check_name(name)}")
+    absent = [part for part in REQUIRED if not hasattr(module, part)]
+    if absent:
+        raise TypeError(
+            f"stages/models/candidates/{name}.py must define {', '.join(REQUIRED)}; "
+            f"it lacks {', '.join(absent)}"
+        )
+    default = getattr(module, "calibrate_by_default", take_margin_as_log_odds)
+    return Candidate(name, module.Parameters, module.fit, module.SEARCH, default)

@@ -1,0 +1,35 @@
+"""What a candidate's `fit` is given besides the rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.features.matrix import Floats
+
+
+@dataclass(frozen=True)
+class Task:
+    """The parameters of a candidate, and facts about the k features that it is fitted on.
+
+    Attributes
+    ----------
+    parameters : the candidate's section of params.yaml, an instance of its `Parameters`.
+    categories : indices of those features that are unordered categories.
+    directions : (k,) 1 where risk rises with a feature, -1 where it falls, 0 where it is free.
+    facts : `fill`, `low`, `high`, `mean` and `sd` of the training rows, each (k,).
+    """
+
+    parameters: Any
+    seed: int
+    threads: int
+    categories: list[int]
+    directions: NDArray[np.int64]
+    facts: dict[str, Floats]
+
+    def constraints(self) -> list[int]:
+        """Return the directions of risk as boosters take them, all 0 where `monotone` is off."""
+        return [int(d) if self.parameters.monotone else 0 for d in self.directions]

@@ -1,0 +1,157 @@
+"""A candidate is one file: what DVC runs when one is added, edited or taken off the list."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from stages.models import registry
+from tests.support.books import ROOT
+from tests.support.clone import Clone, ran
+
+LISTED = r"candidates: \[[^\]]*\]"
+MINE = '''"""A constant: the log-odds of the bad rate."""
+
+import numpy as np
+
+from stages.models.parameters import CandidateParameters, Range
+from stages.models.scorers import Additive, Linear
+
+
+class Parameters(CandidateParameters):
+    """The section `train.mine`."""
+
+    shift: float
+
+
+SEARCH = {"shift": Range(-1.0, 1.0)}
+
+
+def fit(task, x, bad):
+    """Return the constant, shifted."""
+    rate = np.mean(bad)
+    margin = np.log(rate / (1 - rate)) + task.parameters.shift
+    return Additive(float(margin), Linear.none(), []).centred(x)
+'''
+SECTION = """train:
+  mine:
+    shift: 0.0
+    balance: none
+    calibration: none
+    min_iv: 0.0
+    max_vif: null
+    max_correlation: null
+"""
+
+
+class Story:
+    """What was run and what stood where, step by step."""
+
+    def __init__(self, clone: Clone) -> None:
+        self.clone = clone
+        self.ran: dict[str, list[str]] = {}
+        self.status: dict[str, list[str]] = {}
+        self.judgement: dict[str, Any] = {}
+
+    def look(self, step: str) -> None:
+        """Note which stages DVC calls out of date."""
+        self.status[step] = sorted(self.clone.facts("status"))
+
+    def run(self, step: str) -> str:
+        """Run what is out of date; note it, and what the lock then says of `evaluate`."""
+        said = self.clone.dvc("repro")
+        self.ran[step] = ran(said)
+        lock = yaml.safe_load((self.clone.folder / "dvc.lock").read_text())
+        self.judgement[step] = lock["stages"]["evaluate"]
+        return said
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace a pattern in a file, which must be there."""
+        path = self.clone.folder / name
+        text, count = re.subn(old, new, path.read_text())
+        assert count
+        path.write_text(text)
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    two = "candidates: [logistic, xgboost]"
+    clone = Clone(tmp_path_factory.mktemp("files") / "one", **{LISTED: two})
+    clone.simulate(1500)
+    own = Story(clone)
+    own.run("first")
+
+    file = clone.folder / "stages" / "models" / "candidates" / "mine.py"
+    file.write_text(MINE)
+    own.look("file alone")
+    own.edit("params.yaml", LISTED, "candidates: [logistic, xgboost, mine]")
+    own.edit("params.yaml", r"(?m)^train:\n", SECTION)
+    own.run("added")
+    file.write_text(MINE.replace("constant, shifted", "shifted constant"))
+    own.look("edited")
+    own.edit("stages/models/candidates/xgboost.py", "Fit on x", "Fit to x")
+    own.look("another edited")
+    own.edit("stages/models/candidates/xgboost.py", "Fit to x", "Fit on x")
+
+    own.edit("params.yaml", LISTED, two)
+    own.run("taken off")
+    own.look("taken off")
+    (clone.folder / "models" / "candidates" / "stale.joblib").write_bytes(b"left behind")
+    said = own.run("stale")
+    assert "Removed models/candidates/stale.joblib" in said
+    own.look("stale")
+
+    own.edit("requirements/training.txt", r"(?m)^scipy==\S+", "scipy==1.0.0")
+    own.look("pinned anew")
+    return own
+
+
+def test_a_file_that_is_not_listed_concerns_no_stage(story: Story) -> None:
+    assert story.status["file alone"] == []
+
+
+def test_a_candidate_that_is_added_is_trained_alone(story: Story) -> None:
+    assert story.ran["added"] == ["train@mine", "evaluate"]
+
+
+def test_a_candidate_that_is_edited_is_trained_alone(story: Story) -> None:
+    assert story.status["edited"] == ["train@mine"]
+    assert story.status["another edited"] == ["train@mine", "train@xgboost"]
+
+
+def test_a_candidate_that_is_taken_off_the_list_leaves_the_judgement_of_the_others_as_it_was(
+    story: Story,
+) -> None:
+    assert story.ran["taken off"] == ["evaluate"]
+    assert story.judgement["taken off"] == story.judgement["first"]
+    assert story.status["taken off"] == []
+
+
+def test_a_stale_file_changes_nothing_that_a_fresh_clone_would_not_have(story: Story) -> None:
+    assert story.judgement["stale"] == story.judgement["first"]
+    assert story.status["stale"] == []
+
+
+def test_another_pin_of_a_library_that_trains_concerns_every_candidate(story: Story) -> None:
+    assert story.status["pinned anew"] == ["train@logistic", "train@xgboost"]
+
+
+def test_a_candidate_without_its_parts_is_named(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty.py").write_text("SEARCH = {}\n")
+    monkeypatch.setattr(registry, "FOLDER", tmp_path)
+    monkeypatch.setattr("stages.models.candidates.__path__", [str(tmp_path)])
+    with pytest.raises(TypeError, match=r"empty\.py must define .*; it lacks Parameters, fit"):
+        registry.load("empty")
+
+
+def test_the_pins_of_what_trains_are_those_of_every_lock() -> None:
+    pins = re.findall(r"(?m)^\S+==\S+", (ROOT / "requirements" / "training.txt").read_text())
+    assert len(pins) >= 8
+    for lock in ("pipeline", "dev", "e2e"):
+        text = (ROOT / "requirements" / f"{lock}.txt").read_text()
+        assert not [pin for pin in pins if f"{pin} " not in text]
