@@ -1,4 +1,7 @@
-"""Outputs that are whole or not there: written under a temporary name, then renamed."""
+"""Writes files and folders whole: under a temporary name first, which is then renamed.
+
+A stage that fails leaves its previous output as it was.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give a temporary name to write; it becomes `path` only when the block ends well."""
+    """Yield a temporary path to write; it replaces `path` when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     try:
@@ -21,14 +24,14 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write a text file in one piece."""
+    """Write a text file whole."""
     with whole_file(path) as temporary:
         temporary.write_text(content)
 
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Give a folder to fill; it takes the place of `path` only when the block ends well."""
+    """Yield a folder to fill; it replaces `path` when the block ends without an error."""
     temporary = path.with_name(f".{path.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)

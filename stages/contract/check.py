@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from stages import params
 from stages.contract import quality, tables
@@ -42,32 +41,16 @@ def run(dataset: str | None) -> int:
 
 def absent(contract: Contract, folder: Path) -> Iterator[str]:
     """Files and columns that the contract names and that are not there."""
-    base = contract.base_table
     for name, table in contract.tables.items():
         path = folder / table.path
         if not path.exists():
             there = sorted(p.name for p in folder.glob("*"))
             yield f"{path}: the file is missing; its folder holds {there}"
             continue
-        columns = header(path)
-        wanted = [f.name for f in contract.fields.values() if f.table == name]
-        wanted += table.keys
-        if name == base:
-            wanted += [contract.target.field, *([contract.date] if contract.date else [])]
-            wanted += [join for t in contract.tables.values() for join in t.joins]
-        for column in dict.fromkeys(wanted):
+        columns = tables.header(path)
+        for column in tables.needed(contract, name):
             if column not in columns:
                 yield f"{path}: column {column!r} is missing; the file has {columns}"
-
-
-def header(path: Path) -> list[str]:
-    """The columns of a file."""
-    if path.suffix == ".parquet":
-        return [str(c) for c in pq.read_schema(path).names]
-    if path.suffix == ".csv" and path.stat().st_size:
-        return [str(c) for c in pd.read_csv(path, nrows=0, encoding="utf-8-sig").columns]
-    tables.read_file(path)
-    return []
 
 
 def stops(rows: pd.DataFrame, report: quality.Report, max_invalid: float) -> Iterator[str]:

@@ -71,6 +71,15 @@ def test_a_book_whose_loans_find_no_customer_is_told(project: Project, capsys: C
     assert "person: no row in people" in said(capsys)
 
 
+def test_an_optional_table_needs_no_column_for_its_flag(project: Project, capsys: Capture) -> None:
+    source = CONTRACT.replace("join: person}", "join: person, optional: true}")
+    (project.data / "contract.yaml").write_text(source)
+    tables = book()
+    project.write(tables | {"people": tables["people"].iloc[50:]})
+    assert check() == 0
+    assert "the contract holds" in said(capsys)
+
+
 def test_a_contract_without_files_is_checked_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
