@@ -42,7 +42,7 @@ repro: $(VENV)/.ready  ## Run what is not up to date of preprocess, featurize, t
 	@dvc repro
 
 test: $(VENV)/.ready  ## Run the tests that need nothing but the environment
-	@python -m pytest -m "not e2e"
+	@python -m pytest -n auto --dist loadgroup -m "not e2e"
 
 lint: $(VENV)/.ready  ## Check style, types and import rules
 	@ruff check . && ruff format --check . && mypy && lint-imports
@@ -69,7 +69,7 @@ demo: $(VENV)/.ready  ## Service, dashboard and a minute of drifting traffic tog
 
 e2e: $(VENV)/.ready  ## Run the end-to-end tests with their real parts (see .ci/run for what they need)
 	@python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/e2e.txt
-	@REQUIRE_REAL_PARTS=1 python -m pytest -m e2e
+	@REQUIRE_REAL_PARTS=1 python -m pytest -n 2 --dist loadgroup -m e2e
 
 docs: $(VENV)/.ready  ## Build the documentation into build/docs
 	@python docs/reference.py && NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict

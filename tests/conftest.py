@@ -20,6 +20,14 @@ settings.register_profile("repeatable", deadline=None, derandomize=True, max_exa
 settings.load_profile("repeatable")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each file to one worker, and all that needs a container engine to the same one."""
+    for item in items:
+        alone = "engine" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("engine" if alone else item.path.name))
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """A small book of its own, raw."""
