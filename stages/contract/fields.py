@@ -23,7 +23,9 @@ BOOLEANS = dict.fromkeys(("false", "False", "FALSE", "0"), False) | dict.fromkey
 class Part(BaseModel):
     """A part of the contract: it cannot be changed, and it refuses keys that it does not define."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
 
 
 def text(value: Any) -> str:
@@ -46,9 +48,13 @@ class Constraints(Part):
     """The limits of a field's values."""
 
     minimum: float | None = None
+    """The lowest number that is valid."""
     maximum: float | None = None
+    """The highest number that is valid."""
     enum: list[Scalar] | None = Key(default=None, min_length=1)
+    """The categories, from the lowest where they are `ordered`."""
     required: bool = False
+    """Whether a value, or a missing code with a meaning, must be there."""
 
 
 class Field(Part):
@@ -56,24 +62,43 @@ class Field(Part):
 
     name: str = ""
     table: str = ""
+    """The table that has the column; the first where none is named."""
     type: Literal["integer", "number", "boolean", "string", "date"]
+    """The type of the values."""
     title: str = ""
+    """What people call the field."""
     help: str = ""
+    """A sentence that explains the field to who fills in the form."""
     unit: str = ""
+    """The unit of a number."""
     constraints: Constraints = Constraints()
+    """The limits of the values."""
     missing_values: list[Scalar] | dict[Scalar, str] = Key(default=[], alias="missingValues")
+    """Codes for a missing value: a list, or a mapping from each code to its meaning."""
     true_values: list[Scalar] = Key(default=[], alias="trueValues")
+    """What else a file writes for true."""
     false_values: list[Scalar] = Key(default=[], alias="falseValues")
+    """What else a file writes for false."""
     repair: dict[Scalar, Scalar] = {}
+    """Wrong raw values, each with what it is replaced by."""
     known_at: Literal["application", "pricing", "outcome"] = "application"
+    """When the value is known; a model reads what is known by its mode."""
     protected: bool = False
+    """Whether it is recorded for fairness only, and never read by a model."""
     feature: bool = True
+    """Whether a model may read the field itself."""
     ordered: bool = False
+    """Whether the order of the categories means something."""
     risk: Literal["increasing", "decreasing"] | None = None
+    """Whether the risk rises or falls with the value."""
     actionable: Literal["increase", "decrease", "any"] | None = None
+    """How an applicant can change the value, for advice."""
     reason: str = ""
+    """The sentence that a declined applicant is given."""
     example: Scalar | None = None
+    """A plausible value, for documents and the form."""
     required_with_table: bool = False
+    """Added on reading: whether a value must be there where the optional table has a row."""
 
     @property
     def missing_meanings(self) -> dict[Scalar, str]:
