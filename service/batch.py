@@ -160,6 +160,7 @@ def opened(path: Path) -> tuple[pa.Schema, int, Iterator[tuple[pa.Table, int]]]:
 def reader(field: Field) -> Callable[[Any], Any]:
     """From a value as files hold it to a value as requests have it; unreadable ones stay."""
     missing = {text(value) for value in field.missing_values}
+    meant = {text(code): code for code in field.missing_meanings}
     repaired = {text(wrong): right for wrong, right in field.repair.items()}
     words = (BOOLEANS if field.is_boolean else {}) | {text(v): v for v in field.codes}
     numeric = field.type in ("integer", "number")
@@ -170,7 +171,7 @@ def reader(field: Field) -> Callable[[Any], Any]:
         value = number(value) if numeric else value
         word = text(value) if words or missing or repaired else ""
         if word in missing:
-            return None
+            return meant.get(word)
         if word in repaired:
             return repaired[word]
         return words.get(word, value) if words else value if numeric else str(value)

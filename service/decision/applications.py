@@ -66,6 +66,7 @@ class Applications:
         ]
         self.rules = {check.rule for check in self._checks}
         self._codes = {f.name: f.codes for f in self.fields.values() if f.type == "boolean"}
+        self._missing = {f.name: f.missing_codes for f in self.fields.values() if f.missing_codes}
         self.model = self._model()
         self._validate = self.model.__pydantic_validator__.validate_python
         shown_by = AVAILABLE[mode]
@@ -92,9 +93,13 @@ class Applications:
         try:
             self._validate(application)
         except ValidationError as error:
-            errors = error.errors(include_url=False, include_context=False)[:MOST]
-            raise InvalidApplication([self._problem(e) for e in errors]) from None
-        problems = [*self._misstated(application), *self._contradictions(application)]
+            errors = error.errors(include_url=False, include_context=False)
+            # A field that takes a value or a missing code has an error for each of the two.
+            by_field = {e["loc"][0]: e for e in reversed(errors)}
+            first = [by_field[name] for name in dict.fromkeys(e["loc"][0] for e in errors)]
+            raise InvalidApplication([self._problem(e) for e in first[:MOST]]) from None
+        values = self._values(application)
+        problems = [*self._misstated(values), *self._contradictions(values)]
         if problems:
             raise InvalidApplication(problems)
         return application
@@ -105,8 +110,9 @@ class Applications:
         `columns` (n,) hold the numbers that vary; `application` has all other values.
         """
         keeps: Any = True
+        values = self._values(application)
         for check in self._checks:
-            fixed = {name: self._number(name, application) for name in check.parsed.fields}
+            fixed = {name: self._number(name, values) for name in check.parsed.fields}
             sides = {n: columns.get(n, NAN if v is None else v) for n, v in fixed.items()}
             keeps = keeps & (check.parsed.holds(sides) | ~check.parsed.known(sides))
         return keeps
@@ -132,7 +138,10 @@ class Applications:
             description=field.help or None,
             examples=None if field.example is None else [field.example],
         )
-        return (value_type(field) if needed else value_type(field) | None, about)
+        accepted = value_type(field)
+        if field.missing_codes:
+            accepted = accepted | missing_code_type(field)
+        return (accepted if needed else accepted | None, about)
 
     def _problem(self, error: Mapping[str, Any]) -> Problem:
         name = str(error["loc"][0])
@@ -157,7 +166,7 @@ class Applications:
             message = f"{name} is not a field of this contract{hint}"
         return Problem(name, message, f"one of {', '.join(known)}", got)
 
-    def _misstated(self, application: dict[str, Any]) -> Iterator[Problem]:
+    def _misstated(self, application: Mapping[str, Any]) -> Iterator[Problem]:
         for name, derived in self.stated.items():
             value = application.get(name)
             true = ratio(derived.ratio, application)
@@ -165,11 +174,16 @@ class Applications:
                 limit = f"{derived.formula}, here {true:.6g}, within {derived.tolerance}"
                 yield Problem(name, f"{name} must be {limit}; got {value}", limit, value)
 
-    def _contradictions(self, application: dict[str, Any]) -> Iterator[Problem]:
+    def _contradictions(self, application: Mapping[str, Any]) -> Iterator[Problem]:
         for check in self._checks:
             sides = {name: self._number(name, application) for name in check.parsed.fields}
             if None not in sides.values() and not check.parsed.holds(sides):
                 yield contradiction(check, application)
+
+    def _values(self, application: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the application with None in place of the codes that stand for missing values."""
+        codes = {n: None for n, own in self._missing.items() if application.get(n) in own}
+        return {**application, **codes} if codes else application
 
     def _number(self, name: str, application: Mapping[str, Any]) -> Any:
         value = application.get(name)
@@ -198,6 +212,21 @@ def value_type(field: Field) -> Any:
         return Annotated[float, Key(strict=True, allow_inf_nan=False, ge=low, le=high)]
     pattern = DATE if field.type == "date" else None
     return Annotated[str, Key(strict=True, max_length=200, pattern=pattern)]
+
+
+def missing_code_type(field: Field) -> Any:
+    """Return the type of the codes that a request may have in place of a missing value."""
+    codes = field.missing_codes
+    meanings = [*field.missing_meanings.values()]
+    words = [f"{c}: {meanings[place - 1] if place else 'missing'}" for c, place in codes.items()]
+    known: Any = Literal[tuple(codes)]
+
+    def check(value: Any) -> Any:
+        # A Literal of Python takes True for 1, and not -9.0 for -9.
+        same = None if isinstance(value, bool) else next((c for c in codes if c == value), None)
+        return value if same is None else same
+
+    return Annotated[known, BeforeValidator(check), Key(description="; ".join(words))]
 
 
 def one_of(values: set[Any]) -> Callable[[Any], Any]:

@@ -34,7 +34,6 @@ from stages.judging.policy import DECISIONS, HardRule, Policy
 from stages.models import trees
 from stages.models.artifact import Model
 
-NAN = float("nan")
 FEW_ROWS = 64  # up to so many rows, compiled trees score faster than the model's library
 
 
@@ -60,7 +59,6 @@ class Engine:
         self.contract, self.features = model.contract, model.features
         self.applications = Applications(model.contract, model.mode)
         self._trees = trees.compiled(model.scorer) or model.scorer
-        self._encoders = [(f.name, f.codes) for f in self.features.inputs]
         self._reasons = ReasonWriter(
             self.contract, self.features, np.zeros(len(self.features.names))
         )
@@ -143,7 +141,7 @@ class Engine:
             return {}
         contributions = self.contributions(x[rows])[:, :-1]
         return {
-            int(row): self._reasons(values, self._broken_rules(x[row : row + 1]))
+            int(row): self._reasons(values, self._broken_rules(x[row : row + 1]), x[row])
             for row, values in zip(rows, contributions, strict=True)
         }
 
@@ -160,15 +158,8 @@ class Engine:
         return self.model.calibrator(self.margin(x))
 
     def encoded(self, *applications: Mapping[str, Any]) -> Floats:
-        """n checked applications → encoded inputs (n, inputs), as `Features.encode` gives them."""
-        rows = [
-            [
-                NAN if (value := get(name)) is None else codes[value] if codes else value
-                for name, codes in self._encoders
-            ]
-            for get in [application.get for application in applications]
-        ]
-        return np.array(rows, dtype=np.float64)
+        """n checked applications → encoded inputs, as `Features.encode` gives them."""
+        return self.features.encode_rows(applications)
 
     def matrix(self, *applications: Mapping[str, Any]) -> Floats:
         """n checked applications → features (n, F), the same bits as `model.features`."""

@@ -22,7 +22,16 @@ class Problem(NamedTuple):
 
 
 def allowed_values(field: Field) -> str:
-    """Return in words what a field's value may be."""
+    """Return in words what a field's value may be, and the codes that stand for a missing one."""
+    if not field.missing_codes:
+        return allowed_by_type(field)
+    meanings = ["missing", *field.missing_meanings.values()]
+    codes = [f"{as_text(code)} ({meanings[place]})" for code, place in field.missing_codes.items()]
+    return f"{allowed_by_type(field)}, or {', '.join(codes)}"
+
+
+def allowed_by_type(field: Field) -> str:
+    """Return in words what a field's value may be where there is one."""
     if field.codes:
         return f"one of {', '.join(map(as_text, field.codes))}"
     if field.type in ("string", "date"):

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stages.contract.schema import Contract, Derived, Field
-from stages.features.matrix import Features, Floats
+from stages.contract.schema import Contract
+from stages.features.matrix import Features, Floats, MissingReason
 from stages.judging.policy import HardRule
 
 MOST = 4  # the usual number of principal reasons (Regulation B, commentary to 1002.9(b)(2))
@@ -28,19 +28,32 @@ class ReasonWriter:
     """
 
     def __init__(self, contract: Contract, features: Features, typical: Floats) -> None:
-        parts: dict[str, Field | Derived] = {**contract.fields, **contract.derived}
-        self._parts = [parts[name] for name in features.names]
+        self._parts, self._explained_by = features.parts, features.explained_by
         self._typical = typical
 
-    def __call__(self, contributions: Floats, rules: Sequence[HardRule] = ()) -> list[Reason]:
-        """Contributions (F,) in log-odds and broken rules → reasons, the strongest first."""
+    def __call__(
+        self, contributions: Floats, rules: Sequence[HardRule] = (), row: Floats | None = None
+    ) -> list[Reason]:
+        """Contributions (F,) in log-odds and broken rules → reasons, the strongest first.
+
+        `row` (F,) holds the features: a value that is missing for a reason is worded by it.
+        """
         reasons = [{"field": rule.parsed.left, "text": rule.reason} for rule in rules]
         raising = ranked(contributions) or ranked(contributions - self._typical)
-        for place in raising[:MOST]:
-            part = self._parts[place]
-            text = part.reason or f"{part.title or part.name} carries a higher risk"
-            reasons.append({"field": part.name, "text": text})
+        worded = [self._reason(place, row) for place in raising]
+        reasons += [r for n, r in enumerate(worded) if r not in worded[:n]][:MOST]
         return reasons[: max(MOST, len(rules))]
+
+    def _reason(self, place: int, row: Floats | None) -> Reason:
+        part, place = self._parts[place], self._explained_by.get(place, place)
+        explained = self._parts[place]
+        if isinstance(explained, MissingReason):
+            part, code = explained.field, 0 if row is None else int(row[place])
+            if code:
+                text = f"{part.title or part.name}: {explained.levels[code]}"
+                return {"field": part.name, "text": text}
+        text = part.reason or f"{part.title or part.name} carries a higher risk"
+        return {"field": part.name, "text": text}
 
 
 def ranked(values: Floats) -> list[int]:

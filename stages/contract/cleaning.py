@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.contract.fields import BLANKS, BOOLEANS
-from stages.contract.prepared import missing_column
+from stages.contract.fields import BLANKS, BOOLEANS, missing_column
 from stages.contract.quality import Report
 from stages.contract.raw_columns import (
     as_dates,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Literal, TypeVar
@@ -18,6 +19,7 @@ BLANKS = ("", "NA", "NaN", "nan", "null", "None")
 BOOLEANS = dict.fromkeys(("false", "False", "FALSE", "0"), False) | dict.fromkeys(
     ("true", "True", "TRUE", "1"), True
 )
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 
 
 class Part(BaseModel):
@@ -42,6 +44,11 @@ def listed(value: T | list[T] | None) -> list[T]:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
+
+
+def missing_column(field: str) -> str:
+    """Return the name of the column that says which meaning a missing value of a field has."""
+    return f"{field}__missing"
 
 
 class Constraints(Part):
@@ -109,6 +116,22 @@ class Field(Part):
         """
         codes = self.missing_values
         return {c: m for c, m in codes.items() if m} if isinstance(codes, dict) else {}
+
+    @cached_property
+    def missing_codes(self) -> dict[Any, int]:
+        """Maps each code that an application may have instead of a value to its meaning's place.
+
+        Places count from 1 in `missing_meanings`; 0 is a code without a meaning, which a required
+        field may not have. The code of a number may stand in the contract as a text.
+        """
+        places = {code: place for place, code in enumerate(self.missing_meanings, start=1)}
+        codes: dict[Any, int] = {}
+        for code in self.missing_values:
+            if code not in self.codes and (code in places or not self.constraints.required):
+                codes[code] = places.get(code, 0)
+                if self.is_numeric and isinstance(code, str) and NUMBER.fullmatch(code):
+                    codes[float(code)] = codes[code]
+        return codes
 
     @property
     def is_category(self) -> bool:

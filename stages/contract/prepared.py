@@ -23,17 +23,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from stages.contract.fields import missing_column
 from stages.contract.schema import Contract, Field
 
 
 def read(path: Path, only: list[str] | None = None) -> pa.Table:
     """Read one split as `preprocess` wrote it, or `only` some of its columns."""
     return pq.read_table(path, columns=only)
-
-
-def missing_column(field: str) -> str:
-    """Return the name of the column that says which meaning a missing value of a field has."""
-    return f"{field}__missing"
 
 
 def column(table: pa.Table, field: Field) -> Any:

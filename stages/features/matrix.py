@@ -7,18 +7,49 @@ here: categories, ratios and directions of risk are all in the contract.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.contract.fields import missing_column
 from stages.contract.schema import Contract, ContractError, Derived, Field, Mode
 
 Floats = NDArray[np.float64]
-Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
+Values = Sequence[Any] | NDArray[Any]
+Columns = Mapping[str, Values]
 # Boosters compute in 32 bits; a larger number is infinite there, which XGBoost refuses.
 LARGEST = float(np.finfo(np.float32).max)
 DIRECTION = {None: 0, "increasing": 1, "decreasing": -1}
+
+
+@dataclass(frozen=True)
+class MissingReason:
+    """A feature of its own: why a field whose missing codes have meanings is missing.
+
+    Its code is 0 where a value is present, k for the k-th meaning of the contract, and one more
+    where the value is missing without a meaning.
+    """
+
+    field: Field
+    risk: None = None
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of the feature."""
+        return missing_column(self.field.name)
+
+    @property
+    def title(self) -> str:
+        """The title of the feature."""
+        return f"{self.field.title or self.field.name}: why it is missing"
+
+    @property
+    def levels(self) -> list[str]:
+        """The name of each code."""
+        return ["present", *self.field.missing_meanings.values(), "missing"]
 
 
 class Features:
@@ -26,8 +57,12 @@ class Features:
 
     Attributes
     ----------
-    names : the F features: the fields of the contract's order, then the ratios.
+    inputs : the fields that are read, in the contract's order.
+    names : the F features: the fields in the contract's order, then the ratios, then the reasons
+        why fields are missing.
+    parts : for each feature, what the contract says of it.
     categories : indices of the features that are unordered categories (codes, not quantities).
+    explained_by : index of a field's feature → index of the reason why it is missing.
     directions : (F,) 1 where PD rises with the feature, -1 where it falls, 0 where it is free.
     sources : for each feature, the names of the raw fields it is made from.
     """
@@ -35,50 +70,97 @@ class Features:
     def __init__(self, contract: Contract, mode: Mode) -> None:
         self.inputs = contract.inputs(mode)
         fields, ratios = contract.feature_fields(mode), contract.feature_ratios(mode)
-        parts: list[Field | Derived] = [*fields, *ratios]
-        self.names = tuple(part.name for part in parts)
-        self.titles = tuple(part.title or part.name for part in parts)
-        self.sources = tuple((f.name,) for f in fields) + tuple(r.ratio.fields for r in ratios)
-        self.categories = [j for j, f in enumerate(fields) if f.is_category and not f.ordered]
-        self.directions = np.array([DIRECTION[part.risk] for part in parts], dtype=np.int64)
+        reasons = [MissingReason(f) for f in fields if f.missing_meanings]
+        self.parts: list[Field | Derived | MissingReason] = [*fields, *ratios, *reasons]
+        self.names = tuple(part.name for part in self.parts)
+        self.titles = tuple(part.title or part.name for part in self.parts)
+        self.sources = (
+            *((f.name,) for f in fields),
+            *(r.ratio.fields for r in ratios),
+            *((r.field.name,) for r in reasons),
+        )
+        self.categories = [
+            j
+            for j, part in enumerate(self.parts)
+            if isinstance(part, MissingReason)
+            or (isinstance(part, Field) and part.is_category and not part.ordered)
+        ]
+        self.explained_by = {
+            self.names.index(r.field.name): self.names.index(r.name) for r in reasons
+        }
+        self.directions = np.array([DIRECTION[part.risk] for part in self.parts], dtype=np.int64)
         place = {f.name: j for j, f in enumerate(self.inputs)}
-        self._own = np.array([place[f.name] for f in fields], dtype=np.intp)
+        self._fields = np.array([place[f.name] for f in fields], dtype=np.intp)
         self._over = np.array([place[r.ratio.numerator] for r in ratios], dtype=np.intp)
         self._under = np.array([place[r.ratio.denominator] for r in ratios], dtype=np.intp)
         self._scale = np.array([r.ratio.scale for r in ratios])
         self._empty = np.array([np.nan if r.when_empty is None else r.when_empty for r in ratios])
-        self._encoders = [(f.name, f.codes) for f in self.inputs]
+        self._explained = [r.field for r in reasons]
+        self._missing = np.array([place[r.field.name] for r in reasons], dtype=np.intp)
+        self._unexplained = np.array([len(r.levels) - 1.0 for r in reasons])
+        self._encoders = [(f.name, f.codes, f.missing_codes) for f in self.inputs]
 
     def __call__(self, columns: Columns) -> Floats:
         """Raw columns of n values each → the (n, F) feature matrix, NaN where missing."""
         return self.matrix(self.encode(columns))
 
     def encode(self, columns: Columns) -> Floats:
-        """Raw columns → (n, inputs) float64: numbers as they are, categories as codes, None as NaN.
+        """Raw columns → (n, inputs + reasons) float64, NaN where missing.
 
-        A column that is absent is missing throughout. Raises ContractError for an unknown category
-        or a value that is no number.
+        Numbers are as they are, categories are codes. The columns after the inputs say which
+        meaning a missing value has, as `FIELD__missing` does in prepared data; in applications the
+        raw code says it. A column that is absent is missing throughout.
+
+        Raises ContractError for an unknown category or a value that is no number.
         """
         n = max((len(values) for values in columns.values()), default=0)
-        out = np.full((n, len(self.inputs)), np.nan)
-        for j, (name, codes) in enumerate(self._encoders):
+        out = np.full((n, len(self.inputs) + len(self._explained)), np.nan)
+        for j, (name, codes, missing) in enumerate(self._encoders):
             values = columns.get(name)
             if values is None:
                 continue
             try:
+                if missing:
+                    values = without_codes(values, missing)
                 if codes:
                     out[:, j] = [np.nan if v is None else codes[v] for v in values]
                 else:
                     out[:, j] = np.asarray(values, dtype=np.float64)
             except (KeyError, ValueError, TypeError) as error:
                 raise ContractError(wrong_value(self.inputs[j], values)) from error
+        for j, field in enumerate(self._explained, start=len(self.inputs)):
+            out[:, j] = meanings_of(field, columns, n)
         return out
 
+    def encode_rows(self, applications: Sequence[Mapping[str, Any]]) -> Floats:
+        """n checked applications → (n, inputs + reasons), the same bits as `encode`."""
+        rows = [
+            [
+                np.nan
+                if (value := get(name)) is None or value in missing
+                else codes[value]
+                if codes
+                else value
+                for name, codes, missing in self._encoders
+            ]
+            + [field.missing_codes.get(get(field.name), 0) for field in self._explained]
+            for get in [application.get for application in applications]
+        ]
+        return np.array(rows, dtype=np.float64)
+
     def matrix(self, encoded: Floats) -> Floats:
-        """Encoded inputs (n, inputs) → features (n, F), every number finite in 32 bits."""
-        own = encoded[:, self._own]
-        if not len(self._over):
-            return bounded(own)
+        """Encoded inputs (n, inputs + reasons) → features (n, F), each finite in 32 bits."""
+        parts = [encoded[:, self._fields]]
+        if len(self._over):
+            parts.append(self._ratios(encoded))
+        if len(self._missing):
+            meaning = encoded[:, len(self.inputs) :]
+            missing = np.isnan(encoded[:, self._missing])
+            meant = np.where(meaning == 0, self._unexplained, meaning)
+            parts.append(np.where(missing, meant, 0.0))
+        return bounded(np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0])
+
+    def _ratios(self, encoded: Floats) -> Floats:
         under = encoded[:, self._under]
         empty = under == 0
         under[empty] = 1.0
@@ -88,14 +170,36 @@ class Features:
             rows, which = np.nonzero(empty)
             over = encoded[:, self._over][rows, which]
             ratios[rows, which] = np.where(np.isnan(over), np.nan, self._empty[which])
-        return bounded(np.concatenate((own, ratios), axis=1))
+        return np.asarray(ratios, dtype=np.float64)
 
     def application(self, encoded: Floats) -> dict[str, Any]:
-        """One encoded row (inputs,) → the raw application it came from, in JSON's own types."""
-        return {
+        """One encoded row (inputs + reasons,) → the raw application it came from, as in JSON."""
+        values = encoded.tolist()
+        raw = {
             field.name: decode(field, value)
-            for field, value in zip(self.inputs, encoded.tolist(), strict=True)
+            for field, value in zip(self.inputs, values, strict=False)
         }
+        for field, place in zip(self._explained, values[len(self.inputs) :], strict=True):
+            if raw[field.name] is None and place:
+                raw[field.name] = list(field.missing_meanings)[int(place) - 1]
+        return raw
+
+
+def without_codes(values: Values, missing: Mapping[Any, int]) -> Values:
+    """Return the values (n,) of a column with NaN or None in place of each missing code."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
+        numbers = [code for code in missing if isinstance(code, int | float)]
+        return np.where(np.isin(values, numbers), np.nan, values)
+    return [None if value in missing else value for value in values]
+
+
+def meanings_of(field: Field, columns: Columns, n: int) -> Any:
+    """Return which meaning a missing value of a field has in each row (n,), from 1; 0 for none."""
+    prepared = columns.get(missing_column(field.name))
+    if prepared is not None:
+        return prepared
+    values = columns.get(field.name, np.zeros(n))
+    return [field.missing_codes.get(value, 0) for value in values]
 
 
 def bounded(x: Floats) -> Floats:
@@ -112,7 +216,7 @@ def decode(field: Field, value: float) -> Any:
     return int(value) if field.type == "integer" else value
 
 
-def wrong_value(field: Field, values: Sequence[Any] | NDArray[Any]) -> str:
+def wrong_value(field: Field, values: Values) -> str:
     """Name the first value of a column that its field cannot take."""
     allowed = f"one of {list(field.codes)}" if field.codes else "a number"
     wrong = (row for row, v in enumerate(values) if v is not None and not can_be(field, v))
@@ -123,6 +227,8 @@ def wrong_value(field: Field, values: Sequence[Any] | NDArray[Any]) -> str:
 def can_be(field: Field, value: Any) -> bool:
     """Whether a value can be encoded."""
     try:
+        if value in field.missing_codes:
+            return True
         return value in field.codes if field.codes else isinstance(float(value), float)
     except (ValueError, TypeError):
         return False

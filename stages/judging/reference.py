@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from stages.contract.schema import Contract, Field
-from stages.features.matrix import Features, Floats
+from stages.features.matrix import Features, Floats, MissingReason
 from stages.features.statistics import quantile_edges
 from stages.judging import metrics
 
@@ -54,10 +54,11 @@ def make(
 ) -> dict[str, Any]:
     """A winner's reference: its features on training rows x (n, F), its PD on validation (m,)."""
     described = {}
-    for j, name in enumerate(features.names):
-        field = contract.fields.get(name)
-        if field is not None and field.codes:
-            described[name] = category(x[:, j], words(field))
+    for j, (name, part) in enumerate(zip(features.names, features.parts, strict=True)):
+        if isinstance(part, MissingReason):
+            described[name] = category(x[:, j], part.levels)
+        elif isinstance(part, Field) and part.codes:
+            described[name] = category(x[:, j], words(part))
         else:
             described[name] = numeric(x[:, j])
     return {

@@ -58,6 +58,11 @@ checks:
 """
 
 
+MEANINGS = CONTRACT.replace(
+    "missingValues: [-9]}", "missingValues: {-7: no loan so far, -9: no record}}"
+)
+
+
 def book(rows: int = 600, seed: int = 1) -> Tables:
     """Clean raw tables as text, about 20 % bad, the outcome learnable from the features."""
     rng = np.random.default_rng(seed)
@@ -173,7 +178,14 @@ class Project:
 
 
 def values(field: Field) -> st.SearchStrategy[Any]:
-    """Any raw value that a field may have, None among them."""
+    """Any raw value that a field may have, None and missing codes among them."""
+    if field.missing_codes:
+        return present(field) | st.sampled_from([*field.missing_codes])
+    return present(field)
+
+
+def present(field: Field) -> st.SearchStrategy[Any]:
+    """Any raw value that a field may have, None among them, but no missing code."""
     if field.codes:
         return st.sampled_from([*field.codes, None])
     low, high = field.constraints.minimum, field.constraints.maximum

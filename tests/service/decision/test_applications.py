@@ -14,7 +14,7 @@ from service.decision.applications import Applications, InvalidApplication, NotJ
 from service.decision.problems import Problem
 from stages.contract import reading as contracts
 from stages.contract.schema import Mode
-from tests.support.books import CONTRACT, ROOT, applications, contract
+from tests.support.books import CONTRACT, MEANINGS, ROOT, applications, contract
 
 OTHER_SYSTEMS_BODY = {
     "person_age": 33, "person_income": 54000, "person_emp_length": 6, "loan_int_rate": 12.5,
@@ -120,7 +120,7 @@ def test_an_unused_field_is_validated_all_the_same(small: Applications) -> None:
         ("amount", float("inf")),
         ("amount", 10**400),
         ("months", 6.5),
-        ("months", -9),
+        ("months", -8),
         ("income", -1),
         ("months", 10**30),
         ("purpose", "boat"),
@@ -230,3 +230,53 @@ def test_a_contract_without_bounds_still_has_numbers_that_a_model_can_read() -> 
         "months",
         "amount",
     }
+
+
+# Codes that stand for missing values
+
+
+MEANT = Applications(
+    contract(MEANINGS.replace("rule: arrears <= 2 * amount", "rule: months <= 2 * amount")),
+    "application",
+)
+
+
+@pytest.mark.parametrize("code", [-7, -9, -9.0, None])
+def test_a_missing_code_of_the_contract_is_accepted_as_it_came(code: Any) -> None:
+    assert MEANT.check(GOOD | {"months": code}) == GOOD | {"months": code}
+
+
+@pytest.mark.parametrize("value", [-8, True, "-9", 0])
+def test_another_code_is_refused_once_with_the_codes_that_are_allowed(value: Any) -> None:
+    with pytest.raises(InvalidApplication) as refused:
+        MEANT.check(GOOD | {"months": value})
+    (problem,) = refused.value.problems
+    assert problem.field == "months"
+    assert "-7 (no loan so far), -9 (no record), or null" in problem.message
+
+
+def test_a_missing_code_breaks_no_rule_and_no_stated_ratio() -> None:
+    text = MEANINGS.replace(
+        "maximum: 1000000}}", "maximum: 1000000}, missingValues: {-1: unasked}}"
+    )
+    requests = Applications(contract(text), "application")
+    application = GOOD | {"income": -1, "stated": 0.9}
+    assert requests.check(application) == application
+    assert MEANT.keep_rules({}, GOOD | {"months": -7})
+
+
+def test_a_required_field_takes_no_code_without_a_meaning() -> None:
+    text = CONTRACT.replace("maximum: 50000, required: true}", "maximum: 50000, required: true}, ")
+    plain = text.replace("required: true}, ", "required: true}\n    missingValues: [-1]")
+    meant = text.replace("required: true}, ", "required: true}\n    missingValues: {-1: unasked}")
+    assert "amount" in problems(Applications(contract(plain), "application"), GOOD | {"amount": -1})
+    accepted = Applications(contract(meant), "application")
+    assert accepted.check(GOOD | {"amount": -1})["amount"] == -1
+    assert "amount" in problems(accepted, {k: v for k, v in GOOD.items() if k != "amount"})
+
+
+def test_the_schema_describes_the_codes() -> None:
+    options = MEANT.schema()["properties"]["months"]["anyOf"]
+    codes = next(option for option in options if "enum" in option)
+    assert codes["enum"] == [-7, -9]
+    assert codes["description"] == "-7: no loan so far; -9: no record"

@@ -14,7 +14,7 @@ from stages.contract import prepared
 from stages.contract.schema import Contract
 from stages.features.matrix import Features, Floats
 from stages.judging.policy import HardRule
-from tests.support.books import contract
+from tests.support.books import MEANINGS, contract
 from tests.support.winners import WORDED, loan_book
 
 CANDIDATES = ("logistic", "lightgbm", "xgboost")
@@ -156,3 +156,16 @@ def best_value(engine: Engine, rows: Floats, place: int) -> float:
 
 def pd(engine: Engine, rows: Floats) -> Floats:
     return engine.model.predict_matrix(engine.features.matrix(rows))
+
+
+def test_a_value_that_is_missing_for_a_reason_is_worded_by_the_reason() -> None:
+    features = Features(contract(MEANINGS), "application")
+    writer = ReasonWriter(contract(MEANINGS), features, np.zeros(len(features.names)))
+    shares = contributions(features, months=0.2, months__missing=0.5, income=0.1)
+    for code, text in ((-7, "months: no loan so far"), (-9, "months: no record")):
+        row = features({"months": [code], "income": [1000]})[0]
+        reasons = writer(shares, (), row)
+        assert reasons[0] == {"field": "months", "text": text}
+        assert fields(reasons) == ["months", "income"]
+    row = features({"months": [12], "income": [1000]})[0]
+    assert writer(shares, (), row)[0] == {"field": "months", "text": "months carries a higher risk"}

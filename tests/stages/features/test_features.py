@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from stages.contract import reading as contracts
 from stages.contract.schema import ContractError, Mode
 from stages.features.matrix import Features, decode
-from tests.support.books import CONTRACT, ROOT, applications, contract
+from tests.support.books import CONTRACT, MEANINGS, ROOT, applications, contract
 
 SHIPPED = sorted(path.parent.name for path in (ROOT / "data").glob("*/contract.yaml"))
 MODES = get_args(Mode)
 SMALL = Features(contract(), "pricing")
+MEANT = Features(contract(MEANINGS), "pricing")
 
 
 def of(application: dict[str, Any], features: Features = SMALL) -> dict[str, float]:
@@ -180,3 +181,65 @@ def test_a_number_too_large_for_32_bits_is_the_largest_that_they_hold(value: flo
 
 def test_a_ratio_that_overflows_is_the_largest_number() -> None:
     assert of({"income": 5e-324, "amount": 1e10})["loan_to_income"] == np.finfo(np.float32).max
+
+
+# Missing codes with meanings
+
+
+def test_a_field_with_missing_meanings_has_a_feature_that_says_why_it_is_missing() -> None:
+    assert MEANT.names == (*SMALL.names, "months__missing")
+    assert MEANT.categories == [*SMALL.categories, len(SMALL.names)]
+    assert MEANT.sources[-1] == ("months",)
+    assert MEANT.explained_by == {MEANT.names.index("months"): len(SMALL.names)}
+    assert MEANT.parts[-1].title == "months: why it is missing"
+
+
+@pytest.mark.parametrize(
+    ("raw", "value", "reason"),
+    [(12, 12, 0), (-7, None, 1), (-9, None, 2), (-9.0, None, 2), (None, None, 3)],
+)
+def test_each_meaning_has_a_code_of_its_own(raw: Any, value: float | None, reason: int) -> None:
+    made = of({"months": raw, "amount": 1000}, MEANT)
+    assert made["months__missing"] == reason
+    assert made["months"] == value or (value is None and math.isnan(made["months"]))
+
+
+@given(st.lists(applications(contract(MEANINGS), "pricing"), min_size=1, max_size=6))
+def test_applications_and_prepared_columns_have_the_same_features(
+    rows: list[dict[str, Any]],
+) -> None:
+    raw = {f.name: [row.get(f.name) for row in rows] for f in MEANT.inputs}
+    places = {-7: 1, -9: 2}
+    prepared: dict[str, Any] = dict(raw)
+    months = [None if v in places else v for v in raw["months"]]
+    prepared["months"] = np.array(months, dtype=np.float64)
+    prepared["months__missing"] = np.array([places.get(v, 0) for v in raw["months"]], np.int8)
+    together = MEANT(raw)
+    np.testing.assert_array_equal(MEANT(prepared), together)
+    np.testing.assert_array_equal(MEANT.encode_rows(rows), MEANT.encode(raw))
+    alone = [MEANT({name: [v] for name, v in row.items()} or {"amount": [None]}) for row in rows]
+    np.testing.assert_array_equal(np.vstack(alone), together)
+    again = [MEANT.application(row) for row in MEANT.encode(raw)]
+    columns = {f.name: [row.get(f.name) for row in again] for f in MEANT.inputs}
+    np.testing.assert_array_equal(MEANT(columns), together)
+
+
+@given(st.lists(applications(contract(), "pricing"), min_size=1, max_size=6))
+def test_a_missing_code_without_a_meaning_is_a_missing_value(rows: list[dict[str, Any]]) -> None:
+    raw = {f.name: [row.get(f.name) for row in rows] for f in SMALL.inputs}
+    plain = raw | {"months": [None if v == -9 else v for v in raw["months"]]}
+    np.testing.assert_array_equal(SMALL(raw), SMALL(plain))
+    numbers = plain["months"]
+    coded = np.array([-9.0 if v is None else v for v in numbers])
+    np.testing.assert_array_equal(SMALL(raw | {"months": coded}), SMALL(plain))
+
+
+def test_a_value_in_place_of_a_missing_one_has_no_meaning_any_more() -> None:
+    encoded = MEANT.encode({"months": [-7]})
+    encoded[0, [f.name for f in MEANT.inputs].index("months")] = 24
+    assert dict(zip(MEANT.names, MEANT.matrix(encoded)[0], strict=True))["months__missing"] == 0
+
+
+def test_a_wrong_value_beside_a_missing_code_is_the_one_named() -> None:
+    with pytest.raises(ContractError, match=r"months must be a number; got 'soon' \(row 1\)"):
+        MEANT({"months": [-7, "soon"]})
