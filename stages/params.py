@@ -32,6 +32,7 @@ class Simulate(Section):
 
     rows: Whole
     seed: Seed
+    separation: Annotated[float, Key(ge=0.25, le=1)]
 
 
 class Preprocess(Section):

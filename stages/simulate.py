@@ -1,12 +1,14 @@
 """Write the default loan book, dirt and all: loans.csv, customers.csv and bureau.csv.
 
-The same rows and seed give the same bytes on any machine. What is drawn stands in
-`stages.simulation.population`; here it is spoilt as real books are, and written.
+The same rows, seed and separation give the same bytes on any machine.
+`stages.simulation.population` draws a clean book; this command adds the errors that real books
+have, and writes it.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +25,7 @@ from stages.simulation.random_columns import Dice
 PARAMS = Path("params.yaml")
 RAW = Path("data/loan_book/raw")
 MAX_ROWS, MAX_SEED = 5_000_000, 2**32 - 1
+LEAST_SEPARATION = 0.25
 BLOCK = 50_000  # rows written at a time, so that the progress moves
 
 TABLES = {  # fields in the order of the files
@@ -58,7 +61,7 @@ MISSING = {
 def main() -> None:
     """Read the options, draw, spoil and write."""
     options = parse()
-    columns = population.draw(options.rows, options.seed)
+    columns = population.draw(options.rows, options.seed, options.separation)
     write_book(book(columns, options.seed), options.out)
     print(f"{options.out}: {options.rows:,} loans, {columns['default'].mean():.2%} bad")
     if options.truth:
@@ -67,7 +70,7 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    """The options; rows and seed come from params.yaml where they are not given."""
+    """Return the options; what of the book is not given comes from params.yaml."""
     parser = argparse.ArgumentParser(prog="python -m stages.simulate", description=__doc__)
     parser.add_argument(
         "--out", metavar="DIR", type=Path, default=RAW, help="folder to write (%(default)s)"
@@ -75,16 +78,22 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rows", metavar="N", help="number of loans (params.yaml: simulate.rows)")
     parser.add_argument("--seed", metavar="N", help="seed of the draw (params.yaml: simulate.seed)")
     parser.add_argument(
+        "--separation",
+        metavar="S",
+        help="how well good and bad separate, 0.25 to 1 (params.yaml: simulate.separation)",
+    )
+    parser.add_argument(
         "--truth", metavar="FILE", type=Path, help="also write loan_id,true_pd to this file"
     )
     parser.add_argument("--force", action="store_true", help="replace a book that is there")
     options = parser.parse_args()
     try:
-        given = {"rows": options.rows, "seed": options.seed}
+        given = {name: getattr(options, name) for name in ("rows", "seed", "separation")}
         if None in given.values():
             given = settings() | {name: value for name, value in given.items() if value is not None}
         options.rows = integer("rows", given["rows"], 1, MAX_ROWS)
         options.seed = integer("seed", given["seed"], 0, MAX_SEED)
+        options.separation = share("separation", given["separation"], LEAST_SEPARATION)
         refuse_to_overwrite(options.out, options.force)
     except ValueError as error:
         parser.error(str(error))
@@ -96,7 +105,9 @@ def settings() -> dict[str, Any]:
     try:
         return params.load(PARAMS).simulate.model_dump()
     except FileNotFoundError:
-        raise ValueError(f"{PARAMS} is not here: give --rows and --seed, or go to it") from None
+        raise ValueError(
+            f"{PARAMS} is not here: give --rows, --seed and --separation, or go to its folder"
+        ) from None
 
 
 def integer(name: str, value: object, low: int, high: int) -> int:
@@ -107,6 +118,17 @@ def integer(name: str, value: object, low: int, high: int) -> int:
         number = low - 1
     if not low <= number <= high:
         raise ValueError(f"{name} must be an integer in [{low}, {high:_}]; got {value!r}")
+    return number
+
+
+def share(name: str, value: object, low: float) -> float:
+    """Return `value` as a number in [low, 1]; raises ValueError on anything else."""
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = math.nan
+    if not low <= number <= 1:
+        raise ValueError(f"{name} must be a number in [{low}, 1]; got {value!r}")
     return number
 
 

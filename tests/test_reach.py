@@ -14,6 +14,7 @@ import yaml
 from stages import featurize, params, preprocess, train
 from stages.judging import evaluation, metrics
 from stages.models import artifact
+from tests.support import public_books
 from tests.support.books import ROOT
 
 SHARED = ROOT.parent / "shared" / "data"
@@ -33,6 +34,7 @@ def prepared(folder: Path, dataset: str, mode: str) -> None:
     (data / "raw").symlink_to(SHARED / dataset)
     config = yaml.safe_load((ROOT / "params.yaml").read_text())
     config |= {"dataset": dataset, "mode": mode, "threads": 1}
+    public_books.tune(config)
     (folder / "params.yaml").write_text(yaml.safe_dump(config))
 
 

@@ -4,8 +4,9 @@ The constants are calibrated to the marginals and the dependence of a public thr
 (12,500 loans, 8.6 % bad, 2019 to 2024); seasons, growth and drift are added. A row of a table of
 shares sums to one.
 
-Every draw is a uniform number, and every step after it one of + - * /, rounding or comparison:
-these are exact to the last bit on any machine, which exp, log and matrix products are not.
+Every draw is a uniform number, and every step after it is one of + - * /, square root, rounding or
+comparison. IEEE 754 fixes these to the last bit on any machine; exp, log, powers and matrix
+products differ between machines and stand nowhere here. A power is made of square roots.
 """
 
 from __future__ import annotations
@@ -79,12 +80,15 @@ UTILIZATION_LAST = np.array([0.39, 0.29, 0.21, 0.11])  # ... and on the last
 BASE_ODDS = 0.00013
 RESIDENCE_ODDS = {"Owned": 0.30, "Rented": 3.2}
 PURPOSE_ODDS = {"Education": 1.6, "Auto": 0.8}
+LEVEL_OFFSET, LEVEL_SLOPE = 0.956, 0.076  # fitted to 9 % bad at separations from 1/4 to 1
+POWER_BITS = 16
 
 
-def draw(rows: int, seed: int) -> Columns:
+def draw(rows: int, seed: int, separation: float = 1.0) -> Columns:
     """Draw `rows` loans in the order of their disbursal: {column: (rows,)}, without any dirt.
 
-    Holds every column of the three raw tables, and `true_pd` (float64).
+    Holds every column of the three raw tables, and `true_pd` (float64). `separation` says how far
+    the applications tell good from bad, see `true_pd`; the applications themselves stay the same.
     """
     dice = Dice(rows, seed)
     date = FIRST_DAY + disbursal_days(dice)
@@ -92,7 +96,7 @@ def draw(rows: int, seed: int) -> Columns:
     columns |= customers(dice, elapsed(date))
     columns |= bureau(dice, elapsed(date))
     columns |= loans(dice, columns)
-    columns["true_pd"] = true_pd(columns)
+    columns["true_pd"] = true_pd(columns, separation)
     columns["default"] = dice.chance(columns["true_pd"]).astype(np.int64)
     return columns | after_disbursal(dice, columns)
 
@@ -200,10 +204,13 @@ def after_disbursal(dice: Dice, columns: Columns) -> Columns:
     }
 
 
-def true_pd(columns: Columns) -> Floats:
+def true_pd(columns: Columns, separation: float = 1.0) -> Floats:
     """PD of each loan (rows,) in (0, 1), from what is known at application and the date.
 
     Odds multiply; utilization, delinquency and burden saturate and strengthen one another.
+    `separation` in [0.25, 1] scales the log-odds that the application tells, at the same bad rate:
+    the true PD reaches an AUC of 0.96 with 1, as in the public book, and of 0.84 with 0.45.
+    Seasons and the growth of the odds are not scaled.
     """
     utilization = saturating(columns["credit_utilization_ratio"], 105, 14)
     delinquency = saturating(
@@ -221,8 +228,28 @@ def true_pd(columns: Columns) -> Floats:
     odds *= 1 + 0.3 * youth
     odds *= multiplier(columns["residence_type"], RESIDENCE_ODDS)
     odds *= multiplier(columns["loan_purpose"], PURPOSE_ODDS)
+    odds = power(odds, separation) * level_of(separation)
     odds *= MONTH_ODDS[month(date)] * (1 + ODDS_GROWTH * (elapsed(date) - 0.5))
     return odds / (1 + odds)
+
+
+def power(base: Floats, exponent: float) -> Floats:
+    """`base ** exponent` for an exponent in (0, 1], rounded to POWER_BITS binary digits.
+
+    A product of square roots, so it is the same to the last bit on any machine.
+    """
+    digits = round(exponent * 2**POWER_BITS)
+    raised, root = np.ones(len(base)), base
+    for place in range(POWER_BITS, -1, -1):
+        if digits >> place & 1:
+            raised = raised * root
+        root = np.sqrt(root)
+    return raised
+
+
+def level_of(separation: float) -> float:
+    """The factor of the odds that keeps the bad rate of the book near 9 % at any separation."""
+    return 1 - (1 - separation) * (LEVEL_OFFSET + LEVEL_SLOPE * separation)
 
 
 def saturating(x: NDArray[Any], half: float, power: int) -> Floats:

@@ -217,7 +217,7 @@ def test_the_gate_passes_the_change(walk: Walk) -> None:
 def test_the_pull_request_has_the_report_as_its_one_comment(walk: Walk) -> None:
     [comment] = walk.comments
     assert "## ✅ Pass" in comment
-    assert "`train.xgboost.max_depth` | `5` | `4`" in comment
+    assert "`train.xgboost.max_depth` | `3` | `4`" in comment
 
 
 def test_clients_saw_the_image_before_then_the_change_then_the_one_before(walk: Walk) -> None:

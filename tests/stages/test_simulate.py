@@ -19,29 +19,38 @@ from stages.simulation import population
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "data" / "loan_book"
-ROWS, SEED = 50_000, 20190101
+ROWS, SEED, SEPARATION = 50_000, 20190101, 0.45
+PUBLIC = 1  # the separation of the public book
 
 Run = Callable[..., Path]
 Tables = dict[str, pd.DataFrame]
 Capture = pytest.CaptureFixture[str]
 
 
-@pytest.fixture(scope="module")
-def columns() -> population.Columns:
-    return population.draw(ROWS, SEED)
+@pytest.fixture(scope="module", params=[SEPARATION, PUBLIC])
+def separation(request: pytest.FixtureRequest) -> float:
+    return float(request.param)
 
 
 @pytest.fixture(scope="module")
-def tables(columns: population.Columns) -> Tables:
-    return simulate.book(columns, SEED)
+def columns(separation: float) -> population.Columns:
+    return population.draw(ROWS, SEED, separation)
+
+
+@pytest.fixture(scope="module")
+def tables() -> Tables:
+    return simulate.book(population.draw(ROWS, SEED, SEPARATION), SEED)
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    def call(*arguments: str, rows: object = 300, seed: object = SEED) -> Path:
+    def call(
+        *arguments: str, rows: object = 300, seed: object = SEED, separation: object = SEPARATION
+    ) -> Path:
         out = tmp_path / "raw"
-        command = ["simulate", "--out", str(out), "--rows", str(rows), "--seed", str(seed)]
-        monkeypatch.setattr(sys, "argv", [*command, *arguments])
+        options = {"out": out, "rows": rows, "seed": seed, "separation": separation}
+        command = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        monkeypatch.setattr(sys, "argv", ["simulate", *command, *arguments])
         simulate.main()
         return out
 
@@ -78,16 +87,29 @@ def test_another_seed_writes_other_bytes(run: Run) -> None:
 def test_bytes_do_not_depend_on_threads_or_vector_instructions(run: Run, tmp_path: Path) -> None:
     expected = fingerprint(run(rows=3000))
     plain = {"OMP_NUM_THREADS": "1", "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL"}
-    command = f"-m stages.simulate --out {tmp_path / 'plain'} --rows 3000 --seed {SEED}".split()
+    options = f"--out {tmp_path / 'plain'} --rows 3000 --seed {SEED} --separation {SEPARATION}"
+    command = ["-m", "stages.simulate", *options.split()]
     subprocess.run(
         [sys.executable, "-W", "ignore", *command], env=os.environ | plain, cwd=ROOT, check=True
     )
     assert fingerprint(tmp_path / "plain") == expected
 
 
-def test_the_bytes_are_pinned(run: Run) -> None:
+@pytest.mark.parametrize(
+    ("separation", "expected"), [(SEPARATION, "e835262dff1bedae"), (PUBLIC, "1d03243f2d477bac")]
+)
+def test_the_bytes_are_pinned(run: Run, separation: float, expected: str) -> None:
     """A change here changes the default book: its `.dvc` file and every metric follow."""
-    assert fingerprint(run(rows=1000))[:16] == "1d03243f2d477bac"
+    assert fingerprint(run(rows=1000, separation=separation))[:16] == expected
+
+
+def test_the_separation_changes_outcomes_but_no_application(run: Run) -> None:
+    weak, strong = (
+        pd.read_csv(run("--force", separation=s) / "loans.csv") for s in (SEPARATION, PUBLIC)
+    )
+    later = ["principal_outstanding", "installment_start_dt", "default"]
+    assert weak.drop(columns=later).equals(strong.drop(columns=later))
+    assert not weak["default"].equals(strong["default"])
 
 
 @pytest.mark.parametrize("rows", [1, 10])
@@ -119,24 +141,44 @@ def test_true_pd_is_calibrated_in_every_decile(columns: population.Columns) -> N
         assert abs(columns["default"][band].mean() - expected.mean()) < 4 * error
 
 
-def test_true_pd_separates_as_well_as_the_public_book_allows(columns: population.Columns) -> None:
-    assert 0.95 < roc_auc_score(columns["default"], columns["true_pd"]) < 0.975
+@pytest.mark.parametrize("separation", [0.25, 0.4, 0.6, 0.8], indirect=True)
+def test_the_bad_rate_stays_at_any_separation(columns: population.Columns) -> None:
+    assert columns["true_pd"].mean() == pytest.approx(0.09, abs=0.002)
 
 
-def test_true_pd_needs_nothing_known_after_disbursal(columns: population.Columns) -> None:
+@pytest.mark.parametrize(
+    ("separation", "low", "high"),
+    [(0.25, 0.70, 0.74), (SEPARATION, 0.82, 0.86), (0.75, 0.92, 0.94), (PUBLIC, 0.95, 0.975)],
+    indirect=["separation"],
+)
+def test_true_pd_separates_as_well_as_the_separation_says(
+    columns: population.Columns, low: float, high: float
+) -> None:
+    assert low < roc_auc_score(columns["default"], columns["true_pd"]) < high
+
+
+@pytest.mark.parametrize("exponent", [0.25, 0.45, 0.7, 1.0])
+def test_a_power_of_square_roots_is_the_power(exponent: float) -> None:
+    base = np.array([1e-9, 0.3, 1.0, 7.0, 1e6])
+    assert population.power(base, exponent) == pytest.approx(base**exponent, rel=2e-4)
+
+
+def test_true_pd_needs_nothing_known_after_disbursal(
+    columns: population.Columns, separation: float
+) -> None:
     later = {"principal_outstanding", "installment_start_dt", "default", "true_pd"}
     known = {name: values for name, values in columns.items() if name not in later}
-    assert np.array_equal(population.true_pd(known), columns["true_pd"])
+    assert np.array_equal(population.true_pd(known, separation), columns["true_pd"])
 
 
 @pytest.mark.parametrize(
     "field", ["credit_utilization_ratio", "delinquent_months", "total_dpd", "loan_amount"]
 )
 def test_more_of_a_risky_field_never_lowers_the_true_pd(
-    columns: population.Columns, field: str
+    columns: population.Columns, separation: float, field: str
 ) -> None:
     more = columns | {field: columns[field] + 1 + columns[field] // 10}
-    assert (population.true_pd(more) >= columns["true_pd"] - 1e-12).all()
+    assert (population.true_pd(more, separation) >= columns["true_pd"] - 1e-12).all()
 
 
 def test_columns_known_after_disbursal_leak_slightly(columns: population.Columns) -> None:
@@ -234,6 +276,14 @@ def test_an_impossible_number_of_rows_is_named(run: Run, capsys: Capture, rows: 
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("separation", [0.2, 1.1, "strong", "nan"])
+def test_an_impossible_separation_is_named(run: Run, capsys: Capture, separation: object) -> None:
+    with pytest.raises(SystemExit):
+        run(separation=separation)
+    message = f"separation must be a number in [0.25, 1]; got '{separation}'"
+    assert message in capsys.readouterr().err
+
+
 def test_a_book_that_is_there_is_not_overwritten(run: Run, capsys: Capture) -> None:
     before = fingerprint(run())
     with pytest.raises(SystemExit):
@@ -265,7 +315,7 @@ def test_a_failed_write_leaves_the_previous_book(
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
 
 
-def test_rows_and_seed_come_from_the_parameters(
+def test_what_is_not_given_comes_from_the_parameters(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     text = (ROOT / "params.yaml").read_text()
@@ -273,7 +323,7 @@ def test_rows_and_seed_come_from_the_parameters(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["simulate", "--seed", "2"])
     options = simulate.parse()
-    assert (options.rows, options.seed) == (7, 2)
+    assert (options.rows, options.seed, options.separation) == (7, 2, SEPARATION)
 
 
 def test_missing_parameters_are_named(
@@ -294,8 +344,8 @@ def real() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def simulated(tables: Tables) -> pd.DataFrame:
-    return joined(tables)
+def simulated() -> pd.DataFrame:
+    return joined(simulate.book(population.draw(ROWS, SEED, PUBLIC), SEED))
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def small(text: str = TEXT) -> str:
     """The repository's params.yaml, comments and all, for a small book and small trees."""
     for old, new in (
         ("loan_book", "small"),
-        ("trees: 600", "trees: 100"),
+        ("trees: 400", "trees: 100"),
         ("threads: 2", "threads: 1"),
     ):
         assert old in text
@@ -76,7 +76,7 @@ def changed_lines(before: str, after: str) -> dict[str, str]:
 def test_only_the_scalars_that_were_found_change_in_params(
     tuned: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    poor = small().replace("learning_rate: 0.06", "learning_rate: 0.9")
+    poor = small().replace("learning_rate: 0.05", "learning_rate: 0.9")
     Path("params.yaml").write_text(poor)
     present = params.load()
     run(monkeypatch, "lightgbm", "--trials", "4")
