@@ -40,7 +40,11 @@ class HistoryPage(NamedTuple):
 
 def _with_place(entry: Entry) -> dict[str, Any]:
     place = {"sequence": entry.sequence, "previous_hash": entry.previous_hash, "hash": entry.hash}
-    return {**entry.content, **place}
+    try:
+        content = entry.content
+    except ValueError:  # one damaged entry must not hide the others of its page
+        content = {**entry._asdict(), "damaged": "the recorded content cannot be read"}
+    return {**content, **place}
 
 
 def head(engine: Engine) -> Head:

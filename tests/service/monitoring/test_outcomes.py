@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -52,6 +53,21 @@ def test_a_second_outcome_is_refused(ledger: Ledger, bad: int, words: str) -> No
     count, (refusal,) = outcomes.record(ledger, [row(which, bad)])
     assert count == 0
     assert words in refusal.reason
+
+
+def test_of_contradicting_outcomes_at_the_same_time_one_is_recorded(
+    ledger: Ledger, database: str
+) -> None:
+    which = decide(ledger)
+    other = Ledger(database)  # as another process has it
+
+    def tell(number: int) -> int:
+        return outcomes.record((ledger, other)[number % 2], [row(which, number % 2)])[0]
+
+    with ThreadPoolExecutor(6) as officers:
+        assert sum(officers.map(tell, range(12))) == 1
+    other.close()
+    assert outcomes.count_outcomes(ledger) == 1
 
 
 def test_a_refused_row_is_named_and_the_rest_is_kept(ledger: Ledger) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,12 @@ from service.api.monitoring import MonitoringApi
 from service.api.requests import Handler, Request, respond
 from service.decision.applications import Applications
 from service.ledger import Ledger
+from service.monitoring.reports import Reports
 from stages.contract import reading as contracts
 from tests.service.monitoring.test_outcomes import decide, row
+from tests.support.ledger_client import eventually
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -54,6 +61,33 @@ def test_reports_are_served_newest_first_and_one_by_one(watch: MonitoringApi) ->
     assert ask(watch.drift_report, part="2")[1]["window"] == 1000
 
 
+def test_reports_and_incidents_of_many_processes_are_all_kept(
+    ledger: Ledger, database: str
+) -> None:
+    ledger.prepare()
+    other = Ledger(database)
+    stores = [Reports(ledger.engine), Reports(other.engine)]
+
+    def add(number: int) -> int | None:
+        store = stores[number % 2]
+        finding = {"field": f"f{number}", "words": "moved", "loudness": "alarm", "value": 1.0}
+        store.settle(str(number), [finding], "t")
+        return store.add(report(window=number))
+
+    with ThreadPoolExecutor(8) as monitors:
+        numbers = list(monitors.map(add, range(80)))
+    other.close()
+    assert sorted(filter(None, numbers)) == list(range(1, 81))
+    assert len(stores[0].open_incidents()) == 80
+
+
+def test_a_window_that_another_monitor_reported_is_not_reported_twice(watch: Watch) -> None:
+    with ThreadPoolExecutor(8) as monitors:
+        numbers = list(monitors.map(lambda _: watch.reports.add(report()), range(8)))
+    assert [number for number in numbers if number is not None] == [1]
+    assert watch.reports.add(report(last_sequence=2)) == 2
+
+
 @pytest.mark.parametrize("part", ["3", "x", "-1", "9" * 40])
 def test_a_report_that_is_not_there_is_not_found(watch: MonitoringApi, part: str) -> None:
     assert ask(watch.drift_report, part=part)[0] == 404
@@ -70,6 +104,34 @@ def test_the_watching_process_ends_with_the_service(
     assert process is not None
     watch.stop()
     assert process.poll() is not None
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.2, 1.0])
+def test_a_killed_service_leaves_no_watching_process_behind(seconds: float, tmp_path: Path) -> None:
+    program = (
+        "import asyncio, sys, time; from pathlib import Path\n"
+        "from service.api.monitoring import Watch\n"
+        "watch = Watch.__new__(Watch); watch._process = None\n"
+        "watch.start(Path(sys.argv[1])); print(watch._process.pid, flush=True); time.sleep(600)"
+    )
+    environment = os.environ | {"DATABASE_URL": f"sqlite:///{tmp_path}/x.sqlite"}
+    environment.pop("CREDIT_PD_MONITOR", None)
+    command = [sys.executable, "-c", program, str(ROOT)]
+    with subprocess.Popen(
+        command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as service:
+        assert service.stdout is not None
+        monitor = Path(f"/proc/{service.stdout.readline().strip()}")
+        time.sleep(seconds)
+        service.kill()
+    eventually(lambda: not is_watching(monitor), seconds=60)
+
+
+def is_watching(process: Path) -> bool:
+    try:
+        return b"--watch" in (process / "cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def test_a_watching_process_without_its_parent_ends_by_itself() -> None:
