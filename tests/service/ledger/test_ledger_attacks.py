@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from service.api.handlers import Desk
-from service.api.responses import Request, reply
+from service.api.handlers import DecisionApi
+from service.api.requests import Request, respond
 from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.__main__ import main
 from service.ledger.entries import canonical
@@ -48,9 +48,9 @@ def take_away(ledger: Ledger) -> None:
 
 
 def readiness(ledger: Ledger) -> int:
-    desk = Desk(Path(), ledger)
-    desk.engine = object()  # type: ignore[assignment]
-    return asyncio.run(reply(desk.readyz, Request("", {}, b"")))[0]
+    api = DecisionApi(Path(), ledger)
+    api.engine = object()  # type: ignore[assignment]
+    return asyncio.run(respond(api.readyz, Request("", {}, b"")))[0]
 
 
 # ---- a probe

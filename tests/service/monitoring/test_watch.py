@@ -81,7 +81,7 @@ def test_reports_and_incidents_of_many_processes_are_all_kept(
     assert len(stores[0].open_incidents()) == 80
 
 
-def test_a_window_that_another_monitor_reported_is_not_reported_twice(watch: Watch) -> None:
+def test_a_window_that_another_monitor_reported_is_not_reported_twice(watch: MonitoringApi) -> None:
     with ThreadPoolExecutor(8) as monitors:
         numbers = list(monitors.map(lambda _: watch.reports.add(report()), range(8)))
     assert [number for number in numbers if number is not None] == [1]
@@ -110,8 +110,8 @@ def test_the_watching_process_ends_with_the_service(
 def test_a_killed_service_leaves_no_watching_process_behind(seconds: float, tmp_path: Path) -> None:
     program = (
         "import asyncio, sys, time; from pathlib import Path\n"
-        "from service.api.monitoring import Watch\n"
-        "watch = Watch.__new__(Watch); watch._process = None\n"
+        "from service.api.monitoring import MonitoringApi\n"
+        "watch = MonitoringApi.__new__(MonitoringApi); watch._process = None\n"
         "watch.start(Path(sys.argv[1])); print(watch._process.pid, flush=True); time.sleep(600)"
     )
     environment = os.environ | {"DATABASE_URL": f"sqlite:///{tmp_path}/x.sqlite"}
