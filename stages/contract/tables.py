@@ -50,8 +50,8 @@ def read_file(path: Path, only: Collection[str] | None = None) -> pd.DataFrame:
 
 
 def _read_parquet(path: Path, only: Collection[str] | None) -> pd.DataFrame:
-    frame = pd.read_parquet(path)
-    return frame if only is None else frame[[c for c in frame.columns if c in only]]
+    columns = None if only is None else [c for c in pq.read_schema(path).names if c in only]
+    return pd.read_parquet(path, columns=columns)
 
 
 def _read_csv(path: Path, only: Collection[str] | None) -> pd.DataFrame:
