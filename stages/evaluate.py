@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from stages import files, params
+from stages import errors, files, params
 from stages.contract import prepared
 from stages.contract import reading as contracts
 from stages.contract.schema import Contract
@@ -161,4 +161,5 @@ def write_json(path: Path, content: Any, indent: int = 2) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with errors.one_message():
+        main()

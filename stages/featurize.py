@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stages import files, params
+from stages import errors, files, params
 from stages.contract import prepared
 from stages.contract import reading as contracts
 from stages.features import split
@@ -28,4 +28,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with errors.one_message():
+        main()

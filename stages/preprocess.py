@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages import files, params
+from stages import errors, files, params
 from stages.contract import quality, tables
 from stages.contract import reading as contracts
 from stages.contract.raw_columns import as_dates, months_later
@@ -108,4 +108,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with errors.one_message():
+        main()

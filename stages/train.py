@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stages import params
+from stages import errors, params
 from stages.contract import prepared
 from stages.contract import reading as contracts
 from stages.contract.schema import Contract
@@ -69,4 +69,5 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    with errors.one_message():
+        main(*sys.argv[1:])

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.contract.schema import ContractError
 
-class QualityError(ValueError):
+
+class QualityError(ContractError):
     """Too many rows are invalid; the message is a table of what is wrong."""
 
 

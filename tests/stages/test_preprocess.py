@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +17,7 @@ import pytest
 from stages.contract.quality import QualityError
 from stages.contract.schema import ContractError
 from stages.params import ParamsError
-from tests.support.books import CONTRACT, Project, Tables, book
+from tests.support.books import CONTRACT, ROOT, Project, Tables, book
 
 SPLITS = ("train", "validation", "test")
 UNDATED = CONTRACT.replace("date: granted\n", "")
@@ -283,6 +286,27 @@ def test_an_unknown_dataset_is_named_with_those_that_there_are(project: Project)
 def test_an_unknown_parameter_ends_the_stage(project: Project) -> None:
     with pytest.raises(ParamsError, match=r"preprocess\.max_invald: unknown parameter"):
         project.set(preprocess__max_invald=0.1).run("preprocess")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mode": "aplication"}, "error: params.yaml: mode: Input should be 'application'"),
+        ({"dataset": "smal"}, "error: dataset must be one of ['small']; got 'smal'"),
+        ({"preprocess__test_share": "x"}, "error: params.yaml: preprocess.test_share: "),
+    ],
+)
+def test_a_mistake_of_the_user_ends_the_command_with_one_message(
+    changes: dict[str, Any], message: str, project: Project
+) -> None:
+    project.set(**changes)
+    command = [sys.executable, "-m", "stages.preprocess"]
+    path = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=project.folder, env=path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith(message)
 
 
 def test_more_invalid_rows_than_allowed_end_the_stage_and_fewer_do_not(project: Project) -> None:
