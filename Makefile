@@ -51,7 +51,7 @@ format: $(VENV)/.ready  ## Put the code in form
 	@ruff check --fix . && ruff format .
 
 serve: $(VENV)/.ready  ## Serve the winner on loopback, port $(PORT)
-	@bentoml serve service.service:CreditPD --host 127.0.0.1 --port $(PORT)
+	@python -m service.serve --port $(PORT)
 
 image: $(VENV)/.ready  ## Build the bento and the OCI image of the winner (needs docker or podman)
 	@python -m release.image containerize "$$(python -m release.image build)"
@@ -60,12 +60,7 @@ dashboard: $(VENV)/.ready  ## Look at the ledger: decisions, drift, performance,
 	@python -m service.dashboard
 
 demo: $(VENV)/.ready  ## Service, dashboard and a minute of drifting traffic together, until Ctrl-C
-	@bentoml serve service.service:CreditPD --host 127.0.0.1 --port $(PORT) & service=$$!; \
-	  python -m service.dashboard & trap "kill $$service $$! 2>/dev/null" EXIT; \
-	  until python -m service.ready $(PORT); do kill -0 $$service || exit 1; sleep 1; done; \
-	  python -m service.traffic --url http://127.0.0.1:$(PORT) --rate 20 --seconds 30; \
-	  python -m service.traffic --url http://127.0.0.1:$(PORT) --rate 20 --seconds 30 --drift income=0.5 --outcomes; \
-	  wait
+	@python -m service.demo --port $(PORT)
 
 e2e: $(VENV)/.ready  ## Run the end-to-end tests with their real parts (see .ci/run for what they need)
 	@python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/e2e.txt

@@ -1,13 +1,11 @@
-"""The decision service and what watches it; where to look:
+"""The decision service: it decides about applications, remembers every decision and watches them.
 
-- deciding: `engine` reads by `requests`, scores by `trees` and `forest`, tells `reasons`; `explain`
-  and `counterfactual` for `/explain`; `batch` for files
-- answering: `front` guards and routes, `desk` decides, records and answers, `together` gathers what
-  comes at once; `answers` and `openapi` describe, `ui/` is the page, `service` ties it to BentoML
-- remembering: `ledger/`, the hash-chained record of every decision
-- watching: `watch` in the service starts `monitor`, which judges `windows` by `drift` and `rules`,
-  `performance`, `fairness`, `outcomes`, and keeps `reports`; `refusals` what was never decided;
-  `alerts` and `dispatch` tell people and the repository
-- looking: `figures` for Prometheus, `dashboard` with `panels`, `charts` and `history`; `traffic`
-- running: `image`, `Dockerfile`, `compose.yaml` with `prometheus/`, `alertmanager/`, `grafana/`
+- `decision` decides, without web and ledger; `ledger` records, without knowing decisions
+- `monitoring` reads the ledger and looks for drift, `dashboard` shows what it found
+- `api` ties them together over HTTP; `service` hands it to BentoML, `image` packs it
+- `settings` reads the environment for all of them
+
+Commands: `serve`, `batch` scores files, `replay` scores a recorded decision again, `traffic` sends
+applications to a service on this machine by `loopback`, `demo` runs everything, `ready` asks
+whether the service takes requests.
 """

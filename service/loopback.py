@@ -1,4 +1,4 @@
-"""A client of the service on this machine, for traffic that must never reach another one."""
+"""Talk to a service on this machine, and to no other."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
-PATIENCE = 30
-OK = 300  # statuses from here on are no success
+PATIENCE = 30  # seconds
+ERROR = 300  # an answer with this status or a higher one is no success
 
 
-class NoTraffic(Exception):
-    """What was asked for cannot be sent; the message says why and what is allowed."""
+class CannotSend(Exception):
+    """Nothing can be sent; the message says why and what is allowed."""
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Client:
         self.connection = HTTPConnection(self.host, self.port, timeout=PATIENCE)
 
     def ask(self, method: str, path: str, content: Any = None) -> tuple[int, Any]:
-        """The status and the JSON of an answer; OSError or HTTPException where there is none."""
+        """Return the status and the JSON of an answer; OSError or HTTPException if none comes."""
         headers = {"content-type": "application/json"} | (
             {"x-api-key": self.key} if self.key else {}
         )
@@ -44,30 +44,30 @@ class Client:
             raise
 
 
-def client(url: str, key: str = "") -> Client:
-    """A client of http://HOST:PORT; NoTraffic unless the host is this machine's loopback."""
+def connect(url: str, key: str = "") -> Client:
+    """Return a client of http://HOST:PORT; CannotSend unless HOST is the loopback interface."""
     parts = urlsplit(url)
     host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
     try:
-        own = parts.scheme == "http" and ipaddress.ip_address(host).is_loopback
+        is_local = parts.scheme == "http" and ipaddress.ip_address(host).is_loopback
         port = parts.port or 80
     except ValueError:
-        own, port = False, 0
-    if not own:
-        raise NoTraffic(
+        is_local, port = False, 0
+    if not is_local:
+        raise CannotSend(
             f"--url must be http:// on a loopback address, such as http://127.0.0.1:3000; got {url}"
         )
     return Client(host, port, key)
 
 
-def fields_of(to: Client) -> dict[str, dict[str, Any]]:
-    """The fields that the running model may be sent, by name."""
+def application_fields(to: Client) -> dict[str, dict[str, Any]]:
+    """Return the fields that an application to the running model may have, by name."""
     try:
-        status, told = to.ask("GET", "/model-info")
+        status, answer = to.ask("GET", "/model-info")
     except (OSError, HTTPException, ValueError) as error:
-        raise NoTraffic(f"no service answers at http://{to.host}:{to.port}: {error}") from error
-    if status >= OK:
-        raise NoTraffic(f"the service says {status}: {told['errors'][0]['message']}")
-    early = told["model"]["mode"] != "pricing"
-    own = told["contract"]["fields"]
-    return {f["name"]: f for f in own if f["known_at"] == "application" or not early}
+        raise CannotSend(f"no service answers at http://{to.host}:{to.port}: {error}") from error
+    if status >= ERROR:
+        raise CannotSend(f"the service says {status}: {answer['errors'][0]['message']}")
+    all_known = answer["model"]["mode"] == "pricing"
+    fields = answer["contract"]["fields"]
+    return {f["name"]: f for f in fields if f["known_at"] == "application" or all_known}

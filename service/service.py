@@ -20,10 +20,10 @@ from starlette.types import ASGIApp
 from service import settings
 from service.api import metrics
 from service.api.asgi import Application
+from service.api.description.schemas import Answer, Explanation, Override, RecordedOverride, Rows
 from service.api.handlers import DecisionApi
 from service.api.monitoring import MonitoringApi
 from service.api.requests import Handler, Request, respond
-from service.api.schemas import Answer, Explanation, Override, RecordedOverride, Rows
 from service.ledger import Ledger
 
 ROOT = Path(__file__).parent.parent

@@ -1,8 +1,8 @@
-"""Send a running service on this machine applications for a while, so that there is something to
-see: `python -m service.traffic --rate 20 --seconds 60 [--drift income=0.5] [--outcomes]`.
+"""Send applications to a service on this machine for a while, so that there is something to see:
+`python -m service.traffic --rate 20 --seconds 60 [--drift income=0.5] [--outcomes]`.
 
-Applications are the prepared test rows where the pipeline has left them, else the golden records,
-in random order. It ends by itself and prints how many got which decision and how many were refused.
+The applications are the prepared test rows, or the golden records where there are none, in random
+order. At the end it prints how many got which decision and how many were refused.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.client import HTTPException
@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from tqdm import tqdm
 
 from service import settings
-from service.loopback import OK, Client, NoTraffic, client, fields_of
+from service.loopback import ERROR, CannotSend, Client, application_fields, connect
+from service.settings import SettingsError
 from stages import params
 
 MOST_RATE, MOST_SECONDS, MOST_ROWS = 500.0, 3600.0, 200_000
@@ -34,21 +36,23 @@ GOLDEN = Path("models/golden.jsonl")
 Application = dict[str, Any]
 
 
-def rows(dataset: Path, fields: dict[str, dict[str, Any]]) -> list[Application]:
-    """Applications to replay: of the contract's `fields`, without what they lack."""
+def read_applications(dataset: Path, fields: dict[str, dict[str, Any]]) -> list[Application]:
+    """Return applications with those of the contract's `fields` that have a value."""
     prepared = dataset / "prepared/test.parquet"
     if prepared.exists():
-        known = [name for name in pq.read_schema(prepared).names if name in fields]
-        found = pq.read_table(prepared, columns=known).slice(0, MOST_ROWS).to_pylist()
+        names = [name for name in pq.read_schema(prepared).names if name in fields]
+        rows = pq.read_table(prepared, columns=names).slice(0, MOST_ROWS).to_pylist()
     elif GOLDEN.exists():
-        found = [json.loads(line)["application"] for line in GOLDEN.read_text().splitlines()]
+        rows = [json.loads(line)["application"] for line in GOLDEN.read_text().splitlines()]
     else:
-        raise NoTraffic(f"nothing to replay: neither {prepared} nor {GOLDEN} is there")
-    return [plain(row, fields) for row in found]
+        raise CannotSend(
+            f"there are no applications to send: neither {prepared} nor {GOLDEN} exists; run `make`"
+        )
+    return [as_json(row, fields) for row in rows]
 
 
-def plain(row: Application, fields: dict[str, dict[str, Any]]) -> Application:
-    """A row as JSON sends it: whole numbers whole, dates as text, nothing for what is missing."""
+def as_json(row: Application, fields: dict[str, dict[str, Any]]) -> Application:
+    """Return a row as it is sent: whole numbers whole, dates as texts, no missing values."""
     result = {}
     for name, value in row.items():
         if name not in fields or value is None or (isinstance(value, float) and math.isnan(value)):
@@ -60,46 +64,49 @@ def plain(row: Application, fields: dict[str, dict[str, Any]]) -> Application:
     return result
 
 
-def drifts(wishes: list[str], fields: dict[str, dict[str, Any]]) -> dict[str, float | str]:
-    """`FIELD=FACTOR` for numbers, `FIELD=CATEGORY` for all else, by field; checked."""
-    found: dict[str, float | str] = {}
-    for wish in wishes:
-        name, equals, text = wish.partition("=")
+def parse_drift(options: list[str], fields: dict[str, dict[str, Any]]) -> dict[str, float | str]:
+    """Return factors of numbers and new categories of other fields, by field; checked.
+
+    The options are FIELD=FACTOR or FIELD=CATEGORY.
+    """
+    drift: dict[str, float | str] = {}
+    for option in options:
+        name, equals, text = option.partition("=")
         if not equals or name not in fields:
-            raise NoTraffic(
-                f"--drift must be FIELD=FACTOR or FIELD=CATEGORY; got {wish!r}; "
+            raise CannotSend(
+                f"--drift must be FIELD=FACTOR or FIELD=CATEGORY; got {option!r}; "
                 f"fields are {', '.join(fields)}"
             )
-        found[name] = text
+        drift[name] = text
         if fields[name]["type"] in ("number", "integer"):
             try:
-                found[name] = float(text)
+                drift[name] = float(text)
             except ValueError:
-                raise NoTraffic(f"--drift {name}=FACTOR needs a number; got {text!r}") from None
-    return found
+                raise CannotSend(f"--drift {name}=FACTOR needs a number; got {text!r}") from None
+    return drift
 
 
-def drifted(
+def apply_drift(
     row: Application, drift: dict[str, float | str], fields: dict[str, dict[str, Any]]
 ) -> Application:
-    """A row after its drift: numbers multiplied, categories set."""
+    """Return a row whose numbers are multiplied and whose categories are replaced."""
     result = dict(row)
-    for name, how in drift.items():
-        if isinstance(how, str):
-            result[name] = how
+    for name, change in drift.items():
+        if isinstance(change, str):
+            result[name] = change
         elif name in row:
-            value = row[name] * how
+            value = row[name] * change
             result[name] = round(value) if fields[name]["type"] == "integer" else value
     return result
 
 
-def paced(
+def pace(
     rate: float,
     seconds: float,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[int]:
-    """0, 1, 2, ... at `rate` a second, at most rate x seconds of them, and never past the end."""
+    """Yield 0, 1, 2, ... at `rate` per second, until `seconds` are over."""
     start = clock()
     for number in range(math.ceil(rate * seconds)):
         wait = start + number / rate - clock()
@@ -111,61 +118,61 @@ def paced(
 
 
 @dataclass
-class Run:
-    """What was sent and what came of it."""
+class Tally:
+    """What became of the applications that were sent."""
 
     counts: Counter[str] = field(default_factory=Counter)
     first_error: str = ""
     outcomes: list[dict[str, Any]] = field(default_factory=list)
 
     def send(self, to: Client, path: str, content: Any) -> Any:
-        """The answer to a POST; None where it was refused or lost, which is counted."""
+        """Return the answer to a POST; None where it was refused or lost, which is counted."""
         try:
             status, answer = to.ask("POST", path, content)
         except (OSError, HTTPException) as error:
-            return self.failed("lost", f"{type(error).__name__}: {error}")
-        if status >= OK:
-            return self.failed(f"refused {path} {status}", answer["errors"][0]["message"])
+            return self.count_error("lost", f"{type(error).__name__}: {error}")
+        if status >= ERROR:
+            return self.count_error(f"refused {path} {status}", answer["errors"][0]["message"])
         return answer
 
-    def failed(self, kind: str, words: str) -> None:
+    def count_error(self, name: str, message: str) -> None:
         """Count an error, and remember the first."""
-        self.counts[kind] += 1
-        self.first_error = self.first_error or words
+        self.counts[name] += 1
+        self.first_error = self.first_error or message
 
-    def settle(self, to: Client) -> None:
-        """Post the outcomes that wait."""
+    def send_outcomes(self, to: Client) -> None:
+        """Send the outcomes that have been drawn since the last time."""
         if self.outcomes and self.send(to, "/outcomes", self.outcomes) is not None:
             self.counts["outcomes"] += len(self.outcomes)
         self.outcomes = []
 
 
-def run(
+def send_all(
     to: Client,
     applications: Iterator[Application],
-    pace: Iterator[int],
+    numbers: Iterable[int],
     chance: random.Random | None = None,
-) -> Run:
-    """Send applications as `pace` says; with `chance`, draw each one's outcome from its PD."""
-    done = Run()
-    for _ in pace:
-        answer = done.send(to, "/predict", next(applications))
+) -> Tally:
+    """Send one application per number; with `chance`, draw each one's outcome from its PD."""
+    tally = Tally()
+    for _ in numbers:
+        answer = tally.send(to, "/predict", next(applications))
         if answer is None:
             continue
-        done.counts[answer["decision"]] += 1
+        tally.counts[answer["decision"]] += 1
         if chance:
             bad = int(chance.random() < answer["default_probability"])
             today = str(datetime.now(UTC).date())
-            own = {"prediction_id": answer["prediction_id"], "bad": bad, "date": today}
-            done.outcomes.append(own)
-        if len(done.outcomes) >= GROUP:
-            done.settle(to)
-    done.settle(to)
-    return done
+            outcome = {"prediction_id": answer["prediction_id"], "bad": bad, "date": today}
+            tally.outcomes.append(outcome)
+        if len(tally.outcomes) >= GROUP:
+            tally.send_outcomes(to)
+    tally.send_outcomes(to)
+    return tally
 
 
-def within(most: float) -> Callable[[str], float]:
-    """Reads a number above 0 and up to `most`."""
+def bounded(most: float) -> Callable[[str], float]:
+    """Return a reader of numbers above 0 and up to `most`."""
 
     def number(text: str) -> float:
         value = float(text)
@@ -176,12 +183,12 @@ def within(most: float) -> Callable[[str], float]:
     return number
 
 
-def options() -> argparse.Namespace:
-    """The command line."""
+def parse_arguments() -> argparse.Namespace:
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m service.traffic", description=__doc__)
     parser.add_argument("--url", default="http://127.0.0.1:3000", help="loopback only")
-    parser.add_argument("--rate", type=within(MOST_RATE), default=20.0, help="applications/second")
-    parser.add_argument("--seconds", type=within(MOST_SECONDS), default=60.0)
+    parser.add_argument("--rate", type=bounded(MOST_RATE), default=20.0, help="applications/second")
+    parser.add_argument("--seconds", type=bounded(MOST_SECONDS), default=60.0)
     parser.add_argument("--drift", action="append", default=[], metavar="FIELD=FACTOR|CATEGORY")
     parser.add_argument("--outcomes", action="store_true", help="post outcomes, drawn from the PDs")
     parser.add_argument("--api-key", default=settings.load().api_key)
@@ -190,21 +197,25 @@ def options() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Send what the options say, and print what came of it."""
-    wish = options()
-    chance = random.Random(wish.seed)  # noqa: S311
+    """Send what the options say, and print what became of it."""
     try:
-        to = client(wish.url, wish.api_key)
-        fields = fields_of(to)
-        drift = drifts(wish.drift, fields)
-        found = rows(params.load(with_candidates=False).data, fields)
-    except NoTraffic as error:
+        options = parse_arguments()
+        to = connect(options.url, options.api_key)
+        fields = application_fields(to)
+        drift = parse_drift(options.drift, fields)
+        applications = read_applications(params.load(with_candidates=False).data, fields)
+    except (CannotSend, SettingsError) as error:
         sys.exit(f"traffic: {error}")
-    endless = (drifted(chance.choice(found), drift, fields) for _ in iter(int, 1))
-    done = run(to, endless, paced(wish.rate, wish.seconds), chance if wish.outcomes else None)
-    print(", ".join(f"{count:,} {what}" for what, count in sorted(done.counts.items())))
-    if done.first_error:
-        sys.exit(f"traffic: the first error: {done.first_error}")
+    chance = random.Random(options.seed)  # noqa: S311
+    total = math.ceil(options.rate * options.seconds)
+    change = f"with drift {', '.join(options.drift)}" if drift else "as in training"
+    print(f"traffic: {total:,} applications in {options.seconds:g} seconds, {change}", flush=True)
+    endless = (apply_drift(chance.choice(applications), drift, fields) for _ in iter(int, 1))
+    numbers = tqdm(pace(options.rate, options.seconds), change, total, unit="", disable=None)
+    tally = send_all(to, endless, numbers, chance if options.outcomes else None)
+    print(", ".join(f"{count:,} {name}" for name, count in sorted(tally.counts.items())))
+    if tally.first_error:
+        sys.exit(f"traffic: the first error: {tally.first_error}")
 
 
 if __name__ == "__main__":

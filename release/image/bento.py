@@ -28,7 +28,9 @@ STARTED = (
     "service.monitoring.__main__",
     "service.ready",
     "service.ledger.__main__",
+    "service.replay",
 )
+PAGES = ("*.html", "*.css", "*.js", "*.svg")
 
 
 class NotBuildable(Exception):
@@ -104,7 +106,7 @@ def git(root: Path, *words: str) -> str:
 
 def files(root: Path) -> list[Path]:
     """Files that serving needs, relative to `root`: the service, and the nouns of stages."""
-    pages = (path for path in (root / "service/api/ui").rglob("*") if path.is_file())
+    pages = (path for name in PAGES for path in (root / "service/api").rglob(name))
     contract = params.load(root / "params.yaml").data / "contract.yaml"
     found = {path.relative_to(root) for path in (*modules(root), *pages)}
     return sorted(found | {contract, *TEXTS, *MODELS})

@@ -3,6 +3,6 @@
 - `asgi` is the application that stands before BentoML's; `guards` checks keys and bodies for it
 - `handlers` decide, record and answer; `monitoring` answers about outcomes and drift
 - `requests` holds what handlers take, return and refuse; `batching` gathers what comes at once
-- `schemas`, `monitoring_schemas`, `openapi`, `docs` and `model_info` describe the service
-- `metrics` counts for Prometheus; `ui/` is the page for people
+- `refusals` counts what refused applications broke; `metrics` counts for Prometheus
+- `description` describes the service to those who use it; `ui/` is the page for people
 """

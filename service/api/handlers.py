@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
-from service.api import docs, metrics, model_info, openapi
+from service.api import metrics
 from service.api.batching import Batcher
+from service.api.description import docs, model_info, openapi
+from service.api.description.schemas import Override
 from service.api.refusals import Refusals
 from service.api.requests import Answer, Handler, Request, as_dicts, parse, refusal, whole_number
-from service.api.schemas import Override
 from service.decision.applications import InvalidApplication, decode
 from service.decision.artifacts import NotReady
 from service.decision.engine import Decision, Engine

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from service import traffic
-from service.loopback import Client, NoTraffic, client, fields_of
+from service.loopback import CannotSend, Client, application_fields, connect
 
 FIELDS = {
     "income": {"name": "income", "type": "number", "known_at": "application"},
@@ -60,7 +60,7 @@ def service() -> Iterator[Client]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Fake)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    to = client(f"http://localhost:{server.server_port}", "secret")
+    to = connect(f"http://localhost:{server.server_port}", "secret")
     yield to
     to.connection.close()
     server.shutdown()
@@ -80,13 +80,13 @@ def service() -> Iterator[Client]:
     ],
 )
 def test_only_a_loopback_address_gets_traffic(url: str) -> None:
-    with pytest.raises(NoTraffic, match="loopback"):
-        client(url)
+    with pytest.raises(CannotSend, match="loopback"):
+        connect(url)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:3000", "http://[::1]:3000", "http://localhost"])
 def test_every_form_of_loopback_is_taken(url: str) -> None:
-    assert client(url)
+    assert connect(url)
 
 
 class Clock:
@@ -105,36 +105,36 @@ class Clock:
 
 def test_traffic_keeps_its_rate_and_its_count() -> None:
     clock = Clock()
-    assert len(list(traffic.paced(20, 3, clock, clock.sleep))) == 60
+    assert len(list(traffic.pace(20, 3, clock, clock.sleep))) == 60
     assert clock.now == pytest.approx(59 / 20)
 
 
 def test_a_slow_service_does_not_make_traffic_last_longer() -> None:
     clock = Clock(work=0.5)
-    assert len(list(traffic.paced(20, 3, clock, clock.sleep))) < 6
+    assert len(list(traffic.pace(20, 3, clock, clock.sleep))) < 6
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "501", "nan"])
 def test_a_rate_out_of_bounds_is_refused(text: str) -> None:
     with pytest.raises(ArgumentTypeError, match="at most 500"):
-        traffic.within(traffic.MOST_RATE)(text)
+        traffic.bounded(traffic.MOST_RATE)(text)
 
 
 def test_drift_multiplies_numbers_and_sets_categories() -> None:
-    drift = traffic.drifts(["income=0.5", "dependants=0.4", "purpose=Auto"], FIELDS)
+    drift = traffic.parse_drift(["income=0.5", "dependants=0.4", "purpose=Auto"], FIELDS)
     row = {"income": 100.0, "dependants": 3, "purpose": "Home"}
     expected = {"income": 50.0, "dependants": 1, "purpose": "Auto"}
-    assert traffic.drifted(row, drift, FIELDS) == expected
+    assert traffic.apply_drift(row, drift, FIELDS) == expected
 
 
 def test_drift_leaves_a_missing_number_missing() -> None:
-    assert traffic.drifted({}, {"income": 0.5}, FIELDS) == {}
+    assert traffic.apply_drift({}, {"income": 0.5}, FIELDS) == {}
 
 
 @pytest.mark.parametrize("wish", ["income", "wage=2", "income=much"])
 def test_a_drift_that_cannot_be_is_refused_with_its_field(wish: str) -> None:
-    with pytest.raises(NoTraffic, match=wish.partition("=")[0]):
-        traffic.drifts([wish], FIELDS)
+    with pytest.raises(CannotSend, match=wish.partition("=")[0]):
+        traffic.parse_drift([wish], FIELDS)
 
 
 def test_golden_records_stand_in_for_prepared_rows(
@@ -144,37 +144,39 @@ def test_golden_records_stand_in_for_prepared_rows(
     (tmp_path / "models").mkdir()
     (tmp_path / traffic.GOLDEN).write_text(json.dumps(golden))
     monkeypatch.chdir(tmp_path)
-    assert traffic.rows(Path("data/none"), FIELDS) == [{"income": 5.0, "dependants": 2}]
+    assert traffic.read_applications(Path("data/none"), FIELDS) == [
+        {"income": 5.0, "dependants": 2}
+    ]
 
 
 def test_decisions_and_refusals_are_counted_and_the_first_reason_is_kept(service: Client) -> None:
     rows = iter([{"income": 1}, {"income": -1}, {"income": 2}])
-    done = traffic.run(service, rows, iter(range(3)))
+    done = traffic.send_all(service, rows, iter(range(3)))
     assert done.counts == {"approve": 2, "refused /predict 422": 1}
     assert done.first_error == "income must be at least 0"
 
 
 def test_outcomes_are_drawn_from_the_pd_for_every_decision(service: Client) -> None:
-    done = traffic.run(service, repeat({"income": 1}), iter(range(60)), random.Random(1))
+    done = traffic.send_all(service, repeat({"income": 1}), iter(range(60)), random.Random(1))
     sent = [o for path, body, _ in Fake.received if path == "/outcomes" for o in body]
     assert done.counts["outcomes"] == len({o["prediction_id"] for o in sent}) == 60
     assert 15 < sum(o["bad"] for o in sent) < 45
 
 
 def test_the_key_is_sent_along(service: Client) -> None:
-    traffic.run(service, repeat({}), iter(range(1)))
+    traffic.send_all(service, repeat({}), iter(range(1)))
     assert Fake.received[0][2] == "secret"
 
 
 def test_only_fields_known_at_application_are_sent(service: Client) -> None:
-    assert fields_of(service) == FIELDS
+    assert application_fields(service) == FIELDS
 
 
 def test_a_service_that_is_not_there_is_named() -> None:
-    with pytest.raises(NoTraffic, match="no service answers at"):
-        fields_of(client("http://127.0.0.1:9"))
+    with pytest.raises(CannotSend, match="no service answers at"):
+        application_fields(connect("http://127.0.0.1:9"))
 
 
 def test_an_answer_that_never_comes_is_an_error_among_others() -> None:
-    done = traffic.run(client("http://127.0.0.1:9"), repeat({}), iter(range(2)))
+    done = traffic.send_all(connect("http://127.0.0.1:9"), repeat({}), iter(range(2)))
     assert done.counts == {"lost": 2}

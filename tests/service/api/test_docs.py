@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from service.api import docs, openapi
+from service.api.description import docs, openapi
 from service.decision.applications import Applications
 from stages.contract import reading
 from tests.support.books import ROOT

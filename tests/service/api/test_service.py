@@ -14,8 +14,9 @@ import jsonschema
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api import metrics, model_info
+from service.api import metrics
 from service.api.asgi import Application
+from service.api.description import model_info
 from service.api.handlers import DecisionApi
 from service.api.monitoring import MonitoringApi
 from service.api.requests import Request

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from service.api.schemas import Shape
+from service.api.description.schemas import Shape
 
 
 class Outcome(Shape):

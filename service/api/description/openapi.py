@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.api import monitoring_schemas, schemas
+from service.api.description import monitoring_schemas, schemas
 from service.decision.applications import Applications
 
 REF = "#/components/schemas/{model}"
