@@ -46,6 +46,7 @@ class Job(Task):
     ) -> Job:
         """Return the job on features that `fitted` describes."""
         kept = select(fitted, section)
+        place = {j: i for i, j in enumerate(kept)}
         return cls(
             parameters=section,
             seed=params.train.seed,
@@ -53,6 +54,11 @@ class Job(Task):
             categories=[i for i, j in enumerate(kept) if j in features.categories],
             directions=features.directions[kept],
             facts={fact: np.array(getattr(fitted, fact))[kept] for fact in FACTS},
+            explained_by={
+                place[j]: place[why]
+                for j, why in features.explained_by.items()
+                if j in place and why in place
+            },
             candidate=registry.load(name),
             kept=kept,
         )

@@ -40,7 +40,10 @@ class Scorer(Protocol):
 
 @dataclass(eq=False)
 class Linear:
-    """Numbers in an additive model: `slope * (clip(x or fill) - centre)` for each of k features."""
+    """Numbers in an additive model: `slope * (clip(x or fill) - centre)` for each of k features.
+
+    Where the value is missing, `flag` (k,) is added.
+    """
 
     columns: NDArray[np.intp]
     slope: Floats
@@ -48,6 +51,7 @@ class Linear:
     low: Floats
     high: Floats
     fill: Floats
+    flag: Floats = field(default_factory=lambda: np.zeros(1))
 
     @classmethod
     def none(cls) -> Linear:
@@ -56,9 +60,10 @@ class Linear:
 
     def __call__(self, x: Floats) -> Floats:
         """Features (n, F) → terms (n, k)."""
-        own = x[:, self.columns]
-        known = np.where(np.isnan(own), self.fill, own)
-        return (np.minimum(np.maximum(known, self.low), self.high) - self.centre) * self.slope
+        values = x[:, self.columns]
+        missing = np.isnan(values)
+        clipped = np.minimum(np.maximum(np.where(missing, self.fill, values), self.low), self.high)
+        return (clipped - self.centre) * self.slope + np.where(missing, self.flag, 0.0)
 
 
 @dataclass(eq=False)

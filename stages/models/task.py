@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ class Task:
     categories : indices of those features that are unordered categories.
     directions : (k,) 1 where risk rises with a feature, -1 where it falls, 0 where it is free.
     facts : `fill`, `low`, `high`, `mean` and `sd` of the training rows, each (k,).
+    explained_by : index of a feature → index of the feature that says why it is missing.
     """
 
     parameters: Any
@@ -29,6 +30,7 @@ class Task:
     categories: list[int]
     directions: NDArray[np.int64]
     facts: dict[str, Floats]
+    explained_by: dict[int, int] = field(default_factory=dict, kw_only=True)
 
     def constraints(self) -> list[int]:
         """Return the directions of risk as boosters take them, all 0 where `monotone` is off."""

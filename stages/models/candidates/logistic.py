@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_matrix, hstack
 
 from stages.features.matrix import Floats
+from stages.features.statistics import Codes, category_cells
 from stages.models.parameters import CandidateParameters, Positive, Range
 from stages.models.scorers import Additive, Linear, Table
 from stages.models.task import Task
@@ -22,21 +24,45 @@ SEARCH = {"c": Range(1e-3, 1e3, log=True)}
 
 
 def fit(task: Task, x: Floats, bad: Any) -> Additive:
-    """Fit on x (n, k) and bad (n,); a missing number takes the median."""
+    """Fit on x (n, k) and bad (n,).
+
+    A missing number takes the median and, unless another feature says why it is missing, a flag; a
+    missing category is a level. The design is sparse: a category costs a cell per row, however many
+    levels it has.
+    """
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  (not for the others)
 
     numbers = np.setdiff1d(np.arange(x.shape[1]), task.categories)
     facts = {name: values[numbers] for name, values in task.facts.items()}
     unit = 1 / facts["sd"]
     linear = Linear(numbers, unit, facts["mean"], facts["low"], facts["high"], facts["fill"])
-    hot = {j: np.arange(np.nanmax(x[:, j], initial=0) + 1) for j in task.categories}
-    blocks = [linear(x), *(x[:, [j]] == codes for j, codes in hot.items())]
-    fitted = LogisticRegression(C=task.parameters.c, max_iter=2000).fit(np.hstack(blocks), bad)
-    ends = np.cumsum([len(numbers), *map(len, hot.values())])
-    parts = np.split(fitted.coef_[0], ends[:-1])
-    linear.slope = unit * parts[0]
-    tables = [
-        Table(j, codes + 0.5, np.append(weights, 0.0), 0.0)  # the last bin is of unseen codes
-        for (j, codes), weights in zip(hot.items(), parts[1:], strict=True)
+    missing = np.isnan(x[:, numbers]) & ~np.isin(numbers, [*task.explained_by])
+    flagged = np.flatnonzero(missing.any(axis=0))
+    levels = {j: category_cells(x[:, j]) for j in task.categories}
+    blocks = [
+        csr_matrix(linear(x)),
+        csr_matrix(missing[:, flagged], dtype=np.float64),
+        *(one_hot(level) for level in levels.values()),
     ]
+    design = hstack(blocks, format="csr")
+    fitted = LogisticRegression(C=task.parameters.c, max_iter=2000).fit(design, bad)
+    ends = np.cumsum([block.shape[1] for block in blocks])
+    slopes, flags, *weights = np.split(fitted.coef_[0], ends[:-1])
+    linear.slope, linear.flag = unit * slopes, np.zeros(len(numbers))
+    linear.flag[flagged] = flags
+    tables = [level_table(j, x[:, j], own) for j, own in zip(levels, weights, strict=True)]
     return Additive(float(fitted.intercept_[0]), linear, tables).centred(x)
+
+
+def one_hot(level: Codes) -> csr_matrix:
+    """Return the levels (n,) as a sparse matrix (n, levels) with a 1 in each row."""
+    rows = np.arange(len(level))
+    return csr_matrix((np.ones(len(level)), (rows, level)), shape=(len(level), level.max() + 1))
+
+
+def level_table(column: int, x: Floats, weights: Floats) -> Table:
+    """Return the terms of a category x (n,); a level that training never saw adds nothing."""
+    missing = 0.0
+    if np.isnan(x).any():
+        weights, missing = weights[:-1], float(weights[-1])
+    return Table(column, np.arange(0.5, len(weights)), np.append(weights, 0.0), missing)

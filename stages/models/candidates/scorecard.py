@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Annotated, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field as Key
 
 from stages.features.matrix import Floats
+from stages.features.statistics import SMOOTHING, Codes, number_cells
 from stages.models.parameters import CandidateParameters, Positive, Range
 from stages.models.scorers import Additive, Linear, Table
 from stages.models.task import Task
@@ -30,16 +31,28 @@ SEARCH = {
 }
 
 TRENDS = {0: "auto", 1: "ascending", -1: "descending"}
-# A WoE stays finite in a bin without goods or without bads.
-SMOOTHING = 0.5
+PREBINS = 20
+# Rare levels are told apart only where at least this share of their differences is no chance.
+RELIABLE = 0.5
 
 
-def edges_of(x: Floats, bad: Any, category: bool, direction: int, parameters: Parameters) -> Floats:
-    """Cut one feature (n,) at the optimal monotone splits (Navas-Palencia 2020)."""
+def with_half_rows(x: Floats, bad: Any, cell: Codes) -> tuple[Floats, NDArray[np.int64], Floats]:
+    """Return x (m,), bad (m,) and weights (m,): the rows, and half a good and a bad in each cell.
+
+    Without them the binning drops cells that hold goods or bads alone, however many.
+    """
+    _, first = np.unique(cell, return_index=True)
+    outcomes = np.repeat([0, 1], len(first))
+    weights = np.concatenate((np.ones(len(x)), np.full(2 * len(first), SMOOTHING)))
+    return np.concatenate((x, x[first], x[first])), np.concatenate((bad, outcomes)), weights
+
+
+def edges_of(x: Floats, bad: Any, direction: int, parameters: Parameters) -> Floats:
+    """Cut a number (n,) at the optimal monotone splits (Navas-Palencia 2020)."""
     from optbinning import OptimalBinning  # noqa: PLC0415  (slow to import; only fitting needs it)
 
-    if category:
-        return np.arange(np.nanmax(x, initial=0) + 1) + 0.5  # the last bin is of unseen codes
+    present = ~np.isnan(x)
+    x, bad = x[present], bad[present]
     binning = OptimalBinning(
         dtype="numerical",
         max_n_bins=parameters.max_bins,
@@ -47,14 +60,58 @@ def edges_of(x: Floats, bad: Any, category: bool, direction: int, parameters: Pa
         monotonic_trend=TRENDS[direction],
         solver="cp",
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        binning.fit(x, bad)
+    rows, outcomes, weights = with_half_rows(x, bad, number_cells(x, PREBINS))
+    binning.fit(rows, outcomes, sample_weight=weights)
     return np.asarray(binning.splits, dtype=np.float64)
 
 
+def groups_of(x: Floats, bad: Any, parameters: Parameters) -> Codes:
+    """Merge the levels of a category (n,) into bins of like risk: the bin of each code, -1 unseen.
+
+    Levels rarer than `min_bin_share` are one level, unless most of their differences are real.
+    """
+    from optbinning import OptimalBinning  # noqa: PLC0415  (slow to import; only fitting needs it)
+
+    present = ~np.isnan(x)
+    level, bad = x[present].astype(np.intp), bad[present]
+    rows = np.bincount(level)
+    seen = rows > 0
+    rare = seen & (rows < parameters.min_bin_share * len(x))
+    merged = np.arange(len(rows))
+    if rare.any() and reliability(level, bad, rare) < RELIABLE:
+        merged[rare] = np.flatnonzero(rare)[0]
+    level = merged[level]
+    binning = OptimalBinning(
+        dtype="categorical",
+        max_n_bins=parameters.max_bins,
+        min_bin_size=parameters.min_bin_share,
+        monotonic_trend="ascending",
+        solver="cp",
+    )
+    values, outcomes, weights = with_half_rows(level.astype(np.float64), bad, level)
+    binning.fit(values, outcomes, sample_weight=weights)
+    group = np.zeros(len(rows), dtype=np.intp)
+    for number, codes in enumerate(binning.splits):
+        group[np.asarray(codes, dtype=np.intp)] = number
+    return np.where(seen, group[merged], -1)
+
+
+def reliability(level: Codes, bad: Any, among: NDArray[np.bool_]) -> float:
+    """Return which share of the variance of some levels' bad rates is more than chance gives.
+
+    Chance alone gives a chi-square of homogeneity as large as its degrees of freedom.
+    """
+    rows = np.bincount(level)[among]
+    bads = np.bincount(level, weights=bad)[among]
+    rate = float(bads.sum() / rows.sum())
+    if len(rows) < 2 or rate in (0.0, 1.0):
+        return 0.0
+    squares = float(np.sum((bads - rows * rate) ** 2 / rows)) / (rate * (1 - rate))
+    return 1 - (len(rows) - 1) / squares if squares > 0 else 0.0
+
+
 def weight_of_evidence(x: Floats, bad: Any, edges: Floats) -> Table:
-    """The WoE of each bin, ln(share of bads / share of goods): higher is riskier."""
+    """Return the WoE of each bin, ln(share of bads / share of goods): higher is riskier."""
     cell = np.where(np.isnan(x), len(edges) + 1, np.searchsorted(edges, x, side="right"))
     size = len(edges) + 2
     bads = np.bincount(cell, weights=bad, minlength=size)
@@ -65,17 +122,32 @@ def weight_of_evidence(x: Floats, bad: Any, edges: Floats) -> Table:
     return Table(0, edges, woe[:-1], float(woe[-1]))
 
 
+def category_table(x: Floats, bad: Any, parameters: Parameters) -> Table:
+    """Return the WoE of a category's merged levels; a level that training never saw is neutral."""
+    group = groups_of(x, bad, parameters)
+    codes = np.where(np.isnan(x), -1, x).astype(np.intp)
+    grouped = np.where(codes < 0, np.nan, group[codes])
+    woe = weight_of_evidence(grouped, bad, np.arange(0.5, group.max()))
+    values = np.where(group < 0, 0.0, woe.values[group])
+    return Table(0, np.arange(0.5, len(group)), np.append(values, 0.0), woe.missing)
+
+
 def fit(task: Task, x: Floats, bad: Any) -> Additive:
     """Fit on x (n, k) and bad (n,)."""
     parameters: Parameters = task.parameters
     kept = np.array(task.constraints())
     tables = []
     for j in range(x.shape[1]):
-        edges = edges_of(x[:, j], bad, j in task.categories, int(kept[j]), parameters)
-        table = weight_of_evidence(x[:, j], bad, edges)
+        if j in task.categories:
+            table = category_table(x[:, j], bad, parameters)
+        else:
+            edges = edges_of(x[:, j], bad, int(kept[j]), parameters)
+            table = weight_of_evidence(x[:, j], bad, edges)
         table.column = j
         if kept[j]:  # smoothing lifts small bins above larger ones of nearly their bad rate
             table.values = kept[j] * np.maximum.accumulate(kept[j] * table.values)
+        if j in task.explained_by:  # another feature has a bin for each reason
+            table.missing = 0.0
         tables.append(table)
     weights, intercept = weigh(
         np.column_stack([t(x) for t in tables]), bad, kept != 0, parameters.c
