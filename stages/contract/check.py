@@ -11,8 +11,8 @@ import pandas as pd
 from stages import params
 from stages.contract import quality, tables
 from stages.contract import reading as contracts
-from stages.contract.draft import column_names, leakage
-from stages.contract.schema import Contract, Field, text
+from stages.contract.draft import column_names, leakage, ripeness
+from stages.contract.schema import Contract, ContractError, Field, text
 
 
 def run(dataset: str | None) -> int:
@@ -27,11 +27,16 @@ def run(dataset: str | None) -> int:
         faults = list(absent(contract, folder))
         if not faults:
             report, most = quality.Report(), config.preprocess.max_invalid
-            rows = tables.valid(contract, folder, report, most)
-            faults += stops(rows, report, most)
+            try:
+                rows = tables.valid(contract, folder, report, most)
+            except (ContractError, quality.QualityError) as error:
+                faults.append(str(error))
+            else:
+                faults += stops(rows, report, most)
+                remarks += [*suspects(contract, rows), *unripe(contract, rows)]
             if not contract.inputs(config.mode):
                 faults.append(f"no field is a feature in the mode {config.mode!r}")
-            remarks += [*dropped(report), *told(report), *suspects(contract, rows)]
+            remarks += [*dropped(report), *told(report)]
     else:
         remarks.append(f"{folder} is not there: the contract alone was checked")
     print("\n".join([*(f"wrong: {f}" for f in faults), *(f"look at: {r}" for r in remarks)]))
@@ -103,6 +108,20 @@ def suspects(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
         leak = leakage.leak(encoded(f, some[f.name]), bad, f.is_category)
         if leak and f.known_at == "application":
             yield f"{f.name}: suspected leak ({leak}); mark `known_at: outcome` if it is one"
+
+
+def unripe(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
+    """Loans that seem to have had no time to go bad, where no outcome window leaves them out."""
+    if contract.date is None or contract.outcome is not None:
+        return
+    days = rows["_date"].to_numpy().astype("datetime64[D]")
+    counted = np.where(np.isnat(days), np.nan, days.astype(np.float64))
+    fall = ripeness.describe_fall(counted, rows["_bad"].to_numpy(np.float64))
+    if fall:
+        yield (
+            f"{contract.date}: {fall}: these loans may have had no time to go bad; if so, say "
+            "`outcome: {months: 12, observed_until: ...}`, and they are left out"
+        )
 
 
 def encoded(field: Field, values: pd.Series) -> leakage.Floats:

@@ -193,12 +193,15 @@ def decision_date(book: Book, parts: list[Part], asked: str | None) -> tuple[str
             asked,
             "" if fits else "a split by it leaves a part without good or without bad loans",
         )
+    history = [name for name in dates if column_names.dates_history(name)]
     fit = [p for p in dates.values() if p.days.size and not p.protected and p.guess.required]
+    fit = [p for p in fit if p.name not in history]
     named = [p for p in fit if column_names.tells(column_names.DECISION, p.name)]
     for part in named or (fit if len(fit) == 1 else []):
         if _splits(part.days, book.outcome.y):
             return part.name, "the out-of-time split and the vintages follow it"
     written = [f"{p.name} has {p.guess.left_out}" for p in dates.values() if p.guess.left_out]
+    written += [f"{name} is of the applicant's history; --date names another" for name in history]
     return None, "; ".join(written) or (
         f"none of {sorted(dates)} will do" if dates else "none found"
     )

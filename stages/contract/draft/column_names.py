@@ -41,7 +41,18 @@ CODE = re.compile(
 )
 PERCENT = re.compile(r"pct|percent|percentage|ratio|utili[sz]ation|share|rate|burden")
 DECISION = re.compile(
-    r"disburs\w*|issued?|origin\w*|appli\w*|approv\w*|book\w*|fund\w*|decision|grant\w*|loan|opened"
+    r"disburs\w*|issued?|origin\w*|appli\w*|approv\w*|book\w*|fund\w*|decision|grant\w*|loan"
+)
+# Dates in the history of an applicant: nobody decided about the loan on them.
+HISTORY = re.compile(
+    r"open(ed|ing)?|account|acct|accounts|since|earliest|oldest|first|cr line|employ\w*|hired?|"
+    r"join(ed)?|regist\w*|member|membership|onboard\w*"
+)
+LOAN_OPENED = re.compile(
+    r"loan (account |acct )?(date )?open(ed|ing)?|open(ed|ing)? (date )?(of )?(the )?loan"
+)
+PERSON = re.compile(
+    r"cust|customer|client|borrower|member|person|people|applicant|party|debtor|obligor|holder|user"
 )
 
 LOAN = re.compile(r"(loan|credit) (amount|amnt|amt)|amount|amnt|funded amnt")
@@ -61,6 +72,11 @@ def title(name: str) -> str:
 def tells(pattern: re.Pattern[str], name: str) -> bool:
     """Whether a whole word of the name, or several in a row, match the pattern."""
     return re.search(rf"(?<!\w)({pattern.pattern})(?!\w)", words(name)) is not None
+
+
+def dates_history(name: str) -> bool:
+    """Whether a date is, by its name, of the applicant's history: an account that was opened."""
+    return tells(HISTORY, name) and not tells(LOAN_OPENED, name)
 
 
 def is_protected(name: str) -> bool:

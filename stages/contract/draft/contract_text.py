@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from stages.contract.draft import column_names, keys
+from stages.contract.draft import column_names, keys, ripeness
 from stages.contract.draft.book import Book, Part
 from stages.contract.draft.column import scalar
 from stages.contract.draft.outcome import Outcome
@@ -32,6 +32,10 @@ def contract(book: Book, parts: list[Part], date: str | None, about: str) -> str
         lines.append(f"# date: {about}; the split is random, with the same bad rate in each part")
     else:
         lines.append(f"date: {flow(date)}" + (f"{AWAY}confirm: {about}" if about else ""))
+    entity, seen = _customer(book, parts)
+    lines += [f"entity: {flow(entity)}{AWAY}confirm: {seen}"] if entity else []
+    window, why = _window(book, parts, date)
+    lines += [f"# {window}{AWAY}confirm: {why}"] if window else []
     lines += ["", "fields:", *(line for part in kept for line in _field(part, book.base))]
     if out:
         lines += ["", "  # Left out:"]
@@ -44,6 +48,10 @@ def confirm(book: Book, parts: list[Part], date: str | None, about: str) -> list
     kept, out = sorted_out(parts, date)
     said = [*_about_target(book), f"date: {date or 'none'}" + (f" ({about})" if about else "")]
     said += [f"table {name} is left out: {why}" for name, why in book.unlinked.items()]
+    entity, seen = _customer(book, parts)
+    said += [f"entity: {entity} ({seen})"] if entity else []
+    window, why = _window(book, parts, date)
+    said += [f"outcome: {why}; then remove the # before `{window}`"] if window else []
     names = [p.name for p in kept if p.table == book.base]
     repeated = 0.0 if _key(book, parts) else book.repeated(names)
     if repeated > 0.01:
@@ -55,7 +63,7 @@ def confirm(book: Book, parts: list[Part], date: str | None, about: str) -> list
         undo = f"remove its line `known_at: {p.late}` if it is known when the decision is made"
         said.append(f"{p.name}: suspected leak ({p.why}); {undo}")
     said += [f"{p.name}: {why}" for p in kept for why in p.guess.doubts.values()]
-    named = {*book.keys, _key(book, parts)}
+    named = {*book.keys, _key(book, parts), entity}
     protected = ", ".join(p.name for p in kept if p.protected)
     if protected:
         said.append(
@@ -94,6 +102,32 @@ def _key(book: Book, parts: list[Part]) -> str | None:
     unique = [n for n in names if keys.is_key(loans[n])]
     order = [(n in book.keys, not column_names.tells(column_names.IDENTITY, n)) for n in unique]
     return min(zip(order, unique, strict=True))[1] if unique else None
+
+
+def _customer(book: Book, parts: list[Part]) -> tuple[str | None, str]:
+    """The column that names a loan's customer, where customers have several; and what was seen."""
+    loans = [p for p in parts if p.table == book.base]
+    names = [p.name for p in loans if p.guess.left_out or p.guess.unused]
+    return keys.customer(book.frames[book.base], names, _key(book, parts))
+
+
+def _window(book: Book, parts: list[Part], date: str | None) -> tuple[str, str]:
+    """The line of an outcome window, and why it may be needed; "" where nothing speaks for one."""
+    decided = next((p.days for p in parts if p.name == date and p.table == book.base), None)
+    if decided is None:
+        return "", ""
+    y, dates = book.outcome.y, [p for p in parts if p.table == book.base and p.days.size]
+    event = next((p for p in dates if ripeness.dates_defaults(p.days, y)), None)
+    why = ripeness.describe_fall(decided, y)
+    if event:
+        why = "; ".join(filter(None, (f"{event.name} is filled for the bad loans alone", why)))
+    if not why:
+        return "", ""
+    last = np.nanmax(event.days if event else decided)
+    last = max(last, np.nanmax(decided))
+    window = {"months": ripeness.MONTHS, "observed_until": str(np.datetime64(int(last), "D"))}
+    window |= {"event": event.name} if event else {}
+    return f"outcome: {flow(window)}", f"{why}: say how long loans were observed"
 
 
 def _target(field: str, coded: Outcome) -> list[str]:

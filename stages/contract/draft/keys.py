@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stages.contract.draft import column_names
 
 NEARLY = 0.98  # tolerates repeated rows
+SOME, MANY = 0.01, 60  # share of loans of customers with several; customers, not branches
 FOUND = 0.95
 
 
@@ -33,7 +34,7 @@ class Link:
 
 def link(loans: pd.DataFrame, other: pd.DataFrame, table: str) -> Link | str:
     """The best link from the loans to another table, or in words why there is none."""
-    keys = [c for c in other.columns if is_key(other[c])]
+    keys = [c for c in other.columns if is_key(other[c]) and not _conflicts(other, c)]
     pairs = [(b, k) for k in keys for b in loans.columns if b == k or _may_join(loans[b], other[k])]
     shares = {pair: float(loans[pair[0]].isin(other[pair[1]]).mean()) for pair in pairs}
     order = {pair: (round(share, 2), _alike(*pair, table)) for pair, share in shares.items()}
@@ -53,6 +54,23 @@ def link(loans: pd.DataFrame, other: pd.DataFrame, table: str) -> Link | str:
     return Link(key, join, shares[best], np.where(known, rows, -1))
 
 
+def customer(loans: pd.DataFrame, names: list[str], key: str | None) -> tuple[str | None, str]:
+    """The column that names the customer of each loan where some have several, and what was seen.
+
+    `names` are the identifiers among the loans' columns, `key` is that of the loan itself.
+    """
+    distinct = loans if key is None else loans.drop_duplicates(key)
+    for name in names:
+        values = distinct[name].dropna()
+        if name == key or not column_names.tells(column_names.PERSON, name) or not len(values):
+            continue
+        repeated = values.duplicated(keep=False)
+        if values.nunique() > MANY and repeated.mean() > SOME:
+            share = f"{repeated.mean():.1%} of the loans are of customers with several"
+            return name, f"{share}; they stay on one side of a random split"
+    return None, ""
+
+
 def is_key(values: pd.Series) -> bool:
     """Whether a column has a value in each row, and nearly each time another."""
     if values.dtype == object or pd.api.types.is_float_dtype(values):
@@ -61,6 +79,12 @@ def is_key(values: pd.Series) -> bool:
         return False
     named = column_names.tells(column_names.IDENTITY, str(values.name))
     return bool(values.nunique() >= (NEARLY if named else 1) * len(values))
+
+
+def _conflicts(rows: pd.DataFrame, key: str) -> bool:
+    """Whether rows of the same key differ, so that none of them is the key's row."""
+    repeated = rows[rows[key].duplicated(keep=False)].astype(str)
+    return bool(repeated.drop_duplicates()[key].duplicated().any())
 
 
 def _may_join(join: pd.Series, key: pd.Series) -> bool:

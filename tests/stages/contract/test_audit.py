@@ -80,6 +80,33 @@ def test_an_optional_table_needs_no_column_for_its_flag(project: Project, capsys
     assert "the contract holds" in said(capsys)
 
 
+def test_loans_that_had_no_time_to_go_bad_are_told(project: Project, capsys: Capture) -> None:
+    tables = book(6000)
+    granted = pd.to_datetime(tables["loans"]["granted"])
+    age = (granted.max() - granted).dt.days
+    early = np.random.default_rng(1).integers(1, 366, len(age)) > age
+    assert check() == 0
+    assert "the bad rate falls" not in said(capsys)
+    tables["loans"]["outcome"] = tables["loans"]["outcome"].mask(early, "repaid")
+    project.write(tables)
+    assert check() == 0
+    words = said(capsys)
+    assert "look at: granted: the bad rate falls from " in words
+    assert "say `outcome: {months: 12, observed_until: ...}`" in words
+
+
+def test_a_joined_table_whose_key_repeats_is_wrong(project: Project, capsys: Capture) -> None:
+    tables = book()
+    again = tables["people"].head(3).assign(income=1)
+    tables["people"] = pd.concat([tables["people"], again])
+    project.write(tables)
+    assert check() == 1
+    words = said(capsys)
+    assert "wrong: " in words
+    assert "the key person of the table 'people' must have one row each; 3 keys" in words
+    assert "small: preprocess would stop" in words
+
+
 def test_a_contract_without_files_is_checked_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

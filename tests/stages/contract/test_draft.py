@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -199,6 +200,82 @@ def test_a_date_may_be_named_and_others_are_explained(tmp_path: Path) -> None:
         drafts(tmp_path, "bad", "x", **columns)
 
 
+@pytest.mark.parametrize(
+    "name", ["account_opened", "date_opened", "earliest_cr_line", "CustomerSince", "first_account"]
+)
+def test_the_day_an_account_was_opened_is_never_the_split_date(tmp_path: Path, name: str) -> None:
+    opened = pd.date_range("1999-01-01", periods=400, freq="7D")
+    columns = {"bad": [1, 0, 0, 0] * 100, "x": [1, 2, 3, 4, 5] * 80, name: opened}
+    assert drafts(tmp_path, "bad", **columns).date is None
+    said = " ".join(command.draft([tmp_path / "loans.csv"], "bad").confirm)
+    assert f"{name} is of the applicant's history; --date names another" in said
+    assert drafts(tmp_path, "bad", name, **columns).date == name
+    granted = pd.date_range("2020-01-01", periods=400)
+    assert drafts(tmp_path, "bad", **columns, granted=granted).date == "granted"
+
+
+def customers(rows: int, each: int) -> dict[str, object]:
+    """Loans of which each customer has the same number."""
+    rng = np.random.default_rng(1)
+    ids = [f"C{n:05d}" for n in rng.permutation(np.arange(rows) // each)]
+    return {
+        "loan_id": [f"L{n:05d}" for n in range(rows)],
+        "cust_id": ids,
+        "branch_id": rng.integers(1, 100, rows),
+        "bad": rng.integers(0, 2, rows),
+        "x": rng.integers(1, 9, rows),
+    }
+
+
+def test_a_customer_of_several_loans_is_the_entity(tmp_path: Path) -> None:
+    contract = drafts(tmp_path, "bad", **customers(800, each=4))
+    assert contract.entity == "cust_id"
+    said = command.draft([tmp_path / "loans.csv"], "bad").confirm
+    assert any(line.startswith("entity: cust_id (100.0% of the loans are of") for line in said)
+    assert not any(line.startswith("cust_id: left out") for line in said)
+
+
+def test_a_customer_of_one_loan_and_a_branch_are_no_entity(tmp_path: Path) -> None:
+    assert drafts(tmp_path, "bad", **customers(800, each=1)).entity is None
+
+
+def test_the_customer_by_whom_a_table_is_joined_is_the_entity(club: Contract) -> None:
+    assert club.entity == "member_id"
+
+
+def defaulted(rows: int = 2000) -> dict[str, object]:
+    """Four years of loans, and the day on which each of the bad ones went bad."""
+    rng = np.random.default_rng(2)
+    granted = np.datetime64("2020-01-01") + np.sort(rng.integers(0, 1461, rows))
+    went = granted + rng.integers(1, 366, rows)
+    bad = (rng.random(rows) < 0.15) & (went <= np.datetime64("2024-01-01"))
+    written = np.where(bad, np.datetime_as_string(went), "")
+    return {
+        "granted": granted,
+        "default_date": written,
+        "x": rng.integers(1, 99, rows),
+        "bad": bad.astype(int),
+    }
+
+
+def test_the_date_of_the_default_proposes_an_outcome_window(tmp_path: Path) -> None:
+    columns = defaulted()
+    assert drafts(tmp_path, "bad", **columns).outcome is None
+    written = command.draft([tmp_path / "loans.csv"], "bad")
+    said = next(line for line in written.confirm if line.startswith("outcome: "))
+    assert "default_date is filled for the bad loans alone" in said
+    assert "the bad rate falls from" in said
+    taken = contracts.read(written.text.replace("# outcome: ", "outcome: "))
+    assert taken.outcome is not None
+    assert (taken.outcome.months, taken.outcome.event) == (12, "default_date")
+    assert str(taken.outcome.last_day) >= max(columns["default_date"])
+
+
+def test_a_ripe_book_is_proposed_no_outcome_window(club: Contract, drafted: Drafted) -> None:
+    assert "outcome: {" not in drafted["loan_status"][1].text
+    assert not any(line.startswith("outcome") for line in drafted["loan_status"][1].confirm)
+
+
 def test_dates_that_the_contract_cannot_read_are_explained(tmp_path: Path) -> None:
     days = pd.date_range("2020-01-01", periods=400)
     columns = {"bad": [1, 0, 0, 0] * 100, "x": [1, 2, 3, 4, 5] * 80}
@@ -277,6 +354,20 @@ def test_a_table_that_cannot_be_joined_is_left_out_and_told(tmp_path: Path) -> N
     said = " ".join(written.confirm)
     assert "payments is left out: 'cust_id' repeats in it; sum it up" in said
     assert "50% of the loans have a row" in said
+
+
+@pytest.mark.parametrize(("second", "joined"), [(1, True), (2, False)])
+def test_a_table_is_joined_only_where_equal_keys_have_equal_rows(
+    tmp_path: Path, second: int, joined: bool
+) -> None:
+    y = pd.DataFrame({"loan_id": range(300), "cust_id": range(300), "bad": [1, 0, 0] * 100})
+    y.to_csv(tmp_path / "loans.csv", index=False)
+    scores = pd.DataFrame({"cust_id": [*range(300), 7], "score": [1] * 300 + [second]})
+    scores.to_csv(tmp_path / "scores.csv", index=False)
+    written = command.draft([tmp_path / "loans.csv", tmp_path / "scores.csv"], "bad")
+    assert ("scores" in contracts.read(written.text).tables) is joined
+    said = " ".join(written.confirm)
+    assert ("scores is left out: 'cust_id' repeats in it" in said) is not joined
 
 
 def test_a_contract_that_is_there_is_kept_unless_forced(
