@@ -17,7 +17,6 @@ from typing import Any
 
 # An import is no fit: what the fitting calls import is there before they are timed.
 import lightgbm  # noqa: F401
-import numpy as np
 import optbinning  # noqa: F401
 import sklearn.linear_model  # noqa: F401
 import xgboost  # noqa: F401
@@ -28,6 +27,7 @@ from stages.features.matrix import Features
 from stages.judging import monotone
 from stages.models import artifact, registry
 from stages.models.job import Job
+from stages.models.training_rows import TrainingRows
 
 
 def timed(call: Callable[..., Any], spent: dict[str, float]) -> Callable[..., Any]:
@@ -46,16 +46,17 @@ def timed(call: Callable[..., Any], spent: dict[str, float]) -> Callable[..., An
 def main() -> None:
     """Fit and calibrate every candidate of params.yaml; count the fitting calls."""
     config = params.load()
-    features = Features(contracts.load(config.dataset), config.mode)
+    contract = contracts.load(config.dataset)
+    features = Features(contract, config.mode)
     spent = {"wall": 0.0, "cpu": 0.0}
-    with np.load(config.data / "features" / "train.npz") as rows:
-        x, bad = rows["x"], rows["bad"]
+    rows = TrainingRows.read("train", contract, features, config)
+    x, bad = rows.x, rows.bad
     load = registry.load
     registry.load = lambda name: replace(load(name), fit=timed(load(name).fit, spent))
     for name in config.candidates:
         one = Job.of(name, config.candidate(name), features, config)
         one.fit(x, bad)
-        one.calibrate(x, bad, config.train.folds)
+        one.judge_folds(x, bad, rows.cut(config.train.folds, config.train.seed))
     monotone.price(artifact.load(Path("models") / "winner.joblib"), config)
     print(json.dumps(spent))
 

@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
 
-from stages import errors, params
-from stages.contract import prepared
+from stages import errors, files, params
 from stages.contract import reading as contracts
-from stages.contract.schema import Contract
-from stages.features.matrix import Features
+from stages.features.matrix import Features, Floats
 from stages.models import artifact
+from stages.models.artifact import Model
+from stages.models.folds import Fold
 from stages.models.job import Job
 from stages.models.parameters import CandidateParameters
-from stages.params import Params
-
-
-def trained_on(contract: Contract, config: Params, section: CandidateParameters) -> dict[str, Any]:
-    """Describe the training rows, and whether the candidate saw them resampled."""
-    wanted = ["_bad", "_date"] if contract.date else ["_bad"]
-    rows = prepared.read(config.data / "prepared" / "train.parquet", wanted)
-    dates = prepared.dates(rows, contract)
-    first, last = (None, None) if dates is None else (str(dates.min()), str(dates.max()))
-    bad_rate = float(prepared.outcome(rows).mean())
-    return {
-        "rows": rows.num_rows,
-        "bad_rate": bad_rate,
-        "from": first,
-        "to": last,
-        "balance": section.balance,
-        "overstates_pd": overstates_pd(section),
-    }
+from stages.models.training_rows import TrainingRows
 
 
 def overstates_pd(section: CandidateParameters) -> bool:
@@ -41,31 +28,89 @@ def overstates_pd(section: CandidateParameters) -> bool:
     return section.balance != "none" and section.calibration == "none"
 
 
-def main(name: str) -> None:
-    """Write `models/candidates/<name>.joblib`."""
-    config = params.load()
-    section = config.candidate(name)
-    contract = contracts.load(config.dataset)
-    features = Features(contract, config.mode)
+def warn_of_resampling(name: str, section: CandidateParameters) -> None:
+    """Say on stderr where a candidate will overstate PD."""
     if overstates_pd(section):
         print(
             f"warning: train.{name}: balance: {section.balance} without calibration overstates PD, "
             "because resampled rows have more bad loans than the book; set calibration: sigmoid",
             file=sys.stderr,
         )
+
+
+def out_of_fold(
+    job: Job,
+    model: Model,
+    margin: Floats,
+    train: TrainingRows,
+    held: TrainingRows,
+    folds: list[Fold],
+) -> pa.Table:
+    """Return what the candidate says of the rows that it is chosen by, in the order of the folds.
+
+    The columns are `_row`, `split`, `fold` (from 0), `bad`, `margin` and `pd`. The model and the
+    calibration behind a row saw nothing of its fold. The validation rows are the last fold: the
+    final model judges them. All candidates have the same rows in the same folds.
+    """
+    pd = job.judge_probabilities(train.x, train.bad, margin, folds)
+    final = model.scorer.margin(held.x)
+    rows = np.concatenate([outside for _, outside in folds])
+    sizes = [*(len(outside) for _, outside in folds), len(held.bad)]
+    return pa.table(
+        {
+            "_row": np.concatenate((train.row[rows], held.row)),
+            "split": ["train"] * len(rows) + ["validation"] * len(held.bad),
+            "fold": np.repeat(np.arange(len(sizes)), sizes),
+            "bad": np.concatenate((train.bad[rows], held.bad)),
+            "margin": np.concatenate((margin[rows], final)),
+            "pd": np.concatenate((pd[rows], model.calibrator(final))),
+        }
+    )
+
+
+def main(name: str) -> None:
+    """Write `models/candidates/<name>.joblib` and `<name>.folds.parquet`."""
+    config = params.load()
+    section = config.candidate(name)
+    contract = contracts.load(config.dataset)
+    features = Features(contract, config.mode)
+    warn_of_resampling(name, section)
     job = Job.of(name, section, features, config)
-    with np.load(config.data / "features" / "train.npz") as rows:
-        x, bad = rows["x"], rows["bad"]
-    model = artifact.Model(
+    train, held = (
+        TrainingRows.read(s, contract, features, config) for s in ("train", "validation")
+    )
+    folds = train.cut(config.train.folds, config.train.seed)
+    order = "drawn at random" if train.day is None else "in time order"
+    print(
+        f"train {name}: {len(train.bad):,} rows, {len(job.kept)} of {len(features.names)} "
+        f"features, {len(folds)} folds {order}"
+    )
+    with tqdm(total=1 + len(folds), desc=name, unit=" fits", disable=None) as progress:
+        scorer = job.fit(train.x, train.bad)
+        progress.update()
+        margin = job.judge_folds(train.x, train.bad, counted(folds, progress))
+    model = Model(
         candidate=name,
         dataset=config.dataset,
         mode=config.mode,
         contract_text=(config.data / "contract.yaml").read_text(),
-        scorer=job.fit(x, bad),
-        calibrator=job.calibrate(x, bad, config.train.folds),
-        trained_on=trained_on(contract, config, section),
+        scorer=scorer,
+        calibrator=job.calibrate(train.x, train.bad, margin),
+        trained_on=train.facts()
+        | {"balance": section.balance, "overstates_pd": overstates_pd(section)},
     )
-    artifact.save(model, Path("models") / "candidates" / f"{name}.joblib")
+    folder = Path("models") / "candidates"
+    judged = out_of_fold(job, model, margin, train, held, folds)
+    with files.whole_file(folder / f"{name}.folds.parquet") as path:
+        pq.write_table(judged, path)
+    artifact.save(model, folder / f"{name}.joblib")
+
+
+def counted(folds: list[Fold], progress: Any) -> Iterator[Fold]:
+    """Yield the folds, and count each that is done."""
+    for fold in folds:
+        yield fold
+        progress.update()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from stages.features.matrix import Features, Floats
 from stages.features.statistics import Fitted, select
 from stages.models import registry
 from stages.models.calibration import Calibrator, Isotonic, Sigmoid
+from stages.models.folds import Fold
 from stages.models.parameters import CandidateParameters
 from stages.models.registry import Candidate
 from stages.models.resampling import resample
@@ -78,19 +80,44 @@ class Job(Task):
     def fit(self, x: Floats, bad: Any) -> Scorer:
         """Fit on x (n, F) and bad (n,), resampled if asked."""
         with threadpool_limits(1, user_api="blas"):
-            scorer = self.candidate.fit(self, *self.balanced(x, bad))
+            scorer = self.candidate.fit(self, *self.balanced(fill_empty(x), bad))
         return scorer if len(self.kept) == x.shape[1] else Selected(scorer, np.array(self.kept))
 
-    def calibrate(self, x: Floats, bad: Any, folds: int) -> Calibrator:
-        """Fit on margins of rows that each fold's model did not see (nor resample)."""
+    def judge_folds(self, x: Floats, bad: Any, folds: Iterable[Fold]) -> Floats:
+        """Return the margin (n,) of each row by the model of its fold, which did not see it.
+
+        It is NaN for the rows that are judged in no fold.
+        """
+        margin = np.full(len(x), np.nan)
+        for inside, outside in folds:
+            margin[outside] = self.fit(x[inside], bad[inside]).margin(x[outside])
+        return margin
+
+    def calibrate(self, x: Floats, bad: Any, margin: Floats) -> Calibrator:
+        """Fit on the margins (n,) that `judge_folds` returned, resampled in no way."""
         if self.parameters.calibration == "none":
             return self.candidate.calibrate_by_default(self.balanced(x, bad)[1])
-        from sklearn.model_selection import StratifiedKFold  # noqa: PLC0415  (half a second)
-
-        margin = np.empty(len(x))
-        cut = StratifiedKFold(folds, shuffle=True, random_state=self.seed)
-        for inside, outside in cut.split(x, bad):
-            margin[outside] = self.fit(x[inside], bad[inside]).margin(x[outside])
+        judged = ~np.isnan(margin)
         calibrator = Sigmoid if self.parameters.calibration == "sigmoid" else Isotonic
         with threadpool_limits(1, user_api="blas"):
-            return calibrator.fit(margin, bad)
+            return calibrator.fit(margin[judged], bad[judged])
+
+    def judge_probabilities(
+        self, x: Floats, bad: Any, margin: Floats, folds: Iterable[Fold]
+    ) -> Floats:
+        """Return the PD (n,) of each row, calibrated on the margins of the other folds alone."""
+        pd = np.full(len(x), np.nan)
+        for _, outside in folds:
+            others = margin.copy()
+            others[outside] = np.nan
+            pd[outside] = self.calibrate(x, bad, others)(margin[outside])
+        return pd
+
+
+def fill_empty(x: Floats) -> Floats:
+    """Return the features (n, F), those without any value as the constant 0.
+
+    The earliest rows of a book may lack a field that later ones have; nothing can be learnt of it.
+    """
+    empty = np.isnan(x).all(axis=0)
+    return np.where(empty, 0.0, x) if empty.any() else x

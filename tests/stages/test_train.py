@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from stages import train
@@ -60,17 +64,58 @@ def test_a_candidate_is_touched_by_its_own_parameters_alone(ready: Project) -> N
 def test_training_one_candidate_leaves_the_others(ready: Project) -> None:
     before = ready.files()
     ready.set(train__lightgbm__trees=9).run("lightgbm")
-    own = str(ready.artifact("lightgbm").relative_to(ready.folder))
-    assert [name for name, data in ready.files().items() if before[name] != data] == [own]
+    own = [f"models/candidates/lightgbm.{ending}" for ending in ("folds.parquet", "joblib")]
+    assert [name for name, data in ready.files().items() if before[name] != data] == own
 
 
 def test_what_is_held_out_changes_no_artifact(ready: Project) -> None:
     for split in ("validation", "test"):
-        shutil.copyfile(
-            ready.data / "features" / "train.npz", ready.data / "features" / f"{split}.npz"
-        )
-        (ready.data / "prepared" / f"{split}.parquet").unlink()
+        for folder, ending in (("features", "npz"), ("prepared", "parquet")):
+            part = ready.data / folder
+            shutil.copyfile(part / f"train.{ending}", part / f"{split}.{ending}")
     assert not changed(ready, "lightgbm")
+
+
+def out_of_fold(project: Project, candidate: str) -> pd.DataFrame:
+    return pd.read_parquet(project.artifact(candidate).with_suffix(".folds.parquet"))
+
+
+def test_all_candidates_are_judged_on_the_same_rows_of_the_same_folds(
+    fitted_book: Project,
+) -> None:
+    first, *others = (out_of_fold(fitted_book, name) for name in CANDIDATES)
+    for other in others:
+        same = ["_row", "split", "fold", "bad"]
+        pd.testing.assert_frame_equal(first[same], other[same])
+
+
+def test_the_last_fold_is_the_validation_part_as_the_final_model_judges_it(
+    fitted_book: Project,
+) -> None:
+    judged = out_of_fold(fitted_book, "lightgbm").query("split == 'validation'")
+    rows = fitted_book.split("validation")
+    assert judged["_row"].tolist() == rows["_row"].tolist()
+    assert judged["fold"].unique().tolist() == [fitted_book.config.train.folds]
+    fitted = artifact.load(fitted_book.artifact("lightgbm"))
+    np.testing.assert_array_equal(judged["pd"], fitted.predict(fitted_book.columns("validation")))
+
+
+def test_a_fold_is_later_than_what_its_model_learnt_from(fitted_book: Project) -> None:
+    judged = out_of_fold(fitted_book, "logistic")
+    date = pd.concat([fitted_book.split(s) for s in ("train", "validation")]).set_index("_row")
+    days = date["_date"].loc[judged["_row"]].to_numpy()
+    ends = [days[judged["fold"] == k] for k in range(fitted_book.config.train.folds + 1)]
+    assert all(a.max() < b.min() for a, b in pairwise(ends))
+
+
+def test_training_says_what_it_does_in_one_line(
+    ready: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ready.run("logistic")
+    said = capfd.readouterr()
+    assert re.fullmatch(
+        r"train logistic: [\d,]+ rows, \d+ of 7 features, 3 folds in time order\n", said.out
+    )
 
 
 def test_an_unknown_candidate_ends_the_stage_and_leaves_the_outputs(
@@ -97,7 +142,7 @@ def test_a_balanced_and_calibrated_candidate_still_tells_honest_pds(
     ready.set(train__logistic__balance=balance, train__logistic__calibration="sigmoid")
     fitted = artifact.load(ready.run("logistic").artifact("logistic"))
     pd, bad = fitted.predict(ready.columns("train")), ready.split("train")["_bad"]
-    assert pd.mean() == pytest.approx(bad.mean(), abs=0.02)
+    assert pd.mean() == pytest.approx(bad.mean(), abs=0.03)  # the later half calibrates
 
 
 def test_a_resampled_candidate_without_calibration_is_said_to_overstate_pd(

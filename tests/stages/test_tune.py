@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from stages import params, tune
 from stages.features.statistics import Fitted
 from stages.models import registry
-from stages.models.search import Search, cuts
+from stages.models.search import Search
 from tests.support.books import CONTRACT, ROOT, Project, book
 
 TEXT = (ROOT / "params.yaml").read_text()
@@ -139,31 +139,6 @@ def test_trials_on_other_rows_are_not_taken_over(
     assert trials() == []
 
 
-@pytest.mark.parametrize("folds", [1, 2, 5])
-def test_every_fold_is_later_than_what_it_learns_from_and_days_stay_whole(folds: int) -> None:
-    dates = np.datetime64("2024-01-01") + np.random.default_rng(1).integers(0, 90, 1000)
-    bad = np.arange(1000) % 2
-    seen: list[int] = []
-    for inside, outside in cuts(bad, dates, folds, 7):
-        assert dates[inside].max() < dates[outside].min()
-        assert set(inside) >= {*seen}
-        seen += outside.tolist()
-    assert len(set(seen)) == len(seen) == 1000 - (dates < dates[seen].min()).sum()
-
-
-def test_rows_without_dates_are_judged_once_each() -> None:
-    bad = np.arange(100) % 5 == 0
-    folds = list(cuts(bad, None, 4, 7))
-    assert sorted(np.concatenate([outside for _, outside in folds])) == list(range(100))
-    assert all(bad[outside].mean() == 0.2 for _, outside in folds)
-
-
-def test_folds_without_a_bad_loan_are_refused() -> None:
-    dates = np.datetime64("2024-01-01") + np.arange(100)
-    with pytest.raises(ValueError, match="4 folds leave one without good and bad loans"):
-        list(cuts(np.arange(100) % 60 == 0, dates, 4, 7))
-
-
 def test_a_contract_without_a_date_is_tuned_on_stratified_folds(
     tuned: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +146,18 @@ def test_a_contract_without_a_date_is_tuned_on_stratified_folds(
     tuned.run("preprocess", "featurize")
     run(monkeypatch, "logistic", "--trials", "1")
     assert sum(len(outside) for _, outside in search().folds) == len(tuned.split("train"))
+
+
+def test_a_field_that_is_empty_in_the_first_fold_is_searched_all_the_same(
+    tuned: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = book(800)
+    tables["people"].loc[:400, "income"] = ""
+    tuned.write(tables).run("preprocess", "featurize")
+    own = search("scorecard")
+    assert np.isnan(own.rows.x[own.folds[0][0], own.features.names.index("income")]).all()
+    for name in ("scorecard", "logistic", "lightgbm"):
+        assert 0 < search(name).score(search(name).present) < 1
 
 
 def test_what_is_fitted_is_fitted_on_the_rows_inside_the_fold(
@@ -186,7 +173,7 @@ def test_what_is_fitted_is_fitted_on_the_rows_inside_the_fold(
     monkeypatch.setattr(Fitted, "fit", spied)
     own.score(own.present)
     for (inside, _), x in zip(own.folds, seen, strict=True):
-        np.testing.assert_array_equal(x, own.x[inside])
+        np.testing.assert_array_equal(x, own.rows.x[inside])
 
 
 @pytest.mark.parametrize(("metric", "direction"), [("brier", "MINIMIZE"), ("pr_auc", "MAXIMIZE")])
@@ -201,7 +188,7 @@ def test_brier_is_of_calibrated_pds(tuned: Project) -> None:
     forest = config.train.random_forest.model_copy(update={"calibration": "sigmoid", "trees": 10})
     train = config.train.model_copy(update={"random_forest": forest})
     own = Search.of("random_forest", "brier", 2, config.model_copy(update={"train": train}))
-    bad_rate = own.bad.mean()
+    bad_rate = own.rows.bad.mean()
     assert own.score({"trees": 10}) < bad_rate * (1 - bad_rate)
 
 

@@ -19,7 +19,8 @@ from stages.features.matrix import Features, Floats
 from stages.features.statistics import Fitted
 from stages.models import registry
 from stages.models.artifact import Model
-from stages.models.calibration import ForestShare, Isotonic, Sigmoid
+from stages.models.calibration import Calibrator, ForestShare, Isotonic, Sigmoid
+from stages.models.folds import cut
 from stages.models.job import Job
 from stages.models.scorers import Additive, Scorer, Selected
 from tests.support.books import CANDIDATES, Project, contract
@@ -49,6 +50,12 @@ def jobs(fitted_book: Project, monkeypatch: pytest.MonkeyPatch) -> Jobs:
     return job
 
 
+def calibrated(job: Job, x: Floats, bad: Any, number: int = 2) -> Calibrator:
+    """The calibration of a job on folds that are drawn at random."""
+    folds = cut(bad, np.arange(len(bad)), None, number, job.seed)
+    return job.calibrate(x, bad, job.judge_folds(x, bad, folds))
+
+
 def column(name: str) -> int:
     return FEATURES.names.index(name)
 
@@ -69,14 +76,14 @@ def test_the_threads_of_blas_change_no_bit_of_a_calibration(
     fitted = []
     for threads in (1, 2):
         with threadpool_limits(threads, user_api="blas"):
-            fitted.append(jobs("xgboost", calibration="sigmoid").calibrate(x, bad, 2))
+            fitted.append(calibrated(jobs("xgboost", calibration="sigmoid"), x, bad, 2))
     assert fitted[0] == fitted[1]
 
 
 @pytest.mark.parametrize("name", CANDIDATES)
 def test_threads_change_no_byte_of_an_artifact(name: str, jobs: Jobs, rows: Rows) -> None:
     one, two = (
-        pickle.dumps((job.fit(*rows), job.calibrate(*rows, 2)))
+        pickle.dumps((job.fit(*rows), calibrated(job, *rows)))
         for job in (jobs(name, threads, calibration="sigmoid") for threads in (1, 2))
     )
     assert one == two
@@ -154,13 +161,13 @@ def test_a_logistic_regression_is_the_usual_one(jobs: Jobs, rows: Rows) -> None:
 
 def test_a_forest_gives_the_mean_bad_rate_of_its_leaves(jobs: Jobs, rows: Rows) -> None:
     stumps = jobs("random_forest", max_depth=1, trees=50, features_per_split=1.0)
-    pd = stumps.calibrate(*rows, 2)(stumps.fit(*rows).margin(rows[0]))
+    pd = calibrated(stumps, *rows)(stumps.fit(*rows).margin(rows[0]))
     assert pd.mean() == pytest.approx(rows[1].mean(), abs=0.01)
     assert np.unique(pd).size < rows[0].shape[0]
 
 
 def test_a_forest_of_resampled_rows_knows_their_bad_rate(jobs: Jobs, rows: Rows) -> None:
-    calibrator = jobs("random_forest", balance="undersample").calibrate(*rows, 2)
+    calibrator = calibrated(jobs("random_forest", balance="undersample"), *rows)
     assert calibrator == ForestShare(0.5)
 
 
@@ -195,11 +202,11 @@ def test_a_candidate_reads_nothing_but_the_features_that_it_keeps(
 def test_the_calibration_asked_for_is_fitted(
     kind: str, expected: type, jobs: Jobs, rows: Rows
 ) -> None:
-    assert isinstance(jobs("lightgbm", calibration=kind).calibrate(*rows, 2), expected)
+    assert isinstance(calibrated(jobs("lightgbm", calibration=kind), *rows), expected)
 
 
 def test_without_calibration_margins_are_log_odds(jobs: Jobs, rows: Rows) -> None:
-    assert jobs("lightgbm", calibration="none").calibrate(*rows, 2) == Sigmoid(1.0, 0.0)
+    assert calibrated(jobs("lightgbm", calibration="none"), *rows) == Sigmoid(1.0, 0.0)
 
 
 @pytest.mark.parametrize("balance", ["none", "undersample", "smote"])
@@ -228,7 +235,7 @@ def test_calibration_sees_every_row_once_unresampled_and_by_a_model_that_did_not
 
     monkeypatch.setattr(Job, "fit", fit)
     monkeypatch.setattr(Sigmoid, "fit", calibrator)
-    job.calibrate(x, bad, 3)
+    calibrated(job, x, bad, 3)
     assert len(held) == 3
     np.testing.assert_array_equal(np.sort(np.concatenate(held)), np.arange(len(x)))
     for inside, outside in zip(fitted, held, strict=True):
@@ -244,13 +251,13 @@ def test_a_resampled_candidate_is_honest_after_calibration(jobs: Jobs, rows: Row
     held = jobs("lightgbm", balance="undersample", calibration="sigmoid")
     margin = raw.fit(x, bad).margin(x)
     assert Sigmoid()(margin).mean() > bad.mean() + 0.1
-    assert held.calibrate(x, bad, 3)(margin).mean() < bad.mean() + 0.05
+    assert calibrated(held, x, bad, 3)(margin).mean() < bad.mean() + 0.05
 
 
 def test_fitting_changes_no_row_that_it_was_given(jobs: Jobs, rows: Rows) -> None:
     x, bad = rows[0].copy(), rows[1].copy()
     for name in CANDIDATES:
-        jobs(name, calibration="sigmoid", balance="smote").calibrate(x, bad, 2)
+        calibrated(jobs(name, calibration="sigmoid", balance="smote"), x, bad, 2)
     np.testing.assert_array_equal(x, rows[0])
     np.testing.assert_array_equal(bad, rows[1])
 

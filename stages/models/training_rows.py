@@ -1,0 +1,76 @@
+"""The rows of a split as `train` and `tune` read them: features, outcomes, and what cuts them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.contract import prepared
+from stages.contract.schema import Contract, ContractError
+from stages.features.matrix import Features, Floats
+from stages.models import folds
+from stages.models.folds import Fold
+from stages.params import Params
+
+
+class OutOfDate(ContractError):
+    """The features of a split are absent, or are not those of its rows; the message says so."""
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """The n rows of a split.
+
+    Attributes
+    ----------
+    row : (n,) the number of each row in the base file.
+    x, bad : features (n, F) and outcomes (n,), 1 for a bad loan.
+    group : (n,) one code for the loans of a customer, or else for the copies of an application.
+    day : (n,) the loans' dates, or None where the contract has no date.
+    """
+
+    row: NDArray[np.int64]
+    x: Floats
+    bad: NDArray[np.int64]
+    group: NDArray[np.int64]
+    day: NDArray[np.datetime64] | None
+
+    @classmethod
+    def read(
+        cls, split: str, contract: Contract, features: Features, config: Params
+    ) -> TrainingRows:
+        """Read what `preprocess` and `featurize` wrote of a split; raises OutOfDate."""
+        group = "_entity" if contract.entity else "_copy"
+        wanted = ["_row", group, *(["_date"] if contract.date else [])]
+        try:
+            with np.load(config.data / "features" / f"{split}.npz") as rows:
+                x, bad = rows["x"], rows["bad"]
+            table = prepared.read(config.data / "prepared" / f"{split}.parquet", wanted)
+        except FileNotFoundError as error:
+            raise OutOfDate(f"{error.filename} is not there: dvc repro featurize") from None
+        if x.shape != (table.num_rows, len(features.names)):
+            raise OutOfDate(f"features of {config.dataset} are out of date: dvc repro featurize")
+        codes = (table.column(name).to_numpy() for name in ("_row", group))
+        return cls(next(codes), x, bad, next(codes), prepared.dates(table, contract))
+
+    def take(self, rows: NDArray[np.intp]) -> TrainingRows:
+        """Return some of the rows."""
+        day = None if self.day is None else self.day[rows]
+        return TrainingRows(self.row[rows], self.x[rows], self.bad[rows], self.group[rows], day)
+
+    def cut(self, number: int, seed: int) -> list[Fold]:
+        """Return that many folds, as `folds.cut` makes them."""
+        return folds.cut(self.bad, self.group, self.day, number, seed)
+
+    def facts(self) -> dict[str, Any]:
+        """Return how many rows there are, their bad rate, and their first and last date."""
+        first, last = (None, None) if self.day is None else (self.day.min(), self.day.max())
+        return {
+            "rows": len(self.bad),
+            "bad_rate": float(self.bad.mean()),
+            "from": first and str(first),
+            "to": last and str(last),
+        }

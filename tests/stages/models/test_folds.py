@@ -1,0 +1,119 @@
+"""Folds: groups stay whole, time goes on, and copies do not flatter what is judged on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+
+from stages import params
+from stages.models import registry
+from stages.models.calibration import Sigmoid
+from stages.models.folds import FoldsError, cut
+from stages.models.job import Job
+from tests.support.books import ROOT
+
+
+def days(rows: int) -> Any:
+    return np.datetime64("2024-01-01") + np.random.default_rng(1).integers(0, 90, rows)
+
+
+@pytest.mark.parametrize("folds", [1, 2, 5])
+def test_every_fold_is_later_than_what_it_learns_from_and_days_stay_whole(folds: int) -> None:
+    dates, bad = days(1000), np.arange(1000) % 2
+    seen: list[int] = []
+    for inside, outside in cut(bad, np.arange(1000), dates, folds, 7):
+        assert dates[inside].max() < dates[outside].min()
+        assert set(inside) >= {*seen}
+        seen += outside.tolist()
+    assert len(set(seen)) == len(seen) == 1000 - (dates < dates[seen].min()).sum()
+
+
+def test_the_first_fold_in_time_learns_from_half_of_the_rows() -> None:
+    dates = days(1000)
+    inside, _ = cut(np.arange(1000) % 2, np.arange(1000), dates, 3, 7)[0]
+    assert 0.48 < len(inside) / 1000 < 0.52
+
+
+def test_rows_without_dates_are_judged_once_each() -> None:
+    bad = (np.arange(100) % 5 == 0).astype(np.int64)
+    folds = cut(bad, np.arange(100), None, 4, 7)
+    assert sorted(np.concatenate([outside for _, outside in folds])) == list(range(100))
+    assert all(bad[outside].mean() == 0.2 for _, outside in folds)
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_a_group_never_stands_on_both_sides(dated: bool) -> None:
+    rng = np.random.default_rng(2)
+    group, bad = rng.integers(0, 400, 1000), rng.integers(0, 2, 1000)
+    for inside, outside in cut(bad, group, days(1000) if dated else None, 3, 7):
+        assert not set(group[inside]) & set(group[outside])
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_folds_without_a_bad_loan_are_refused(dated: bool) -> None:
+    bad = (np.arange(100) % 60 == 0).astype(np.int64)
+    dates = np.datetime64("2024-01-01") + np.arange(100) if dated else None
+    with pytest.raises(FoldsError, match=r"4 folds .*: try fewer"):
+        cut(bad, np.arange(100), dates, 4, 7)
+
+
+def test_few_distinct_dates_are_refused_with_what_to_do() -> None:
+    bad, dates = np.arange(100) % 2, np.repeat(np.datetime64("2024-01-01"), 100)
+    with pytest.raises(FoldsError, match="3 folds leave one without good and bad loans: try fewer"):
+        cut(bad, np.arange(100), dates, 3, 7)
+
+
+def applications(rows: int, seed: int) -> tuple[Any, Any]:
+    """Features and outcomes with much noise, which a booster learns by heart where it can."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rows, 8))
+    return x, (rng.random(rows) < expit(x[:, 0] + 0.5 * x[:, 1] - 1.2)).astype(np.int64)
+
+
+def slope_on_new_loans(repeated: float, *, grouped: bool) -> float:
+    """The calibration slope on new loans of a booster whose training rows are partly copies."""
+    x, bad = applications(2500, 3)
+    again = np.arange(round(repeated * len(x)))
+    place = np.concatenate([np.arange(len(x)), again])
+    section = params.load(ROOT / "params.yaml").candidate("xgboost")
+    section = section.model_copy(update={"trees": 80, "learning_rate": 0.2, "monotone": False})
+    job = Job(
+        section,
+        7,
+        1,
+        [],
+        np.zeros(8, int),
+        {"fill": np.zeros(8)},
+        registry.load("xgboost"),
+        list(range(8)),
+    )
+    group = place if grouped else np.arange(len(place))
+    folds = cut(bad[place], group, None, 5, 7)
+    margin = job.judge_folds(x[place], bad[place], folds)
+    calibrator = job.calibrate(x[place], bad[place], margin)
+    assert isinstance(calibrator, Sigmoid)
+    fresh, outcome = applications(20_000, 4)
+    pd = calibrator(job.fit(x[place], bad[place]).margin(fresh))
+    odds = np.log(pd / (1 - pd))[:, None]
+    return float(LogisticRegression(C=np.inf).fit(odds, outcome).coef_[0, 0])
+
+
+@pytest.fixture(scope="module")
+def slope_without_copies() -> float:
+    return slope_on_new_loans(0.0, grouped=True)
+
+
+@pytest.mark.parametrize("repeated", [0.2, 0.4])
+def test_calibration_holds_on_new_loans_however_many_training_rows_are_copies(
+    repeated: float, slope_without_copies: float
+) -> None:
+    slope = slope_on_new_loans(repeated, grouped=True)
+    assert slope == pytest.approx(slope_without_copies, abs=0.15)
+
+
+def test_folds_that_tear_copies_apart_make_pds_too_extreme(slope_without_copies: float) -> None:
+    assert slope_on_new_loans(0.4, grouped=False) < slope_without_copies - 0.5
