@@ -6,7 +6,7 @@ PORT ?= 3000
 export BENTOML_DO_NOT_TRACK := true
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := all
-.PHONY: all help data repro test lint format serve image dashboard demo e2e docs bench bench-serve lock clean
+.PHONY: all help data repro test lint format serve image dashboard demo e2e docs bench bench-serve bench-coverage lock clean
 
 all: $(VENV)/.ready data repro  ## Set up, get the data, run the pipeline, show the winner
 	@python -m stages.show
@@ -75,6 +75,9 @@ bench: $(VENV)/.ready  ## Time the pipeline, as ratios in one run
 
 bench-serve: $(VENV)/.ready  ## Time the service against other ways, as ratios in one run
 	@python -m benches.serve
+
+bench-coverage: $(VENV)/.ready  ## Count how often the 95 % intervals hold the truth, in simulated books
+	@python -m benches.coverage
 
 lock:  ## Compile requirements/*.in to locks with hashes (needs uv)
 	@for name in e2e dev pipeline service training; do \

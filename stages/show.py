@@ -13,7 +13,7 @@ TITLES = {
     "ks": "KS",
     "brier": "Brier",
     "log_loss": "Log-loss",
-    "ece": "Expected calibration error",
+    "ece": "Calibration error",
     "calibration_slope": "Calibration slope",
     "mean_pd": "Mean PD",
     "bad_rate": "Bad rate",

@@ -11,8 +11,9 @@ from release.gate import predictions
 from release.gate.limits import FIGURES
 from release.gate.predictions import Predictions
 from stages.judging import intervals
+from stages.judging.delong import DeLong, compare_aucs
 from stages.judging.evaluation import Judged
-from stages.judging.intervals import DeLong, Draws, Interval
+from stages.judging.intervals import Draws, Interval
 from stages.judging.policy import Policy
 
 RESAMPLES, SEED = intervals.RESAMPLES, 0  # not a parameter: a change must not choose its own noise
@@ -87,7 +88,7 @@ def delong(both: Contest) -> DeLong | None:
     bads = int(both.challenger.bad.sum())
     if min(bads, both.rows - bads) < 2:
         return None
-    return intervals.delong(both.challenger.bad, both.champion.pd, both.challenger.pd)
+    return compare_aucs(both.challenger.bad, both.champion.pd, both.challenger.pd)
 
 
 def compare(champion: Draws, challenger: Draws, test: DeLong | None) -> dict[str, Difference]:

@@ -13,7 +13,7 @@ from release.gate.checks import Z
 from release.gate.comparison import Contest
 from stages.judging.evaluation import Judged
 from stages.judging.policy import DECISIONS, Policy
-from stages.judging.weighted_metrics import Bools, Floats
+from stages.judging.ranked_rows import Bools, Floats
 
 
 class Side(NamedTuple):

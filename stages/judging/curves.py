@@ -3,16 +3,24 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stages.judging import weighted_metrics
-from stages.judging.metrics import ECE_BINS, both_classes, checked_bins
-from stages.judging.weighted_metrics import Columns, Floats, Positions, Sample, Tally, checked
+from stages.judging import calibration_error
+from stages.judging.calibration_error import Bins
+from stages.judging.metrics import count_rows, rank_both_classes
+from stages.judging.ranked_rows import (
+    Columns,
+    Floats,
+    Positions,
+    RankedRows,
+    check_rows,
+    running_sums,
+)
 
 POINTS = 200
 HISTOGRAM_BINS = 50
 
 
 def roc(bad: ArrayLike, pd: ArrayLike, points: int = POINTS) -> Columns:
-    """ROC curve from (0, 0) to (1, 1): `threshold` (1 at first: nobody flagged) and both rates.
+    """Return the ROC curve from (0, 0) to (1, 1): `threshold`, 1 at first, and both rates.
 
     At most `points` of them, evenly spaced along the curve. ValueError if there is one class.
     """
@@ -26,9 +34,9 @@ def roc(bad: ArrayLike, pd: ArrayLike, points: int = POINTS) -> Columns:
 
 
 def precision_recall(bad: ArrayLike, pd: ArrayLike, points: int = POINTS) -> Columns:
-    """Precision by rising recall, at most `points` evenly spaced in it. ValueError if one class."""
+    """Return precision by rising recall, at `points` recalls at most; ValueError if one class."""
     thresholds, goods, bads = (values[1:] for values in _flagged(bad, pd))
-    rate = float(checked(bad, pd)[0].mean())
+    rate = float(check_rows(bad, pd)[0].mean())
     keep = _thin(bads, points)
     caught, false = rate * bads[keep], (1 - rate) * goods[keep]
     return {
@@ -39,7 +47,7 @@ def precision_recall(bad: ArrayLike, pd: ArrayLike, points: int = POINTS) -> Col
 
 
 def kolmogorov_smirnov(bad: ArrayLike, pd: ArrayLike, points: int = POINTS) -> Columns:
-    """Shares of goods and of bads with a PD below each `pd`; the widest gap is always kept.
+    """Return the shares of goods and of bads below each `pd`; the widest gap is always kept.
 
     At most `points` + 1 of them. ValueError if there is one class.
     """
@@ -54,26 +62,18 @@ def kolmogorov_smirnov(bad: ArrayLike, pd: ArrayLike, points: int = POINTS) -> C
     }
 
 
-def reliability(bad: ArrayLike, pd: ArrayLike, bins: int = ECE_BINS) -> Columns:
-    """`mean_pd`, `bad_rate` and `rows` of each bin of `metrics.ece` that is not empty."""
-    sample = Sample.of(bad, pd)
-    sums = Tally.of(sample, np.ones((1, len(sample.order))))
-    edges = weighted_metrics.bin_edges(sample, sums, checked_bins(bins))
-    expected, realised = weighted_metrics.expected_and_realised(sample, sums, edges)
-    rows = np.diff(edges)
-    full = rows > 0
-    return {
-        "mean_pd": expected[full] / rows[full],
-        "bad_rate": realised[full] / rows[full],
-        "rows": rows[full].astype(np.float64),
-    }
+def reliability(bad: ArrayLike, pd: ArrayLike, bins: int = calibration_error.BINS) -> Columns:
+    """Return `mean_pd`, `bad_rate` and `rows` of each bin of equal frequency that is not empty."""
+    ranked = RankedRows.of(bad, pd)
+    full = Bins.of(ranked, count_rows(ranked), bins)
+    return {"mean_pd": full.mean_pd, "bad_rate": full.bad_rate, "rows": full.rows}
 
 
 def histogram(bad: ArrayLike, pd: ArrayLike, bins: int = HISTOGRAM_BINS) -> Columns:
-    """Counts of `good` and `bad` rows in bins of equal width, `low` to `high`, over PDs 0..1."""
-    outcome, scores = checked(bad, pd)
-    edges = np.linspace(0, 1, checked_bins(bins) + 1)
-    good, lost = (np.histogram(scores[own], edges)[0] for own in (~outcome, outcome))
+    """Return counts of `good` and `bad` rows in bins of equal width, `low` to `high`."""
+    outcome, scores = check_rows(bad, pd)
+    edges = np.linspace(0, 1, bins + 1)
+    good, lost = (np.histogram(scores[rows], edges)[0] for rows in (~outcome, outcome))
     return {
         "low": edges[:-1],
         "high": edges[1:],
@@ -83,16 +83,17 @@ def histogram(bad: ArrayLike, pd: ArrayLike, bins: int = HISTOGRAM_BINS) -> Colu
 
 
 def _flagged(bad: ArrayLike, pd: ArrayLike) -> tuple[Floats, Floats, Floats]:
-    """Distinct PDs, falling, after a 1 for nobody; shares of goods and bads at or above each."""
-    sample, sums = both_classes(bad, pd)
-    bads = sums.bads[0][np.searchsorted(sample.bads, sample.ties)]
-    goods = sample.ties - bads
-    thresholds = np.append(sample.pd[sample.ties[:-1]], 1.0)
+    """Return the distinct PDs, falling, after a 1 for nobody, and the shares of goods and of bads
+    at or above each.
+    """
+    ranked, counts = rank_both_classes(bad, pd)
+    goods, bads = (running_sums(part)[0] for part in (counts.goods, counts.bads))
+    thresholds = np.append(ranked.pd, 1.0)
     return thresholds[::-1], (1 - goods / goods[-1])[::-1], (1 - bads / bads[-1])[::-1]
 
 
 def _thin(way: Floats, points: int) -> Positions:
-    """At most `points` positions, evenly spaced along a rising way (n,), both its ends included."""
+    """Return at most `points` positions, evenly spaced along a rising way (n,), with both ends."""
     if points < 2:
         raise ValueError(f"`points` must be an integer >= 2; got {points}")
     near = np.searchsorted(way, np.linspace(way[0], way[-1], points)[1:-1])

@@ -1,36 +1,41 @@
-"""95 % intervals of figures and of their differences: bootstrap of rows, and DeLong for AUC.
+"""95 % intervals of figures and of their differences.
 
-Percentile intervals (Efron 1979), two of them first moved back by what resampling adds. `ece` and
-`ks` are absolute values or maxima: noise only raises them, and resampling adds noise to noise. For
-a calibrated model on 2,000 rows the plain interval of `ece` misses the estimate itself one time in
-eight; moved so that its resamples average to the estimate, it holds it always.
+Most are percentile intervals of the bootstrap (Efron 1979). Two figures are raised by noise, and
+resampling adds noise to noise: the calibration error has an interval of its own
+(`calibration_error`), and KS, a maximum, is moved down by the bias that resampling shows. Their
+differences between two models are recentred on the difference of the estimates.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from math import erfc, sqrt
 from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stages.judging.metrics import NAMES, checked_approved, checked_cut_off, tallied
-from stages.judging.weighted_metrics import (
+from stages.judging import calibration_error
+from stages.judging.metrics import NAMES, check_cut_off, count_rows, figures
+from stages.judging.ranked_rows import (
+    MAX_CELLS,
     Bools,
     Columns,
+    Counts,
     Floats,
-    Sample,
-    checked,
-    every,
-    weighted_sums,
+    Positions,
+    RankedRows,
+    check_rows,
+    require_all,
 )
 
 LEVEL = 0.95
 RESAMPLES = 1000
+THREADS = 2
 DEFINED = 0.95  # share of resamples in which a figure must be defined to have an interval
-RAISED = ("ece", "ks")  # by resampling
-CHUNK = 131_072  # weights held at a time: fits the processor's cache, bounds memory
+RAISED = ("ece", "ks")  # by the noise of resampling
+KS_BIAS = 1.5  # times what resampling shows
+CHUNK = 65_536  # counts held at a time and thread: fits the processor's cache, bounds memory
 
 
 class Interval(NamedTuple):
@@ -41,18 +46,6 @@ class Interval(NamedTuple):
     high: float
 
 
-class DeLong(NamedTuple):
-    """Challenger's AUC minus champion's, standard error, 95 % interval and two-sided p-value."""
-
-    champion: float
-    challenger: float
-    difference: float
-    standard_error: float
-    low: float
-    high: float
-    p_value: float
-
-
 @dataclass(frozen=True)
 class Draws:
     """Figures on the rows as they are, and on every resample of them."""
@@ -61,6 +54,12 @@ class Draws:
     resampled: Columns  # (resamples,) per figure
     bad: Bools  # (n,) outcomes in the rows' order: pairs must have the same
     seed: int
+    special: dict[str, Interval]  # the intervals of figures that noise raises
+
+
+def draw_rows(rows: int, seed: int, resample: int) -> Positions:
+    """Draw n rows with replacement (n,): the same for the same n, seed and resample."""
+    return np.random.default_rng([seed, resample]).integers(0, rows, rows)
 
 
 def bootstrap(
@@ -70,63 +69,97 @@ def bootstrap(
     *,
     approved: ArrayLike | None = None,
     means: Mapping[str, ArrayLike] | None = None,
+    ratios: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Draws:
-    """Every figure of `metrics.summary` on `resamples` resamples of the n rows with replacement.
+    """Compute every figure of `metrics.summary` on resamples of the n rows with replacement.
 
-    `means` adds further figures by name, each the mean of a finite value (n,) per row, such as the
-    profit of each decision. The resamples depend on n, `seed` and `resamples` alone, so two models
-    on the same rows are resampled alike. ValueError as `summary`.
+    `means` adds figures by name, each the mean of a finite value (n,) per row, such as the profit
+    of each decision; `ratios` adds sums of a value over sums of another, such as profit over money
+    lent. The resamples depend on n, `seed` and `resamples` alone, so two models on the same rows
+    are resampled alike, whatever the number of threads. More than `MAX_CELLS` distinct PDs are
+    gathered with their neighbours in resamples, never in estimates. ValueError as `summary`.
     """
-    sample = Sample.of(bad, pd)
-    rows = len(sample.order)
-    taken = None if approved is None else checked_approved(approved, rows)
-    values = {name: _checked_values(name, value, rows) for name, value in (means or {}).items()}
+    outcome, _ = check_rows(bad, pd)
+    rows = len(outcome)
     if resamples < 1:
         raise ValueError(f"`resamples` must be an integer >= 1; got {resamples}")
-    checked_cut_off(cut_off)
+    added = {name: (value, np.ones(rows)) for name, value in (means or {}).items()}
+    sums = {
+        name: tuple(_check_values(name, part, rows) for part in parts)
+        for name, parts in {**added, **(ratios or {})}.items()
+    }
+    exact = RankedRows.of(bad, pd, check_cut_off(cut_off), approved)
+    counts = count_rows(exact)
+    calibration = Interval(*calibration_error.interval(exact, counts))
+    observed = {name: float(value[0]) for name, value in figures(exact, counts, counts).items()}
+    estimates = observed | {"ece": calibration.estimate}
+    estimates |= {name: float(part.sum() / whole.sum()) for name, (part, whole) in sums.items()}
 
-    def figures(weights: Floats) -> Columns:
-        added = {name: weighted_sums(weights, value) / rows for name, value in values.items()}
-        return {**tallied(sample, weights, cut_off, taken), **added}
+    ranked = RankedRows.of(bad, pd, cut_off, approved, max_cells=MAX_CELLS)
+    plain = count_rows(ranked)
 
-    estimates = {name: float(value[0]) for name, value in figures(np.ones((1, rows))).items()}
-    chunks = [figures(weights) for weights in _resamplings(rows, resamples, seed)]
+    def resample(span: range) -> Columns:
+        tables = np.empty((len(span), len(ranked.pd), 2, 2), dtype=np.int64)
+        added = {name: np.empty(len(span)) for name in sums}
+        for place, number in enumerate(span):
+            drawn = draw_rows(rows, seed, number)
+            tables[place] = ranked.count(drawn)
+            for name, (part, whole) in sums.items():
+                added[name][place] = part[drawn].sum() / whole[drawn].sum()
+        return {**figures(ranked, plain, Counts.of(tables)), **added}
+
+    step = max(1, CHUNK // (4 * len(ranked.pd)))
+    spans = [range(i, min(i + step, resamples)) for i in range(0, resamples, step)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        chunks = list(pool.map(resample, spans))
     resampled = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in estimates}
-    return Draws(estimates, resampled, checked(bad, pd)[0], seed)
+    if len(ranked.pd) < len(exact.pd):  # undo what ties of neighbours do to a figure
+        for name, value in figures(ranked, plain, plain).items():
+            resampled[name] += observed[name] - value[0]
+    special = {"ece": calibration, "ks": _ks_interval(counts, estimates["ks"], resampled["ks"])}
+    return Draws(estimates, resampled, outcome, seed, special)
 
 
-def _checked_values(name: str, values: ArrayLike, rows: int) -> Floats:
-    found = np.asarray(values, dtype=np.float64)
+def _check_values(name: str, values: ArrayLike, rows: int) -> Floats:
+    checked = np.asarray(values, dtype=np.float64)
     if name in NAMES:
         raise ValueError(f"`means` must not use a standard name; got {name}")
-    if found.shape != (rows,):
-        raise ValueError(f"`means[{name}]` must be one number a row, ({rows},); got {found.shape}")
-    every(np.isfinite(found), found, f"`means[{name}]` must be finite")
-    return found
+    if checked.shape != (rows,):
+        raise ValueError(
+            f"`means[{name}]` must be one number a row, ({rows},); got {checked.shape}"
+        )
+    require_all(np.isfinite(checked), checked, f"`means[{name}]` must be finite")
+    return checked
 
 
-def _resamplings(rows: int, resamples: int, seed: int) -> Iterator[Floats]:
-    """How often each row is drawn: (w, rows) float64 at a time, `resamples` in all."""
-    generator = np.random.default_rng(seed)
-    step = max(1, CHUNK // rows)
-    for first in range(0, resamples, step):
-        count = min(step, resamples - first)
-        drawn = generator.integers(0, rows, (count, rows)) + rows * np.arange(count)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=count * rows)
-        yield counts.reshape(count, rows).astype(np.float64)
+def _ks_interval(counts: Counts, observed: float, resampled: Floats) -> Interval:
+    """Return KS with the interval of the gap of two shares at its threshold, less its bias.
+
+    A maximum over thresholds exceeds the gap at the true best one. Resampling shows only a part of
+    that, since its maxima start from a threshold that is already chosen (benches/coverage.py).
+    """
+    defined = resampled[np.isfinite(resampled)]
+    if not np.isfinite(observed) or len(defined) < DEFINED * len(resampled):
+        return Interval(observed, float("nan"), float("nan"))
+    good = np.cumsum(counts.goods[0]) / counts.all_goods[0]
+    bad = np.cumsum(counts.bads[0]) / counts.all_bads[0]
+    widest = int(np.argmax(np.abs(good - bad)))
+    shares = ((good[widest], counts.all_goods[0]), (bad[widest], counts.all_bads[0]))
+    error = np.sqrt(sum(share * (1 - share) / rows for share, rows in shares))
+    centre = observed - KS_BIAS * (float(defined.mean()) - observed)
+    margin = NormalDist().inv_cdf((1 + LEVEL) / 2) * error
+    return Interval(observed, max(0.0, centre - margin), min(1.0, centre + margin))
 
 
 def percentile_intervals(draws: Draws) -> dict[str, Interval]:
-    """Interval of every figure; its bounds are NaN where it or many of its resamples are."""
-    found = {
+    """Return the interval of every figure; NaN where it or many of its resamples are."""
+    plain = {
         name: _interval(name, estimate, draws.resampled[name])
         for name, estimate in draws.estimates.items()
     }
-    for name in RAISED:
-        found[name] = found[name]._replace(low=float(np.maximum(0.0, found[name].low)))
-    return found
+    return {name: draws.special.get(name, interval) for name, interval in plain.items()}
 
 
 def paired_intervals(champion: Draws, challenger: Draws) -> dict[str, Interval]:
@@ -164,40 +197,3 @@ def _interval(name: str, estimate: float, resampled: Floats) -> Interval:
         defined = defined - defined.mean() + estimate
     low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(estimate, float(low), float(high))
-
-
-def delong(bad: ArrayLike, champion_pd: ArrayLike, challenger_pd: ArrayLike) -> DeLong:
-    """Test of two AUCs on the same rows (DeLong et al. 1988), in O(n log n) as Sun and Xu (2014).
-
-    All but p_value are in units of AUC. ValueError unless there are two goods and two bads.
-    """
-    outcome, champion = checked(bad, champion_pd)
-    _, challenger = checked(bad, challenger_pd)
-    bads, goods = int(outcome.sum()), int((~outcome).sum())
-    if min(bads, goods) < 2:
-        raise ValueError(f"DeLong needs 2 goods and 2 bads; got {goods} good and {bads} bad")
-    old, new = _placements(outcome, champion), _placements(outcome, challenger)
-    per_bad, per_good = new[0] - old[0], new[1] - old[1]
-    error = sqrt(per_bad.var(ddof=1) / bads + per_good.var(ddof=1) / goods)
-    difference = float(per_bad.mean())
-    margin = NormalDist().inv_cdf((1 + LEVEL) / 2) * error
-    return DeLong(
-        champion=float(old[0].mean()),
-        challenger=float(new[0].mean()),
-        difference=difference,
-        standard_error=error,
-        low=difference - margin,
-        high=difference + margin,
-        p_value=erfc(abs(difference) / (error * sqrt(2))) if error else float(difference == 0),
-    )
-
-
-def _placements(bad: Bools, pd: Floats) -> tuple[Floats, Floats]:
-    """Share of goods below each bad, and of bads below each good, ties counting half."""
-    bads, goods = np.sort(pd[bad]), np.sort(pd[~bad])
-    return _share_below(pd[bad], goods), _share_below(pd[~bad], bads)
-
-
-def _share_below(values: Floats, others: Floats) -> Floats:
-    below, upto = (np.searchsorted(others, values, side) for side in ("left", "right"))
-    return (below + upto) / (2 * len(others))

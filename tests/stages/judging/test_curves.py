@@ -5,7 +5,8 @@ import pytest
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from stages.judging import curves, metrics
-from stages.judging.weighted_metrics import Columns
+from stages.judging.ranked_rows import Columns, RankedRows
+from stages.judging.weighted_metrics import observed_calibration_error
 
 GENERATOR = np.random.default_rng(0)
 PD = GENERATOR.random(5000) ** 2
@@ -37,7 +38,7 @@ def test_the_precision_curve_is_that_of_scikit_learn() -> None:
 def test_the_widest_gap_of_the_ks_curve_is_ks() -> None:
     found = curves.kolmogorov_smirnov(BAD, PD, points=5)
     gap = np.abs(found["good_share"] - found["bad_share"]).max()
-    assert gap == pytest.approx(metrics.ks(BAD, PD))
+    assert gap == pytest.approx(metrics.summary(BAD, PD, 0.3)["ks"])
 
 
 @pytest.mark.parametrize("curve", [curves.roc, curves.precision_recall, curves.kolmogorov_smirnov])
@@ -54,7 +55,9 @@ def test_a_curve_has_two_ends() -> None:
 def test_reliability_bins_add_up_to_the_ece() -> None:
     bins = curves.reliability(BAD, TIED)
     gaps = np.abs(bins["mean_pd"] - bins["bad_rate"])
-    assert (gaps * bins["rows"]).sum() / 5000 == pytest.approx(metrics.ece(BAD, TIED))
+    ranked = RankedRows.of(BAD, TIED)
+    observed = observed_calibration_error(ranked, metrics.count_rows(ranked), 10)[0]
+    assert (gaps * bins["rows"]).sum() / 5000 == pytest.approx(observed)
 
 
 def test_reliability_leaves_out_bins_that_ties_swallow() -> None:

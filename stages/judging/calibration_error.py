@@ -1,0 +1,125 @@
+"""The calibration error of PDs, free of the noise of outcomes, with an interval that covers it.
+
+The figure is the root mean square over ten bins of equal frequency of (bad rate - mean PD). What
+is observed exceeds it: outcomes are drawn, so that a calibrated model shows gaps too (Kumar, Liang
+and Ma 2019, "Verified Uncertainty Calibration"), and resampling adds noise to noise, which is why
+a percentile interval misses a calibrated model's 0 nearly always. Instead a true error c is
+believed where the observed one lies in the central 95 % of what c would show. At c = 0 all 5 % lie
+above, since nothing is below 0 (as in the intervals of Feldman and Cousins 1998, and of Sun et al.
+2024, "A Confidence Interval for the l2 Expected Calibration Error").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from stages.judging.ranked_rows import Counts, Floats, RankedRows
+from stages.judging.weighted_metrics import bin_edges, sums_between
+
+BINS = 10
+TAIL = 0.025
+DRAWS = 1000  # of the noise, and as many of its opposite
+SEED = 0  # of the noise: the same rows always have the same interval
+BISECTIONS = 16
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Bins of rows: each a share of the rows, with rates (b,); empty bins are left out."""
+
+    rows: Floats
+    mean_pd: Floats
+    bad_rate: Floats
+    spread: Floats  # mean of pd * (1 - pd): the variance of an outcome if PDs are true
+
+    @classmethod
+    def of(cls, ranked: RankedRows, counts: Counts, bins: int = BINS) -> Bins:
+        """Gather one table of counts into bins of equal frequency; equal PDs share a bin."""
+        edges = bin_edges(counts, bins)
+        sums = [counts.rows, counts.rows * ranked.pd, counts.bads, counts.rows * ranked.spread]
+        rows, pd, bad, spread = (sums_between(values, edges)[0] for values in sums)
+        full = rows > 0
+        return cls(rows[full], *(part[full] / rows[full] for part in (pd, bad, spread)))
+
+    @property
+    def gap(self) -> Floats:
+        """Bad rate less mean PD of each bin (b,)."""
+        return self.bad_rate - self.mean_pd
+
+    @property
+    def observed(self) -> float:
+        """The root mean square gap, noise included."""
+        return float(np.sqrt(np.sum(self.share * self.gap**2)))
+
+    @property
+    def share(self) -> Floats:
+        """Share of the rows in each bin (b,)."""
+        share: Floats = self.rows / self.rows.sum()
+        return share
+
+    @property
+    def noise(self) -> float:
+        """The root mean square gap that true PDs would show."""
+        return float(np.sqrt(np.sum(self.share * self.spread / self.rows)))
+
+    @property
+    def direction(self) -> Floats:
+        """Gaps (b,) of a root mean square of 1, in the proportions of those above their noise."""
+        beyond = np.maximum(self.gap**2 - self.spread / self.rows, 0)
+        size = np.sqrt(beyond if beyond.any() else self.gap**2) * np.sign(self.gap)
+        scale = float(np.sqrt(np.sum(self.share * size**2)))
+        unit: Floats = size / scale if scale else np.ones_like(size)
+        return unit
+
+    def quantile(self, error: float, probability: float) -> float:
+        """Return the observed error below which a true error stays with this probability."""
+        rate = np.clip(self.mean_pd + error * self.direction, 1e-9, 1 - 1e-9)
+        single = rate * (1 - rate)
+        variance = np.maximum(self.spread + single - self.mean_pd * (1 - self.mean_pd), single / 5)
+        gaps = rate - self.mean_pd + np.sqrt(variance / self.rows) * _noise(len(self.rows))
+        squares = np.sum(gaps * gaps * self.share, axis=1)
+        return float(np.sqrt(np.quantile(squares, probability)))
+
+
+@cache
+def _noise(bins: int) -> Floats:
+    half = np.random.default_rng(SEED).standard_normal((DRAWS, bins))
+    return np.concatenate([half, -half])
+
+
+def estimate(ranked: RankedRows, counts: Counts) -> float:
+    """Return the true error that would show the observed one or less half of the time, or 0."""
+    bins = Bins.of(ranked, counts)
+    return _largest(bins, lower=0.5, upper=0.5)
+
+
+def interval(ranked: RankedRows, counts: Counts) -> tuple[float, float, float]:
+    """Return the estimate and the bounds of its 95 % interval."""
+    bins = Bins.of(ranked, counts)
+    return (
+        _largest(bins, lower=0.5, upper=0.5),
+        _largest(bins, lower=1 - 2 * TAIL, upper=1 - TAIL),
+        _largest(bins, lower=0, upper=TAIL),
+    )
+
+
+def _largest(bins: Bins, *, lower: float, upper: float) -> float:
+    """Return the largest true error whose quantile does not exceed what was observed, or 0.
+
+    The quantile's probability rises from `lower` at no error to `upper` at errors above the noise.
+    """
+    observed, noise = bins.observed, bins.noise
+    if bins.quantile(0, lower) >= observed:
+        return 0.0
+    low, high = 0.0, 2 * observed + 5 * noise
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        reached = min(1.0, middle / noise) if noise else 1.0
+        if bins.quantile(middle, lower + (upper - lower) * reached) < observed:
+            low = middle
+        else:
+            high = middle
+    return low

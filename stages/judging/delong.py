@@ -1,0 +1,61 @@
+"""DeLong's test of the AUCs of two models on the same rows."""
+
+from math import erfc, sqrt
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from stages.judging.ranked_rows import Bools, Floats, check_rows
+
+LEVEL = 0.95
+
+
+class DeLong(NamedTuple):
+    """Challenger's AUC minus champion's, standard error, 95 % interval and two-sided p-value."""
+
+    champion: float
+    challenger: float
+    difference: float
+    standard_error: float
+    low: float
+    high: float
+    p_value: float
+
+
+def compare_aucs(bad: ArrayLike, champion_pd: ArrayLike, challenger_pd: ArrayLike) -> DeLong:
+    """Test two AUCs on the same rows (DeLong et al. 1988), in O(n log n) as Sun and Xu (2014).
+
+    All but p_value are in units of AUC. ValueError unless there are two goods and two bads.
+    """
+    outcome, champion = check_rows(bad, champion_pd)
+    _, challenger = check_rows(bad, challenger_pd)
+    bads, goods = int(outcome.sum()), int((~outcome).sum())
+    if min(bads, goods) < 2:
+        raise ValueError(f"DeLong needs 2 goods and 2 bads; got {goods} good and {bads} bad")
+    old, new = _placements(outcome, champion), _placements(outcome, challenger)
+    per_bad, per_good = new[0] - old[0], new[1] - old[1]
+    error = sqrt(per_bad.var(ddof=1) / bads + per_good.var(ddof=1) / goods)
+    difference = float(per_bad.mean())
+    margin = NormalDist().inv_cdf((1 + LEVEL) / 2) * error
+    return DeLong(
+        champion=float(old[0].mean()),
+        challenger=float(new[0].mean()),
+        difference=difference,
+        standard_error=error,
+        low=difference - margin,
+        high=difference + margin,
+        p_value=erfc(abs(difference) / (error * sqrt(2))) if error else float(difference == 0),
+    )
+
+
+def _placements(bad: Bools, pd: Floats) -> tuple[Floats, Floats]:
+    """Return the share of goods below each bad, and of bads below each good, ties counting half."""
+    bads, goods = np.sort(pd[bad]), np.sort(pd[~bad])
+    return _share_below(pd[bad], goods), _share_below(pd[~bad], bads)
+
+
+def _share_below(values: Floats, others: Floats) -> Floats:
+    below, upto = (np.searchsorted(others, values, side) for side in ("left", "right"))
+    return (below + upto) / (2 * len(others))

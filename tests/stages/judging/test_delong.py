@@ -1,0 +1,76 @@
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.judging import intervals, metrics
+from stages.judging.delong import compare_aucs
+from stages.judging.ranked_rows import Bools, Floats
+from tests.support.judged_rows import CUT_OFF, book
+
+
+def placements(bad: Bools, pd: Floats) -> Floats:
+    """1 where a bad (row) is above a good (column), 1/2 where they tie."""
+    pairs = product(pd[bad], pd[~bad])
+    wins = [(one > other) + (one == other) / 2 for one, other in pairs]
+    return np.array(wins, dtype=float).reshape(int(bad.sum()), -1)
+
+
+@given(st.integers(0, 10_000), st.integers(2, 9), st.integers(2, 9))
+def test_delong_is_the_covariance_of_all_placements(seed: int, goods: int, bads: int) -> None:
+    generator = np.random.default_rng(seed)
+    bad = generator.permutation(np.arange(goods + bads) < bads)
+    old, new = generator.integers(0, 6, (2, goods + bads)) / 5
+    gain = placements(bad, new) - placements(bad, old)
+    variance = np.var(gain.mean(1), ddof=1) / bads + np.var(gain.mean(0), ddof=1) / goods
+    found = compare_aucs(bad, old, new)
+    assert found.difference == pytest.approx(gain.mean(), abs=1e-12)
+    assert found.standard_error == pytest.approx(math.sqrt(variance), abs=1e-12)
+
+
+def test_delong_reports_both_aucs() -> None:
+    bad, pd = book(300)
+    noisy = book(300, noise=1)[1]
+    found = compare_aucs(bad, noisy, pd)
+    expected = (metrics.roc_auc(bad, noisy), metrics.roc_auc(bad, pd))
+    assert (found.champion, found.challenger) == pytest.approx(expected)
+
+
+def test_delong_and_the_paired_bootstrap_agree() -> None:
+    bad, pd = book(2000)
+    noisy = book(2000, noise=0.5)[1]
+    champion, challenger = (
+        intervals.bootstrap(bad, scores, CUT_OFF, resamples=500) for scores in (noisy, pd)
+    )
+    paired = intervals.paired_intervals(champion, challenger)["roc_auc"]
+    found = compare_aucs(bad, noisy, pd)
+    assert (found.low, found.high) == pytest.approx((paired.low, paired.high), abs=0.002)
+
+
+def test_delong_finds_a_difference_of_equal_models_one_time_in_twenty() -> None:
+    low = 0
+    for seed in range(200):
+        bad, pd = book(200, seed)
+        noise = np.random.default_rng(seed + 1000).normal(size=(2, 200))
+        old, new = (1 / (1 + np.exp(-(np.log(pd / (1 - pd)) + one))) for one in noise)
+        low += compare_aucs(bad, old, new).p_value < 0.05
+    assert 2 <= low <= 20
+
+
+def test_delong_of_the_same_ranking_has_no_evidence() -> None:
+    bad, pd = book(100)
+    found = compare_aucs(bad, pd, pd**2)
+    assert (found.difference, found.standard_error, found.p_value) == (0, 0, 1)
+
+
+def test_delong_of_certain_opposites_is_certain() -> None:
+    found = compare_aucs([0, 0, 1, 1], [0.9, 0.8, 0.2, 0.1], [0.1, 0.2, 0.8, 0.9])
+    assert (found.difference, found.p_value) == (1, 0)
+
+
+def test_delong_needs_two_of_each_class() -> None:
+    with pytest.raises(ValueError, match="2 goods and 2 bads; got 2 good and 1 bad"):
+        compare_aucs([0, 0, 1], [0.1, 0.2, 0.3], [0.1, 0.2, 0.3])

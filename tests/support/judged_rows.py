@@ -1,0 +1,15 @@
+"""Outcomes and PDs of simulated rows."""
+
+import numpy as np
+
+from stages.judging.ranked_rows import Bools, Floats
+
+CUT_OFF = 0.3
+
+
+def book(rows: int, seed: int = 0, noise: float = 0.0) -> tuple[Bools, Floats]:
+    """Outcomes and PDs, calibrated but for noise in their log-odds."""
+    generator = np.random.default_rng(seed)
+    odds = generator.normal(-1.5, 1.5, rows)
+    bad = generator.random(rows) < 1 / (1 + np.exp(-odds))
+    return bad, 1 / (1 + np.exp(-(odds + noise * generator.normal(size=rows))))
