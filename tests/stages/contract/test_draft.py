@@ -360,8 +360,8 @@ def test_a_table_that_cannot_be_joined_is_left_out_and_told(tmp_path: Path) -> N
 def test_a_table_is_joined_only_where_equal_keys_have_equal_rows(
     tmp_path: Path, second: int, joined: bool
 ) -> None:
-    y = pd.DataFrame({"loan_id": range(300), "cust_id": range(300), "bad": [1, 0, 0] * 100})
-    y.to_csv(tmp_path / "loans.csv", index=False)
+    y = pd.DataFrame({"loan_id": range(300), "cust_id": range(300), "x": [1, 2] * 150})
+    y.assign(bad=[1, 0, 0] * 100).to_csv(tmp_path / "loans.csv", index=False)
     scores = pd.DataFrame({"cust_id": [*range(300), 7], "score": [1] * 300 + [second]})
     scores.to_csv(tmp_path / "scores.csv", index=False)
     written = command.draft([tmp_path / "loans.csv", tmp_path / "scores.csv"], "bad")
