@@ -36,15 +36,14 @@ PREBINS = 20
 RELIABLE = 0.5
 
 
-def with_half_rows(x: Floats, bad: Any, cell: Codes) -> tuple[Floats, NDArray[np.int64], Floats]:
-    """Return x (m,), bad (m,) and weights (m,): the rows, and half a good and a bad in each cell.
+def with_both_outcomes(x: Floats, bad: Any, cell: Codes) -> tuple[Floats, NDArray[np.int64]]:
+    """Return x (m,) and bad (m,): the rows, and one good and one bad more in each cell.
 
     Without them the binning drops cells that hold goods or bads alone, however many.
     """
     _, first = np.unique(cell, return_index=True)
     outcomes = np.repeat([0, 1], len(first))
-    weights = np.concatenate((np.ones(len(x)), np.full(2 * len(first), SMOOTHING)))
-    return np.concatenate((x, x[first], x[first])), np.concatenate((bad, outcomes)), weights
+    return np.concatenate((x, x[first], x[first])), np.concatenate((bad, outcomes))
 
 
 def edges_of(x: Floats, bad: Any, direction: int, parameters: Parameters) -> Floats:
@@ -60,8 +59,7 @@ def edges_of(x: Floats, bad: Any, direction: int, parameters: Parameters) -> Flo
         monotonic_trend=TRENDS[direction],
         solver="cp",
     )
-    rows, outcomes, weights = with_half_rows(x, bad, number_cells(x, PREBINS))
-    binning.fit(rows, outcomes, sample_weight=weights)
+    binning.fit(*with_both_outcomes(x, bad, number_cells(x, PREBINS)))
     return np.asarray(binning.splits, dtype=np.float64)
 
 
@@ -88,8 +86,7 @@ def groups_of(x: Floats, bad: Any, parameters: Parameters) -> Codes:
         monotonic_trend="ascending",
         solver="cp",
     )
-    values, outcomes, weights = with_half_rows(level.astype(np.float64), bad, level)
-    binning.fit(values, outcomes, sample_weight=weights)
+    binning.fit(*with_both_outcomes(level.astype(np.float64), bad, level))
     group = np.zeros(len(rows), dtype=np.intp)
     for number, codes in enumerate(binning.splits):
         group[np.asarray(codes, dtype=np.intp)] = number

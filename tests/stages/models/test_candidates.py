@@ -154,8 +154,9 @@ def test_a_logistic_regression_is_the_usual_one(jobs: Jobs, rows: Rows) -> None:
     known = np.where(np.isnan(x), job.facts["fill"], x).clip(job.facts["low"], job.facts["high"])
     scaled = StandardScaler().fit_transform(known[:, numbers])
     hot = OneHotEncoder(sparse_output=False).fit_transform(x[:, job.categories])
-    usual = LogisticRegression(C=1.0, max_iter=2000).fit(np.hstack([scaled, hot]), bad)
-    expected = usual.decision_function(np.hstack([scaled, hot]))
+    flag = np.isnan(x[:, [column("months")]])
+    usual = LogisticRegression(C=1.0, max_iter=2000).fit(np.hstack([scaled, flag, hot]), bad)
+    expected = usual.decision_function(np.hstack([scaled, flag, hot]))
     np.testing.assert_allclose(job.fit(x, bad).margin(x), expected, atol=1e-3)
 
 
