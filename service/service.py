@@ -9,7 +9,6 @@ ways run the same handlers.
 from __future__ import annotations
 
 import asyncio
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,8 @@ from pydantic_core import from_json, to_json
 from starlette.types import ASGIApp
 
 from service import settings
-from service.api import metrics
 from service.api.asgi import Application
+from service.api.background import Background
 from service.api.description.schemas import Answer, Explanation, Override, RecordedOverride, Rows
 from service.api.handlers import DecisionApi
 from service.api.monitoring import MonitoringApi
@@ -27,8 +26,6 @@ from service.api.requests import Handler, Request, respond
 from service.ledger import Ledger
 
 ROOT = Path(__file__).parent.parent
-PULSE = 1.0  # seconds between two looks at the ledger's writer
-REPORTS = 5  # pulses between two looks at the drift reports
 SETTINGS = settings.load()
 
 
@@ -69,13 +66,14 @@ class CreditPD:
 
     @bentoml.on_startup
     async def start(self) -> None:
-        """Begin to show the state of the ledger's writer and of monitoring."""
-        self.pulse = asyncio.create_task(self._pulse())
+        """Begin what the service does beside answering."""
+        self.background = Background(self.api, self.monitoring, ROOT, is_first_worker())
+        self.background.start()
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
         """End the watching process, and record the decisions that wait for the ledger."""
-        self.pulse.cancel()
+        self.background.stop()
         await asyncio.to_thread(self.monitoring.stop)
         await asyncio.to_thread(self.api.ledger.close)
 
@@ -108,12 +106,3 @@ class CreditPD:
         if status >= 400:
             raise bentoml.exceptions.InvalidArgument(answer["errors"][0]["message"])
         return answer
-
-    async def _pulse(self) -> None:
-        for beat in count():
-            if beat % REPORTS == 0 and is_first_worker():
-                self.monitoring.start(ROOT)
-                await asyncio.to_thread(self.monitoring.update_gauges)
-            metrics.READY.set(self.api.engine is not None)
-            metrics.show_ledger(self.api.ledger.writer_status())
-            await asyncio.sleep(PULSE)

@@ -50,6 +50,8 @@ JSON = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }
 CHALLENGE = {"www-authenticate": "ApiKey"}
+UNAVAILABLE = 503
+RETRY = {"retry-after": "1"}  # seconds
 ERROR = 400  # statuses from here on are errors
 
 
@@ -120,6 +122,8 @@ class Endpoint:
                 request = Request(scope["path_params"].get("id", ""), _query(scope), body)
                 status, content = await respond(handler, request)
                 headers = self._headers if status < ERROR else JSON
+                if status == UNAVAILABLE:
+                    headers = {**headers, **RETRY}
             except Refused as error:
                 status, content = refused_answer(error.status, error.problems)
                 headers = {**JSON, **error.headers}

@@ -77,7 +77,16 @@ REALISED_AUC = Gauge(
     multiprocess_mode="livemax",
 )
 LOUDNESS = ("notice", "warning", "alarm")
-READY = Gauge("credit_ready", "1 while a model is loaded", multiprocess_mode="livemin")
+READY = Gauge(
+    "credit_ready",
+    "1 while a model is loaded and the ledger records",
+    multiprocess_mode="livemin",
+)
+BACKGROUND_LOOK = Gauge(
+    "credit_background_look_timestamp_seconds",
+    "When the service last completed its look at the database and the drift reports",
+    multiprocess_mode="livemax",
+)
 
 
 def count_decision(decision: Decision) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +16,6 @@ from service.api.handlers import DecisionApi, Routes
 from service.api.requests import Answer, Request, refusal, whole_number
 from service.decision.applications import decode
 from service.decision.problems import as_text, quote
-from service.ledger import LedgerUnavailable
 from service.monitoring import alerts, outcomes
 from service.monitoring.reports import Reports, field_of
 
@@ -54,7 +51,9 @@ class MonitoringApi:
         for number, row in enumerate(rows):
             if not isinstance(row, dict):
                 raise refusal(422, f"row {number} must be an object; got {as_text(quote(row))}")
-        count, refused = await asyncio.to_thread(outcomes.record, self.decisions.ledger, rows)
+        count, refused = await self.decisions.ledger.in_thread(
+            outcomes.record, self.decisions.ledger, rows
+        )
         body = {"recorded": count, "refused": [row._asdict() for row in refused]}
         return 200, to_json(body)
 
@@ -62,14 +61,14 @@ class MonitoringApi:
         """List drift reports, newest first."""
         limit = whole_number(request.query, "limit", MAX_REPORTS) or 20
         before = whole_number(request.query, "before", 1 << 62)
-        reports = await asyncio.to_thread(self.reports.recent, limit, before)
+        reports = await self.decisions.ledger.in_thread(self.reports.recent, limit, before)
         return 200, to_json({"reports": reports})
 
     async def drift_report(self, request: Request) -> Answer:
         """Return one drift report."""
         text = request.id
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
-        report = await asyncio.to_thread(self.reports.get, number)
+        report = await self.decisions.ledger.in_thread(self.reports.get, number)
         if report is None:
             raise refusal(404, "no drift report has this number")
         return 200, to_json(report)
@@ -116,16 +115,18 @@ class MonitoringApi:
         findings = self.decisions.refusals.take()
         if findings is not None:
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            alerts.tell(*self.reports.settle(REFUSED, findings, now))
+            alerts.announce(*self.reports.settle(REFUSED, findings, now))
 
     def update_gauges(self) -> None:
-        """Judge what was refused, and set the gauges from the reports that are new. Blocks."""
-        with suppress(LedgerUnavailable):  # the ledger's own gauges show it
-            self.judge_refusals()
-            new = self.reports.recent(NEWEST, after=self._seen)
-            metrics.INCIDENTS.set(
-                len({field_of(incident["key"]) for incident in self.reports.open_incidents()})
-            )
-            for report in reversed(new):
-                self._seen = report["id"]
-                metrics.show_drift(report, datetime.fromisoformat(report["time"]).timestamp())
+        """Judge what was refused, and set the gauges from the reports that are new.
+
+        Waits for the database; raises LedgerUnavailable.
+        """
+        self.judge_refusals()
+        new = self.reports.recent(NEWEST, after=self._seen)
+        metrics.INCIDENTS.set(
+            len({field_of(incident["key"]) for incident in self.reports.open_incidents()})
+        )
+        for report in reversed(new):
+            self._seen = report["id"]
+            metrics.show_drift(report, datetime.fromisoformat(report["time"]).timestamp())

@@ -1,6 +1,6 @@
-"""Tell people of an incident once, and once more when it is over: by webhook and by e-mail.
+"""Tell people when an incident begins, and once more when it is over: by webhook and by e-mail.
 
-`ALERT_WEBHOOK` is an URL that takes Slack's `{"text": ...}`; `ALERT_SMTP` is `host:port`,
+`ALERT_WEBHOOK` is an address that takes Slack's `{"text": ...}`; `ALERT_SMTP` is `host:port`,
 `ALERT_MAIL` the address to write to, and where the server wants them, `ALERT_SMTP_USER` and
 `ALERT_SMTP_PASSWORD_FILE`. Without them nothing is sent; incidents stay on record.
 """
@@ -20,57 +20,72 @@ from typing import Any
 
 from service import settings
 
-PATIENCE = 5
+TIMEOUT = 5  # seconds that a receiver may take
 
 
-def tell(opened: Iterable[dict[str, Any]], closed: Iterable[dict[str, Any]]) -> None:
-    """Send one message about what began and what ended; a receiver that fails is said on stderr."""
-    lines = [f"{i['loudness'].upper()} {i['words']}" for i in opened]
-    lines += [f"RESOLVED {i['words']}" for i in closed]
+class NotSent(Exception):
+    """A message that was not sent; the text says why."""
+
+
+def announce(opened: Iterable[dict[str, Any]], closed: Iterable[dict[str, Any]]) -> None:
+    """Send one message about incidents that began and ended.
+
+    A receiver that fails stops nothing: what went wrong is printed on stderr.
+    """
+    lines = [f"{incident['loudness'].upper()} {incident['words']}" for incident in opened]
+    lines += [f"RESOLVED {incident['words']}" for incident in closed]
     if not lines:
         return
     configured = settings.load()
     for name, receiver, send in (
-        ("ALERT_WEBHOOK", configured.alert_webhook, webhook),
+        ("ALERT_WEBHOOK", configured.alert_webhook, post),
         ("ALERT_SMTP", configured.alert_smtp, mail),
     ):
         if receiver:
             try:
                 send(receiver, lines)
-            except OSError as error:
+            except NotSent as error:
                 print(f"alerts: {name}: {error}", file=sys.stderr, flush=True)
 
 
-def webhook(url: str, lines: list[str]) -> None:
-    """Post the lines as Slack's incoming webhooks take them; OSError where that fails."""
+def post(url: str, lines: list[str]) -> None:
+    """Post the lines as Slack's incoming webhooks take them; raises NotSent."""
     if not url.startswith(("http://", "https://")):
-        raise OSError(f"ALERT_WEBHOOK must begin with http:// or https://; got {url!r}")
+        raise NotSent(f"ALERT_WEBHOOK must begin with http:// or https://; got {url!r}")
     body = json.dumps({"text": "\n".join(lines)}).encode()
-    request = urllib.request.Request(url, body, {"content-type": "application/json"})  # noqa: S310
+    headers = {"content-type": "application/json"}
     try:
-        urllib.request.urlopen(request, timeout=PATIENCE).close()  # noqa: S310
-    except HTTPException as error:
-        raise OSError(repr(error)) from error
+        request = urllib.request.Request(url, body, headers)  # noqa: S310 - checked above
+        urllib.request.urlopen(request, timeout=TIMEOUT).close()  # noqa: S310
+    except (
+        OSError,
+        HTTPException,
+        ValueError,
+    ) as error:  # ValueError: no address, such as http://[
+        raise NotSent(str(error) or repr(error)) from error
 
 
 def mail(server: str, lines: list[str]) -> None:
-    """Send the lines as one e-mail; OSError where that fails."""
+    """Send the lines as one e-mail; raises NotSent."""
     host, _, port = server.partition(":")
-    message = EmailMessage()
-    message["From"] = settings.load().alert_from
-    message["To"] = settings.load().alert_mail
-    message["Subject"] = lines[0]
-    message.set_content("\n".join(lines))
     try:
-        with smtplib.SMTP(host, int(port or 25), timeout=PATIENCE) as smtp:
+        message = EmailMessage()
+        message["From"] = settings.load().alert_from
+        message["To"] = settings.load().alert_mail
+        message["Subject"] = " ".join(lines[0].split())
+        message.set_content("\n".join(lines))
+        with smtplib.SMTP(host, int(port or 25), timeout=TIMEOUT) as smtp:
             log_in(smtp, host)
             smtp.send_message(message)
-    except (smtplib.SMTPException, ValueError) as error:
-        raise OSError(str(error)) from error
+    except (OSError, smtplib.SMTPException, ValueError) as error:
+        raise NotSent(str(error) or repr(error)) from error
 
 
 def log_in(smtp: smtplib.SMTP, host: str) -> None:
-    """Give the account's password, where there is one: by TLS only, but on this machine."""
+    """Give the account's password, where there is one: by TLS, or to this machine.
+
+    Raises NotSent where another machine offers no TLS.
+    """
     user = settings.load().alert_smtp_user
     if not user:
         return
@@ -78,5 +93,5 @@ def log_in(smtp: smtplib.SMTP, host: str) -> None:
     if smtp.has_extn("starttls"):
         smtp.starttls(context=ssl.create_default_context())
     elif host not in ("127.0.0.1", "localhost"):
-        raise OSError(f"{host} offers no TLS, so it does not get the password")
+        raise NotSent(f"{host} offers no TLS, so it does not get the password")
     smtp.login(user, Path(settings.load().alert_smtp_password_file).read_text().strip())

@@ -73,7 +73,7 @@ class Monitor:
         if number is None:  # another monitor was faster
             return None
         report["id"] = number
-        alerts.tell(*self.reports.settle(str(rows), report["findings"], report["time"]))
+        alerts.announce(*self.reports.settle(str(rows), report["findings"], report["time"]))
         return report
 
     def challenge(self, found: list[dict[str, Any]]) -> None:
@@ -86,7 +86,7 @@ class Monitor:
             told = [ask(due)]
         elif any(not key.startswith(f"{RETRAINING}/") for key in opened):
             return
-        alerts.tell(*self.reports.settle(RETRAINING, told, found[-1]["time"]))
+        alerts.announce(*self.reports.settle(RETRAINING, told, found[-1]["time"]))
 
     def report(self, window: Window) -> dict[str, Any]:
         """What there is to say about a window."""

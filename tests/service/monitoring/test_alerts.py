@@ -24,7 +24,7 @@ def mail(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mail]:
 
 
 def test_an_incident_is_mailed_to_the_address_that_is_set(mail: Mail) -> None:
-    alerts.tell(OPENED, [])
+    alerts.announce(OPENED, [])
     (message,) = mail.received
     assert message["To"] == "risk@example.com"
     assert message["Subject"] == "ALARM income: its mean moved"
@@ -32,7 +32,7 @@ def test_an_incident_is_mailed_to_the_address_that_is_set(mail: Mail) -> None:
 
 
 def test_the_end_of_an_incident_is_told(mail: Mail) -> None:
-    alerts.tell([], OPENED)
+    alerts.announce([], OPENED)
     assert mail.received[0]["Subject"] == "RESOLVED income: its mean moved"
 
 
@@ -42,7 +42,7 @@ def test_the_account_is_used_with_the_password_of_a_file(
     (tmp_path / "password").write_text("swordfish\n")
     monkeypatch.setenv("ALERT_SMTP_USER", "ada")
     monkeypatch.setenv("ALERT_SMTP_PASSWORD_FILE", str(tmp_path / "password"))
-    alerts.tell(OPENED, [])
+    alerts.announce(OPENED, [])
     assert mail.logins == [["", "ada", "swordfish"]]
     assert len(mail.received) == 1
 
@@ -51,7 +51,7 @@ def test_a_password_that_is_not_there_stops_nothing(
     mail: Mail, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ALERT_SMTP_USER", "ada")
-    alerts.tell(OPENED, [])
+    alerts.announce(OPENED, [])
     assert "alerts: ALERT_SMTP: " in capsys.readouterr().err
 
 
@@ -60,13 +60,13 @@ def test_another_machine_without_tls_gets_no_password(
 ) -> None:
     monkeypatch.setenv("ALERT_SMTP_USER", "ada")
     monkeypatch.setenv("ALERT_SMTP", f"127.1:{mail.port}")  # the same server by another name
-    alerts.tell(OPENED, [])
+    alerts.announce(OPENED, [])
     assert "offers no TLS" in capsys.readouterr().err
     assert mail.logins == []
 
 
 def test_nothing_to_tell_sends_nothing(mail: Mail) -> None:
-    alerts.tell([], [])
+    alerts.announce([], [])
     assert mail.received == []
 
 
@@ -75,5 +75,22 @@ def test_an_address_that_is_no_web_address_is_said(
 ) -> None:
     monkeypatch.delenv("ALERT_SMTP", raising=False)
     monkeypatch.setenv("ALERT_WEBHOOK", "file:///etc/passwd")
-    alerts.tell(OPENED, [])
+    alerts.announce(OPENED, [])
     assert "must begin with http:// or https://" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[", "http://127.0.0.1:99999/", "http://a b/", "http://"]
+)
+def test_an_address_that_cannot_be_read_stops_nothing(
+    address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("ALERT_SMTP", raising=False)
+    monkeypatch.setenv("ALERT_WEBHOOK", address)
+    alerts.announce(OPENED, [])
+    assert "alerts: ALERT_WEBHOOK: " in capsys.readouterr().err
+
+
+def test_words_with_a_line_break_are_mailed(mail: Mail) -> None:
+    alerts.announce([{"loudness": "alarm", "words": "purpose: 5% are A\nB"}], [])
+    assert mail.received[0]["Subject"] == "ALARM purpose: 5% are A B"
