@@ -1,4 +1,4 @@
-"""Serve the page that watches the model: `python -m service.dashboard`, on loopback.
+"""Serve the page that shows what the model decides: `python -m service.dashboard`, on loopback.
 
 It reads the ledger's database (`DATABASE_URL`) and writes nothing. `DASHBOARD_PORT` is 8501 unless
 it is set.
@@ -22,12 +22,12 @@ OPTIONS = {
 
 
 def main() -> None:
-    """Serve it until interrupted."""
+    """Serve the page until interrupted."""
     from streamlit.web import cli  # noqa: PLC0415 - it takes a second
 
-    own = OPTIONS | {"server.port": str(settings.load().dashboard_port)}
-    flags = [f"--{name}={value}" for name, value in own.items()]
-    sys.exit(cli.main(["run", str(Path(__file__).with_name("panels.py")), *flags]))
+    options = OPTIONS | {"server.port": str(settings.load().dashboard_port)}
+    flags = [f"--{name}={value}" for name, value in options.items()]
+    sys.exit(cli.main(["run", str(Path(__file__).with_name("page.py")), *flags]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The charts of the dashboard that Streamlit does not have ready."""
+"""The charts of the page that Streamlit does not have ready."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ UNITS: dict[int, tuple[Any, str]] = {  # by the characters of a time that begins
 FLAT = alt.Axis(labelAngle=0)
 
 
-def over_time(table: pd.DataFrame) -> Any:
-    """Stacked decisions by `time`, the beginning of a time as the ledger writes it."""
+def decisions_over_time(table: pd.DataFrame) -> Any:
+    """Return stacked decisions by `time`: the first characters of a time of the ledger."""
     unit, form = UNITS[len(table["time"].iloc[0])]
     axis = alt.Axis(format=form, labelOverlap=True)
     x = alt.X("when:T", timeUnit=unit, title=None, scale=UTC, axis=axis)
     named = alt.Color("decision:N", scale=SHADES, sort=list(DECISIONS), title=None, legend=BELOW)
-    bars = alt.Chart(timed(table)).mark_bar().encode(
+    bars = alt.Chart(with_times(table)).mark_bar().encode(
         x=x, y=alt.Y("sum(decisions):Q", title="decisions"), color=named, order="place:Q",
         tooltip=["time:N", "decision:N", "decisions:Q"],
     )  # fmt: skip
     return bars.properties(height=HEIGHT)
 
 
-def rates(table: pd.DataFrame) -> Any:
-    """The approval rate and the mean PD over time."""
-    own = table.assign(approved=table["decisions"].where(table["decision"] == "approve", 0))
-    sums = own.groupby("time")[["decisions", "approved", "pd"]].sum()
+def approval_and_pd(table: pd.DataFrame) -> Any:
+    """Return the approval rate and the mean PD over time."""
+    counted = table.assign(approved=table["decisions"].where(table["decision"] == "approve", 0))
+    sums = counted.groupby("time")[["decisions", "approved", "pd"]].sum()
     shares = {"approval rate": sums["approved"], "mean PD": sums["pd"]}
     long = pd.concat(
         [
@@ -59,14 +59,14 @@ def rates(table: pd.DataFrame) -> Any:
     scale = alt.Scale(domain=list(shares), range=[DECISIONS["approve"], PAIR[1]])
     y = alt.Y("share:Q", title=None, axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
     colour = alt.Color("of:N", scale=scale, title=None, legend=BELOW)
-    line = alt.Chart(timed(long)).mark_line(point=len(sums) < FEW)
+    line = alt.Chart(with_times(long)).mark_line(point=len(sums) < FEW)
     return line.encode(x=alt.X("when:T", title=None, scale=UTC), y=y, color=colour).properties(
         height=HEIGHT
     )
 
 
-def timed(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its `time` as a time, `when`, and the place of each decision in a stack."""
+def with_times(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with `when`, its `time` as a time, and `place`, the order in a stack."""
     made = table.assign(when=pd.to_datetime(table["time"], format="ISO8601", utc=True))
     if "decision" in made:
         made["place"] = made["decision"].map({d: i for i, d in enumerate(DECISIONS)})
@@ -74,27 +74,27 @@ def timed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def ratings(rows: queries.Rows) -> Any:
-    """Decisions by rating."""
+    """Return decisions by rating."""
     x = alt.X("rating:N", title=None, axis=FLAT)
     bars = alt.Chart(pd.DataFrame(rows)).mark_bar(color=PAIR[1])
     return bars.encode(x=x, y="decisions:Q").properties(height=HEIGHT)
 
 
 def scores(rows: queries.Rows) -> Any:
-    """Decisions by band of the credit score, empty bands as gaps."""
+    """Return decisions by band of the credit score; empty bands are gaps."""
     table = pd.DataFrame(rows)
     table["end"] = table["score"] + queries.BAND
     x = alt.X("score:Q", bin="binned", title=None, scale=alt.Scale(zero=False, nice=False))
     bars = alt.Chart(table).mark_bar(color=PAIR[1], binSpacing=1)
-    own = bars.encode(x=x, x2="end:Q", y="decisions:Q", tooltip=["score", "end", "decisions"])
-    return own.properties(height=HEIGHT)
+    encoded = bars.encode(x=x, x2="end:Q", y="decisions:Q", tooltip=["score", "end", "decisions"])
+    return encoded.properties(height=HEIGHT)
 
 
-def against(facts: dict[str, dict[str, float]]) -> Any:
-    """The bad rate of each label, expected beside realised."""
+def bad_rates(facts: dict[str, dict[str, float]]) -> Any:
+    """Return the bad rate of each label, expected beside realised."""
     rows = [
-        {"label": label, "of": of, "share": own[name]}
-        for label, own in facts.items()
+        {"label": label, "of": of, "share": rates[name]}
+        for label, rates in facts.items()
         for of, name in (("expected", "expected"), ("realised", "bad_rate"))
     ]
     colour = alt.Color(
@@ -111,22 +111,22 @@ def against(facts: dict[str, dict[str, float]]) -> Any:
 
 
 def minute(time: str) -> str:
-    """A time of the ledger, to the minute."""
+    """Return a time of the ledger to the minute."""
     return time[:16].replace("T", " ")
 
 
-def compared(name: str, features: dict[str, Any]) -> None:
-    """The live shares of a feature beside those of the training data."""
+def show_feature(name: str, features: dict[str, Any]) -> None:
+    """Show the live shares of a feature beside those of the training data."""
     if not REFERENCE.exists():
         st.info(f"{REFERENCE} is missing: run the pipeline to see the reference.")
         return
     reference = json.loads(REFERENCE.read_text())
-    own = reference["score"] if name == "score" else reference["features"].get(name)
+    trained = reference["score"] if name == "score" else reference["features"].get(name)
     live = features[name]["shares"]
-    if own is None or len(own["shares"]) != len(live):
+    if trained is None or len(trained["shares"]) != len(live):
         st.info("The report is of another model than the reference here.")
         return
-    shares = {"bin": labels(own), "training": own["shares"], "live": live}
+    shares = {"bin": labels(trained), "training": trained["shares"], "live": live}
     bars_of = ["training", "live"]
     st.bar_chart(
         pd.DataFrame(shares), x="bin", y=bars_of, color=PAIR, stack=False, sort=False, x_label=name
@@ -134,7 +134,7 @@ def compared(name: str, features: dict[str, Any]) -> None:
 
 
 def labels(reference: dict[str, Any]) -> list[str]:
-    """Names of a reference's bins, in their order."""
+    """Return the names of a reference's bins, in their order."""
     if reference["kind"] == "category":
         return list(map(str, reference["categories"]))
     edges = [figure(edge) for edge in reference["edges"]]
@@ -144,9 +144,9 @@ def labels(reference: dict[str, Any]) -> list[str]:
     return [f"below {edges[0]}", *between, f"from {edges[-1]}"]
 
 
-def band(table: pd.DataFrame, name: str) -> Any:
-    """A figure over time within its interval."""
-    base = alt.Chart(timed(table)).encode(
+def interval_over_time(table: pd.DataFrame, name: str) -> Any:
+    """Return a figure over time within its interval."""
+    base = alt.Chart(with_times(table)).encode(
         x=alt.X("when:T", title=None, scale=UTC, axis=alt.Axis(tickCount=5))
     )
     scale = alt.Scale(zero=False)

@@ -359,6 +359,7 @@ def test_without_a_ledger_there_are_no_answers_until_it_returns(
     for path, body in (("/predict", case("approve")), ("/predict_batch", [case("approve")])):
         answer = client.post(path, json=body)
         assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "1"
         assert "decisions cannot be recorded" in errors(answer)[""]
     assert client.get("/readyz").status_code == 503
     assert client.get("/logs").status_code == 503

@@ -73,9 +73,9 @@ def opened() -> Any:
     """The page, run once."""
 
     def page() -> None:
-        from service.dashboard import panels  # noqa: PLC0415
+        from service.dashboard.page import show_page  # noqa: PLC0415
 
-        panels.page()
+        show_page()
 
     app = testing.AppTest.from_function(page, default_timeout=60).run()
     assert not app.exception
@@ -146,9 +146,9 @@ def test_outcomes_of_old_decisions_stand_beside_what_was_expected(
 
 
 def test_markdown_in_words_stays_words() -> None:
-    from service.dashboard import panels  # noqa: PLC0415
+    from service.dashboard.tabs import escape  # noqa: PLC0415
 
-    assert panels.plain("![x](http://y) <b>") == r"\!\[x\](http\://y) \<b\>"
+    assert escape("![x](http://y) <b>") == r"\!\[x\](http\://y) \<b\>"
 
 
 def test_bins_are_named_in_their_order() -> None:

@@ -1,0 +1,45 @@
+# mypy: disallow-untyped-decorators=False
+"""Answers of the ledger that are remembered, so that a click does not count everything anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import streamlit as st
+from sqlalchemy import Engine
+
+from service.dashboard import queries
+from service.ledger import Ledger
+from service.ledger.connections import LONG_DEADLINE
+from service.ledger.database import database_url, open_engine
+from service.monitoring import outcomes
+from stages import params
+
+LIFETIME = 30  # seconds; what the page shows of the ledger is at most so old
+
+
+@st.cache_resource
+def engine(url: str) -> Engine:
+    """Return one pool of connections for all visitors."""
+    return open_engine(database_url(url), LONG_DEADLINE)
+
+
+@st.cache_data(ttl=LIFETIME, show_spinner="Counting…")
+def query(url: str, name: str, *options: Any) -> Any:
+    """Return what the function `name` of `queries` says of the ledger at `url`."""
+    function: Callable[..., Any] = getattr(queries, name)
+    return function(engine(url), *options)
+
+
+@st.cache_data(ttl=10 * LIFETIME, show_spinner="Comparing outcomes…")
+def realised_performance(url: str) -> dict[str, Any]:
+    """Return the performance of decisions that are old enough to be judged by their outcomes."""
+    config, today = params.load(), datetime.now(UTC).date()
+    ledger = Ledger(url, LONG_DEADLINE)
+    try:
+        mature = outcomes.mature_outcomes(ledger, config.monitor.maturity_days, today)
+    finally:
+        ledger.close()
+    return outcomes.realised_performance(mature, config.policy.pd_cut_off)
