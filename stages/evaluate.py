@@ -15,7 +15,7 @@ from stages import errors, files, params
 from stages.contract import prepared
 from stages.contract import reading as contracts
 from stages.contract.schema import Contract
-from stages.judging import evaluation, monotone, plots, reference
+from stages.judging import evaluation, monotone, plots, points, reference
 from stages.judging.evaluation import Judged
 from stages.judging.policy import DECISIONS
 from stages.models import artifact
@@ -150,6 +150,8 @@ def main() -> None:
         shutil.copyfile(MODELS / "candidates" / f"{name}.joblib", path)
     write_json(MODELS / "reference.json", drift, indent=1)
     files.write_text(MODELS / "golden.jsonl", golden(winner, test, judged, config.evaluate.golden))
+    cards = [points.points_table(m, config.policy, trained, train.bad) for m in found.values()]
+    files.write_text(MODELS / "scorecard.csv", points.as_csv([row for own in cards for row in own]))
     report = evaluation.rounded(facts)
     write_json(MODELS / "evaluation.json", report)
     write_json(MODELS / "metrics.json", evaluation.headlines(report))
