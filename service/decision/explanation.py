@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from service.decision.engine import Engine
 from service.decision.recourse import Search
-from stages.features.matrix import Features, Floats
+from stages.models.contributions import sum_by_field
 
 STEP = 1e-3  # log-odds over which the score's slope is taken where margin and base are equal
 
@@ -27,7 +26,8 @@ def explain(engine: Engine, application: dict[str, Any]) -> dict[str, Any]:
     decision = engine.decide_matrix(x)[0]
     slope = points_per_log_odds(engine, base, margin)
     fields = {f.name: f for f in engine.features.inputs}
-    shares = by_field(values[:-1], engine.features)
+    sums = sum_by_field(values[None, :-1], engine.features)
+    shares = {name: float(share[0]) for name, share in sums.items()}
     contributions = [
         {
             "field": name,
@@ -52,19 +52,6 @@ def explain(engine: Engine, application: dict[str, Any]) -> dict[str, Any]:
         "what_would_change_it": Search(engine, application).answer(decision.decision),
         "identity": decision.identity,
     }
-
-
-def by_field(contributions: Floats, features: Features) -> Mapping[str, float]:
-    """Return the contribution of each raw field from those of the features (F,).
-
-    The two fields of a ratio get half of its contribution each: neither does anything without the
-    other, so their Shapley shares of it are equal.
-    """
-    shares = dict.fromkeys((f.name for f in features.inputs), 0.0)
-    for value, sources in zip(contributions.tolist(), features.sources, strict=True):
-        for name in sources:
-            shares[name] += value / len(sources)
-    return shares
 
 
 def points_per_log_odds(engine: Engine, base: float, margin: float) -> float:

@@ -1,0 +1,145 @@
+"""A fitted candidate for hands and notebooks: raw applications in, probabilities out.
+
+    winner = stages.models.load("models/winner.joblib")
+    winner.predict_proba(frame)[:, 1]
+
+scikit-learn's metrics and displays take it for a fitted classifier, though nothing here imports
+scikit-learn until they ask.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.contract.fields import missing_column
+from stages.contract.schema import ContractError, Field
+from stages.features.matrix import Floats
+from stages.models import artifact, trees
+from stages.models.artifact import Model
+from stages.models.contributions import sum_by_field
+
+FEW = 64  # rows that compiled trees explain faster than their library
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why n rows score as they do, in log-odds of default before calibration.
+
+    Attributes
+    ----------
+    contributions : for each raw field the exact Shapley values (n,) of the rows.
+    base_value : the expected margin; with a row's contributions it adds up to the row's margin.
+    margin : the log-odds (n,) of the rows.
+    """
+
+    contributions: dict[str, Floats]
+    base_value: float
+    margin: Floats
+
+
+class Classifier:
+    """A fitted candidate with the methods of a scikit-learn classifier.
+
+    Every method takes rows as a DataFrame, or as a mapping from field names to columns of n values.
+    None and NaN are missing values. A column that is absent is an error that names it; with
+    `absent_as_missing=True` it counts as missing throughout where the contract does not require it.
+
+    Attributes
+    ----------
+    model : the artifact, with its contract, its features and what it was trained on.
+    classes_ : 0 for a good loan, 1 for a bad one.
+    feature_names_in_ : the raw fields that the rows must have.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.classes_ = np.array([0, 1])
+        self.feature_names_in_ = np.array([f.name for f in model.features.inputs], dtype=object)
+        self._trees = trees.compiled(model.scorer) or model.scorer
+
+    def __repr__(self) -> str:
+        model = self.model
+        return f"Classifier({model.candidate!r}, dataset={model.dataset!r}, mode={model.mode!r})"
+
+    def predict_proba(self, rows: Any, *, absent_as_missing: bool = False) -> Floats:
+        """Return the probabilities (n, 2) that each loan turns out good, and bad."""
+        pd = self.model.predict_matrix(self._matrix(rows, absent_as_missing))
+        return np.column_stack((1 - pd, pd))
+
+    def predict(
+        self, rows: Any, *, threshold: float = 0.5, absent_as_missing: bool = False
+    ) -> NDArray[np.int64]:
+        """Return 1 (n,) where the PD reaches the threshold, else 0."""
+        pd = self.model.predict_matrix(self._matrix(rows, absent_as_missing))
+        return (pd >= threshold).astype(np.int64)
+
+    def explain(self, rows: Any, *, absent_as_missing: bool = False) -> Explanation:
+        """Return what each raw field contributes to the log-odds of each row."""
+        x = self._matrix(rows, absent_as_missing)
+        scorer = self._trees if len(x) <= FEW else self.model.scorer
+        values = scorer.contributions(x)
+        shares = sum_by_field(values[:, :-1], self.model.features)
+        base = float(values[0, -1]) if len(x) else math.nan
+        return Explanation(shares, base, self.model.scorer.margin(x))
+
+    def fit(self, rows: Any, bad: Any) -> NoReturn:
+        """Refuse: the pipeline fits candidates. scikit-learn asks that every estimator has this."""
+        raise NotImplementedError("a candidate is fitted by `dvc repro`, not by hand")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import ClassifierTags, Tags, TargetTags  # noqa: PLC0415  (half a second)
+
+        return Tags(
+            estimator_type="classifier",
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags(multi_class=False),
+            requires_fit=False,
+        )
+
+    def _matrix(self, rows: Any, absent_as_missing: bool) -> Floats:
+        fields = self.model.features.inputs
+        absent = [
+            field
+            for field in fields
+            if field.name not in rows and (field.constraints.required or not absent_as_missing)
+        ]
+        if absent:
+            raise ContractError(absence(absent))
+        columns = {f.name: column(f, rows[f.name]) for f in fields if f.name in rows}
+        meanings = [missing_column(f.name) for f in fields if f.missing_meanings]
+        columns |= {name: np.asarray(rows[name]) for name in meanings if name in rows}
+        if len({len(values) for values in columns.values()}) > 1:
+            sizes = ", ".join(f"{name} {len(values)}" for name, values in columns.items())
+            raise ContractError(f"all columns must have the same number of rows; got {sizes}")
+        return self.model.features(columns)
+
+
+def absence(fields: list[Field]) -> str:
+    """Return the message about columns that are absent."""
+    names = ", ".join(field.name for field in fields)
+    optional = [field.name for field in fields if not field.constraints.required]
+    hint = f"; absent_as_missing=True allows it for {', '.join(optional)}" if optional else ""
+    return f"the rows lack {names}: a column that is absent is no missing value{hint}"
+
+
+def column(field: Field, values: Any) -> Any:
+    """Return a column as `Features` takes it: None for a missing category, NaN for a number."""
+    if hasattr(values, "notna"):  # a Series of pandas, which need not be installed
+        values = values.astype(object).where(values.notna(), None).tolist()
+    if field.codes:
+        return [None if value is None or value != value else value for value in values]  # noqa: PLR0124
+    return values
+
+
+def load(path: Path | str) -> Classifier:
+    """Read the artifact of a candidate; raises TypeError where the file holds something else."""
+    return Classifier(artifact.load(Path(path)))

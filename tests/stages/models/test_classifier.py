@@ -1,0 +1,162 @@
+"""What `stages.models.load` offers: a classifier of raw applications, for hands and notebooks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import is_classifier
+from sklearn.calibration import CalibrationDisplay
+from sklearn.metrics import get_scorer, roc_auc_score
+
+import stages.models
+from stages.contract.schema import ContractError
+from stages.models.artifact import Model
+from stages.models.classifier import Classifier
+from tests.support.books import CANDIDATES, ROOT, Project
+
+
+@pytest.fixture
+def frame(fitted_book: Project) -> pd.DataFrame:
+    """The raw rows of the test part, as a person has them: NaN where a value is missing."""
+    columns = fitted_book.columns("test")
+    return pd.DataFrame(columns).where(lambda table: table.notna(), np.nan)
+
+
+@pytest.fixture
+def bad(fitted_book: Project) -> Any:
+    return fitted_book.split("test")["_bad"].to_numpy()
+
+
+@pytest.fixture
+def classifier(fitted: Model) -> Classifier:
+    return Classifier(fitted)
+
+
+@pytest.fixture
+def lightgbm(models: dict[str, Model]) -> Classifier:
+    return Classifier(models["lightgbm"])
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_an_artifact_is_loaded_as_a_classifier(name: str, fitted_book: Project) -> None:
+    loaded = stages.models.load(fitted_book.artifact(name))
+    assert (loaded.model.candidate, loaded.classes_.tolist()) == (name, [0, 1])
+    assert repr(loaded) == f"Classifier({name!r}, dataset='small', mode='application')"
+
+
+def test_a_frame_with_nan_scores_as_the_pipeline_scores_its_rows(
+    classifier: Classifier, frame: pd.DataFrame, fitted_book: Project
+) -> None:
+    probabilities = classifier.predict_proba(frame)
+    pipeline = classifier.model.predict(fitted_book.columns("test"))
+    assert probabilities.shape == (len(frame), 2)
+    np.testing.assert_array_equal(probabilities[:, 1], pipeline)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+
+
+def test_columns_score_as_the_frame_that_they_make(
+    lightgbm: Classifier, frame: pd.DataFrame
+) -> None:
+    columns = {name: frame[name].tolist() for name in frame}
+    expected = lightgbm.predict_proba(frame)
+    np.testing.assert_array_equal(lightgbm.predict_proba(columns), expected)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_a_missing_category_is_missing_however_it_is_written(
+    missing: Any, lightgbm: Classifier, frame: pd.DataFrame
+) -> None:
+    written = frame.head(3).astype(object)
+    written["branch"] = pd.Series([missing] * 3, dtype=object, index=written.index)
+    without = lightgbm.predict_proba(frame.head(3).drop(columns="branch"), absent_as_missing=True)
+    np.testing.assert_array_equal(lightgbm.predict_proba(written), without)
+
+
+def test_an_integer_category_keeps_its_levels_in_a_column_with_gaps(
+    lightgbm: Classifier, frame: pd.DataFrame
+) -> None:
+    whole = frame.assign(branch=frame["branch"].astype("Int64"))
+    np.testing.assert_array_equal(lightgbm.predict_proba(whole), lightgbm.predict_proba(frame))
+
+
+def test_a_column_that_is_absent_is_an_error_that_names_it(
+    lightgbm: Classifier, frame: pd.DataFrame
+) -> None:
+    with pytest.raises(ContractError, match=r"lack amount, income: .*=True allows .*income"):
+        lightgbm.predict_proba(frame.drop(columns=["amount", "income"]))
+
+
+def test_a_required_column_must_be_there_whatever_the_caller_says(
+    lightgbm: Classifier, frame: pd.DataFrame
+) -> None:
+    with pytest.raises(ContractError, match=r"the rows lack amount: "):
+        lightgbm.predict(frame.drop(columns=["amount", "income"]), absent_as_missing=True)
+
+
+def test_columns_of_different_lengths_are_refused(
+    lightgbm: Classifier, frame: pd.DataFrame
+) -> None:
+    columns = {name: frame[name].tolist() for name in frame} | {"income": [1.0]}
+    with pytest.raises(ContractError, match=r"the same number of rows; got .*income 1"):
+        lightgbm.predict_proba(columns)
+
+
+def test_the_class_is_bad_from_the_threshold_on(lightgbm: Classifier, frame: pd.DataFrame) -> None:
+    pd_of = lightgbm.predict_proba(frame)[:, 1]
+    np.testing.assert_array_equal(lightgbm.predict(frame), pd_of >= 0.5)
+    np.testing.assert_array_equal(lightgbm.predict(frame, threshold=0.1), pd_of >= 0.1)
+
+
+@pytest.mark.parametrize("rows", [1, 64, 200])
+def test_contributions_of_fields_add_up_to_the_margin(
+    rows: int, classifier: Classifier, frame: pd.DataFrame
+) -> None:
+    some = frame.head(rows)
+    why = classifier.explain(some)
+    assert list(why.contributions) == [f.name for f in classifier.model.features.inputs]
+    total = why.base_value + sum(why.contributions.values())
+    np.testing.assert_allclose(total, why.margin, atol=1e-4)
+    calibrated = classifier.model.calibrator(why.margin)
+    np.testing.assert_array_equal(calibrated, classifier.predict_proba(some)[:, 1])
+
+
+def test_scikit_learn_takes_it_for_a_fitted_classifier(
+    classifier: Classifier, frame: pd.DataFrame, bad: Any
+) -> None:
+    assert is_classifier(classifier)
+    expected = roc_auc_score(bad, classifier.predict_proba(frame)[:, 1])
+    assert get_scorer("roc_auc")(classifier, frame, bad) == expected
+    assert get_scorer("neg_brier_score")(classifier, frame, bad) > -0.25
+    assert get_scorer("accuracy")(classifier, frame, bad) > 0.5
+
+
+def test_scikit_learn_draws_its_calibration(
+    lightgbm: Classifier, frame: pd.DataFrame, bad: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    display = CalibrationDisplay.from_estimator(lightgbm, frame, bad, n_bins=5)
+    assert display.estimator_name == "Classifier"
+    assert len(display.prob_true) > 1
+
+
+def test_it_is_fitted_by_the_pipeline_alone(lightgbm: Classifier, frame: pd.DataFrame) -> None:
+    with pytest.raises(NotImplementedError, match="dvc repro"):
+        lightgbm.fit(frame, None)
+
+
+def test_loading_imports_neither_scikit_learn_nor_pandas(fitted_book: Project) -> None:
+    script = (
+        "import sys, stages.models\n"
+        f"stages.models.load({str(fitted_book.artifact('logistic'))!r})\n"
+        "print({'sklearn', 'pandas'} & {*sys.modules})"
+    )
+    run = [sys.executable, "-c", script]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
