@@ -1,4 +1,4 @@
-"""Get the raw tables of the dataset in params.yaml: from the DVC remote, else by simulation.
+"""Get the raw tables of the dataset that params.yaml names: from the DVC remote, or simulated.
 
 `python -m stages.fetch` leaves what is already there alone. The default loan book is simulated to
 the very bytes that its `.dvc` file names, so a clone without any account is as clean as one with.
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from stages import files, params
+from stages.contract import reading as contracts
 
 SIMULATED = "loan_book"
 # Without this, a machine that has no cloud role waits for one at every call.
@@ -20,7 +21,7 @@ PATIENCE = 60
 
 
 def pull(target: Path) -> bool:
-    """Whether DVC could bring the raw tables from the remote (or its cache)."""
+    """Return whether DVC could bring the raw tables from its cache or from the remote."""
     command = [sys.executable, "-m", "dvc", "pull", "--quiet", str(target)]
     try:
         done = subprocess.run(
@@ -32,22 +33,32 @@ def pull(target: Path) -> bool:
 
 
 def keep(tracked: Path) -> None:
-    """Put the tables into DVC's cache; ends the program where they are not those of `tracked`."""
+    """Put the tables into DVC's cache; ends the program where `tracked` names other ones."""
     named = tracked.read_text()
     run("dvc", "commit", "--quiet", "--force", str(tracked))
     if tracked.read_text() != named:
         files.write_text(tracked, named)
-        sys.exit(f"{tracked} names other tables than params.yaml: simulate makes; see both")
+        sys.exit(
+            f"{tracked} names other tables than the section `simulate` of params.yaml makes. To "
+            f"keep the new ones: dvc add {tracked.with_suffix('')}. To go back: git checkout "
+            f"params.yaml, remove {tracked.with_suffix('')}, and run this again"
+        )
 
 
 def run(module: str, *arguments: str) -> None:
-    """Run a module of this environment; CalledProcessError where it fails."""
-    subprocess.run([sys.executable, "-m", module, *arguments], check=True)
+    """Run a module of this environment; ends the program where it fails."""
+    done = subprocess.run([sys.executable, "-m", module, *arguments], check=False)
+    if done.returncode:
+        sys.exit(f"python -m {module} {' '.join(arguments)} failed; what it said stands above")
 
 
 def main() -> None:
-    """Put `data/<dataset>/raw` in place."""
-    config = params.load()
+    """Put `data/<dataset>/raw` in place, or end the program with what to do."""
+    try:
+        config = params.load()
+        contract = contracts.load(config.dataset)
+    except ValueError as error:
+        sys.exit(str(error))
     raw = config.data / "raw"
     if raw.exists() and any(raw.iterdir()):
         print(f"{raw}: there already")
@@ -58,9 +69,10 @@ def main() -> None:
         run("stages.simulate", "--force")
         keep(raw.with_suffix(".dvc"))
     else:
+        names = ", ".join(table.path for table in contract.tables.values())
         sys.exit(
-            f"{raw}: no files, and no remote that has them. Put the tables there that "
-            f"{config.data / 'contract.yaml'} names."
+            f"{raw}: there are no files, and no remote that has them. Put there the tables of "
+            f"{config.data / 'contract.yaml'}: {names}"
         )
 
 

@@ -125,6 +125,8 @@ def load(path: Path = Path("params.yaml"), *, with_candidates: bool = True) -> P
     `with_candidates=False` skips the sections of the candidates, for those who only score and need
     not have the candidates' files.
     """
+    if not path.exists():
+        raise ParamsError(f"{path} is not here: go to the project's folder, which has it")
     try:
         document = yaml.load(path.read_text(), yaml.CSafeLoader)
     except yaml.YAMLError as error:

@@ -1,8 +1,9 @@
-"""Print the winner's metrics as a table: `python -m stages.show`."""
+"""Print the winner's figures as a table, and what to do next: `python -m stages.show`."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,18 @@ TITLES = {
 }
 NEXT = """
 What to try next
-  dvc exp run -S train.lightgbm.num_leaves=63    another parameter; then: dvc exp show
-  dvc exp run -S policy.loss_given_default=0.6   another policy; trains nothing
-  python -m stages.tune lightgbm --trials 20     let Optuna search
-  dvc plots show                                 curves, calibration, importance
   make serve                                     decisions over HTTP, and a page, on port 3000
+  dvc plots show                                 curves, calibration, importance
+  dvc exp run -S policy.loss_given_default=0.6   another policy; trains nothing
+  dvc exp run -S train.lightgbm.num_leaves=15    another parameter; then: dvc exp show
+  python -m stages.tune lightgbm --trials 20     a search of parameters with Optuna
+  python -m stages.contract draft --help         a contract for a loan book of your own
 """
+EVALUATION = Path("models/evaluation.json")
 
 
 def table(metrics: dict[str, Any]) -> str:
-    """The metrics of `models/evaluation.json` in words and columns."""
+    """Return the figures of `models/evaluation.json` as a table for people."""
     candidates = sorted(metrics["validation"].items(), key=lambda item: -item[1]["roc_auc"])
     lines = [
         f"{metrics['dataset']}, {metrics['mode']} mode: {metrics['winner']} wins on validation by "
@@ -49,13 +52,19 @@ def table(metrics: dict[str, Any]) -> str:
 
 
 def number(value: float | None) -> str:
-    """Four digits, or a dash where a figure is undefined."""
+    """Return four decimals, or a dash where a figure is undefined."""
     return "-" if value is None else f"{value:.4f}"
 
 
 def main() -> None:
     """Print the table and what to try next."""
-    print(table(json.loads(Path("models/evaluation.json").read_text())))
+    try:
+        evaluation = json.loads(EVALUATION.read_text())
+    except FileNotFoundError:
+        sys.exit(f"{EVALUATION} is not here: go to the project's folder, or make it by dvc repro")
+    except json.JSONDecodeError as error:
+        sys.exit(f"{EVALUATION} is no JSON ({error}): make it anew by dvc repro --force evaluate")
+    print(table(evaluation))
     print(NEXT)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -102,12 +103,11 @@ def parse() -> argparse.Namespace:
 
 def settings() -> dict[str, Any]:
     """Section `simulate` of params.yaml; raises ValueError where it is missing or wrong."""
-    try:
-        return params.load(PARAMS).simulate.model_dump()
-    except FileNotFoundError:
+    if not PARAMS.exists():
         raise ValueError(
             f"{PARAMS} is not here: give --rows, --seed and --separation, or go to its folder"
-        ) from None
+        )
+    return params.load(PARAMS).simulate.model_dump()
 
 
 def integer(name: str, value: object, low: int, high: int) -> int:
@@ -208,4 +208,7 @@ def write_truth(columns: population.Columns, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as error:
+        sys.exit(f"The book cannot be written: {error}")

@@ -50,12 +50,14 @@ def absent(contract: Contract, folder: Path) -> Iterator[str]:
         path = folder / table.path
         if not path.exists():
             there = sorted(p.name for p in folder.glob("*"))
-            yield f"{path}: the file is missing; its folder holds {there}"
+            near = contracts.did_you_mean(table.path, there)
+            yield f"{path}: the file is missing; its folder holds {there}{near}"
             continue
         columns = tables.header(path)
         for column in tables.needed(contract, name):
             if column not in columns:
-                yield f"{path}: column {column!r} is missing; the file has {columns}"
+                near = contracts.did_you_mean(column, columns)
+                yield f"{path}: column {column!r} is missing; the file has {columns}{near}"
 
 
 def stops(rows: pd.DataFrame, report: quality.Report, max_invalid: float) -> Iterator[str]:

@@ -98,13 +98,28 @@ def command(arguments: list[str] | None = None) -> int:
         if options.verb == "check":
             return check.run(options.dataset)
         return write(options.files, options.target, options.date, options.out, options.force)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
 
 
+def refuse_to_read(path: Path) -> None:
+    """Raise ContractError where `path` is no file, naming the file that may be meant."""
+    if path.is_file():
+        return
+    files_there = sorted(p.name for p in path.parent.glob("*") if p.is_file())
+    if path.is_dir():
+        raise ContractError(f"{path} is a folder; name its files, such as {path}/*.csv")
+    near = contracts.did_you_mean(path.name, files_there)
+    raise ContractError(
+        f"{path} is not there; {path.parent} holds {files_there or 'no files'}{near}"
+    )
+
+
 def write(paths: list[Path], target: str, date: str | None, out: Path | None, force: bool) -> int:
     """Draft a contract to a file or standard output, and say what to confirm."""
+    for path in paths:
+        refuse_to_read(path)
     folder = paths[0].parent
     if out is None and folder.name == "raw":
         out = folder.parent / "contract.yaml"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,17 @@ def load(dataset: str, root: Path = Path("data")) -> Contract:
     path = root / dataset / "contract.yaml"
     if not path.exists():
         datasets = sorted(p.parent.name for p in root.glob("*/contract.yaml"))
-        raise ContractError(f"dataset must be one of {datasets}; got {dataset!r} (no {path})")
+        raise ContractError(
+            f"dataset must be one of {datasets}; got {dataset!r} (no {path})"
+            f"{did_you_mean(dataset, datasets)}"
+        )
     return read(path.read_text(), str(path))
+
+
+def did_you_mean(word: str, allowed: Iterable[str]) -> str:
+    """Return the end of a message that names the allowed word nearest to `word`, or ""."""
+    near = get_close_matches(word, list(allowed), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def read(source: str, place: str = "contract.yaml") -> Contract:

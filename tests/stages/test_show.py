@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+import importlib.util
 import json
+import re
 from pathlib import Path
 
+import pytest
+import yaml
+
 from stages import show
+
+ROOT = Path(__file__).parents[2]
 
 METRICS = json.loads((Path(__file__).parents[2] / "models" / "evaluation.json").read_text())
 
@@ -22,3 +29,34 @@ def test_candidates_stand_in_the_order_of_their_auc() -> None:
 
 def test_an_undefined_figure_is_a_dash() -> None:
     assert show.number(None) == "-"
+
+
+def test_figures_that_are_not_there_are_told_with_what_makes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"models/evaluation\.json is not here: .* dvc repro"):
+        show.main()
+    show.EVALUATION.parent.mkdir()
+    show.EVALUATION.write_text("{")
+    with pytest.raises(SystemExit, match=r"models/evaluation\.json is no JSON .* dvc repro"):
+        show.main()
+
+
+def test_what_to_try_next_is_of_this_project(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    show.main()
+    said = capsys.readouterr().out
+    parameters = re.findall(r"-S ([\w.]+)=", said)
+    modules = re.findall(r"python -m ([\w.]+)", said)
+    targets = re.findall(r"^  make (\w+)", said, re.MULTILINE)
+    assert parameters
+    assert modules
+    for name in parameters:
+        section = yaml.safe_load((ROOT / "params.yaml").read_text())
+        for key in name.split("."):
+            section = section[key]
+    assert all(importlib.util.find_spec(module) for module in modules)
+    assert all(f"\n{target}:" in (ROOT / "Makefile").read_text() for target in targets)

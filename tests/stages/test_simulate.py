@@ -336,6 +336,22 @@ def test_missing_parameters_are_named(
     assert "params.yaml is not here" in capsys.readouterr().err
 
 
+def test_a_place_that_cannot_be_written_ends_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "raw"
+    options = f"--out {out} --rows 10 --seed 1 --separation 1".split()
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "stages.simulate", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "The book cannot be written: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.fixture(scope="module")
 def real() -> pd.DataFrame:
     if not REAL.is_dir():

@@ -14,6 +14,7 @@ from stages.contract.draft import column_names, keys, leakage, outcome, profile
 from stages.contract.draft.column import Column, Floats, Guess
 from stages.contract.draft.keys import Link
 from stages.contract.draft.outcome import Outcome
+from stages.contract.reading import did_you_mean
 from stages.contract.schema import ContractError
 from stages.features import split
 
@@ -85,8 +86,11 @@ def read(paths: list[Path], target: str) -> Book:
         frames[path.stem] = _frame(path)
     base = next((name for name, frame in frames.items() if target in frame), None)
     if base is None:
-        there = "; ".join(f"{n} has {', '.join(map(str, f.columns))}" for n, f in frames.items())
-        raise ContractError(f"--target must be a column of the files; got {target!r} ({there})")
+        there = "; ".join(f"{n} has {', '.join(f.columns)}" for n, f in frames.items())
+        near = did_you_mean(target, [c for f in frames.values() for c in f.columns])
+        raise ContractError(
+            f"--target must be a column of the files; got {target!r} ({there}){near}"
+        )
     loans = frames[base]
     coded = outcome.guess(Column.of(target, loans[target]))
     frames = {base: loans.drop(columns=target)} | {n: f for n, f in frames.items() if n != base}
@@ -187,7 +191,10 @@ def decision_date(book: Book, parts: list[Part], asked: str | None) -> tuple[str
     if asked is not None:
         why = dates[asked].guess.left_out if asked in dates else f"those are {sorted(dates)}"
         if why:
-            raise ContractError(f"--date must be a date of {book.base!r}; got {asked!r}: {why}")
+            near = "" if asked in dates else did_you_mean(asked, dates)
+            raise ContractError(
+                f"--date must be a date of {book.base!r}; got {asked!r}: {why}{near}"
+            )
         fits = _splits(dates[asked].days, book.outcome.y)
         return (
             asked,

@@ -44,6 +44,16 @@ def test_an_unknown_dataset_is_named_with_those_that_there_are(
 ) -> None:
     assert check("large") == 1
     assert "dataset must be one of ['small']; got 'large'" in said(capsys)
+    assert check("smal") == 1
+    assert said(capsys).endswith("got 'smal' (no data/smal/contract.yaml); did you mean 'small'?\n")
+
+
+def test_outside_of_the_project_is_told_where_to_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert check() == 1
+    assert said(capsys) == "params.yaml is not here: go to the project's folder, which has it\n"
 
 
 def test_a_wrong_contract_is_told_with_its_place(project: Project, capsys: Capture) -> None:
@@ -126,6 +136,20 @@ def test_all_missing_files_and_columns_are_told(project: Project, capsys: Captur
     assert "people.csv: the file is missing; its folder holds ['loans.csv']" in words
     assert "loans.csv: column 'amount' is missing; the file has ['loan', 'person'" in words
     assert "loans.csv: column 'granted' is missing" in words
+
+
+def test_a_column_or_file_of_another_name_is_told_with_the_nearest(
+    project: Project, capsys: Capture
+) -> None:
+    raw = project.data / "raw"
+    (raw / "people.csv").rename(raw / "peoples.csv")
+    loans = pd.read_csv(raw / "loans.csv").rename(columns={"amount": "amounts"})
+    loans.to_csv(raw / "loans.csv", index=False)
+    assert check() == 1
+    words = said(capsys)
+    assert "holds ['loans.csv', 'peoples.csv']; did you mean 'peoples.csv'?" in words
+    assert "column 'amount' is missing" in words
+    assert "; did you mean 'amounts'?" in words
 
 
 def test_the_share_of_rows_that_each_rule_drops_is_told(project: Project, capsys: Capture) -> None:

@@ -326,6 +326,8 @@ def test_outcomes_that_are_not_known_yet_are_neither(tmp_path: Path) -> None:
     ("content", "problem"),
     [
         ("a,b\n1,2\n", "--target must be a column of the files; got 'y' (loans has a, b)"),
+        ("a,Y1\n1,2\n", "got 'y' (loans has a, Y1)"),
+        ("a,yy\n1,2\n", "got 'y' (loans has a, yy); did you mean 'yy'?"),
         ("a;y\n1;2\n", "columns must be separated by commas; got 'a;y'"),
         ("a,y\n1,1\n2,1\n", "must have two outcomes"),
         ("a,y\n" + "\n".join(f"1,{i}" for i in range(50)), "'y' has 50 different values"),
@@ -339,6 +341,25 @@ def test_a_book_that_cannot_be_drafted_is_an_error_in_words(
     (tmp_path / "loans.csv").write_text(content)
     assert command.command(["draft", str(tmp_path / "loans.csv"), "--target", "y"]) == 1
     assert problem in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_named_with_the_nearest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "loans.csv").write_text("a,y\n1,1\n")
+    for name, said in (
+        ("loan.csv", f"{tmp_path} holds ['loans.csv']; did you mean 'loans.csv'?"),
+        ("", f"{tmp_path} is a folder; name its files, such as {tmp_path}/*.csv"),
+        ("away/loans.csv", f"{tmp_path}/away holds no files"),
+    ):
+        assert command.command(["draft", str(tmp_path / name), "--target", "y"]) == 1
+        assert said in capsys.readouterr().err
+
+
+def test_a_wrong_date_is_named_with_the_nearest(tmp_path: Path) -> None:
+    days = pd.date_range("2020-01-01", periods=400)
+    with pytest.raises(ContractError, match=r"got 'granted_at': .*; did you mean 'granted_on'"):
+        drafts(tmp_path, "bad", "granted_at", bad=[1, 0] * 200, x=range(400), granted_on=days)
 
 
 def test_a_table_that_cannot_be_joined_is_left_out_and_told(tmp_path: Path) -> None:
