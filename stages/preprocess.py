@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from stages import errors, files, params
@@ -69,6 +70,8 @@ def dropped(report: quality.Report, parts: dict[str, pd.DataFrame]) -> dict[str,
 
 def main() -> None:
     """Write `prepared/{train,validation,test}.parquet` and `quality.json`."""
+    # Text that is freed makes room for numbers only where both come from one allocator.
+    pa.set_memory_pool(pa.system_memory_pool())
     config = params.load()
     contract = contracts.load(config.dataset)
     if not (contract.feature_fields(config.mode) or contract.feature_ratios(config.mode)):
@@ -83,8 +86,8 @@ def main() -> None:
     rows = with_copies(contract, rows)
     place = assign(contract, rows, config.preprocess)
     report.embargoed = int(np.sum(place == split.EMBARGOED))
-    parts = {name: rows[place == i] for i, name in enumerate(split.SPLITS)}
-    del rows
+    described = rows[[c for c in ("_bad", "_date", *groups.COLUMNS) if c in rows]]
+    parts = {name: described[place == i] for i, name in enumerate(split.SPLITS)}
     for name, part in parts.items():
         if part["_bad"].nunique() < 2:
             raise ContractError(
@@ -98,10 +101,10 @@ def main() -> None:
         for name, part in parts.items()
     }
     with files.whole_folder(config.data / "prepared") as folder:
-        for name, part in parts.items():
-            part.rename_axis("_row").reset_index().to_parquet(
-                folder / f"{name}.parquet", index=False
-            )
+        for i, name in enumerate(parts):
+            written = rows[place == i].rename_axis("_row").reset_index()
+            written.to_parquet(folder / f"{name}.parquet", index=False)
+            del written
     files.write_text(
         config.data / "quality.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
     )

@@ -155,8 +155,10 @@ def _typed(f: Field, raw: pd.Series, broken: Broken) -> Any:
 def _coded(f: Field, words: pd.Series, missing: pd.Series, broken: Broken) -> pd.Series:
     """Return a category or boolean as the contract writes it, None where missing."""
     named = {text(v): bool(code) if f.is_boolean else v for v, code in f.codes.items()}
-    values = words.map(BOOLEANS | named if f.is_boolean else named).astype(object)
-    values = values.where(values.notna(), None)
+    written = BOOLEANS | named if f.is_boolean else named
+    places, distinct = pd.factorize(words)
+    objects = np.array([*(written.get(word) for word in distinct), None], dtype=object)
+    values = pd.Series(objects[places], index=words.index, dtype=object)
     allowed = ", ".join(map(text, f.constraints.enum or f.codes))
     broken.add(values.isna() & ~missing, "unknown value", f.name, f"allowed: {allowed}")
     return values
