@@ -21,7 +21,7 @@ from pydantic_core import from_json, to_json
 from starlette.types import Message, Receive, Scope, Send
 
 from service.api.batching import Batcher
-from service.api.handlers import decision_content
+from service.api.drafts import decision_content
 from service.decision.applications import Applications
 from service.ledger.entries import new_id
 from service.service import CreditPD, GuardedService

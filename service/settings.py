@@ -41,6 +41,11 @@ def digests(text: str) -> tuple[bytes, ...]:
     return tuple(map(bytes.fromhex, entries))
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Return the names that a text lists, in lower case, separated by commas."""
+    return tuple(name.strip().lower() for name in text.split(",") if name.strip())
+
+
 def decimal(text: Any) -> Any:
     """Refuse what pydantic would read as a whole number although it has more than digits."""
     if isinstance(text, str) and not (text.isascii() and text.isdigit()):
@@ -50,6 +55,7 @@ def decimal(text: Any) -> Any:
 
 Count = Annotated[int, BeforeValidator(decimal), Field(ge=1)]
 Port = Annotated[int, BeforeValidator(decimal), Field(ge=1, le=65535)]
+Names = Annotated[tuple[str, ...], BeforeValidator(names)]
 Digests = Annotated[tuple[bytes, ...], BeforeValidator(digests)]
 
 
@@ -90,6 +96,13 @@ class Settings(BaseModel):
         "",
         "The API key that `python -m service.traffic` sends.",
         "a text",
+    )
+    hosts: Names = variable(
+        "CREDIT_PD_HOSTS",
+        (),
+        "The host names, separated by commas, that a service without API keys answers to besides "
+        "addresses and names without a dot.",
+        "host names",
     )
     max_body: Count = variable(
         "CREDIT_PD_MAX_BODY",

@@ -7,7 +7,7 @@ and the page itself. It hands on only what is BentoML's: liveness, metrics and s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -21,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import metrics
-from service.api.guards import is_admitted, read_body
+from service.api.guards import is_admitted, read_body, refuse_strangers
 from service.api.handlers import DecisionApi, Routes
 from service.api.requests import Handler, Refused, Request, refusal, refused_answer, respond
 from service.decision.problems import clip
@@ -64,7 +64,9 @@ class Application:
         find_api: Callable[[], DecisionApi],
         keys: Sequence[bytes],
         max_body: int,
+        hosts: Collection[str] = (),
     ) -> None:
+        self._hosts = hosts
         self._inner, self._find_api, self._keys, self._max_body = inner, find_api, keys, max_body
         self._router: Router | None = None
 
@@ -75,7 +77,9 @@ class Application:
             return
         start = perf_counter()
         try:
-            if not is_admitted(scope, self._keys):
+            if not self._keys:
+                refuse_strangers(scope, self._hosts)
+            elif not is_admitted(scope, self._keys):
                 raise refusal(
                     401, "an API key is needed, in the header x-api-key", headers=CHALLENGE
                 )

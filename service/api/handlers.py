@@ -10,7 +10,7 @@ import asyncio
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic_core import to_json
 
@@ -18,16 +18,28 @@ from service.api import metrics
 from service.api.batching import Batcher
 from service.api.description import docs, model_info, openapi
 from service.api.description.schemas import Override
+from service.api.drafts import DraftedDecision, decide_rows, draft_decisions
 from service.api.refusals import Refusals
-from service.api.requests import Answer, Handler, Request, as_dicts, parse, refusal, whole_number
-from service.decision.applications import InvalidApplication, decode
+from service.api.requests import (
+    Answer,
+    Handler,
+    Request,
+    as_dicts,
+    parse,
+    refusal,
+    search_text,
+    whole_number,
+)
+from service.decision.applications import InvalidApplication
 from service.decision.artifacts import NotReady
-from service.decision.engine import Decision, Engine
+from service.decision.engine import Engine
 from service.decision.explanation import explain
+from service.decision.json_bodies import decode
 from service.decision.problems import as_text, quote
-from service.ledger import AlreadyRecorded, Draft, Ledger, LedgerUnavailable, draft, override
+from service.ledger import AlreadyRecorded, Ledger, LedgerUnavailable, override
 
-MAX_LOGS = 200
+MAX_LOGS = 500
+MAX_WORDS, MAX_SEARCH = 10, 200  # words and characters of a search
 FRESH = 1.0  # seconds for which a ledger that could be written counts as writable
 
 
@@ -182,13 +194,15 @@ class DecisionApi:
         """List recent decisions, newest first."""
         limit = whole_number(request.query, "limit", MAX_LOGS) or 50
         before = whole_number(request.query, "before", 1 << 62)
-        search = request.query.get("search")
+        search = search_text(request.query, "search", MAX_WORDS, MAX_SEARCH)
         page = await self.ledger.in_thread(self.ledger.recent, limit, before, search)
         records = [record.as_dict() for record in page.records]
         return 200, to_json({"records": records, "next_before": page.next_before})
 
     async def prediction(self, request: Request) -> Answer:
         """Return one decision with its overrides and outcomes."""
+        if "\0" in request.id:  # PostgreSQL takes no text with one
+            raise refusal(404, "no decision has this id")
         record = await self.ledger.in_thread(self.ledger.get, request.id)
         if record is None or record.entry.kind != "decision":
             raise refusal(404, "no decision has this id")
@@ -205,49 +219,3 @@ class DecisionApi:
     def _document(self) -> dict[str, Any]:
         applications = self.engine.applications if self.engine else None
         return openapi.document(applications, self.max_batch, self.keys)
-
-
-class DraftedDecision(NamedTuple):
-    """A decision, the entry that is to record it, and its answer, valid once it is recorded."""
-
-    decision: Decision
-    entry: Draft
-    answer: dict[str, Any]
-
-
-def decide_rows(
-    engine: Engine, rows: list[Any]
-) -> tuple[list[dict[str, Any]], list[int], list[DraftedDecision]]:
-    """Decide about the rows of a batch that keep the contract.
-
-    Returns one result per row, filled in for those that are refused; the places of the others; and
-    their decisions.
-    """
-    results: list[dict[str, Any]] = [{} for _ in rows]
-    kept: list[int] = []
-    for index, row in enumerate(rows):
-        try:
-            engine.applications.check(row)
-            kept.append(index)
-        except InvalidApplication as error:
-            results[index] = {"index": index, "errors": as_dicts(error.problems)}
-    applications = [rows[index] for index in kept]
-    return results, kept, draft_decisions(engine.decide_rows(applications), applications)
-
-
-def draft_decisions(
-    decisions: list[Decision], applications: list[dict[str, Any]]
-) -> list[DraftedDecision]:
-    """Return the entries and the answers of decisions about applications."""
-    drafts = []
-    for decision, application in zip(decisions, applications, strict=True):
-        recorded = decision_content(decision)
-        entry = draft("decision", recorded | {"application": application})
-        answer = {"prediction_id": entry.id, **recorded, "timestamp": entry.time}
-        drafts.append(DraftedDecision(decision, entry, answer))
-    return drafts
-
-
-def decision_content(decision: Decision) -> dict[str, Any]:
-    """Return a decision as it is recorded and answered, but for id and time."""
-    return {name: getattr(decision, name) for name in Decision.__slots__}

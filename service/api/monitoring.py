@@ -14,7 +14,7 @@ from service import settings
 from service.api import metrics
 from service.api.handlers import DecisionApi, Routes
 from service.api.requests import Answer, Request, refusal, whole_number
-from service.decision.applications import decode
+from service.decision.json_bodies import decode
 from service.decision.problems import as_text, quote
 from service.monitoring import alerts, outcomes
 from service.monitoring.reports import Reports, field_of

@@ -8,9 +8,12 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
-from service.decision.applications import InvalidApplication, NotJSON
+from service.decision.applications import InvalidApplication
+from service.decision.json_bodies import NotJSON
 from service.decision.problems import Problem, as_text, quote
 from service.ledger import LedgerUnavailable
+
+VISIBLE = "a text that is not blank and has no NUL character"
 
 Answer = tuple[int, bytes]
 """The status and the body of an answer."""
@@ -86,7 +89,17 @@ def parse(model: type[Model], value: Any) -> Model:
 
 def _problem(error: Any) -> Problem:
     field, got = ".".join(map(str, error["loc"])), quote(error["input"])
-    return Problem(field, f"{field}: {error['msg']}; got {as_text(got)}", error["msg"], got)
+    allowed = VISIBLE if error["type"] == "string_pattern_mismatch" else error["msg"]
+    return Problem(field, f"{field}: {allowed}; got {as_text(got)}", allowed, got)
+
+
+def search_text(query: Mapping[str, str], name: str, words: int, length: int) -> str | None:
+    """Return a text to search for, None where it is not given; refuses what no database takes."""
+    text = query.get(name)
+    if text is not None and ("\0" in text or len(text) > length or len(text.split()) > words):
+        limit, got = f"at most {words} words and {length} characters without NUL", quote(text)
+        raise refusal(422, f"{name} must be {limit}; got {got}", name, limit, got)
+    return text
 
 
 def whole_number(query: Mapping[str, str], name: str, most: int) -> int | None:

@@ -1,6 +1,7 @@
 """Decide about applications. Nothing here imports the web or the ledger.
 
-- `applications` checks what comes against the contract, `problems` words what is wrong with it
+- `applications` checks what comes against the contract by `field_types` and `json_bodies`;
+  `problems` words what is wrong with it
 - `artifacts` reads the winner's files, `identity` tells which model, policy and code decide
 - `engine` scores and decides, `reasons` words why an application was not approved
 - `explanation` splits a score into fields, `recourse` searches what would change a decision

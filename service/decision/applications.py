@@ -7,23 +7,22 @@ Each problem names its field, what is allowed and what came.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic import Field as Key
-from pydantic_core import PydanticCustomError, from_json
 
+from service.decision.field_types import example_value, missing_code_type, value_type
+from service.decision.json_bodies import decode
 from service.decision.problems import Problem, allowed_values, as_text, clip, contradiction, quote
 from stages.contract.expressions import Ratio
 from stages.contract.schema import AVAILABLE, Contract, Field, Mode
 from stages.features.matrix import Floats
 
 NAN = float("nan")
-EXACT = 2.0**53
 MOST = 50  # problems in one answer
-DATE = r"^\d{4}-\d{2}-\d{2}$"
 
 
 class InvalidApplication(ValueError):
@@ -32,10 +31,6 @@ class InvalidApplication(ValueError):
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("; ".join(p.message for p in problems))
         self.problems = problems
-
-
-class NotJSON(ValueError):
-    """A body cannot be read as JSON; the message says where."""
 
 
 class Applications:
@@ -59,6 +54,7 @@ class Applications:
         self._late = {f.name for f in contract.fields.values() if f.known_at == "outcome"}
         self._late.add(contract.target.field)
         self.stated = {d.stated_as: d for d in contract.derived.values() if d.stated_as}
+        self.names = self.fields.keys() | self.stated.keys()
         self._checks = [
             check
             for check in contract.checks.values()
@@ -90,6 +86,10 @@ class Applications:
             got = quote(application)
             message = f"an application must be {allowed}; got {as_text(got)}"
             raise InvalidApplication([Problem("", message, allowed, got)])
+        unknown = [name for name in application if name not in self.names]
+        if len(unknown) > MOST:  # so many that to look for the likely names would take long
+            some = unknown[:MOST]
+            raise InvalidApplication([self._unknown(n, quote(application[n]), "") for n in some])
         try:
             self._validate(application)
         except ValidationError as error:
@@ -156,15 +156,16 @@ class Applications:
         got = quote(error["input"])
         return Problem(name, f"{name} must be {limit}; got {as_text(got)}", limit, got)
 
-    def _unknown(self, name: str, got: Any) -> Problem:
-        known, name = [*self.fields, *self.stated], clip(name)
+    def _unknown(self, name: str, got: Any, hint: str | None = None) -> Problem:
+        allowed, name = [*self.fields, *self.stated], clip(name)
         if name in self._late:
             message = f"{name} is known only after the loan was paid out: leave it out"
         else:
-            near = get_close_matches(name, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            if hint is None:
+                near = get_close_matches(name, allowed, 1)
+                hint = f"; did you mean {near[0]}?" if near else ""
             message = f"{name} is not a field of this contract{hint}"
-        return Problem(name, message, f"one of {', '.join(known)}", got)
+        return Problem(name, message, f"one of {', '.join(allowed)}", got)
 
     def _misstated(self, application: Mapping[str, Any]) -> Iterator[Problem]:
         for name, derived in self.stated.items():
@@ -188,70 +189,6 @@ class Applications:
     def _number(self, name: str, application: Mapping[str, Any]) -> Any:
         value = application.get(name)
         return self._codes[name][value] if name in self._codes and value is not None else value
-
-
-def decode(body: bytes) -> Any:
-    """Return the JSON value of a body. NaN and Infinity are read: their fields refuse them."""
-    try:
-        return from_json(body, cache_strings="keys")
-    except ValueError as error:
-        raise NotJSON(f"the body must be JSON (UTF-8): {error}") from None
-
-
-def value_type(field: Field) -> Any:
-    """Return the type that a field's values have in a request."""
-    low, high = field.constraints.minimum, field.constraints.maximum
-    if field.codes:
-        return Annotated[Literal[tuple(field.codes)], BeforeValidator(one_of({*field.codes}))]
-    if field.type == "integer":
-        # Beyond 2^53 a whole number has no float of its own.
-        low = -EXACT if low is None else low
-        high = EXACT if high is None else high
-        return Annotated[int, Key(strict=True, ge=low, le=high), BeforeValidator(whole)]
-    if field.type == "number":
-        return Annotated[float, Key(strict=True, allow_inf_nan=False, ge=low, le=high)]
-    pattern = DATE if field.type == "date" else None
-    return Annotated[str, Key(strict=True, max_length=200, pattern=pattern)]
-
-
-def missing_code_type(field: Field) -> Any:
-    """Return the type of the codes that a request may have in place of a missing value."""
-    codes = field.missing_codes
-    meanings = [*field.missing_meanings.values()]
-    words = [f"{c}: {meanings[place - 1] if place else 'missing'}" for c, place in codes.items()]
-    known: Any = Literal[tuple(codes)]
-
-    def check(value: Any) -> Any:
-        # A Literal of Python takes True for 1, and not -9.0 for -9.
-        same = None if isinstance(value, bool) else next((c for c in codes if c == value), None)
-        return value if same is None else same
-
-    return Annotated[known, BeforeValidator(check), Key(description="; ".join(words))]
-
-
-def one_of(values: set[Any]) -> Callable[[Any], Any]:
-    """Return a check that tells 1 from true, which a `Literal` of Python does not."""
-    types = {type(v) for v in values}
-
-    def check(value: Any) -> Any:
-        if type(value) not in types:
-            raise PydanticCustomError("literal_error", "one of the values")
-        return value
-
-    return check
-
-
-def whole(value: Any) -> Any:
-    """Return a whole number that was written as 5.0 as an integer."""
-    return int(value) if type(value) is float and value.is_integer() else value
-
-
-def example_value(field: Field) -> Any:
-    """Return a value for a required field whose contract gives no example."""
-    if field.codes:
-        return next(iter(field.codes))
-    low = field.constraints.minimum or 0.0
-    return low if field.type == "number" else int(low) if field.type == "integer" else "2000-01-01"
 
 
 def ratio(formula: Ratio, application: Mapping[str, Any]) -> float | None:

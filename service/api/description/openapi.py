@@ -35,6 +35,7 @@ SHAPES: tuple[type[BaseModel], ...] = (
 REFUSALS = {
     400: "The body is not JSON",
     401: "An API key is needed",
+    403: "The host or the origin is not admitted without an API key",
     404: "There is nothing of this name",
     405: "The endpoint takes another method",
     408: "The body did not come in time",
@@ -44,12 +45,12 @@ REFUSALS = {
     422: "The request breaks the contract: one message per field",
     503: "No decision can be made or recorded now; the message says why",
 }
-GET_REFUSALS = (401, 405, 503)
+GET_REFUSALS = (401, 403, 405, 503)
 POST_REFUSALS = (400, 408, 413, 415, 422, *GET_REFUSALS)
 PAGE_QUERY = (
     (
         "limit",
-        {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
+        {"type": "integer", "minimum": 1, "maximum": 500, "default": 50},
         "The most entries to list",
     ),
     ("before", {"type": "integer", "minimum": 1}, "Only entries before this sequence number"),
@@ -196,7 +197,9 @@ def post(
 
 def responses(shape: str, status: int, refused: tuple[int, ...]) -> dict[str, Any]:
     """Return the descriptions of all answers of an endpoint."""
-    refusals = {str(code): answer(REFUSALS[code], "Errors") for code in sorted({405, *refused})}
+    refusals = {
+        str(code): answer(REFUSALS[code], "Errors") for code in sorted({403, 405, *refused})
+    }
     return {str(status): answer("The answer", shape), **refusals}
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Key
 
 Verdict = Literal["approve", "refer", "decline"]
+VISIBLE = r"^[^\x00]*[^\x00\s][^\x00]*$"  # something to see, and no NUL: PostgreSQL cannot keep one
 Probability = Annotated[float, Key(ge=0, le=1)]
 
 
@@ -133,10 +134,10 @@ class Explanation(Shape):
 class Override(Shape):
     """An officer's decision about a referred case."""
 
-    prediction_id: Annotated[str, Key(min_length=1, max_length=64)]
+    prediction_id: Annotated[str, Key(max_length=64, pattern=VISIBLE)]
     decision: Literal["approve", "decline"]
-    reason: Annotated[str, Key(max_length=2000, pattern=r"\S")]
-    author: Annotated[str, Key(max_length=200, pattern=r"\S")]
+    reason: Annotated[str, Key(max_length=2000, pattern=VISIBLE)]
+    author: Annotated[str, Key(max_length=200, pattern=VISIBLE)]
 
 
 class RecordedEntry(BaseModel):

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.decision.applications import Applications, InvalidApplication, NotJSON
+from service.decision.applications import Applications, InvalidApplication
+from service.decision.json_bodies import NotJSON
 from service.decision.problems import Problem
 from stages.contract import reading as contracts
 from stages.contract.schema import Mode
@@ -280,3 +281,22 @@ def test_the_schema_describes_the_codes() -> None:
     codes = next(option for option in options if "enum" in option)
     assert codes["enum"] == [-7, -9]
     assert codes["description"] == "-7: no loan so far; -9: no record"
+
+
+@pytest.mark.parametrize(
+    "day",
+    [
+        "2024-99-99",
+        "2023-02-29",
+        "0000-01-01",
+        "\u0662\u0660\u0662\u0664-\u0660\u0661-\u0660\u0661",
+        "2024-01-01\n",
+        "20240101",
+    ],
+)
+def test_a_day_that_is_not_in_the_calendar_is_refused(day: str) -> None:
+    late = "closed: {type: date, known_at: outcome}"
+    early = "opened: {type: date, known_at: application, feature: false}"
+    dated = Applications(contract(CONTRACT.replace(late, early)), "application")
+    assert problems(dated, {**GOOD, "opened": day})["opened"].allowed.startswith("a date")
+    assert dated.check({**GOOD, "opened": "2024-02-29"})

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import yaml
 
-from service.api.handlers import decision_content
+from service.api.drafts import decision_content
 from service.ledger import Ledger, draft
 from service.monitoring import outcomes, retraining
 from service.monitoring.monitor import Monitor

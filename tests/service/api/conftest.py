@@ -1,0 +1,59 @@
+"""A service with a winner, a ledger of its own, and a client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.api.handlers import DecisionApi
+from service.ledger import Ledger
+from tests.support.api_client import Client, client_of
+from tests.support.books import Project
+from tests.support.winners import WORDED, crown, draw
+
+
+@pytest.fixture(scope="module")
+def root(fitted_book: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A winner whose contract has words; not to be changed."""
+    folder = tmp_path_factory.mktemp("served")
+    worded = Project(folder / "fitted", WORDED)
+    for table in (fitted_book.data / "raw").iterdir():
+        (worded.data / "raw").mkdir(exist_ok=True)
+        (worded.data / "raw" / table.name).write_bytes(table.read_bytes())
+    worded.run("preprocess", "featurize", "lightgbm")
+    return crown(worded, "lightgbm", folder / "own", policy__refer_band=0.5)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger(f"sqlite:///{tmp_path}/ledger/decisions.sqlite")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def api(root: Path, ledger: Ledger) -> DecisionApi:
+    made = DecisionApi(root, ledger, max_batch=5)
+    made.load()
+    assert made.engine, made.problem
+    return made
+
+
+@pytest.fixture
+def client(api: DecisionApi) -> Client:
+    return client_of(api)
+
+
+@pytest.fixture
+def case(api: DecisionApi) -> Callable[[str], dict[str, Any]]:
+    """An application with a given decision."""
+    assert api.engine
+    applications = draw(api.engine.applications, 400)
+    found = {
+        d.decision: a
+        for a, d in zip(applications, api.engine.decide_rows(applications), strict=True)
+    }
+    return found.__getitem__
