@@ -29,7 +29,7 @@ class Rows:
     """One split, as evaluation reads it."""
 
     def __init__(self, config: Params, contract: Contract, name: str) -> None:
-        self.name, self.contract = name, contract
+        self.name, self.contract, self.raw = name, contract, config.data / "raw"
         self.table: pa.Table = prepared.read(config.data / "prepared" / f"{name}.parquet")
         self.bad = prepared.outcome(self.table)
         self.columns = prepared.columns(self.table, self.contract.inputs(config.mode))
@@ -56,6 +56,8 @@ def predictions(rows: Rows, judged: Judged) -> pd.DataFrame:
     dates = prepared.dates(rows.table, rows.contract)
     facts: dict[str, Any] = {
         "row": rows.table.column("_row").to_numpy(),
+        "loan": prepared.loan_keys(rows.table, rows.contract, rows.raw),
+        "fields": prepared.fingerprints(rows.table, rows.contract),
         "split": rows.name,
         "date": None if dates is None else dates.astype("datetime64[s]"),
         "bad": judged.bad,

@@ -13,23 +13,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from release import dvc_state, revisions
-from release.gate import checks, comparison, judgement, limits, predictions, recalculation
+from release.gate import (
+    attention,
+    checks,
+    comparison,
+    judgement,
+    limits,
+    predictions,
+    provenance,
+    recalculation,
+    rescoring,
+)
 from release.gate.checks import Finding
 from release.gate.judgement import Judgement
 from release.gate.limits import Limits
 from release.gate.predictions import Predictions
+from release.gate.provenance import listed
 from release.revisions import CannotJudge
 from stages import files, params
 from stages.judging.policy import Policy
 from stages.params import Params
-
-RESULTS = (
-    recalculation.PATH,
-    recalculation.HEADLINES,
-    predictions.PATH,
-    "models/winner.joblib",
-)
-SHOWN = 5  # examples of a long list
 
 
 def judge(revision: str, *, remote: bool) -> Judgement:
@@ -46,10 +49,13 @@ def judge(revision: str, *, remote: bool) -> Judgement:
         words = f"{revision} is HEAD itself: there is no change to judge"
         found.findings.append(Finding("base", "cannot judge", words))
     found.add("policy", lambda: policy(found))
-    found.add("commit", committed)
+    found.add("commit", provenance.committed)
     found.attempt("pipeline", lambda: stored(found, remote=remote))
     found.add("metrics", lambda: challenger(found))
+    found.add("attention", lambda: attention.notices(found))
     table, config, rules = found.predictions, found.params, found.limits
+    if table and config:
+        found.add("rescoring", lambda: rescoring.compared(table))
     if table and config and rules:
         found.add("challenger", lambda: alone(found, table, config.policy, rules))
         if theirs := found.champion:
@@ -74,58 +80,15 @@ def policy(found: Judgement) -> Iterator[Finding]:
     where = f"of {found.revision}" if held is not None else "of this first commit"
     yield Finding("policy", "pass", f"judged by the {limits.PATH} {where}")
     for words in limits.loosened(found.limits, head):
-        yield Finding("policy", "told", f"loosened, without effect on this judgement: {words}")
-
-
-def committed() -> Iterator[Finding]:
-    """Whether HEAD is what lies in the working tree."""
-    changed = revisions.uncommitted()
-    words = f"differs from HEAD, so the commit is not what was run: {listed(changed)}"
-    if changed:
-        yield Finding("commit", "fail", f"{words}; run `dvc repro`, `dvc push` and commit")
-    else:
-        yield Finding("commit", "pass", "the working tree is HEAD")
-
-
-def listed(names: list[str]) -> str:
-    """The first of many names."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{', '.join(names[:SHOWN])}{more}"
+        yield Finding("policy", "note", f"loosened, without effect on this judgement: {words}")
 
 
 def stored(found: Judgement, *, remote: bool) -> None:
     """What DVC vouches for, and the champion that it holds."""
     with dvc_state.storage(remote=remote) as held:
-        found.add("pipeline", lambda: reproduced(held))
-        found.add("remote", lambda: pushed(held))
+        found.add("pipeline", lambda: provenance.reproduced(held))
+        found.add("remote", lambda: provenance.pushed(held))
         found.add("champion", lambda: champion(found, held))
-
-
-def reproduced(held: dvc_state.Storage) -> Iterator[Finding]:
-    """Whether dvc.lock is what code, parameters and data give."""
-    dvc_state.here(Path("dvc.lock"))
-    if absent := [path for path in RESULTS if path not in held.made()]:
-        raise CannotJudge(f"no stage of dvc.yaml makes {listed(absent)}")
-    differs, missing = held.changed()
-    if missing:
-        raise CannotJudge(f"not here to compare with dvc.lock: {listed(missing)}; run `dvc pull`")
-    if differs:
-        words = f"dvc.lock does not match: {listed(differs)}; run `dvc repro` and commit"
-        yield Finding("pipeline", "fail", words)
-    else:
-        yield Finding("pipeline", "pass", "dvc.lock matches code, parameters and data")
-
-
-def pushed(held: dvc_state.Storage) -> Iterator[Finding]:
-    """Whether the remote holds what dvc.lock names."""
-    if not held.remote:
-        yield Finding("remote", "told", "not asked (--no-remote): for local use only")
-        return
-    absent = held.not_pushed()
-    if absent:
-        yield Finding("remote", "fail", f"not in the remote: {listed(absent)}; run `dvc push`")
-    else:
-        yield Finding("remote", "pass", "the remote holds all that dvc.lock names")
 
 
 def challenger(found: Judgement) -> Iterator[Finding]:
@@ -160,7 +123,7 @@ def champion(found: Judgement, held: dvc_state.Storage) -> Iterator[Finding]:
     """Read the base's predictions; without a model at the base there are floors only."""
     figures = recalculation.published_at(found.base) if found.base else None
     if figures is None or found.base is None:
-        yield Finding("champion", "told", "the base has no model yet: floors only")
+        yield Finding("champion", "note", "the base has no model yet: floors only")
         return
     version = dvc_state.version(revisions.content(found.base, "dvc.lock") or "", predictions.PATH)
     if version is None:
@@ -191,7 +154,7 @@ def against(
         return
     if lost := sorted({*champion.attributes} - {*table.attributes}):
         yield Finding("groups", "fail", f"no longer measured by protected group: {listed(lost)}")
-    both = comparison.contest(champion, table)
+    both = comparison.pair(champion, table, same_fields=attention.same_fields(found))
     yield from checks.common(both, rules)
     if not both.rows:
         return
@@ -199,7 +162,7 @@ def against(
     old = comparison.draw(both.champion, cut_off, config.policy)
     new = comparison.draw(both.challenger, config.policy.pd_cut_off, config.policy)
     found.delong = comparison.delong(both)
-    found.contest = both
+    found.paired = both
     found.differences = comparison.compare(old, new, found.delong)
     yield from checks.losses(found.differences, rules)
 
@@ -212,7 +175,7 @@ def another_book(old: str, new: str, rules: Limits) -> Finding:
             f"{words}, and books in the base's {limits.PATH} does not name {new}: commit its "
             "contract and its floors to the base first"
         )
-    return Finding("champion", "told", f"{words}; judged by the floors that the base has for it")
+    return Finding("champion", "note", f"{words}; judged by the floors that the base has for it")
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:

@@ -11,20 +11,20 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from release.gate.comparison import RESAMPLES, SEED, Contest, Difference
+from release.gate.comparison import RESAMPLES, SEED, Difference, PairedRows
 from release.gate.limits import HIGHER, Calibration, Groups, Limits
 from release.gate.predictions import GROUP
 from stages.judging import intervals
 from stages.judging.evaluation import Judged
 from stages.judging.intervals import Draws
 
-Status = Literal["pass", "fail", "cannot judge", "told"]
+Status = Literal["pass", "fail", "cannot judge", "note"]
 GROUP_RESAMPLES = RESAMPLES // 5  # groups are many; 200 settle a limit that is no finer than 0.01
 Z = NormalDist().inv_cdf(0.975)
 
 
 class Finding(NamedTuple):
-    """What one check found; `told` is for the reader and decides nothing."""
+    """What one check found; `note` is for the reader and decides nothing."""
 
     check: str
     status: Status
@@ -108,16 +108,19 @@ def losses(differences: dict[str, Difference], limits: Limits) -> Iterator[Findi
         yield finding._replace(figure=name)
 
 
-def common(found: Contest, limits: Limits) -> Iterator[Finding]:
+def common(found: PairedRows, limits: Limits) -> Iterator[Finding]:
     """Whether enough rows, with enough defaults, were common to both sides."""
     words = f"{found.rows:,} test rows are common to both sides, {found.share:.0%} of the larger"
     if found.moved:
         words += f"; {found.moved:,} were left out: their outcome or date changed"
+    if found.edited:
+        words += f"; {found.edited:,} were left out: their fields changed"
     if found.share < limits.min_common_rows:
         words += f"; {limits.min_common_rows:.0%} are needed: judge this change of data by hand"
         yield Finding("rows", "cannot judge", words)
     else:
-        yield Finding("rows", "told" if found.share < 1 or found.moved else "pass", words)
+        whole = found.share == 1 and not found.moved and not found.edited
+        yield Finding("rows", "pass" if whole else "note", words)
         yield from enough(found.challenger, limits)
 
 
@@ -179,7 +182,7 @@ def fairness(found: list[Group], limits: Groups) -> Iterator[Finding]:
     for group in found:
         if group.rows < limits.max_unjudged_rows:
             words = f"{group.name}: {group.rows} rows are too few to judge"
-            yield Finding("groups", "told", words)
+            yield Finding("groups", "note", words)
             continue
         words = (
             f"{group.name}: approval {group.approval_rate:.1%}, adverse impact ratio "

@@ -31,14 +31,15 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Contest:
+class PairedRows:
     """Both sides on their common test rows, in the same order."""
 
     champion: Judged
     challenger: Judged
     groups: pd.DataFrame  # the head's test rows that are common, with their group_ columns
     share: float  # of the common rows in the larger of the two sides' test rows
-    moved: int  # rows of both sides whose outcome or date changed, left out
+    moved: int  # loans of both sides whose outcome or date changed, left out
+    edited: int  # loans of both sides whose fields changed, left out
 
     @property
     def rows(self) -> int:
@@ -46,23 +47,50 @@ class Contest:
         return len(self.challenger.bad)
 
 
-def contest(champion: Predictions, challenger: Predictions) -> Contest:
-    """Join the test rows by their number in the raw data; a row that changed is not common."""
+def pair(champion: Predictions, challenger: Predictions, *, same_fields: bool) -> PairedRows:
+    """Join the test rows by the key of their loan; a loan that changed is not common.
+
+    A book without a key is joined by the fields of its rows, and one whose predictions are older
+    than both by the number of the row. `same_fields` says that both sides have the same fields, so
+    that a difference is one of the data.
+    """
     old, new = champion.split("test"), challenger.split("test")
-    both = new.merge(old, on="row", suffixes=("", "_champion"), validate="1:1")
+    keys = identity(old, new, same_fields=same_fields)
+    old, new = (_numbered(rows, keys) for rows in (old, new))
+    both = new.merge(old, on=keys, suffixes=("", "_champion"), validate="1:1")
     dates = both["date"].astype("datetime64[s]"), both["date_champion"].astype("datetime64[s]")
     undated = dates[0].isna() & dates[1].isna()
     same = (both["bad"] == both["bad_champion"]) & ((dates[0] == dates[1]) | undated)
-    kept = both[same]
+    edited = pd.Series(False, index=both.index)
+    if same_fields and "fields_champion" in both:
+        edited = both["fields"] != both["fields_champion"]
+    kept = both[same & ~edited]
     renamed = {f"{name}_champion": name for name in ("bad", "pd", "decision")}
     theirs = kept[[*renamed]].rename(columns=renamed)
-    return Contest(
+    return PairedRows(
         champion=predictions.judged(theirs),
         challenger=predictions.judged(kept),
         groups=kept[[*new.columns]],
         share=len(kept) / max(len(old), len(new)),
         moved=int((~same).sum()),
+        edited=int((same & edited).sum()),
     )
+
+
+def identity(old: pd.DataFrame, new: pd.DataFrame, *, same_fields: bool) -> list[str]:
+    """Return the columns that say which loan a row is of, in the tables of both sides."""
+
+    def complete(column: str) -> bool:
+        return all(column in rows and rows[column].notna().all() for rows in (old, new))
+
+    if complete("loan"):
+        return ["loan"]
+    return ["fields", "copy"] if same_fields and complete("fields") else ["row"]
+
+
+def _numbered(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Number the rows of equal fields, where these say which loan a row is of."""
+    return rows.assign(copy=rows.groupby("fields").cumcount()) if "copy" in keys else rows
 
 
 def gains(rows: Judged, policy: Policy) -> np.ndarray:
@@ -83,7 +111,7 @@ def draw(rows: Judged, cut_off: float, policy: Policy) -> Draws:
     )
 
 
-def delong(both: Contest) -> DeLong | None:
+def delong(both: PairedRows) -> DeLong | None:
     """DeLong's test of the two AUCs; None where a class has fewer than two rows."""
     bads = int(both.challenger.bad.sum())
     if min(bads, both.rows - bads) < 2:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import yaml
 
 from release.gate.checks import Finding, Group, Status
-from release.gate.comparison import Contest, Difference
+from release.gate.comparison import Difference, PairedRows
 from release.gate.limits import Limits, LimitsError
 from release.gate.predictions import Predictions
 from release.revisions import CannotJudge
@@ -21,7 +21,10 @@ from stages.judging.intervals import Draws
 from stages.params import Params, ParamsError
 
 EXIT: dict[Status, int] = {"pass": 0, "fail": 1, "cannot judge": 2}
-NEEDED = ("policy", "commit", "pipeline", "remote", "metrics", "rows", "calibration", "champion")
+NEEDED = (
+    *("policy", "commit", "pipeline", "remote", "metrics", "rescoring", "rows", "calibration"),
+    "champion",
+)
 UNREADABLE = (CannotJudge, LimitsError, ParamsError, ContractError, yaml.YAMLError)
 Value = TypeVar("Value")
 
@@ -40,7 +43,7 @@ class Judgement:
     champion: Predictions | None = None
     champion_metrics: dict[str, Any] | None = None
     challenger: Draws | None = None
-    contest: Contest | None = None
+    paired: PairedRows | None = None
     differences: dict[str, Difference] = field(default_factory=dict)
     delong: DeLong | None = None
     groups: list[Group] = field(default_factory=list)
@@ -65,7 +68,7 @@ class Judgement:
         """Why, in one sentence."""
         decisive = [f for f in self.findings if f.status == self.verdict]
         if self.verdict == "pass":
-            if self.contest is None:
+            if self.paired is None:
                 return "There is no champion of this book yet, and no floor is broken."
             return "No floor is broken and nothing is worse than the champion beyond tolerance."
         more = f" ({len(decisive) - 1} more)" if len(decisive) > 1 else ""
@@ -97,6 +100,6 @@ def to_json(found: Judgement) -> str:
         "findings": [finding._asdict() for finding in found.findings],
         "figures": {name: asdict(own) for name, own in found.differences.items()},
         "delong": found.delong._asdict() if found.delong else None,
-        "groups": [group._asdict() for group in found.groups],
+        "groups": [evaluation.rounded(group._asdict()) for group in found.groups],
     }
     return json.dumps(evaluation.rounded(content), indent=2, allow_nan=False) + "\n"

@@ -39,6 +39,9 @@ class Predictions:
         known = table["decision"].isin(DECISIONS)
         _check(name, f"`decision` must be one of {DECISIONS}", table["decision"], known)
         _check(name, "`row` must be unique", table["row"], ~table["row"].duplicated())
+        if "loan" in table and table["loan"].notna().any():
+            unique = ~table["loan"].duplicated() & table["loan"].notna()
+            _check(name, "`loan` must be unique", table["loan"], unique)
         for split in ("validation", "test"):
             if not (table["split"] == split).any():
                 raise CannotJudge(f"{name} holds no {split} rows")

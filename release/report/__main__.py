@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from release.gate import __main__ as gate
-from release.gate import limits
+from release.gate import attention, limits
 from release.gate.comparison import Difference
 from release.gate.judgement import Judgement
 from release.report import origin, sections
@@ -23,6 +23,26 @@ PAIRED = "a paired bootstrap; profit per unit applied for, at the head's margin 
 LONGEST = 60_000  # characters: GitHub accepts 65,536 in a comment, and the rest is for safety
 CUT = "_The rest did not fit: see the artifact of this run._"
 DIGITS = {"profit": 5, "brier": 5}
+SHOWN = 12  # notices at the top
+TITLES = {
+    "roc_auc": "Discrimination (AUC)",
+    "pr_auc": "Precision-recall (PR AUC)",
+    "gini": "Gini",
+    "ks": "KS",
+    "brier": "Brier score",
+    "log_loss": "Log loss",
+    "ece": "Calibration error (ECE)",
+    "calibration_slope": "Calibration slope",
+    "calibration_intercept": "Calibration intercept",
+    "mean_pd": "Mean PD",
+    "bad_rate": "Bad rate",
+    "approval_rate": "Approval rate",
+    "approved_bad_rate": "Bad rate among approved",
+    "profit": "Profit per unit applied for",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+}
 NEUTRAL = "calibration_slope", "calibration_intercept", "mean_pd", "bad_rate", "approval_rate"
 
 
@@ -61,15 +81,20 @@ def verdict(found: Judgement) -> str:
         sections.summary(found),
         "\n".join(f"- {MARKS[f.status]} {f.check}: {prose(f.words)}" for f in decisive),
     ]
-    if any(f.check == "remote" and f.status == "told" for f in found.findings):
+    if notices := [f.words for f in found.findings if f.check == attention.CHECK]:
+        lines.append("**To be looked at by a person, whatever the figures say:**")
+        lines.append("\n".join(f"- {MARKS['note']} {prose(words)}" for words in notices[:SHOWN]))
+        if len(notices) > SHOWN:
+            lines.append(f"… and {len(notices) - SHOWN} more, among all findings below.")
+    if any(f.check == "remote" and f.status == "note" for f in found.findings):
         lines.append("🔹 The remote was not asked (`--no-remote`): this is no verdict for a merge.")
     return "\n\n".join(line for line in lines if line)
 
 
 def rows(found: Judgement) -> str:
     """How many rows were judged, in words."""
-    if found.contest:
-        return f"on the {found.contest.rows:,} test rows that both were judged on"
+    if found.paired:
+        return f"on the {found.paired.rows:,} test rows that both were judged on"
     return "without a champion" if found.base is None else "without a comparison"
 
 
@@ -81,7 +106,7 @@ def figures(found: Judgement) -> str:
     elif found.challenger:
         head, align = ["figure", "head", "gate"], "lrl"
         lines = [
-            [name, number(value, DIGITS.get(name, 4)), gated(name, found)]
+            [TITLES.get(name, name), number(value, DIGITS.get(name, 4)), gated(name, found)]
             for name, value in found.challenger.estimates.items()
         ]
     else:
@@ -99,7 +124,7 @@ def figure(name: str, own: Difference, found: Judgement) -> list[str]:
     low, high = number(own.low, digits, "+"), number(own.high, digits, "+")
     better = "" if name in NEUTRAL else "higher" if name in limits.HIGHER else "lower"
     return [
-        name,
+        TITLES.get(name, name),
         number(own.champion, digits),
         number(own.challenger, digits),
         f"{trend(name, own)}{number(own.difference, digits, '+')}",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from release.gate.checks import Z
-from release.gate.comparison import Contest
+from release.gate.comparison import PairedRows
 from stages.judging.evaluation import Judged
 from stages.judging.policy import DECISIONS, Policy
 from stages.judging.ranked_rows import Bools, Floats
@@ -48,7 +48,7 @@ class Impact:
     moves: NDArray[np.int64]  # (3, 3): decisions of the champion by those of the challenger
 
 
-def impact(both: Contest, policy: Policy) -> Impact:
+def impact(both: PairedRows, policy: Policy) -> Impact:
     """The decision impact on common rows; hard rules and referrals are in the decisions."""
     old, new = both.champion, both.challenger
     before = side(old, policy)
@@ -80,7 +80,7 @@ def side(rows: Judged, policy: Policy) -> Side:
     )
 
 
-def part(both: Contest, chosen: Bools) -> Part:
+def part(both: PairedRows, chosen: Bools) -> Part:
     """A part of the common rows (n,) bool."""
     low, high = wilson(int(both.challenger.bad[chosen].sum()), int(chosen.sum()))
     return Part(

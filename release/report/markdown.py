@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-MARKS = {"pass": "✅", "fail": "❌", "cannot judge": "⚠️", "told": "🔹"}
+MARKS = {"pass": "✅", "fail": "❌", "cannot judge": "⚠️", "note": "🔹"}
 MARKUP: dict[str, str | int | None] = {
     **{"|": "\\|", "*": "\\*", "[": "\\["},
     **{"<": "&lt;", ">": "&gt;", "@": "@\u200b"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from release.gate import predictions
-from release.gate.comparison import Contest
+from release.gate.comparison import PairedRows
 from release.gate.judgement import Judgement
 from release.report import impact
 from release.report.impact import Part
@@ -15,14 +15,14 @@ DIFFERENCES = ["", "base", "head", "difference"]
 
 def decisions(found: Judgement) -> str:
     """Decision impact and swap set."""
-    if not found.contest or not found.params:
+    if not found.paired or not found.params:
         return ""
-    done = impact.impact(found.contest, found.params.policy)
+    done = impact.impact(found.paired, found.params.policy)
     old, new, profit = done.champion, done.challenger, found.differences["profit"]
     same_bads, same_size = done.approval_at_bad_rate, done.bad_rate_at_approval
     lines = [
         shares("Approval rate", old.approval_rate, new.approval_rate),
-        shares("Bad rate of the approved", old.bad_rate, new.bad_rate, 2),
+        shares("Bad rate among approved", old.bad_rate, new.bad_rate, 2),
         money("Expected profit per unit applied for", old.expected_profit, new.expected_profit),
         money("Profit as it turned out", profit.champion, profit.challenger),
         shares("Approval rate at the base's bad rate", old.approval_rate, same_bads),
@@ -54,11 +54,25 @@ def summary(found: Judgement) -> str:
         return ""
     profit, rate, bads = held["profit"], held["approval_rate"], held["approved_bad_rate"]
     return (
-        f"**Approvals {percent(rate.champion)} → {percent(rate.challenger)}, bad rate of the "
+        f"**Approvals {percent(rate.champion)} → {percent(rate.challenger)}, bad rate among the "
         f"approved {percent(bads.champion, 2)} → {percent(bads.challenger, 2)}, profit per unit "
         f"applied for {number(profit.champion)} → {number(profit.challenger)}** "
         f"({number(profit.difference, 4, '+')}, 95 % interval {number(profit.low, 4, '+')} to "
-        f"{number(profit.high, 4, '+')})."
+        f"{number(profit.high, 4, '+')}). {people(found)}"
+    ).strip()
+
+
+def people(found: Judgement) -> str:
+    """Say how many applicants change sides, and how often they go bad against all applicants."""
+    if not found.paired:
+        return ""
+    old, new = found.paired.champion, found.paired.challenger
+    newly, no_longer = ~old.approved & new.approved, old.approved & ~new.approved
+    everyone = percent(impact.mean(new.bad), 1)
+    return (
+        f"Of {found.paired.rows:,} applicants, {newly.sum():,} are newly approved (bad rate "
+        f"{percent(impact.mean(new.bad[newly]), 1)}) and {no_longer.sum():,} no longer (bad rate "
+        f"{percent(impact.mean(new.bad[no_longer]), 1)}); of all applicants {everyone} go bad."
     )
 
 
@@ -119,7 +133,7 @@ def groups(found: Judgement) -> str:
             group.attribute,
             code(group.group),
             f"{group.rows:,}",
-            percent(approved(found.contest, group.attribute, group.group)),
+            percent(approved(found.paired, group.attribute, group.group)),
             percent(group.approval_rate),
             number(group.ratio, 2),
             percent(group.bad_rate),
@@ -132,9 +146,9 @@ def groups(found: Judgement) -> str:
     return f"### Protected groups\n\n{text}" if lines else ""
 
 
-def approved(contest: Contest | None, attribute: str, group: str) -> float | None:
+def approved(paired: PairedRows | None, attribute: str, group: str) -> float | None:
     """The champion's approval rate of a group among the common rows."""
-    if contest is None:
+    if paired is None:
         return None
-    own = (contest.groups[f"{predictions.GROUP}{attribute}"] == group).to_numpy()
-    return impact.mean(contest.champion.approved[own])
+    own = (paired.groups[f"{predictions.GROUP}{attribute}"] == group).to_numpy()
+    return impact.mean(paired.champion.approved[own])

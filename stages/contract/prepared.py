@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
@@ -51,6 +52,30 @@ def columns(table: pa.Table, fields: list[Field]) -> dict[str, Any]:
         for f in fields
         if f.missing_meanings
     }
+
+
+def loan_keys(table: pa.Table, contract: Contract, raw: Path) -> list[str] | None:
+    """Return the key of each row's loan in the base file of `raw`, or None without a key."""
+    base = contract.tables[contract.base_table]
+    path = raw / base.path
+    if not base.keys:
+        return None
+    if path.suffix == ".parquet":
+        frame = pd.read_parquet(path, columns=base.keys).astype(str)
+    else:
+        text = "utf-8-sig"
+        frame = pd.read_csv(
+            path, usecols=base.keys, dtype=str, keep_default_na=False, encoding=text
+        )
+    keys = frame[base.keys].iloc[table.column("_row").to_numpy()]
+    return ["/".join(values) for values in keys.itertuples(index=False)]
+
+
+def fingerprints(table: pa.Table, contract: Contract) -> NDArray[np.uint64]:
+    """Return a hash of each row's fields that are known before its outcome: (n,)."""
+    names = sorted(f.name for f in contract.fields.values() if f.known_at != "outcome")
+    frame = table.select(names).to_pandas()
+    return np.asarray(pd.util.hash_pandas_object(frame, index=False), dtype=np.uint64)
 
 
 def outcome(table: pa.Table) -> NDArray[np.int64]:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.champions import Lender, code, predictions, words
+from tests.support.champions import Lender, code, predictions, quick, words
 
 from .s3 import S3
 
+__all__ = ["quick"]  # a fixture
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning"),  # in dvc
@@ -48,7 +49,8 @@ def test_an_object_missing_in_s3_fails(lender: Lender) -> None:
     lender.run(predictions(noise=0.1)).commit("Change the model")
     found = lender.judged()
     assert code(found) == 1
-    assert "not in the remote: models/predictions.parquet; run `dvc push`" in words(found, "fail")
+    absent = "models/predictions.parquet, models/winner.joblib"
+    assert f"not in the remote: {absent}; run `dvc push`" in words(found, "fail")
 
 
 FAULTS: dict[str, tuple[dict[str, str], str]] = {

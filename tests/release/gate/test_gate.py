@@ -7,15 +7,20 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from release.gate import __main__ as gate
 from release.gate.limits import LimitsError, loosened, read
 from release.gate.predictions import PATH as PREDICTIONS
+from release.revisions import CannotJudge
 from tests.support.books import CONTRACT, ROOT
 from tests.support.champions import (
+    CONFIG,
     FIRST,
+    REAL_SCORE,
     Lender,
     code,
     failed,
@@ -160,8 +165,8 @@ def test_a_loosened_policy_is_told_and_has_no_effect(lender: Lender) -> None:
     lender.policy(max_loss__roc_auc=0.5, floors={}, calibration__max_ece=0.9)
     found = lender.change(WORSE).judged()
     assert code(found) == 1
-    assert "max_loss.roc_auc: 0.002 → 0.5" in words(found, "told")
-    assert "floors.roc_auc.min: 0.7 → —" in words(found, "told")
+    assert "max_loss.roc_auc: 0.002 → 0.5" in words(found, "note")
+    assert "floors.roc_auc.min: 0.7 → —" in words(found, "note")
 
 
 def test_parameters_changed_without_a_run_fail(lender: Lender) -> None:
@@ -201,7 +206,9 @@ def test_a_frozen_stage_cannot_be_judged(lender: Lender) -> None:
 def test_results_that_were_not_pushed_fail(lender: Lender) -> None:
     found = lender.run(BETTER).commit("Change the model").judged()
     assert failed(found) == ["remote"]
-    assert f"not in the remote: {PREDICTIONS}; run `dvc push`" in words(found, "fail")
+    assert f"not in the remote: {PREDICTIONS}, models/winner.joblib; run `dvc push`" in words(
+        found, "fail"
+    )
 
 
 def test_a_single_file_missing_of_a_pushed_folder_fails(lender: Lender) -> None:
@@ -220,7 +227,7 @@ def test_without_a_remote_only_local_use_is_judged(lender: Lender) -> None:
     lender.text(".dvc/config", "[core]\n    analytics = false\n")
     assert lender.gate("--base", "HEAD^") == 2
     assert lender.gate("--base", "HEAD^", "--no-remote") == 0
-    assert "--no-remote" in words(lender.judged(remote=False), "told")
+    assert "--no-remote" in words(lender.judged(remote=False), "note")
 
 
 def test_an_unknown_base_cannot_be_judged(lender: Lender) -> None:
@@ -279,7 +286,7 @@ def test_a_base_without_figures_has_no_champion(lender: Lender) -> None:
     lender.git("commit", "-q", "-m", "Forget the figures")
     found = lender.change(BETTER).judged()
     assert code(found) == 0
-    assert "floors only" in words(found, "told")
+    assert "floors only" in words(found, "note")
 
 
 def test_a_champion_without_a_policy_cannot_be_judged(lender: Lender) -> None:
@@ -307,7 +314,7 @@ def test_another_book_is_judged_by_the_floors_that_the_base_has_for_it(lender: L
     lender.policy(books={"other": {"ks": {"min": 0.3}}}).commit("Expect another book")
     found = another_book(lender).judged()
     assert (code(found), found.differences) == (0, {})
-    assert "judged by the floors that the base has for it" in words(found, "told")
+    assert "judged by the floors that the base has for it" in words(found, "note")
 
 
 def test_another_book_must_keep_its_floors(lender: Lender) -> None:
@@ -329,7 +336,7 @@ def test_a_floor_of_the_book_stands_in_for_that_of_every_book(lender: Lender) ->
 def test_new_data_is_judged_on_the_common_rows(lender: Lender) -> None:
     found = lender.change(predictions(noise=0.0, first=400)).judged()
     assert code(found) == 0
-    assert "1,200 test rows are common to both sides, 75% of the larger" in words(found, "told")
+    assert "1,200 test rows are common to both sides, 75% of the larger" in words(found, "note")
 
 
 def test_too_few_common_rows_cannot_be_judged(lender: Lender) -> None:
@@ -340,7 +347,111 @@ def test_too_few_common_rows_cannot_be_judged(lender: Lender) -> None:
 
 def test_rows_whose_outcome_changed_are_left_out_and_told(lender: Lender) -> None:
     table = BETTER.assign(bad=BETTER["bad"].mask(BETTER["row"] == 1500, 1 - BETTER["bad"]))
-    assert "1 were left out" in words(lender.change(table).judged(), "told")
+    assert "1 were left out" in words(lender.change(table).judged(), "note")
+
+
+def renumbered(lost: int, **changes: object) -> pd.DataFrame:
+    """The champion's book, of which the first loans are gone from its file."""
+    table = predictions().iloc[lost:]
+    return table.assign(row=table["row"] - lost, **changes)
+
+
+def newly_approved(lender: Lender, table: pd.DataFrame) -> tuple[int, int]:
+    """How many common loans there are, and how many the change approves newly."""
+    paired = lender.change(table).judged().paired
+    assert paired is not None
+    return paired.rows, int((~paired.champion.approved & paired.challenger.approved).sum())
+
+
+def test_rows_are_paired_by_the_key_of_their_loan(lender: Lender) -> None:
+    assert newly_approved(lender, renumbered(1)) == (1600, 0)
+
+
+def test_without_a_key_rows_are_paired_by_their_fields(lender: Lender) -> None:
+    lender.change(predictions().assign(loan=None))
+    assert newly_approved(lender, renumbered(1, loan=None)) == (1600, 0)
+
+
+def test_loans_whose_fields_changed_are_left_out_and_told(lender: Lender) -> None:
+    table = BETTER.assign(fields=BETTER["fields"].mask(BETTER["row"] >= 1900, 1))
+    found = lender.change(table).judged()
+    assert "1,500 test rows are common" in words(found, "note")
+    assert "100 were left out: their fields changed" in words(found, "note")
+
+
+def test_invented_rows_under_the_old_keys_cannot_be_judged(lender: Lender) -> None:
+    found = lender.change(BETTER.assign(fields=np.uint64(1))).judged()
+    assert code(found) == 2
+    assert "1,600 were left out: their fields changed; 50% are needed" in found.sentence
+
+
+def test_a_key_that_repeats_cannot_be_judged(lender: Lender) -> None:
+    lender.run(BETTER)
+    with contextlib.chdir(lender.folder):
+        pd.read_parquet(PREDICTIONS).assign(loan="L1").to_parquet(PREDICTIONS)
+    found = lender.lock().commit("Repeat a key").push().judged()
+    assert code(found) == 2
+    assert "`loan` must be unique" in words(found, "cannot judge")
+
+
+def test_what_a_person_should_look_at_is_named(lender: Lender) -> None:
+    contract = yaml.safe_load(CONTRACT)
+    first, second = list(contract["fields"])[:2]
+    contract["fields"][first]["known_at"] = "pricing"
+    contract["fields"][second]["protected"] = True
+    contract["fields"]["score_of_today"] = {"title": "Score", "type": "number"}
+    lender.text("data/small/contract.yaml", yaml.safe_dump(contract))
+    lender.params(preprocess__test_share=0.3)
+    lender.text(".dvc/config", CONFIG + "['remote \"other\"']\n    url = ../../other\n")
+    named = words(lender.change(BETTER).judged(), "note")
+    assert f"attention: field {first}: known_at unset → pricing" in named
+    assert f"attention: field {second}: protected unset → True" in named
+    assert "attention: field score_of_today is new: known at application" in named
+    assert "attention: params.yaml: preprocess.test_share" in named
+    assert "attention: .dvc/config: data may come from another place" in named
+
+
+def test_nothing_is_named_where_only_the_model_changed(lender: Lender) -> None:
+    assert "attention" not in words(lender.change(BETTER).judged(), "note")
+
+
+def test_a_small_group_is_written_for_machines(lender: Lender, tmp_path: Path) -> None:
+    sex = BETTER["group_sex"].mask(BETTER["row"] % 50 == 0, "X")
+    lender.change(BETTER.assign(group_sex=sex))
+    assert lender.gate("--base", "HEAD^", "--json", str(tmp_path / "gate.json")) == 0
+    groups = json.loads((tmp_path / "gate.json").read_text())["groups"]
+    [small] = [group for group in groups if group["group"] == "X"]
+    assert (small["rows"], small["approval_rate"]) == (32, None)
+
+
+def test_predictions_fabricated_from_outcomes_and_calibrated_fail(lender: Lender) -> None:
+    honest = lender.run(BETTER).folder / "models/winner.joblib"
+    kept = honest.read_bytes()
+    generator = np.random.default_rng(0)
+    told = np.where(BETTER["bad"] == 1, 2.0, -4.0) + generator.normal(0, 1.5, len(BETTER))
+    lender.run(BETTER.assign(pd=1 / (1 + np.exp(-told))))
+    honest.write_bytes(kept)
+    found = lender.lock().commit("Leap ahead").push().judged()
+    assert "rescoring" in failed(found)
+    assert "1,600 PDs of test rows differ" in words(found, "fail")
+
+
+def test_another_winner_than_the_one_that_was_judged_fails(lender: Lender) -> None:
+    lender.run(WORSE)
+    swapped = (lender.folder / "models/winner.joblib").read_bytes()
+    lender.run(BETTER)
+    (lender.folder / "models/winner.joblib").write_bytes(swapped)
+    found = lender.lock().commit("Ship another").push().judged()
+    assert failed(found) == ["rescoring"]
+    assert "models/winner.joblib does not give the PDs of the predictions" in words(found, "fail")
+
+
+def test_an_artifact_that_cannot_score_cannot_be_judged(lender: Lender) -> None:
+    lender.run(BETTER)
+    (lender.folder / "models/winner.joblib").write_bytes(b"nonsense")
+    found = lender.lock().commit("Ship nonsense").push()
+    with contextlib.chdir(found.folder), pytest.raises(CannotJudge, match="cannot score the"):
+        REAL_SCORE()
 
 
 def test_a_test_part_with_few_defaults_cannot_be_judged(lender: Lender) -> None:

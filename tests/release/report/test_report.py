@@ -23,6 +23,7 @@ from tests.support.clone import Clone
 __all__ = ["founded", "lender", "quick"]  # fixtures
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # in dvc
 BETTER, WORSE = predictions(noise=0.0), predictions(noise=3.0)
+AUC = "Discrimination (AUC)"
 RULE = "credit_utilization_ratio >= 90"
 FIRST_MODEL = {
     r"candidates: \[.*\]": "candidates: [logistic]",
@@ -108,7 +109,7 @@ def test_the_verdict_comes_first(lender: Lender) -> None:
 
 def test_a_figure_has_both_sides_their_difference_and_its_limits(lender: Lender) -> None:
     found = lender.change(BETTER).judged().differences["roc_auc"]
-    _, base, head, difference, interval, better, limits = cells(written(lender), "roc_auc")
+    _, base, head, difference, interval, better, limits = cells(written(lender), AUC)
     assert (base, head) == (f"{found.champion:.4f}", f"{found.challenger:.4f}")
     assert difference == f"▲ {found.difference:+.4f}"
     assert interval == f"{found.low:+.4f} to {found.high:+.4f}"
@@ -117,11 +118,11 @@ def test_a_figure_has_both_sides_their_difference_and_its_limits(lender: Lender)
 
 def test_a_broken_limit_is_marked_where_it_stands(lender: Lender) -> None:
     lender.change(WORSE)
-    assert cells(written(lender), "roc_auc")[-1] == "❌ ≥ 0.75, ❌ loss ≤ 0.002"
+    assert cells(written(lender), AUC)[-1] == "❌ ≥ 0.75, ❌ loss ≤ 0.002"
 
 
 def test_the_swap_set_is_who_changes_sides(lender: Lender) -> None:
-    both = lender.change(BETTER).judged().contest
+    both = lender.change(BETTER).judged().paired
     assert both is not None
     text = written(lender)
     newly = ~both.champion.approved & both.challenger.approved
@@ -132,6 +133,22 @@ def test_the_swap_set_is_who_changes_sides(lender: Lender) -> None:
     ]
     kinds = ("Newly approved", "No longer approved", "Approved by both", "Approved by neither")
     assert sum(int(cells(text, kind)[1].replace(",", "")) for kind in kinds) == 1600
+
+
+def test_the_first_lines_count_the_people_who_change_sides(lender: Lender) -> None:
+    paired = lender.change(BETTER).judged().paired
+    assert paired is not None
+    newly = ~paired.champion.approved & paired.challenger.approved
+    first = written(lender).split("### Figures")[0]
+    rate = f"{paired.challenger.bad[newly].mean():.1%}"
+    assert f"Of 1,600 applicants, {newly.sum():,} are newly approved (bad rate {rate})" in first
+
+
+def test_what_a_person_should_look_at_stands_before_the_figures(lender: Lender) -> None:
+    lender.params(preprocess__test_share=0.3)
+    first = written(lender.change(BETTER)).split("### Figures")[0]
+    assert "To be looked at by a person" in first
+    assert "preprocess.test\\_share" in first or "preprocess.test_share" in first
 
 
 def test_parameters_policy_and_data_that_changed_are_shown(lender: Lender) -> None:
@@ -146,7 +163,7 @@ def test_parameters_policy_and_data_that_changed_are_shown(lender: Lender) -> No
 def test_the_first_commit_is_reported_without_a_base(lender: Lender) -> None:
     text = written(lender, FIRST)
     assert text.startswith("## ✅ Pass: There is no champion of this")
-    assert len(cells(text, "roc_auc")) == 3
+    assert len(cells(text, AUC)) == 3
     assert "Swap set" not in text
 
 

@@ -1,0 +1,62 @@
+"""Whether the commit, the pipeline and the remote hold what was judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from release import dvc_state, revisions
+from release.gate import predictions, recalculation
+from release.gate.checks import Finding
+from release.revisions import CannotJudge
+
+RESULTS = (
+    recalculation.PATH,
+    recalculation.HEADLINES,
+    predictions.PATH,
+    "models/winner.joblib",
+)
+SHOWN = 5  # examples of a long list
+
+
+def committed() -> Iterator[Finding]:
+    """Whether HEAD is what lies in the working tree."""
+    changed = revisions.uncommitted()
+    words = f"differs from HEAD, so the commit is not what was run: {listed(changed)}"
+    if changed:
+        yield Finding("commit", "fail", f"{words}; run `dvc repro`, `dvc push` and commit")
+    else:
+        yield Finding("commit", "pass", "the working tree is HEAD")
+
+
+def listed(names: list[str]) -> str:
+    """The first of many names."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
+
+
+def reproduced(held: dvc_state.Storage) -> Iterator[Finding]:
+    """Whether dvc.lock is what code, parameters and data give."""
+    dvc_state.here(Path("dvc.lock"))
+    if absent := [path for path in RESULTS if path not in held.made()]:
+        raise CannotJudge(f"no stage of dvc.yaml makes {listed(absent)}")
+    differs, missing = held.changed()
+    if missing:
+        raise CannotJudge(f"not here to compare with dvc.lock: {listed(missing)}; run `dvc pull`")
+    if differs:
+        words = f"dvc.lock does not match: {listed(differs)}; run `dvc repro` and commit"
+        yield Finding("pipeline", "fail", words)
+    else:
+        yield Finding("pipeline", "pass", "dvc.lock matches code, parameters and data")
+
+
+def pushed(held: dvc_state.Storage) -> Iterator[Finding]:
+    """Whether the remote holds what dvc.lock names."""
+    if not held.remote:
+        yield Finding("remote", "note", "not asked (--no-remote): for local use only")
+        return
+    absent = held.not_pushed()
+    if absent:
+        yield Finding("remote", "fail", f"not in the remote: {listed(absent)}; run `dvc push`")
+    else:
+        yield Finding("remote", "pass", "the remote holds all that dvc.lock names")
