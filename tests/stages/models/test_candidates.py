@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -20,9 +21,11 @@ from stages.features.statistics import Fitted
 from stages.models import registry
 from stages.models.artifact import Model
 from stages.models.calibration import Calibrator, ForestShare, Isotonic, Sigmoid
+from stages.models.candidates import logistic
 from stages.models.folds import cut
 from stages.models.job import Job
 from stages.models.scorers import Additive, Scorer, Selected
+from stages.models.task import Task
 from tests.support.books import CANDIDATES, Project, contract
 
 FEATURES = Features(contract(), "application")
@@ -272,3 +275,45 @@ def test_an_artifact_scores_by_the_candidate_it_is_named_for(models: dict[str, M
     assert kinds == dict(
         zip(CANDIDATES, ["Additive", "Additive", "XGBoost", "XGBoost", "LightGBM"], strict=True)
     )
+
+
+def test_a_category_of_many_levels_costs_memory_by_the_row(jobs: Jobs) -> None:
+    n, levels = 20_000, 3000
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.normal(size=n), rng.integers(0, levels, n)]).astype(float)
+    bad = (rng.random(n) < 1 / (1 + np.exp(2 - x[:, 0]))).astype(np.int64)
+    job = jobs("logistic")
+    facts = {name: values[:2] * 0 for name, values in job.facts.items()}
+    facts |= {"sd": np.ones(2), "low": np.full(2, -9.0), "high": np.full(2, 9.0)}
+    task = Task(job.parameters, 7, 1, [1], np.zeros(2, dtype=np.int64), facts)
+    tracemalloc.start()
+    logistic.fit(task, x, bad)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 0.1 * n * levels * 8
+
+
+def test_a_missing_number_has_a_flag_where_training_has_one(jobs: Jobs) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(8000, 2))
+    gone = rng.random(8000) < 0.3
+    bad = (rng.random(8000) < np.where(gone, 0.4, 0.1)).astype(np.int64)
+    x[gone, 0] = np.nan
+    facts = {"fill": 0.0, "mean": 0.0, "sd": 1.0, "low": -9.0, "high": 9.0}
+    arrays = {name: np.full(2, value) for name, value in facts.items()}
+    task = Task(jobs("logistic").parameters, 7, 1, [], np.zeros(2, dtype=np.int64), arrays)
+    fitted = logistic.fit(task, x, bad)
+    pd = 1 / (1 + np.exp(-fitted.margin(x)))
+    assert pd[gone].mean() == pytest.approx(bad[gone].mean(), abs=0.01)
+    assert pd[~gone].mean() == pytest.approx(bad[~gone].mean(), abs=0.01)
+    assert fitted.linear.flag[1] == 0
+
+
+def test_a_sparse_design_gives_the_coefficients_of_a_dense_one() -> None:
+    rng = np.random.default_rng(0)
+    level = rng.integers(0, 5, 3000)
+    hot = logistic.one_hot(level)
+    np.testing.assert_array_equal(hot.toarray(), np.eye(5)[level])
+    bad = rng.integers(0, 2, 3000)
+    sparse, dense = (LogisticRegression(tol=1e-8).fit(d, bad) for d in (hot, hot.toarray()))
+    np.testing.assert_allclose(sparse.coef_, dense.coef_, atol=1e-5)
