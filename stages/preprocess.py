@@ -34,8 +34,8 @@ def assign(contract: Contract, rows: pd.DataFrame, section: params.Preprocess) -
             ends = months_later(rows["_date"], contract.outcome.months)
             known = ends.to_numpy().astype("datetime64[D]")
         return split.by_time(rows["_date"].to_numpy(), *shares, known)
-    together = groups.connected(*(rows[c].to_numpy() for c in groups.COLUMNS if c in rows))
-    return split.stratified(rows["_bad"].to_numpy(np.int64), together, *shares, section.seed)
+    group = rows["_entity" if contract.entity else "_copy"].to_numpy()
+    return split.stratified(rows["_bad"].to_numpy(np.int64), group, *shares, section.seed)
 
 
 def describe(rows: pd.DataFrame, train: pd.DataFrame) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def main() -> None:
     rows = with_copies(contract, rows)
     place = assign(contract, rows, config.preprocess)
     report.embargoed = int(np.sum(place == split.EMBARGOED))
-    described = rows[[c for c in ("_bad", "_date", *groups.COLUMNS) if c in rows]]
+    described = rows[[c for c in ("_bad", "_date", "_entity", "_copy") if c in rows]]
     parts = {name: described[place == i] for i, name in enumerate(split.SPLITS)}
     for name, part in parts.items():
         if part["_bad"].nunique() < 2:

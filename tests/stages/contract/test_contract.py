@@ -241,3 +241,10 @@ def test_the_loan_book_derives_its_ratios_and_keeps_what_follows_disbursal_out()
 def test_an_unknown_dataset_is_named_with_those_that_there_are() -> None:
     with pytest.raises(ContractError, match=r"'loan_applications', 'loan_book'.*got 'loans'"):
         shipped("loans")
+
+
+def test_the_contract_of_the_documentation_is_read() -> None:
+    page = (ROOT / "docs" / "how-to" / "rows.md").read_text()
+    contract = read(page.split("```yaml\n")[1].split("```")[0])
+    assert contract.entity == "person"
+    assert "bureau_present" in {f.name for f in contract.feature_fields("application")}

@@ -1,10 +1,9 @@
-"""Groups: copies that are no chance, and rows that one customer or one copy joins."""
+"""Groups of rows: copies of one application, and agreement that is chance."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from stages.features import groups
 
@@ -42,15 +41,3 @@ def test_a_rare_application_is_a_copy_among_coarse_ones() -> None:
     codes = groups.copies(rows)
     assert codes[7] == codes[4000]
     assert len(np.unique(codes)) == 4999
-
-
-def test_rows_that_one_customer_or_one_copy_joins_are_one_group() -> None:
-    entity, copy = np.array([5, 5, 6, 7, 8]), np.array([0, 1, 1, 2, 3])
-    assert groups.connected(entity, copy).tolist() == [0, 0, 0, 1, 2]
-    assert groups.connected(copy).tolist() == [0, 1, 1, 2, 3]
-
-
-def test_prepared_rows_have_their_groups() -> None:
-    table = pa.table({"_entity": [5, 5, 6], "_copy": [0, 1, 2], "_bad": [0, 0, 1]})
-    assert groups.of(table).tolist() == [0, 0, 1]
-    assert groups.of(table.drop_columns("_entity")).tolist() == [0, 1, 2]
