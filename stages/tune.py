@@ -2,48 +2,50 @@
 
 The present parameters are the first trial. Where loans have dates, each fold is later than what its
 model learnt from. Trials are kept in .tune/, so the same command goes on where it was stopped, and
-more trials go on where fewer ended. What is better goes into params.yaml; nothing else in it moves.
+more trials go on where fewer ended. Better values go into params.yaml; nothing else in it moves.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
+from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import optuna
-import yaml
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
+from ruamel.yaml import YAML
 from tqdm import tqdm
 
 from stages import files, params
+from stages.contract.schema import ContractError
 from stages.judging.evaluation import HIGHER_IS_BETTER
 from stages.models import registry
+from stages.models.folds import FoldsError
 from stages.models.parameters import Range
 from stages.models.search import Search, Values
 
 PARAMS, KEPT = Path("params.yaml"), Path(".tune")
 
 
-def distribution(own: Range) -> BaseDistribution:
-    """A range as Optuna takes it."""
-    if isinstance(own.low, int) and isinstance(own.high, int):
-        return IntDistribution(own.low, own.high, log=own.log)
-    return FloatDistribution(own.low, own.high, log=own.log)
+def suggest(trial: optuna.Trial, name: str, bounds: Range) -> float:
+    """Let Optuna draw a parameter within its bounds."""
+    if isinstance(bounds.low, int) and isinstance(bounds.high, int):
+        return trial.suggest_int(name, bounds.low, bounds.high, log=bounds.log)
+    return trial.suggest_float(name, bounds.low, bounds.high, log=bounds.log)
 
 
-def rounded(values: dict[str, Any]) -> Values:
-    """Values as they are tried and written: whole, or of three significant digits."""
+def round_values(values: dict[str, Any]) -> Values:
+    """Return values as they are tried and written: whole, or with three significant digits."""
     return {k: v if isinstance(v, int) else float(f"{v:.3g}") for k, v in values.items()}
 
 
-def opened(search: Search) -> optuna.Study:
-    """The study of this search, with the trials of earlier runs; what was cut short is void."""
+def open_study(search: Search) -> optuna.Study:
+    """Open the study of this search with the trials of earlier runs; one cut short is void."""
     KEPT.mkdir(exist_ok=True)
     (KEPT / ".gitignore").write_text("*\n")
     name = f"{search.config.dataset}-{search.config.mode}-{search.name}-{search.metric}"
@@ -53,72 +55,79 @@ def opened(search: Search) -> optuna.Study:
         direction="maximize" if HIGHER_IS_BETTER[search.metric] else "minimize",
         load_if_exists=True,
     )
-    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+    for trial in study.get_trials(states=(TrialState.RUNNING, TrialState.WAITING)):
         study.tell(trial.number, state=TrialState.FAIL)
     return study
 
 
-def done(study: optuna.Study) -> int:
-    """The number of trials that have a score."""
-    return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+def scored_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the trials that have a score."""
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
-def first(study: optuna.Study, search: Search) -> float:
-    """The score of the present parameters, which become a trial unless one had them."""
-    space = {key: distribution(own) for key, own in search.space.items()}
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-        if rounded(trial.params) == search.present:
-            return float(trial.values[0])
-    score = search.score(search.present)
-    if all(own._contains(own.to_internal_repr(search.present[key])) for key, own in space.items()):
-        study.add_trial(create_trial(params=search.present, distributions=space, value=score))
-    return score
+def score_of(study: optuna.Study, values: Values) -> float | None:
+    """Return the score of the trial that had these values, None where no trial had them."""
+    scores = (t.value for t in scored_trials(study) if round_values(t.params) == values)
+    return next(scores, None)
 
 
-def sought(study: optuna.Study, search: Search, trials: int) -> tuple[float, Values]:
-    """The best score and its values after so many trials in all."""
-    space = {key: distribution(own) for key, own in search.space.items()}
-    with tqdm(total=trials, initial=min(done(study), trials), unit=" trials") as progress:
-        while (number := done(study)) < trials:
-            # A sampler a trial: what it draws hangs on the trials so far, not on when they ran.
-            study.sampler = optuna.samplers.TPESampler(seed=search.config.train.seed + number)
-            trial = study.ask(space)
-            study.tell(trial, search.score(rounded(trial.params)))
-            progress.set_postfix({search.metric: f"{study.best_value:.5f}"})
-            progress.update()
-    return study.best_value, rounded(study.best_params)
+def optimise(study: optuna.Study, search: Search, trials: int) -> None:
+    """Run the study until it has so many trials in all; the present parameters come first."""
+
+    def score(trial: optuna.Trial) -> float:
+        values = {name: suggest(trial, name, bounds) for name, bounds in search.space.items()}
+        return search.score(round_values(values))
+
+    def seed_next(study: optuna.Study, _: FrozenTrial | None = None) -> None:
+        # What the next trial draws follows from the trials before it, not from when they ran.
+        seed = search.config.train.seed + len(scored_trials(study))
+        study.sampler = optuna.samplers.TPESampler(seed=seed)
+
+    def say_first(study: optuna.Study, trial: FrozenTrial) -> None:
+        if len(scored_trials(study)) == 1:
+            tqdm.write(f"trial 1: {search.metric} {trial.value:.5f} with {trial.params}")
+
+    seed_next(study)
+    allowed = all(b.low <= search.present[name] <= b.high for name, b in search.space.items())
+    if allowed and score_of(study, search.present) is None:
+        study.enqueue_trial(search.present)
+    remaining = trials - len(scored_trials(study))
+    if remaining > 0:
+        callbacks: list[Callable[[optuna.Study, FrozenTrial], None]] = [seed_next, say_first]
+        study.optimize(score, n_trials=remaining, callbacks=callbacks, show_progress_bar=True)
 
 
-def rewritten(text: str, place: tuple[str, ...], values: Values) -> str:
-    """The YAML `text` with new scalars in the section at `place`; comments keep their column."""
-    node: Any = yaml.compose(text)
+def write_values(text: str, place: tuple[str, ...], values: Values) -> str:
+    """Return the YAML `text` with new values in the section at `place`, its comments kept."""
+    yaml = YAML()
+    yaml.width = 4096
+    yaml.representer.add_representer(type(None), represent_null)
+    document = yaml.load(text)
+    section = document
     for key in place:
-        node = next(value for name, value in node.value if name.value == key)
-    spans = [
-        (value.start_mark.index, value.end_mark.index, str(values[name.value]))
-        for name, value in node.value
-        if name.value in values
-    ]
-    for start, end, new in reversed(spans):
-        rest = text[end:]
-        if gap := re.match(" +(?=#)", rest):
-            wide = len(gap[0]) + (end - start) - len(new)
-            rest = " " * max(wide, 1) + rest[gap.end() :]
-        text = text[:start] + new + rest
-    return text
+        section = section[key]
+    section.update(values)
+    out = StringIO()
+    yaml.dump(document, out)
+    return out.getvalue()
 
 
-def report(search: Search, before: float, after: float, found: Values) -> str:
-    """Before and after, as a table."""
+def represent_null(representer: Any, _: None) -> Any:
+    """Write null as the word; ruamel's round trip would leave the place empty."""
+    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+def report(search: Search, before: float, after: float, best: Values) -> str:
+    """Return the score and the parameters before and after, as a table."""
     present = search.present
     lines = [f"{'':20}{'before':>10}{'after':>10}"]
     lines += [f"{search.metric:20}{before:>10.5f}{after:>10.5f}"]
-    lines += [f"{key:20}{present[key]:>10}{value:>10}" for key, value in found.items()]
+    lines += [f"{key:20}{present[key]:>10}{value:>10}" for key, value in best.items()]
     return "\n".join(lines)
 
 
 def parse() -> argparse.Namespace:
-    """The options."""
+    """Read the options."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         "python -m stages.tune", description=__doc__, formatter_class=form
@@ -146,22 +155,32 @@ def main() -> None:
         search = Search.of(options.candidate, options.metric, options.folds, params.load(PARAMS))
     except ValueError as error:
         sys.exit(str(error))
-    study = opened(search)
+    print(
+        f"tune {search.name}: {search.metric} over {len(search.folds)} folds of "
+        f"{len(search.rows.bad):,} rows; the first trial is what params.yaml holds",
+        flush=True,
+    )
+    study = open_study(search)
     try:
-        before = first(study, search)
-        after, found = sought(study, search, options.trials)
+        optimise(study, search, options.trials)
+        before = score_of(study, search.present)
+        if before is None:  # outside what may be tried
+            before = search.score(search.present)
     except KeyboardInterrupt:
-        sys.exit(f"Stopped with {done(study)} trials kept; the same command goes on from there")
+        count = len(scored_trials(study))
+        sys.exit(f"Stopped with {count} trials kept; the same command goes on from there")
+    except (ContractError, FoldsError) as error:
+        sys.exit(str(error))
+    after, best = study.best_value, round_values(study.best_params)
     sign = 1 if HIGHER_IS_BETTER[search.metric] else -1
     if sign * after <= sign * before:
-        print(
-            f"{PARAMS} stays: {search.metric} {before:.5f}, and no trial of {done(study)} is better"
-        )
+        count = len(scored_trials(study))
+        print(f"{PARAMS} stays: {search.metric} {before:.5f}, and no trial of {count} is better")
         return
-    print(report(search, before, after, found))
-    changed = {key: value for key, value in found.items() if value != search.present[key]}
-    files.write_text(PARAMS, rewritten(PARAMS.read_text(), ("train", search.name), changed))
-    print(f"{PARAMS}: train.{search.name} has what was found; dvc repro fits and judges it")
+    print(report(search, before, after, best))
+    changed = {key: value for key, value in best.items() if value != search.present[key]}
+    files.write_text(PARAMS, write_values(PARAMS.read_text(), ("train", search.name), changed))
+    print(f"{PARAMS}: train.{search.name} has the best values; dvc repro fits and judges them")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from stages.models.training_rows import TrainingRows
 from stages.params import Params
 
 RANKS = ("roc_auc", "pr_auc", "ks")  # calibration does not move these
+CUT_OFF = 0.5  # no metric that is searched depends on it
 Values = dict[str, float]
 
 
@@ -72,7 +73,7 @@ class Search:
             folds = rows.cut(self.config.train.folds, self.config.train.seed)
             judged = job.judge_folds(rows.x, rows.bad, folds)
             pd = job.calibrate(rows.x, rows.bad, judged)(margin)
-        return float(getattr(metrics, self.metric)(held.bad, pd))
+        return float(metrics.summary(held.bad, pd, CUT_OFF)[self.metric])
 
     def fingerprint(self) -> str:
         """What a trial's score follows from besides the values tried."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -63,8 +64,8 @@ def search(name: str = "logistic", metric: str = "roc_auc", folds: int = 3) -> S
 
 def trials(name: str = "logistic", metric: str = "roc_auc") -> list[tuple[Any, Any]]:
     """Values and score of every trial kept."""
-    study = tune.opened(search(name, metric, 4))
-    return [(tune.rounded(t.params), t.values) for t in study.trials if t.values]
+    study = tune.open_study(search(name, metric, 4))
+    return [(tune.round_values(t.params), t.values) for t in study.trials if t.values]
 
 
 def changed_lines(before: str, after: str) -> dict[str, str]:
@@ -109,6 +110,17 @@ def test_the_present_parameters_are_the_first_trial(
     assert trials()[0][0] == {"c": 1.0}
 
 
+def test_the_first_trial_is_said_at_once(
+    tuned: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(monkeypatch, "logistic", "--trials", "2")
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == (
+        "tune logistic: roc_auc over 4 folds of 560 rows; the first trial is what params.yaml holds"
+    )
+    assert re.fullmatch(r"trial 1: roc_auc 0\.\d{5} with \{'c': 1\.0\}", said[1])
+
+
 def test_a_search_in_two_goes_tries_what_one_go_tries(
     tuned: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,7 +129,7 @@ def test_a_search_in_two_goes_tries_what_one_go_tries(
     shutil.rmtree(".tune")
     Path("params.yaml").write_text(small())
     run(monkeypatch, "logistic", "--trials", "5")
-    tune.opened(search(folds=4)).ask()  # as if it had been killed in its sixth
+    tune.open_study(search(folds=4)).ask()  # as if it had been killed in its sixth
     run(monkeypatch, "logistic", "--trials", "13")
     assert trials() == at_once
     assert Path("params.yaml").read_text() == text
@@ -180,7 +192,7 @@ def test_what_is_fitted_is_fitted_on_the_rows_inside_the_fold(
 def test_a_metric_is_sought_in_its_own_direction(
     tuned: Project, metric: str, direction: str
 ) -> None:
-    assert tune.opened(search(metric=metric)).direction.name == direction
+    assert tune.open_study(search(metric=metric)).direction.name == direction
 
 
 def test_brier_is_of_calibrated_pds(tuned: Project) -> None:
@@ -205,10 +217,10 @@ def test_what_is_searched_is_a_parameter_and_all_of_its_range_is_allowed(name: s
     seed=st.integers(0, 1000),
 )
 def test_any_value_that_is_found_is_read_back_as_it_was_written(name: str, seed: int) -> None:
-    space = {key: tune.distribution(own) for key, own in registry.load(name).search.items()}
-    sampler = optuna.samplers.RandomSampler(seed=seed)
-    values = tune.rounded(optuna.create_study(sampler=sampler).ask(space).params)
-    text = tune.rewritten(TEXT, ("train", name), values)
+    trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)).ask()
+    space = registry.load(name).search.items()
+    values = tune.round_values({key: tune.suggest(trial, key, own) for key, own in space})
+    text = tune.write_values(TEXT, ("train", name), values)
     expected = yaml.safe_load(TEXT)
     expected["train"][name] |= values
     assert yaml.safe_load(text) == expected
@@ -216,7 +228,7 @@ def test_any_value_that_is_found_is_read_back_as_it_was_written(name: str, seed:
 
 
 def test_comments_keep_their_column() -> None:
-    text = tune.rewritten(TEXT, ("train", "logistic"), {"c": 0.00123})
+    text = tune.write_values(TEXT, ("train", "logistic"), {"c": 0.00123})
     [(old, new)] = changed_lines(TEXT, text).items()
     assert (old.index("#"), old[old.index("#") :]) == (new.index("#"), new[new.index("#") :])
 
