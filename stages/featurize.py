@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from tqdm import tqdm
 
 from stages import errors, files, params
 from stages.contract import prepared
@@ -18,13 +19,14 @@ def main() -> None:
     contract = contracts.load(config.dataset)
     features = Features(contract, config.mode)
     with files.whole_folder(config.data / "features") as folder:
-        for name in split.SPLITS:
+        for name in tqdm(split.SPLITS, desc="featurize", unit=" parts", disable=None):
             rows = prepared.read(config.data / "prepared" / f"{name}.parquet")
             x, bad = features(prepared.columns(rows, features.inputs)), prepared.outcome(rows)
             if name == "train":
                 fitted = Fitted.fit(features, x, bad, config.featurize)
                 files.write_text(folder / "fitted.json", fitted.to_json())
             np.savez(folder / f"{name}.npz", x=x, bad=bad)
+            tqdm.write(f"featurize {name}: {len(bad):,} rows, {x.shape[1]} features")
 
 
 if __name__ == "__main__":
