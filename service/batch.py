@@ -1,12 +1,12 @@
 """Score a file of applications: `python -m service.batch IN.csv|IN.parquet OUT.parquet`.
 
-A row that keeps the contract gets its decision in OUT.parquet, one that breaks it a line with its
-problems in OUT.errors.jsonl; both name it by its place in the file, from 0. Files are read in the
-contract's words for files (`missingValues`, `repair`); columns that it does not know, such as
-identifiers, are carried over. Memory does not grow with the file. Nothing is recorded in the
-ledger: scoring a portfolio decides about nobody.
+A row that keeps the contract gets its decision in OUT.parquet. A row that breaks it gets a line
+with its problems in OUT.errors.jsonl. Both give its place in the file, from 0. Missing and wrong
+values are read as the contract says (`missingValues`, `repair`). Columns that the contract does not
+have, such as identifiers, are carried over. Memory does not grow with the file. Nothing is recorded
+in the ledger: scoring a portfolio decides about nobody.
 
-Exit codes: 0 every row was scored, 1 some were refused, 2 not possible.
+Exit codes: 0 every row was scored, 1 some rows were refused, 2 not possible.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from stages.contract.schema import Field, text
 
 CHUNK = 10_000  # rows in memory at a time
 BLOCK = 4 << 20  # bytes of a CSV file in memory at a time
-ANSWER = pa.schema(
+OUTPUT = pa.schema(
     [
         ("row", pa.int64()),
         ("default_probability", pa.float64()),
@@ -56,13 +56,13 @@ def score(engine: Engine, source: Path, target: Path) -> Counts:
 
     Raises ValueError for a file that cannot be read, or that has none of the fields.
     """
-    schema, total, chunks = opened(source)
-    known = {*engine.applications.fields, *engine.applications.stated}
-    carried = [column for column in schema if column.name not in known]
+    schema, total, chunks = read_chunks(source)
+    names = {*engine.applications.fields, *engine.applications.stated}
+    carried = [column for column in schema if column.name not in names]
     if len(carried) == len(schema):
         wanted = ", ".join(sorted(engine.applications.required))
         raise ValueError(f"must have columns {wanted}; got {', '.join(schema.names)}")
-    clash = sorted({column.name for column in carried} & {*ANSWER.names})
+    clash = sorted({column.name for column in carried} & {*OUTPUT.names})
     if clash:
         raise ValueError(
             f"{source}: rename {', '.join(clash)}: the output has columns of that name"
@@ -72,61 +72,64 @@ def score(engine: Engine, source: Path, target: Path) -> Counts:
     with (
         files.whole_file(target) as rows,
         files.whole_file(errors_of(target)) as problems,
-        pq.ParquetWriter(rows, pa.schema([*ANSWER, *carried]).with_metadata(identity)) as writer,
+        pq.ParquetWriter(rows, pa.schema([*OUTPUT, *carried]).with_metadata(identity)) as writer,
         problems.open("w") as out,
         tqdm(total=total, unit="B", unit_scale=True, desc=source.name, disable=None) as bar,
     ):
         for chunk, size in chunks:
-            table, wrong = scored_chunk(engine, chunk, first, carried)
+            table, invalid = score_chunk(engine, chunk, first, carried)
             writer.write_table(table)
-            out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in wrong)
-            scored, refused, first = scored + len(table), refused + len(wrong), first + len(chunk)
+            out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in invalid)
+            scored, refused, first = scored + len(table), refused + len(invalid), first + len(chunk)
             bar.update(size)
     return Counts(scored, refused)
 
 
-def scored_chunk(
+def score_chunk(
     engine: Engine, chunk: pa.Table, first: int, carried: Sequence[pa.Field]
 ) -> tuple[pa.Table, list[dict[str, Any]]]:
-    """A chunk whose first row is number `first` → its scored rows, and its refused rows."""
-    names = {column.name for column in carried}
-    readers = {f.name: reader(f) for f in engine.applications.fields.values()}
+    """Return the scored rows and the refused rows of a chunk whose first row has number `first`.
+
+    `carried` are the columns that are copied to the output.
+    """
+    copied = {column.name for column in carried}
+    readers = {f.name: value_reader(f) for f in engine.applications.fields.values()}
     columns = {
         name: list(map(readers.get(name, number), chunk.column(name).to_pylist()))
         for name in chunk.column_names
-        if name not in names
+        if name not in copied
     }
-    kept, wrong = [], []
+    kept, invalid = [], []
     for place, values in enumerate(zip(*columns.values(), strict=True)):
         application = {n: v for n, v in zip(columns, values, strict=True) if v is not None}
         try:
             engine.applications.check(application)
             kept.append(place)
         except InvalidApplication as error:
-            told = [problem._asdict() for problem in error.problems]
-            wrong.append({"row": first + place, "errors": told})
+            problems = [problem._asdict() for problem in error.problems]
+            invalid.append({"row": first + place, "errors": problems})
     inputs = {f.name for f in engine.features.inputs}
-    own = {n: [values[i] for i in kept] for n, values in columns.items() if n in inputs}
-    decisions = engine.decide_columns(own) if kept else []
-    table = answered(decisions, [first + i for i in kept])
+    valid = {n: [values[i] for i in kept] for n, values in columns.items() if n in inputs}
+    decisions = engine.decide_columns(valid) if kept else []
+    table = as_table(decisions, [first + i for i in kept])
     for column in carried:
         table = table.append_column(
             column, chunk.column(column.name).take(pa.array(kept, pa.int64()))
         )
-    return table, wrong
+    return table, invalid
 
 
-def answered(decisions: list[Decision], rows: list[int]) -> pa.Table:
-    """Decisions as columns."""
+def as_table(decisions: list[Decision], rows: list[int]) -> pa.Table:
+    """Return decisions about rows with these numbers as a table."""
     columns: dict[str, list[Any]] = {
-        name: [getattr(decision, name) for decision in decisions] for name in ANSWER.names[1:-1]
+        name: [getattr(decision, name) for decision in decisions] for name in OUTPUT.names[1:-1]
     }
     reasons = [[reason["text"] for reason in decision.reasons] for decision in decisions]
-    return pa.table({"row": rows, **columns, "reasons": reasons}, schema=ANSWER)
+    return pa.table({"row": rows, **columns, "reasons": reasons}, schema=OUTPUT)
 
 
-def opened(path: Path) -> tuple[pa.Schema, int, Iterator[tuple[pa.Table, int]]]:
-    """A file's schema, its size, and its chunks, each with its share of that size."""
+def read_chunks(path: Path) -> tuple[pa.Schema, int, Iterator[tuple[pa.Table, int]]]:
+    """Return a file's schema, its size in bytes, and its chunks with their shares of the size."""
     if path.suffix == ".parquet":
         parquet = pq.ParquetFile(path)
         size = path.stat().st_size
@@ -157,8 +160,8 @@ def opened(path: Path) -> tuple[pa.Schema, int, Iterator[tuple[pa.Table, int]]]:
     raise ValueError(f"must be .csv or .parquet; got {path.suffix or 'no suffix'}")
 
 
-def reader(field: Field) -> Callable[[Any], Any]:
-    """From a value as files hold it to a value as requests have it; unreadable ones stay."""
+def value_reader(field: Field) -> Callable[[Any], Any]:
+    """Return a function from a value in a file to the one in a request; unreadable ones stay."""
     missing = {text(value) for value in field.missing_values}
     meant = {text(code): code for code in field.missing_meanings}
     repaired = {text(wrong): right for wrong, right in field.repair.items()}
@@ -180,7 +183,7 @@ def reader(field: Field) -> Callable[[Any], Any]:
 
 
 def number(value: Any) -> Any:
-    """A text as the number that it writes; what writes none stays."""
+    """Return the number that a text writes; what writes none stays."""
     if not isinstance(value, str):
         return value
     try:
@@ -190,12 +193,12 @@ def number(value: Any) -> Any:
 
 
 def errors_of(target: Path) -> Path:
-    """The side file of an output."""
+    """Return the path of the refused rows beside an output."""
     return target.with_suffix(".errors.jsonl")
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; gives its exit code."""
+    """Run the command; returns its exit code."""
     if len(arguments) != 2:
         print(__doc__, file=sys.stderr)
         return 2

@@ -1,4 +1,7 @@
-"""Whether the service here takes requests: `python -m service.ready [PORT]` exits 0, else 1."""
+"""Tell whether the service on this machine takes requests: `python -m service.ready [PORT]`.
+
+Exit codes: 0 it does, 1 it does not.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ PATIENCE = 4.0  # seconds
 
 
 def is_ready(port: int = PORT) -> bool:
-    """Whether /readyz answers 200 on the loopback interface."""
+    """Tell whether /readyz answers 200 on the loopback interface."""
     connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         connection.request("GET", "/readyz")

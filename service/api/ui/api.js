@@ -1,9 +1,9 @@
-// The service's answers, and its refusals as Problem.
+// Calls the service; a refusal becomes a Problem.
 
 const KEY = "credit-decision-key";
 const PATIENCE = 30_000;
 
-/** Why a call gave no answer: `status` 0 when the service could not be reached. */
+/** Why a call has no answer; `status` is 0 where the service could not be reached. */
 export class Problem extends Error {
   constructor(status, errors) {
     super(errors.map((error) => error.message).join(" ") || `The service answered ${status}.`);
@@ -11,7 +11,7 @@ export class Problem extends Error {
     this.errors = errors;
   }
 
-  /** Whether what was sent has to change, and `errors` say how. */
+  /** Whether the request must be changed; then `errors` say how. */
   get isRefusal() {
     return [400, 413, 422].includes(this.status) && this.errors.length > 0;
   }

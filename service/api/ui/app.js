@@ -1,4 +1,4 @@
-// The page: reads what the model is, makes the form, and moves between the views.
+// Starts the page: it reads what the model is, makes the form, and switches between the views.
 
 import { explain, modelInfo, predict } from "./api.js";
 import { decisionCard, reasons } from "./decision.js";

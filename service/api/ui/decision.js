@@ -1,4 +1,4 @@
-// A decision in words and figures: what, how likely, which score, why.
+// Shows a decision: the verdict, the probability of default, the score and the reasons.
 
 import { h, hiddenText, icon } from "./dom.js";
 import { frequency, percent, points } from "./format.js";
@@ -9,7 +9,7 @@ export const WORDS = { approve: "Approve", refer: "Refer", decline: "Decline" };
 export const badge = (decision) =>
   h("span", { class: `badge ${decision}` }, icon(decision), WORDS[decision] ?? decision);
 
-/** Why the policy decides so at this PD. */
+/** Returns a sentence on why the policy decides so at this probability. */
 export function because({ decision, default_probability: pd }, policy) {
   const { approve_below: approve, decline_from: decline } = policy;
   const byRisk = pd < approve ? "approve" : pd < decline ? "refer" : "decline";
@@ -21,7 +21,7 @@ export function because({ decision, default_probability: pd }, policy) {
   }[decision];
 }
 
-/** The banner, figures, scale and reasons; `level` is the heading's. */
+/** Returns a card with banner, figures, scale and reasons; `level` is that of its heading. */
 export function decisionCard(answer, policy, level = "h2") {
   const { decision } = answer;
   const head = h(level, { tabindex: "-1", class: "verdict" },

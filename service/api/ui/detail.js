@@ -1,4 +1,4 @@
-// One recorded decision, complete.
+// Shows one recorded decision with everything that was recorded about it.
 
 import { explain, prediction } from "./api.js";
 import { decisionCard } from "./decision.js";
@@ -53,7 +53,7 @@ function identityCard({ id, time, identity, sequence, hash }) {
       pair("Hash", hash)));
 }
 
-/** The contributions, made anew by the model of today, which may not be the one that decided. */
+/** Shows contributions by the present model, which may not be the one that decided. */
 async function showEffects(place, record, { fields, identity }) {
   try {
     const explained = await explain(record.application);

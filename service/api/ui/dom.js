@@ -1,4 +1,4 @@
-// Elements from plain calls: h("p", {class: "muted"}, "text", child).
+// Creates elements: h("p", {class: "muted"}, "text", child).
 
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -1,4 +1,4 @@
-// What each field did to the score: a table whose bars are the picture.
+// Shows what each field adds to the score, as a table with bars.
 
 import { h, hiddenText } from "./dom.js";
 import { label, points, signed, value } from "./format.js";

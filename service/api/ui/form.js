@@ -1,4 +1,4 @@
-// The application's form, made from the contract's fields.
+// Makes the form of an application from the contract's fields.
 
 import { h } from "./dom.js";
 import { capital, given, heading, label, number, truth, word } from "./format.js";
@@ -6,7 +6,7 @@ import { capital, given, heading, label, number, truth, word } from "./format.js
 const GROUPED = /^-?\d{1,3}(,\d{3})+(\.\d+)?$/;
 const PLAIN = /^-?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
 
-/** Text → number; what is no number stays text, so that the service can name the field. */
+/** Returns the number that a text writes; other texts stay, so that the service names the field. */
 export function parse(text) {
   const bare = text.replace(/\s/g, "");
   const plain = GROUPED.test(bare) ? bare.replaceAll(",", "") : bare;
@@ -21,7 +21,7 @@ function choices(field) {
   return field.type === "boolean" ? [true, false] : null;
 }
 
-/** One field: its element, `read`, `write` and `refuse`. */
+/** Returns one field: its element, and `read`, `write` and `refuse`. */
 function createField(field) {
   const id = `field-${field.name}`;
   const options = choices(field);
@@ -91,7 +91,7 @@ function hintText(field) {
   return [field.help, bounds].filter(Boolean).join(" · ");
 }
 
-/** The whole form; `submit(application)` is called with what is filled in. */
+/** Returns the whole form; it calls `submit(application)` with what is filled in. */
 export function createForm(fields, { example, submit, edited }) {
   const parts = fields.map(createField);
   const byName = new Map(parts.map((part) => [part.field.name, part]));
@@ -145,7 +145,7 @@ const fieldset = (legend, note, parts, kind) =>
     note.length ? h("p", { class: "muted" }, note) : "",
     h("div", { class: "fields" }, parts.map((part) => part.element)));
 
-/** Each message beside its field, the others above the form; focus to the first. */
+/** Shows each message at its field and the others above the form; focuses the first. */
 function showErrors(errors, byName, general) {
   const fields = new Map([...byName].map(([name, part]) => [name, part.field]));
   for (const part of byName.values()) part.refuse();
@@ -157,7 +157,7 @@ function showErrors(errors, byName, general) {
   if (errors.length) (first?.control ?? general).focus();
 }
 
-/** An error's message, with titles in the place of names, and without the own field's. */
+/** Returns an error's message with titles in place of names, and without its own field's. */
 export function sentence({ field, message }, fields = new Map()) {
   const own = field && message.startsWith(field) ? message.slice(field.length) : message;
   const told = own.replace(/^[: ]+/, "").replace(/[\w.]+/g, (part) => {

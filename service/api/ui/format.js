@@ -1,4 +1,4 @@
-// Numbers, dates and values as people read them.
+// Formats numbers, dates and values for people.
 
 const SPACE = "\u00a0"; // between a number and its unit, which stay on one line
 
@@ -22,20 +22,20 @@ export function signed(value, digits) {
 
 export const when = (iso) => moment.format(new Date(iso));
 
-/** "about 1 in 12", the same probability in a form that is easier to weigh. */
+/** Returns a probability as "about 1 in 12", which is easier to weigh. */
 export function frequency(share) {
   if (share < 0.0005) return "fewer than 1 in 2,000";
   if (share > 0.2) return `about ${Math.round(100 * share)} in 100`;
   return `about 1 in ${number(Math.round(1 / share))}`;
 }
 
-/** A category as a word: MORTGAGE as Mortgage; mixed case stays as it is. */
+/** Returns a category as a word: MORTGAGE as Mortgage; mixed case stays as it is. */
 export const word = (text) =>
   /^[A-Z]{3,}$/.test(text) ? text[0] + text.slice(1).toLowerCase() : text;
 
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** A name from the contract as a heading: `loan_amount` as Loan amount. */
+/** Returns a name from the contract as a heading: `loan_amount` as Loan amount. */
 export const heading = (name) => capital(name.replaceAll("_", " "));
 
 export const given = (raw) => raw !== null && raw !== undefined;

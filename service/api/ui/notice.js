@@ -1,11 +1,11 @@
-// One place above the page for what keeps it from working: no service, no model, no key.
+// Shows above the page what keeps it from working: no service, no model or no key.
 
 import { hasKey, setKey } from "./api.js";
 import { byId, h, icon } from "./dom.js";
 
 export const clear = () => byId("notice").replaceChildren();
 
-/** Show `problem` with a way on; `again` repeats what failed. */
+/** Shows a problem and what to do about it; `again` repeats what failed. */
 export function show(problem, again) {
   const body = problem.status === 401 ? keyForm(again) : trouble(problem, again);
   byId("notice").replaceChildren(body);

@@ -1,4 +1,4 @@
-// A person's decision about a referred case, recorded beside the model's.
+// Records a person's decision about a referred case, beside the model's.
 
 import { override } from "./api.js";
 import { badge } from "./decision.js";
@@ -15,7 +15,7 @@ export const overrideNote = ({ decision, reason, author, time }) =>
 
 let forms = 0; // two views may have a form each, and identifiers are the document's
 
-/** The form; once recorded it gives way to the note. */
+/** Returns the form; once its decision is recorded, a note replaces it. */
 export function overrideForm(id, failed) {
   const own = `override-${(forms += 1)}`;
   const choice = ["approve", "decline"].map((decision) => h("label", { class: "choice" },

@@ -1,4 +1,4 @@
-// Recent decisions, with search.
+// Lists and searches recent decisions.
 
 import { logs } from "./api.js";
 import { badge } from "./decision.js";
@@ -81,7 +81,7 @@ function item(record, fields) {
     h("time", { datetime: record.time, class: "muted" }, when(record.time))));
 }
 
-/** The first fields of the application, to know it by. */
+/** Returns the first fields of an application, to recognise it by. */
 const summary = (application, fields) =>
   [...fields.values()].filter((field) => !field.protected && application[field.name] !== undefined)
     .slice(0, 3).map((field) => value(field, application[field.name])).join(" · ");

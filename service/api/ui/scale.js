@@ -1,9 +1,9 @@
-// The score on its scale: ratings, the zones of the decision, and where this application stands.
+// Draws the scale of scores: its ratings, what is decided where, and this application's place.
 
 import { h, svg } from "./dom.js";
 import { percent, points } from "./format.js";
 
-/** PD → points, as the policy defines them. */
+/** Returns the points of a probability of default, as the policy defines them. */
 export function score({ base_score: base, base_odds: odds, pdo }, pd) {
   return base + (pdo / Math.LN2) * (Math.log((1 - pd) / pd) - Math.log(odds));
 }
