@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.contract.fields import BLANKS, BOOLEANS, missing_column
+from stages.contract.fields import BLANKS, BOOLEANS, Field, missing_column, text
 from stages.contract.quality import Report
 from stages.contract.raw_columns import (
     as_dates,
@@ -21,15 +21,7 @@ from stages.contract.raw_columns import (
     text_codes,
     whole_numbers,
 )
-from stages.contract.schema import (
-    Contract,
-    ContractError,
-    Derived,
-    Field,
-    OutcomeWindow,
-    presence,
-    text,
-)
+from stages.contract.schema import Contract, ContractError, Derived, OutcomeWindow, presence
 
 
 def decided(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame:

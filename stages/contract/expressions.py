@@ -91,45 +91,50 @@ class Rule:
         """The names of the fields that the rule reads."""
         return (self.left,) if self.right is None else (self.left, self.right)
 
-    def encoded(self, fields: Mapping[str, Field]) -> Rule:
+    def encoded(self, fields: Mapping[str, Field | None]) -> Rule:
         """Return the rule for columns of codes, as features have them, with categories by code.
 
-        `fields` has every field that the rule may read. `home == rent` compares with the category
-        `rent` where `home` is a category and no field is called `rent`; `<` and the like need an
-        `ordered` category. Raises ValueError naming what is not a field or not a category.
+        `fields` has every name that the rule may read, with None for a number that is no field
+        itself, such as a ratio. `home == rent` compares with the category `rent` where `home` is a
+        category and nothing else is called `rent`; `<` and the like need an `ordered` category.
+        Raises ValueError naming what may not be read and what is no category.
         """
-        left, value = self._field(self.left, fields), self.text
+        self._may_read(self.left, fields)
+        left, value = fields[self.left], self.text
         plain = (self.factor, self.offset) == (1, 0)
-        if value is None and self.right is not None and plain and left.codes:
-            value = None if self.right in fields else self.right
-        if value is None and self.right is not None:
-            both = left, self._field(self.right, fields)
-            if any(f.is_category for f in both):
+        if left and left.codes and plain and self.right is not None and self.right not in fields:
+            value = self.right
+        elif self.right is not None:
+            self._may_read(self.right, fields)
+            right = fields[self.right]
+            if (left and left.is_category) or (right and right.is_category):
                 raise ValueError(f"{self.left} and {self.right} must be numbers to be compared")
             return self
-        if not left.codes:
+        if left is None or not left.codes:
             if value is not None:
                 raise ValueError(f"{self.left} must be compared with a number; got {value!r}")
             return self
-        if left.is_category and not left.ordered and self.compare not in ("==", "!="):
+        return self._by_code(left, written(self.offset) if value is None else value)
+
+    def _by_code(self, field: Field, word: str) -> Rule:
+        """Return the comparison of a category or boolean with the code of one of its values."""
+        if field.is_category and not field.ordered and self.compare not in ("==", "!="):
             raise ValueError(
                 f"{self.left} has no order: compare it by == or !=, not {self.compare}"
             )
-        codes = {written(raw): code for raw, code in left.codes.items()}
-        word = written(self.offset) if value is None else value
-        if left.is_boolean:
-            codes |= {name: float(truth) for name, truth in BOOLEANS.items() if name not in codes}
+        codes = {written(raw): code for raw, code in field.codes.items()}
+        if field.is_boolean:
+            codes = {name: float(truth) for name, truth in BOOLEANS.items()} | codes
         if word not in codes:
             raise ValueError(f"{self.left} must be one of {', '.join(codes)}; got {word!r}")
         return Rule(self.left, self.compare, 1, None, codes[word])
 
-    def _field(self, name: str, fields: Mapping[str, Field]) -> Field:
-        """Return a field that the rule reads; ValueError where it is none."""
+    def _may_read(self, name: str, fields: Mapping[str, Field | None]) -> None:
+        """Raise ValueError for a name that the rule may not read."""
         if name not in fields:
             raise ValueError(
                 f"{name} is no field that a rule may read; these are {', '.join(fields)}"
             )
-        return fields[name]
 
     def holds(self, columns: Mapping[str, Any]) -> Any:
         """Return where the rule holds, element by element; where a side is NaN only `!=` does.

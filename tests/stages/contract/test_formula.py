@@ -93,7 +93,7 @@ def test_a_rule_is_not_known_where_a_side_is_missing() -> None:
     assert Rule.parse("a <= 1").known(columns).tolist() == [False, True, True]
 
 
-FIELDS = contract(CONTRACT.replace("home, other]", "home, the rest]")).fields
+FIELDS = {"ratio": None} | contract(CONTRACT.replace("home, other]", "home, the rest]")).fields
 
 
 @pytest.mark.parametrize(
@@ -107,6 +107,8 @@ FIELDS = contract(CONTRACT.replace("home, other]", "home, the rest]")).fields
         ("insured == false", Rule("insured", "==", 1, None, 0)),
         ("insured == 1", Rule("insured", "==", 1, None, 1)),
         ("sex == F", Rule("sex", "==", 1, None, 0)),
+        ("ratio > 0.5", Rule("ratio", ">", 1, None, 0.5)),
+        ("ratio < 2 * amount", Rule("ratio", "<", 2, "amount", 0)),
         ("amount > 100", Rule("amount", ">", 1, None, 100)),
         ("amount <= 2 * income", Rule("amount", "<=", 2, "income", 0)),
     ],
@@ -121,9 +123,9 @@ def test_a_rule_about_a_category_compares_codes(rule: str, encoded: Rule) -> Non
         ("purpose == boat", "purpose must be one of car, home, the rest; got 'boat'"),
         ("branch == 15", "branch must be one of 10, 20, 30; got '15'"),
         ("purpose < home", "purpose has no order: compare it by == or !=, not <"),
-        ("amount == much", "much is no field that a rule may read; these are amount, "),
+        ("amount == much", "much is no field that a rule may read; these are ratio, amount, "),
         ("amount == 'much'", "amount must be compared with a number; got 'much'"),
-        ("age < 21", "age is no field that a rule may read; these are amount, "),
+        ("age < 21", "age is no field that a rule may read; these are ratio, amount, "),
         ("purpose == grade", "purpose and grade must be numbers to be compared"),
     ],
 )
