@@ -1,4 +1,4 @@
-"""Write the default loan book, dirt and all: loans.csv, customers.csv and bureau.csv.
+"""Simulate the default loan book, errors included: loans.csv, customers.csv and bureau.csv.
 
 The same rows, seed and separation give the same bytes on any machine.
 `stages.simulation.population` draws a clean book; this command adds the errors that real books
@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from stages import files, params
 from stages.simulation import population
-from stages.simulation.random_columns import Dice
+from stages.simulation.random_columns import RandomColumns
 
 PARAMS = Path("params.yaml")
 RAW = Path("data/loan_book/raw")
@@ -60,7 +60,7 @@ MISSING = {
 
 
 def main() -> None:
-    """Read the options, draw, spoil and write."""
+    """Simulate the book that the options describe, and write it."""
     options = parse()
     columns = population.draw(options.rows, options.seed, options.separation)
     write_book(book(columns, options.seed), options.out)
@@ -91,18 +91,20 @@ def parse() -> argparse.Namespace:
     try:
         given = {name: getattr(options, name) for name in ("rows", "seed", "separation")}
         if None in given.values():
-            given = settings() | {name: value for name, value in given.items() if value is not None}
-        options.rows = integer("rows", given["rows"], 1, MAX_ROWS)
-        options.seed = integer("seed", given["seed"], 0, MAX_SEED)
-        options.separation = share("separation", given["separation"], LEAST_SEPARATION)
+            given = read_settings() | {
+                name: value for name, value in given.items() if value is not None
+            }
+        options.rows = check_integer("rows", given["rows"], 1, MAX_ROWS)
+        options.seed = check_integer("seed", given["seed"], 0, MAX_SEED)
+        options.separation = check_share("separation", given["separation"], LEAST_SEPARATION)
         refuse_to_overwrite(options.out, options.force)
     except ValueError as error:
         parser.error(str(error))
     return options
 
 
-def settings() -> dict[str, Any]:
-    """Section `simulate` of params.yaml; raises ValueError where it is missing or wrong."""
+def read_settings() -> dict[str, Any]:
+    """Return the section `simulate` of params.yaml; raises ValueError where it is wrong."""
     if not PARAMS.exists():
         raise ValueError(
             f"{PARAMS} is not here: give --rows, --seed and --separation, or go to its folder"
@@ -110,8 +112,8 @@ def settings() -> dict[str, Any]:
     return params.load(PARAMS).simulate.model_dump()
 
 
-def integer(name: str, value: object, low: int, high: int) -> int:
-    """`value` as an integer in [low, high]; raises ValueError on anything else."""
+def check_integer(name: str, value: object, low: int, high: int) -> int:
+    """Return `value` as an integer in [low, high]; raises ValueError on anything else."""
     try:
         number = int(str(value))
     except ValueError:
@@ -121,7 +123,7 @@ def integer(name: str, value: object, low: int, high: int) -> int:
     return number
 
 
-def share(name: str, value: object, low: float) -> float:
+def check_share(name: str, value: object, low: float) -> float:
     """Return `value` as a number in [low, 1]; raises ValueError on anything else."""
     try:
         number = float(str(value))
@@ -145,38 +147,38 @@ def refuse_to_overwrite(out: Path, force: bool) -> None:
 
 
 def book(columns: population.Columns, seed: int) -> dict[str, pd.DataFrame]:
-    """The three tables as they are written, {name: (rows, columns)}, spoilt at the rates above."""
+    """Return the three tables by name, as they are written: with errors at the rates above."""
     frame = pd.DataFrame({name: as_text(values) for name, values in columns.items()})
-    dice = Dice(len(frame), [seed, 1])
-    spoil(frame, dice)
+    random = RandomColumns(len(frame), [seed, 1])
+    add_errors(frame, random)
     tables = {name: frame[fields.split()] for name, fields in TABLES.items()}
-    times = 1 + dice.chance(DUPLICATE)
+    times = 1 + random.chance(DUPLICATE)
     tables["loans"] = tables["loans"].loc[np.repeat(np.arange(len(frame)), times)]
     return tables
 
 
 def as_text(values: NDArray[Any]) -> NDArray[Any]:
-    """Dates as YYYY-MM-DD; anything else as it is."""
+    """Return dates as YYYY-MM-DD, and anything else as it is."""
     return np.datetime_as_string(values, unit="D") if values.dtype.kind == "M" else values
 
 
-def spoil(frame: pd.DataFrame, dice: Dice) -> None:
+def add_errors(frame: pd.DataFrame, random: RandomColumns) -> None:
     """Write typos, absurd fees, impossible ages and missing values into `frame`."""
-    typo = dice.chance(TYPO) & (frame["loan_purpose"] == "Personal")
+    typo = random.chance(TYPO) & (frame["loan_purpose"] == "Personal")
     frame.loc[typo, "loan_purpose"] = "Personaal"
-    absurd = dice.chance(ABSURD_FEE)
+    absurd = random.chance(ABSURD_FEE)
     frame.loc[absurd, "processing_fee"] = 1.25 * frame.loc[absurd, "loan_amount"]
-    impossible = dice.chance(IMPOSSIBLE_AGE)
-    ages = IMPOSSIBLE_AGES[dice.integers(0, len(IMPOSSIBLE_AGES) - 1)]
+    impossible = random.chance(IMPOSSIBLE_AGE)
+    ages = IMPOSSIBLE_AGES[random.integers(0, len(IMPOSSIBLE_AGES) - 1)]
     frame.loc[impossible, "age"] = ages[impossible]
     for name, share in MISSING.items():
         numeric = frame[name].dtype.kind == "i"
         values = frame[name].astype("Int64") if numeric else frame[name]
-        frame[name] = values.mask(dice.chance(share))
+        frame[name] = values.mask(random.chance(share))
 
 
 def write_book(tables: dict[str, pd.DataFrame], out: Path) -> None:
-    """Write all tables into a folder beside `out`, then put it in the place of `out`."""
+    """Write all tables into a folder beside `out`, then move it to `out`."""
     out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out.parent, prefix=".simulate.") as temporary:
@@ -201,7 +203,7 @@ def write_table(table: pd.DataFrame, path: Path, progress: tqdm[Any]) -> None:
 
 
 def write_truth(columns: population.Columns, path: Path) -> None:
-    """Write `loan_id,true_pd`, six decimals, a line a loan."""
+    """Write `loan_id,true_pd`, one line per loan, with six decimals."""
     truth = pd.DataFrame({name: columns[name] for name in ("loan_id", "true_pd")})
     with files.whole_file(path) as draft:
         truth.to_csv(draft, index=False, float_format="%.6f", lineterminator="\n")

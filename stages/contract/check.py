@@ -1,4 +1,4 @@
-"""Hold a contract against its raw files, and say in words what is wrong."""
+"""Compares a contract with its raw files, and says in words what is wrong."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from stages.contract.schema import Contract, ContractError, Field, text
 
 
 def run(dataset: str | None) -> int:
-    """Print what is wrong; 1 where `preprocess` would stop, else 0."""
+    """Print what is wrong, and return 1 where `preprocess` would stop, else 0."""
     config = params.load()
     name = dataset or config.dataset
     contract = contracts.load(name)
     folder = Path("data") / name / "raw"
-    remarks = list(unmarked(contract))
+    remarks = list(find_unmarked(contract))
     faults: list[str] = []
     if folder.exists():
-        faults = list(absent(contract, folder))
+        faults = list(find_missing_columns(contract, folder))
         if not faults:
             report, most = quality.Report(), config.preprocess.max_invalid
             try:
@@ -32,11 +32,11 @@ def run(dataset: str | None) -> int:
             except (ContractError, quality.QualityError) as error:
                 faults.append(str(error))
             else:
-                faults += stops(rows, report, most)
-                remarks += [*suspects(contract, rows), *unripe(contract, rows)]
+                faults += find_reasons_to_stop(rows, report, most)
+                remarks += [*find_leaks(contract, rows), *find_unripe(contract, rows)]
             if not contract.inputs(config.mode):
                 faults.append(f"no field is a feature in the mode {config.mode!r}")
-            remarks += [*dropped(report), *told(report)]
+            remarks += [*list_dropped(report), *list_repairs(report)]
     else:
         remarks.append(f"{folder} is not there: the contract alone was checked")
     print("\n".join([*(f"wrong: {f}" for f in faults), *(f"look at: {r}" for r in remarks)]))
@@ -44,8 +44,8 @@ def run(dataset: str | None) -> int:
     return 1 if faults else 0
 
 
-def absent(contract: Contract, folder: Path) -> Iterator[str]:
-    """Files and columns that the contract names and that are not there."""
+def find_missing_columns(contract: Contract, folder: Path) -> Iterator[str]:
+    """Yield the files and columns that the contract names and that are not there."""
     for name, table in contract.tables.items():
         path = folder / table.path
         if not path.exists():
@@ -60,8 +60,10 @@ def absent(contract: Contract, folder: Path) -> Iterator[str]:
                 yield f"{path}: column {column!r} is missing; the file has {columns}{near}"
 
 
-def stops(rows: pd.DataFrame, report: quality.Report, max_invalid: float) -> Iterator[str]:
-    """Why `preprocess` would stop on the rows."""
+def find_reasons_to_stop(
+    rows: pd.DataFrame, report: quality.Report, max_invalid: float
+) -> Iterator[str]:
+    """Yield the reasons for which `preprocess` would stop on the rows."""
     try:
         report.check(len(rows), max_invalid)
     except quality.QualityError as error:
@@ -70,8 +72,8 @@ def stops(rows: pd.DataFrame, report: quality.Report, max_invalid: float) -> Ite
         yield f"good and bad loans are needed; the valid rows have outcomes {set(rows['_bad'])}"
 
 
-def dropped(report: quality.Report) -> Iterator[str]:
-    """The share of rows that each rule drops."""
+def list_dropped(report: quality.Report) -> Iterator[str]:
+    """Yield what each rule drops: the number and the share of rows, and the first of them."""
     for rule, found in report.summary(0)["invalid"].items():
         example = found["example"]
         share = f"drops {found['rows']:,} of {report.rows_in:,} rows"
@@ -79,8 +81,8 @@ def dropped(report: quality.Report) -> Iterator[str]:
         yield f"{rule}: {share}, first row {example['row']}: {example['value']!r}"
 
 
-def told(report: quality.Report) -> Iterator[str]:
-    """What is repaired and what is not read."""
+def list_repairs(report: quality.Report) -> Iterator[str]:
+    """Yield the values that are repaired and the columns that are not read."""
     for name, repairs in report.repaired.items():
         for repair, rows in repairs.items():
             if rows:
@@ -89,8 +91,8 @@ def told(report: quality.Report) -> Iterator[str]:
         yield f"columns that the contract does not name: {', '.join(report.ignored)}"
 
 
-def unmarked(contract: Contract) -> Iterator[str]:
-    """Features that are, by their names, protected or known too late."""
+def find_unmarked(contract: Contract) -> Iterator[str]:
+    """Yield the features whose names suggest that they are protected or known too late."""
     for f in contract.feature_fields("pricing"):
         if column_names.is_protected(f.name):
             yield f"{f.name}: by its name a protected attribute; mark it `protected: true`"
@@ -99,21 +101,21 @@ def unmarked(contract: Contract) -> Iterator[str]:
             yield f"{f.name}: by its name known too late; mark it `known_at: {when}`"
 
 
-def suspects(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
-    """Features that hold one value, or that tell the outcome on their own."""
-    some = rows.iloc[leakage.sample(len(rows))]
+def find_leaks(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
+    """Yield the features that hold one value, or that tell the outcome on their own."""
+    some = rows.iloc[leakage.sample_rows(len(rows))]
     bad = some["_bad"].to_numpy(np.float64)
     for f in contract.feature_fields("pricing"):
         if rows[f.name].nunique(dropna=False) == 1:
             yield f"{f.name}: constant: {text(rows[f.name].iloc[0])!r} throughout"
             continue
-        leak = leakage.leak(encoded(f, some[f.name]), bad, f.is_category)
+        leak = leakage.explain_leak(as_numbers(f, some[f.name]), bad, f.is_category)
         if leak and f.known_at == "application":
             yield f"{f.name}: suspected leak ({leak}); mark `known_at: outcome` if it is one"
 
 
-def unripe(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
-    """Loans that seem to have had no time to go bad, where no outcome window leaves them out."""
+def find_unripe(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
+    """Warn of loans that had no time to go bad, where no outcome window leaves them out."""
     if contract.date is None or contract.outcome is not None:
         return
     days = rows["_date"].to_numpy().astype("datetime64[D]")
@@ -126,6 +128,6 @@ def unripe(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def encoded(field: Field, values: pd.Series) -> leakage.Floats:
-    """A cleaned column as numbers: (n,), NaN where missing."""
+def as_numbers(field: Field, values: pd.Series) -> leakage.Floats:
+    """Return a cleaned column as numbers (n,), NaN where a value is missing."""
     return (values.map(field.codes) if field.codes else values).to_numpy(np.float64)

@@ -1,4 +1,4 @@
-"""Write a first contract from the files of a loan book, for a person to confirm."""
+"""The command `python -m stages.contract`: drafts a contract, or checks one."""
 
 from __future__ import annotations
 
@@ -17,40 +17,41 @@ from stages.contract.schema import ContractError
 
 @dataclass
 class Draft:
-    """A drafted contract: its text, and what a person should confirm."""
+    """A drafted contract: its text, and a list of what a person should confirm."""
 
     text: str
     confirm: list[str]
 
 
-def draft(paths: list[Path], target: str, date: str | None = None) -> Draft:
-    """Draft a contract of the files; raises ContractError where that cannot be.
+def draft_contract(paths: list[Path], target: str, date: str | None = None) -> Draft:
+    """Draft a contract from the files; raises ContractError where that is impossible.
 
-    `target` names the outcome's column; `date` that of the decision's date, guessed if None.
+    `target` names the column of the outcome. `date` names that of the decision's date, which is
+    guessed where it is None.
     """
     book = books.read(paths, target)
-    parts = [part for name in book.frames for part in books.parts(book, name)]
-    date, about = books.decision_date(book, parts, date)
-    books.spare(parts)
-    books.judge_names(book, parts, date)
-    books.judge_dates(parts, date)
-    source = contract_text.contract(book, parts, date, about)
+    parts = [part for name in book.frames for part in books.describe_columns(book, name)]
+    date, about = books.choose_decision_date(book, parts, date)
+    books.keep_one_feature(parts)
+    books.leave_out_repeated_names(book, parts, date)
+    books.mark_later_dates(parts, date)
+    source = contract_text.write_contract(book, parts, date, about)
     contracts.read(source, "the drafted contract")
-    return Draft(source, contract_text.confirm(book, parts, date, about))
+    return Draft(source, contract_text.list_to_confirm(book, parts, date, about))
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     main = argparse.ArgumentParser(
         prog="python -m stages.contract",
-        description="The data contract of a loan book: draft one, or hold the files against it.",
+        description="The data contract of a loan book: draft one, or check one against its files.",
     )
     verbs = main.add_subparsers(dest="verb", required=True, metavar="draft | check")
     draft = verbs.add_parser(
         "draft",
         help="write a first contract from raw files",
         description="Write a first contract.yaml from CSV or Parquet files. It runs as it is, but "
-        "it is a guess: what to look at is marked `confirm` in it and listed at the end.",
+        "it is a guess: what a person should look at is marked `confirm` and listed at the end.",
         epilog="example: python -m stages.contract draft data/my_book/raw/*.csv --target default",
     )
     draft.add_argument(
@@ -58,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="CSV (UTF-8, commas) or Parquet; the first with the target has a row a loan",
+        help="CSV (UTF-8, commas) or Parquet; the first that has the target has one row per loan",
     )
     draft.add_argument(
         "--target",
@@ -81,9 +82,9 @@ def parser() -> argparse.ArgumentParser:
     draft.add_argument("--force", action="store_true", help="overwrite a contract that is there")
     checking = verbs.add_parser(
         "check",
-        help="tell what is wrong with a contract and its files",
-        description="Tell in words what is wrong with data/DATASET/contract.yaml and, where they "
-        "are there, with its raw files. Ends with 1 where preprocess would stop, else with 0.",
+        help="say what is wrong with a contract and its files",
+        description="Say in words what is wrong with data/DATASET/contract.yaml and, where they "
+        "are there, with its raw files. The exit code is 1 where preprocess would stop, else 0.",
     )
     checking.add_argument(
         "dataset", nargs="?", metavar="DATASET", help="a folder of data/ (default: params.yaml's)"
@@ -92,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def command(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line and return the exit code."""
     options = parser().parse_args(arguments)
     try:
         if options.verb == "check":
@@ -117,7 +118,7 @@ def refuse_to_read(path: Path) -> None:
 
 
 def write(paths: list[Path], target: str, date: str | None, out: Path | None, force: bool) -> int:
-    """Draft a contract to a file or standard output, and say what to confirm."""
+    """Write a draft to a file or to standard output, and say what to confirm."""
     for path in paths:
         refuse_to_read(path)
     folder = paths[0].parent
@@ -127,7 +128,7 @@ def write(paths: list[Path], target: str, date: str | None, out: Path | None, fo
         raise ContractError(
             f"{out} is there already; --force overwrites it, --out writes elsewhere"
         )
-    drafted = draft(paths, target, date)
+    drafted = draft_contract(paths, target, date)
     if out is None:
         print(drafted.text, end="")
     else:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.simulation.random_columns import Dice, Floats, Ints
+from stages.simulation.random_columns import Floats, Ints, RandomColumns
 
 Columns = dict[str, NDArray[Any]]
 
@@ -90,95 +90,95 @@ def draw(rows: int, seed: int, separation: float = 1.0) -> Columns:
     Holds every column of the three raw tables, and `true_pd` (float64). `separation` says how far
     the applications tell good from bad, see `true_pd`; the applications themselves stay the same.
     """
-    dice = Dice(rows, seed)
-    date = FIRST_DAY + disbursal_days(dice)
+    random = RandomColumns(rows, seed)
+    date = FIRST_DAY + disbursal_days(random)
     columns = identifiers(rows) | {"disbursal_date": date}
-    columns |= customers(dice, elapsed(date))
-    columns |= bureau(dice, elapsed(date))
-    columns |= loans(dice, columns)
+    columns |= customers(random, elapsed(date))
+    columns |= bureau(random, elapsed(date))
+    columns |= loans(random, columns)
     columns["true_pd"] = true_pd(columns, separation)
-    columns["default"] = dice.chance(columns["true_pd"]).astype(np.int64)
-    return columns | after_disbursal(dice, columns)
+    columns["default"] = random.chance(columns["true_pd"]).astype(np.int64)
+    return columns | after_disbursal(random, columns)
 
 
 def identifiers(rows: int) -> Columns:
-    """L00001, C00001 and so on (rows,): one loan a customer, wider where there are more."""
+    """Return L00001, C00001 and so on (rows,), wider for large books: one loan per customer."""
     width = max(5, len(str(rows)))
     numbers = [f"{number:0{width}d}" for number in range(1, rows + 1)]
     return {key: np.array([letter + n for n in numbers]) for key, letter in IDENTIFIERS.items()}
 
 
-def disbursal_days(dice: Dice) -> Ints:
-    """Days since the first, ascending (rows,): seasonal, and more of them every year."""
+def disbursal_days(random: RandomColumns) -> Ints:
+    """Return ascending days since the first (rows,): seasonal, and more loans every year."""
     days = np.arange(FIRST_DAY, LAST_DAY + 1)
     volume = MONTH_VOLUME[month(days)] * (1 + GROWTH * np.arange(len(days)) / len(days))
-    return np.sort(dice.pick(volume))
+    return np.sort(random.pick(volume))
 
 
-def customers(dice: Dice, time: Floats) -> Columns:
-    """Who applies, at `time` (rows,) in [0, 1]; incomes (rupees a year) grow with it."""
-    age = np.rint(np.clip(AGE_MEAN + AGE_SD * dice.bell(), *AGE_BOUNDS)).astype(np.int64)
+def customers(random: RandomColumns, time: Floats) -> Columns:
+    """Draw the applicants at `time` (rows,) in [0, 1]; incomes (rupees a year) grow with it."""
+    age = np.rint(np.clip(AGE_MEAN + AGE_SD * random.bell(), *AGE_BOUNDS)).astype(np.int64)
     band = np.searchsorted(AGE_BANDS, age)
-    male = dice.chance(MALE)
-    self_employed = dice.chance(SELF_EMPLOYED[band])
-    married = dice.chance(MARRIED[band])
-    city = dice.integers(0, len(CITIES) - 1)
+    male = random.chance(MALE)
+    self_employed = random.chance(SELF_EMPLOYED[band])
+    married = random.chance(MARRIED[band])
+    city = random.integers(0, len(CITIES) - 1)
     level = 1 + INCOME_GROWTH * (time - 0.5)
     group = 2 * self_employed + male
-    income = dice.within(INCOME_EDGES, dice.pick_by_row(INCOME[group])) * level
-    home = dice.pick_by_row(RESIDENCE[np.searchsorted(RESIDENCE_BANDS, age)])
+    income = random.within(INCOME_EDGES, random.pick_by_row(INCOME[group])) * level
+    home = random.pick_by_row(RESIDENCE[np.searchsorted(RESIDENCE_BANDS, age)])
     return {
         "age": age,
         "gender": np.where(male, "M", "F"),
         "marital_status": np.where(married, "Married", "Single"),
         "employment_status": np.where(self_employed, "Self-Employed", "Salaried"),
         "income": thousands(income),
-        "number_of_dependants": dice.pick_by_row(DEPENDANTS[married.astype(np.int64)]),
+        "number_of_dependants": random.pick_by_row(DEPENDANTS[married.astype(np.int64)]),
         "residence_type": np.array(RESIDENCES)[home],
-        "years_at_current_address": dice.integers(1, 31),
+        "years_at_current_address": random.integers(1, 31),
         "city": np.array(list(CITIES))[city],
         "state": np.array([state for state, _ in CITIES.values()])[city],
         "zipcode": np.array([code for _, code in CITIES.values()])[city],
     }
 
 
-def bureau(dice: Dice, time: Floats) -> Columns:
-    """What the credit bureau knows at `time` (rows,); utilization (percent) rises with it."""
-    accounts = dice.integers(1, 4)
-    months = np.zeros(dice.rows, dtype=np.int64)
+def bureau(random: RandomColumns, time: Floats) -> Columns:
+    """Draw what the credit bureau knows at `time` (rows,); utilization (percent) rises with it."""
+    accounts = random.integers(1, 4)
+    months = np.zeros(random.rows, dtype=np.int64)
     for account in range(4):
-        age = dice.integers(1, MONTHS_PER_ACCOUNT)
+        age = random.integers(1, MONTHS_PER_ACCOUNT)
         months += np.where(account < accounts, age, 0)
-    history = dice.pick(DELINQUENT)
+    history = random.pick(DELINQUENT)
     low, high = np.array([0, 1, 13])[history], np.array([0, 12, 24])[history]
     high = np.minimum(high, months)
-    delinquent = dice.integers(np.minimum(low, high), high)
-    days_past_due = np.zeros(dice.rows, dtype=np.int64)
+    delinquent = random.integers(np.minimum(low, high), high)
+    days_past_due = np.zeros(random.rows, dtype=np.int64)
     for past in range(WORST_MONTHS):
-        late = dice.integers(1, WORST_DPD)
+        late = random.integers(1, WORST_DPD)
         days_past_due += np.where(past < delinquent, late, 0)
     shares = UTILIZATION_FIRST + time[:, None] * (UTILIZATION_LAST - UTILIZATION_FIRST)
-    utilization = dice.within(UTILIZATION_EDGES, dice.pick_by_row(shares))
+    utilization = random.within(UTILIZATION_EDGES, random.pick_by_row(shares))
     return {
         "number_of_open_accounts": accounts,
-        "number_of_closed_accounts": dice.integers(0, 2),
+        "number_of_closed_accounts": random.integers(0, 2),
         "total_loan_months": months,
         "delinquent_months": delinquent,
         "total_dpd": days_past_due,
-        "enquiry_count": accounts + dice.integers(0, 5),
+        "enquiry_count": accounts + random.integers(0, 5),
         "credit_utilization_ratio": np.floor(utilization).astype(np.int64),
     }
 
 
-def loans(dice: Dice, columns: Columns) -> Columns:
-    """What is asked for and granted: older borrowers get less for the same income; rupees."""
+def loans(random: RandomColumns, columns: Columns) -> Columns:
+    """Draw the loans, in rupees; older borrowers are granted less for the same income."""
     income = columns["income"]
-    purpose = dice.pick(PURPOSE)
+    purpose = random.pick(PURPOSE)
     by_age = np.clip(1.28 - 0.0125 * (columns["age"] - 18), 0.82, None)
-    asked = income * SANCTION_TO_INCOME[purpose] * by_age * (0.9 + 0.2 * dice.uniform())
+    asked = income * SANCTION_TO_INCOME[purpose] * by_age * (0.9 + 0.2 * random.uniform())
     sanction = thousands(np.minimum(asked, SANCTION_CAP[purpose]))
-    loan = thousands(sanction * (0.7 + 0.3 * dice.uniform()))
-    balance = income * np.clip(0.374 + 0.092 * dice.bell(), 0.15, 0.72)
+    loan = thousands(sanction * (0.7 + 0.3 * random.uniform()))
+    balance = income * np.clip(0.374 + 0.092 * random.bell(), 0.15, 0.72)
     return {
         "loan_purpose": np.array(PURPOSES)[purpose],
         "loan_type": np.where(purpose == PURPOSES.index("Personal"), "Unsecured", "Secured"),
@@ -187,25 +187,25 @@ def loans(dice: Dice, columns: Columns) -> Columns:
         "processing_fee": loan / 50,
         "gst": loan * 18 // 100,
         "net_disbursement": loan * 8 // 10,
-        "loan_tenure_months": dice.integers(TENURE[purpose, 0], TENURE[purpose, 1]),
+        "loan_tenure_months": random.integers(TENURE[purpose, 0], TENURE[purpose, 1]),
         "bank_balance_at_application": np.rint(balance).astype(np.int64),
     }
 
 
-def after_disbursal(dice: Dice, columns: Columns) -> Columns:
-    """Known only later: a defaulted loan has paid back a little less and started a little later."""
+def after_disbursal(random: RandomColumns, columns: Columns) -> Columns:
+    """Draw what is known later: bad loans have paid back a little less and started later."""
     bad = columns["default"]
     able = 0.56 + 0.004 * (columns["age"] - 40) + 0.025 * (columns["number_of_open_accounts"] - 2.5)
-    owed = columns["income"] * (able + 0.07 * dice.bell()) * (1 + 0.05 * bad)
+    owed = columns["income"] * (able + 0.07 * random.bell()) * (1 + 0.05 * bad)
     owed = np.minimum(np.minimum(owed, 0.9 * columns["net_disbursement"]), 5e6)
     return {
         "principal_outstanding": np.rint(owed).astype(np.int64),
-        "installment_start_dt": columns["disbursal_date"] + dice.integers(1 + bad, 29 + 2 * bad),
+        "installment_start_dt": columns["disbursal_date"] + random.integers(1 + bad, 29 + 2 * bad),
     }
 
 
 def true_pd(columns: Columns, separation: float = 1.0) -> Floats:
-    """PD of each loan (rows,) in (0, 1), from what is known at application and the date.
+    """Return the PD of each loan (rows,) in (0, 1), from the application and the date.
 
     Odds multiply; utilization, delinquency and burden saturate and strengthen one another.
     `separation` in [0.25, 1] scales the log-odds that the application tells, at the same bad rate:
@@ -234,7 +234,7 @@ def true_pd(columns: Columns, separation: float = 1.0) -> Floats:
 
 
 def power(base: Floats, exponent: float) -> Floats:
-    """`base ** exponent` for an exponent in (0, 1], rounded to POWER_BITS binary digits.
+    """Return `base ** exponent` for an exponent in (0, 1], rounded to POWER_BITS binary digits.
 
     A product of square roots, so it is the same to the last bit on any machine.
     """
@@ -248,12 +248,12 @@ def power(base: Floats, exponent: float) -> Floats:
 
 
 def level_of(separation: float) -> float:
-    """The factor of the odds that keeps the bad rate of the book near 9 % at any separation."""
+    """Return the factor of the odds that keeps the bad rate near 9 % at this separation."""
     return 1 - (1 - separation) * (LEVEL_OFFSET + LEVEL_SLOPE * separation)
 
 
 def saturating(x: NDArray[Any], half: float, power: int) -> Floats:
-    """`x^power / (half^power + x^power)`, the Hill curve: 0 at 0, 1/2 at `half`, at most 1."""
+    """Return the Hill curve `x^power / (half^power + x^power)`: 0 at 0, 1/2 at `half`, below 1."""
     raised = np.ones(len(x))
     for _ in range(power):
         raised = raised * (x / half)
@@ -261,20 +261,20 @@ def saturating(x: NDArray[Any], half: float, power: int) -> Floats:
 
 
 def multiplier(names: NDArray[Any], odds: dict[str, float]) -> Floats:
-    """The odds multiplier of each name (rows,); 1 for a name that is not listed."""
+    """Return the odds multiplier of each name (rows,), which is 1 for a name not listed."""
     return np.select([names == name for name in odds], list(odds.values()), 1.0)
 
 
 def elapsed(dates: NDArray[Any]) -> Floats:
-    """0 on the first day to 1 on the last."""
+    """Return the time of each date, from 0 on the first day to 1 on the last."""
     return np.asarray((dates - FIRST_DAY) / (LAST_DAY - FIRST_DAY), dtype=np.float64)
 
 
 def month(dates: NDArray[Any]) -> Ints:
-    """0 for January to 11 for December."""
+    """Return the month of each date, from 0 for January to 11 for December."""
     return np.asarray(dates.astype("datetime64[M]").astype(np.int64) % 12, dtype=np.int64)
 
 
 def thousands(amounts: Floats) -> Ints:
-    """Rounded to whole thousands, and at least one thousand."""
+    """Return amounts rounded to whole thousands, and at least one thousand."""
     return np.maximum(np.rint(amounts / 1000), 1).astype(np.int64) * 1000

@@ -1,1 +1,8 @@
-"""Draft a contract from the raw files of an unknown loan book."""
+"""Drafts a contract from the raw files of an unknown loan book.
+
+`book` reads the tables and decides about each column; `contract_text` writes the draft. A raw
+`column` is described by `profile` (booleans, dates, categories, text), `quantities` (numbers) and
+`column_names` (what a name suggests). `outcome` codes the target, `keys` joins the tables and finds
+the customer, `leakage` finds columns that know too much, and `ripeness` labels that came too early.
+`stages.contract.command` imports these, and `check` the last two and `column_names`.
+"""

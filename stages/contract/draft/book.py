@@ -1,4 +1,4 @@
-"""An unknown loan book: its tables, how they belong together, and what each column holds."""
+"""Reads an unknown loan book: its tables, how they join, and what a contract says of a column."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stages.features import split
 
 @dataclass
 class Book:
-    """The raw tables of a loan book, and how they belong together."""
+    """The raw tables of a loan book, and how they join."""
 
     frames: dict[str, pd.DataFrame]
     paths: dict[str, str]
@@ -33,11 +33,11 @@ class Book:
 
     @property
     def keys(self) -> set[str]:
-        """The columns that join the tables."""
+        """The names of the columns that join the tables."""
         return {name for link in self.links.values() for name in (link.join, link.key)}
 
     def repeated(self, names: list[str]) -> float:
-        """The share of the loans that repeat an earlier one in some columns and the outcome."""
+        """Return the share of the loans that repeat an earlier one in `names` and the outcome."""
         loans = self.frames[self.base][names].assign(**{self.target: self.outcome.y})
         return float(loans.duplicated().mean())
 
@@ -48,8 +48,8 @@ class Book:
 
 
 @dataclass
-class Part:
-    """A column of the book with what the contract would say of it."""
+class DraftField:
+    """A column of the book, and what the contract will say of it."""
 
     name: str
     table: str
@@ -61,12 +61,12 @@ class Part:
 
     @property
     def protected(self) -> bool:
-        """Whether it is, by its name, a protected attribute."""
+        """Whether its name suggests a protected attribute."""
         return column_names.is_protected(self.name)
 
     @property
     def late(self) -> str:
-        """When it is known, if that is after the application; else ""."""
+        """When it is known, where that is after the application; else ""."""
         return "" if self.known_at == "application" else self.known_at
 
     @property
@@ -78,12 +78,12 @@ class Part:
 
 
 def read(paths: list[Path], target: str) -> Book:
-    """Read the files; find the loans (the file with the target), their outcomes and their keys."""
+    """Read the files, of which the first with the target holds the loans, and join them."""
     frames: dict[str, pd.DataFrame] = {}
     for path in paths:
         if path.stem in frames:
             raise ContractError(f"{path}: two files are called {path.stem!r}; rename one of them")
-        frames[path.stem] = _frame(path)
+        frames[path.stem] = _read_table(path)
     base = next((name for name, frame in frames.items() if target in frame), None)
     if base is None:
         there = "; ".join(f"{n} has {', '.join(f.columns)}" for n, f in frames.items())
@@ -94,7 +94,7 @@ def read(paths: list[Path], target: str) -> Book:
     loans = frames[base]
     coded = outcome.guess(Column.of(target, loans[target]))
     frames = {base: loans.drop(columns=target)} | {n: f for n, f in frames.items() if n != base}
-    found = {n: keys.link(frames[base], f, n) for n, f in frames.items() if n != base}
+    found = {n: keys.find_link(frames[base], f, n) for n, f in frames.items() if n != base}
     unlinked = {n: why for n, why in found.items() if isinstance(why, str)}
     return Book(
         frames={n: f for n, f in frames.items() if n not in unlinked},
@@ -107,8 +107,8 @@ def read(paths: list[Path], target: str) -> Book:
     )
 
 
-def _frame(path: Path) -> pd.DataFrame:
-    """One file; ContractError where its columns are not separated by commas."""
+def _read_table(path: Path) -> pd.DataFrame:
+    """Read one file; raises ContractError where its columns are not separated by commas."""
     frame = tables.read_file(path)
     if len(frame.columns) == 1 and any(mark in str(frame.columns[0]) for mark in ";\t|"):
         raise ContractError(
@@ -117,8 +117,8 @@ def _frame(path: Path) -> pd.DataFrame:
     return frame.rename(columns=str)
 
 
-def parts(book: Book, table: str) -> list[Part]:
-    """What the contract would say of each column of a table."""
+def describe_columns(book: Book, table: str) -> list[DraftField]:
+    """Return what the contract will say of each column of a table."""
     frame = book.frames[table]
     own = {book.links[table].key} if table in book.links else {x.join for x in book.links.values()}
     parts = []
@@ -126,13 +126,15 @@ def parts(book: Book, table: str) -> list[Part]:
         if sys.stderr.isatty():
             print(f"\r{table}: column {place + 1} of {len(frame.columns)}", end="", file=sys.stderr)
         if _is_nested(frame[name]):
-            parts.append(Part(name, table, Guess(left_out="lists or structures, no plain values")))
+            parts.append(
+                DraftField(name, table, Guess(left_out="lists or structures, no plain values"))
+            )
             continue
         column = Column.of(name, frame[name])
-        part = Part(name, table, profile.guess(column))
+        part = DraftField(name, table, profile.guess(column))
         if name in own:
             part.guess.left_out = "it joins the tables"
-        _judge(book, part, column)
+        _relate_to_outcome(book, part, column)
         parts.append(part)
     if sys.stderr.isatty():
         print(file=sys.stderr)
@@ -140,17 +142,17 @@ def parts(book: Book, table: str) -> list[Part]:
 
 
 def _is_nested(values: pd.Series) -> bool:
-    """Whether a Parquet column holds lists or structures."""
+    """Return whether a Parquet column holds lists or structures."""
     some = values.dropna().iloc[:1].tolist() if values.dtype == object else []
     return any(isinstance(value, list | dict | np.ndarray) for value in some)
 
 
-def _judge(book: Book, part: Part, column: Column) -> None:
-    """Say when a column is known, and where the bad rate goes along it."""
+def _relate_to_outcome(book: Book, part: DraftField, column: Column) -> None:
+    """Set when a column is known, and in which direction the bad rate goes along it."""
     g = part.guess
     if g.left_out:
         return
-    x = column.spread(g.values)
+    x = column.to_rows(g.values)
     if part.table != book.base:
         x = np.append(x, np.nan)[book.links[part.table].rows]
     if g.type == "date":
@@ -158,22 +160,22 @@ def _judge(book: Book, part: Part, column: Column) -> None:
     part.known_at = column_names.known_at(part.name)
     if part.known_at != "application":
         part.why = "by its name"
-    some = leakage.sample(book.loans)
+    some = leakage.sample_rows(book.loans)
     if g.type == "date" or g.unused or part.protected:
         return
-    leak = leakage.leak(x[some], book.outcome.y[some], g.enum is not None)
+    leak = leakage.explain_leak(x[some], book.outcome.y[some], g.enum is not None)
     if leak:
         part.known_at = "pricing" if part.known_at == "pricing" else "outcome"
         part.why = leak if not part.why else f"{part.why}, {leak}"
     if g.enum is None and part.is_feature:
-        word, first, last = leakage.direction(x[some], book.outcome.y[some])
+        word, first, last = leakage.find_direction(x[some], book.outcome.y[some])
         if word and g.type != "boolean":
             rates = f"the bad rate is {first:.1%} at the low end, {last:.1%} at the high"
             part.risk = f"risk: {word}   # confirm: {rates}"
 
 
-def spare(parts: list[Part]) -> None:
-    """Take the marks of suspected leaks back where no other field would be left as a feature."""
+def keep_one_feature(parts: list[DraftField]) -> None:
+    """Unmark suspected leaks where no other field would be left as a feature."""
     if any(p.is_feature and not p.late for p in parts):
         return
     for part in parts:
@@ -185,8 +187,10 @@ def spare(parts: list[Part]) -> None:
             )
 
 
-def decision_date(book: Book, parts: list[Part], asked: str | None) -> tuple[str | None, str]:
-    """The date that the split follows, and what is to be said of it."""
+def choose_decision_date(
+    book: Book, parts: list[DraftField], asked: str | None
+) -> tuple[str | None, str]:
+    """Return the name of the date that the split follows, if there is one, and why."""
     dates = {p.name: p for p in parts if p.table == book.base and p.guess.type == "date"}
     if asked is not None:
         why = dates[asked].guess.left_out if asked in dates else f"those are {sorted(dates)}"
@@ -195,7 +199,7 @@ def decision_date(book: Book, parts: list[Part], asked: str | None) -> tuple[str
             raise ContractError(
                 f"--date must be a date of {book.base!r}; got {asked!r}: {why}{near}"
             )
-        fits = _splits(dates[asked].days, book.outcome.y)
+        fits = _can_split(dates[asked].days, book.outcome.y)
         return (
             asked,
             "" if fits else "a split by it leaves a part without good or without bad loans",
@@ -205,7 +209,7 @@ def decision_date(book: Book, parts: list[Part], asked: str | None) -> tuple[str
     fit = [p for p in fit if p.name not in history]
     named = [p for p in fit if column_names.tells(column_names.DECISION, p.name)]
     for part in named or (fit if len(fit) == 1 else []):
-        if _splits(part.days, book.outcome.y):
+        if _can_split(part.days, book.outcome.y):
             return part.name, "the out-of-time split and the vintages follow it"
     written = [f"{p.name} has {p.guess.left_out}" for p in dates.values() if p.guess.left_out]
     written += [f"{name} is of the applicant's history; --date names another" for name in history]
@@ -214,8 +218,8 @@ def decision_date(book: Book, parts: list[Part], asked: str | None) -> tuple[str
     )
 
 
-def _splits(days: Floats, y: Floats) -> bool:
-    """Whether a split by these days leaves good and bad loans in each part."""
+def _can_split(days: Floats, y: Floats) -> bool:
+    """Return whether a split by these days leaves good and bad loans in each part."""
     try:
         place = split.by_time(days.astype("datetime64[D]"), 0.1, 0.2)
     except ContractError:
@@ -224,7 +228,7 @@ def _splits(days: Floats, y: Floats) -> bool:
     return all(len(np.unique(y[known & (place == i)])) == 2 for i in range(len(split.SPLITS)))
 
 
-def judge_names(book: Book, parts: list[Part], date: str | None) -> None:
+def leave_out_repeated_names(book: Book, parts: list[DraftField], date: str | None) -> None:
     """Leave out columns whose name is that of a column read from an earlier table."""
     taken = {book.target: book.base} | {link.join: book.base for link in book.links.values()}
     taken |= {date: book.base} if date else {}
@@ -234,12 +238,12 @@ def judge_names(book: Book, parts: list[Part], date: str | None) -> None:
             part.guess.left_out = why
 
 
-def judge_dates(parts: list[Part], date: str | None) -> None:
+def mark_later_dates(parts: list[DraftField], date: str | None) -> None:
     """Mark the dates that lie after the decision."""
     decision = next((p.days for p in parts if p.name == date), None)
     for part in parts:
         if decision is not None and part.days.size and part.name != date:
-            share = leakage.later(part.days, decision)
+            share = leakage.share_later(part.days, decision)
             if share > 0.01:
                 part.known_at = "outcome"
                 part.why = f"later than {date} in {share:.0%} of the loans"

@@ -1,4 +1,4 @@
-"""A raw column by its distinct words, and what a contract would say of it."""
+"""A raw column by its distinct words, and what a contract says of it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MISSING = {"?", "n/a", "#n/a", "na", "nan", "null", "-", "--", ".", "missing", "
 
 @dataclass(frozen=True)
 class Column:
-    """A raw column of n rows by its k distinct words, as `quality` will read them.
+    """A raw column of n rows by its k distinct words, as `cleaning` will read them.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Column:
 
     @classmethod
     def of(cls, name: str, raw: pd.Series) -> Column:
-        """Count a raw column: text, or a Parquet file's own type."""
+        """Count the words of a raw column, which is text or of a Parquet file's own type."""
         if raw.dtype == object:  # of a Parquet file: booleans with gaps, decimals, lists
             raw = raw.map(str, na_action="ignore")
         codes, distinct = pd.factorize(raw)
@@ -52,42 +52,42 @@ class Column:
 
     @cached_property
     def is_known(self) -> NDArray[np.bool_]:
-        """(k,) whether a word says something, and is no usual way to write "missing"."""
+        """Whether each word (k,) is a value, and no usual way to write that it is missing."""
         lower = self.words.str.lower()
         return (~self.words.isin(BLANKS) & ~lower.isin(MISSING)).to_numpy(dtype=bool)
 
     @property
     def known(self) -> list[str]:
-        """The words that say something."""
+        """The words that are values."""
         return self.words[self.is_known].tolist()
 
     @property
     def known_counts(self) -> NDArray[np.int64]:
-        """The rows of each known word."""
+        """The number of rows of each of these words."""
         return self.counts[self.is_known]
 
     @property
-    def usual(self) -> str:
-        """The most frequent word that says something."""
-        return str(self.words.iloc[self.most(self.is_known)])
+    def most_frequent(self) -> str:
+        """The most frequent word that is a value."""
+        return str(self.words.iloc[self.place_of_most_frequent(self.is_known)])
 
-    def most(self, among: Any) -> int:
-        """The place of the most frequent of some words (k,)."""
+    def place_of_most_frequent(self, among: Any) -> int:
+        """Return the place of the most frequent of the words that `among` (k,) marks."""
         return int(np.argmax(np.where(among, self.counts, -1)))
 
-    def mostly(self, holds: Any) -> bool:
-        """Whether something holds (for each known word) in 95 % of the rows that say something."""
+    def holds_mostly(self, holds: Any) -> bool:
+        """Return whether `holds`, stated for each known word, is true in 95 % of their rows."""
         held = self.known_counts[np.asarray(holds, dtype=bool)].sum()
         return bool(held >= 0.95 * self.known_counts.sum())
 
-    def spread(self, values: Any) -> Floats:
-        """A value for each word (k,) → one for each row (n,), NaN for null."""
+    def to_rows(self, values: Any) -> Floats:
+        """Return the value of each row (n,) from that of each word (k,), NaN for null."""
         return np.append(np.asarray(values, dtype=np.float64), np.nan)[self.codes]
 
 
 @dataclass
 class Guess:
-    """What a contract would say of a column.
+    """What a contract says of a column.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class Guess:
 
 
 def scalar(word: str) -> Scalar:
-    """A raw word as the contract writes it: 1.0, as integers with gaps are often saved, is 1."""
+    """Return a raw word as the contract writes it: 1.0, as files save integers with gaps, is 1."""
     if word in ("true", "false"):
         return word == "true"
     return int(float(word)) if re.fullmatch(r"(-?[1-9]\d{0,14}|0)(\.0+)?", word) else word

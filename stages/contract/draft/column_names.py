@@ -1,4 +1,4 @@
-"""What the name of a column tells: its title, and whether it may be protected or known too late."""
+"""What the name of a column suggests: whether it is protected, known too late, an identifier."""
 
 from __future__ import annotations
 
@@ -60,32 +60,32 @@ INCOME = re.compile(r"income|salary|annual inc")
 
 
 def words(name: str) -> str:
-    """A name in snake, camel or dotted case as words: `EmpLength_yrs` as `emp length yrs`."""
+    """Return a name in any case as lower-case words: `EmpLength_yrs` as `emp length yrs`."""
     return " ".join(WORD.findall(name)).lower()
 
 
 def title(name: str) -> str:
-    """A name as the page shows it."""
+    """Return a name as the page shows it."""
     return words(name).capitalize() or name
 
 
 def tells(pattern: re.Pattern[str], name: str) -> bool:
-    """Whether a whole word of the name, or several in a row, match the pattern."""
+    """Return whether one whole word of the name, or several in a row, match the pattern."""
     return re.search(rf"(?<!\w)({pattern.pattern})(?!\w)", words(name)) is not None
 
 
 def dates_history(name: str) -> bool:
-    """Whether a date is, by its name, of the applicant's history: an account that was opened."""
+    """Return whether a date's name is of the applicant's history: an account that was opened."""
     return tells(HISTORY, name) and not tells(LOAN_OPENED, name)
 
 
 def is_protected(name: str) -> bool:
-    """Whether a column is, by its name, an attribute that must not decide about a person."""
+    """Return whether a name suggests an attribute that must not decide about a person."""
     return AGE.fullmatch(words(name)) is not None or tells(PROTECTED, name)
 
 
 def known_at(name: str) -> str:
-    """When a column is known, by its name: `application`, `pricing` or `outcome`."""
+    """Return when a column is known, as its name suggests: application, pricing or outcome."""
     if AFTER.fullmatch(words(name)):
         return "outcome"
     return "pricing" if PRICING.fullmatch(words(name)) else "application"

@@ -8,95 +8,100 @@ import numpy as np
 import yaml
 
 from stages.contract.draft import column_names, keys, ripeness
-from stages.contract.draft.book import Book, Part
+from stages.contract.draft.book import Book, DraftField
 from stages.contract.draft.column import scalar
 from stages.contract.draft.outcome import Outcome
-from stages.contract.draft.quantities import number
+from stages.contract.draft.quantities import without_fraction
 
 HEADER = """\
 # The first draft of this contract, made from the files themselves. Every line with `confirm` is a
-# guess: correct it, then hold the files against it with `python -m stages.contract check`.
+# guess: correct it, then check it against the files with `python -m stages.contract check`.
 # A field may also say: unit, help, reason (what a declined applicant is told), ordered (categories
 # listed from low to high), risk (increasing | decreasing: the direction in which PD may move),
 # actionable (increase | decrease | any: what an applicant can change).
 """
-AWAY = "   # "
+REMARK = "   # "
 
 
-def contract(book: Book, parts: list[Part], date: str | None, about: str) -> str:
-    """The text of the contract; `about` says why the date was chosen, or why there is none."""
-    kept, out = sorted_out(parts, date)
-    lines = [f"title: {flow(column_names.title(book.base))}", "", *_tables(book, parts)]
-    lines += ["", *_target(book.target, book.outcome)]
+def write_contract(book: Book, parts: list[DraftField], date: str | None, about: str) -> str:
+    """Return the text of the contract; `about` says why `date` was chosen, or why there is none."""
+    kept, out = divide_fields(parts, date)
+    lines = [f"title: {as_flow(column_names.title(book.base))}", "", *_write_tables(book, parts)]
+    lines += ["", *_write_target(book.target, book.outcome)]
     if date is None:
         lines.append(f"# date: {about}; the split is random, with the same bad rate in each part")
     else:
-        lines.append(f"date: {flow(date)}" + (f"{AWAY}confirm: {about}" if about else ""))
-    entity, seen = _customer(book, parts)
-    lines += [f"entity: {flow(entity)}{AWAY}confirm: {seen}"] if entity else []
-    window, why = _window(book, parts, date)
-    lines += [f"# {window}{AWAY}confirm: {why}"] if window else []
-    lines += ["", "fields:", *(line for part in kept for line in _field(part, book.base))]
+        lines.append(f"date: {as_flow(date)}" + (f"{REMARK}confirm: {about}" if about else ""))
+    entity, seen = _find_entity(book, parts)
+    lines += [f"entity: {as_flow(entity)}{REMARK}confirm: {seen}"] if entity else []
+    window, why = _suggest_window(book, parts, date)
+    lines += [f"# {window}{REMARK}confirm: {why}"] if window else []
+    lines += ["", "fields:", *(line for part in kept for line in _write_field(part, book.base))]
     if out:
         lines += ["", "  # Left out:"]
         lines += [f"  # {p.name!r} of {p.table}: {p.guess.left_out}" for p in out]
-    return HEADER + "\n".join([*lines, *_ratio(kept)]) + "\n"
+    return HEADER + "\n".join([*lines, *_suggest_ratio(kept)]) + "\n"
 
 
-def confirm(book: Book, parts: list[Part], date: str | None, about: str) -> list[str]:
-    """What a person should look at, a line each."""
-    kept, out = sorted_out(parts, date)
-    said = [*_about_target(book), f"date: {date or 'none'}" + (f" ({about})" if about else "")]
-    said += [f"table {name} is left out: {why}" for name, why in book.unlinked.items()]
-    entity, seen = _customer(book, parts)
-    said += [f"entity: {entity} ({seen})"] if entity else []
-    window, why = _window(book, parts, date)
-    said += [f"outcome: {why}; then remove the # before `{window}`"] if window else []
+def list_to_confirm(book: Book, parts: list[DraftField], date: str | None, about: str) -> list[str]:
+    """Return what a person should look at, one line each."""
+    kept, out = divide_fields(parts, date)
+    lines = [*_about_target(book), f"date: {date or 'none'}" + (f" ({about})" if about else "")]
+    lines += [f"table {name} is left out: {why}" for name, why in book.unlinked.items()]
+    entity, seen = _find_entity(book, parts)
+    lines += [f"entity: {entity} ({seen})"] if entity else []
+    window, why = _suggest_window(book, parts, date)
+    lines += [f"outcome: {why}; then remove the # before `{window}`"] if window else []
     names = [p.name for p in kept if p.table == book.base]
     repeated = 0.0 if _key(book, parts) else book.repeated(names)
     if repeated > 0.01:
-        said.append(
+        lines.append(
             f"{repeated:.1%} of the rows repeat an earlier one and no column names the loan; "
             "they count as invalid (params.yaml: preprocess.max_invalid)"
         )
     for p in (p for p in kept if p.late):
         undo = f"remove its line `known_at: {p.late}` if it is known when the decision is made"
-        said.append(f"{p.name}: suspected leak ({p.why}); {undo}")
-    said += [f"{p.name}: {why}" for p in kept for why in p.guess.doubts.values()]
+        lines.append(f"{p.name}: suspected leak ({p.why}); {undo}")
+    lines += [f"{p.name}: {why}" for p in kept for why in p.guess.doubts.values()]
     named = {*book.keys, _key(book, parts), entity}
     protected = ", ".join(p.name for p in kept if p.protected)
     if protected:
-        said.append(
+        lines.append(
             f"protected attributes, by their names: {protected}; they are never a model's input: "
             "remove the line `protected: true` of one that is none"
         )
-    said += [f"{p.name}: no feature: {p.guess.unused}" for p in kept if p.guess.unused]
-    said += [f"{p.name}: left out: {p.guess.left_out}" for p in out if p.name not in named]
+    lines += [f"{p.name}: no feature: {p.guess.unused}" for p in kept if p.guess.unused]
+    lines += [f"{p.name}: left out: {p.guess.left_out}" for p in out if p.name not in named]
     if not any(p.is_feature and p.known_at == "application" for p in kept):
-        said.append("no field is left as a feature; a model needs at least one")
-    return said
+        lines.append("no field is left as a feature; a model needs at least one")
+    return lines
 
 
-def sorted_out(parts: list[Part], date: str | None) -> tuple[list[Part], list[Part]]:
-    """The columns that are fields, and those that are left out."""
+def divide_fields(
+    parts: list[DraftField], date: str | None
+) -> tuple[list[DraftField], list[DraftField]]:
+    """Return the columns that become fields, and those that are left out."""
     others = [p for p in parts if p.name != date or p.guess.left_out]
     return [p for p in others if not p.guess.left_out], [p for p in others if p.guess.left_out]
 
 
-def _tables(book: Book, parts: list[Part]) -> list[str]:
-    """The lines of the tables."""
+def _write_tables(book: Book, parts: list[DraftField]) -> list[str]:
+    """Return the lines of the tables."""
     key = _key(book, parts)
     base = {"path": book.paths[book.base]} | ({"key": key} if key else {})
-    lines = [f"tables:{AWAY}the first has one row a loan", f"  {flow(book.base)}: {flow(base)}"]
+    lines = [
+        f"tables:{REMARK}the first has one row per loan",
+        f"  {as_flow(book.base)}: {as_flow(base)}",
+    ]
     for name, link in book.links.items():
         table = {"path": book.paths[name], "key": link.key, "join": link.join}
-        remark = f"{AWAY}{link.found:.1%} of the loans have a row" if link.found < 1 else ""
-        lines.append(f"  {flow(name)}: {flow(table)}{remark}")
+        remark = f"{REMARK}{link.found:.1%} of the loans have a row" if link.found < 1 else ""
+        lines.append(f"  {as_flow(name)}: {as_flow(table)}{remark}")
     return lines + [f"  # {name!r} is left out: {why}" for name, why in book.unlinked.items()]
 
 
-def _key(book: Book, parts: list[Part]) -> str | None:
-    """The column that names each loan, if there is one."""
+def _key(book: Book, parts: list[DraftField]) -> str | None:
+    """Return the column that names each loan, if there is one."""
     loans = book.frames[book.base]
     names = [p.name for p in parts if p.table == book.base and p.guess.left_out]
     unique = [n for n in names if keys.is_key(loans[n])]
@@ -104,15 +109,15 @@ def _key(book: Book, parts: list[Part]) -> str | None:
     return min(zip(order, unique, strict=True))[1] if unique else None
 
 
-def _customer(book: Book, parts: list[Part]) -> tuple[str | None, str]:
-    """The column that names a loan's customer, where customers have several; and what was seen."""
+def _find_entity(book: Book, parts: list[DraftField]) -> tuple[str | None, str]:
+    """Return the column of the customer, where customers have several loans, and why."""
     loans = [p for p in parts if p.table == book.base]
     names = [p.name for p in loans if p.guess.left_out or p.guess.unused]
-    return keys.customer(book.frames[book.base], names, _key(book, parts))
+    return keys.find_customer(book.frames[book.base], names, _key(book, parts))
 
 
-def _window(book: Book, parts: list[Part], date: str | None) -> tuple[str, str]:
-    """The line of an outcome window, and why it may be needed; "" where nothing speaks for one."""
+def _suggest_window(book: Book, parts: list[DraftField], date: str | None) -> tuple[str, str]:
+    """Return the line of an outcome window and the reason for it; "" where there is none."""
     decided = next((p.days for p in parts if p.name == date and p.table == book.base), None)
     if decided is None:
         return "", ""
@@ -127,33 +132,35 @@ def _window(book: Book, parts: list[Part], date: str | None) -> tuple[str, str]:
     last = max(last, np.nanmax(decided))
     window = {"months": ripeness.MONTHS, "observed_until": str(np.datetime64(int(last), "D"))}
     window |= {"event": event.name} if event else {}
-    return f"outcome: {flow(window)}", f"{why}: say how long loans were observed"
+    return f"outcome: {as_flow(window)}", f"{why}: say how long loans were observed"
 
 
-def _target(field: str, coded: Outcome) -> list[str]:
-    """The lines of the target."""
-    target = {"field": field, "bad": _either(coded.bad), "good": _either(coded.good)}
+def _write_target(field: str, coded: Outcome) -> list[str]:
+    """Return the lines of the target."""
+    target = {"field": field, "bad": _one_or_list(coded.bad), "good": _one_or_list(coded.good)}
     if coded.unknown:
         target["indeterminate"] = [scalar(word) for word in coded.unknown]
-    return [f"target: {flow(target)}{AWAY}confirm: {_rate(coded):.1%} are bad ({coded.why})"]
+    return [
+        f"target: {as_flow(target)}{REMARK}confirm: {_bad_rate(coded):.1%} are bad ({coded.why})"
+    ]
 
 
 def _about_target(book: Book) -> list[str]:
-    """What to confirm of the target."""
+    """Return what to confirm about the target."""
     coded = book.outcome
     bad, good = (" or ".join(map(repr, words)) for words in (coded.bad, coded.good))
-    said = [f"target: {bad} is bad ({coded.why}), {good} is good: {_rate(coded):.1%} are bad"]
+    lines = [f"target: {bad} is bad ({coded.why}), {good} is good: {_bad_rate(coded):.1%} are bad"]
     lost = float(np.isnan(coded.y).mean())
     if lost:
-        said.append(
+        lines.append(
             f"target: {lost:.1%} of the rows are neither ({coded.unknown or 'blank'}): "
             + ("they take no part" if coded.unknown else "they count as invalid")
         )
-    return said
+    return lines
 
 
-def _field(part: Part, base: str) -> list[str]:
-    """The lines of one field."""
+def _write_field(part: DraftField, base: str) -> list[str]:
+    """Return the lines of one field."""
     g = part.guess
     doubts = {key: f"confirm: {why}" for key, why in g.doubts.items()}
     seen = "; ".join(filter(None, (g.observed, doubts.get("constraints"))))
@@ -163,7 +170,7 @@ def _field(part: Part, base: str) -> list[str]:
         ("type", g.type, ""),
         ("trueValues", g.true, ""),
         ("falseValues", g.false, ""),
-        ("constraints", _limits(part), seen),
+        ("constraints", _constraints(part), seen),
         ("missingValues", [scalar(w) for w in g.missing], doubts.get("missingValues", "")),
         ("repair", g.repair, doubts.get("repair", "")),
         ("known_at", part.late, f"suspected leak: {part.why} — confirm"),
@@ -171,10 +178,10 @@ def _field(part: Part, base: str) -> list[str]:
         ("feature", False if g.unused else "", g.unused),
         ("example", g.example if part.is_feature else "", ""),
     ]
-    lines = [f"  {flow(part.name)}:"]
+    lines = [f"  {as_flow(part.name)}:"]
     for key, value, remark in rows:
         if value not in ("", [], {}, None):
-            lines.append(f"    {key}: {flow(value)}" + (f"{AWAY}{remark}" if remark else ""))
+            lines.append(f"    {key}: {as_flow(value)}" + (f"{REMARK}{remark}" if remark else ""))
     if "known_at" in doubts:
         lines.append(f"    # known_at: outcome   # suspected leak: {part.why} — confirm")
     if column_names.tells(column_names.PLACE, part.name) and part.is_feature:
@@ -182,18 +189,18 @@ def _field(part: Part, base: str) -> list[str]:
     return lines + ([f"    # {part.risk}"] if part.risk and part.is_feature else [])
 
 
-def _limits(part: Part) -> dict[str, Any]:
-    """What a field's values may be; an application must state only what a model reads."""
+def _constraints(part: DraftField) -> dict[str, Any]:
+    """Return the constraints of a field; only what a model reads is required."""
     g = part.guess
     limits: dict[str, Any] = {}
     if not g.unused and g.minimum is not None and g.maximum is not None:
-        limits = {"minimum": number(g.minimum), "maximum": number(g.maximum)}
+        limits = {"minimum": without_fraction(g.minimum), "maximum": without_fraction(g.maximum)}
     limits |= {"enum": g.enum} if g.enum else {}
     return limits | ({"required": True} if g.required and part.is_feature else {})
 
 
-def _ratio(kept: list[Part]) -> list[str]:
-    """A ratio that most loan books are the better for, as a suggestion."""
+def _suggest_ratio(kept: list[DraftField]) -> list[str]:
+    """Suggest the ratio of loan to income, which improves most models, as a comment."""
     usable = [p for p in kept if p.is_feature and p.guess.type in ("integer", "number")]
     usable = [p for p in usable if p.guess.enum is None and p.name.isidentifier()]
     loan = next((p.name for p in usable if column_names.tells(column_names.LOAN, p.name)), None)
@@ -207,19 +214,19 @@ def _ratio(kept: list[Part]) -> list[str]:
     ]
 
 
-def _rate(coded: Outcome) -> float:
-    """The share of bad among the known outcomes."""
+def _bad_rate(coded: Outcome) -> float:
+    """Return the share of bad loans among the known outcomes."""
     return float(np.nanmean(coded.y))
 
 
-def _either(found: list[str]) -> Any:
-    """One raw value, or several."""
+def _one_or_list(found: list[str]) -> Any:
+    """Return one raw value, or a list of several."""
     values = [scalar(w) for w in found]
     return values[0] if len(values) == 1 else values
 
 
-def flow(value: Any) -> str:
-    """A value as YAML on one line."""
+def as_flow(value: Any) -> str:
+    """Return a value as YAML on one line."""
     line = yaml.safe_dump(
         value, default_flow_style=True, width=10**9, allow_unicode=True, sort_keys=False
     )

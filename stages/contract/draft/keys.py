@@ -1,4 +1,4 @@
-"""Keys between raw tables: which column of the loans finds its row in another table."""
+"""Finds the keys of raw tables: which column of the loans holds the key of another table."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from stages.contract.draft import column_names
 
-NEARLY = 0.98  # tolerates repeated rows
+NEARLY_UNIQUE = 0.98  # tolerates repeated rows
 SOME, MANY = 0.01, 60  # share of loans of customers with several; customers, not branches
-FOUND = 0.95
+ENOUGH = 0.95
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Link:
     rows: NDArray[np.int64]
 
 
-def link(loans: pd.DataFrame, other: pd.DataFrame, table: str) -> Link | str:
-    """The best link from the loans to another table, or in words why there is none."""
+def find_link(loans: pd.DataFrame, other: pd.DataFrame, table: str) -> Link | str:
+    """Return the best link from the loans to another table, or in words why there is none."""
     keys = [c for c in other.columns if is_key(other[c]) and not _conflicts(other, c)]
     pairs = [(b, k) for k in keys for b in loans.columns if b == k or _may_join(loans[b], other[k])]
     shares = {pair: float(loans[pair[0]].isin(other[pair[1]]).mean()) for pair in pairs}
-    order = {pair: (round(share, 2), _alike(*pair, table)) for pair, share in shares.items()}
+    order = {pair: (round(share, 2), _match_names(*pair, table)) for pair, share in shares.items()}
     best = max(pairs, key=lambda pair: order[pair], default=None)
-    if best is None or shares[best] < FOUND:
+    if best is None or shares[best] < ENOUGH:
         shared = [c for c in other.columns if c in loans.columns and c not in keys]
         if shared:
             return f"{shared[0]!r} repeats in it; sum it up to one row for each value"
@@ -54,10 +54,10 @@ def link(loans: pd.DataFrame, other: pd.DataFrame, table: str) -> Link | str:
     return Link(key, join, shares[best], np.where(known, rows, -1))
 
 
-def customer(loans: pd.DataFrame, names: list[str], key: str | None) -> tuple[str | None, str]:
-    """The column that names the customer of each loan where some have several, and what was seen.
+def find_customer(loans: pd.DataFrame, names: list[str], key: str | None) -> tuple[str | None, str]:
+    """Return the column of the loan's customer, where customers have several loans, and why.
 
-    `names` are the identifiers among the loans' columns, `key` is that of the loan itself.
+    `names` are the identifiers among the columns of the loans, `key` is that of the loan itself.
     """
     distinct = loans if key is None else loans.drop_duplicates(key)
     for name in names:
@@ -72,31 +72,31 @@ def customer(loans: pd.DataFrame, names: list[str], key: str | None) -> tuple[st
 
 
 def is_key(values: pd.Series) -> bool:
-    """Whether a column has a value in each row, and nearly each time another."""
+    """Return whether a column has a value in each row, and a different one in nearly each."""
     if values.dtype == object or pd.api.types.is_float_dtype(values):
         return False
     if values.isna().any() or values.eq("").any():
         return False
     named = column_names.tells(column_names.IDENTITY, str(values.name))
-    return bool(values.nunique() >= (NEARLY if named else 1) * len(values))
+    return bool(values.nunique() >= (NEARLY_UNIQUE if named else 1) * len(values))
 
 
 def _conflicts(rows: pd.DataFrame, key: str) -> bool:
-    """Whether rows of the same key differ, so that none of them is the key's row."""
+    """Return whether rows of one key differ, so that the key identifies none of them."""
     repeated = rows[rows[key].duplicated(keep=False)].astype(str)
     return bool(repeated.drop_duplicates()[key].duplicated().any())
 
 
 def _may_join(join: pd.Series, key: pd.Series) -> bool:
-    """Whether equal values cannot be chance: both identifiers by name, or words with letters."""
+    """Return whether equal values are no chance: identifiers by name, or words with letters."""
     if all(column_names.tells(column_names.IDENTITY, str(values.name)) for values in (join, key)):
         return True
     few = join.iloc[:1000]
     return bool(pd.api.types.is_string_dtype(few) and few.str.contains("[A-Za-z]").mean() > 0.95)
 
 
-def _alike(join: str, key: str, table: str) -> int:
-    """How well the names fit: 2 for the same, 1 where the loans' column names the table."""
+def _match_names(join: str, key: str, table: str) -> int:
+    """Rate how well names fit: 2 where they are equal, 1 where the loans' one names the table."""
     named = any(
         len(word) > 2 and word in table.lower() for word in column_names.words(join).split()
     )

@@ -1,4 +1,4 @@
-"""Fields that know too much: leaks of the outcome, and dates after the decision."""
+"""Finds fields that know too much: leaks of the outcome, and dates after the decision."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ CELLS = 60
 BINS = 10
 
 
-def sample(n: int) -> NDArray[np.int64]:
-    """Places of at most SAMPLE rows, evenly over n."""
+def sample_rows(n: int) -> NDArray[np.int64]:
+    """Return the places of at most SAMPLE rows, evenly over n."""
     return np.arange(n) if n <= SAMPLE else np.linspace(0, n - 1, SAMPLE).astype(np.int64)
 
 
-def leak(x: Floats, bad: Floats, is_category: bool) -> str:
-    """Why a field (n,) is suspected to know the outcome (n,), NaN where unknown; "" if it is not.
+def explain_leak(x: Floats, bad: Floats, is_category: bool) -> str:
+    """Say why a field x (n,) seems to know the outcome (n,), NaN where unknown; "" if it does not.
 
     A field is suspect where its IV is above 0.75 by more than chance gives: (cells - 1) * (1 / bads
     + 1 / goods) is the expectation of IV without any association.
@@ -36,11 +36,11 @@ def leak(x: Floats, bad: Floats, is_category: bool) -> str:
     cells = min(bins, len(np.unique(x)))
     if iv - (cells - 1) * (1 / bads + 1 / goods) <= SUSPICIOUS:
         return ""
-    return f"{'near-copy of the target, ' if is_copy(x, bad) else ''}IV {iv:.2f}"
+    return f"{'near-copy of the target, ' if is_near_copy(x, bad) else ''}IV {iv:.2f}"
 
 
-def is_copy(x: Floats, bad: Floats) -> bool:
-    """Whether the values of x alone tell nearly every outcome: wrong for 2 % of the rarer."""
+def is_near_copy(x: Floats, bad: Floats) -> bool:
+    """Return whether x alone tells nearly every outcome: all but 2 % of the rarer one."""
     values, cell = np.unique(x, return_inverse=True)
     if len(values) > CELLS:
         return False
@@ -49,16 +49,17 @@ def is_copy(x: Floats, bad: Floats) -> bool:
     return bool(wrong <= 0.02 * min(bad.sum(), len(bad) - bad.sum()))
 
 
-def later(days: Floats, decision: Floats) -> float:
-    """The share of the dates (n,) that lie after the decision (n,); days, NaN where missing."""
+def share_later(days: Floats, decision: Floats) -> float:
+    """Return the share of days (n,) that lie after the decision's (n,); NaN where missing."""
     known = ~np.isnan(days) & ~np.isnan(decision)
     return float(np.mean(days[known] > decision[known])) if known.any() else 0.0
 
 
-def direction(x: Floats, bad: Floats) -> tuple[str, float, float]:
-    """Where the bad rate goes along x (n,): `increasing`, `decreasing` or "", and its two ends.
+def find_direction(x: Floats, bad: Floats) -> tuple[str, float, float]:
+    """Return whether the bad rate is increasing or decreasing along x (n,), and its two ends.
 
-    It must go one way through all of at least three bins, and rise or fall by a half.
+    The direction is "" unless the bad rate goes one way through all of at least three bins, and
+    one end is half as high again as the other.
     """
     known = ~np.isnan(x) & ~np.isnan(bad)
     x, bad = x[known], bad[known]

@@ -1,4 +1,4 @@
-"""Which raw values of a target mean bad and which good, guessed for a person to confirm."""
+"""Guesses which raw values of a target mean bad and which good, for a person to confirm."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Outcome:
     Attributes
     ----------
     bad, good, unknown : the words of each; `unknown` is neither (the loan still runs, or blank).
-    why : what the guess rests on.
+    why : the evidence for the guess.
     y : (n,) 1 for bad, 0 for good, NaN for unknown.
     """
 
@@ -42,7 +42,7 @@ class Outcome:
 def guess(column: Column) -> Outcome:
     """Guess the coding of a target by its words, by its name, or by which value is rarer.
 
-    Raises ContractError for a column that has not two outcomes.
+    Raises ContractError for a column that cannot have two outcomes.
     """
     known = {w: int(n) for w, n in zip(column.known, column.known_counts, strict=True)}
     if not 2 <= len(known) <= 20:
@@ -51,19 +51,19 @@ def guess(column: Column) -> Outcome:
             f"the target must have two outcomes (0/1, yes/no, good/bad, ...); {column.name!r} has "
             f"{len(known)} different values{f', such as {shown}' if shown else ''}"
         )
-    bad, good, why = coding(column.name, known)
+    bad, good, why = guess_coding(column.name, known)
     places = dict.fromkeys(bad, 1.0) | dict.fromkeys(good, 0.0)
-    y = column.spread(np.array([places.get(w, np.nan) for w in column.words], dtype=np.float64))
+    y = column.to_rows(np.array([places.get(w, np.nan) for w in column.words], dtype=np.float64))
     return Outcome(bad, good, sorted(known.keys() - places.keys()), why, y)
 
 
-def coding(name: str, known: dict[str, int]) -> tuple[list[str], list[str], str]:
-    """The words that mean bad, those that mean good, and why; `known` has the rows of each."""
+def guess_coding(name: str, known: dict[str, int]) -> tuple[list[str], list[str], str]:
+    """Return the words for bad, those for good, and why; `known` has the rows of each word."""
     lower = {w: w.lower() for w in known}
-    meant = {w: meaning(lower[w]) for w in known}
+    meant = {w: meaning_of(lower[w]) for w in known}
     rarer = min(known, key=lambda w: (known[w], lower[w] not in YES))
     is_bad, why = {w: w == rarer for w in known}, "it is the rarer"
-    by_name = meaning(words(name))
+    by_name = meaning_of(words(name))
     if set(lower.values()) <= YES | NO and by_name:
         is_bad = {w: (lower[w] in YES) == (by_name == "bad") for w in known}
         why = "by the target's name"
@@ -75,8 +75,8 @@ def coding(name: str, known: dict[str, int]) -> tuple[list[str], list[str], str]
     return sorted(w for w in is_bad if is_bad[w]), sorted(w for w in is_bad if not is_bad[w]), why
 
 
-def meaning(phrase: str) -> str:
-    """`bad`, `good`, or nothing, by the words of a phrase in lower case."""
+def meaning_of(phrase: str) -> str:
+    """Return "bad", "good" or "", by the words of a phrase in lower case."""
     if re.search(rf"{NOT}(?:{GOOD})", phrase):
         return "bad"
     if re.search(rf"{NOT}(?:{BAD})", phrase):

@@ -1,14 +1,17 @@
-"""What the raw columns of an unknown loan book hold, from all rows."""
+"""Guesses what a raw column holds: booleans, dates, numbers, categories or text."""
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 import pandas as pd
 
-from stages.contract.draft import column_names, quantities, typos
+from stages.contract.draft import column_names, quantities
 from stages.contract.draft.column import MAX_CATEGORIES, Column, Guess
 from stages.contract.fields import BLANKS, BOOLEANS
 
+RARE = 0.05  # of the rows of the word that is meant
 NO_DATES = {"9999-12-31", "2999-12-31", "2099-12-31", "1900-01-01", "0001-01-01"}
 TRUE, FALSE = {"true", "yes", "y", "t", "1", "1.0"}, {"false", "no", "n", "f", "0", "0.0"}
 FORMATS = (
@@ -22,14 +25,14 @@ DECORATED = (
 
 
 def guess(column: Column) -> Guess:
-    """Guess what a contract would say of a column."""
+    """Guess what a contract says of a column, from all of its rows."""
     if not column.is_known.any():
         return Guess(values=np.full(len(column.words), np.nan), unused="every value is missing")
     found = next(
         g for kind in (_boolean, _date, quantities.guess, _category, _text) if (g := kind(column))
     )
     found.missing += column.words[~column.is_known & ~column.words.isin(BLANKS)].tolist()
-    absent = column.spread(~column.is_known | column.words.isin(found.missing))
+    absent = column.to_rows(~column.is_known | column.words.isin(found.missing))
     found.required = not np.any(absent != 0)
     if found.required and len(column.known) - len(found.repair) == 1 and not found.left_out:
         found.unused = f"constant: {column.known[0]!r} throughout"
@@ -37,7 +40,7 @@ def guess(column: Column) -> Guess:
 
 
 def _boolean(column: Column) -> Guess | None:
-    """Two opposite words, in any spelling of them."""
+    """Read two opposite words, in any spelling of them."""
     lower = {w: w.lower() for w in column.known}
     seen = set(lower.values())
     counted = seen <= {"0", "1"} and column_names.tells(column_names.QUANTITY, column.name)
@@ -50,28 +53,30 @@ def _boolean(column: Column) -> Guess | None:
         np.where(column.is_known, is_true, np.nan),
         true=[w for w in own if lower[w] in TRUE],
         false=[w for w in own if lower[w] in FALSE],
-        example=lower[column.usual] in TRUE,
+        example=lower[column.most_frequent] in TRUE,
     )
 
 
 def _date(column: Column) -> Guess | None:
-    """ISO 8601 dates, or dates that the contract cannot read."""
+    """Read ISO 8601 dates, or dates that the contract cannot read."""
     known = column.words[column.is_known]
     if known.str.fullmatch(r"[\d.]+").any() and not known.str.fullmatch(r"(?:19|20)\d{6}").all():
         return _foreign_date(known) if known.str.count(r"\.").eq(2).all() else None
     days = pd.to_datetime(known, errors="coerce", format="ISO8601", utc=True)
-    if not column.mostly(days.notna().to_numpy()):
+    if not column.holds_mostly(days.notna().to_numpy()):
         return _foreign_date(known)
     whole = days.dt.tz_localize(None).to_numpy().astype("datetime64[D]")
     values = np.full(len(column.words), np.nan)
     values[column.is_known] = np.where(np.isnat(whole), np.nan, whole.astype(np.float64))
     none = column.words.str[:10].isin(NO_DATES).to_numpy(dtype=bool)
     values[none] = np.nan
-    return Guess("date", values, missing=column.words[none].tolist(), example=column.usual[:10])
+    return Guess(
+        "date", values, missing=column.words[none].tolist(), example=column.most_frequent[:10]
+    )
 
 
 def _foreign_date(known: pd.Series) -> Guess | None:
-    """Dates in a form other than ISO 8601, which the contract does not read."""
+    """Recognise dates in a form other than ISO 8601, which the contract cannot read."""
     few = known.iloc[:2000].str.replace(r"[ T]\d\d?:\d\d(:\d\d)?( ?[AP]M)?$", "", regex=True)
     if not few.str.contains(r"\d").all():
         return None
@@ -83,15 +88,15 @@ def _foreign_date(known: pd.Series) -> Guess | None:
 
 
 def _category(column: Column) -> Guess | None:
-    """Few different words, each of them often."""
+    """Read few different words, each of them frequent."""
     known = dict(zip(column.known, column.known_counts.tolist(), strict=True))
-    repair = typos.repairs(known) if len(known) <= 2 * MAX_CATEGORIES else {}
+    repair = find_typos(known) if len(known) <= 2 * MAX_CATEGORIES else {}
     enum = sorted(w for w in known if w not in repair)
     if len(enum) > MAX_CATEGORIES or 5 * len(enum) > sum(known.values()):
         return None
     place = {w: float(i) for i, w in enumerate(enum)}
     values = [place.get(repair.get(w, w), np.nan) for w in column.words]
-    found = Guess("string", np.array(values), list(enum), example=column.usual)
+    found = Guess("string", np.array(values), list(enum), example=column.most_frequent)
     if repair:
         found.repair.update(repair.items())
         rows = sum(known[w] for w in repair)
@@ -100,9 +105,9 @@ def _category(column: Column) -> Guess | None:
 
 
 def _text(column: Column) -> Guess:
-    """Words that are no categories: identifiers, names, free text."""
+    """Describe words that are no categories: identifiers, names, free text."""
     known, rows = column.words[column.is_known], int(column.known_counts.sum())
-    found = Guess("string", np.full(len(column.words), np.nan), example=column.usual)
+    found = Guess("string", np.full(len(column.words), np.nan), example=column.most_frequent)
     if known.iloc[:2000].str.fullmatch(DECORATED).mean() > 0.95:
         found.unused = f"numbers written as {known.iloc[0]!r}; write plain ones"
     elif len(known) >= 0.95 * rows or column_names.tells(column_names.IDENTITY, column.name):
@@ -112,3 +117,55 @@ def _text(column: Column) -> Guess:
     else:
         found.unused = f"{len(known):,} different values"
     return found
+
+
+def find_typos(counts: dict[str, int]) -> dict[str, str]:
+    """Return the category that each misspelt one means, from the number of rows of each.
+
+    Spellings that differ in case and spacing alone belong to the most frequent; beyond that a word
+    is a typo of one that is 20 times as frequent, begins alike and is an edit away (two in long
+    words). Words with digits are codes: `A11` is no typo of `A12`.
+    """
+    often = sorted(counts, key=lambda w: (-counts[w], w))
+    first: dict[str, str] = {}
+    for word in often:
+        first.setdefault(fold_spelling(word), word)
+    found = {w: first[fold_spelling(w)] for w in often if first[fold_spelling(w)] != w}
+    kept = [w for w in often if w not in found]
+    for word in reversed(kept):
+        meant = next((w for w in kept if _is_typo(word, w, counts)), None)
+        if meant is not None:
+            found[word] = meant
+    return {w: found.get(meant, meant) for w, meant in found.items()}
+
+
+def fold_spelling(word: str) -> str:
+    """Return a word without case and spacing, and without hyphens unless it has digits."""
+    loose = r"\s+" if re.search(r"\d", word) else r"[\s_\-./]+"
+    return re.sub(loose, "", word.casefold()) or word
+
+
+def _is_typo(word: str, other: str, counts: dict[str, int]) -> bool:
+    """Return whether a word is a rare misspelling of another."""
+    if counts[word] > RARE * counts[other] or re.search(r"\d", word + other) or len(word) < 4:
+        return False
+    allowed = 1 if len(word) < 8 else 2
+    a, b = word.casefold(), other.casefold()
+    return a[0] == b[0] and abs(len(a) - len(b)) <= allowed and edit_distance(a, b) <= allowed
+
+
+def edit_distance(a: str, b: str) -> int:
+    """Count the insertions, deletions, substitutions and swaps of neighbours between two words.
+
+    This is the optimal string alignment distance (Damerau 1964).
+    """
+    rows = [list(range(len(b) + 1))]
+    for i, left in enumerate(a, 1):
+        row = [i]
+        for j, right in enumerate(b, 1):
+            cost = min(rows[-1][j] + 1, row[j - 1] + 1, rows[-1][j - 1] + (left != right))
+            if i > 1 and j > 1 and left == b[j - 2] and a[i - 2] == right:
+                cost = min(cost, rows[-2][j - 2] + 1)
+            row.append(cost)
+        rows.append(row)
+    return rows[-1][-1]

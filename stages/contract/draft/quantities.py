@@ -1,4 +1,4 @@
-"""Columns of numbers: quantities and their bounds, codes of categories, codes for "not known"."""
+"""Guesses what numbers are: quantities and their bounds, codes, and codes for "not known"."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ NEGATIVE = [-1.0, *(-float(d * k) for d in "6789" for k in range(1, 13))]
 
 
 def guess(column: Column) -> Guess | None:
-    """Numbers, or codes of categories that are written as whole numbers."""
+    """Read numbers, or codes of categories that are written as whole numbers."""
     words = column.words.where(column.is_known)
     values = pd.to_numeric(words, errors="coerce").to_numpy(np.float64)
     values = np.where(np.isfinite(values), values, np.nan)
     other = column.words[column.is_known & np.isnan(values)]
-    if not column.mostly(~np.isnan(values[column.is_known])):
+    if not column.holds_mostly(~np.isnan(values[column.is_known])):
         return None
     few = len(column.known) <= MAX_CATEGORIES
     if (few and other.str.contains(r"\d").any()) or words.str.fullmatch(r"0\d+").any():
         return None  # `0, 1, 2, 3+` are categories, `007` is a code
-    codes = special(values, column.counts)
+    codes = find_missing_codes(values, column.counts)
     found = Guess("number", np.where(np.isin(values, codes), np.nan, values))
     absent = np.isin(values, codes)
     if len(other) <= 10:
@@ -37,10 +37,10 @@ def guess(column: Column) -> Guess | None:
     elif len(other):
         rows = int(column.counts[other.index].sum())
         found.doubts["constraints"] = f"{rows:,} rows hold no number and count as invalid"
-    return _described(column, found)
+    return _describe(column, found)
 
 
-def _described(column: Column, found: Guess) -> Guess:
+def _describe(column: Column, found: Guess) -> Guess:
     """Say whether numbers are identifiers, codes or quantities, and bound them."""
     known = ~np.isnan(found.values)
     values, counts = found.values[known], column.counts[known]
@@ -60,7 +60,7 @@ def _described(column: Column, found: Guess) -> Guess:
         and column_names.tells(column_names.CODE, column.name)
         and not column_names.tells(column_names.QUANTITY, column.name)
     ):
-        return _coded(column, found)
+        return _describe_codes(column, found)
     middle = np.argsort(values)
     place = np.searchsorted(counts[middle].cumsum(), [0.5 * counts.sum(), 0.999 * counts.sum()])
     median, most = values[middle][place]
@@ -73,18 +73,18 @@ def _described(column: Column, found: Guess) -> Guess:
         and not column_names.tells(column_names.FRACTION, column.name)
     ):
         found.type = "integer"
-    found.minimum, found.maximum = bounds(
+    found.minimum, found.maximum = round_bounds(
         low, high, column_names.tells(column_names.PERCENT, column.name)
     )
-    found.example = number(median)
+    found.example = without_fraction(median)
     found.observed = f"observed {low:,.10g} to {high:,.10g}"
     if high > 2 * most > 0 and np.log(high / most) > 0.66 * np.log(most / max(median, 1)):
         found.doubts["constraints"] = f"99.9 % of the rows are up to {most:,.10g}: errors above?"
     return found
 
 
-def _coded(column: Column, found: Guess) -> Guess:
-    """Whole numbers that are codes of categories."""
+def _describe_codes(column: Column, found: Guess) -> Guess:
+    """Describe whole numbers that are codes of categories."""
     found.type = "integer"
     codes = np.unique(found.values[~np.isnan(found.values)])
     if len(codes) > MAX_CATEGORIES:
@@ -94,13 +94,13 @@ def _coded(column: Column, found: Guess) -> Guess:
     found.doubts["constraints"] = (
         "taken for codes without an order; if it is a quantity, give bounds"
     )
-    found.example = int(found.values[column.most(~np.isnan(found.values))])
+    found.example = int(found.values[column.place_of_most_frequent(~np.isnan(found.values))])
     found.values = np.where(np.isnan(found.values), np.nan, np.searchsorted(codes, found.values))
     return found
 
 
-def special(values: Floats, counts: NDArray[np.int64]) -> Floats:
-    """The numbers that look like codes for "not known"; values (k,), and the rows of each (k,).
+def find_missing_codes(values: Floats, counts: NDArray[np.int64]) -> Floats:
+    """Return those of the values (k,), with the rows of each (k,), that seem to mean "not known".
 
     Negative ones such as -7, -8, -9 or -99 where everything else is 0 or above, and repeated ones
     such as 96, 98, 99, 998 or 999 at least twice as high as everything else.
@@ -117,8 +117,8 @@ def special(values: Floats, counts: NDArray[np.int64]) -> Floats:
     return np.append(below, rest[top] if apart and rows[top].min() > 2 else [])
 
 
-def bounds(low: float, high: float, percent: bool) -> tuple[float, float]:
-    """Round numbers around what was observed; 0 to 100 for what looks like a percentage."""
+def round_bounds(low: float, high: float, percent: bool) -> tuple[float, float]:
+    """Return round numbers around the observed ones; 0 to 100 for what looks like a percentage."""
     if percent and low >= 0 and 20 < high <= 100:
         return 0.0, 100.0
     if low > high / 3 > 0:
@@ -126,15 +126,17 @@ def bounds(low: float, high: float, percent: bool) -> tuple[float, float]:
         spare = (high - low) / 4
         ends = np.floor((low - spare) / step) * step, np.ceil((high + spare) / step) * step
         return round(float(ends[0]), 12), round(float(ends[1]), 12)
-    return (-round_up(-1.2 * low) if low < 0 else 0.0), (round_up(1.2 * high) if high > 0 else 0.0)
+    return (-next_round_number(-1.2 * low) if low < 0 else 0.0), (
+        next_round_number(1.2 * high) if high > 0 else 0.0
+    )
 
 
-def round_up(x: float) -> float:
-    """The next of 1, 1.2, 1.5, 2, 3, 5, 8, 10, 12, ... from x > 0 on."""
+def next_round_number(x: float) -> float:
+    """Return the first of 1, 1.2, 1.5, 2, 3, 5, 8, 10, 12, ... that is not below x > 0."""
     power = int(np.floor(np.log10(x)))
     return next(float(f"{m}e{power}") for m in ROUND if m * 10.0**power >= x * (1 - 1e-12))
 
 
-def number(value: float) -> int | float:
-    """A number without a needless fraction."""
+def without_fraction(value: float) -> int | float:
+    """Return a number, as an integer where it is a whole one."""
     return int(value) if float(value).is_integer() else float(value)

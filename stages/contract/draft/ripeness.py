@@ -1,4 +1,4 @@
-"""Labels that are not ripe: young loans have had less time to go bad than older ones."""
+"""Finds labels that are not ripe: young loans had less time to go bad than older ones."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def describe_fall(days: Floats, bad: Floats) -> str:
 
 
 def dates_defaults(days: Floats, bad: Floats) -> bool:
-    """Whether a date (n,), NaN where there is none, is filled for bad loans and only for them."""
+    """Return whether a date (n,), NaN where it is empty, is there for the bad loans alone."""
     there = ~np.isnan(days)
     if not (bad == 1).any() or not (bad == 0).any():
         return False

@@ -32,7 +32,7 @@ Drafted = dict[str, tuple[Contract, command.Draft]]
 def drafted(tmp_path_factory: pytest.TempPathFactory) -> Drafted:
     found = {}
     for target, make in BOOKS.items():
-        written = command.draft(make(tmp_path_factory.mktemp("book")), target)
+        written = command.draft_contract(make(tmp_path_factory.mktemp("book")), target)
         found[target] = contracts.read(written.text), written
     return found
 
@@ -69,7 +69,7 @@ def test_an_unknown_book_runs_from_its_files_alone(
 def drafts(folder: Path, target: str, date: str | None = None, **columns: object) -> Contract:
     """The draft of one CSV."""
     pd.DataFrame(columns).to_csv(folder / "loans.csv", index=False)
-    return contracts.read(command.draft([folder / "loans.csv"], target, date).text)
+    return contracts.read(command.draft_contract([folder / "loans.csv"], target, date).text)
 
 
 def test_codes_for_not_known_are_missing_values(heloc: Contract) -> None:
@@ -163,7 +163,7 @@ def test_a_book_is_left_at_least_one_feature(tmp_path: Path) -> None:
     y, x = [1, 0, 0, 0, 1, 0, 0, 0] * 50, [90, 10, 20, 90, 90, 12, 22, 32] * 50
     contract = drafts(tmp_path, "bad", bad=y, x=x)
     assert [f.name for f in contract.inputs("application")] == ["x"]
-    written = command.draft([tmp_path / "loans.csv"], "bad")
+    written = command.draft_contract([tmp_path / "loans.csv"], "bad")
     assert "    # known_at: outcome   # suspected leak: IV" in written.text
     assert any("x: suspected leak (IV" in line and "not marked" in line for line in written.confirm)
 
@@ -171,7 +171,7 @@ def test_a_book_is_left_at_least_one_feature(tmp_path: Path) -> None:
 def test_lists_in_parquet_files_are_left_out(tmp_path: Path) -> None:
     frame = pd.DataFrame({"bad": [1, 0, 0] * 50, "x": [1, 2, 3, 4, 5] * 30, "l": [[1, 2]] * 150})
     frame.to_parquet(tmp_path / "loans.parquet")
-    written = command.draft([tmp_path / "loans.parquet"], "bad")
+    written = command.draft_contract([tmp_path / "loans.parquet"], "bad")
     assert "l: left out: lists or structures, no plain values" in written.confirm
 
 
@@ -188,7 +188,7 @@ def test_directions_of_risk_are_comments_only(drafted: Drafted) -> None:
 def test_a_near_copy_of_the_target_is_told(tmp_path: Path) -> None:
     status = ["late", "done", "done", "done"] * 100
     drafts(tmp_path, "default", default=[1, 0, 0, 0] * 100, state=status, x=range(400))
-    text = command.draft([tmp_path / "loans.csv"], "default").text
+    text = command.draft_contract([tmp_path / "loans.csv"], "default").text
     assert "known_at: outcome   # suspected leak: near-copy of the target, IV" in text
 
 
@@ -207,7 +207,7 @@ def test_the_day_an_account_was_opened_is_never_the_split_date(tmp_path: Path, n
     opened = pd.date_range("1999-01-01", periods=400, freq="7D")
     columns = {"bad": [1, 0, 0, 0] * 100, "x": [1, 2, 3, 4, 5] * 80, name: opened}
     assert drafts(tmp_path, "bad", **columns).date is None
-    said = " ".join(command.draft([tmp_path / "loans.csv"], "bad").confirm)
+    said = " ".join(command.draft_contract([tmp_path / "loans.csv"], "bad").confirm)
     assert f"{name} is of the applicant's history; --date names another" in said
     assert drafts(tmp_path, "bad", name, **columns).date == name
     granted = pd.date_range("2020-01-01", periods=400)
@@ -230,7 +230,7 @@ def customers(rows: int, each: int) -> dict[str, object]:
 def test_a_customer_of_several_loans_is_the_entity(tmp_path: Path) -> None:
     contract = drafts(tmp_path, "bad", **customers(800, each=4))
     assert contract.entity == "cust_id"
-    said = command.draft([tmp_path / "loans.csv"], "bad").confirm
+    said = command.draft_contract([tmp_path / "loans.csv"], "bad").confirm
     assert any(line.startswith("entity: cust_id (100.0% of the loans are of") for line in said)
     assert not any(line.startswith("cust_id: left out") for line in said)
 
@@ -261,7 +261,7 @@ def defaulted(rows: int = 2000) -> dict[str, object]:
 def test_the_date_of_the_default_proposes_an_outcome_window(tmp_path: Path) -> None:
     columns = defaulted()
     assert drafts(tmp_path, "bad", **columns).outcome is None
-    written = command.draft([tmp_path / "loans.csv"], "bad")
+    written = command.draft_contract([tmp_path / "loans.csv"], "bad")
     said = next(line for line in written.confirm if line.startswith("outcome: "))
     assert "default_date is filled for the bad loans alone" in said
     assert "the bad rate falls from" in said
@@ -281,7 +281,7 @@ def test_dates_that_the_contract_cannot_read_are_explained(tmp_path: Path) -> No
     columns = {"bad": [1, 0, 0, 0] * 100, "x": [1, 2, 3, 4, 5] * 80}
     for form in ("%d.%m.%Y", "%b-%Y", "%m/%d/%Y", "%d/%m/%Y %H:%M"):
         assert drafts(tmp_path, "bad", issued=days.strftime(form), **columns).date is None
-        written = command.draft([tmp_path / "loans.csv"], "bad")
+        written = command.draft_contract([tmp_path / "loans.csv"], "bad")
         assert "write them as YYYY-MM-DD" in " ".join(written.confirm)
 
 
@@ -318,7 +318,7 @@ def test_outcomes_that_are_not_known_yet_are_neither(tmp_path: Path) -> None:
     contract = drafts(tmp_path, "status", status=y, x=[1, 2, 3, 4, 5] * 60)
     assert contract.target.bad == ["Charged Off", "Late (31-120 days)"]
     assert contract.target.good == "Fully Paid"
-    said = command.draft([tmp_path / "loans.csv"], "status").confirm
+    said = command.draft_contract([tmp_path / "loans.csv"], "status").confirm
     assert any("33.3% of the rows are neither (['Current'])" in line for line in said)
 
 
@@ -370,7 +370,7 @@ def test_a_table_that_cannot_be_joined_is_left_out_and_told(tmp_path: Path) -> N
     half = pd.DataFrame({"cust_id": range(150), "score": range(150)})
     half.to_csv(tmp_path / "scores.csv", index=False)
     names = ("loans", "payments", "scores")
-    written = command.draft([tmp_path / f"{n}.csv" for n in names], "bad")
+    written = command.draft_contract([tmp_path / f"{n}.csv" for n in names], "bad")
     assert list(contracts.read(written.text).tables) == ["loans"]
     said = " ".join(written.confirm)
     assert "payments is left out: 'cust_id' repeats in it; sum it up" in said
@@ -385,7 +385,7 @@ def test_a_table_is_joined_only_where_equal_keys_have_equal_rows(
     y.assign(bad=[1, 0, 0] * 100).to_csv(tmp_path / "loans.csv", index=False)
     scores = pd.DataFrame({"cust_id": [*range(300), 7], "score": [1] * 300 + [second]})
     scores.to_csv(tmp_path / "scores.csv", index=False)
-    written = command.draft([tmp_path / "loans.csv", tmp_path / "scores.csv"], "bad")
+    written = command.draft_contract([tmp_path / "loans.csv", tmp_path / "scores.csv"], "bad")
     assert ("scores" in contracts.read(written.text).tables) is joined
     said = " ".join(written.confirm)
     assert ("scores is left out: 'cust_id' repeats in it" in said) is not joined

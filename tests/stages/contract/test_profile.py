@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.contract.draft import column_names, leakage, profile, quantities, typos
+from stages.contract.draft import column_names, leakage, profile, quantities
 from stages.contract.draft.column import Column, Guess
 
 
@@ -76,7 +76,7 @@ def test_words_for_booleans_are_listed_unless_every_contract_knows_them() -> Non
 )
 def test_codes_for_not_known_stand_apart(values: list[float], codes: list[float]) -> None:
     distinct, counts = np.unique(np.array(values, dtype=np.float64), return_counts=True)
-    assert quantities.special(distinct, counts).tolist() == codes
+    assert quantities.find_missing_codes(distinct, counts).tolist() == codes
 
 
 def test_words_among_numbers_are_missing_values() -> None:
@@ -102,24 +102,24 @@ def test_words_among_numbers_are_missing_values() -> None:
 def test_bounds_are_round_numbers_around_what_was_seen(
     low: float, high: float, percent: bool, ends: tuple[float, float]
 ) -> None:
-    assert quantities.bounds(low, high, percent) == ends
+    assert quantities.round_bounds(low, high, percent) == ends
 
 
 def test_typos_belong_to_what_was_meant() -> None:
     counts = {"Personal": 4000, "Personaal": 4, "personal": 900, "Home": 3000, "Education": 50}
-    assert typos.repairs(counts) == {"Personaal": "Personal", "personal": "Personal"}
+    assert profile.find_typos(counts) == {"Personaal": "Personal", "personal": "Personal"}
 
 
 def test_rare_codes_and_other_words_are_no_typos() -> None:
     counts = {"A11": 900, "A12": 2, "Secured": 900, "Unsecured": 5, "Male": 900, "Female": 3}
-    assert typos.repairs(counts | {"<1": 5, ">1": 900, "1-2": 900, "12": 5}) == {}
+    assert profile.find_typos(counts | {"<1": 5, ">1": 900, "1-2": 900, "12": 5}) == {}
 
 
 @pytest.mark.parametrize(
     ("a", "b", "distance"), [("abc", "abc", 0), ("abc", "acb", 1), ("abcd", "ab", 2), ("a", "b", 1)]
 )
 def test_edits_are_counted(a: str, b: str, distance: int) -> None:
-    assert typos.edits(a, b) == typos.edits(b, a) == distance
+    assert profile.edit_distance(a, b) == profile.edit_distance(b, a) == distance
 
 
 @pytest.mark.parametrize(
@@ -179,18 +179,18 @@ def test_identifiers_are_left_out() -> None:
 def test_many_categories_without_a_relation_are_no_leak() -> None:
     rng = np.random.default_rng(1)
     bad = (rng.random(400) < 0.1).astype(float)
-    assert leakage.leak(rng.integers(0, 40, 400).astype(float), bad, is_category=True) == ""
+    assert leakage.explain_leak(rng.integers(0, 40, 400).astype(float), bad, is_category=True) == ""
 
 
 def test_a_field_that_is_missing_for_bad_loans_is_a_leak() -> None:
     bad = np.array([1.0, 0.0, 0.0, 0.0] * 100)
     x = np.where(bad == 1, np.nan, np.arange(400.0))
-    assert leakage.leak(x, bad, is_category=False).startswith("IV ")
+    assert leakage.explain_leak(x, bad, is_category=False).startswith("IV ")
 
 
 def test_a_direction_holds_through_all_bins() -> None:
     x = np.arange(1000.0)
     bad = (np.random.default_rng(1).random(1000) < x / 1000).astype(float)
-    assert leakage.direction(x, bad)[0] == "increasing"
-    assert leakage.direction(-x, bad)[0] == "decreasing"
-    assert leakage.direction(np.abs(x - 500), bad)[0] == ""
+    assert leakage.find_direction(x, bad)[0] == "increasing"
+    assert leakage.find_direction(-x, bad)[0] == "decreasing"
+    assert leakage.find_direction(np.abs(x - 500), bad)[0] == ""
