@@ -10,7 +10,7 @@ import pytest
 
 from stages.contract.schema import ContractError
 from stages.features.matrix import Features
-from tests.support.books import Project, contract
+from tests.support.books import CONTRACT, Project, book, contract
 
 SPLITS = ("train", "validation", "test")
 
@@ -83,3 +83,19 @@ def test_a_feature_without_values_in_training_ends_the_stage_and_leaves_the_outp
     assert {n: b for n, b in changed.items() if "features" in n} == {
         n: b for n, b in before.items() if "features" in n
     }
+
+
+def test_a_loan_without_a_row_in_an_optional_table_is_a_feature_of_the_loan(
+    project: Project,
+) -> None:
+    source = CONTRACT.replace("join: person}", "join: person, optional: true}")
+    (project.data / "contract.yaml").write_text(source)
+    tables = book()
+    people = tables["people"].iloc[200:]
+    project.write(tables | {"people": people}).run("preprocess", "featurize")
+    x, _ = matrices(project, "test")
+    names = Features(contract(source), "application").names
+    loans = tables["loans"]["person"].iloc[project.split("test")["_row"]]
+    there = loans.isin(people["person"]).to_numpy()
+    np.testing.assert_array_equal(x[:, names.index("people_present")], there)
+    np.testing.assert_array_equal(np.isnan(x[:, names.index("income")]), ~there)
