@@ -13,7 +13,7 @@ from math import inf
 from typing import Any
 
 from service.decision.applications import Applications
-from service.monitoring.drift_rules import FALSE_REPORTS, Finding, loudness, share_bound
+from service.monitoring.drift_rules import FALSE_REPORTS, Finding, loudness_of, share_bound
 from stages.contract.schema import Field
 
 BLOCK = 100  # applications that are judged together
@@ -81,7 +81,7 @@ def findings(applications: int, noted: Counter[Broken]) -> list[Finding]:
     """Rules that more of the applications break than chance explains, the most broken first."""
     bound = share_bound(USUAL, applications, inf, FALSE_REPORTS)
     return [
-        Finding(field, rule, share, bound, loudness("refused", share), worded(share, rule))
+        Finding(field, rule, share, bound, loudness_of("refused", share), worded(share, rule))
         for (field, rule), count in noted.most_common()
         if (share := count / applications) > bound
     ]

@@ -159,17 +159,20 @@ def create_file(engine: Engine) -> None:
         raise LedgerUnavailable(f"cannot create {path}: {error.strerror}") from error
 
 
-def begin_writing(connection: Connection, lock: int | None = None) -> None:
+def begin_writing(
+    connection: Connection, lock: int | None = None, patience: float = PATIENCE
+) -> None:
     """Begin a transaction that will write, alone among those that use the same `lock`.
 
     SQLite takes its one write lock here, not later; PostgreSQL takes the advisory lock of that
-    number, if one is given. Raises OperationalError when the lock is not free within PATIENCE.
+    number, if one is given. Raises OperationalError when SQLite's lock is not free within
+    `patience` seconds, or that of PostgreSQL within its `lock_timeout`.
     """
     if connection.dialect.name == "postgresql":
         if lock is not None:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock:d})")
         return
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while True:
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -20,7 +20,7 @@ from service.ledger.entries import Draft, Entry
 
 CAPACITY = 4_096  # appends that may wait before further ones are refused
 GROUP = 512  # entries after which a group is closed
-ANSWER = 4.0  # seconds after which whoever waits is told that the database did not answer
+ANSWER = 3.5  # seconds after which whoever waits is told that the database did not answer
 PROBE = 4_096  # bytes that a check writes
 # After a refusal a check writes more than what was refused: an index page for every entry, say.
 PROBE_AFTER_REFUSAL, MAX_PROBE = 65_536, 4 << 20

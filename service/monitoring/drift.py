@@ -1,8 +1,8 @@
-"""Whether live applications still look like those the winner was trained on.
+"""Compare live applications with those that the winner was trained on.
 
-Pure functions on arrays, held against `models/reference.json`. Every rule has a bound that depends
-on the size of the window, so that no drift means quiet; how large a shift is says how loud it gets.
-`python -m service.monitoring.drift` judges the ledger's newest decisions.
+Pure functions on arrays and `models/reference.json`. Every rule has a bound that depends on the
+size of the window, so that no drift means no finding; the size of the shift says whether a finding
+is a notice, a warning or an alarm.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from service.monitoring.drift_rules import (
     FALSE_REPORTS,
     Finding,
     Floats,
-    binned,
     category_rules,
-    loudness,
+    count_by_bin,
+    loudness_of,
     missing_rule,
     numeric_rules,
-    pooled,
+    pool_rare_bins,
     psi,
     psi_rule,
 )
@@ -38,18 +38,18 @@ def report(
 ) -> dict[str, Any]:
     """Judge a window: features by name (n,), NaN missing, categories as codes, and PD (n,).
 
-    Returns plain data: `rows`, `findings`, for each feature and the score its PSI, bound, shift of
-    the mean and shares, and what to do: `action` in a word, `advice` in a sentence.
+    Returns what JSON can hold: `rows`; `findings`; the PSI, bound, shift of the mean and shares of
+    each feature and of the score; and what to do, `action` as a word and `advice` as a sentence.
     """
     parts = dict(reference["features"]) | {"score": reference["score"]}
     live = {**columns, "score": logit(pd)}
     level = FALSE_REPORTS / (len(parts) * RULES)
     judged = {
-        name: judge(name, own, live[name], own.get("rows", reference["rows"]), level)
-        for name, own in parts.items()
+        name: judge_feature(name, part, live[name], part.get("rows", reference["rows"]), level)
+        for name, part in parts.items()
     }
     findings = [f for _, found in judged.values() for f in found]
-    action, words = advice(findings)
+    action, words = advise(findings)
     return {
         "rows": len(pd),
         "findings": [asdict(f) for f in findings],
@@ -61,16 +61,16 @@ def report(
 
 
 def loudest_first(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Findings in the order in which they are told."""
-    return sorted(findings, key=lambda own: STEPS.index(own["loudness"]), reverse=True)
+    """Return findings in the order in which they are shown: alarms first."""
+    return sorted(findings, key=lambda finding: STEPS.index(finding["loudness"]), reverse=True)
 
 
-def judge(
+def judge_feature(
     name: str, reference: Mapping[str, Any], values: Floats, trained: int, level: float
 ) -> tuple[dict[str, Any], list[Finding]]:
-    """One feature (n,) against its reference of `trained` rows: its facts and its findings."""
+    """Return the facts and the findings of one feature (n,) against `trained` rows of reference."""
     known = values[~np.isnan(values)]
-    counts = binned(reference, known)
+    counts = count_by_bin(reference, known)
     facts: dict[str, Any] = {
         "missing": float(np.isnan(values).mean()),
         "shares": (counts / max(len(known), 1)).tolist(),
@@ -84,7 +84,7 @@ def judge(
     for rule, value, bound, shift, words in tests:
         facts[rule] = {"value": value, "bound": bound}
         if value > bound:
-            found.append(Finding(name, rule, value, bound, loudness(rule, shift), words))
+            found.append(Finding(name, rule, value, bound, loudness_of(rule, shift), words))
     if reference["kind"] == "number" and len(known):
         # The rule of other systems, for comparison: it never fires (income at a tenth: 1.1).
         facts["plain_sd_rule"] = abs(known.mean() - reference["mean"]) / (reference["sd"] or 1.0)
@@ -92,10 +92,10 @@ def judge(
 
 
 def score_shift(reference: Mapping[str, Any], margin: Floats) -> dict[str, float]:
-    """The score's drift in two: its level (log-odds), and the PSI that is left without it."""
+    """Return the score's drift in two parts: its level (log-odds), and the PSI without it."""
     level = float(margin.mean() - reference["mean"])
-    counts = binned(reference, margin - level)
-    expected, live = pooled(np.asarray(reference["shares"]), counts)
+    counts = count_by_bin(reference, margin - level)
+    expected, live = pool_rare_bins(np.asarray(reference["shares"]), counts)
     shape = psi(expected, (live + 0.5) / (live.sum() + 0.5 * len(live)))
     return {"level": level, "shape": shape}
 
@@ -103,8 +103,8 @@ def score_shift(reference: Mapping[str, Any], margin: Floats) -> dict[str, float
 BROKEN = ("missing", "constant", "unseen", "out_of_bounds")
 
 
-def advice(findings: list[Finding]) -> tuple[Action, str]:
-    """What to do first, in a word and in a sentence; `retrain` may start the retraining."""
+def advise(findings: list[Finding]) -> tuple[Action, str]:
+    """Return what to do first, as a word and as a sentence; `retrain` may start the retraining."""
     loud = [f for f in findings if f.loudness != "notice"]
     inputs = [f for f in loud if f.field != "score"]
     broken = sorted({f.field for f in inputs if f.rule in BROKEN or "another unit" in f.words})

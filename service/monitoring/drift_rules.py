@@ -1,7 +1,7 @@
-"""The rules by which one feature of a window is held against the training rows.
+"""The rules that compare one feature of a window with the training rows.
 
 Each gives its value, the bound that chance keeps to in a window of this size, and by how much the
-feature moved, which says how loud a finding gets.
+feature moved, which decides between notice, warning and alarm.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Finding:
 Test = tuple[str, float, float, float, str]  # rule, value, bound, shift, words
 
 
-def binned(reference: Mapping[str, Any], known: Floats) -> NDArray[np.int64]:
-    """Rows in each of the reference's bins."""
+def count_by_bin(reference: Mapping[str, Any], known: Floats) -> NDArray[np.int64]:
+    """Return the rows in each of the reference's bins."""
     size = len(reference["shares"])
     if reference["kind"] == "category":
         return np.bincount(known.astype(np.int64), minlength=size)
@@ -62,8 +62,8 @@ def binned(reference: Mapping[str, Any], known: Floats) -> NDArray[np.int64]:
 def psi_rule(
     reference: Mapping[str, Any], counts: NDArray[np.int64], trained: int, level: float
 ) -> Test:
-    """PSI against a bound: PSI / (1/n + 1/m) is chi-squared without drift (Yurdakul 2018)."""
-    expected, live = pooled(np.asarray(reference["shares"]), counts)
+    """Compare PSI with a bound: PSI / (1/n + 1/m) is chi-squared without drift (Yurdakul 2018)."""
+    expected, live = pool_rare_bins(np.asarray(reference["shares"]), counts)
     n = live.sum()
     value = psi(expected, (live + 0.5) / (n + 0.5 * len(live)))
     bound = float(chi2.isf(level, max(len(live) - 1, 1)) * (1 / n + 1 / trained))
@@ -71,23 +71,23 @@ def psi_rule(
 
 
 def psi(expected: Floats, actual: Floats) -> float:
-    """Population stability index: sum of (actual - expected) * ln(actual / expected)."""
+    """Return the population stability index: sum of (actual - expected) * ln(actual / expected)."""
     return float(np.sum((actual - expected) * np.log(actual / expected)))
 
 
-def pooled(shares: Floats, counts: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Shares and counts with bins too rare for the window put together."""
+def pool_rare_bins(shares: Floats, counts: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return shares and counts in which the bins too rare for this window are one."""
     rare = shares * counts.sum() < EXPECTED
     if not rare.any():
         return shares, counts.astype(np.float64)
-    together = np.append(shares[~rare], shares[rare].sum())
+    expected = np.append(shares[~rare], shares[rare].sum())
     live = np.append(counts[~rare], counts[rare].sum()).astype(np.float64)
     floor = 1e-6  # a pool of bins that training never saw
-    return np.maximum(together, floor), live
+    return np.maximum(expected, floor), live
 
 
 def missing_rule(reference: Mapping[str, Any], values: Floats, trained: int, level: float) -> Test:
-    """More missing values than chance brings."""
+    """Compare the share of missing values with what chance brings."""
     rate = float(np.isnan(values).mean())
     bound = share_bound(reference["missing"], len(values), trained, level)
     return (
@@ -100,7 +100,7 @@ def missing_rule(reference: Mapping[str, Any], values: Floats, trained: int, lev
 
 
 def share_bound(share: float, rows: int, trained: float, level: float) -> float:
-    """The share of `rows` that chance exceeds with probability `level`, by the binomial.
+    """Return the share of `rows` that chance exceeds with probability `level`, by the binomial.
 
     A share that training rows put at 0 may be as high as 3 / m (the rule of three).
     """
@@ -110,11 +110,11 @@ def share_bound(share: float, rows: int, trained: float, level: float) -> float:
 def numeric_rules(
     reference: Mapping[str, Any], known: Floats, counts: Any, trained: int, level: float
 ) -> Iterator[Test]:
-    """The mean (z-test), the distribution (Kolmogorov-Smirnov), bounds, and a stuck feed."""
+    """Test the mean (z), the distribution (Kolmogorov-Smirnov), the bounds, and a stuck feed."""
     n, sd = len(known), reference["sd"] or 1.0
     shift = abs(float(known.mean()) - reference["mean"]) / sd
     z = shift / np.sqrt(1 / n + 1 / trained)
-    way = f"its mean went from {figure(reference['mean'])} to {figure(known.mean())}"
+    way = f"its mean went from {as_figure(reference['mean'])} to {as_figure(known.mean())}"
     words = way + unit_change(reference, known)
     yield "mean", float(z), float(norm.isf(level / 2)), shift, words
 
@@ -124,17 +124,17 @@ def numeric_rules(
 
     low, high = reference["quantiles"][0], reference["quantiles"][-1]
     outside = float(np.mean((known < low) | (known > high)))
-    words = f"{outside:.1%} of its values lie outside {figure(low)} to {figure(high)}"
+    words = f"{outside:.1%} of its values lie outside {as_figure(low)} to {as_figure(high)}"
     yield "out_of_bounds", outside, share_bound(0.0, n, trained, level), outside, words
 
     stuck = known.min() == known.max() and len(reference["edges"]) > 0
     likely = float(np.mean(np.asarray(reference["quantiles"]) == known[0]) + GRID)
     certain = stuck and likely**n < level
-    yield "constant", float(certain), 0.5, 1.0, f"every value is {figure(known[0])}"
+    yield "constant", float(certain), 0.5, 1.0, f"every value is {as_figure(known[0])}"
 
 
 def ks_distance(quantiles: list[float], known: Floats) -> float:
-    """The largest gap between the live and the reference distribution at the known quantiles."""
+    """Return the largest gap between live and reference distribution at the known quantiles."""
     points = np.asarray(quantiles)
     ordered = np.sort(known)
     grid, first = np.unique(points, return_index=True)
@@ -151,7 +151,7 @@ def ks_distance(quantiles: list[float], known: Floats) -> float:
 
 
 def unit_change(reference: Mapping[str, Any], known: Floats) -> str:
-    """Words where the medians differ by a factor that units differ by."""
+    """Return words where the medians differ by a factor between units, else an empty text."""
     old, new = reference["quantiles"][len(reference["quantiles"]) // 2], float(np.median(known))
     if old <= 0 or new <= 0:
         return ""
@@ -169,7 +169,7 @@ def category_rules(
     trained: int,
     level: float,
 ) -> Iterator[Test]:
-    """Categories that training never saw."""
+    """Test for categories that training never saw."""
     unseen = np.asarray(reference["shares"]) == 0
     share = float(counts[unseen].sum() / counts.sum())
     names = [c for c, u, k in zip(reference["categories"], unseen, counts, strict=True) if u and k]
@@ -177,12 +177,12 @@ def category_rules(
     yield "unseen", share, bound, share, f"{share:.1%} are {', '.join(names)}, unseen in training"
 
 
-def figure(value: float) -> str:
-    """A number of a feature as people read it."""
+def as_figure(value: float) -> str:
+    """Return a number of a feature as people read it."""
     return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
 
 
-def loudness(rule: str, shift: float) -> Loudness:
-    """How loud a finding is, by the size of the shift."""
+def loudness_of(rule: str, shift: float) -> Loudness:
+    """Return how loud a finding is, by the size of the shift."""
     warning, alarm = LOUD[rule]
     return "alarm" if shift >= alarm else "warning" if shift >= warning else "notice"

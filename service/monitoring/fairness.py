@@ -1,4 +1,4 @@
-"""Approval and score by group of the protected attributes, where applications record them."""
+"""Approval and mean PD by group of the protected attributes, where applications state them."""
 
 from __future__ import annotations
 
@@ -11,43 +11,44 @@ from stages.contract.schema import Contract
 from stages.judging.evaluation import groups
 
 
-def by_group(contract: Contract, window: Window, minimum: int) -> dict[str, Any]:
-    """Rows, approval rate and mean PD of each group of at least `minimum` decisions."""
+def compare_groups(contract: Contract, window: Window, minimum: int) -> dict[str, Any]:
+    """Return rows, approval rate and mean PD of each group of at least `minimum` decisions."""
     approved = window.decision == "approve"
-    found: dict[str, Any] = {}
+    groups_of: dict[str, Any] = {}
     for field in contract.protected:
-        values = window.recorded(field.name)
+        values = window.values(field.name)
         if all(v is None for v in values):
             continue
         numbers = [np.nan if v is None else v for v in values] if field.is_numeric else values
         labels = groups(field, np.array(numbers) if field.is_numeric else numbers)
-        found[field.name] = {
+        groups_of[field.name] = {
             str(label): {
-                "rows": int(own.sum()),
-                "approval_rate": float(approved[own].mean()),
-                "mean_pd": float(window.pd[own].mean()),
+                "rows": int(rows.sum()),
+                "approval_rate": float(approved[rows].mean()),
+                "mean_pd": float(window.pd[rows].mean()),
             }
             for label in np.unique(labels)
-            if (own := labels == label).sum() >= minimum
+            if (rows := labels == label).sum() >= minimum
         }
-    return found
+    return groups_of
 
 
-def findings(by_field: dict[str, Any], lowest_ratio: float) -> list[dict[str, Any]]:
-    """Attributes whose worst group is approved less than `lowest_ratio` as often as the best.
+def find_unequal_approval(by_field: dict[str, Any], lowest_ratio: float) -> list[dict[str, Any]]:
+    """Return a finding for each attribute whose worst group is approved too rarely.
 
+    Too rarely is less than `lowest_ratio` times as often as the best group.
     The ratio 0.8 is the four-fifths rule (29 CFR 1607.4).
     """
-    found = []
-    for field, own in by_field.items():
-        rates = {g: facts["approval_rate"] for g, facts in own.items() if g != "missing"}
+    findings = []
+    for field, group_facts in by_field.items():
+        rates = {g: facts["approval_rate"] for g, facts in group_facts.items() if g != "missing"}
         if len(rates) < 2 or max(rates.values()) == 0:
             continue
         worst = min(rates, key=lambda g: rates[g])
         ratio = rates[worst] / max(rates.values())
         if ratio < lowest_ratio:
             words = f"{worst} is approved {ratio:.2f} times as often as the best group"
-            found.append(
+            findings.append(
                 {
                     "field": field,
                     "rule": "approval_ratio",
@@ -57,4 +58,4 @@ def findings(by_field: dict[str, Any], lowest_ratio: float) -> list[dict[str, An
                     "words": words,
                 }
             )
-    return found
+    return findings

@@ -1,10 +1,4 @@
-"""The monitor: looks at the last decisions, beside the service and never in its way.
-
-`python -m service.monitoring` (by hand, or on a schedule) judges every full window that has new
-decisions, once, and says what it found; `--watch` goes on, and waits until enough are new. The
-service starts the watching one by itself, as a process of its own, so that no report ever costs a
-decision its time.
-"""
+"""Judge the newest decisions of one model: drift, fairness, and performance."""
 
 from __future__ import annotations
 
@@ -37,7 +31,7 @@ RETRAINING, ASKED, FAILED = "retrain", "challenger", "no challenger"  # keys of 
 
 
 class Monitor:
-    """One winner's reference, held against the decisions in one ledger."""
+    """Holds the decisions in one ledger against the winner's training rows."""
 
     def __init__(self, root: Path, ledger: Ledger) -> None:
         self.engine = Engine.load(root)
@@ -47,25 +41,25 @@ class Monitor:
         self.ledger = ledger
         self.reports = Reports(ledger.engine)
         self._as_of: tuple[int, date] | None = None
-        self._became: tuple[dict[str, Any], dict[str, Any] | None] = {}, None
+        self._realised: tuple[dict[str, Any], dict[str, Any] | None] = {}, None
 
     def look(self, every: int | None = None) -> list[dict[str, Any]]:
-        """Judge every window that is due; returns the reports, which are stored.
+        """Judge every window that is due, store the reports, and return them.
 
         A window is due when `every` of its decisions are new; by default as params.yaml says.
         """
         found = [report for rows in self.config.windows if (report := self.judge(rows, every))]
         if found:
-            self.challenge(found)
+            self.ask_for_challenger(found)
         return found
 
     def judge(self, rows: int, every: int | None = None) -> dict[str, Any] | None:
         """Judge the newest `rows` decisions, or None where too few of them are new."""
-        seen = self.reports.covered(rows, self.model)
+        seen = self.reports.last_covered(rows, self.model)
         new = every or max(self.config.every, rows // NEW_SHARE)
-        if windows.waiting(self.ledger, self.model, seen) < new:
+        if windows.count_decisions(self.ledger, self.model, seen) < new:
             return None
-        window = windows.newest(self.ledger, self.model, rows)
+        window = windows.newest_decisions(self.ledger, self.model, rows)
         if window is None:
             return None
         report = self.report(window)
@@ -76,30 +70,30 @@ class Monitor:
         alerts.announce(*self.reports.settle(str(rows), report["findings"], report["time"]))
         return report
 
-    def challenge(self, found: list[dict[str, Any]]) -> None:
+    def ask_for_challenger(self, judged: list[dict[str, Any]]) -> None:
         """Start the retraining once where a report asks for it, until every incident is over."""
         opened = [incident["key"] for incident in self.reports.open_incidents()]
-        asking = (report for report in found if report["action"] == "retrain")
+        asking = (report for report in judged if report["action"] == "retrain")
         due = next(asking, None) if retraining.repository() else None
-        told: list[dict[str, Any]] = []
+        findings: list[dict[str, Any]] = []
         if due and f"{RETRAINING}/{ASKED}" not in opened:
-            told = [ask(due)]
+            findings = [start_retraining(due)]
         elif any(not key.startswith(f"{RETRAINING}/") for key in opened):
             return
-        alerts.announce(*self.reports.settle(RETRAINING, told, found[-1]["time"]))
+        alerts.announce(*self.reports.settle(RETRAINING, findings, judged[-1]["time"]))
 
     def report(self, window: Window) -> dict[str, Any]:
-        """What there is to say about a window."""
+        """Return the report about a window."""
         found = drift.report(self.reference, window.columns(self.engine.features), window.pd)
-        groups = fairness.by_group(self.engine.contract, window, self.config.min_group)
-        unfair = fairness.findings(groups, self.config.lowest_approval_ratio)
+        groups = fairness.compare_groups(self.engine.contract, window, self.config.min_group)
+        unfair = fairness.find_unequal_approval(groups, self.config.lowest_approval_ratio)
         approved = window.decision == "approve"
         expected = performance.estimate(window.pd, approved, self.reference["calibration"])
-        realised, worse = self.became()
+        realised, worse = self.realised()
         if worse and worse["loudness"] != "notice" and found["action"] != "source":
             found |= {"action": "retrain", "advice": f"Retrain: {worse['words']}."}
         findings = drift.loudest_first([*found["findings"], *unfair, *([worse] if worse else [])])
-        facts: dict[str, Any] = plain(
+        facts: dict[str, Any] = as_json(
             {
                 "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
                 "window": len(window.pd),
@@ -121,27 +115,32 @@ class Monitor:
         )
         return facts
 
-    def became(self) -> tuple[dict[str, Any], dict[str, Any] | None]:
-        """What outcomes say, and whether this model fell; computed again when there are more."""
+    def realised(self) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """Return the performance by outcomes, and a finding when this model fell behind.
+
+        Both are computed again when there are more outcomes, and once a day.
+        """
         now = outcomes.count_outcomes(self.ledger), datetime.now(UTC).date()
         if now != self._as_of:
-            ripe = outcomes.mature_outcomes(self.ledger, self.config.maturity_days, now[1])
-            self._became = (
-                outcomes.realised_performance(ripe, self.engine.policy.pd_cut_off),
-                self.worse(ripe),
+            mature = outcomes.mature_outcomes(self.ledger, self.config.maturity_days, now[1])
+            self._realised = (
+                outcomes.realised_performance(mature, self.engine.policy.pd_cut_off),
+                self.find_fall(mature),
             )
             self._as_of = now
-        return self._became
+        return self._realised
 
-    def worse(self, ripe: MatureOutcomes) -> dict[str, Any] | None:
-        """The finding that this model ranks its own loans worse than it should."""
-        own = ripe.model == self.model
-        found = performance.fallen(ripe.bad[own], ripe.pd[own], self.reference["calibration"])
+    def find_fall(self, mature: MatureOutcomes) -> dict[str, Any] | None:
+        """Return a finding when this model ranks its loans worse than its PDs promise."""
+        by_model = mature.model == self.model
+        found = performance.find_fall(
+            mature.bad[by_model], mature.pd[by_model], self.reference["calibration"]
+        )
         return asdict(found) if found else None
 
 
-def ask(report: dict[str, Any]) -> dict[str, Any]:
-    """Start the retraining for a report; what came of it, as a finding."""
+def start_retraining(report: dict[str, Any]) -> dict[str, Any]:
+    """Start the retraining for a report, and return what came of it as a finding."""
     facts = {name: report[name] for name in ("id", "model", "window", "advice")}
     fields = sorted({f["field"] for f in report["findings"] if f["loudness"] != "notice"})
     finding = {"rule": "retrain", "loudness": "warning", "value": 1.0}
@@ -154,12 +153,12 @@ def ask(report: dict[str, Any]) -> dict[str, Any]:
     return finding | {"field": ASKED, "words": words}
 
 
-def plain(value: Any) -> Any:
-    """A report as JSON can hold it: None for what is undefined."""
+def as_json(value: Any) -> Any:
+    """Return a report as JSON can hold it, with None for what is undefined."""
     if isinstance(value, dict):
-        return {name: plain(own) for name, own in value.items()}
+        return {name: as_json(own) for name, own in value.items()}
     if isinstance(value, list):
-        return [plain(own) for own in value]
+        return [as_json(own) for own in value]
     if isinstance(value, float | np.floating):
         return float(value) if np.isfinite(value) else None
     return value

@@ -1,4 +1,4 @@
-"""How well the model does: estimated from its PDs alone, and realised once outcomes are known.
+"""Estimate how well the model does from its PDs alone, and compare that with its outcomes.
 
 Without outcomes, calibrated PDs say what to expect of themselves (confidence-based performance
 estimation, CBPE): a loan with PD p is bad with probability p. `models/reference.json: calibration`
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
-from service.monitoring.drift_rules import FALSE_REPORTS, Finding, loudness
+from service.monitoring.drift_rules import FALSE_REPORTS, Finding, loudness_of
 from stages.judging import metrics
 
 Floats = NDArray[np.float64]
@@ -26,7 +26,7 @@ CHUNK = 2_000_000  # outcomes drawn at a time
 
 
 class Estimate(NamedTuple):
-    """A figure and its 95 % interval; NaN where it is undefined."""
+    """A value with its 95 % interval; NaN where it is undefined."""
 
     value: float
     low: float
@@ -36,7 +36,9 @@ class Estimate(NamedTuple):
 def estimate(
     pd: Floats, approved: NDArray[np.bool_], calibration: Mapping[str, Any], seed: int = 0
 ) -> dict[str, Estimate]:
-    """Expected AUC, bad rate and bad rate among approved of a window: pd (n,), approved (n,).
+    """Return ROC-AUC, bad rate and bad rate among approved to expect of a window.
+
+    `pd` (n,) are its PDs, `approved` (n,) says which were approved.
 
     Each draw takes a calibration from `calibrations`, then an outcome for every loan; the value is
     the mean of the draws and the interval their middle 95 %: it is where the realised figure of
@@ -44,24 +46,24 @@ def estimate(
     """
     rng = np.random.default_rng(seed)
     ranks, margin = rankdata(pd), logit(pd)
-    figures: dict[str, list[Floats]] = {"roc_auc": [], "bad_rate": [], "approved_bad_rate": []}
+    draws: dict[str, list[Floats]] = {"roc_auc": [], "bad_rate": [], "approved_bad_rate": []}
     step = max(1, CHUNK // len(pd))
     for first in range(0, DRAWS, step):
         count = min(step, DRAWS - first)
         slope, level = calibrations(calibration, count, rng)
         bad = rng.random((count, len(pd))) < expit(slope[:, None] * margin + level[:, None])
-        figures["roc_auc"].append(auc(bad, ranks))
-        figures["bad_rate"].append(bad.mean(axis=1))
-        figures["approved_bad_rate"].append(
+        draws["roc_auc"].append(roc_auc_of_draws(bad, ranks))
+        draws["bad_rate"].append(bad.mean(axis=1))
+        draws["approved_bad_rate"].append(
             bad[:, approved].mean(axis=1) if approved.any() else np.full(count, np.nan)
         )
-    return {name: middle(np.concatenate(values)) for name, values in figures.items()}
+    return {name: summarise(np.concatenate(values)) for name, values in draws.items()}
 
 
 def calibrations(
     fitted: Mapping[str, Any], count: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Slopes and intercepts (count,) of the log-odds that may hold, from their uncertainty.
+    """Return slopes and intercepts (count,) of the log-odds that may hold, from their uncertainty.
 
     Half the draws are around the fit on validation, half around the slope 1 that the PDs claim,
     with the intercept that the fit has given that slope. A straight line in log-odds bends what
@@ -75,8 +77,8 @@ def calibrations(
     return slope + shift, level + along * shift
 
 
-def fallen(bad: NDArray[np.int64], pd: Floats, calibration: Mapping[str, Any]) -> Finding | None:
-    """Whether the ROC-AUC of loans with outcomes (n,) is lower than their PDs (n,) and chance say.
+def find_fall(bad: NDArray[np.int64], pd: Floats, calibration: Mapping[str, Any]) -> Finding | None:
+    """Return a finding when the ROC-AUC of outcomes (n,) is lower than PDs (n,) and chance explain.
 
     The interval of `estimate` is stretched to the level of the drift rules by the normal law.
     """
@@ -89,11 +91,14 @@ def fallen(bad: NDArray[np.int64], pd: Floats, calibration: Mapping[str, Any]) -
     if not fall > bound:
         return None
     words = f"{realised:.3f} realised by {len(bad):,} loans, {expected.value:.3f} expected"
-    return Finding("roc_auc", "realised", fall, bound, loudness("realised", fall), words)
+    return Finding("roc_auc", "realised", fall, bound, loudness_of("realised", fall), words)
 
 
-def auc(bad: NDArray[np.bool_], ranks: Floats) -> Floats:
-    """ROC-AUC of each draw: bad (draws, n), mid-ranks of the PDs (n,); NaN with one class."""
+def roc_auc_of_draws(bad: NDArray[np.bool_], ranks: Floats) -> Floats:
+    """Return the ROC-AUC of each draw of `bad` (draws, n); NaN where all are of one class.
+
+    `ranks` (n,) are the mid-ranks of the PDs.
+    """
     bads = bad.sum(axis=1)
     pairs = bads * (bad.shape[1] - bads)
     above = bad @ ranks - bads * (bads + 1) / 2
@@ -101,8 +106,8 @@ def auc(bad: NDArray[np.bool_], ranks: Floats) -> Floats:
     return np.asarray(np.divide(above, pairs, out=undefined, where=pairs > 0))
 
 
-def middle(draws: Floats) -> Estimate:
-    """The mean and the middle 95 % of draws."""
+def summarise(draws: Floats) -> Estimate:
+    """Return the mean and the middle 95 % of draws."""
     defined = draws[np.isfinite(draws)]
     if not len(defined):
         return Estimate(np.nan, np.nan, np.nan)

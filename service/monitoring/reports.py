@@ -1,4 +1,4 @@
-"""Where monitoring keeps what it finds, beside the ledger: reports and the incidents they open."""
+"""Store the reports of monitoring and the incidents they open, in the ledger's database."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from sqlalchemy import (
 from service.ledger.database import begin_writing, connection_to
 from service.ledger.schema import metadata
 
+LOCK_PATIENCE = 15.0  # seconds; nobody waits for a report, and decisions come first
 _LOCK = 7_264_331_903  # any number that only this program uses
 
 reports = Table(
@@ -49,7 +50,7 @@ incidents = Table(
 
 
 class Reports:
-    """The reports and incidents of one ledger's database; every function blocks."""
+    """The reports and incidents of one ledger's database; every function waits for it."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -57,7 +58,7 @@ class Reports:
     def add(self, report: dict[str, Any]) -> int | None:
         """Keep a report and return its number; None where this window was reported meanwhile."""
         with connection_to(self.engine) as connection:
-            begin_writing(connection, _LOCK)
+            begin_writing(connection, _LOCK, LOCK_PATIENCE)
             if (
                 _last_reported(connection, report["window"], report["model"])
                 >= (report["last_sequence"])
@@ -74,14 +75,14 @@ class Reports:
         return number
 
     def get(self, number: int) -> dict[str, Any] | None:
-        """One report, complete; None when there is none."""
+        """Return one report; None where there is none."""
         with connection_to(self.engine) as connection:
             found = connection.execute(select(reports.c.content).where(reports.c.id == number))
             text = found.scalar_one_or_none()
         return None if text is None else dict(json.loads(text))
 
     def recent(self, limit: int, before: int | None = None, after: int = 0) -> list[dict[str, Any]]:
-        """The newest reports between two numbers, newest first, with their findings."""
+        """Return the newest reports with numbers between `after` and `before`, newest first."""
         query = select(reports.c.content).order_by(reports.c.id.desc()).limit(limit)
         query = query.where(reports.c.id > after)
         if before is not None:
@@ -89,13 +90,13 @@ class Reports:
         with connection_to(self.engine) as connection:
             return [json.loads(text) for text in connection.execute(query).scalars()]
 
-    def covered(self, window: int, model: str) -> int:
-        """The last ledger entry that a report of this window and model has seen; 0 for none."""
+    def last_covered(self, window: int, model: str) -> int:
+        """Return the last ledger entry that a report of this window and model covers, or 0."""
         with connection_to(self.engine) as connection:
             return _last_reported(connection, window, model)
 
     def open_incidents(self) -> list[dict[str, Any]]:
-        """The incidents that are not closed, oldest first."""
+        """Return the incidents that are not closed, oldest first."""
         query = select(incidents).where(incidents.c.closed.is_(None)).order_by(incidents.c.id)
         with connection_to(self.engine) as connection:
             return [dict(row._mapping) for row in connection.execute(query)]
@@ -103,11 +104,11 @@ class Reports:
     def settle(
         self, source: str, found: list[dict[str, Any]], time: str
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Open an incident for every field with a loud finding, close those that are quiet again.
+        """Open an incident for every field with a warning or alarm, close those that are over.
 
         Only incidents of the same source are closed, such as "1000", a window: a small window
-        cannot see what a large one saw. Returns what began and what ended for a field as a whole,
-        so that a drift which three windows see is told once.
+        cannot see what a large one saw. Returns the incidents that began and that ended for a field
+        as a whole, so that a drift that three windows see is announced once.
         """
         prefix = f"{source}/"
         loud: dict[str, dict[str, Any]] = {}
@@ -115,7 +116,7 @@ class Reports:
             if finding["loudness"] != "notice":
                 loud.setdefault(f"{prefix}{finding['field']}", finding)
         with connection_to(self.engine) as connection:
-            begin_writing(connection, _LOCK)
+            begin_writing(connection, _LOCK, LOCK_PATIENCE)
             query = select(incidents).where(incidents.c.closed.is_(None))
             known = {row.key: dict(row._mapping) for row in connection.execute(query)}
             new = [(key, finding) for key, finding in loud.items() if key not in known]
@@ -150,7 +151,7 @@ class Reports:
 
 
 def field_of(key: str) -> str:
-    """The field that an incident is about."""
+    """Return the field that an incident is about."""
     return key.partition("/")[2]
 
 
@@ -162,5 +163,5 @@ def _last_reported(connection: Connection, window: int, model: str) -> int:
 
 
 def _next(connection: Connection, table: Table) -> int:
-    """The number of a table's next row."""
+    """Return the number of a table's next row."""
     return int(connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one()) + 1

@@ -2,7 +2,7 @@
 
 `RETRAIN_REPOSITORY` is OWNER/NAME, and `RETRAIN_TOKEN_FILE` a file with a token that may write the
 contents of that repository (GitHub asks as much of a `repository_dispatch`). Nothing is promoted by
-it: a person merges the pull request, or does not.
+this: a person merges the pull request, or does not.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class NotStarted(Exception):
 
 
 class NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect would take the token to another address."""
+    """Refuses redirects, which would take the token to another address."""
 
     def redirect_request(self, *_: Any) -> None:  # noqa: D102 - as documented there
         return None
 
 
 def repository() -> str:
-    """OWNER/NAME of the repository that retrains; empty where none is to."""
+    """Return OWNER/NAME of the repository that retrains; empty where none does."""
     return settings.load().retrain_repository
 
 
@@ -46,7 +46,7 @@ def start(facts: dict[str, Any]) -> None:
         f"{api}/repos/{repository()}/dispatches",
         json.dumps({"event_type": EVENT, "client_payload": facts}).encode(),
         {
-            "Authorization": f"Bearer {token()}",
+            "Authorization": f"Bearer {read_token()}",
             "Accept": "application/vnd.github+json",
             "Content-Type": "application/json",
             "X-GitHub-Api-Version": "2022-11-28",
@@ -63,8 +63,8 @@ def start(facts: dict[str, Any]) -> None:
         raise NotStarted(f"GitHub did not answer: {error}") from error
 
 
-def token() -> str:
-    """The token, read anew each time, so that it can be renewed."""
+def read_token() -> str:
+    """Return the token, read anew each time, so that it can be renewed."""
     path = settings.load().retrain_token_file
     try:
         return Path(path).read_text().strip()

@@ -1,4 +1,4 @@
-"""The last decisions of the ledger, as arrays."""
+"""The newest decisions of the ledger, as arrays."""
 
 from __future__ import annotations
 
@@ -30,37 +30,37 @@ class Window:
     rating: NDArray[np.str_]
 
     def columns(self, features: Features) -> dict[str, Floats]:
-        """The features of every decision by name, each (n,)."""
+        """Return the features of every decision by name, each of shape (n,)."""
         raw = {f.name: [a.get(f.name) for a in self.applications] for f in features.inputs}
         return dict(zip(features.names, features(raw).T, strict=True))
 
-    def recorded(self, field: str) -> list[Any]:
-        """What the applications said of a field; None where they did not."""
+    def values(self, field: str) -> list[Any]:
+        """Return what the applications say of a field, None where they say nothing."""
         return [a.get(field) for a in self.applications]
 
 
-def waiting(ledger: Ledger, model: str, after: int) -> int:
-    """How many decisions of a model follow an entry of the ledger."""
-    own = (entries.c.kind == "decision", entries.c.model == model, entries.c.sequence > after)
+def count_decisions(ledger: Ledger, model: str, after: int) -> int:
+    """Return how many decisions of a model follow an entry of the ledger."""
+    is_new = (entries.c.kind == "decision", entries.c.model == model, entries.c.sequence > after)
     with connection_to(ledger.engine) as connection:
-        return int(connection.execute(select(func.count()).where(*own)).scalar_one())
+        return int(connection.execute(select(func.count()).where(*is_new)).scalar_one())
 
 
-def newest(ledger: Ledger, model: str, rows: int) -> Window | None:
-    """The newest `rows` decisions of a model; None where there are fewer."""
-    wanted = (entries.c.sequence, entries.c.time, entries.c.payload)
-    own = (entries.c.kind == "decision", entries.c.model == model)
-    query = select(*wanted).where(*own).order_by(entries.c.sequence.desc()).limit(rows)
+def newest_decisions(ledger: Ledger, model: str, rows: int) -> Window | None:
+    """Return the newest `rows` decisions of a model; None where there are fewer."""
+    columns = (entries.c.sequence, entries.c.time, entries.c.payload)
+    of_model = (entries.c.kind == "decision", entries.c.model == model)
+    query = select(*columns).where(*of_model).order_by(entries.c.sequence.desc()).limit(rows)
     with connection_to(ledger.engine) as connection:
-        found = connection.execute(query).all()[::-1]
-    if len(found) < rows:
+        newest = connection.execute(query).all()[::-1]
+    if len(newest) < rows:
         return None
-    contents = [json.loads(row.payload) for row in found]
+    contents = [json.loads(row.payload) for row in newest]
     return Window(
-        first=found[0].sequence,
-        last=found[-1].sequence,
-        since=found[0].time,
-        until=found[-1].time,
+        first=newest[0].sequence,
+        last=newest[-1].sequence,
+        since=newest[0].time,
+        until=newest[-1].time,
         applications=[c["application"] for c in contents],
         pd=np.array([c["default_probability"] for c in contents]),
         decision=np.array([c["decision"] for c in contents]),

@@ -282,7 +282,7 @@ def test_outcomes_of_another_model_say_nothing_of_this_one(monitor: Monitor, roo
     other = MatureOutcomes(
         2, one.astype("datetime64[D]"), 1 - one * 0.9, one, one.astype(str), one.astype(str)
     )
-    assert monitor.worse(other) is None
+    assert monitor.find_fall(other) is None
 
 
 def test_the_workflow_starts_on_the_event_that_is_sent() -> None:

@@ -55,12 +55,12 @@ def test_the_auc_of_drawn_outcomes_is_that_of_the_metric() -> None:
     bad = RNG.random((3, 500)) < PD[:500]
     ranks = performance.rankdata(PD[:500])
     expected = [metrics.roc_auc(own, PD[:500]) for own in bad]
-    np.testing.assert_allclose(performance.auc(bad, ranks), expected)
+    np.testing.assert_allclose(performance.roc_auc_of_draws(bad, ranks), expected)
 
 
 def test_an_auc_far_below_what_was_expected_is_an_alarm() -> None:
     shuffled = RNG.permutation(BAD[:5000])
-    found = performance.fallen(
+    found = performance.find_fall(
         np.where(RNG.random(5000) < 0.5, shuffled, BAD[:5000]) * 1, PD[:5000], EXACT
     )
     assert found is not None
@@ -70,12 +70,12 @@ def test_an_auc_far_below_what_was_expected_is_an_alarm() -> None:
 @pytest.mark.parametrize("rows", [100, 1000, 10_000])
 def test_an_auc_as_expected_is_quiet(rows: int) -> None:
     for own in windows(rows, 20):
-        assert performance.fallen(BAD[own] * 1, PD[own], EXACT) is None
+        assert performance.find_fall(BAD[own] * 1, PD[own], EXACT) is None
 
 
 @pytest.mark.parametrize("outcome", [0, 1])
 def test_outcomes_of_one_kind_rank_nothing(outcome: int) -> None:
-    assert performance.fallen(np.full(100, outcome), PD[:100], EXACT) is None
+    assert performance.find_fall(np.full(100, outcome), PD[:100], EXACT) is None
 
 
 def test_nobody_approved_has_no_bad_rate() -> None:
