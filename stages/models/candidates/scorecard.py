@@ -37,11 +37,15 @@ RELIABLE = 0.5
 
 
 def with_both_outcomes(x: Floats, bad: Any, cell: Codes) -> tuple[Floats, NDArray[np.int64]]:
-    """Return x (m,) and bad (m,): the rows, and one good and one bad more in each cell.
+    """Return x (m,) and bad (m,): the rows, and a good and a bad more in each cell if one is pure.
 
-    Without them the binning drops cells that hold goods or bads alone, however many.
+    The binning drops bins that hold goods or bads alone, however large they are: without the added
+    rows, the better a feature separates the outcomes, the less would be left of it.
     """
-    _, first = np.unique(cell, return_index=True)
+    _, first, place = np.unique(cell, return_index=True, return_inverse=True)
+    bads = np.bincount(place, weights=bad)
+    if not np.any((bads == 0) | (bads == np.bincount(place))):
+        return x, bad
     outcomes = np.repeat([0, 1], len(first))
     return np.concatenate((x, x[first], x[first])), np.concatenate((bad, outcomes))
 
