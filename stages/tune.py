@@ -27,7 +27,7 @@ from stages.judging.evaluation import HIGHER_IS_BETTER
 from stages.models import registry
 from stages.models.folds import FoldsError
 from stages.models.parameters import Range
-from stages.models.search import Search, Values
+from stages.search import Search, Values
 
 PARAMS, KEPT = Path("params.yaml"), Path(".tune")
 

@@ -31,8 +31,8 @@ from service.decision.identity import Identity
 from service.decision.reasons import Reason, ReasonWriter
 from stages.features.matrix import Columns, Floats
 from stages.judging.policy import DECISIONS, HardRule, Policy
-from stages.models import trees
 from stages.models.artifact import Model
+from stages.models.compiled import trees
 
 FEW_ROWS = 64  # up to so many rows, compiled trees score faster than the model's library
 

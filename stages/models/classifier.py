@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from stages.contract.fields import missing_column
 from stages.contract.schema import ContractError, Field
 from stages.features.matrix import Floats
-from stages.models import artifact, trees
+from stages.models import artifact
 from stages.models.artifact import Model
+from stages.models.compiled import trees
 from stages.models.contributions import sum_by_field
 
 FEW = 64  # rows that compiled trees explain faster than their library

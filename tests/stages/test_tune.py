@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from stages import params, tune
 from stages.features.statistics import Fitted
 from stages.models import registry
-from stages.models.search import Search
+from stages.search import Search
 from tests.support.books import CONTRACT, ROOT, Project, book
 
 TEXT = (ROOT / "params.yaml").read_text()

@@ -12,8 +12,8 @@ import pytest
 import xgboost
 
 from stages.features.matrix import Floats
-from stages.models import trees
 from stages.models.artifact import Model
+from stages.models.compiled import trees
 from stages.models.scorers import LightGBM, Selected, XGBoost
 from tests.support.books import Project
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.features.matrix import Floats
-from stages.models.forest import (
+from stages.models.compiled.forest import (
     Forest,
     Leaf,
     NotCompiled,
