@@ -90,7 +90,7 @@ def test_every_field_has_its_own_message(client: Client) -> None:
     assert errors(answer) == {
         "amount": "amount must be a number from 100 to 50000; got 1",
         "purpose": "purpose must be one of car, home, other; got boat",
-        "months": "months must be a whole number from 1 to 120, or null; got 3.5",
+        "months": "months must be a whole number from 1 to 120, or -9 (missing), or null; got 3.5",
     }
 
 
