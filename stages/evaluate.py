@@ -1,4 +1,4 @@
-"""Choose the winner on validation, judge it once on test, and write all that follows from it."""
+"""Choose the winner in cross-validation, judge it once on test, and write what follows from it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from stages import errors, files, params
 from stages.contract import prepared
 from stages.contract import reading as contracts
 from stages.contract.schema import Contract
+from stages.features.matrix import Floats
 from stages.judging import evaluation, monotone, plots, points, reference
 from stages.judging.evaluation import Judged
-from stages.judging.policy import DECISIONS
+from stages.judging.policy import DECISIONS, Policy
 from stages.models import artifact
 from stages.models.artifact import Model
 from stages.params import Params
@@ -36,7 +38,24 @@ class Rows:
 
     def judged(self, candidate: Model, config: Params) -> Judged:
         """The split as a candidate and the policy see it."""
-        return evaluation.judge(candidate, config.policy, self.columns, self.bad)
+        return evaluation.score_and_decide(
+            candidate, config.policy, self.columns, self.bad, self.exposure
+        )
+
+    @property
+    def exposure(self) -> Floats | None:
+        """The money at risk of each row (n,), 0 where missing; None where no field says it."""
+        if self.contract.exposure is None:
+            return None
+        money = prepared.column(self.table, self.contract.fields[self.contract.exposure])
+        return np.nan_to_num(np.asarray(money, dtype=np.float64))
+
+    def not_in(self, other: Rows) -> NDArray[np.bool_] | None:
+        """Whether each row's customer has no row in another split; None without an entity."""
+        if "_entity" not in self.table.column_names:
+            return None
+        here, there = (rows.table.column("_entity").to_numpy() for rows in (self, other))
+        return np.isin(here, there, invert=True)
 
     def groups(self) -> dict[str, Any]:
         """The protected attributes' groups, by attribute."""
@@ -52,7 +71,7 @@ class Rows:
 
 
 def predictions(rows: Rows, judged: Judged) -> pd.DataFrame:
-    """What the winner said of every row, with what the gate needs to judge it again."""
+    """Return what the winner says of every row, with what the gate needs to judge it again."""
     dates = prepared.dates(rows.table, rows.contract)
     facts: dict[str, Any] = {
         "row": rows.table.column("_row").to_numpy(),
@@ -64,7 +83,47 @@ def predictions(rows: Rows, judged: Judged) -> pd.DataFrame:
         "pd": judged.pd,
         "decision": np.array(DECISIONS)[judged.decision],
     }
+    if judged.exposure is not None:
+        facts["exposure"] = judged.exposure
     return pd.DataFrame(facts | {f"group_{name}": own for name, own in rows.groups().items()})
+
+
+def out_of_fold(names: list[str]) -> pd.DataFrame:
+    """Return what every candidate says out of fold of the rows that the winner is chosen by.
+
+    The columns are `row`, `split`, `fold`, `bad` and a `pd_<candidate>` for each.
+    """
+    tables = {
+        name: pd.read_parquet(MODELS / "candidates" / f"{name}.folds.parquet") for name in names
+    }
+    first = next(iter(tables.values()))
+    for name, table in tables.items():
+        if not np.array_equal(table["_row"], first["_row"]):
+            raise ValueError(f"{name} was judged on other rows than {names[0]}: run `dvc repro`")
+    rows = first[["_row", "split", "fold", "bad"]].rename(columns={"_row": "row"})
+    return rows.assign(**{f"pd_{name}": table["pd"] for name, table in tables.items()})
+
+
+def cross_validate(rows: pd.DataFrame, names: list[str], metric: str) -> dict[str, Any]:
+    """Return the mean over folds of each candidate's figure, with its standard error."""
+    bad, fold = rows["bad"].to_numpy(np.int64), rows["fold"].to_numpy(np.int64)
+    return {
+        name: evaluation.cross_validate(bad, rows[f"pd_{name}"].to_numpy(), fold, metric)
+        for name in names
+    }
+
+
+def predictions_out_of_fold(
+    rows: Rows, held: pd.DataFrame, winner: Model, x: Floats, policy: Policy
+) -> pd.DataFrame:
+    """Return the winner's predictions of the training rows that a fold judged: x is (n, F)."""
+    held = held[held["split"] == "train"]
+    place = pd.Index(rows.table.column("_row").to_numpy()).get_indexer(pd.Index(held["row"]))
+    said = held[f"pd_{winner.candidate}"].to_numpy()
+    decided = policy.decide(said, evaluation.by_name(winner.features, x[place]))
+    everything = predictions(rows, Judged(rows.bad, np.zeros(len(x)), 0 * rows.bad, rows.exposure))
+    chosen: pd.DataFrame = everything.iloc[place]
+    return chosen.assign(pd=said, decision=np.array(DECISIONS)[decided])
 
 
 def golden(winner: Model, rows: Rows, judged: Judged, count: int) -> str:
@@ -83,7 +142,13 @@ def golden(winner: Model, rows: Rows, judged: Judged, count: int) -> str:
 
 
 def figures(
-    config: Params, winner: Model, test: Rows, judged: Judged, validation: dict[str, Any]
+    config: Params,
+    winner: Model,
+    test: Rows,
+    judged: Judged,
+    validation: dict[str, Any],
+    choice: dict[str, Any],
+    is_new: NDArray[np.bool_] | None,
 ) -> dict[str, Any]:
     """Return the content of `models/evaluation.json`."""
     minimum = config.evaluate.min_group
@@ -95,8 +160,11 @@ def figures(
         "mode": config.mode,
         "winner": winner.candidate,
         "chosen_by": config.evaluate.choose_by,
+        "prefer": config.evaluate.prefer,
+        "choice": choice,
         "cut_offs": policy.cut_offs,
         "test": evaluation.with_intervals(judged, policy, config.evaluate),
+        "test_new_customers": evaluation.new_customers(judged, is_new, policy, minimum),
         "validation": validation,
         "by_vintage": by_vintage,
         "by_group": {
@@ -128,19 +196,27 @@ def main() -> None:
     remove_unlisted(MODELS / "candidates", config.candidates)
     names = ("train", "validation", "test")
     train, validation, test = (Rows(config, contract, name) for name in names)
-    found: dict[str, Model] = {
+    models: dict[str, Model] = {
         n: artifact.load(MODELS / "candidates" / f"{n}.joblib") for n in config.candidates
     }
-    seen = {name: validation.judged(own, config) for name, own in found.items()}
-    compared = {name: evaluation.summary(own, config.policy) for name, own in seen.items()}
-    name = evaluation.choose(compared, config.evaluate.choose_by)
-    winner, judged = found[name], test.judged(found[name], config)
+    seen = {name: validation.judged(model, config) for name, model in models.items()}
+    compared = {name: evaluation.summary(rows, config.policy) for name, rows in seen.items()}
+    held = out_of_fold(config.candidates)
+    choice = cross_validate(held, config.candidates, config.evaluate.choose_by)
+    name = evaluation.choose(choice, config.evaluate.choose_by, config.evaluate.prefer)
+    winner, judged = models[name], test.judged(models[name], config)
 
-    facts = figures(config, winner, test, judged, compared)
-    table = pd.concat([predictions(validation, seen[name]), predictions(test, judged)])
-    for candidate, own in seen.items():
-        table[f"pd_{candidate}"] = np.concatenate([own.pd, np.full(len(judged.pd), np.nan)])
+    is_new = test.not_in(train)
+    facts = figures(config, winner, test, judged, compared, choice, is_new)
     trained, tested = (winner.features(rows.columns) for rows in (train, test))
+    parts = [
+        predictions_out_of_fold(train, held, winner, trained, config.policy),
+        predictions(validation, seen[name]),
+        predictions(test, judged).assign(new_customer=is_new),
+    ]
+    table = pd.concat(parts).merge(
+        held.drop(columns=["split", "bad"]), on="row", how="left", validate="1:1"
+    )
     known = validation.bad, seen[name].pd
     drift = reference.make(winner.contract, winner.features, trained, *known)
     with files.whole_folder(MODELS / "plots") as folder:
@@ -152,7 +228,7 @@ def main() -> None:
         shutil.copyfile(MODELS / "candidates" / f"{name}.joblib", path)
     write_json(MODELS / "reference.json", drift, indent=1)
     files.write_text(MODELS / "golden.jsonl", golden(winner, test, judged, config.evaluate.golden))
-    cards = [points.points_table(m, config.policy, trained, train.bad) for m in found.values()]
+    cards = [points.points_table(m, config.policy, trained, train.bad) for m in models.values()]
     files.write_text(MODELS / "scorecard.csv", points.as_csv([row for own in cards for row in own]))
     report = evaluation.rounded(facts)
     write_json(MODELS / "evaluation.json", report)

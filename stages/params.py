@@ -70,6 +70,7 @@ class Evaluate(Section):
     """How candidates are judged."""
 
     choose_by: Literal["roc_auc", "pr_auc", "brier", "log_loss", "ks"]
+    prefer: Literal["best", "simplest"]
     seed: Seed
     resamples: Annotated[int, Key(ge=100)]
     min_group: Whole

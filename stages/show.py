@@ -38,7 +38,7 @@ def table(metrics: dict[str, Any]) -> str:
     """Return the figures of `models/evaluation.json` as a table for people."""
     candidates = sorted(metrics["validation"].items(), key=lambda item: -item[1]["roc_auc"])
     lines = [
-        f"{metrics['dataset']}, {metrics['mode']} mode: {metrics['winner']} wins on validation by "
+        f"{metrics['dataset']}, {metrics['mode']} mode: {metrics['winner']} wins by "
         f"{metrics['chosen_by']}",
         "  " + " · ".join(f"{name} {own['roc_auc']:.4f}" for name, own in candidates),
         "",

@@ -72,5 +72,13 @@ def judged(rows: pd.DataFrame) -> Judged:
     """Rows of predictions as outcome, PD and decision."""
     decision = pd.Index(DECISIONS).get_indexer(pd.Index(rows["decision"]))
     return Judged(
-        rows["bad"].to_numpy(np.int64), rows["pd"].to_numpy(np.float64), decision.astype(np.int64)
+        rows["bad"].to_numpy(np.int64),
+        rows["pd"].to_numpy(np.float64),
+        decision.astype(np.int64),
+        exposure(rows),
     )
+
+
+def exposure(rows: pd.DataFrame) -> np.ndarray | None:
+    """Return the money at risk of each row (n,), None where no field says it."""
+    return rows["exposure"].to_numpy(np.float64) if "exposure" in rows else None

@@ -84,16 +84,21 @@ def recount(table: Predictions, config: Params) -> Any:
         for name in config.candidates
     }
     rows = predictions.judged(test)
+    chosen_by = config.evaluate.choose_by
+    choice = cross_validate(table.table, config.candidates, chosen_by)
     dated = test["date"].notna().all()
     quarters = evaluation.vintages(test["date"].to_numpy("datetime64[D]")) if dated else None
     return evaluation.rounded(
         {
             "dataset": config.dataset,
             "mode": config.mode,
-            "winner": evaluation.choose(compared, config.evaluate.choose_by),
-            "chosen_by": config.evaluate.choose_by,
+            "winner": evaluation.choose(choice, chosen_by, config.evaluate.prefer),
+            "chosen_by": chosen_by,
+            "prefer": config.evaluate.prefer,
+            "choice": choice,
             "cut_offs": policy.cut_offs,
             "test": evaluation.with_intervals(rows, policy, config.evaluate),
+            "test_new_customers": evaluation.new_customers(rows, is_new(test), policy, minimum),
             "validation": compared,
             "by_vintage": {}
             if quarters is None
@@ -108,12 +113,34 @@ def recount(table: Predictions, config: Params) -> Any:
     )
 
 
+def cross_validate(table: pd.DataFrame, names: list[str], metric: str) -> dict[str, Any]:
+    """Each candidate's figure over the folds that the winner was chosen by."""
+    wanted = ["fold", *(f"pd_{name}" for name in names)]
+    if absent := [column for column in wanted if column not in table]:
+        raise CannotJudge(f"{predictions.PATH} lacks the columns {absent}")
+    rows = table[table["fold"].notna()]
+    bad, fold = rows["bad"].to_numpy(np.int64), rows["fold"].to_numpy(np.int64)
+    return {
+        name: evaluation.cross_validate(bad, rows[f"pd_{name}"].to_numpy(float), fold, metric)
+        for name in names
+    }
+
+
+def is_new(rows: pd.DataFrame) -> Any:
+    """Whether each row's customer was not trained on (n,), None where that is unknown."""
+    if "new_customer" not in rows or rows["new_customer"].isna().any():
+        return None
+    return rows["new_customer"].to_numpy(bool)
+
+
 def _decided(rows: pd.DataFrame, candidate: str, config: Params) -> Judged:
     """The rows of a split as a candidate and the policy see them."""
     if f"pd_{candidate}" not in rows:
         raise CannotJudge(f"{predictions.PATH} lacks the column pd_{candidate}")
     bad, pd_ = rows["bad"].to_numpy(np.int64), rows[f"pd_{candidate}"].to_numpy(np.float64)
-    return Judged(bad, pd_, config.policy.decide(pd_, _features(rows, config)))
+    return Judged(
+        bad, pd_, config.policy.decide(pd_, _features(rows, config)), predictions.exposure(rows)
+    )
 
 
 def _features(rows: pd.DataFrame, config: Params) -> dict[str, Any]:

@@ -185,6 +185,10 @@ def contradictions(contract: Contract) -> Iterator[tuple[list[str], str]]:
         yield ["fields", contract.target.field], "the target is declared under `target` alone"
     if contract.date in fields and fields[contract.date].type != "date":
         yield ["date"], f"must be a date; {contract.date!r} is a {fields[contract.date].type}"
+    if contract.exposure and (
+        contract.exposure not in fields or not fields[contract.exposure].is_numeric
+    ):
+        yield ["exposure"], f"must be a number among `fields`; got {contract.exposure!r}"
     if contract.outcome and not contract.date:
         yield ["outcome"], "needs `date`, from which its months are counted"
     for name, derived in contract.derived.items():

@@ -200,6 +200,7 @@ class Contract(Part):
     target: Target
     date: str | None = None
     entity: str | None = None
+    exposure: str | None = None  # the field that says how much money is at risk
     outcome: OutcomeWindow | None = None
     fields: dict[str, Field] = Key(min_length=1)
     derived: dict[str, Derived] = Key(default={})

@@ -1,4 +1,4 @@
-"""Judge candidates: who wins on validation, and what the winner does on test."""
+"""Judge candidates: who wins in cross-validation, and what the winner does on the test part."""
 
 from __future__ import annotations
 
@@ -25,23 +25,35 @@ HEADLINES = ("roc_auc", "ks", "brier", "ece", "approval_rate", "profit")
 
 @dataclass(frozen=True)
 class Judged:
-    """Rows with their outcome, PD and decision: (n,) each."""
+    """Rows with their outcome, PD, decision and, where the contract names it, money: (n,) each."""
 
     bad: NDArray[np.int64]
     pd: Floats
     decision: NDArray[np.int64]
+    exposure: Floats | None = None
 
     @property
     def approved(self) -> NDArray[np.bool_]:
         """Whether each row is approved."""
         return np.equal(self.decision, DECISIONS.index("approve"))
 
+    def taking(self, rows: NDArray[np.bool_]) -> Judged:
+        """Return some of the rows."""
+        exposure = None if self.exposure is None else self.exposure[rows]
+        return Judged(self.bad[rows], self.pd[rows], self.decision[rows], exposure)
 
-def judge(model: Model, policy: Policy, columns: Any, bad: NDArray[np.int64]) -> Judged:
+
+def score_and_decide(
+    model: Model,
+    policy: Policy,
+    columns: Any,
+    bad: NDArray[np.int64],
+    exposure: Floats | None = None,
+) -> Judged:
     """Score raw columns of n rows by a model's own path and decide by the policy."""
     x = model.features(columns)
     pd = model.predict_matrix(x)
-    return Judged(bad, pd, policy.decide(pd, by_name(model.features, x)))
+    return Judged(bad, pd, policy.decide(pd, by_name(model.features, x)), exposure)
 
 
 def by_name(features: Features, x: Floats) -> dict[str, Floats]:
@@ -49,31 +61,91 @@ def by_name(features: Features, x: Floats) -> dict[str, Floats]:
     return dict(zip(features.names, x.T, strict=True))
 
 
-def choose(figures: dict[str, dict[str, float]], metric: str) -> str:
-    """The candidate that is best in `metric` on validation; the first named wins a tie."""
+def cross_validate(
+    bad: NDArray[np.int64], pd: Floats, fold: NDArray[np.int64], metric: str
+) -> dict[str, float]:
+    """Return the mean of a figure over folds, and its standard error (NaN for a single fold).
+
+    Every row is judged by a model that saw nothing of its fold: bad, pd and fold are (n,).
+    """
+    values = [
+        metrics.summary(bad[fold == number], pd[fold == number], 1.0)[metric]
+        for number in np.unique(fold)
+    ]
+    count = len(values)
+    error = float(np.std(values, ddof=1)) / math.sqrt(count) if count > 1 else float("nan")
+    return {"value": float(np.mean(values)), "standard_error": error}
+
+
+def choose(figures: Mapping[str, Mapping[str, float]], metric: str, prefer: str = "best") -> str:
+    """Return the name of the winner from each candidate's `cross_validate`.
+
+    It is the best, or the first named that is within one standard error of the best where `prefer`
+    is "simplest" (Breiman et al. 1984): params.yaml names the candidates from simple to complex.
+    The first named wins a tie.
+    """
     sign = 1 if HIGHER_IS_BETTER[metric] else -1
-    return max(figures, key=lambda name: sign * figures[name][metric])
+    best = max(figures, key=lambda name: sign * figures[name]["value"])
+    if prefer == "best" or not math.isfinite(figures[best]["standard_error"]):
+        return best
+    enough = sign * figures[best]["value"] - figures[best]["standard_error"]
+    return next(name for name in figures if sign * figures[name]["value"] >= enough)
 
 
 def summary(rows: Judged, policy: Policy) -> dict[str, float]:
-    """Every figure of `metrics.summary` at the policy's cut-off, and the profit per unit asked."""
+    """Return every figure of `metrics.summary` at the policy's cut-off, and the profit per loan.
+
+    With the exposure of the rows, also approval, bad rate and profit by money.
+    """
     figures = metrics.summary(rows.bad, rows.pd, policy.pd_cut_off, approved=rows.approved)
-    return figures | {"profit": policy.profit(rows.bad, rows.approved)}
+    figures["profit"] = policy.profit(rows.bad, rows.approved)
+    for name, (part, whole) in by_money(rows, policy).items():
+        figures[name] = float(part.sum() / whole.sum()) if whole.sum() > 0 else float("nan")
+    return figures
+
+
+def by_money(rows: Judged, policy: Policy) -> dict[str, tuple[Floats, Floats]]:
+    """Return the figures by money as two columns (n,), whose sums are divided; {} without money."""
+    if rows.exposure is None:
+        return {}
+    money, approved = rows.exposure, rows.exposure * rows.approved
+    profits = policy.profits(rows.bad, rows.approved)
+    return {
+        "approval_rate_by_money": (approved, money),
+        "approved_bad_rate_by_money": (approved * rows.bad, approved),
+        "profit_by_money": (profits * money, money),
+    }
 
 
 def with_intervals(rows: Judged, policy: Policy, config: Evaluate) -> dict[str, Any]:
-    """Each figure with its bootstrap 95 % interval: `{"value", "low", "high"}`."""
+    """Return each figure with its 95 % interval: `{"value", "low", "high"}`."""
     draws = intervals.bootstrap(
         rows.bad,
         rows.pd,
         policy.pd_cut_off,
         approved=rows.approved,
         means={"profit": policy.profits(rows.bad, rows.approved)},
+        ratios=by_money(rows, policy),
         resamples=config.resamples,
         seed=config.seed,
     )
-    found = intervals.percentile_intervals(draws)
-    return {name: dict(zip(("value", "low", "high"), i, strict=True)) for name, i in found.items()}
+    return {
+        name: dict(zip(("value", "low", "high"), interval, strict=True))
+        for name, interval in intervals.percentile_intervals(draws).items()
+    }
+
+
+def new_customers(
+    rows: Judged, is_new: NDArray[np.bool_] | None, policy: Policy, minimum: int
+) -> dict[str, float]:
+    """Return the figures of the rows whose customers were not trained on, {} where that is unknown.
+
+    Fewer than `minimum` such rows have only their number.
+    """
+    if is_new is None:
+        return {}
+    figures: dict[str, float] = {"rows": float(is_new.sum())}
+    return figures | (summary(rows.taking(is_new), policy) if is_new.sum() >= minimum else {})
 
 
 def by_group(rows: Judged, groups: Any, policy: Policy, minimum: int) -> dict[str, Any]:
@@ -109,13 +181,12 @@ def headlines(report: Mapping[str, Any]) -> dict[str, Any]:
     """Return the few figures that `dvc metrics` shows, from the whole evaluation report.
 
     They are the winner, its figures on the test part, and, under each candidate's name, the
-    candidate's value of the figure that chose the winner.
+    candidate's cross-validated value of the figure that chose the winner.
     """
-    chosen_by = report["chosen_by"]
     return {
         "winner": report["winner"],
         **{name: report["test"][name]["value"] for name in HEADLINES},
-        **{name: figures[chosen_by] for name, figures in report["validation"].items()},
+        **{name: figures["value"] for name, figures in report["choice"].items()},
     }
 
 

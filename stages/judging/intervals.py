@@ -55,6 +55,7 @@ class Draws:
     bad: Bools  # (n,) outcomes in the rows' order: pairs must have the same
     seed: int
     special: dict[str, Interval]  # the intervals of figures that noise raises
+    observed: dict[str, float]  # estimates with the noise of outcomes, as resamples have it
 
 
 def draw_rows(rows: int, seed: int, resample: int) -> Positions:
@@ -95,7 +96,7 @@ def bootstrap(
     calibration = Interval(*calibration_error.interval(exact, counts))
     observed = {name: float(value[0]) for name, value in figures(exact, counts, counts).items()}
     estimates = observed | {"ece": calibration.estimate}
-    estimates |= {name: float(part.sum() / whole.sum()) for name, (part, whole) in sums.items()}
+    estimates |= {name: _quotient(part, whole) for name, (part, whole) in sums.items()}
 
     ranked = RankedRows.of(bad, pd, cut_off, approved, max_cells=MAX_CELLS)
     plain = count_rows(ranked)
@@ -107,7 +108,7 @@ def bootstrap(
             drawn = draw_rows(rows, seed, number)
             tables[place] = ranked.count(drawn)
             for name, (part, whole) in sums.items():
-                added[name][place] = part[drawn].sum() / whole[drawn].sum()
+                added[name][place] = _quotient(part[drawn], whole[drawn])
         return {**figures(ranked, plain, Counts.of(tables)), **added}
 
     step = max(1, CHUNK // (4 * len(ranked.pd)))
@@ -119,7 +120,13 @@ def bootstrap(
         for name, value in figures(ranked, plain, plain).items():
             resampled[name] += observed[name] - value[0]
     special = {"ece": calibration, "ks": _ks_interval(counts, estimates["ks"], resampled["ks"])}
-    return Draws(estimates, resampled, outcome, seed, special)
+    return Draws(estimates, resampled, outcome, seed, special, {**estimates, **observed})
+
+
+def _quotient(part: Floats, whole: Floats) -> float:
+    """Return the sum of one column over that of another, NaN where that is 0."""
+    total = float(whole.sum())
+    return float(part.sum()) / total if total > 0 else float("nan")
 
 
 def _check_values(name: str, values: ArrayLike, rows: int) -> Floats:
@@ -163,7 +170,9 @@ def percentile_intervals(draws: Draws) -> dict[str, Interval]:
 
 
 def paired_intervals(champion: Draws, challenger: Draws) -> dict[str, Interval]:
-    """Interval of challenger minus champion for every figure that both have.
+    """Return the interval of challenger minus champion for every figure that both have.
+
+    The calibration errors are compared as observed: both carry the noise of the same outcomes.
 
     ValueError unless both were drawn from the same rows with the same seed and number of resamples.
     """
@@ -171,11 +180,11 @@ def paired_intervals(champion: Draws, challenger: Draws) -> dict[str, Interval]:
     return {
         name: _interval(
             name,
-            challenger.estimates[name] - estimate,
+            challenger.observed[name] - estimate,
             challenger.resampled[name] - champion.resampled[name],
         )
-        for name, estimate in champion.estimates.items()
-        if name in challenger.estimates
+        for name, estimate in champion.observed.items()
+        if name in challenger.observed
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -11,9 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.judging import metrics
+from stages import params
+from stages.judging import evaluation, metrics, monotone
+from stages.judging.evaluation import Judged
 from stages.models import artifact
-from tests.support.books import CANDIDATES, CONTRACT, Project, book
+from tests.support.books import CANDIDATES, CONTRACT, ROOT, Project, book
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +49,69 @@ def turn_outcomes(project: Project, split: str) -> None:
     rows.assign(_bad=1 - rows["_bad"]).to_parquet(path, index=False)
 
 
-def test_the_winner_is_the_best_candidate_on_validation(judged: Project) -> None:
+def turn_folds(project: Project) -> None:
+    """Turn the outcomes that the winner is chosen by."""
+    for name in CANDIDATES:
+        path = project.artifact(name).with_name(f"{name}.folds.parquet")
+        rows = pd.read_parquet(path)
+        rows.assign(bad=1 - rows["bad"]).to_parquet(path, index=False)
+
+
+def test_the_winner_is_the_best_candidate_in_cross_validation(judged: Project) -> None:
     found = figures(judged)
-    assert set(found["validation"]) == set(CANDIDATES)
-    by_auc = {name: own["roc_auc"] for name, own in found["validation"].items()}
+    assert set(found["validation"]) == set(found["choice"]) == set(CANDIDATES)
+    by_auc = {name: choice["value"] for name, choice in found["choice"].items()}
     assert found["winner"] == max(by_auc, key=lambda name: by_auc[name])
+
+
+def test_the_choice_is_the_mean_over_folds_of_what_the_candidate_says_out_of_fold(
+    judged: Project,
+) -> None:
+    rows = pd.read_parquet(judged.artifact("logistic").with_name("logistic.folds.parquet"))
+    by_fold = [metrics.roc_auc(fold["bad"], fold["pd"]) for _, fold in rows.groupby("fold")]
+    choice = figures(judged)["choice"]["logistic"]
+    assert choice["value"] == pytest.approx(np.mean(by_fold), abs=1e-6)
+    error = np.std(by_fold, ddof=1) / np.sqrt(len(by_fold))
+    assert choice["standard_error"] == pytest.approx(error, abs=1e-6)
+
+
+def test_the_simplest_within_a_standard_error_wins_where_it_is_preferred() -> None:
+    choice = {
+        "logistic": {"value": 0.70, "standard_error": 0.01},
+        "scorecard": {"value": 0.75, "standard_error": 0.03},
+        "lightgbm": {"value": 0.76, "standard_error": 0.02},
+    }
+    assert evaluation.choose(choice, "roc_auc") == "lightgbm"
+    assert evaluation.choose(choice, "roc_auc", "simplest") == "scorecard"
+    assert evaluation.choose(choice, "brier") == "logistic"
+    assert evaluation.choose(choice, "brier", "simplest") == "logistic"
+
+
+def test_figures_by_money_weigh_each_loan_by_its_amount() -> None:
+    rows = Judged(
+        np.array([0, 1, 0, 0]), np.full(4, 0.1), np.array([0, 0, 0, 2]), np.array([1.0, 3, 4, 8])
+    )
+    policy = params.load(ROOT / "params.yaml").policy
+    found = evaluation.summary(rows, policy)
+    assert found["approval_rate_by_money"] == 8 / 16
+    assert found["approved_bad_rate_by_money"] == 3 / 8
+    profit = (5 * policy.margin - 3 * policy.loss_given_default) / 16
+    assert found["profit_by_money"] == pytest.approx(profit)
+    told = evaluation.with_intervals(rows, policy, params.load(ROOT / "params.yaml").evaluate)
+    assert told["profit_by_money"]["value"] == pytest.approx(profit)
+
+
+def test_customers_that_were_not_trained_on_are_judged_apart() -> None:
+    rng = np.random.default_rng(0)
+    pd_ = rng.random(400)
+    bad = (rng.random(400) < pd_).astype(np.int64)
+    rows = Judged(bad, pd_, (pd_ > 0.5).astype(np.int64))
+    policy = params.load(ROOT / "params.yaml").policy
+    is_new = np.arange(400) < 150
+    found = evaluation.new_customers(rows, is_new, policy, 100)
+    assert found["roc_auc"] == metrics.roc_auc(bad[:150], pd_[:150])
+    assert evaluation.new_customers(rows, is_new, policy, 151) == {"rows": 150}
+    assert evaluation.new_customers(rows, None, policy, 1) == {}
 
 
 def test_test_outcomes_do_not_change_the_winner(again: Project) -> None:
@@ -61,11 +122,11 @@ def test_test_outcomes_do_not_change_the_winner(again: Project) -> None:
     assert after["test"]["roc_auc"]["value"] < 0.5 < before["test"]["roc_auc"]["value"]
 
 
-def test_validation_outcomes_choose_the_winner(again: Project) -> None:
+def test_outcomes_out_of_fold_choose_the_winner(again: Project) -> None:
     before = figures(again)
-    turn_outcomes(again, "validation")
+    turn_folds(again)
     after = figures(again.run("evaluate"))
-    worst = min(CANDIDATES, key=lambda name: before["validation"][name]["roc_auc"])
+    worst = min(CANDIDATES, key=lambda name: before["choice"][name]["value"])
     assert after["winner"] == worst != before["winner"]
 
 
@@ -142,4 +203,56 @@ def test_a_book_without_dates_is_judged_without_vintages(tmp_path: Path) -> None
     ).write(book())
     undated.run("preprocess", "featurize", "logistic", "evaluate")
     assert figures(undated)["by_vintage"] == {}
-    assert len(predictions(undated)) == 180
+    assert len(predictions(undated).query("split != 'train'")) == 180
+
+
+def test_the_reference_of_the_score_is_of_the_validation_rows(judged: Project) -> None:
+    score = json.loads((judged.folder / "models" / "reference.json").read_text())["score"]
+    said = predictions(judged).query("split == 'validation'")["pd"]
+    assert (score["rows"], score["mean_pd"]) == (len(said), pytest.approx(said.mean()))
+    assert score["mean"] == pytest.approx(np.log(said / (1 - said)).mean())
+
+
+def test_the_reference_of_the_features_is_of_the_training_rows(judged: Project) -> None:
+    reference = json.loads((judged.folder / "models" / "reference.json").read_text())
+    winner = artifact.load(judged.folder / "models" / "winner.joblib")
+    x = winner.features(judged.columns("train"))
+    assert reference["rows"] == len(x)
+    for name, column in zip(winner.features.names, x.T, strict=True):
+        described = reference["features"][name]
+        assert described["missing"] == pytest.approx(np.isnan(column).mean())
+        if described["kind"] == "number":
+            assert described["mean"] == pytest.approx(np.nanmean(column))
+
+
+def test_the_price_of_directions_is_measured_on_the_validation_rows(judged: Project) -> None:
+    model = artifact.load(judged.artifact("xgboost"))
+    with contextlib.chdir(judged.folder):
+        price = monotone.price(model, judged.config)
+    margin = model.scorer.margin(model.features(judged.columns("validation")))
+    bad = judged.split("validation")["_bad"].to_numpy()
+    kept = metrics.roc_auc(bad, 1 / (1 + np.exp(-margin)))
+    assert price["roc_auc"]["kept"] == pytest.approx(kept)
+    assert price["price"] == pytest.approx(price["roc_auc"]["free"] - kept)
+    assert price["features"]
+
+
+def test_the_plots_show_the_winner_on_the_test_rows(judged: Project) -> None:
+    folder = judged.folder / "models" / "plots"
+    rows, found = predictions(judged).query("split == 'test'"), figures(judged)
+    roc = pd.read_csv(folder / "roc.csv")
+    area = np.trapezoid(roc["true_positive_rate"], roc["false_positive_rate"])
+    assert area == pytest.approx(found["test"]["roc_auc"]["value"], abs=0.01)
+    ks = pd.read_csv(folder / "ks.csv")
+    gap = (ks["good_share"] - ks["bad_share"]).abs().max()
+    assert gap == pytest.approx(found["test"]["ks"]["value"], abs=1e-4)
+    confusion = pd.read_csv(folder / "confusion.csv")
+    cut_off = judged.config.policy.pd_cut_off
+    assert (confusion["predicted"] == "bad").to_list() == (rows["pd"] >= cut_off).to_list()
+    assert (confusion["actual"] == "bad").to_list() == (rows["bad"] == 1).to_list()
+    assert pd.read_csv(folder / "scores.csv")[["good", "bad"]].to_numpy().sum() == len(rows)
+    assert pd.read_csv(folder / "calibration.csv")["rows"].sum() == len(rows)
+    assert pd.read_csv(folder / "candidates.csv")["candidate"].to_list() == list(CANDIDATES)
+    importance = pd.read_csv(folder / "importance.csv")["importance"]
+    assert importance.is_monotonic_decreasing
+    assert set(pd.read_csv(folder / "vintages.csv")["vintage"]) == set(found["by_vintage"])

@@ -173,6 +173,7 @@ class Lender:
             for candidate, factor in (("logistic", 0.9), ("lightgbm", 1.0)):
                 table[f"pd_{candidate}"] = (table["pd"] ** factor).where(held)
             table["pd_logistic"] = table["pd_logistic"].where(~held, table["pd"].median())
+            table["fold"] = (table["row"] % 4).where(held)
             table.to_parquet("models/predictions.parquet", index=False)
             content = Path("models/predictions.parquet").read_bytes()
             figures = recalculation.recount(Predictions.read(content, "predictions"), config)
