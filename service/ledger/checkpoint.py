@@ -8,6 +8,7 @@ that is the folder of a SQLite ledger, and `ledger` for a server. Best is a fold
 
 import json
 import os
+import sys
 import time
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -71,6 +72,8 @@ class Checkpoint:
         try:
             self.write(self._pending)
         except OSError as error:
+            if self.failure is None:
+                print(f"ledger: cannot write {self.path}: {error.strerror}", file=sys.stderr)
             self.failure = f"cannot write {self.path}: {error.strerror}"
         else:
             self.failure = None

@@ -137,6 +137,30 @@ def test_another_chain_of_the_same_length_is_refused(ledger: Ledger, database: s
     again.close()
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_checkpoint_that_cannot_be_written_is_said_and_stops_nothing(
+    database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LEDGER_CHECKPOINTS", str(tmp_path / "file"))
+    ledger = Ledger(database)
+    with pytest.raises(LedgerUnavailable, match="cannot be read"):
+        add(ledger, 1)
+    (tmp_path / "file").unlink()
+    (tmp_path / "file").mkdir()
+    monkeypatch.setattr(Path, "replace", fail)
+    add(ledger, 1)
+    ledger.close()
+    assert "ledger: cannot write " in capsys.readouterr().err
+
+
+def fail(*_: object) -> None:
+    raise OSError(30, "Read-only file system")
+
+
 # ---- a database that hangs
 
 
