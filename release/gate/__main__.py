@@ -35,7 +35,7 @@ from stages.judging.policy import Policy
 from stages.params import Params
 
 
-def judge(revision: str, *, remote: bool) -> Judgement:
+def judge(revision: str, *, remote: bool, pushed: bool | None = None) -> Judgement:
     """Judge the repository in the current folder against a base revision."""
     found = Judgement(revision)
     found.head = found.attempt("head", revisions.head) or ""
@@ -50,7 +50,7 @@ def judge(revision: str, *, remote: bool) -> Judgement:
         found.findings.append(Finding("base", "cannot judge", words))
     found.add("policy", lambda: policy(found))
     found.add("commit", provenance.committed)
-    found.attempt("pipeline", lambda: stored(found, remote=remote))
+    found.attempt("pipeline", lambda: stored(found, remote=remote, pushed=pushed))
     found.add("metrics", lambda: challenger(found))
     found.add("attention", lambda: attention.notices(found))
     table, config, rules = found.predictions, found.params, found.limits
@@ -83,11 +83,11 @@ def policy(found: Judgement) -> Iterator[Finding]:
         yield Finding("policy", "note", f"loosened, without effect on this judgement: {words}")
 
 
-def stored(found: Judgement, *, remote: bool) -> None:
+def stored(found: Judgement, *, remote: bool, pushed: bool | None) -> None:
     """What DVC vouches for, and the champion that it holds."""
     with dvc_state.storage(remote=remote) as held:
         found.add("pipeline", lambda: provenance.reproduced(held))
-        found.add("remote", lambda: provenance.pushed(held))
+        found.add("remote", lambda: provenance.pushed(held, asked=pushed))
         found.add("champion", lambda: champion(found, held))
 
 
@@ -187,7 +187,18 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--no-remote", action="store_true", help="do not ask the DVC remote: for local use only"
     )
+    parser.add_argument(
+        "--pushed",
+        choices=("success", "failure", "skipped"),
+        help="how `release.remote check` ended in a job before, which had the credentials for it",
+    )
     return parser
+
+
+def judged(given: argparse.Namespace) -> Judgement:
+    """Return the judgement that the command line of gate or report asks for."""
+    told = None if given.no_remote or given.pushed is None else given.pushed == "success"
+    return judge(given.base, remote=not given.no_remote and told is None, pushed=told)
 
 
 def main(command: list[str] | None = None) -> int:
@@ -195,7 +206,7 @@ def main(command: list[str] | None = None) -> int:
     parser = arguments(__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the judgement there too")
     given = parser.parse_args(command)
-    found = judge(given.base, remote=not given.no_remote)
+    found = judged(given)
     for finding in found.findings:
         print(f"{finding.status:>12}  {finding.check}: {finding.words}")
     print(f"{found.verdict.upper()}: {found.sentence}")

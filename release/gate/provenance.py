@@ -50,8 +50,13 @@ def reproduced(held: dvc_state.Storage) -> Iterator[Finding]:
         yield Finding("pipeline", "pass", "dvc.lock matches code, parameters and data")
 
 
-def pushed(held: dvc_state.Storage) -> Iterator[Finding]:
-    """Whether the remote holds what dvc.lock names."""
+def pushed(held: dvc_state.Storage, *, asked: bool | None) -> Iterator[Finding]:
+    """Whether the remote holds what dvc.lock names; `asked` is what another job was told."""
+    if asked is not None:
+        words = "the job that fetched the data was told by the remote that it "
+        words += "holds all that dvc.lock names" if asked else "lacks what dvc.lock names"
+        yield Finding("remote", "pass" if asked else "fail", words)
+        return
     if not held.remote:
         yield Finding("remote", "note", "not asked (--no-remote): for local use only")
         return

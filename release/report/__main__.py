@@ -163,7 +163,7 @@ def main(command: list[str] | None = None) -> int:
         "--summary", type=Path, metavar="FILE", help="append it there too, as a job's summary"
     )
     given = parser.parse_args(command)
-    text = report(gate.judge(given.base, remote=not given.no_remote))
+    text = report(gate.judged(given))
     if given.out:
         files.write_text(given.out, text)
     else:

@@ -79,6 +79,8 @@ def origin(tmp_path: Path) -> Path:
     shutil.copytree(
         ROOT / "release", folder / "release", ignore=shutil.ignore_patterns("__pycache__")
     )
+    (folder / ".dvc/cache").mkdir(parents=True)
+    (folder / ".dvc/cache/object").write_text("data")
     git(tmp_path, "init", "--quiet", "--initial-branch=main", str(folder))
     git(folder, "config", "uploadpack.allowAnySHA1InWant", "true")
     for number in range(2):
@@ -108,7 +110,7 @@ class GitHub:
         """Let an event start a workflow; returns the result of each job."""
         stand_ins = self.folder / "stand-ins"
         stand_ins.mkdir(parents=True)
-        for name in ("python", "python3", "dvc", "make", "gh", "sudo"):
+        for name in ("python", "python3", "dvc", "make", "gh", "sudo", "rsync"):
             (stand_ins / name).write_text(STAND_IN)
             (stand_ins / name).chmod(0o755)
         plan = {"answers": self.answers, "real": self.real}
@@ -234,14 +236,25 @@ def released(github: GitHub, version: str, image: str, revision: str = "main~1")
 
 
 def test_a_good_pull_request_is_reproduced_judged_and_commented(github: GitHub) -> None:
-    assert github.pull_request() == {"judge": "success", "comment": "success"}
+    results = github.pull_request()
+    assert results == {"data": "success", "judge": "success", "comment": "success"}
     base = github.commit("main~1")
-    assert github.calls()[1:] == [
-        "python -m release.remote pull",
-        "dvc repro --pull",
-        f"python -m release.gate --base {base} --json build/judgement.json",
-        f"python -m release.report --base {base} --out build/report.md --summary {SUMMARY}",
-        "dvc plots show --out build/plots",
+    report = f"--out ../build/report.md --summary {SUMMARY}"
+    install = "python -m pip install --quiet --require-hashes -r"
+    assert github.calls() == [
+        f"{install} base/requirements/pipeline.txt",
+        "rsync --archive --delete base/.dvc/ change/.dvc/",
+        "dvc fetch",
+        "dvc fetch",
+        "python -m release.remote check",
+        "rsync --archive base/.dvc/cache/ change/.dvc/cache/",
+        f"{install} change/requirements/pipeline.txt",
+        "dvc checkout",
+        "dvc repro",
+        f"{install} base/requirements/pipeline.txt",
+        f"python -m release.gate --base {base} --json ../build/judgement.json --pushed success",
+        f"python -m release.report --base {base} {report} --pushed success",
+        "dvc plots show --out ../build/plots",
         "gh pr comment 7 --edit-last --create-if-none --body-file build/report.md",
     ]
     assert github.written["comments"] == [{"pull": 7, "body": "the report\n"}]
@@ -264,24 +277,34 @@ def test_the_job_that_may_comment_runs_nothing_of_the_repository(github: GitHub)
 
 def test_a_bad_pull_request_fails_and_is_told_why(github: GitHub) -> None:
     github.answers["release.gate"] = {"status": 1, "files": {"--json": "{}"}}
-    assert github.pull_request() == {"judge": "failure", "comment": "success"}
+    assert github.pull_request() == {"data": "success", "judge": "failure", "comment": "success"}
     assert (github.folder / "artifacts/report/report.md").read_text() == "the report\n"
 
 
 def test_a_pipeline_that_cannot_be_reproduced_fails_and_is_told(github: GitHub) -> None:
     github.answers["dvc repro"] = {"status": 255}
-    assert github.pull_request() == {"judge": "failure", "comment": "success"}
+    assert github.pull_request() == {"data": "success", "judge": "failure", "comment": "success"}
 
 
 def test_what_was_not_pushed_is_for_the_gate_to_say(github: GitHub) -> None:
-    github.answers["release.remote pull"] = {"status": 1}
+    github.answers["release.remote check"] = {"status": 1}
     assert github.pull_request()["judge"] == "success"
-    assert len(github.calls("release.gate")) == 1
+    assert all(
+        "--pushed failure" in line for line in github.calls("release.gate", "release.report")
+    )
+
+
+def test_both_sides_of_a_pull_request_stand_beside_each_other(github: GitHub) -> None:
+    github.pull_request()
+    for job in ("data", "judge"):
+        folders = {name: github.folder / f"jobs/{job}" / name for name in ("base", "change")}
+        commits = {name: git(folder, "rev-parse", "HEAD") for name, folder in folders.items()}
+        assert commits == {"base": github.commit("main~1"), "change": github.commit()}
 
 
 def test_a_fork_gets_its_report_in_the_summary_without_any_credential(github: GitHub) -> None:
-    assert github.pull_request("stranger/credit") == {"judge": "success", "comment": "skipped"}
-    assert github.step("judge", "aws-actions")["status"] == "skipped"
+    results = github.pull_request("stranger/credit")
+    assert results == {"data": "skipped", "judge": "success", "comment": "skipped"}
     assert github.calls("stages.fetch", "dvc ")[:2] == ["python -m stages.fetch", "dvc repro"]
     assert all("--no-remote" in line for line in github.calls("release.gate", "release.report"))
     assert github.step("judge", "release.report")["summary"] == "the report\n"
@@ -475,4 +498,4 @@ def test_a_job_without_the_right_for_an_action_fails_here_too(
     fork = {"event": {"pull_request": {"head": {"repo": {"full_name": "lender/credit"}}}}}
     github.folder = tmp_path / "again"
     github.run("pipeline", "pull_request", fork=True, **fork)
-    assert "needs id-token: write" in github.step("judge", "aws-actions")["message"]
+    assert "needs id-token: write" in github.step("data", "aws-actions")["message"]

@@ -30,9 +30,10 @@ ACTIONS = json.loads((ROOT / "tests/workflows/actions.json").read_text())
 TRACKED = subprocess.run(
     ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
 ).stdout.splitlines()
-COMMAND = re.compile(r"(python3? -m|make|dvc|gh|sudo) [^\n;&|]+")
-SAMPLES = {"$IMAGE": f"sha256:{'0' * 64}"}
-MADE = ("build", "build/")  # what a job writes
+COMMAND = re.compile(r"(python3? -m|make|dvc|gh|sudo|rsync) [^\n;&|]+")
+SAMPLES = {"$IMAGE": f"sha256:{'0' * 64}", "$PUSHED": "success"}
+MADE = ("build", "build/", "../build/")  # what a job writes
+SIDES = re.compile(r"^(base|change)(/|$)(\.dvc/(cache/?)?)?")  # two checkouts of a job
 
 
 def steps(kind: str) -> list[Any]:
@@ -129,6 +130,7 @@ def test_the_files_that_are_named_exist() -> None:
     named |= {
         each[key] for each in given for key in ("path", "cache-dependency-path") if key in each
     }
+    named = {SIDES.sub("", name) for name in named} - {""}
     assert [name for name in named if name not in TRACKED and not name.startswith(MADE)] == []
 
 
@@ -212,6 +214,26 @@ def test_a_person_approves_what_changes_production(job: str) -> None:
     assert WORKFLOWS["release"]["jobs"][job]["environment"] == "production"
 
 
+def test_where_a_pull_request_may_mint_a_token_nothing_of_it_is_executed() -> None:
+    jobs = WORKFLOWS["pipeline"]["jobs"]
+    assert [name for name, job in jobs.items() if "id-token" in job["permissions"]] == ["data"]
+    assert jobs["data"]["env"] == {"PYTHONSAFEPATH": "1", "PYTHONPATH": "../base"}
+    runs = [step for step in jobs["data"]["steps"] if "run" in step]
+    settings = next(n for n, step in enumerate(runs) if "--delete base/.dvc/" in step["run"])
+    change = [n for n, step in enumerate(runs) if step.get("working-directory") == "change"]
+    assert settings < min(change)
+    assert {runs[n]["run"] for n in change} == {"dvc fetch", "python -m release.remote check"}
+
+
+def test_a_pull_request_is_judged_by_the_code_of_its_base() -> None:
+    steps = WORKFLOWS["pipeline"]["jobs"]["judge"]["steps"]
+    judging = [step for step in steps if "release." in step.get("run", "")]
+    assert len(judging) == 2
+    for step in judging:
+        assert step["env"] == {"PYTHONSAFEPATH": "1", "PYTHONPATH": "../base"}
+        assert step["working-directory"] == "change"
+
+
 @pytest.mark.parametrize("name", ["ci", "pipeline"])
 def test_what_a_pull_request_starts_sees_no_secret(name: str) -> None:
     assert "secrets." not in TEXTS[name]
@@ -241,7 +263,7 @@ def test_every_variable_and_secret_is_explained() -> None:
 @pytest.mark.parametrize(
     ("name", "job", "role", "subject"),
     [
-        ("pipeline", "judge", "ReadRole", "pull_request"),
+        ("pipeline", "data", "ReadRole", "pull_request"),
         ("release", "gate", "ReadRole", "ref:refs/heads/main"),
         ("release", "image", "PublishRole", "ref:refs/heads/main"),
         ("release", "deploy", "DeployRole", "environment:production"),

@@ -60,7 +60,8 @@ function pairs(name) {
   return found;
 }
 
-function checkout(folder, inputs, context) {
+function checkout(workspace, inputs, context) {
+  const folder = path.join(workspace, inputs.path ?? '');
   const ref = inputs.ref || context.github.sha;
   const depth = String(inputs['fetch-depth'] ?? '1');
   git('init', '--quiet', '--initial-branch=main', folder);
@@ -115,7 +116,7 @@ function runScript(step, job, script, environment, place, number) {
   fs.writeFileSync(text, script);
   const flags = step.shell === 'bash' ? ['--noprofile', '--norc', '-eo', 'pipefail'] : ['-e'];
   const done = spawnSync('bash', [...flags, text], {
-    cwd: place.folder,
+    cwd: path.join(place.folder, step['working-directory'] ?? ''),
     encoding: 'utf8',
     env: {...scenario.environment, ...place.environment, ...files, ...environment},
   });

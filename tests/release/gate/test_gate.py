@@ -230,6 +230,13 @@ def test_without_a_remote_only_local_use_is_judged(lender: Lender) -> None:
     assert "--no-remote" in words(lender.judged(remote=False), "note")
 
 
+@pytest.mark.parametrize(("ended", "status"), [("success", 0), ("failure", 1), ("skipped", 1)])
+def test_another_job_may_have_asked_the_remote(lender: Lender, ended: str, status: int) -> None:
+    lender.change(BETTER)
+    lender.text(".dvc/config", "[core]\n    analytics = false\n").commit("Forget the remote")
+    assert lender.gate("--base", "HEAD~2", "--pushed", ended) == status
+
+
 def test_an_unknown_base_cannot_be_judged(lender: Lender) -> None:
     for base in ("0badc0de" * 5, "no-such-branch", "", "--all"):
         found = lender.judged(base)
