@@ -15,5 +15,7 @@ def one_message() -> Iterator[None]:
     """End the process with exit code 1 where parameters, a contract or its data are wrong."""
     try:
         yield
-    except (ContractError, ParamsError) as error:
+    except ParamsError as error:
+        sys.exit(f"error: {error}\n`git checkout params.yaml` brings the committed file back.")
+    except ContractError as error:
         sys.exit(f"error: {error}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -177,6 +179,17 @@ def explain(path: Path, error: Any, model: type[Params]) -> str:
         for key in error["loc"][:-1]:
             of_list = isinstance(key, int)
             section = get_args(section)[0] if of_list else section.model_fields[key].annotation
-        return f"{path}: {place}: unknown parameter; known are {', '.join(section.model_fields)}"
+        allowed = list(section.model_fields)
+        near = nearest(str(error["loc"][-1]), allowed)
+        return f"{path}: {place}: unknown parameter; known are {', '.join(allowed)}{near}"
     got = "" if error["type"] == "missing" else f"; got {error['input']!r}"
-    return f"{path}: {place}: {error['msg']}{got}"
+    near = ""
+    if error["type"] == "literal_error":
+        near = nearest(str(error["input"]), re.findall(r"'([^']*)'", error["ctx"]["expected"]))
+    return f"{path}: {place}: {error['msg']}{got}{near}"
+
+
+def nearest(word: str, allowed: list[str]) -> str:
+    """Return '; did you mean X?' for the allowed word that is most like a wrong one, or ''."""
+    close = get_close_matches(word, allowed, 1)
+    return f"; did you mean {close[0]}?" if close else ""

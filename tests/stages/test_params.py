@@ -127,3 +127,14 @@ def test_who_only_scores_needs_no_candidate_file(tmp_path: Path) -> None:
 def test_parameters_cannot_be_changed_once_read() -> None:
     with pytest.raises(ValueError, match="frozen"):
         params.load(ROOT / "params.yaml").threads = 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [({"mode": "aplication"}, "application"), ({"evaluate__chose_by": "ks"}, "choose_by")],
+)
+def test_the_nearest_right_word_is_told(changes: dict[str, str], word: str, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(settings(**changes)))
+    with pytest.raises(ParamsError, match=f"did you mean {word}\\?"):
+        params.load(path)
