@@ -14,8 +14,8 @@ from pydantic import Field as Key
 
 from stages.contract.schema import Mode
 from stages.judging.policy import Policy
-from stages.models import registry
-from stages.models.parameters import (
+from stages.models.fitting import registry
+from stages.models.fitting.parameters import (
     CandidateParameters,
     Part,
     Section,

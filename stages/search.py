@@ -13,11 +13,11 @@ from stages.contract import reading as contracts
 from stages.features.matrix import Features
 from stages.features.statistics import Fitted
 from stages.judging import metrics
-from stages.models import registry
-from stages.models.folds import Fold
-from stages.models.job import Job, fill_empty
-from stages.models.parameters import Range
-from stages.models.training_rows import TrainingRows
+from stages.models.fitting import registry
+from stages.models.fitting.folds import Fold
+from stages.models.fitting.job import Job, fill_empty
+from stages.models.fitting.parameters import Range
+from stages.models.fitting.training_rows import TrainingRows
 from stages.params import Params
 
 RANKS = ("roc_auc", "pr_auc", "ks")  # calibration does not move these

@@ -17,10 +17,10 @@ from stages.contract import reading as contracts
 from stages.features.matrix import Features, Floats
 from stages.models import artifact
 from stages.models.artifact import Model
-from stages.models.folds import Fold
-from stages.models.job import Job
-from stages.models.parameters import CandidateParameters
-from stages.models.training_rows import TrainingRows
+from stages.models.fitting.folds import Fold
+from stages.models.fitting.job import Job
+from stages.models.fitting.parameters import CandidateParameters
+from stages.models.fitting.training_rows import TrainingRows
 
 
 def overstates_pd(section: CandidateParameters) -> bool:

@@ -24,9 +24,9 @@ from tqdm import tqdm
 from stages import files, params
 from stages.contract.schema import ContractError
 from stages.judging.evaluation import HIGHER_IS_BETTER
-from stages.models import registry
-from stages.models.folds import FoldsError
-from stages.models.parameters import Range
+from stages.models.fitting import registry
+from stages.models.fitting.folds import FoldsError
+from stages.models.fitting.parameters import Range
 from stages.search import Search, Values
 
 PARAMS, KEPT = Path("params.yaml"), Path(".tune")

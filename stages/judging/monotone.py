@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from stages.judging import metrics
 from stages.models.artifact import Model
-from stages.models.job import Job
+from stages.models.fitting.job import Job
 from stages.params import Params
 
 

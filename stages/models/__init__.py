@@ -1,11 +1,9 @@
 """Candidates: what they are made of, how they are fitted, and how a fitted one is used.
 
-`load` reads a fitted candidate as a classifier. `candidates/` holds one file per candidate, which
-`registry` finds by name; `parameters` and `task` are what such a file builds on, `xgboost_trees`
-what two of them share. `job` fits and calibrates on `training_rows` cut into `folds`; `resampling`
-and `calibration` help it, `search` scores parameters for `stages.tune`. `scorers` are the fitted
-models, `forest` and `trees` their compiled form, `contributions` their explanation by raw field,
-and `artifact` the file that holds a scorer with its calibration and its contract.
+`load` reads a fitted candidate as a `classifier`. `candidates/` holds one file per candidate, and
+`fitting/` all that fits one. `scorers` are the fitted models, `compiled/` their compiled
+form, `contributions` their explanation by raw field, `calibration` the way from margins to PDs, and
+`artifact` the file that holds a scorer with its calibration and its contract.
 
 Imports from `stages.contract`, `stages.features` and `stages.params`, and never the stages.
 """

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from stages import params, tune
 from stages.features.statistics import Fitted
-from stages.models import registry
+from stages.models.fitting import registry
 from stages.search import Search
 from tests.support.books import CONTRACT, ROOT, Project, book
 

@@ -10,7 +10,7 @@ list `mine` under `candidates:`. The file defines
 - and, where its margins are no log-odds, `calibrate_by_default(bad)`, which returns the map from
   margins to PDs that is used under `calibration: none`.
 
-A candidate may import what the candidates share (`parameters`, `task`, `scorers`, `calibration`,
-`xgboost_trees` of `stages.models`), but never another candidate: DVC trains a candidate anew when
-its own file changes, or one of the shared ones.
+A candidate may import what the candidates share (`fitting.parameters`, `fitting.task`,
+`fitting.xgboost_trees`, `scorers` and `calibration` of `stages.models`), but never another
+candidate: DVC trains a candidate anew when its own file changes, or one of the shared ones.
 """

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from pydantic import Field as Key
 
 from stages.features.matrix import Floats
-from stages.models.parameters import BoostingParameters, Part, Range, Whole
+from stages.models.fitting.parameters import BoostingParameters, Part, Range, Whole
+from stages.models.fitting.task import Task
 from stages.models.scorers import LightGBM
-from stages.models.task import Task
 
 # Splitting one category against the rest wins on both shipped books while there are few of them.
 FEW_CATEGORIES = 8

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from stages.features.matrix import Floats
-from stages.models import xgboost_trees
-from stages.models.parameters import BoostingParameters, NotNegative, Part, Range, Whole
+from stages.models.fitting import xgboost_trees
+from stages.models.fitting.parameters import BoostingParameters, NotNegative, Part, Range, Whole
+from stages.models.fitting.task import Task
 from stages.models.scorers import XGBoost
-from stages.models.task import Task
 
 
 class Parameters(BoostingParameters):

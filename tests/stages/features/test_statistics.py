@@ -27,7 +27,7 @@ from stages.features.statistics import (
     variance_inflation,
     weight_of_evidence,
 )
-from stages.models.parameters import CandidateParameters
+from stages.models.fitting.parameters import CandidateParameters
 from stages.params import Featurize
 from tests.support.books import contract
 

@@ -10,10 +10,10 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from stages import params
-from stages.models import registry
 from stages.models.calibration import Sigmoid
-from stages.models.folds import FoldsError, cut
-from stages.models.job import Job
+from stages.models.fitting import registry
+from stages.models.fitting.folds import FoldsError, cut
+from stages.models.fitting.job import Job
 from tests.support.books import ROOT
 
 
@@ -67,6 +67,20 @@ def test_few_distinct_dates_are_refused_with_what_to_do() -> None:
         cut(bad, np.arange(100), dates, 3, 7)
 
 
+# A booster that learns copies by heart.
+HUNGRY = {
+    "trees": 80,
+    "learning_rate": 0.2,
+    "max_depth": 5,
+    "min_child_weight": 1.0,
+    "subsample": 0.86,
+    "feature_fraction": 0.7,
+    "l2": 1.0,
+    "monotone": False,
+    "calibration": "sigmoid",
+}
+
+
 def applications(rows: int, seed: int) -> tuple[Any, Any]:
     """Features and outcomes with much noise, which a booster learns by heart where it can."""
     rng = np.random.default_rng(seed)
@@ -80,7 +94,7 @@ def slope_on_new_loans(repeated: float, *, grouped: bool) -> float:
     again = np.arange(round(repeated * len(x)))
     place = np.concatenate([np.arange(len(x)), again])
     section = params.load(ROOT / "params.yaml").candidate("xgboost")
-    section = section.model_copy(update={"trees": 80, "learning_rate": 0.2, "monotone": False})
+    section = section.model_copy(update=HUNGRY)
     job = Job(
         section,
         7,

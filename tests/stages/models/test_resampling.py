@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.models.resampling import resample
+from stages.models.fitting.resampling import resample
 
 KINDS = ("undersample", "smote", "smote_tomek")
 FILL = np.zeros(3)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from stages.contract import prepared
 from stages.contract.schema import Contract, ContractError
 from stages.features.matrix import Features, Floats
-from stages.models import folds
-from stages.models.folds import Fold
+from stages.models.fitting import folds
+from stages.models.fitting.folds import Fold
 from stages.params import Params
 
 

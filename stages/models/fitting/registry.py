@@ -15,11 +15,11 @@ from typing import Any
 
 from stages.features.matrix import Floats
 from stages.models.calibration import Calibrator, Sigmoid
-from stages.models.parameters import CandidateParameters, Range
+from stages.models.fitting.parameters import CandidateParameters, Range
+from stages.models.fitting.task import Task
 from stages.models.scorers import Scorer
-from stages.models.task import Task
 
-FOLDER = Path(__file__).with_name("candidates")
+FOLDER = Path(__file__).parents[1] / "candidates"
 REQUIRED = ("Parameters", "fit", "SEARCH")
 
 
