@@ -28,6 +28,7 @@ from gto.exceptions import GTOException
 from gto.registry import GitRegistry
 
 from release.steps import ended, hand_on
+from stages import project
 
 ARTIFACT = "credit-pd"
 STAGE = "prod"
@@ -205,7 +206,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
         each[name].add_argument("--image", default="", help="[REPOSITORY@]sha256:...")
         each[name].add_argument("--push", action="store_true", help="push the tags to origin")
     for name in ("promote", "rollback", "live"):
-        each[name].add_argument("--output", type=Path, help="append KEY=VALUE lines there")
+        each[name].add_argument("--output", type=project.given, help="append KEY=VALUE lines there")
     return parser.parse_args(words)
 
 
@@ -239,4 +240,5 @@ def main(words: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    project.enter()
     sys.exit(main())

@@ -24,6 +24,7 @@ from dvc.repo import Repo
 from release.dvc_state import Storage, advised, storage
 from release.revisions import CannotJudge
 from release.steps import ended
+from stages import project
 
 VERBS = ("push", "pull", "check")
 WORDLESS = r"\(403\) when calling the HeadObject"  # what DVC asks first; S3 gives no reason
@@ -125,4 +126,5 @@ def main(words: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    project.enter()
     sys.exit(main())

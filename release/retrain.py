@@ -28,7 +28,7 @@ from release import dvc_state
 from release.gate.limits import HIGHER, LOWER
 from release.revisions import CannotJudge
 from release.steps import ended, hand_on
-from stages import files, params
+from stages import files, params, project
 from stages.contract import reading as contracts
 
 
@@ -129,9 +129,9 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     collecting.add_argument("url", help="s3://BUCKET/FOLDER, or a folder")
     verbs.add_parser("commit", help="commit what the pipeline made")
     deciding = verbs.add_parser("decide", help="is the challenger better?")
-    deciding.add_argument("judgement", type=Path, help="what release.gate --json wrote")
+    deciding.add_argument("judgement", type=project.given, help="what release.gate --json wrote")
     for each in (collecting, deciding):
-        each.add_argument("--output", type=Path, help="append KEY=VALUE there")
+        each.add_argument("--output", type=project.given, help="append KEY=VALUE there")
     return parser.parse_args(words)
 
 
@@ -155,4 +155,5 @@ def main(words: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    project.enter()
     sys.exit(main())

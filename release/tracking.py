@@ -21,6 +21,7 @@ import yaml
 from dvc.utils.flatten import flatten
 
 from release.image.bento import NotBuildable, facts
+from stages import project
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -133,4 +134,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    project.enter()
     main()

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from service.decision.applications import InvalidApplication
 from service.decision.artifacts import NotReady
 from service.decision.engine import Decision, Engine
-from stages import files
+from stages import files, project
 from stages.contract.fields import BLANKS, BOOLEANS
 from stages.contract.schema import Field, text
 
@@ -202,7 +202,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 2:
         print(__doc__, file=sys.stderr)
         return 2
-    source, target = map(Path, arguments)
+    source, target = map(project.given, arguments)
     try:
         counts = score(Engine.load(), source, target)
     except (NotReady, ValueError, OSError) as error:
@@ -214,4 +214,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    project.enter()
     sys.exit(main(sys.argv[1:]))

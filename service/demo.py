@@ -18,6 +18,7 @@ from pathlib import Path
 from service import serve, settings
 from service.ready import is_ready
 from service.serve import CannotServe
+from stages import project
 
 FOLDER = serve.ROOT / "build/demo"
 PHASE = 30  # seconds of traffic before the drift begins, and after
@@ -100,4 +101,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    project.enter()
     main()

@@ -15,6 +15,7 @@ from service.decision.engine import Engine
 from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.entries import ANSWER
 from service.ledger.replay import Rescore, replay
+from stages import project
 
 
 def rescore(application: dict[str, Any]) -> dict[str, Any]:
@@ -61,4 +62,5 @@ def compare(database: str | None, entry_id: str, rescore: Rescore) -> int:
 
 
 if __name__ == "__main__":
+    project.enter()
     sys.exit(main())

@@ -16,6 +16,7 @@ from service import settings
 from service.decision.artifacts import WINNER
 from service.ledger.database import database_url
 from service.settings import SettingsError
+from stages import project
 
 ROOT = Path(__file__).parent.parent
 HOST = "127.0.0.1"
@@ -81,4 +82,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    project.enter()
     main()

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from stages import errors, files, params
+from stages import errors, files, params, project
 from stages.contract import prepared
 from stages.contract import reading as contracts
 from stages.contract.schema import Contract
@@ -241,5 +241,6 @@ def write_json(path: Path, content: Any, indent: int = 2) -> None:
 
 
 if __name__ == "__main__":
+    project.enter()
     with errors.one_message():
         main()

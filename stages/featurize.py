@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from tqdm import tqdm
 
-from stages import errors, files, params
+from stages import errors, files, params, project
 from stages.contract import prepared
 from stages.contract import reading as contracts
 from stages.features import split
@@ -30,5 +30,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    project.enter()
     with errors.one_message():
         main()

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stages import files, params
+from stages import files, params, project
 from stages.contract import reading as contracts
 
 SIMULATED = "loan_book"
@@ -77,4 +77,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    project.enter()
     main()

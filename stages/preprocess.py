@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from stages import errors, files, params
+from stages import errors, files, params, project
 from stages.contract import quality, tables
 from stages.contract import reading as contracts
 from stages.contract.raw_columns import as_dates, months_later
@@ -111,5 +111,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    project.enter()
     with errors.one_message():
         main()

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from stages import project
+
 TITLES = {
     "roc_auc": "ROC-AUC",
     "pr_auc": "PR-AUC",
@@ -69,4 +71,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    project.enter()
     main()

@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from stages import files, params
+from stages import files, params, project
 from stages.simulation import population
 from stages.simulation.random_columns import RandomColumns
 
@@ -74,7 +74,11 @@ def parse() -> argparse.Namespace:
     """Return the options; what of the book is not given comes from params.yaml."""
     parser = argparse.ArgumentParser(prog="python -m stages.simulate", description=__doc__)
     parser.add_argument(
-        "--out", metavar="DIR", type=Path, default=RAW, help="folder to write (%(default)s)"
+        "--out",
+        metavar="DIR",
+        type=project.given,
+        default=RAW,
+        help="folder to write (%(default)s)",
     )
     parser.add_argument("--rows", metavar="N", help="number of loans (params.yaml: simulate.rows)")
     parser.add_argument("--seed", metavar="N", help="seed of the draw (params.yaml: simulate.seed)")
@@ -84,7 +88,10 @@ def parse() -> argparse.Namespace:
         help="how well good and bad separate, 0.25 to 1 (params.yaml: simulate.separation)",
     )
     parser.add_argument(
-        "--truth", metavar="FILE", type=Path, help="also write loan_id,true_pd to this file"
+        "--truth",
+        metavar="FILE",
+        type=project.given,
+        help="also write loan_id,true_pd to this file",
     )
     parser.add_argument("--force", action="store_true", help="replace a book that is there")
     options = parser.parse_args()
@@ -210,6 +217,7 @@ def write_truth(columns: population.Columns, path: Path) -> None:
 
 
 if __name__ == "__main__":
+    project.enter()
     try:
         main()
     except OSError as error:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from stages import errors, files, params
+from stages import errors, files, params, project
 from stages.contract import reading as contracts
 from stages.features.matrix import Features, Floats
 from stages.models import artifact
@@ -114,5 +114,6 @@ def counted(folds: list[Fold], progress: Any) -> Iterator[Fold]:
 
 
 if __name__ == "__main__":
+    project.enter()
     with errors.one_message():
         main(*sys.argv[1:])

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ruamel.yaml import YAML
 from tqdm import tqdm
 
-from stages import files, params
+from stages import files, params, project
 from stages.contract.schema import ContractError
 from stages.judging.evaluation import HIGHER_IS_BETTER
 from stages.models.fitting import registry
@@ -184,4 +184,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    project.enter()
     main()

@@ -20,13 +20,13 @@ import re
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
 from release.steps import hand_on
+from stages import project
 
 DOCUMENT = "credit-pd-deploy"  # of release/deploy/infra/host.yaml
 LOG = "/credit-pd/deployments"
@@ -173,7 +173,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     what.add_argument("--status", action="store_true", help="print what each host says")
     parser.add_argument("--git-commit", default="", help="commit that the image must name")
     parser.add_argument("--wait", type=float, default=PATIENCE, help="seconds for all hosts")
-    parser.add_argument("--output", type=Path, help="append image=DIGEST there")
+    parser.add_argument("--output", type=project.given, help="append image=DIGEST there")
     return parser.parse_args(words)
 
 
@@ -214,4 +214,5 @@ def main(words: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    project.enter()
     sys.exit(main())

@@ -30,7 +30,7 @@ from release.gate.limits import Limits
 from release.gate.predictions import Predictions
 from release.gate.provenance import listed
 from release.revisions import CannotJudge
-from stages import files, params
+from stages import files, params, project
 from stages.judging.policy import Policy
 from stages.params import Params
 
@@ -204,7 +204,9 @@ def judged(given: argparse.Namespace) -> Judgement:
 def main(command: list[str] | None = None) -> int:
     """Print the verdict and what decided it; returns the exit code."""
     parser = arguments(__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the judgement there too")
+    parser.add_argument(
+        "--json", type=project.given, metavar="FILE", help="write the judgement there too"
+    )
     given = parser.parse_args(command)
     found = judged(given)
     for finding in found.findings:
@@ -216,4 +218,5 @@ def main(command: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    project.enter()
     sys.exit(main())

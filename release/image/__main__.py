@@ -25,6 +25,7 @@ from release.image.bento import NotBuildable
 from release.image.container_engine import Engine, Failed, command
 from release.image.run_check import run_check
 from release.steps import ended, hand_on
+from stages import project
 
 TARGET = "service.image:CreditPD"
 DOCKERFILE = Path("service/Dockerfile")
@@ -134,11 +135,11 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     making.add_argument("--network", help="network of the build's commands, as the engine has it")
     trying = commands.add_parser("run-check", help="run an image and prove it; prints facts")
     trying.add_argument("image")
-    trying.add_argument("--golden", type=Path, default=GOLDEN)
+    trying.add_argument("--golden", type=project.given, default=GOLDEN)
     publishing = commands.add_parser("publish", help="push an image; prints its digest")
     publishing.add_argument("image")
     publishing.add_argument("repository")
-    publishing.add_argument("--output", type=Path, help="append digest=sha256:... there")
+    publishing.add_argument("--output", type=project.given, help="append digest=sha256:... there")
     return parser.parse_args(words)
 
 
@@ -163,4 +164,5 @@ def main(words: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    project.enter()
     sys.exit(main())

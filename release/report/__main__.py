@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from release.gate import __main__ as gate
 from release.gate import attention, limits
@@ -17,7 +16,7 @@ from release.gate.comparison import Difference
 from release.gate.judgement import Judgement
 from release.report import origin, sections
 from release.report.markdown import MARKS, details, number, prose, table
-from stages import files
+from stages import files, project
 
 PAIRED = "a paired bootstrap; profit per unit applied for, at the head's margin and loss"
 LONGEST = 60_000  # characters: GitHub accepts 65,536 in a comment, and the rest is for safety
@@ -158,9 +157,14 @@ def gated(name: str, found: Judgement) -> str:
 def main(command: list[str] | None = None) -> int:
     """Print the report, or write it to a file."""
     parser = gate.arguments(__doc__)
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write it there, not to stdout")
     parser.add_argument(
-        "--summary", type=Path, metavar="FILE", help="append it there too, as a job's summary"
+        "--out", type=project.given, metavar="FILE", help="write it there, not to stdout"
+    )
+    parser.add_argument(
+        "--summary",
+        type=project.given,
+        metavar="FILE",
+        help="append it there too, as a job's summary",
     )
     given = parser.parse_args(command)
     text = report(gate.judged(given))
@@ -175,4 +179,5 @@ def main(command: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    project.enter()
     sys.exit(main())

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from service import settings
+from stages import project
 
 OPTIONS = {
     "server.address": "127.0.0.1",
@@ -31,4 +32,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    project.enter()
     main()

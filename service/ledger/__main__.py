@@ -17,6 +17,7 @@ from service.ledger.database import LedgerUnavailable, database_url, open_engine
 from service.ledger.entries import Head
 from service.ledger.migrations import migrate
 from service.ledger.verify import verify
+from stages import project
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -107,4 +108,5 @@ class _Progress:
 
 
 if __name__ == "__main__":
+    project.enter()
     sys.exit(main())

@@ -13,6 +13,8 @@ import sys
 import threading
 from pathlib import Path
 
+from stages import project
+
 
 def options() -> argparse.Namespace:
     """Return what the command line asks for."""
@@ -55,4 +57,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    project.enter()
     main()

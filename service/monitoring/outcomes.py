@@ -27,7 +27,7 @@ from service.ledger.connections import LONG_DEADLINE
 from service.ledger.database import connection_to
 from service.ledger.migrations import require_tables
 from service.ledger.schema import entries
-from stages import params
+from stages import params, project
 from stages.judging import evaluation, metrics
 
 COLUMNS = ("prediction_id", "bad", "date")
@@ -232,7 +232,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m service.monitoring.outcomes", description=__doc__
     )
-    parser.add_argument("file", nargs="?", type=Path, help="a CSV of outcomes to record")
+    parser.add_argument("file", nargs="?", type=project.given, help="a CSV of outcomes to record")
     options = parser.parse_args()
     ledger = Ledger(deadline=LONG_DEADLINE)
     try:
@@ -250,4 +250,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    project.enter()
     main()

@@ -2,6 +2,8 @@
 
 import sys
 
+from stages import project
 from stages.contract.command import command
 
+project.enter()
 sys.exit(command())

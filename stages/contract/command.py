@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages import files
+from stages import files, project
 from stages.contract import check
 from stages.contract import reading as contracts
 from stages.contract.draft import book as books
@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     draft.add_argument(
         "files",
         nargs="+",
-        type=Path,
+        type=project.given,
         metavar="FILE",
         help="CSV (UTF-8, commas) or Parquet; the first that has the target has one row per loan",
     )
@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
     )
     draft.add_argument(
         "--out",
-        type=Path,
+        type=project.given,
         metavar="PATH",
         help="where to write (default: data/NAME/contract.yaml for files "
         "in data/NAME/raw, else standard output)",

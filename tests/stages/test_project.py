@@ -1,0 +1,40 @@
+"""Commands run from any folder of the project, and from any other."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.books import ROOT
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", *words]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_command_finds_the_project_from_a_folder_within_it() -> None:
+    done = run(ROOT / "docs", "stages.show")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_command_finds_the_installed_project_from_a_folder_outside(tmp_path: Path) -> None:
+    done = run(tmp_path, "stages.show")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["book.csv", "./book.csv"])
+def test_a_path_is_relative_to_where_the_command_was_started(tmp_path: Path, name: str) -> None:
+    rows = "".join(f"{i},{i % 90 + 18},{i % 3 == 0:d}\n" for i in range(300))
+    (tmp_path / "book.csv").write_text("loan_id,months,bad\n" + rows)
+    words = ("stages.contract", "draft", name, "--target", "bad", "--out", "contract.yaml")
+    done = run(tmp_path, *words)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "contract.yaml").exists()
