@@ -320,3 +320,14 @@ def test_a_sparse_design_gives_the_coefficients_of_a_dense_one() -> None:
     bad = rng.integers(0, 2, 3000)
     sparse, dense = (LogisticRegression(tol=1e-8).fit(d, bad) for d in (hot, hot.toarray()))
     np.testing.assert_allclose(sparse.coef_, dense.coef_, atol=1e-5)
+
+
+def test_a_number_whose_reason_is_a_feature_needs_no_flag(jobs: Jobs) -> None:
+    rng = np.random.default_rng(0)
+    reason = rng.integers(0, 3, 3000).astype(float)
+    x = np.column_stack([np.where(reason > 0, np.nan, rng.normal(size=3000)), reason])
+    facts = {"fill": 0.0, "mean": 0.0, "sd": 1.0, "low": -9.0, "high": 9.0}
+    arrays = {name: np.full(2, value) for name, value in facts.items()}
+    free = np.zeros(2, dtype=np.int64)
+    task = Task(jobs("logistic").parameters, 7, 1, [1], free, arrays, explained_by={0: 1})
+    assert not logistic.fit(task, x, rng.integers(0, 2, 3000)).linear.flag.any()
