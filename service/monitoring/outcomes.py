@@ -205,11 +205,11 @@ def bad_rates(labels: NDArray[Any], mature: MatureOutcomes) -> dict[str, Any]:
 
 def record_file(ledger: Ledger, path: Path) -> int:
     """Record a CSV, print what was rejected, and return the exit code."""
-    recorded = 0
+    recorded = first = 0
     rejected: list[RejectedRow] = []
     with path.open(newline="") as lines:
-        first = 0
-        for rows in batches(csv.DictReader(lines)):
+        reader = csv.DictReader(lines)
+        while rows := list(islice(reader, ROWS_PER_TRANSACTION)):
             count, refused = record(ledger, rows)
             recorded += count
             rejected += [row._replace(row=row.row + first) for row in refused]
@@ -218,13 +218,6 @@ def record_file(ledger: Ledger, path: Path) -> int:
         print(f"row {row.row}: {row.prediction_id}: {row.reason}", file=sys.stderr)
     print(f"{recorded:,} recorded, {len(rejected):,} refused")
     return 1 if rejected else 0
-
-
-def batches(rows: Iterable[Mapping[str, Any]]) -> Iterable[list[Mapping[str, Any]]]:
-    """Give rows in lists of at most ROWS_PER_TRANSACTION."""
-    rows = iter(rows)
-    while some := list(islice(rows, ROWS_PER_TRANSACTION)):
-        yield some
 
 
 def main() -> None:
