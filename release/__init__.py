@@ -1,8 +1,8 @@
 """The way from a green model to production, and back.
 
-- `gate/` judges a change against its base, and `report/` shows the judgement to people
-- `image/` builds, checks and publishes the image of the service
-- `deploy/` releases an image to the hosts; `deploy/host/` is what runs on them, `deploy/infra/` is
+- `gate` judges a change against its base, and `report` shows the judgement to people
+- `image` builds, checks and publishes the image of the service
+- `deploy` releases an image to the hosts; `deploy/host/` is what runs on them, `deploy/infra/` is
   what they need of AWS, `deploy/compose/` is the whole stack on one machine
 - `registry` says which version is and was live, `retrain` makes the weekly challenger, `tracking`
   copies the winner to MLflow

@@ -1,1 +1,25 @@
-"""The pipeline: verbs are DVC stages, nouns are the code they share with the service."""
+"""The pipeline, from raw tables to a judged model, and the code it shares with the service.
+
+The modules that DVC runs are named by verbs; each reads files, writes files, and is imported by
+tests alone:
+
+- `preprocess` joins, repairs, validates and splits the raw tables
+- `featurize` turns the prepared rows into numeric matrices
+- `train` fits and calibrates one candidate
+- `evaluate` chooses the winner, judges it on the test rows, and writes what follows from it
+
+Further commands: `fetch` gets the raw tables, `simulate` makes the default ones, `tune` looks for
+better parameters by `search`, and `show` prints the winner's figures.
+
+The packages build on one another in this order:
+
+- `contract` describes a loan book and reads its rows
+- `features` turns rows into numbers
+- `models` fits the candidates and uses what was fitted
+- `judging` measures models and decides by their PDs
+- `simulation` invents a loan book
+
+`params` checks params.yaml, `project` finds the project's folder, `files` writes files whole, and
+`errors` ends a command with one message. The service and the releases import from the packages,
+`params`, `files` and `project`, and never from a command. Nothing here imports from them.
+"""

@@ -1,11 +1,17 @@
 """Candidates: what they are made of, how they are fitted, and how a fitted one is used.
 
-`load` reads a fitted candidate as a `classifier`. `candidates/` holds one file per candidate, and
-`fitting/` all that fits one. `scorers` are the fitted models, `compiled/` their compiled
-form, `contributions` their explanation by raw field, `calibration` the way from margins to PDs, and
-`artifact` the file that holds a scorer with its calibration and its contract.
+- `classifier`: a fitted candidate as data scientists use one; `load(path)` returns it
+- `artifact`: the file that holds a scorer with its calibration and its contract
+- `scorers`: the fitted models, which give a row its margin and explain it
+- `compiled`: the trees of boosters in a form that is quick for a row or a few
+- `calibration`: from margins to PDs
+- `contributions`: the explanation of a margin by raw field
+- `candidates`: one file per candidate
+- `fitting`: all that fits a candidate
 
-Imports from `stages.contract`, `stages.features` and `stages.params`, and never the stages.
+The service imports `artifact`, `compiled` and `contributions`, the stages import from here and from
+`fitting`, and notebooks use `load`. This package imports from `stages.contract`, `stages.features`
+and `stages.params`, and never a stage.
 """
 
 import os

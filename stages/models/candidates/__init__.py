@@ -1,5 +1,12 @@
 """The candidates: one file each, found by its name.
 
+- `logistic`: logistic regression on standardised numbers and one-hot categories
+- `scorecard`: logistic regression on the WoE of optimal bins, printed as a points table
+- `random_forest`: a random forest of XGBoost's trees
+- `xgboost`, `lightgbm`: gradient boosting
+
+Nothing imports a candidate: `stages.models.fitting.registry` finds it by its name in params.yaml.
+
 To add the candidate `mine`, write `mine.py` here, add a section `train.mine` to params.yaml, and
 list `mine` under `candidates:`. The file defines
 
