@@ -13,9 +13,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from stages.judging import intervals, metrics
-from stages.judging.calibration_error import Bins
-from stages.judging.ranked_rows import Bools, Floats, RankedRows
+from stages.metrics import intervals, metrics
+from stages.metrics.calibration_error import Bins
+from stages.metrics.ranked_rows import Bools, Floats, RankedRows
 
 CUT_OFF = 0.13
 LARGE = 1_000_000

@@ -23,7 +23,7 @@ import pandas as pd
 from benches import clock, scoring
 from benches.clock import Cost
 from stages import params
-from stages.judging import metrics
+from stages.metrics import metrics
 
 ROOT = Path(__file__).parent.parent
 RAW = Path("data") / "loan_book" / "raw"

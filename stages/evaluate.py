@@ -19,10 +19,10 @@ from stages.contract.schema import Contract
 from stages.features.matrix import Floats
 from stages.judging import evaluation, monotone, plots, points, reference
 from stages.judging.evaluation import Judged
-from stages.judging.policy import DECISIONS, Policy
 from stages.models import artifact
 from stages.models.artifact import Model
 from stages.params import Params
+from stages.policy import DECISIONS, Policy
 
 MODELS = Path("models")
 

@@ -23,7 +23,9 @@ def main() -> None:
             rows = prepared.read(config.data / "prepared" / f"{name}.parquet")
             x, bad = features(prepared.columns(rows, features.inputs)), prepared.outcome(rows)
             if name == "train":
-                fitted = Fitted.fit(features, x, bad, config.featurize)
+                fitted = Fitted.fit(
+                    features, x, bad, bins=config.featurize.bins, clip=config.featurize.clip
+                )
                 files.write_text(folder / "fitted.json", fitted.to_json())
             np.savez(folder / f"{name}.npz", x=x, bad=bad)
             tqdm.write(f"featurize {name}: {len(bad):,} rows, {x.shape[1]} features")

@@ -13,7 +13,6 @@ from pydantic import AfterValidator, ValidationError, create_model, model_valida
 from pydantic import Field as Key
 
 from stages.contract.schema import Mode
-from stages.judging.policy import Policy
 from stages.models.fitting import registry
 from stages.models.fitting.parameters import (
     CandidateParameters,
@@ -23,6 +22,7 @@ from stages.models.fitting.parameters import (
     Share,
     Whole,
 )
+from stages.policy import Policy
 
 
 class ParamsError(ValueError):

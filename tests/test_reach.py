@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from stages import featurize, params, preprocess, train
-from stages.judging import evaluation, metrics
+from stages.judging import evaluation
+from stages.metrics import metrics
 from stages.models import artifact
 from tests.support import public_books
 from tests.support.books import ROOT

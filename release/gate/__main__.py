@@ -31,8 +31,8 @@ from release.gate.predictions import Predictions
 from release.gate.provenance import listed
 from release.revisions import CannotJudge
 from stages import files, params, project
-from stages.judging.policy import Policy
 from stages.params import Params
+from stages.policy import Policy
 
 
 def judge(revision: str, *, remote: bool, pushed: bool | None = None) -> Judgement:

@@ -14,9 +14,9 @@ import pandas as pd
 from release.gate.comparison import RESAMPLES, SEED, Difference, PairedRows
 from release.gate.limits import HIGHER, Calibration, Groups, Limits
 from release.gate.predictions import GROUP
-from stages.judging import intervals
 from stages.judging.evaluation import Judged
-from stages.judging.intervals import Draws
+from stages.metrics import intervals
+from stages.metrics.intervals import Draws
 
 Status = Literal["pass", "fail", "cannot judge", "note"]
 GROUP_RESAMPLES = RESAMPLES // 5  # groups are many; 200 settle a limit that is no finer than 0.01

@@ -10,11 +10,11 @@ import pandas as pd
 from release.gate import predictions
 from release.gate.limits import FIGURES
 from release.gate.predictions import Predictions
-from stages.judging import intervals
-from stages.judging.delong import DeLong, compare_aucs
 from stages.judging.evaluation import Judged
-from stages.judging.intervals import Draws, Interval
-from stages.judging.policy import Policy
+from stages.metrics import intervals
+from stages.metrics.delong import DeLong, compare_aucs
+from stages.metrics.intervals import Draws, Interval
+from stages.policy import Policy
 
 RESAMPLES, SEED = intervals.RESAMPLES, 0  # not a parameter: a change must not choose its own noise
 

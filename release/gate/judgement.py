@@ -16,8 +16,8 @@ from release.gate.predictions import Predictions
 from release.revisions import CannotJudge
 from stages.contract.schema import ContractError
 from stages.judging import evaluation
-from stages.judging.delong import DeLong
-from stages.judging.intervals import Draws
+from stages.metrics.delong import DeLong
+from stages.metrics.intervals import Draws
 from stages.params import Params, ParamsError
 
 EXIT: dict[Status, int] = {"pass": 0, "fail": 1, "cannot judge": 2}

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic import Field as Key
 
 from release.dvc_state import changes
-from stages.judging.metrics import NAMES
+from stages.metrics.metrics import NAMES
 
 PATH = "models/gate.yaml"
 FIGURES = (*NAMES, "profit")

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from release.gate.checks import Z
 from release.gate.comparison import PairedRows
 from stages.judging.evaluation import Judged
-from stages.judging.policy import DECISIONS, Policy
-from stages.judging.ranked_rows import Bools, Floats
+from stages.metrics.ranked_rows import Bools, Floats
+from stages.policy import DECISIONS, Policy
 
 
 class Side(NamedTuple):

@@ -8,7 +8,7 @@ from release.gate.judgement import Judgement
 from release.report import impact
 from release.report.impact import Part
 from release.report.markdown import code, details, number, percent, points, table
-from stages.judging.policy import DECISIONS
+from stages.policy import DECISIONS
 
 DIFFERENCES = ["", "base", "head", "difference"]
 

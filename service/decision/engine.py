@@ -30,9 +30,9 @@ from service.decision.artifacts import (
 from service.decision.identity import Identity
 from service.decision.reasons import Reason, ReasonWriter
 from stages.features.matrix import Columns, Floats
-from stages.judging.policy import DECISIONS, HardRule, Policy
 from stages.models.artifact import Model
 from stages.models.compiled import trees
+from stages.policy import DECISIONS, HardRule, Policy
 
 FEW_ROWS = 64  # up to so many rows, compiled trees score faster than the model's library
 

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from service import settings
-from stages.judging.policy import Policy
+from stages.policy import Policy
 
 Identity = dict[str, str | None]
 DIGITS = 16  # hexadecimal digits: 64 bits

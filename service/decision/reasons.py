@@ -13,7 +13,7 @@ import numpy as np
 
 from stages.contract.schema import Contract
 from stages.features.matrix import Features, Floats, MissingReason
-from stages.judging.policy import HardRule
+from stages.policy import HardRule
 
 MOST = 4  # the usual number of principal reasons (Regulation B, commentary to 1002.9(b)(2))
 

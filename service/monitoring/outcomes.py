@@ -28,7 +28,8 @@ from service.ledger.database import connection_to
 from service.ledger.migrations import require_tables
 from service.ledger.schema import entries
 from stages import params, project
-from stages.judging import evaluation, metrics
+from stages.judging import evaluation
+from stages.metrics import metrics
 
 COLUMNS = ("prediction_id", "bad", "date")
 IDS_PER_QUERY = 500

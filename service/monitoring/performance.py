@@ -17,7 +17,7 @@ from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
 from service.monitoring.drift_rules import FALSE_REPORTS, Finding, loudness_of
-from stages.judging import metrics
+from stages.metrics import metrics
 
 Floats = NDArray[np.float64]
 DRAWS = 500

@@ -12,18 +12,20 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import gammaln
 from threadpoolctl import threadpool_limits
 
 from stages.contract.schema import ContractError
+from stages.features.information_value import (
+    Codes,
+    Outcomes,
+    category_cells,
+    chance_information_value,
+    information_value_of,
+    number_cells,
+    weight_of_evidence,
+)
 from stages.features.matrix import Features, Floats
-from stages.params import Featurize
 
-Codes = NDArray[np.intp]
-Outcomes = NDArray[np.int64] | Floats
-# Half a row in an empty cell keeps every WoE finite (Siddiqi 2006).
-SMOOTHING = 0.5
 DIGITS = 9
 # An eigenvalue that the rounding of a correlation alone may have left is zero.
 ROUNDING = 10.0**-DIGITS
@@ -59,10 +61,11 @@ class Fitted:
     sd: list[float]
 
     @classmethod
-    def fit(cls, features: Features, x: Floats, bad: Outcomes, config: Featurize) -> Fitted:
+    def fit(cls, features: Features, x: Floats, bad: Outcomes, *, bins: int, clip: float) -> Fitted:
         """Fit on the training matrix x (n, F) and outcomes bad (n,).
 
-        Raises ContractError for a feature without any value.
+        `bins` cut a number for its information value; `clip` is the share of each tail that linear
+        models do not see. Raises ContractError for a feature without any value.
         """
         width = x.shape[1]
         fill, low, high, mean, sd, iv, bias = np.empty((7, width))
@@ -77,14 +80,14 @@ class Fitted:
                     f"{name}: every value is missing in the {len(x):,} training rows"
                 )
             fill[j] = np.median(present)
-            low[j], high[j] = np.quantile(present, [config.clip, 1 - config.clip])
+            low[j], high[j] = np.quantile(present, [clip, 1 - clip])
             values = np.clip(np.where(np.isnan(column), fill[j], column), low[j], high[j])
             mean[j], sd[j] = values.mean(), values.std()
             if j in features.categories:
                 cell = levels[j] = category_cells(column)
                 values = weight_of_evidence(cell, bad)[cell]
             else:
-                cell = number_cells(column, config.bins)
+                cell = number_cells(column, bins)
             iv[j], bias[j] = information_value_of(cell, bad), chance_information_value(cell, bad)
             spread = values.std()
             scaled[:, j] = (values - values.mean()) / spread if spread > 0 else 0.0
@@ -113,107 +116,6 @@ class Fitted:
         facts = json.loads(text)
         facts["vif"] = [math.inf if value is None else value for value in facts["vif"]]
         return cls(**facts)
-
-
-def quantile_edges(known: Floats, bins: int) -> Floats:
-    """Return ascending edges that cut the values (n,) at their quantiles into about `bins` bins.
-
-    A bin holds its lower edge. A value that several quantiles share is a bin of its own: otherwise
-    many zeros and a few recoveries, which only bad loans have, would share one bin.
-    """
-    quantiles = np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1])
-    edges, times = np.unique(quantiles, return_counts=True)
-    values = np.unique(known)
-    following = np.searchsorted(values, edges[times > 1], side="right")
-    return np.union1d(edges, values[following[following < len(values)]])
-
-
-def number_cells(x: Floats, bins: int) -> Codes:
-    """Return the bin (n,) of each value of a quantity (n,).
-
-    The values are cut at their quantiles into about `bins` bins; where there are few distinct
-    values, each is a bin of its own. Missing values are the last bin.
-    """
-    present = x[~np.isnan(x)]
-    edges = np.unique(present)[1:]
-    if len(edges) >= bins:
-        edges = quantile_edges(present, bins)
-    return np.where(np.isnan(x), len(edges) + 1, np.searchsorted(edges, x, side="right"))
-
-
-def category_cells(x: Floats) -> Codes:
-    """Return the level (n,) of each code of a category (n,); missing values are the last level."""
-    missing = np.isnan(x)
-    last = np.nanmax(x, initial=-1) + 1
-    return np.where(missing, last, x).astype(np.intp)
-
-
-def smoothed_counts(cell: Codes, bad: Outcomes) -> tuple[Floats, Floats]:
-    """Return the smoothed number of goods and of bads in each cell (k,); 0 where it has no row."""
-    rows = np.bincount(cell)
-    bads = np.bincount(cell, weights=bad)
-    extra = np.where(rows > 0, SMOOTHING, 0.0)
-    return np.asarray(rows - bads + extra), np.asarray(bads + extra)
-
-
-def weight_of_evidence(cell: Codes, bad: Outcomes) -> Floats:
-    """Return ln(share of bads / share of goods) of each cell (k,): higher is riskier."""
-    good_count, bad_count = smoothed_counts(cell, bad)
-    used = good_count > 0
-    odds = np.divide(bad_count, good_count, out=np.ones(len(used)), where=used)
-    return np.where(used, np.log(odds * good_count.sum() / bad_count.sum()), 0.0)
-
-
-def information_value_of(cell: Codes, bad: Outcomes) -> float:
-    """Return the sum over cells of (share of bads - share of goods) * WoE (Kullback 1959)."""
-    good_count, bad_count = smoothed_counts(cell, bad)
-    shares = bad_count / bad_count.sum() - good_count / good_count.sum()
-    return float(shares @ weight_of_evidence(cell, bad))
-
-
-def information_value(x: Floats, bad: Outcomes, bins: int, *, category: bool = False) -> float:
-    """Return the IV of a feature x (n,) as its bins or levels show it, bias included.
-
-    Quantities are cut as by `number_cells`, categories are counted by level.
-    """
-    cell = category_cells(x) if category else number_cells(x, bins)
-    return information_value_of(cell, bad)
-
-
-def chance_information_value(cell: Codes, bad: Outcomes) -> float:
-    """Return the IV that cells (n,) show on average when the outcome has nothing to do with them.
-
-    It is exact: the mean over all ways to deal the outcomes to the rows, where the bads of a cell
-    are hypergeometric. For large cells it tends to `(k - 1) * (1 / goods + 1 / bads)`; small cells,
-    which the smoothing holds back, show less.
-    """
-    sizes, times = np.unique(np.bincount(cell), return_counts=True)
-    cells, n, bads = int(times[sizes > 0].sum()), len(cell), int(np.sum(bad))
-    if cells < 2:
-        return 0.0
-    all_bads, all_goods = bads + SMOOTHING * cells, n - bads + SMOOTHING * cells
-    total = 0.0
-    for size, count in zip(sizes[sizes > 0].tolist(), times[sizes > 0].tolist(), strict=True):
-        # The tails beyond nine standard deviations weigh nothing.
-        middle, reach = size * bads / n, 9 * math.sqrt(size * bads * (n - bads)) / n + 20
-        low, high = max(0, bads - n + size, middle - reach), min(size, bads, middle + reach)
-        number = np.arange(int(low), int(high) + 1)
-        bad_share = (number + SMOOTHING) / all_bads
-        good_share = (size - number + SMOOTHING) / all_goods
-        terms = (bad_share - good_share) * np.log(bad_share / good_share)
-        total += count * float(hypergeometric(number, n, bads, size) @ terms)
-    return total
-
-
-def hypergeometric(number: Floats | Codes, n: int, bads: int, size: int) -> Floats:
-    """Return the probability of each number (k,) of bads among `size` of n rows."""
-
-    def log_choices(of: int, taken: Floats | Codes | int) -> Floats:
-        logs = gammaln(of + 1) - gammaln(taken + 1) - gammaln(of - taken + 1)
-        return np.asarray(logs, dtype=np.float64)
-
-    ways = log_choices(bads, number) + log_choices(n - bads, size - number)
-    return np.asarray(np.exp(ways - log_choices(n, size)))
 
 
 def variance_inflation(correlation: Floats) -> Floats:

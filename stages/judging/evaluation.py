@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from stages.contract.schema import Field
 from stages.features.matrix import Features, Floats
-from stages.judging import intervals, metrics
-from stages.judging.policy import DECISIONS, Policy
+from stages.metrics import intervals, metrics
 from stages.models.artifact import Model
 from stages.params import Evaluate
+from stages.policy import DECISIONS, Policy
 
 HIGHER_IS_BETTER = {"roc_auc": True, "pr_auc": True, "ks": True, "brier": False, "log_loss": False}
 DIGITS = 6

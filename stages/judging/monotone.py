@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from stages.judging import metrics
+from stages.metrics import metrics
 from stages.models.artifact import Model
 from stages.models.fitting.job import Job
 from stages.params import Params

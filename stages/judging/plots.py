@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from stages.features.matrix import Floats
-from stages.judging import curves
 from stages.judging.evaluation import Judged
+from stages.metrics import curves
 from stages.models.artifact import Model
 
 # Exact contributions of some hundred rows settle the order of importance, and cost by the row.

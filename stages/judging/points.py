@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.contract.schema import Derived, Field
+from stages.features.information_value import SMOOTHING
 from stages.features.matrix import Floats, MissingReason
-from stages.features.statistics import SMOOTHING
-from stages.judging.policy import Policy
 from stages.judging.reference import words
 from stages.models.artifact import Model
 from stages.models.calibration import Sigmoid
 from stages.models.scorers import Additive, Selected, Table
+from stages.policy import Policy
 
 COLUMNS = (
     "feature",

@@ -8,9 +8,9 @@ import numpy as np
 from scipy.special import expit, logit
 
 from stages.contract.schema import Contract, Field
+from stages.features.information_value import quantile_edges
 from stages.features.matrix import Features, Floats, MissingReason
-from stages.features.statistics import quantile_edges
-from stages.judging import metrics
+from stages.metrics import metrics
 
 BINS = 10
 QUANTILES = 101

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from release.deploy.host import probe
-from stages.judging.policy import DECISIONS
+from stages.policy import DECISIONS
 
 from .built import Built, build
 from .engine import Engine

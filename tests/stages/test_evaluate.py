@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 
 from stages import params
-from stages.judging import evaluation, metrics, monotone
+from stages.judging import evaluation, monotone
 from stages.judging.evaluation import Judged
+from stages.metrics import metrics
 from stages.models import artifact
 from tests.support.books import CANDIDATES, CONTRACT, ROOT, Project, book
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.judging import metrics
+from stages.metrics import metrics
 from stages.models import artifact
 from tests.support.books import CANDIDATES, Project
 

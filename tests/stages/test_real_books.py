@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stages.contract.schema import Mode
-from stages.judging import metrics
+from stages.metrics import metrics
 from stages.models import artifact
 from tests.support.books import ROOT, Project
 

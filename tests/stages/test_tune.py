@@ -15,10 +15,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages import params, tune
+from stages import params
 from stages.features.statistics import Fitted
 from stages.models.fitting import registry
-from stages.search import Search
+from stages.tune import __main__ as tune
+from stages.tune.search import Search
 from tests.support.books import CONTRACT, ROOT, Project, book
 
 TEXT = (ROOT / "params.yaml").read_text()
@@ -178,9 +179,9 @@ def test_what_is_fitted_is_fitted_on_the_rows_inside_the_fold(
     own, real = search("scorecard"), Fitted.fit
     seen: list[Any] = []
 
-    def spied(features: Any, x: Any, bad: Any, config: Any) -> Fitted:
+    def spied(features: Any, x: Any, bad: Any, **options: Any) -> Fitted:
         seen.append(x)
-        return real(features, x, bad, config)
+        return real(features, x, bad, **options)
 
     monkeypatch.setattr(Fitted, "fit", spied)
     own.score(own.present)

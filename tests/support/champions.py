@@ -22,7 +22,7 @@ from release.gate.judgement import Judgement
 from release.gate.predictions import Predictions
 from stages import params
 from stages.judging import evaluation
-from stages.judging.policy import DECISIONS
+from stages.policy import DECISIONS
 from tests.support.books import CONTRACT, ROOT, settings
 
 ROWS = {"validation": 400, "test": 1600}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages.judging.ranked_rows import Bools, Floats
+from stages.metrics.ranked_rows import Bools, Floats
 
 CUT_OFF = 0.3
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from service.decision.engine import Engine
 from stages.contract.schema import Contract, Field
-from stages.judging.policy import Policy
+from stages.policy import Policy
 
 METRICS = Path("models/evaluation.json")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.features.statistics import information_value
+from stages.features.information_value import information_value
 
 Floats = NDArray[np.float64]
 # Stronger single fields are rare in credit (Siddiqi 2006 already doubts 0.5).

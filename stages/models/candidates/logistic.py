@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
 
+from stages.features.information_value import Codes, category_cells
 from stages.features.matrix import Floats
-from stages.features.statistics import Codes, category_cells
 from stages.models.fitting.parameters import CandidateParameters, Positive, Range
 from stages.models.fitting.task import Task
 from stages.models.scorers import Additive, Linear, Table

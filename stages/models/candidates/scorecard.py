@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Key
 
+from stages.features.information_value import SMOOTHING, Codes, number_cells
 from stages.features.matrix import Floats
-from stages.features.statistics import SMOOTHING, Codes, number_cells
 from stages.models.fitting.parameters import CandidateParameters, Positive, Range
 from stages.models.fitting.task import Task
 from stages.models.scorers import Additive, Linear, Table

@@ -13,7 +13,7 @@ from service.decision.reasons import MOST, ReasonWriter
 from stages.contract import prepared
 from stages.contract.schema import Contract
 from stages.features.matrix import Features, Floats
-from stages.judging.policy import HardRule
+from stages.policy import HardRule
 from tests.support.books import MEANINGS, contract
 from tests.support.winners import WORDED, loan_book
 

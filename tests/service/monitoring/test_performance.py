@@ -12,7 +12,8 @@ import yaml
 from service.monitoring import performance
 from stages import featurize, params, preprocess, simulate
 from stages import train as training
-from stages.judging import metrics, reference
+from stages.judging import reference
+from stages.metrics import metrics
 from stages.models import artifact
 from stages.simulation import population
 from tests.support import public_books

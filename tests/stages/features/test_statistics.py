@@ -13,27 +13,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.contract.schema import ContractError
-from stages.features.matrix import Features
-from stages.features.statistics import (
-    Fitted,
+from stages.features.information_value import (
     category_cells,
     chance_information_value,
-    correlation_ratio,
-    cramers_v,
     information_value,
     information_value_of,
     number_cells,
-    select,
-    variance_inflation,
     weight_of_evidence,
 )
+from stages.features.matrix import Features
+from stages.features.statistics import (
+    Fitted,
+    correlation_ratio,
+    cramers_v,
+    select,
+    variance_inflation,
+)
 from stages.models.fitting.parameters import CandidateParameters
-from stages.params import Featurize
 from tests.support.books import contract
 
 FEATURES = Features(contract(), "application")
 WIDTH = len(FEATURES.names)
-CONFIG = Featurize(bins=10, clip=0.01)
+BY: dict[str, Any] = {"bins": 10, "clip": 0.01}
 FREE = {"balance": "none", "calibration": "none", "max_vif": None, "max_correlation": None}
 
 
@@ -101,7 +102,7 @@ def test_a_feature_of_one_value_tells_nothing() -> None:
 def test_the_feature_that_risk_follows_has_the_highest_information_value(
     rows: tuple[Any, Any],
 ) -> None:
-    fitted = Fitted.fit(FEATURES, *rows, CONFIG)
+    fitted = Fitted.fit(FEATURES, *rows, **BY)
     assert int(np.argmax(fitted.iv)) in (0, 1)
     assert fitted.iv[0] > 0.5
     assert max(fitted.iv[2:]) < 0.05
@@ -111,7 +112,7 @@ def test_missing_values_are_filled_by_the_median_and_tails_are_clipped(
     rows: tuple[Any, Any],
 ) -> None:
     x, bad = rows
-    fitted = Fitted.fit(FEATURES, x, bad, CONFIG)
+    fitted = Fitted.fit(FEATURES, x, bad, **BY)
     np.testing.assert_allclose(fitted.fill, np.nanmedian(x, axis=0))
     np.testing.assert_allclose(fitted.low, np.nanquantile(x, 0.01, axis=0))
     np.testing.assert_allclose(fitted.high, np.nanquantile(x, 0.99, axis=0))
@@ -128,7 +129,7 @@ def test_missing_values_are_filled_by_the_median_and_tails_are_clipped(
 def test_the_variance_inflation_factor_is_that_of_regressing_on_the_others(
     rows: tuple[Any, Any],
 ) -> None:
-    fitted = Fitted.fit(FEATURES, *rows, CONFIG)
+    fitted = Fitted.fit(FEATURES, *rows, **BY)
     own, others = np.array(fitted.correlation)[0, 1:], np.array(fitted.correlation)[1:, 1:]
     explained = own @ np.linalg.solve(others, own)
     assert fitted.vif[0] == pytest.approx(1 / (1 - explained), rel=1e-5)
@@ -139,7 +140,7 @@ def test_the_variance_inflation_factor_is_that_of_regressing_on_the_others(
 def test_a_feature_that_never_varies_divides_nothing_by_zero(rows: tuple[Any, Any]) -> None:
     x = rows[0].copy()
     x[:, 3] = 5
-    fitted = Fitted.fit(FEATURES, x, rows[1], CONFIG)
+    fitted = Fitted.fit(FEATURES, x, rows[1], **BY)
     assert (fitted.sd[3], fitted.iv[3]) == (1, 0)
     assert np.isfinite(fitted.correlation).all()
 
@@ -149,11 +150,11 @@ def test_a_feature_without_any_value_in_training_is_named(rows: tuple[Any, Any])
     x[:, 3] = np.nan
     words = f"{FEATURES.names[3]}: every value is missing in the 4,000 training rows"
     with pytest.raises(ContractError, match=words):
-        Fitted.fit(FEATURES, x, rows[1], CONFIG)
+        Fitted.fit(FEATURES, x, rows[1], **BY)
 
 
 def test_facts_come_back_from_json_to_the_last_digit(rows: tuple[Any, Any]) -> None:
-    fitted = Fitted.fit(FEATURES, *rows, CONFIG)
+    fitted = Fitted.fit(FEATURES, *rows, **BY)
     assert Fitted.from_json(fitted.to_json()) == fitted
 
 
@@ -207,7 +208,7 @@ def test_of_identical_columns_one_is_kept(copies: int, rows: tuple[Any, Any]) ->
     x = rows[0].copy()
     quantities = [0, 1, 3][:copies]
     x[:, quantities] = x[:, [0]]
-    fitted = Fitted.fit(FEATURES, x, rows[1], CONFIG)
+    fitted = Fitted.fit(FEATURES, x, rows[1], **BY)
     assert [fitted.vif[j] for j in quantities] == [math.inf] * copies
     kept = select(fitted, rules(max_vif=5.0))
     assert [j for j in kept if j in quantities] == [0]
@@ -222,7 +223,7 @@ def test_of_features_that_inflate_one_another_equally_the_weaker_goes() -> None:
 def test_an_infinite_factor_is_null_in_valid_json_and_comes_back(rows: tuple[Any, Any]) -> None:
     x = rows[0].copy()
     x[:, 1] = x[:, 0]
-    fitted = Fitted.fit(FEATURES, x, rows[1], CONFIG)
+    fitted = Fitted.fit(FEATURES, x, rows[1], **BY)
 
     def refuse(word: str) -> None:
         raise AssertionError(word)
@@ -235,7 +236,7 @@ def test_an_infinite_factor_is_null_in_valid_json_and_comes_back(rows: tuple[Any
 def test_a_feature_that_never_varies_inflates_nothing(rows: tuple[Any, Any]) -> None:
     x = rows[0].copy()
     x[:, [3, 4]] = 5
-    fitted = Fitted.fit(FEATURES, x, rows[1], CONFIG)
+    fitted = Fitted.fit(FEATURES, x, rows[1], **BY)
     assert (fitted.vif[3], fitted.vif[4]) == (1, 1)
     assert fitted.association[3][4] == 0
 
@@ -304,9 +305,9 @@ def test_a_published_information_value_is_corrected_and_says_by_how_much(
     rows: tuple[Any, Any],
 ) -> None:
     x, bad = rows
-    fitted = Fitted.fit(FEATURES, x, bad, CONFIG)
+    fitted = Fitted.fit(FEATURES, x, bad, **BY)
     for j in (0, 2):
-        plain = information_value(x[:, j], bad, CONFIG.bins, category=j in FEATURES.categories)
+        plain = information_value(x[:, j], bad, BY["bins"], category=j in FEATURES.categories)
         assert fitted.iv[j] == pytest.approx(max(0, plain - fitted.iv_bias[j]), abs=1e-8)
     assert min(fitted.iv) >= 0 < min(fitted.iv_bias)
 
@@ -320,7 +321,7 @@ def with_category(rows: tuple[Any, Any], level: Any) -> Any:
 
 def test_a_signal_of_sixty_levels_is_kept(rows: tuple[Any, Any]) -> None:
     level, bad, _ = levels(60, 1.0, 4000)
-    fitted = Fitted.fit(FEATURES, with_category(rows, level), bad, CONFIG)
+    fitted = Fitted.fit(FEATURES, with_category(rows, level), bad, **BY)
     assert FEATURES.categories[0] in select(fitted, rules(min_iv=0.05))
 
 
@@ -330,7 +331,7 @@ def test_the_order_of_the_levels_changes_no_figure(rows: tuple[Any, Any]) -> Non
     level[:50] = np.nan
     renamed = np.append(rng.permutation(12), 0)[np.where(np.isnan(level), 12, level).astype(int)]
     first, second = (
-        Fitted.fit(FEATURES, with_category(rows, codes), rows[1], CONFIG)
+        Fitted.fit(FEATURES, with_category(rows, codes), rows[1], **BY)
         for codes in (level, np.where(np.isnan(level), np.nan, renamed))
     )
     for name in ("iv", "iv_bias", "vif", "correlation", "association"):
@@ -344,7 +345,7 @@ def test_a_category_cut_from_a_number_is_too_alike_to_it_in_any_order(
 ) -> None:
     place = np.digitize(rows[0][:, 0], np.linspace(-2, 2, 11))
     level = np.random.default_rng(5).permutation(12)[place].astype(float)
-    fitted = Fitted.fit(FEATURES, with_category(rows, level), rows[1], CONFIG)
+    fitted = Fitted.fit(FEATURES, with_category(rows, level), rows[1], **BY)
     assert fitted.association[0][2] > 0.95
     kept = select(fitted, rules(max_correlation=0.9))
     assert len({0, 1, 2} & set(kept)) == 1

@@ -15,8 +15,8 @@ from sklearn.metrics import (
 )
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from stages.judging import metrics, weighted_metrics
-from stages.judging.ranked_rows import Bools, Floats, RankedRows
+from stages.metrics import metrics, weighted_metrics
+from stages.metrics.ranked_rows import Bools, Floats, RankedRows
 
 CUT_OFF = 0.3
 

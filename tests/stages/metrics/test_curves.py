@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from stages.judging import curves, metrics
-from stages.judging.ranked_rows import Columns, RankedRows
-from stages.judging.weighted_metrics import observed_calibration_error
+from stages.metrics import curves, metrics
+from stages.metrics.ranked_rows import Columns, RankedRows
+from stages.metrics.weighted_metrics import observed_calibration_error
 
 GENERATOR = np.random.default_rng(0)
 PD = GENERATOR.random(5000) ** 2

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stages.judging import calibration_error, weighted_metrics
-from stages.judging.ranked_rows import Columns, Counts, RankedRows, check_approved, check_rows
-from stages.judging.recalibration import recalibrate
+from stages.metrics import calibration_error, weighted_metrics
+from stages.metrics.ranked_rows import Columns, Counts, RankedRows, check_approved, check_rows
+from stages.metrics.recalibration import recalibrate
 
 NAMES = (
     *("roc_auc", "pr_auc", "gini", "ks", "brier", "log_loss", "ece"),

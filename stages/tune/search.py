@@ -12,7 +12,7 @@ from scipy.special import expit
 from stages.contract import reading as contracts
 from stages.features.matrix import Features
 from stages.features.statistics import Fitted
-from stages.judging import metrics
+from stages.metrics import metrics
 from stages.models.fitting import registry
 from stages.models.fitting.folds import Fold
 from stages.models.fitting.job import Job, fill_empty
@@ -64,7 +64,9 @@ class Search:
         """Fit all that is fitted on the rows inside, judge on those outside."""
         section = self.config.candidate(self.name).model_copy(update=values)
         rows, held = self.rows.take(inside), self.rows.take(outside)
-        fitted = Fitted.fit(self.features, fill_empty(rows.x), rows.bad, self.config.featurize)
+        facts = self.config.featurize
+        x = fill_empty(rows.x)
+        fitted = Fitted.fit(self.features, x, rows.bad, bins=facts.bins, clip=facts.clip)
         job = Job.on(fitted, self.name, section, self.features, self.config)
         margin = job.fit(rows.x, rows.bad).margin(held.x)
         if self.metric in RANKS:

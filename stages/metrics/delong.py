@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stages.judging.ranked_rows import Bools, Floats, check_rows
+from stages.metrics.ranked_rows import Bools, Floats, check_rows
 
 LEVEL = 0.95
 

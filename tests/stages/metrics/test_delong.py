@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.judging import intervals, metrics
-from stages.judging.delong import compare_aucs
-from stages.judging.ranked_rows import Bools, Floats
+from stages.metrics import intervals, metrics
+from stages.metrics.delong import compare_aucs
+from stages.metrics.ranked_rows import Bools, Floats
 from tests.support.judged_rows import CUT_OFF, book
 
 

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stages.judging import calibration_error
-from stages.judging.metrics import NAMES, check_cut_off, count_rows, figures
-from stages.judging.ranked_rows import (
+from stages.metrics import calibration_error
+from stages.metrics.metrics import NAMES, check_cut_off, count_rows, figures
+from stages.metrics.ranked_rows import (
     MAX_CELLS,
     Bools,
     Columns,

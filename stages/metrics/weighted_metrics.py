@@ -6,7 +6,7 @@ One table of counts gives the figure itself (`metrics`), a thousand resampled on
 
 import numpy as np
 
-from stages.judging.ranked_rows import (
+from stages.metrics.ranked_rows import (
     Columns,
     Counts,
     Floats,

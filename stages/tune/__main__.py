@@ -27,7 +27,7 @@ from stages.judging.evaluation import HIGHER_IS_BETTER
 from stages.models.fitting import registry
 from stages.models.fitting.folds import FoldsError
 from stages.models.fitting.parameters import Range
-from stages.search import Search, Values
+from stages.tune.search import Search, Values
 
 PARAMS, KEPT = Path("params.yaml"), Path(".tune")
 

@@ -6,7 +6,7 @@ of PDs, w resamples.
 
 import numpy as np
 
-from stages.judging.ranked_rows import Counts, Floats, RankedRows, log_odds, ratio, weighted_sums
+from stages.metrics.ranked_rows import Counts, Floats, RankedRows, log_odds, ratio, weighted_sums
 
 STEPS = 60
 TOLERANCE = 1e-8

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from stages.judging.policy import DECISIONS, Policy
+from stages.policy import DECISIONS, Policy
 
 BASE: dict[str, Any] = {
     "margin": 0.08,

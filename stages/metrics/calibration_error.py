@@ -16,8 +16,8 @@ from functools import cache
 
 import numpy as np
 
-from stages.judging.ranked_rows import Counts, Floats, RankedRows
-from stages.judging.weighted_metrics import bin_edges, sums_between
+from stages.metrics.ranked_rows import Counts, Floats, RankedRows
+from stages.metrics.weighted_metrics import bin_edges, sums_between
 
 BINS = 10
 TAIL = 0.025

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from stages.judging import intervals, metrics
+from stages.metrics import intervals, metrics
 from tests.support.judged_rows import CUT_OFF, book
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stages.judging import calibration_error
-from stages.judging.calibration_error import Bins
-from stages.judging.metrics import count_rows, rank_both_classes
-from stages.judging.ranked_rows import (
+from stages.metrics import calibration_error
+from stages.metrics.calibration_error import Bins
+from stages.metrics.metrics import count_rows, rank_both_classes
+from stages.metrics.ranked_rows import (
     Columns,
     Floats,
     Positions,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from benches import coverage
-from stages.judging import calibration_error, intervals, metrics
-from stages.judging.ranked_rows import Counts, RankedRows
+from stages.metrics import calibration_error, intervals, metrics
+from stages.metrics.ranked_rows import Counts, RankedRows
 
 
 def covered(book: str, rows: int, books: int) -> float:

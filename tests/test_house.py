@@ -1,0 +1,118 @@
+"""The house: rooms of a size to know, imports one way, and docstrings that say what lives where."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import grimp
+import pytest
+
+from tests.support.books import ROOT
+
+PACKAGES = ("stages", "service", "release")
+LARGEST_MODULE = 250
+LARGEST_FOLDER = 12
+# Modules that are longer on purpose, with the reason.
+LONGER = {
+    "stages/simulation/population.py": "constants of a population beside the draws",
+}
+# Imports by name, which the import rules cannot see, with the reason.
+BY_NAME = {
+    "stages/models/fitting/registry.py": "a candidate is a plug-in: params.yaml names its file",
+}
+# Commands that stand above the room that they live in, as a package's `__main__` does.
+COMMANDS = ("stages.contract.check", "stages.contract.command", "stages.contract.draft")
+GRAPH = grimp.build_graph(*PACKAGES, cache_dir=None)
+MODULES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
+FOLDERS = sorted({path.parent for path in MODULES})
+
+
+def place(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def strongly_connected(graph: dict[str, set[str]]) -> list[set[str]]:
+    """The circles of a directed graph (Tarjan 1972)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    circles: list[set[str]] = []
+
+    def visit(node: str) -> None:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for child in graph[node]:
+            if child not in index:
+                visit(child)
+                low[node] = min(low[node], low[child])
+            elif child in stack:
+                low[node] = min(low[node], index[child])
+        if low[node] == index[node]:
+            circle = set(stack[stack.index(node) :])
+            del stack[stack.index(node) :]
+            if len(circle) > 1:
+                circles.append(circle)
+
+    for node in graph:
+        if node not in index:
+            visit(node)
+    return circles
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    graph = {m: GRAPH.find_modules_directly_imported_by(m) for m in GRAPH.modules}
+    assert strongly_connected(graph) == []
+
+
+def test_no_packages_import_one_another_in_a_circle() -> None:
+    folder = {m: m.rpartition(".")[0] for m in GRAPH.modules if "." in m and not command(m)}
+    inner = {name for name in folder.values() if name not in PACKAGES}
+    graph: dict[str, set[str]] = {name: set() for name in inner}
+    for module, room in folder.items():
+        for other in GRAPH.find_modules_directly_imported_by(module):
+            target = folder.get(other)
+            if room in inner and target in inner and room != target:
+                graph[room].add(target)
+    circles = strongly_connected(graph)
+    assert [c for c in circles if not nested(c)] == []
+
+
+def command(module: str) -> bool:
+    """Whether a module is run by people and imported by no room."""
+    return module.endswith(".__main__") or f"{module}.".startswith(tuple(f"{c}." for c in COMMANDS))
+
+
+def nested(rooms: set[str]) -> bool:
+    """Whether all rooms of a circle stand in one of them."""
+    return any(all(f"{room}.".startswith(f"{outer}.") for room in rooms) for outer in rooms)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=place)
+def test_a_module_has_at_most_250_lines(module: Path) -> None:
+    lines = len(module.read_text().splitlines())
+    assert lines <= LARGEST_MODULE or place(module) in LONGER
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=place)
+def test_a_folder_has_at_most_twelve_modules(folder: Path) -> None:
+    modules = [path for path in folder.glob("*.py") if path.stem not in ("__init__", "__main__")]
+    assert len(modules) <= LARGEST_FOLDER
+
+
+@pytest.mark.parametrize("module", MODULES, ids=place)
+def test_no_import_is_hidden_from_the_import_rules(module: Path) -> None:
+    calls = (node for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.Call))
+    names = {
+        node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        for node in calls
+    }
+    assert not names & {"import_module", "__import__"} or place(module) in BY_NAME
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=place)
+def test_the_docstring_of_a_package_names_its_modules(folder: Path) -> None:
+    words = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    parts = {path.stem for path in folder.glob("*.py")} - {"__init__", "__main__"}
+    parts |= {path.name for path in folder.iterdir() if (path / "__init__.py").exists()}
+    assert sorted(part for part in parts if f"`{part}`" not in words) == []
