@@ -36,8 +36,9 @@ from stages.features.statistics import (
     chance_information_value,
     information_value_of,
 )
-from stages.judging import calibration_error, evaluation, metrics
+from stages.judging import evaluation
 from stages.judging.evaluation import Judged
+from stages.metrics import calibration_error, metrics
 from stages.models import classifier
 from stages.params import Params
 

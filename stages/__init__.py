@@ -9,17 +9,18 @@ tests alone:
 - `evaluate` chooses the winner, judges it on the test rows, and writes what follows from it
 
 Further commands: `fetch` gets the raw tables, `simulate` makes the default ones, `tune` looks for
-better parameters by `search`, and `show` prints the winner's figures.
+better parameters, and `show` prints the winner's figures.
 
 The packages build on one another in this order:
 
 - `contract` describes a loan book and reads its rows
 - `features` turns rows into numbers
+- `metrics` measures PDs against outcomes
 - `models` fits the candidates and uses what was fitted
-- `judging` measures models and decides by their PDs
+- `judging` chooses the winner and writes what follows
 - `simulation` invents a loan book
 
-`params` checks params.yaml, `project` finds the project's folder, `files` writes files whole, and
+`policy` turns a PD into a decision, `params` checks params.yaml, `project` finds the project's folder, `files` writes files whole, and
 `errors` ends a command with one message. The service and the releases import from the packages,
-`params`, `files` and `project`, and never from a command. Nothing here imports from them.
+`params`, `policy`, `files` and `project`, and never from a command. Nothing here imports from them.
 """

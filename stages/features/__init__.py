@@ -2,6 +2,7 @@
 
 - `matrix`: the one feature code of the pipeline and the service: raw columns to a numeric matrix
 - `statistics`: how features relate to the outcome and to one another, from training rows alone
+- `information_value`: IV and WoE from counts in cells of a feature's values
 - `split`: which rows are for training, validation and test
 - `groups`: the rows of one customer or with equal values, which must stay in one part of a split
 

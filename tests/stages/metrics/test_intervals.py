@@ -47,7 +47,7 @@ def test_the_size_of_a_chunk_changes_no_resample(monkeypatch: pytest.MonkeyPatch
 
 def test_the_number_of_threads_changes_no_bit() -> None:
     code = (
-        "import numpy as np; from stages.judging import intervals\n"
+        "import numpy as np; from stages.metrics import intervals\n"
         "pd = np.random.default_rng(0).random(3000); bad = np.random.default_rng(1).random(3000)\n"
         "draws = intervals.bootstrap(bad < pd, pd, 0.3, resamples=20)\n"
         "print([values.tobytes().hex() for values in draws.resampled.values()])"
