@@ -20,7 +20,8 @@ The packages build on one another in this order:
 - `judging` chooses the winner and writes what follows
 - `simulation` invents a loan book
 
-`policy` turns a PD into a decision, `params` checks params.yaml, `project` finds the project's folder, `files` writes files whole, and
-`errors` ends a command with one message. The service and the releases import from the packages,
-`params`, `policy`, `files` and `project`, and never from a command. Nothing here imports from them.
+`policy` turns a PD into a decision, `params` checks params.yaml, `project` finds the project's
+folder, `files` writes files whole, and `errors` ends a command with one message. The service and
+the releases import from the packages, `params`, `policy`, `files` and `project`, and never from a
+command. Nothing here imports from them.
 """
