@@ -113,7 +113,8 @@ def copy(folder: Path) -> Path:
             shutil.copy(ROOT / name, folder / name)
     for words in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "-m", "Everything")):
         subprocess.run(["git", *IDENTITY, *words], cwd=folder, check=True)
-    (folder / ".dvc/config.local").write_text(f"[cache]\n    dir = {ROOT}/.dvc/cache\n")
+    cache = printed(run(ROOT, {}, "-m", "dvc", "cache", "dir"))
+    (folder / ".dvc/config.local").write_text(f"[cache]\n    dir = {cache}\n")
     done = run(folder, {}, "-m", "dvc", "checkout", *MODELS)
     if done.returncode:
         missing(f"the model that dvc.lock names (run `make`; {done.stderr.strip()[-300:]})")

@@ -310,7 +310,7 @@ def test_the_keyboard_is_enough(officer: Officer) -> None:
 
 
 def test_a_what_if_changes_the_figures_and_records_nothing(officer: Officer) -> None:
-    officer.decide(officer.served.case("decline"))
+    officer.decide(officer.served.case("decline") | {"credit_utilization_ratio": 100})
     before = officer.served.count()
     officer.page.locator("#what-if-credit_utilization_ratio").press("Home")
     expect(officer.page.locator(".outcome")).to_contain_text("percentage points")
