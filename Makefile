@@ -6,7 +6,7 @@ PORT ?= 3000
 export BENTOML_DO_NOT_TRACK := true
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := all
-.PHONY: all help data repro test lint format serve image dashboard demo e2e docs bench bench-serve bench-coverage bench-figures lock clean
+.PHONY: all help data repro plots test lint format serve image dashboard demo e2e docs bench bench-serve bench-coverage bench-figures lock clean
 
 all: $(VENV)/.ready data repro  ## Set up, get the data, run the pipeline, show the winner
 	@python -m stages.show
@@ -40,6 +40,9 @@ data: $(VENV)/.ready  ## Get the raw loan book: from the S3 remote, else by simu
 
 repro: $(VENV)/.ready  ## Run what is not up to date of preprocess, featurize, train, evaluate
 	@dvc repro
+
+plots: $(VENV)/.ready  ## Draw the plots into build/plots, as SVG that opens without a network
+	@python -m stages.plots
 
 test: $(VENV)/.ready  ## Run the tests that need nothing but the environment
 	@python -m pytest -n auto --dist loadgroup -m "not e2e"

@@ -9,7 +9,7 @@ tests alone:
 - `evaluate` chooses the winner, judges it on the test rows, and writes what follows from it
 
 Further commands: `fetch` gets the raw tables, `simulate` makes the default ones, `tune` looks for
-better parameters, and `show` prints the winner's figures.
+better parameters, `show` prints the winner's figures, and `plots` draws them.
 
 The packages build on one another in this order:
 

@@ -221,7 +221,7 @@ def main() -> None:
     drift = reference.make(winner.contract, winner.features, trained, *known)
     with files.whole_folder(MODELS / "plots") as folder:
         cut_off = config.policy.pd_cut_off
-        plots.all_of(folder, winner, tested, judged, compared, facts["by_vintage"], cut_off)
+        plots.all_of(folder, winner, tested, judged, seen, compared, facts["by_vintage"], cut_off)
     with files.whole_file(MODELS / "predictions.parquet") as path:
         table.to_parquet(path, index=False)
     with files.whole_file(MODELS / "winner.joblib") as path:

@@ -27,7 +27,7 @@ TITLES = {
 NEXT = """
 What to try next
   make serve                                     decisions over HTTP, and a page, on port 3000
-  dvc plots show                                 curves, calibration, importance
+  make plots                                     curves, calibration, importance in build/plots
   dvc exp run -S policy.loss_given_default=0.6   another policy; trains nothing
   dvc exp run -S train.lightgbm.num_leaves=15    another parameter; then: dvc exp show
   python -m stages.tune lightgbm --trials 20     a search of parameters with Optuna

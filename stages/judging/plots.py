@@ -1,4 +1,4 @@
-"""The data of the plots that `dvc plots show` and `dvc plots diff` draw."""
+"""The data of the plots that `dvc plots` and `make plots` draw."""
 
 from __future__ import annotations
 
@@ -37,17 +37,31 @@ def importance(model: Model, x: Floats) -> dict[str, Any]:
     return {"feature": [model.features.names[j] for j in order], "importance": mean[order]}
 
 
+def roc_by_candidate(judged: Mapping[str, Judged]) -> dict[str, Any]:
+    """Return the ROC curves of all candidates below one another, with a column `candidate`."""
+    every = {name: curves.roc(rows.bad, rows.pd) for name, rows in judged.items()}
+    columns = next(iter(every.values()))
+    named = [name for name, curve in every.items() for _ in curve["threshold"]]
+    stacked = {name: np.concatenate([curve[name] for curve in every.values()]) for name in columns}
+    return {"candidate": named, **stacked}
+
+
 def all_of(
     folder: Path,
     model: Model,
     x: Floats,
     rows: Judged,
-    validation: Mapping[str, Mapping[str, float]],
+    validation: Mapping[str, Judged],
+    compared: Mapping[str, Mapping[str, float]],
     by_vintage: Mapping[str, Mapping[str, float]],
     cut_off: float,
 ) -> None:
-    """Write every plot of the winner's test rows: x (n, F) and what was judged."""
+    """Write every plot of the winner's test rows, x (n, F) and what was judged.
+
+    Two plots compare the candidates on the validation rows, judged by each and summed up.
+    """
     write(folder, "roc", curves.roc(rows.bad, rows.pd))
+    write(folder, "roc_candidates", roc_by_candidate(validation))
     write(folder, "precision_recall", curves.precision_recall(rows.bad, rows.pd))
     write(folder, "calibration", curves.reliability(rows.bad, rows.pd))
     write(folder, "scores", curves.histogram(rows.bad, rows.pd))
@@ -60,8 +74,8 @@ def all_of(
     write(
         folder,
         "candidates",
-        {"candidate": list(validation)}
-        | {name: [float(own[name]) for own in validation.values()] for name in figures},
+        {"candidate": list(compared)}
+        | {name: [float(summary[name]) for summary in compared.values()] for name in figures},
     )
     write(
         folder,

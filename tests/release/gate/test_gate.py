@@ -283,7 +283,7 @@ def test_a_base_that_lost_its_report_alone_is_not_taken_for_one_without_a_model(
 
 def test_headline_figures_that_do_not_repeat_the_report_fail(lender: Lender) -> None:
     path = "models/metrics.json"
-    better = json.loads((lender.folder / path).read_text()) | {"roc_auc": 0.99}
+    better = json.loads((lender.folder / path).read_text()) | {"auc": 0.99}
     lender.text(path, json.dumps(better)).lock().commit("Improve the headline").push()
     assert "does not repeat the figures" in words(lender.judged(), "fail")
 

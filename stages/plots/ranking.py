@@ -1,0 +1,119 @@
+"""Charts of how well PDs rank loans: precision and recall, KS, and the candidates' figures."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from stages.plots.layers import (
+    BAD,
+    GOOD,
+    GREY,
+    SIZE,
+    WINNER,
+    Chart,
+    Report,
+    label,
+    line,
+    number,
+    titled,
+    values,
+    with_interval,
+)
+
+
+def precision_recall(table: pd.DataFrame, report: Report) -> Chart:
+    """Return precision by recall, with the precision of a choice by chance."""
+    rate = report["test"]["bad_rate"]["value"]
+    ends = [{"recall": end, "precision": rate} for end in (0.0, 1.0)]
+    curve = {
+        "data": values(table),
+        "mark": {"type": "line", "strokeWidth": 3, "color": WINNER},
+        "encoding": {
+            "x": number("recall", "Recall", domain=[0, 1]),
+            "y": number("precision", "Precision", domain=[0, 1]),
+        },
+    }
+    chance = line(ends, "recall", "precision", color=GREY, strokeDash=[5, 4])
+    said = label(0.02, rate, f"by chance, {rate:.3f}", color=GREY, baseline="top", dy=4)
+    subtitle = f"PR-AUC {with_interval(report, 'pr_auc')}"
+    return SIZE | {
+        "layer": [chance, curve, said],
+        "title": titled("Precision and recall", report, subtitle),
+    }
+
+
+def ks(table: pd.DataFrame, report: Report) -> Chart:
+    """Return the shares of good and bad loans below each PD, and their widest gap."""
+    long = table.melt("pd", ["good_share", "bad_share"], "outcome", "share")
+    long["outcome"] = long["outcome"].map({"good_share": "good", "bad_share": "bad"})
+    gaps = (table["good_share"] - table["bad_share"]).abs()
+    widest = table.iloc[int(gaps.to_numpy().argmax())]
+    x = number("pd", "PD (square-root scale)", type="sqrt")
+    colours = {"domain": ["good", "bad"], "range": [GOOD, BAD]}
+    lines = {
+        "data": values(long),
+        "mark": {"type": "line", "strokeWidth": 3},
+        "encoding": {
+            "x": x,
+            "y": number("share", "Share of loans below"),
+            "color": {
+                "field": "outcome",
+                "type": "nominal",
+                "scale": colours,
+                "legend": {"title": None, "orient": "bottom-right"},
+            },
+        },
+    }
+    shares = ("good_share", "bad_share")
+    gap = line(
+        [{"pd": widest["pd"], "share": widest[name]} for name in shares],
+        "pd",
+        "share",
+        color="black",
+    )
+    middle = (float(widest["good_share"]) + float(widest["bad_share"])) / 2
+    value = f"KS {report['test']['ks']['value']:.4f}"
+    said = label(float(widest["pd"]), middle, value, dx=6, fontWeight="bold")
+    title = titled("KS", report, f"KS {with_interval(report, 'ks')}")
+    return SIZE | {"layer": [lines, gap, said], "title": title}
+
+
+def candidates(table: pd.DataFrame, report: Report) -> Chart:
+    """Return each candidate's figures side by side, the winner in its colour."""
+    figures = {
+        "roc_auc": "ROC-AUC",
+        "pr_auc": "PR-AUC",
+        "ks": "KS",
+        "brier": "Brier (less is better)",
+    }
+    order = table.sort_values("roc_auc", ascending=False)["candidate"].to_list()
+    table = table.assign(won=table["candidate"] == report["winner"])
+    colour = {"condition": {"test": "datum.won", "value": WINNER}, "value": GREY}
+
+    def panel(name: str, title: str, first: bool) -> Chart:
+        axis = {"labelFontSize": 13} if first else None
+        y = {"field": "candidate", "type": "nominal", "sort": order, "title": None, "axis": axis}
+        axes = {
+            "x": number(name, title, zero=False, nice=True, padding=24),
+            "y": y,
+            "color": colour,
+        }
+        text = {"text": {"field": name, "type": "quantitative", "format": ".4f"}}
+        point = {"type": "point", "filled": True, "size": 110, "opacity": 1}
+        return {
+            "width": 170,
+            "height": {"step": 40},
+            "layer": [
+                {"mark": point, "encoding": axes},
+                {"mark": {"type": "text", "dy": -13}, "encoding": axes | text},
+            ],
+        }
+
+    return {
+        "data": values(table),
+        "hconcat": [panel(name, title, not i) for i, (name, title) in enumerate(figures.items())],
+        "title": {
+            "text": "Candidates on the validation rows",
+            "subtitle": f"The winner in blue: {report['winner']}",
+        },
+    }
