@@ -50,22 +50,22 @@ test: $(VENV)/.ready  ## Run the tests that need nothing but the environment
 lint: $(VENV)/.ready  ## Check style, types and import rules
 	@ruff check . && ruff format --check . && mypy && lint-imports
 
-format: $(VENV)/.ready  ## Put the code in form
+format: $(VENV)/.ready  ## Format the code and mend what ruff can mend
 	@ruff check --fix . && ruff format .
 
-serve: $(VENV)/.ready  ## Serve the winner on loopback, port $(PORT)
+serve: $(VENV)/.ready  ## Serve the winner on loopback: PORT=3000, or another that you give
 	@python -m service.serve --port $(PORT)
 
 image: $(VENV)/.ready  ## Build the bento and the OCI image of the winner (needs docker or podman)
 	@python -m release.image containerize "$$(python -m release.image build)"
 
-dashboard: $(VENV)/.ready  ## Look at the ledger: decisions, drift, performance, incidents
+dashboard: $(VENV)/.ready  ## Show the ledger's decisions, drift, performance and incidents
 	@python -m service.dashboard
 
-demo: $(VENV)/.ready  ## Service, dashboard and a minute of drifting traffic together, until Ctrl-C
+demo: $(VENV)/.ready  ## Run the service, the dashboard and a minute of drifting traffic, until Ctrl-C
 	@python -m service.demo --port $(PORT)
 
-e2e: $(VENV)/.ready  ## Run the end-to-end tests with their real parts (see .ci/run for what they need)
+e2e: $(VENV)/.ready  ## Run the end-to-end tests (.ci/run says what they need)
 	@python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/e2e.txt
 	@REQUIRE_REAL_PARTS=1 python -m pytest -n 2 --dist loadgroup -m e2e
 
@@ -73,13 +73,13 @@ docs: $(VENV)/.ready  ## Build the documentation into build/docs
 	@python docs/reference.py && NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict
 	@echo "Read it: python -m http.server --bind 127.0.0.1 --directory build/docs"
 
-bench: $(VENV)/.ready  ## Time the pipeline, as ratios in one run
+bench: $(VENV)/.ready  ## Time the pipeline against its fitting calls
 	@python -m benches.pipeline
 
-bench-serve: $(VENV)/.ready  ## Time the service against other ways, as ratios in one run
+bench-serve: $(VENV)/.ready  ## Time the service against other ways to serve
 	@python -m benches.serve
 
-bench-coverage: $(VENV)/.ready  ## Count how often the 95 % intervals hold the truth, in simulated books
+bench-coverage: $(VENV)/.ready  ## Count in simulated books how often the 95 % intervals hold the truth
 	@python -m benches.coverage
 
 bench-figures: $(VENV)/.ready  ## Compare stated figures with the truth, in simulated books that are not kind
@@ -94,5 +94,5 @@ lock:  ## Compile requirements/*.in to locks with hashes (needs uv)
 	    $$(test $$name != training || echo "--no-deps --no-annotate --no-generate-hashes") -o requirements/$$name.txt; \
 	done
 
-clean:  ## Remove what can be made again, except the environment and the data
+clean:  ## Remove caches and builds; keep the environment, the data and the models
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build

@@ -16,6 +16,6 @@ def one_message() -> Iterator[None]:
     try:
         yield
     except ParamsError as error:
-        sys.exit(f"error: {error}\n`git checkout params.yaml` brings the committed file back.")
+        sys.exit(f"error: {error} (`git checkout params.yaml` brings the committed file back)")
     except ContractError as error:
         sys.exit(f"error: {error}")

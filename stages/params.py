@@ -190,6 +190,7 @@ def explain(path: Path, error: Any, model: type[Params]) -> str:
 
 
 def nearest(word: str, allowed: list[str]) -> str:
-    """Return '; did you mean X?' for the allowed word that is most like a wrong one, or ''."""
-    close = get_close_matches(word, allowed, 1)
-    return f"; did you mean {close[0]}?" if close else ""
+    """Return '; did you mean X?' for the allowed words that are most like a wrong one, or ''."""
+    longer = [name for name in allowed if word in name.split("_")]
+    close = longer or get_close_matches(word, allowed, 1)
+    return f"; did you mean {' or '.join(close)}?" if close else ""

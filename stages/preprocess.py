@@ -108,6 +108,8 @@ def main() -> None:
     files.write_text(
         config.data / "quality.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
     )
+    for name, part in parts.items():
+        print(f"preprocess {name}: {len(part):,} rows, {part['_bad'].mean():.2%} bad")
 
 
 if __name__ == "__main__":

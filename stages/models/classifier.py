@@ -10,6 +10,7 @@ scikit-learn until they ask.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -107,6 +108,7 @@ class Classifier:
         )
 
     def _matrix(self, rows: Any, absent_as_missing: bool) -> Floats:
+        check_columns(rows)
         fields = self.model.features.inputs
         absent = [
             field
@@ -124,12 +126,23 @@ class Classifier:
         return self.model.features(columns)
 
 
+def check_columns(rows: object) -> None:
+    """Raise TypeError unless the rows are a DataFrame, or a mapping from names to columns."""
+    form = "the rows must be a DataFrame or a mapping from field names to columns"
+    if isinstance(rows, Mapping):
+        for name, values in rows.items():
+            if isinstance(values, str) or not hasattr(values, "__len__"):
+                raise TypeError(f"{form}; got {values!r} for {name}: for one row give [{values!r}]")
+    elif not hasattr(rows, "columns"):
+        raise TypeError(f"{form}; got {type(rows).__name__}; for one row use frame.iloc[[0]]")
+
+
 def absence(fields: list[Field]) -> str:
     """Return the message about columns that are absent."""
     names = ", ".join(field.name for field in fields)
     optional = [field.name for field in fields if not field.constraints.required]
     hint = f"; absent_as_missing=True allows it for {', '.join(optional)}" if optional else ""
-    return f"the rows lack {names}: a column that is absent is no missing value{hint}"
+    return f"the rows lack {names}: an absent column does not count as missing values{hint}"
 
 
 def column(field: Field, values: Any) -> Any:

@@ -131,7 +131,11 @@ def test_parameters_cannot_be_changed_once_read() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "word"),
-    [({"mode": "aplication"}, "application"), ({"evaluate__chose_by": "ks"}, "choose_by")],
+    [
+        ({"mode": "aplication"}, "application"),
+        ({"evaluate__chose_by": "ks"}, "choose_by"),
+        ({"evaluate__choose_by": "auc"}, "roc_auc or pr_auc"),
+    ],
 )
 def test_the_nearest_right_word_is_told(changes: dict[str, str], word: str, tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"

@@ -160,3 +160,13 @@ def test_loading_imports_neither_scikit_learn_nor_pandas(fitted_book: Project) -
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(run, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_rows_in_another_form_are_an_error_that_says_which_form_is_right(
+    classifier: Classifier, frame: pd.DataFrame
+) -> None:
+    one = frame.iloc[0]
+    for rows in (one, one.to_dict(), frame.to_numpy(), frame.to_dict("records")):
+        with pytest.raises(TypeError, match="must be a DataFrame or a mapping from field names"):
+            classifier.predict_proba(rows)
+    assert classifier.predict_proba(frame.iloc[[0]]).shape == (1, 2)
