@@ -64,6 +64,18 @@ def test_the_number_of_threads_changes_no_bit() -> None:
     assert len(outputs) == 1
 
 
+def test_the_number_of_workers_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, pd = book(300)
+    added = {"means": {"losses": 2.0 * bad}, "ratios": {"share": (pd * bad, pd)}}
+    monkeypatch.setattr(intervals, "CHUNK", 3000)
+    found = []
+    for workers in (1, 2, 5):
+        monkeypatch.setattr(intervals, "THREADS", workers)
+        draws = intervals.bootstrap(bad, pd, CUT_OFF, resamples=40, **added)
+        found.append({name: values.tobytes() for name, values in draws.resampled.items()})
+    assert found[0] == found[1] == found[2]
+
+
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     large = metrics.summary(*book(400_000, seed=99), CUT_OFF)
     names = ("roc_auc", "brier", "bad_rate", "calibration_slope", "recall")
