@@ -3,7 +3,9 @@
 Most are percentile intervals of the bootstrap (Efron 1979). Two figures are raised by noise, and
 resampling adds noise to noise: the calibration error has an interval of its own
 (`calibration_error`), and KS, a maximum, is moved down by the bias that resampling shows. Their
-differences between two models are recentred on the difference of the estimates.
+differences between two models are recentred on the difference of the estimates. A rate of few
+events has Wilson's interval (1927; recommended for small counts by Brown, Cai and DasGupta 2001):
+resampling rows without a bad loan never shows one, so that a percentile interval is 0 to 0.
 """
 
 from collections.abc import Mapping
@@ -35,6 +37,7 @@ THREADS = 2
 DEFINED = 0.95  # share of resamples in which a figure must be defined to have an interval
 RAISED = ("ece", "ks")  # by the noise of resampling
 KS_BIAS = 1.5  # times what resampling shows
+FEW = 10  # events or their opposite, below which a rate has Wilson's interval
 CHUNK = 65_536  # counts held at a time and thread: fits the processor's cache, bounds memory
 
 
@@ -54,7 +57,7 @@ class Draws:
     resampled: Columns  # (resamples,) per figure
     bad: Bools  # (n,) outcomes in the rows' order: pairs must have the same
     seed: int
-    special: dict[str, Interval]  # the intervals of figures that noise raises
+    special: dict[str, Interval]  # of figures that noise raises, and of rates of few events
     observed: dict[str, float]  # estimates with the noise of outcomes, as resamples have it
 
 
@@ -120,6 +123,7 @@ def bootstrap(
         for name, value in figures(ranked, plain, plain).items():
             resampled[name] += observed[name] - value[0]
     special = {"ece": calibration, "ks": _ks_interval(counts, estimates["ks"], resampled["ks"])}
+    special |= _intervals_of_few(exact, counts, estimates)
     return Draws(estimates, resampled, outcome, seed, special, {**estimates, **observed})
 
 
@@ -158,6 +162,34 @@ def _ks_interval(counts: Counts, observed: float, resampled: Floats) -> Interval
     centre = observed - KS_BIAS * (float(defined.mean()) - observed)
     margin = NormalDist().inv_cdf((1 + LEVEL) / 2) * error
     return Interval(observed, max(0.0, centre - margin), min(1.0, centre + margin))
+
+
+def _intervals_of_few(
+    ranked: RankedRows, counts: Counts, estimates: Mapping[str, float]
+) -> dict[str, Interval]:
+    """Return the Wilson intervals of the rates that are of fewer than FEW events or others."""
+    rows = float(counts.rows.sum())
+    among = {
+        "bad_rate": rows,
+        "approval_rate": rows,
+        "approved_bad_rate": float(counts.approved_goods[0] + counts.approved_bads[0]),
+        "recall": float(counts.all_bads[0]),
+        "precision": float(counts.rows[:, ranked.cut :].sum()),
+    }
+    return {
+        name: wilson(estimates[name], count)
+        for name, count in among.items()
+        if count and min(estimates[name], 1 - estimates[name]) * count < FEW - 0.5
+    }
+
+
+def wilson(rate: float, count: float) -> Interval:
+    """Return the interval of a rate of `count` independent rows (Wilson 1927)."""
+    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+    scale = 1 + z * z / count
+    centre = (rate + z * z / (2 * count)) / scale
+    margin = z / scale * float(np.sqrt(rate * (1 - rate) / count + (z / (2 * count)) ** 2))
+    return Interval(rate, min(rate, centre - margin), max(rate, centre + margin))
 
 
 def percentile_intervals(draws: Draws) -> dict[str, Interval]:

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from stages.metrics import intervals, metrics
 from tests.support.judged_rows import CUT_OFF, book
@@ -66,12 +67,13 @@ def test_the_number_of_threads_changes_no_bit() -> None:
 
 def test_the_number_of_workers_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     bad, pd = book(300)
-    added = {"means": {"losses": 2.0 * bad}, "ratios": {"share": (pd * bad, pd)}}
     monkeypatch.setattr(intervals, "CHUNK", 3000)
     found = []
     for workers in (1, 2, 5):
         monkeypatch.setattr(intervals, "THREADS", workers)
-        draws = intervals.bootstrap(bad, pd, CUT_OFF, resamples=40, **added)
+        draws = intervals.bootstrap(
+            bad, pd, CUT_OFF, ratios={"share": (pd * bad, pd)}, resamples=40
+        )
         found.append({name: values.tobytes() for name, values in draws.resampled.items()})
     assert found[0] == found[1] == found[2]
 
@@ -87,6 +89,38 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
                 held[name] += interval.low <= large[name] <= interval.high
     # 95 % of 150 is 142; below 133 or above 149 is three standard errors away and more
     assert all(133 <= count <= 149 for count in held.values()), held
+
+
+@pytest.mark.parametrize("expected", [1, 2, 4, 8])
+def test_the_interval_of_a_rate_of_few_events_holds_the_truth(expected: int) -> None:
+    """Percentile intervals hold 63 and 86 % where 1 and 2 bad loans are expected."""
+    rate, held = expected / 400, 0
+    for seed in range(200):
+        bad = np.random.default_rng(seed).random(400) < rate
+        draws = intervals.bootstrap(bad, np.full(400, rate), CUT_OFF, resamples=20, seed=seed)
+        found = intervals.percentile_intervals(draws)
+        assert found["approved_bad_rate"] == found["bad_rate"]
+        held += found["bad_rate"].low <= rate <= found["bad_rate"].high
+    assert held >= 174  # 92 % hold where 1 is expected (Brown et al.): three standard errors less
+
+
+@pytest.mark.parametrize("events", [0, 3, 50])
+def test_a_rate_of_few_events_has_the_interval_of_scipy(events: int) -> None:
+    expected = binomtest(events, 50).proportion_ci(method="wilson")
+    found = intervals.wilson(events / 50, 50)
+    assert found == pytest.approx((events / 50, expected.low, expected.high), abs=1e-12)
+
+
+def test_rates_of_few_events_on_either_side_have_wilson_intervals() -> None:
+    pd = np.repeat([0.1, 0.9], [991, 9])
+    bad = np.repeat([False, True, False, True], [971, 20, 1, 8])
+    draws = intervals.bootstrap(bad, pd, CUT_OFF, resamples=100)
+    found = intervals.percentile_intervals(draws)
+    assert found["approval_rate"] == intervals.wilson(0.991, 1000)
+    assert found["precision"] == intervals.wilson(8 / 9, 9)
+    assert found["recall"] == intervals.wilson(8 / 28, 28)
+    assert found["bad_rate"] != intervals.wilson(0.028, 1000)
+    assert found["approved_bad_rate"] != intervals.wilson(20 / 991, 991)
 
 
 def test_the_interval_of_the_ece_holds_the_estimate_of_a_calibrated_model() -> None:
