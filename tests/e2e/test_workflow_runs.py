@@ -74,11 +74,11 @@ def git(folder: Path, *words: str) -> str:
 
 @pytest.fixture
 def origin(tmp_path: Path) -> Path:
-    """A repository with this project's release/ and two commits on main."""
+    """A repository with this project's release/ and stages/ and two commits on main."""
     folder = tmp_path / "origin"
-    shutil.copytree(
-        ROOT / "release", folder / "release", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    unwanted = shutil.ignore_patterns("__pycache__")
+    for package in ("release", "stages"):
+        shutil.copytree(ROOT / package, folder / package, ignore=unwanted)
     (folder / ".dvc/cache").mkdir(parents=True)
     (folder / ".dvc/cache/object").write_text("data")
     git(tmp_path, "init", "--quiet", "--initial-branch=main", str(folder))
