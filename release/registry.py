@@ -83,7 +83,7 @@ def _artifact() -> Artifact | None:
 
 
 def _versions() -> dict[str, str]:
-    """Commit of every registered version."""
+    """Return the commit of every registered version."""
     known = _artifact()
     registered = known.get_versions() if known else []
     return {each.version: each.commit_hexsha for each in registered if each.is_registered}
@@ -112,7 +112,7 @@ def _periods(changes: list[Assignment | Unassignment]) -> Iterator[Period]:
 
 
 def live() -> Period | None:
-    """What is in production now."""
+    """Return the period of the version that is live now; None if there is none."""
     known = periods()
     return known[-1] if known and known[-1].until is None else None
 
@@ -186,15 +186,15 @@ def push(tags: list[str]) -> None:
         raise
 
 
-def told(shown: list[Period], output: Path | None) -> str:
-    """Periods in words; the last one's facts are handed on."""
+def describe_periods(shown: list[Period], output: Path | None) -> str:
+    """Describe the periods in words, and hand on the facts of the last one."""
     last = shown[-1] if shown else Period("", NOTHING, "", datetime.min, None)
     hand_on(output, version=last.version, commit=last.commit, image=last.image)
     return "\n".join(map(str, shown)) or f"no version is in {STAGE}"
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
-    """Command line; see the module."""
+    """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(prog="release.registry", description="The live version.")
     parser.set_defaults(output=None, push=False)
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -236,7 +236,9 @@ def answer(given: argparse.Namespace) -> list[Period]:
 def main(words: list[str] | None = None) -> int:
     """Run the command line; 0 done, 1 refused."""
     given = parse(words)
-    return ended("refused", lambda: told(answer(given), given.output), Refused, GTOException)
+    return ended(
+        "refused", lambda: describe_periods(answer(given), given.output), Refused, GTOException
+    )
 
 
 if __name__ == "__main__":

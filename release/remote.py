@@ -74,7 +74,7 @@ def demand(held: Storage) -> None:
 
 
 def key(oid: str) -> str:
-    """Where the remote keeps an object, below its url."""
+    """Return the path of an object below the remote's URL."""
     return f"files/md5/{oid[:2]}/{oid[2:]}"
 
 
@@ -105,7 +105,7 @@ def asked() -> str:
 
 
 def reason(said: str) -> str:
-    """The first error that DVC tells, without its decoration."""
+    """Return the first error that DVC reports, without its decoration."""
     errors = [line for line in said.splitlines() if line.startswith("ERROR: ")]
     first = errors[0] if errors else said.strip()
     return first.removeprefix("ERROR: ").removeprefix("unexpected error - ")

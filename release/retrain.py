@@ -66,7 +66,7 @@ def download(url: str, names: list[str], folder: Path) -> None:
 
 
 def same(new: Path, old: Path) -> bool:
-    """Whether two files hold the same bytes."""
+    """Return whether two files hold the same bytes."""
     return old.exists() and filecmp.cmp(new, old, shallow=False)
 
 
@@ -88,7 +88,7 @@ def commit() -> None:
 
 
 def run(*command: str) -> None:
-    """Run a command; NotDone where it fails."""
+    """Run a command; raise NotDone if it fails."""
     done = subprocess.run(command, check=False)
     if done.returncode:
         raise NotDone(f"{' '.join(command)} ended with status {done.returncode}")
@@ -114,7 +114,7 @@ def better(name: str, figure: Mapping[str, float | None]) -> bool:
 
 
 def read(path: Path) -> Any:
-    """A judgement; NotDone where the gate wrote none."""
+    """Read a judgement; raise NotDone if the gate wrote none."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -122,7 +122,7 @@ def read(path: Path) -> Any:
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
-    """Command line; see the module."""
+    """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(prog="release.retrain", description="The weekly challenger.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     collecting = verbs.add_parser("collect", help="get new raw tables")

@@ -38,7 +38,7 @@ class NoTracking(Exception):
 
 
 def parameters(root: Path) -> dict[str, str]:
-    """The parameters in params.yaml as text."""
+    """Return the parameters of params.yaml as texts by name."""
     told = yaml.safe_load((root / "params.yaml").read_text())
     return {name: str(value)[:LONGEST] for name, value in flatten(told).items()}
 
@@ -71,7 +71,7 @@ def tags(root: Path) -> dict[str, str]:
 
 
 def client() -> MlflowClient:
-    """A client of MLFLOW_TRACKING_URI; NoTracking without the package."""
+    """Return a client of MLFLOW_TRACKING_URI; raise NoTracking without the package."""
     try:
         from mlflow import MlflowClient  # noqa: PLC0415
     except ImportError as error:
@@ -104,7 +104,7 @@ def registered(to: MlflowClient, model: str) -> str | None:
 
 
 def record(root: Path, to: MlflowClient, names: dict[str, str], artifacts: str | None) -> Any:
-    """A finished run with params, metrics, artifacts and tags."""
+    """Record a finished run with its parameters, metrics, artifacts and tags."""
     experiment = to.get_experiment_by_name(NAME)
     number = experiment.experiment_id if experiment else to.create_experiment(NAME, artifacts)
     run = to.create_run(number, tags=names, run_name=names["git_commit"][:12])

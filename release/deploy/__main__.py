@@ -101,7 +101,7 @@ class Fleet:
             time.sleep(POLL_SECONDS)
 
     def reached(self, command: dict[str, Any]) -> list[str]:
-        """Hosts that got the command."""
+        """Return the hosts that got the command."""
         pages = self.ssm.get_paginator("list_command_invocations")
         found = pages.paginate(CommandId=command["CommandId"])
         return sorted(each["InstanceId"] for page in found for each in page["CommandInvocations"])
@@ -164,7 +164,7 @@ def previous(fleet: Fleet) -> tuple[str, str]:
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
-    """Command line; exactly one of --image, --rollback, --verify and --status."""
+    """Return the arguments: exactly one of --image, --rollback, --verify and --status."""
     parser = argparse.ArgumentParser(prog="release.deploy", description="Deploy on all hosts.")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--image", type=digest, help="digest to deploy, sha256:...")

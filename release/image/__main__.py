@@ -92,7 +92,7 @@ def containerize(engine: Engine, tag: str, image: str | None, network: str | Non
 
 
 def bentoml(*words: str, cwd: Path | None = None, path: Path | None = None) -> str:
-    """What a command of BentoML prints."""
+    """Return what a command of BentoML prints."""
     return command([sys.executable, "-m", "bentoml", *words], cwd, path)
 
 
@@ -112,7 +112,7 @@ def publish(engine: Engine, image: str, repository: str) -> str:
 
 
 def push(engine: Engine, tag: str) -> str:
-    """Push a tag; returns the digest that the registry has it under."""
+    """Push a tag, and return the digest under which the registry has it."""
     if engine.backend == "podman":  # it knows another digest than what it compresses to push
         with tempfile.NamedTemporaryFile("r") as file:
             engine.run("push", "--digestfile", file.name, tag)

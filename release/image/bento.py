@@ -99,7 +99,7 @@ def commit(root: Path, packed: list[Path]) -> str:
 
 
 def git(root: Path, *words: str) -> str:
-    """What a git command prints."""
+    """Return what a git command prints."""
     command = ["git", "-C", str(root), *words]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 

@@ -31,11 +31,11 @@ class Engine:
         return Path(self.words[0]).name
 
     def run(self, *words: str, check: bool = True) -> str:
-        """Standard output of one command; `Failed` when it fails and `check`."""
+        """Return a command's standard output; raise `Failed` if it fails and `check` is set."""
         return command([*self.words, *words], check=check)
 
     def inspect(self, name: str) -> dict[str, Any]:
-        """What the engine knows of an image or a container."""
+        """Return what the engine knows about an image or a container."""
         found: list[dict[str, Any]] = json.loads(self.run("inspect", name))
         return found[0]
 

@@ -29,7 +29,7 @@ STOP_SECONDS = "30"
 
 @dataclass(frozen=True)
 class Trial:
-    """What was seen of an image that passed."""
+    """Measurements of an image that passed."""
 
     image: str
     megabytes: float
@@ -56,7 +56,7 @@ def run_check(engine: Engine, image: str, golden: Path) -> Trial:
                 identity = identified(settings.blue, image, about)
                 ask_all(settings.blue, records)
                 memory = used(engine, container(settings))
-                status = terminated(engine, container(settings))
+                status = stop_container(engine, container(settings))
         except Refused as refusal:
             raise Failed(str(refusal)) from None
         recorded = count(engine, image, settings.ledger)
@@ -97,7 +97,7 @@ def local_settings(engine: Engine, folder: Path) -> Settings:
 
 
 def free_port() -> int:
-    """A loopback port that nobody holds."""
+    """Return a free port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -105,7 +105,7 @@ def free_port() -> int:
 
 
 def container(settings: Settings) -> str:
-    """Name of the container."""
+    """Return the name of the container."""
     return f"{settings.name}-{COLOUR}"
 
 
@@ -169,12 +169,12 @@ def ask(address: str, record: dict[str, Any]) -> None:
 
 
 def used(engine: Engine, name: str) -> str:
-    """Memory of a running container, and its limit."""
+    """Return the memory of a running container, and its limit."""
     return engine.run("stats", "--no-stream", "--format", "{{.MemUsage}}", name)
 
 
-def terminated(engine: Engine, name: str) -> int:
-    """Exit status of the container after SIGTERM."""
+def stop_container(engine: Engine, name: str) -> int:
+    """Stop the container with SIGTERM, and return its exit status."""
     engine.run("stop", "--time", STOP_SECONDS, name)
     status: int = engine.inspect(name)["State"]["ExitCode"]
     return status

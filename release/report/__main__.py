@@ -91,7 +91,7 @@ def verdict(found: Judgement) -> str:
 
 
 def rows(found: Judgement) -> str:
-    """How many rows were judged, in words."""
+    """Return in words how many rows were judged."""
     if found.paired:
         return f"on the {found.paired.rows:,} test rows that both were judged on"
     return "without a champion" if found.base is None else "without a comparison"
@@ -118,7 +118,7 @@ def figures(found: Judgement) -> str:
 
 
 def figure(name: str, own: Difference, found: Judgement) -> list[str]:
-    """One line of the table of figures."""
+    """Return one row of the table of figures."""
     digits = DIGITS.get(name, 4)
     low, high = number(own.low, digits, "+"), number(own.high, digits, "+")
     better = "" if name in NEUTRAL else "higher" if name in limits.HIGHER else "lower"

@@ -41,7 +41,7 @@ def measure() -> Artifact | None:
 
 
 def clock(winner: artifact.Model, application: dict[str, object]) -> float:
-    """Microseconds that one application takes."""
+    """Return the time of scoring one application once, in microseconds."""
     begin = time.perf_counter_ns()
     winner.predict_one(application)
     return (time.perf_counter_ns() - begin) / 1000

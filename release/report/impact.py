@@ -71,7 +71,7 @@ def impact(both: PairedRows, policy: Policy) -> Impact:
 
 
 def side(rows: Judged, policy: Policy) -> Side:
-    """What a side's decisions on rows amount to."""
+    """Return what one side's decisions on the rows amount to."""
     expected = (1 - rows.pd) * policy.margin - rows.pd * policy.loss_given_default
     return Side(
         approval_rate=float(rows.approved.mean()),
@@ -105,7 +105,7 @@ def wilson(bads: int, rows: int) -> tuple[float, float]:
 
 
 def mean(values: NDArray[Any]) -> float:
-    """The mean, NaN of nothing."""
+    """Return the mean; NaN for no values."""
     return float(values.mean()) if len(values) else float("nan")
 
 

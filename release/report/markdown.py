@@ -26,7 +26,7 @@ def prose(words: str) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], align: str = "") -> str:
-    """A table; `align` has an l, r or c a column (left where it is short). Long ones are cut."""
+    """Return a table; `align` has l, r or c for each column (else l). Long tables are cut."""
     marks = {"l": ":--", "r": "--:", "c": ":-:"}
     rule = [marks[mark] for mark in align.ljust(len(head), "l")[: len(head)]]
     lines = [head, rule, *rows[:LINES]]
@@ -36,12 +36,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], align: str = "") -
 
 
 def details(title: str, body: str) -> str:
-    """A part that opens on a click."""
+    """Return a part of the text that opens on a click."""
     return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
 
 
 def number(value: float | None, digits: int = 4, sign: str = "") -> str:
-    """A figure, or a dash where it is undefined; `sign` "+" shows it always."""
+    """Return a figure, or a dash where it is undefined; `sign` "+" always shows its sign."""
     if value is None or not math.isfinite(value):
         return "—"
     shown = f"{value:{sign}.{digits}f}"
@@ -49,11 +49,11 @@ def number(value: float | None, digits: int = 4, sign: str = "") -> str:
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """A share in percent."""
+    """Return a share in percent."""
     return "—" if value is None or not math.isfinite(value) else f"{value:.{digits}%}"
 
 
 def points(before: float, after: float, digits: int = 1) -> str:
-    """A difference of shares in percentage points."""
+    """Return a difference of shares in percentage points."""
     gap = (after - before) * 100
     return f"{gap:+.{digits}f} points" if math.isfinite(gap) else "—"

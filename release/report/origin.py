@@ -33,7 +33,7 @@ def model(found: Judgement) -> str:
 
 
 def trained(figures: dict[str, Any]) -> str:
-    """How many rows of which time a model was trained on."""
+    """Return how many rows a model was trained on, and their first and last date."""
     held = figures.get("trained_on") or {}
     if "rows" not in held:
         return "—"
@@ -42,7 +42,7 @@ def trained(figures: dict[str, Any]) -> str:
 
 
 def price(figures: dict[str, Any]) -> str:
-    """What the constraints cost in AUC on validation."""
+    """Return the cost of the monotone constraints in AUC on validation."""
     held = figures.get("monotone") or {}
     if "price" not in held:
         return "—"
@@ -60,7 +60,7 @@ def scored(found: Judgement) -> list[str]:
 
 
 def former(found: Judgement) -> int | None:
-    """Bytes of the base's winner."""
+    """Return the size of the base's winner in bytes."""
     lock = revisions.content(found.base, "dvc.lock") if found.base else None
     try:
         held = dvc_state.version(lock, str(artifact.PATH)) if lock else None
@@ -70,7 +70,7 @@ def former(found: Judgement) -> int | None:
 
 
 def size(value: int | None) -> str:
-    """Bytes in kilobytes."""
+    """Return a size in kilobytes as text."""
     return "—" if value is None else f"{value / 1000:,.0f} kB"
 
 
@@ -95,7 +95,7 @@ def parsed(text: str) -> Any:
 
 
 def differing(title: str, found: list[Change]) -> str:
-    """Changes as a table that opens on a click; nothing where there is none."""
+    """Return the changes as a table that opens on a click; nothing without changes."""
     if not found:
         return ""
     lines = [[code(c.name), told(c.before), told(c.after)] for c in found]
@@ -103,14 +103,14 @@ def differing(title: str, found: list[Change]) -> str:
 
 
 def told(value: Any) -> str:
-    """A value in a cell."""
+    """Return a value as the text of a table cell."""
     if value is None:
         return "—"
     return code(value if isinstance(value, str) else json.dumps(value, default=str))
 
 
 def parameters(found: Judgement) -> str:
-    """What changed in params.yaml."""
+    """Return the section on what changed in params.yaml."""
     return differing("Parameters", changes(*both(found, "params.yaml")))
 
 
@@ -120,7 +120,7 @@ def policy(found: Judgement) -> str:
 
 
 def data(found: Judgement) -> str:
-    """What changed in the contract and in the account of the rows."""
+    """Return the section on what changed in the contract and in quality.json."""
     if not found.params:
         return ""
     folder = found.params.data

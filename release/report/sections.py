@@ -48,7 +48,7 @@ def decisions(found: Judgement) -> str:
 
 
 def summary(found: Judgement) -> str:
-    """What the change does to decisions, in one line."""
+    """Return one line on what the change does to decisions."""
     held = found.differences
     if not held:
         return ""
@@ -77,18 +77,18 @@ def people(found: Judgement) -> str:
 
 
 def shares(name: str, before: float, after: float, digits: int = 1) -> list[str]:
-    """A line of two shares."""
+    """Return a table row that compares two shares."""
     gap = points(before, after, digits)
     return [name, percent(before, digits), percent(after, digits), gap]
 
 
 def money(name: str, before: float, after: float) -> list[str]:
-    """A line of two amounts."""
+    """Return a table row that compares two amounts."""
     return [name, number(before, 5), number(after, 5), number(after - before, 5, "+")]
 
 
 def swapped(name: str, own: Part) -> list[str]:
-    """A line of the swap set."""
+    """Return one row of the table of the swap set."""
     interval = f"{percent(own.low)} to {percent(own.high)}" if own.applications else "—"
     return [
         name,
@@ -102,7 +102,7 @@ def swapped(name: str, own: Part) -> list[str]:
 
 
 def calibration(found: Judgement) -> str:
-    """Whether PDs are as high as the bad rates."""
+    """Return the section that compares PDs with bad rates."""
     held = pairs(found)
     if not held:
         return ""
@@ -119,7 +119,7 @@ def calibration(found: Judgement) -> str:
 
 
 def pairs(found: Judgement) -> dict[str, tuple[float, float]]:
-    """Every figure of base and head; NaN for a base that is not there."""
+    """Return every figure of base and head; NaN where there is no base."""
     if found.differences:
         return {name: (d.champion, d.challenger) for name, d in found.differences.items()}
     held = found.challenger.estimates if found.challenger else {}
