@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from stages import show
+from stages.judging import evaluation
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,6 +26,12 @@ def test_candidates_stand_in_the_order_of_their_auc() -> None:
     second = show.table(METRICS).splitlines()[1]
     figures = [float(part.split()[1]) for part in second.split("·")]
     assert figures == sorted(figures, reverse=True)
+
+
+def test_the_headline_figures_fit_a_line_of_120_characters() -> None:
+    figures = evaluation.headlines(METRICS)
+    cells = [("Path", "models/metrics.json"), *((name, str(own)) for name, own in figures.items())]
+    assert len("    ".join(max(cell, key=len) for cell in cells)) <= 120
 
 
 def test_an_undefined_figure_is_a_dash() -> None:
