@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from stages.contract.schema import Contract
 from stages.features.matrix import Floats
 from stages.judging import evaluation, monotone, plots, points, reference
 from stages.judging.evaluation import Judged
+from stages.metrics import clusters
 from stages.models import artifact
 from stages.models.artifact import Model
 from stages.params import Params
@@ -38,9 +40,17 @@ class Rows:
 
     def judged(self, candidate: Model, config: Params) -> Judged:
         """The split as a candidate and the policy see it."""
-        return evaluation.score_and_decide(
+        judged = evaluation.score_and_decide(
             candidate, config.policy, self.columns, self.bad, self.exposure
         )
+        return replace(judged, cluster=self.cluster(judged))
+
+    def cluster(self, judged: Judged) -> NDArray[np.int64] | None:
+        """Return the customer of each row (n,), or its copies where their outcomes go together."""
+        if "_entity" in self.table.column_names:
+            return np.asarray(self.table.column("_entity").to_numpy())
+        copy = np.asarray(self.table.column("_copy").to_numpy())
+        return copy if clusters.outcomes_agree(judged.bad, judged.pd, copy) else None
 
     @property
     def exposure(self) -> Floats | None:
@@ -85,6 +95,8 @@ def predictions(rows: Rows, judged: Judged) -> pd.DataFrame:
     }
     if judged.exposure is not None:
         facts["exposure"] = judged.exposure
+    if judged.cluster is not None:
+        facts["cluster"] = judged.cluster
     return pd.DataFrame(facts | {f"group_{name}": own for name, own in rows.groups().items()})
 
 

@@ -76,9 +76,17 @@ def judged(rows: pd.DataFrame) -> Judged:
         rows["pd"].to_numpy(np.float64),
         decision.astype(np.int64),
         exposure(rows),
+        cluster(rows),
     )
 
 
 def exposure(rows: pd.DataFrame) -> np.ndarray | None:
     """Return the money at risk of each row (n,), None where no field says it."""
     return rows["exposure"].to_numpy(np.float64) if "exposure" in rows else None
+
+
+def cluster(rows: pd.DataFrame) -> np.ndarray | None:
+    """Return the code of the loans that each row goes good or bad with (n,), None without any."""
+    if "cluster" not in rows or rows["cluster"].isna().any():
+        return None
+    return rows["cluster"].to_numpy(np.int64)

@@ -33,6 +33,7 @@ class Judged:
     pd: Floats
     decision: NDArray[np.int64]
     exposure: Floats | None = None
+    cluster: NDArray[np.int64] | None = None  # of loans that go good or bad together
 
     @property
     def approved(self) -> NDArray[np.bool_]:
@@ -42,7 +43,8 @@ class Judged:
     def taking(self, rows: NDArray[np.bool_]) -> Judged:
         """Return some of the rows."""
         exposure = None if self.exposure is None else self.exposure[rows]
-        return Judged(self.bad[rows], self.pd[rows], self.decision[rows], exposure)
+        cluster = None if self.cluster is None else self.cluster[rows]
+        return Judged(self.bad[rows], self.pd[rows], self.decision[rows], exposure, cluster)
 
 
 def score_and_decide(
@@ -128,6 +130,7 @@ def with_intervals(rows: Judged, policy: Policy, config: Evaluate) -> dict[str, 
         approved=rows.approved,
         means={"profit": policy.profits(rows.bad, rows.approved)},
         ratios=by_money(rows, policy),
+        cluster=rows.cluster,
         resamples=config.resamples,
         seed=config.seed,
     )

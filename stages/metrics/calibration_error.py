@@ -16,6 +16,7 @@ from functools import cache
 
 import numpy as np
 
+from stages.metrics import clusters
 from stages.metrics.ranked_rows import Counts, Floats, RankedRows
 from stages.metrics.weighted_metrics import bin_edges, sums_between
 
@@ -36,13 +37,20 @@ class Bins:
     spread: Floats  # mean of pd * (1 - pd): the variance of an outcome if PDs are true
 
     @classmethod
-    def of(cls, ranked: RankedRows, counts: Counts, bins: int = BINS) -> Bins:
-        """Gather one table of counts into bins of equal frequency; equal PDs share a bin."""
+    def of(
+        cls, ranked: RankedRows, counts: Counts, bins: int = BINS, design_effect: float = 1.0
+    ) -> Bins:
+        """Gather one table of counts into bins of equal frequency; equal PDs share a bin.
+
+        Rows in clusters count for fewer: their number is divided by the design effect.
+        """
         edges = bin_edges(counts, bins)
         sums = [counts.rows, counts.rows * ranked.pd, counts.bads, counts.rows * ranked.spread]
         rows, pd, bad, spread = (sums_between(values, edges)[0] for values in sums)
         full = rows > 0
-        return cls(rows[full], *(part[full] / rows[full] for part in (pd, bad, spread)))
+        return cls(
+            rows[full] / design_effect, *(part[full] / rows[full] for part in (pd, bad, spread))
+        )
 
     @property
     def gap(self) -> Floats:
@@ -96,14 +104,31 @@ def estimate(ranked: RankedRows, counts: Counts) -> float:
     return _largest(bins, lower=0.5, upper=0.5)
 
 
-def interval(ranked: RankedRows, counts: Counts) -> tuple[float, float, float]:
-    """Return the estimate and the bounds of its 95 % interval."""
-    bins = Bins.of(ranked, counts)
+def interval(
+    ranked: RankedRows, counts: Counts, cluster: clusters.Codes | None = None
+) -> tuple[float, float, float]:
+    """Return the estimate and the bounds of its 95 % interval.
+
+    `cluster` (n,) says which rows go good or bad together.
+    """
+    effect = 1.0 if cluster is None else design_effect(ranked, counts, cluster)
+    bins = Bins.of(ranked, counts, design_effect=effect)
     return (
         _largest(bins, lower=0.5, upper=0.5),
         _largest(bins, lower=1 - 2 * TAIL, upper=1 - TAIL),
         _largest(bins, lower=0, upper=TAIL),
     )
+
+
+def design_effect(ranked: RankedRows, counts: Counts, cluster: clusters.Codes) -> float:
+    """Return how many times clusters multiply the variance of the gap of a bin."""
+    cell = ranked.keys // 4
+    place = np.searchsorted(bin_edges(counts, BINS)[0], cell, side="right") - 1
+    error = ranked.keys % 2 - ranked.pd[cell]
+    rows = np.bincount(place, minlength=BINS)
+    gap = np.bincount(place, error, minlength=BINS) / np.maximum(rows, 1)
+    codes = np.unique(cluster, return_inverse=True)[1]
+    return clusters.design_effect(error - gap[place], codes * (BINS + 1) + place)
 
 
 def _largest(bins: Bins, *, lower: float, upper: float) -> float:

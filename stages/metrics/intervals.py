@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stages.metrics import calibration_error
+from stages.metrics.clusters import Clusters, Codes, design_effect
 from stages.metrics.metrics import NAMES, check_cut_off, count_rows, figures
 from stages.metrics.ranked_rows import (
     MAX_CELLS,
@@ -74,6 +75,7 @@ def bootstrap(
     approved: ArrayLike | None = None,
     means: Mapping[str, ArrayLike] | None = None,
     ratios: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
+    cluster: Codes | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Draws:
@@ -81,9 +83,10 @@ def bootstrap(
 
     `means` adds figures by name, each the mean of a finite value (n,) per row, such as the profit
     of each decision; `ratios` adds sums of a value over sums of another, such as profit over money
-    lent. The resamples depend on n, `seed` and `resamples` alone, so two models on the same rows
-    are resampled alike, whatever the number of threads. More than `MAX_CELLS` distinct PDs are
-    gathered with their neighbours in resamples, never in estimates. ValueError as `summary`.
+    lent. Rows of one `cluster` (n,) are drawn together. The resamples depend on n, clusters, `seed`
+    and `resamples` alone, so two models on the same rows are resampled alike, whatever the number
+    of threads. More than `MAX_CELLS` distinct PDs are gathered with their neighbours in resamples,
+    never in estimates. ValueError as `summary`.
     """
     outcome, _ = check_rows(bad, pd)
     rows = len(outcome)
@@ -96,19 +99,20 @@ def bootstrap(
     }
     exact = RankedRows.of(bad, pd, check_cut_off(cut_off), approved)
     counts = count_rows(exact)
-    calibration = Interval(*calibration_error.interval(exact, counts))
+    calibration = Interval(*calibration_error.interval(exact, counts, cluster))
     observed = {name: float(value[0]) for name, value in figures(exact, counts, counts).items()}
     estimates = observed | {"ece": calibration.estimate}
     estimates |= {name: _quotient(part, whole) for name, (part, whole) in sums.items()}
 
     ranked = RankedRows.of(bad, pd, cut_off, approved, max_cells=MAX_CELLS)
     plain = count_rows(ranked)
+    together = None if cluster is None else Clusters(cluster)
 
     def resample(span: range) -> Columns:
         tables = np.empty((len(span), len(ranked.pd), 2, 2), dtype=np.int64)
         added = {name: np.empty(len(span)) for name in sums}
         for place, number in enumerate(span):
-            drawn = draw_rows(rows, seed, number)
+            drawn = together.draw(seed, number) if together else draw_rows(rows, seed, number)
             tables[place] = ranked.count(drawn)
             for name, (part, whole) in sums.items():
                 added[name][place] = _quotient(part[drawn], whole[drawn])
@@ -122,8 +126,10 @@ def bootstrap(
     if len(ranked.pd) < len(exact.pd):  # undo what ties of neighbours do to a figure
         for name, value in figures(ranked, plain, plain).items():
             resampled[name] += observed[name] - value[0]
-    special = {"ece": calibration, "ks": _ks_interval(counts, estimates["ks"], resampled["ks"])}
-    special |= _intervals_of_few(exact, counts, estimates)
+    ks = _ks_interval(exact, counts, estimates["ks"], resampled["ks"], cluster)
+    special = {"ece": calibration, "ks": ks}
+    if cluster is None:
+        special |= _intervals_of_few(exact, counts, estimates)
     return Draws(estimates, resampled, outcome, seed, special, {**estimates, **observed})
 
 
@@ -145,7 +151,13 @@ def _check_values(name: str, values: ArrayLike, rows: int) -> Floats:
     return checked
 
 
-def _ks_interval(counts: Counts, observed: float, resampled: Floats) -> Interval:
+def _ks_interval(
+    ranked: RankedRows,
+    counts: Counts,
+    observed: float,
+    resampled: Floats,
+    cluster: Codes | None,
+) -> Interval:
     """Return KS with the interval of the gap of two shares at its threshold, less its bias.
 
     A maximum over thresholds exceeds the gap at the true best one. Resampling shows only a part of
@@ -159,6 +171,10 @@ def _ks_interval(counts: Counts, observed: float, resampled: Floats) -> Interval
     widest = int(np.argmax(np.abs(good - bad)))
     shares = ((good[widest], counts.all_goods[0]), (bad[widest], counts.all_bads[0]))
     error = np.sqrt(sum(share * (1 - share) / rows for share, rows in shares))
+    if cluster is not None:
+        is_bad, below = ranked.keys % 2 == 1, ranked.keys // 4 <= widest
+        share, rows = (np.where(is_bad, b, g) for b, g in zip(shares[1], shares[0], strict=True))
+        error *= np.sqrt(design_effect(np.where(is_bad, -1, 1) * (below - share) / rows, cluster))
     centre = observed - KS_BIAS * (float(defined.mean()) - observed)
     margin = NormalDist().inv_cdf((1 + LEVEL) / 2) * error
     return Interval(observed, max(0.0, centre - margin), min(1.0, centre + margin))

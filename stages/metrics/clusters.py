@@ -1,0 +1,55 @@
+"""Rows that go good or bad together: the loans of a customer, or copies of one application.
+
+Intervals that take such rows for independent ones are too narrow, so clusters are resampled whole.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.metrics.ranked_rows import Floats, Positions
+
+Codes = NDArray[np.int64]
+
+AGREEMENT = 0.1  # correlation of outcomes within clusters that is too high to ignore
+ERRORS = 3  # standard errors by which it exceeds chance
+
+
+def outcomes_agree(bad: Codes, pd: Floats, cluster: Codes) -> bool:
+    """Return whether the outcomes of a cluster agree further than the PDs (n,) explain.
+
+    Copies of an application do; different loans that look alike in a few coarse fields do not.
+    """
+    place = np.unique(cluster, return_inverse=True)[1]
+    error, variance = bad - pd, pd * (1 - pd)
+
+    def over_pairs(values: Floats) -> float:
+        return float(np.sum(np.bincount(place, values) ** 2) - np.sum(values**2))
+
+    found, chance = over_pairs(error), float(np.sqrt(2 * max(over_pairs(variance), 0.0)))
+    return found > max(ERRORS * chance, AGREEMENT * over_pairs(np.sqrt(variance)))
+
+
+def design_effect(values: Floats, cluster: Codes) -> float:
+    """Return how many times the variance of the sum of centred values (n,) clusters multiply."""
+    place = np.unique(cluster, return_inverse=True)[1]
+    alone = float(np.sum(values**2))
+    return max(1.0, float(np.sum(np.bincount(place, values) ** 2)) / alone) if alone else 1.0
+
+
+class Clusters:
+    """The rows of each cluster, for drawing clusters with replacement."""
+
+    def __init__(self, cluster: Codes) -> None:
+        place = np.unique(cluster, return_inverse=True)[1]
+        self._order = np.argsort(place, kind="stable")
+        self._size = np.bincount(place)
+        self._start = np.cumsum(self._size) - self._size
+
+    def draw(self, seed: int, resample: int) -> Positions:
+        """Draw as many clusters as there are, with replacement, and return their rows."""
+        count = len(self._size)
+        drawn = np.random.default_rng([seed, resample]).integers(0, count, count)
+        size = self._size[drawn]
+        within = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
+        rows: Positions = self._order[np.repeat(self._start[drawn], size) + within]
+        return rows
