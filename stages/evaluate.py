@@ -205,6 +205,7 @@ def main() -> None:
     """Write the winner, its metrics, predictions, plots, drift reference and golden records."""
     config = params.load()
     contract = contracts.load(config.dataset)
+    config = config.model_copy(update={"policy": config.policy.of(contract, config.mode)})
     remove_unlisted(MODELS / "candidates", config.candidates)
     names = ("train", "validation", "test")
     train, validation, test = (Rows(config, contract, name) for name in names)

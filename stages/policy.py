@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, PrivateAttr, model_validator
 from pydantic import Field as Key
 
 from stages.contract.expressions import Rule
+from stages.contract.schema import Contract, ContractError, Field, Mode
 from stages.features.matrix import Floats
 
 DECISIONS = ("approve", "refer", "decline")
@@ -33,10 +33,22 @@ class HardRule(BaseModel):
     decision: Literal["refer", "decline"]
     reason: str
 
-    @cached_property
+    _encoded: Rule | None = PrivateAttr(default=None)
+
+    @property
     def parsed(self) -> Rule:
-        """The parsed rule."""
-        return Rule.parse(self.rule)
+        """The parsed rule; it compares categories by their codes once it is `encoded`."""
+        return self._encoded or Rule.parse(self.rule)
+
+    def encoded(self, contract: Contract, mode: Mode) -> HardRule:
+        """Return the rule for the features of a contract; raises ContractError."""
+        try:
+            rule = Rule.parse(self.rule).encoded(readable(contract, mode))
+        except ValueError as error:
+            raise ContractError(f"params.yaml: policy.rules: {self.rule!r}: {error}") from error
+        copy = self.model_copy()
+        copy._encoded = rule
+        return copy
 
 
 class Policy(BaseModel):
@@ -66,6 +78,14 @@ class Policy(BaseModel):
         for rule in self.rules:
             Rule.parse(rule.rule)
         return self
+
+    def of(self, contract: Contract, mode: Mode) -> Policy:
+        """Return the policy with its hard rules for the features of a contract.
+
+        Raises ContractError for a rule on what a model of this mode does not read, such as a
+        protected field, or on a value that its field does not have.
+        """
+        return self.model_copy(update={"rules": [r.encoded(contract, mode) for r in self.rules]})
 
     @property
     def break_even(self) -> float:
@@ -133,6 +153,12 @@ class Policy(BaseModel):
     def profit(self, bad: Any, approved: Any) -> float:
         """The mean of `profits`."""
         return float(np.mean(self.profits(bad, approved)))
+
+
+def readable(contract: Contract, mode: Mode) -> dict[str, Field | None]:
+    """Return what a rule may read, fields and ratios by name: the field, or None for a ratio."""
+    ratios: dict[str, Field | None] = {d.name: None for d in contract.feature_ratios(mode)}
+    return {f.name: f for f in contract.feature_fields(mode)} | ratios
 
 
 def broken(rule: HardRule, columns: Mapping[str, Floats]) -> Any:

@@ -138,24 +138,21 @@ def _decided(rows: pd.DataFrame, candidate: str, config: Params) -> Judged:
     if f"pd_{candidate}" not in rows:
         raise CannotJudge(f"{predictions.PATH} lacks the column pd_{candidate}")
     bad, pd_ = rows["bad"].to_numpy(np.int64), rows[f"pd_{candidate}"].to_numpy(np.float64)
-    return Judged(
-        bad, pd_, config.policy.decide(pd_, _features(rows, config)), predictions.exposure(rows)
-    )
+    return Judged(bad, pd_, _decide(rows, pd_, config), predictions.exposure(rows))
 
 
-def _features(rows: pd.DataFrame, config: Params) -> dict[str, Any]:
-    """The features that hard rules read, by name; none where the policy has no rule."""
+def _decide(rows: pd.DataFrame, pd_: Any, config: Params) -> Any:
+    """Return what the policy decides of rows (n,) of one split, given their PDs (n,)."""
     if not config.policy.rules:
-        return {}
+        return config.policy.decide(pd_, {})
     path = config.data / "prepared" / f"{rows['split'].iloc[0]}.parquet"
     if not path.is_file():
         raise CannotJudge(f"{path} is missing, and policy.rules need it: run `dvc pull`")
     contract = contracts.load(config.dataset)
     features = Features(contract, config.mode)
-    table = prepared.read(path)
-    return evaluation.by_name(
-        features, features(prepared.columns(table, contract.inputs(config.mode)))
-    )
+    columns = prepared.columns(prepared.read(path), contract.inputs(config.mode))
+    policy = config.policy.of(contract, config.mode)
+    return policy.decide(pd_, evaluation.by_name(features, features(columns)))
 
 
 def misdecided(table: Predictions, config: Params) -> int:
@@ -164,7 +161,7 @@ def misdecided(table: Predictions, config: Params) -> int:
     for name in ("validation", "test"):
         rows = table.split(name)
         held = predictions.judged(rows)
-        decided = config.policy.decide(held.pd, _features(rows, config))
+        decided = _decide(rows, held.pd, config)
         wrong += int(np.sum(decided != held.decision))
     return wrong
 

@@ -54,7 +54,8 @@ class Engine:
     """A model and a policy that decide about the applications of one contract."""
 
     def __init__(self, model: Model, policy: Policy, identity: Identity) -> None:
-        self.model, self.policy, self.identity = model, policy, identity
+        self.model, self.identity = model, identity
+        self.policy = policy.of(model.contract, model.mode)
         self.golden: list[dict[str, Any]] = []
         self.contract, self.features = model.contract, model.features
         self.applications = Applications(model.contract, model.mode)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from stages.contract.schema import ContractError
 from stages.policy import DECISIONS, Policy
+from tests.support import books
 
 BASE: dict[str, Any] = {
     "margin": 0.08,
@@ -165,3 +170,47 @@ def test_profit_is_earned_on_approved_goods_and_lost_on_approved_bads() -> None:
 def test_a_policy_that_cannot_be_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         policy(**changes)
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("sex == F", "sex is no field that a rule may read"),
+        ("arrears > 1", "arrears is no field that a rule may read"),
+        ("purpose == castle", "purpose must be one of car, home, other; got 'castle'"),
+        ("purpose < home", "purpose has no order"),
+        ("amount > cheap", "cheap is no field that a rule may read"),
+        ("amount > 2 * purpose", "must be numbers to be compared"),
+    ],
+)
+def test_a_rule_that_no_model_can_read_ends_the_first_stage(
+    rule: str, words: str, tmp_path: Path
+) -> None:
+    rules = [{"rule": rule, "decision": "refer", "reason": ""}]
+    project = books.Project(tmp_path, policy__rules=rules).write(books.book())
+    with pytest.raises(ContractError, match=re.escape(words)) as raised:
+        project.run("preprocess")
+    assert "params.yaml: policy.rules" in str(raised.value)
+
+
+def test_a_rule_names_the_category_that_it_means() -> None:
+    contract = books.contract()
+    purpose = np.array([0.0, 1.0, 2.0, np.nan])
+    for rule in ("purpose == home", "purpose == 'home'"):
+        rules = [{"rule": rule, "decision": "decline", "reason": "No"}]
+        own = policy(rules=rules).of(contract, "application")
+        decisions = own.decide(np.full(4, 0.001), {"purpose": purpose})
+        assert [DECISIONS[d] for d in decisions] == ["approve", "decline", "approve", "approve"]
+        assert own.model_dump() == policy(rules=rules).model_dump()
+        assert own.of(contract, "application").decide(np.full(4, 0.001), {"purpose": purpose})[1]
+
+
+def test_a_rule_on_a_category_decides_in_every_stage(tmp_path: Path) -> None:
+    rules = [{"rule": "purpose == other", "decision": "decline", "reason": "No"}]
+    project = books.Project(tmp_path, candidates=["logistic"], policy__rules=rules)
+    project.write(books.book()).run("preprocess", "featurize", "logistic", "evaluate")
+    made = pd.read_parquet(tmp_path / "models" / "predictions.parquet").set_index("row")
+    test = project.split("test").set_index("_row")
+    other = test.index[test["purpose"] == "other"]
+    assert len(other)
+    assert (made.loc[other, "decision"] == "decline").all()
