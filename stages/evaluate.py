@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from stages.contract import prepared
 from stages.contract import reading as contracts
 from stages.contract.schema import Contract
 from stages.features.matrix import Floats
-from stages.judging import evaluation, monotone, plots, points, reference
+from stages.judging import evaluation, golden, monotone, plots, points, reference
 from stages.judging.evaluation import Judged
 from stages.metrics import clusters
 from stages.models import artifact
@@ -138,21 +137,6 @@ def predictions_out_of_fold(
     return chosen.assign(pd=said, decision=np.array(DECISIONS)[decided])
 
 
-def golden(winner: Model, rows: Rows, judged: Judged, count: int) -> str:
-    """Applications spread over the whole range of PD, a JSON record a line."""
-    order = np.argsort(judged.pd, kind="stable")
-    picked = order[np.linspace(0, len(order) - 1, min(count, len(order))).astype(np.int64)]
-    encoded = winner.features.encode(rows.columns)[picked]
-    records = (
-        {
-            "application": winner.features.application(row),
-            "default_probability": judged.pd[i].item(),
-        }
-        for i, row in zip(picked, encoded, strict=True)
-    )
-    return "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
-
-
 def figures(
     config: Params,
     winner: Model,
@@ -239,18 +223,16 @@ def main() -> None:
         table.to_parquet(path, index=False)
     with files.whole_file(MODELS / "winner.joblib") as path:
         shutil.copyfile(MODELS / "candidates" / f"{name}.joblib", path)
-    write_json(MODELS / "reference.json", drift, indent=1)
-    files.write_text(MODELS / "golden.jsonl", golden(winner, test, judged, config.evaluate.golden))
+    files.write_json(MODELS / "reference.json", drift, indent=1)
+    files.write_text(
+        MODELS / "golden.jsonl",
+        golden.records(winner, test.columns, judged.pd, config.evaluate.golden),
+    )
     cards = [points.points_table(m, config.policy, trained, train.bad) for m in models.values()]
     files.write_text(MODELS / "scorecard.csv", points.as_csv([row for own in cards for row in own]))
     report = evaluation.rounded(facts)
-    write_json(MODELS / "evaluation.json", report)
-    write_json(MODELS / "metrics.json", evaluation.headlines(report))
-
-
-def write_json(path: Path, content: Any, indent: int = 2) -> None:
-    """Write JSON that every reader takes: a NaN or an infinity is an error."""
-    files.write_text(path, json.dumps(content, indent=indent, allow_nan=False) + "\n")
+    files.write_json(MODELS / "evaluation.json", report)
+    files.write_json(MODELS / "metrics.json", evaluation.headlines(report))
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ A stage that fails leaves its previous output as it was.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -27,6 +29,11 @@ def write_text(path: Path, content: str) -> None:
     """Write a text file whole."""
     with whole_file(path) as temporary:
         temporary.write_text(content)
+
+
+def write_json(path: Path, content: Any, indent: int = 2) -> None:
+    """Write JSON that every reader takes: a NaN or an infinity is an error."""
+    write_text(path, json.dumps(content, indent=indent, allow_nan=False) + "\n")
 
 
 @contextmanager

@@ -29,6 +29,7 @@ def test_a_notebook_runs(
     models = tmp_path / "models"
     shutil.copyfile(models / "candidates" / "lightgbm.joblib", models / "winner.joblib")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     notebook = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": str(tmp_path)}}

@@ -29,6 +29,7 @@ from service.decision.artifacts import (
 )
 from service.decision.identity import Identity
 from service.decision.reasons import Reason, ReasonWriter
+from stages.contract.schema import ContractError
 from stages.features.matrix import Columns, Floats
 from stages.models.artifact import Model
 from stages.models.compiled import trees
@@ -70,7 +71,11 @@ class Engine:
         path = root / WINNER
         model = read_model(path)
         config = read_parameters(root, model)
-        engine = cls(model, config.policy, identity.of(root, path.read_bytes(), config.policy))
+        answered_by = identity.of(root, path.read_bytes(), config.policy)
+        try:
+            engine = cls(model, config.policy, answered_by)
+        except ContractError as error:
+            raise NotReady(str(error)) from error
         engine.prove(root / GOLDEN)
         return engine
 

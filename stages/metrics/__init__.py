@@ -1,6 +1,7 @@
 """Figures of probabilities of default against outcomes, and their intervals, on NumPy arrays alone.
 
 - `metrics`: the figures of a model and a policy on rows, and their names.
+- `clusters`: rows that go good or bad together, which the bootstrap draws as one.
 - `ranked_rows`: rows ranked by PD, once for all figures; `weighted_metrics` counts them under many
   weightings at once.
 - `intervals`: the bootstrap and its 95 % intervals, alone and of paired differences; `delong`

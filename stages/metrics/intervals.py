@@ -4,7 +4,7 @@ Most are percentile intervals of the bootstrap (Efron 1979). Two figures are rai
 resampling adds noise to noise: the calibration error has an interval of its own
 (`calibration_error`), and KS, a maximum, is moved down by the bias that resampling shows. Their
 differences between two models are recentred on the difference of the estimates. A rate of few
-events has Wilson's interval (1927; recommended for small counts by Brown, Cai and DasGupta 2001):
+events has Wilson's interval (1927):
 resampling rows without a bad loan never shows one, so that a percentile interval is 0 to 0.
 """
 
@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from stages.metrics import calibration_error
 from stages.metrics.clusters import Clusters, Codes, design_effect
-from stages.metrics.metrics import NAMES, check_cut_off, count_rows, figures
+from stages.metrics.metrics import check_cut_off, check_values, count_rows, figures
 from stages.metrics.ranked_rows import (
     MAX_CELLS,
     Bools,
@@ -29,7 +29,6 @@ from stages.metrics.ranked_rows import (
     Positions,
     RankedRows,
     check_rows,
-    require_all,
 )
 
 LEVEL = 0.95
@@ -94,7 +93,7 @@ def bootstrap(
         raise ValueError(f"`resamples` must be an integer >= 1; got {resamples}")
     added = {name: (value, np.ones(rows)) for name, value in (means or {}).items()}
     sums = {
-        name: tuple(_check_values(name, part, rows) for part in parts)
+        name: tuple(check_values(name, part, rows) for part in parts)
         for name, parts in {**added, **(ratios or {})}.items()
     }
     exact = RankedRows.of(bad, pd, check_cut_off(cut_off), approved)
@@ -137,18 +136,6 @@ def _quotient(part: Floats, whole: Floats) -> float:
     """Return the sum of one column over that of another, NaN where that is 0."""
     total = float(whole.sum())
     return float(part.sum()) / total if total > 0 else float("nan")
-
-
-def _check_values(name: str, values: ArrayLike, rows: int) -> Floats:
-    checked = np.asarray(values, dtype=np.float64)
-    if name in NAMES:
-        raise ValueError(f"`means` must not use a standard name; got {name}")
-    if checked.shape != (rows,):
-        raise ValueError(
-            f"`means[{name}]` must be one number a row, ({rows},); got {checked.shape}"
-        )
-    require_all(np.isfinite(checked), checked, f"`means[{name}]` must be finite")
-    return checked
 
 
 def _ks_interval(

@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stages.metrics import calibration_error, weighted_metrics
-from stages.metrics.ranked_rows import Columns, Counts, RankedRows, check_approved, check_rows
+from stages.metrics.ranked_rows import (
+    Columns,
+    Counts,
+    Floats,
+    RankedRows,
+    check_approved,
+    check_rows,
+    require_all,
+)
 from stages.metrics.recalibration import recalibrate
 
 NAMES = (
@@ -132,3 +140,16 @@ def calibration_slope_intercept(bad: ArrayLike, pd: ArrayLike) -> Calibration:
     """
     ranked, counts = rank_both_classes(bad, pd)
     return Calibration(*(float(values[0]) for values in recalibrate(ranked, counts, counts)))
+
+
+def check_values(name: str, values: ArrayLike, rows: int) -> Floats:
+    """Return a further figure's values, one finite number per row; ValueError otherwise."""
+    checked = np.asarray(values, dtype=np.float64)
+    if name in NAMES:
+        raise ValueError(f"`means` must not use a standard name; got {name}")
+    if checked.shape != (rows,):
+        raise ValueError(
+            f"`means[{name}]` must be one number a row, ({rows},); got {checked.shape}"
+        )
+    require_all(np.isfinite(checked), checked, f"`means[{name}]` must be finite")
+    return checked

@@ -90,7 +90,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     clone.commit("The first run")
     own.said["again"] = clone.dvc("repro")
 
-    own.experiment("leaves", f"{LEAVES}=63")
+    own.experiment("leaves", f"{LEAVES}=3")
     own.diffs("leaves")
     own.said["plots"] = clone.dvc("plots", "show", "--out", "drawn")
     clone.run("git", "checkout", "--quiet", "--", ".")
@@ -144,7 +144,7 @@ def test_an_experiment_runs_its_candidate_and_the_judgement_alone(story: Story) 
 
 def test_a_changed_parameter_shows_in_the_diff_of_parameters(story: Story) -> None:
     assert story.facts["leaves"]["params"] == {
-        "params.yaml": {LEAVES: {"old": 31, "new": 63, "diff": 32}}
+        "params.yaml": {LEAVES: {"old": 31, "new": 3, "diff": -28}}
     }
 
 
@@ -195,7 +195,7 @@ def test_every_experiment_is_shown_with_its_parameters_and_metrics(story: Story)
         name: own["params"]["params.yaml"]["data"]["train"]["lightgbm"]["num_leaves"]
         for name, own in shown.items()
     }
-    assert leaves == {"leaves": 63, "policy": 31, "leaves-7": 7, "leaves-15": 15}
+    assert leaves == {"leaves": 3, "policy": 31, "leaves-7": 7, "leaves-15": 15}
     for own in shown.values():
         assert 0.5 < own["metrics"]["models/metrics.json"]["data"]["auc"] < 1
 

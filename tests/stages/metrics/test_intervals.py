@@ -101,7 +101,7 @@ def test_the_interval_of_a_rate_of_few_events_holds_the_truth(expected: int) -> 
         found = intervals.percentile_intervals(draws)
         assert found["approved_bad_rate"] == found["bad_rate"]
         held += found["bad_rate"].low <= rate <= found["bad_rate"].high
-    assert held >= 174  # 92 % hold where 1 is expected (Brown et al.): three standard errors less
+    assert held >= 174  # 92 % hold where 1 is expected: three standard errors less
 
 
 @pytest.mark.parametrize("events", [0, 3, 50])

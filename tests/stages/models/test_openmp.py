@@ -33,7 +33,7 @@ def said(module: str, **environment: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["stages.train", "stages.tune", "stages.evaluate", "service.decision.engine"]
+    "module", ["stages.train", "stages.tune.__main__", "stages.evaluate", "service.decision.engine"]
 )
 def test_threads_wait_passively_before_any_booster_is_loaded(module: str) -> None:
     assert said(module) == ["passive 0 0", ""]
