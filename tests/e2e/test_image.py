@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from release.image import bento
 
@@ -78,9 +79,11 @@ def test_it_is_slim(engine: Engine, built: Built) -> None:
 def test_it_holds_the_locked_packages_and_no_others(engine: Engine, built: Built) -> None:
     found = inside(engine, built, "python", "-c", INSTALLED).splitlines()
     lock = (built.checkout / "requirements/service.txt").read_text()
-    locked = re.findall(r"^([\w.-]+)==(\S+)", lock, re.MULTILINE)
+    lines = re.findall(r"^[\w.-]+(?:\[.+\])?==[^\\\n]+", lock, re.MULTILINE)
+    needed = [r for r in map(Requirement, lines) if r.marker is None or r.marker.evaluate()]
+    locked = (f"{r.name} {r.specifier}".replace("==", "") for r in needed)
     plain = {re.sub("[-_.]+", "-", line).lower() for line in found}
-    assert plain == {re.sub("[-_.]+", "-", " ".join(each)).lower() for each in locked}
+    assert plain == {re.sub("[-_.]+", "-", line).lower() for line in locked}
 
 
 def test_it_holds_the_files_that_serving_needs_and_no_others(engine: Engine, built: Built) -> None:
