@@ -60,7 +60,9 @@ class Lender:
             (self.clone.folder / ".venv" / part).symlink_to(Path(sys.prefix) / part)
         (self.clone.folder / ".venv/.ready").touch()
         policy = self.clone.folder / "models/gate.yaml"
-        policy.write_text(yaml.safe_dump(yaml.safe_load(policy.read_text()) | {"books": {}}))
+        limits = yaml.safe_load(policy.read_text()) | {"books": {}}
+        limits["calibration"]["max_gap"] = 0.03  # of 1,199 rows: the standard error is 0.008
+        policy.write_text(yaml.safe_dump(limits))
         self.clone.simulate(ROWS)
         self.clone.dvc("repro", "--quiet")
         self.clone.commit("The first model")
