@@ -19,6 +19,7 @@ import pytest
 
 from benches.load import Client, connected, request_of
 from service.ledger import Ledger
+from service.ledger.connections import LONG_DEADLINE
 from service.ledger.verify import verify
 
 from . import served as served_parts
@@ -117,7 +118,7 @@ def test_a_recorded_decision_replays(served: Served, folder: Path) -> None:
 
 
 def test_many_clients_lose_nothing(served: Served, folder: Path) -> None:
-    ledger = Ledger(f"sqlite:///{folder}/ledger.db")
+    ledger = Ledger(f"sqlite:///{folder}/ledger.db", LONG_DEADLINE)
     before = ledger.head().sequence
     workers = [
         p
