@@ -41,7 +41,13 @@ BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 COMMANDS = [line.partition("  #")[0].strip() for line in "".join(BLOCKS).splitlines()]
 SMALL = {r"candidates: \[.*\]": "candidates: [logistic, xgboost]", r"trees: \d+": "trees: 100"}
 ROWS = 6000
-PARTS = ("release", "requirements", "service", "Makefile")  # beside what a Clone has
+PARTS = (
+    "release",
+    "requirements",
+    "service",
+    "Makefile",
+    "pyproject.toml",
+)  # beside what a Clone has
 BEFORE = "v0.1.0"
 
 
