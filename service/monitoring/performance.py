@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
-from service.monitoring.drift_rules import FALSE_REPORTS, Finding, loudness_of
+from service.monitoring.drift_rules import EXPECTED, FALSE_REPORTS, Finding, loudness_of
 from stages.metrics import metrics
 
 Floats = NDArray[np.float64]
@@ -80,14 +80,17 @@ def calibrations(
 def find_fall(bad: NDArray[np.int64], pd: Floats, calibration: Mapping[str, Any]) -> Finding | None:
     """Return a finding when the ROC-AUC of outcomes (n,) is lower than PDs (n,) and chance explain.
 
-    The interval of `estimate` is stretched to the level of the drift rules by the normal law.
+    The lower half of `estimate`'s interval is stretched to the level of the drift rules by the
+    normal law of the AUC's log-odds: near 1 the AUC itself falls further than it rises. Fewer than
+    five loans of one outcome say nothing.
     """
-    if not 0 < bad.sum() < len(bad):
+    if min(bad.sum(), len(bad) - bad.sum()) < EXPECTED:
         return None
     expected = estimate(pd, np.zeros(len(pd), dtype=bool), calibration)["roc_auc"]
-    spread = (expected.high - expected.low) / (2 * norm.isf((1 - LEVEL) / 2))
+    spread = (logit(expected.value) - logit(expected.low)) / norm.isf((1 - LEVEL) / 2)
+    lowest = expit(logit(expected.value) - norm.isf(FALSE_REPORTS) * spread)
     realised = metrics.roc_auc(bad, pd)
-    fall, bound = expected.value - realised, float(norm.isf(FALSE_REPORTS) * spread)
+    fall, bound = expected.value - realised, float(expected.value - lowest)
     if not fall > bound:
         return None
     words = f"{realised:.3f} realised by {len(bad):,} loans, {expected.value:.3f} expected"

@@ -20,14 +20,21 @@ from tests.support import public_books
 from tests.support.books import ROOT
 
 PUBLIC = ROOT.parent / "shared" / "data"
-RNG = np.random.default_rng(3)
-PD = np.clip(RNG.beta(0.3, 3, 30_000), 1e-4, 0.9999)
-BAD = RNG.random(len(PD)) < PD
+
+
+def draw(seed: int) -> np.random.Generator:
+    """Return a generator of the test's own, so that no test depends on those before it."""
+    return np.random.default_rng(seed)
+
+
+PD = np.clip(draw(3).beta(0.3, 3, 30_000), 1e-4, 0.9999)
+BAD = draw(4).random(len(PD)) < PD
 EXACT = {"slope": 1.0, "intercept": 0.0, "covariance": [[0.0, 0.0], [0.0, 0.0]]}
 
 
 def windows(rows: int, count: int) -> list[np.ndarray]:
-    return [RNG.choice(len(PD), rows, replace=False) for _ in range(count)]
+    rng = draw(rows)
+    return [rng.choice(len(PD), rows, replace=False) for _ in range(count)]
 
 
 def test_the_realised_auc_lies_in_the_interval_of_nine_windows_of_ten() -> None:
@@ -53,16 +60,17 @@ def test_pds_that_were_off_on_validation_are_put_right() -> None:
 
 
 def test_the_auc_of_drawn_outcomes_is_that_of_the_metric() -> None:
-    bad = RNG.random((3, 500)) < PD[:500]
+    bad = draw(5).random((3, 500)) < PD[:500]
     ranks = performance.rankdata(PD[:500])
     expected = [metrics.roc_auc(own, PD[:500]) for own in bad]
     np.testing.assert_allclose(performance.roc_auc_of_draws(bad, ranks), expected)
 
 
 def test_an_auc_far_below_what_was_expected_is_an_alarm() -> None:
-    shuffled = RNG.permutation(BAD[:5000])
+    rng = draw(6)
+    shuffled = rng.permutation(BAD[:5000])
     found = performance.find_fall(
-        np.where(RNG.random(5000) < 0.5, shuffled, BAD[:5000]) * 1, PD[:5000], EXACT
+        np.where(rng.random(5000) < 0.5, shuffled, BAD[:5000]) * 1, PD[:5000], EXACT
     )
     assert found is not None
     assert found.loudness == "alarm"
@@ -72,6 +80,14 @@ def test_an_auc_far_below_what_was_expected_is_an_alarm() -> None:
 def test_an_auc_as_expected_is_quiet(rows: int) -> None:
     for own in windows(rows, 20):
         assert performance.find_fall(BAD[own] * 1, PD[own], EXACT) is None
+
+
+def test_false_alarms_of_the_auc_are_one_in_ten_thousand() -> None:
+    rng, false = draw(7), 0
+    pd = PD[draw(8).choice(len(PD), 100, replace=False)]
+    for bad in rng.random((2000, 100)) < pd:
+        false += performance.find_fall(bad * 1, pd, EXACT) is not None
+    assert false <= 2  # 0.2 are expected
 
 
 @pytest.mark.parametrize("outcome", [0, 1])
