@@ -100,6 +100,8 @@ class Field(Part):
     """Whether the risk rises or falls with the value."""
     actionable: Literal["increase", "decrease", "any"] | None = None
     """How an applicant can change the value, for advice."""
+    step: float | None = Key(default=None, gt=0)
+    """Advice names multiples of this number: 1000 for a yearly income, 1 for a percentage."""
     reason: str = ""
     """The sentence that a declined applicant is given."""
     example: Scalar | None = None
@@ -201,6 +203,18 @@ class Field(Part):
             yield ["risk"], "needs `ordered: true`: unordered categories have no direction"
         if self.protected and self.actionable:
             yield ["actionable"], "a protected attribute is never actionable"
+        if self.step is not None:
+            yield from self._wrong_step(self.step)
+
+    def _wrong_step(self, step: float) -> Iterator[tuple[list[str], str]]:
+        """Yield why advice cannot name multiples of the step."""
+        low, high = self.constraints.minimum, self.constraints.maximum
+        if not self.is_numeric:
+            yield ["step"], "only numbers have a step"
+        elif self.type == "integer" and step % 1:
+            yield ["step"], f"the step of an integer must be a whole number; got {step}"
+        elif low is not None and high is not None and step > high - low:
+            yield ["step"], f"must not exceed maximum - minimum, here {high - low:g}; got {step:g}"
 
     def _wrong_categories(self, enum: list[Scalar]) -> Iterator[tuple[list[str], str]]:
         """Yield the categories that do not have the type of the field or are listed twice."""

@@ -18,7 +18,8 @@ HEADER = """\
 # guess: correct it, then check it against the files with `python -m stages.contract check`.
 # A field may also say: unit, help, reason (what a declined applicant is told), ordered (categories
 # listed from low to high), risk (increasing | decreasing: the direction in which PD may move),
-# actionable (increase | decrease | any: what an applicant can change).
+# actionable (increase | decrease | any: what an applicant can change; advice names multiples of
+# `step`).
 """
 REMARK = "   # "
 
@@ -176,6 +177,7 @@ def _write_field(part: DraftField, base: str) -> list[str]:
         ("known_at", part.late, f"suspected leak: {part.why} — confirm"),
         ("protected", part.protected or "", "confirm"),
         ("feature", False if g.unused else "", g.unused),
+        ("step", _step(part), ""),
         ("example", g.example if part.is_feature else "", ""),
     ]
     lines = [f"  {as_flow(part.name)}:"]
@@ -197,6 +199,15 @@ def _constraints(part: DraftField) -> dict[str, Any]:
         limits = {"minimum": without_fraction(g.minimum), "maximum": without_fraction(g.maximum)}
     limits |= {"enum": g.enum} if g.enum else {}
     return limits | ({"required": True} if g.required and part.is_feature else {})
+
+
+def _step(part: DraftField) -> Any:
+    """Return the step in which advice would name a number: two digits of its usual value."""
+    g = part.guess
+    if not part.is_feature or g.enum or g.type not in ("integer", "number") or not g.example:
+        return ""
+    step = 10.0 ** (np.floor(np.log10(abs(float(g.example)))) - 1)
+    return without_fraction(max(step, 1.0) if g.type == "integer" else float(f"{step:g}"))
 
 
 def _suggest_ratio(kept: list[DraftField]) -> list[str]:

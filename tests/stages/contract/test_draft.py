@@ -185,6 +185,13 @@ def test_directions_of_risk_are_comments_only(drafted: Drafted) -> None:
     assert "# risk: decreasing   # confirm: the bad rate is" in written.text
 
 
+def test_advice_would_name_two_digits_of_the_usual_value(club: Contract) -> None:
+    steps = {f.name: (f.example, f.step) for f in club.fields.values() if f.is_numeric}
+    assert steps
+    for example, step in steps.values():
+        assert step is None or 10 * step <= abs(example) < 100 * step or step == 1
+
+
 def test_a_near_copy_of_the_target_is_told(tmp_path: Path) -> None:
     status = ["late", "done", "done", "done"] * 100
     drafts(tmp_path, "default", default=[1, 0, 0, 0] * 100, state=status, x=range(400))
