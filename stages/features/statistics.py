@@ -180,6 +180,10 @@ def cramers_v(first: Codes, second: Codes) -> float:
     return math.sqrt(min(1.0, max(0.0, corrected / least))) if least > 0 else 0.0
 
 
+class NoFeatureLeft(ValueError):
+    """The rules of a candidate leave no feature; the message names the strongest one."""
+
+
 class SelectionRules(Protocol):
     """The parameters of a candidate that decide which features it keeps."""
 
@@ -203,7 +207,7 @@ def select(fitted: Fitted, rules: SelectionRules) -> list[int]:
     """Return the indices of the features a candidate keeps: by IV, by association, then by VIF.
 
     Of two features too alike, and of features that inflate one another equally, the one of higher
-    IV stays. Raises ValueError if none is left.
+    IV stays. Raises NoFeatureLeft where the rules leave none.
     """
     by_iv = sorted(range(len(fitted.names)), key=lambda j: (-fitted.iv[j], j))
     kept: list[int] = []
@@ -215,7 +219,7 @@ def select(fitted: Fitted, rules: SelectionRules) -> list[int]:
             kept.append(j)
     if not kept:
         best = by_iv[0]
-        raise ValueError(
+        raise NoFeatureLeft(
             f"min_iv {rules.min_iv} leaves no feature; the highest IV is "
             f"{fitted.iv[best]:.3f} ({fitted.names[best]})"
         )

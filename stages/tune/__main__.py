@@ -25,7 +25,6 @@ from stages import files, params, project
 from stages.contract.schema import ContractError
 from stages.judging.evaluation import HIGHER_IS_BETTER
 from stages.models.fitting import registry
-from stages.models.fitting.folds import FoldsError
 from stages.models.fitting.parameters import Range
 from stages.tune.search import Search, Values
 
@@ -169,7 +168,7 @@ def main() -> None:
     except KeyboardInterrupt:
         count = len(scored_trials(study))
         sys.exit(f"Stopped with {count} trials kept; the same command goes on from there")
-    except (ContractError, FoldsError) as error:
+    except (ContractError, params.ParamsError) as error:
         sys.exit(str(error))
     after, best = study.best_value, round_values(study.best_params)
     sign = 1 if HIGHER_IS_BETTER[search.metric] else -1

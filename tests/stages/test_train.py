@@ -135,6 +135,42 @@ def test_too_strict_a_selection_ends_the_stage_and_leaves_the_outputs(ready: Pro
     assert ready.files() == before
 
 
+def said_by_train(project: Project, candidate: str) -> str:
+    """Return what the command says on stderr as it fails with exit code 1."""
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.train", candidate],
+        cwd=project.folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    return done.stderr
+
+
+def test_too_strict_a_selection_is_told_in_one_message(ready: Project) -> None:
+    said = said_by_train(ready.set(train__logistic__min_iv=99), "logistic")
+    assert re.fullmatch(
+        r"error: params\.yaml: train\.logistic: min_iv 99\.0 leaves no feature; the highest IV is "
+        r"\d\.\d{3} \(\w+\) \(`git checkout params\.yaml` brings the committed file back\)\n",
+        said,
+    )
+
+
+def test_too_few_bads_to_resample_are_told_in_one_message(ready: Project) -> None:
+    path = ready.data / "features" / "train.npz"
+    with np.load(path) as rows:
+        x, bad = rows["x"], np.zeros_like(rows["bad"])
+    # One bad loan before the first fold, and one in each of the three.
+    bad[(np.array([0.2, 0.6, 0.75, 0.9]) * len(bad)).astype(int)] = 1
+    np.savez(path, x=x, bad=bad)
+    said = said_by_train(ready.set(train__logistic__balance="smote"), "logistic")
+    assert "Traceback" not in said
+    assert "error: params.yaml: train.logistic: balance: smote needs at least 2 bad loans" in said
+
+
 @pytest.mark.parametrize("balance", ["undersample", "smote", "smote_tomek"])
 def test_a_balanced_and_calibrated_candidate_still_tells_honest_pds(
     balance: str, ready: Project

@@ -250,6 +250,15 @@ def test_features_of_another_mode_are_refused(
         run(monkeypatch, "logistic")
 
 
+def test_too_strict_a_selection_ends_the_search_with_one_message(
+    tuned: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strict = tune.write_values(small(), ("train", "logistic"), {"min_iv": 99.0})
+    Path("params.yaml").write_text(strict)
+    with pytest.raises(SystemExit, match=r"train\.logistic: min_iv 99\.0 leaves no feature"):
+        run(monkeypatch, "logistic", "--trials", "1")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

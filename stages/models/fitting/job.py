@@ -10,16 +10,16 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from stages.features.matrix import Features, Floats
-from stages.features.statistics import Fitted, select
+from stages.features.statistics import Fitted, NoFeatureLeft, select
 from stages.models.calibration import Calibrator, Isotonic, Sigmoid
 from stages.models.fitting import registry
 from stages.models.fitting.folds import Fold
 from stages.models.fitting.parameters import CandidateParameters
 from stages.models.fitting.registry import Candidate
-from stages.models.fitting.resampling import resample
+from stages.models.fitting.resampling import TooFewRows, resample
 from stages.models.fitting.task import Task
 from stages.models.scorers import Scorer, Selected
-from stages.params import Params
+from stages.params import Params, ParamsError
 
 FACTS = ("fill", "low", "high", "mean", "sd")
 
@@ -46,8 +46,14 @@ class Job(Task):
         features: Features,
         params: Params,
     ) -> Job:
-        """Return the job on features that `fitted` describes."""
-        kept = select(fitted, section)
+        """Return the job on features that `fitted` describes.
+
+        Raises ParamsError where the candidate's parameters leave no feature.
+        """
+        try:
+            kept = select(fitted, section)
+        except NoFeatureLeft as error:
+            raise ParamsError(f"params.yaml: train.{name}: {error}") from None
         place = {j: i for i, j in enumerate(kept)}
         return cls(
             parameters=section,
@@ -66,16 +72,15 @@ class Job(Task):
         )
 
     def balanced(self, x: Floats, bad: Any) -> tuple[Floats, Any]:
-        """Return the k features of the rows x (n, F) and their outcomes, resampled if asked."""
-        rows: tuple[Floats, Any] = resample(
-            x[:, self.kept],
-            bad,
-            self.parameters.balance,
-            self.categories,
-            self.facts["fill"],
-            self.seed,
-        )
-        return rows
+        """Return the k features of the rows x (n, F) and their outcomes, resampled if asked.
+
+        Raises ParamsError where there are too few bad or good rows to resample.
+        """
+        kept, balance = x[:, self.kept], self.parameters.balance
+        try:
+            return resample(kept, bad, balance, self.categories, self.facts["fill"], self.seed)
+        except TooFewRows as error:
+            raise ParamsError(f"params.yaml: train.{self.candidate.name}: {error}") from None
 
     def fit(self, x: Floats, bad: Any) -> Scorer:
         """Fit on x (n, F) and bad (n,), resampled if asked."""

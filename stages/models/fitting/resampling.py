@@ -21,6 +21,10 @@ NEIGHBOURS = 5
 MISSING = -1.0
 
 
+class TooFewRows(ValueError):
+    """The smaller class has too few rows for the sampler; the message says what to do."""
+
+
 def resample(
     x: Floats, bad: Outcomes, balance: Balance, categories: list[int], fill: Floats, seed: int
 ) -> Rows:
@@ -32,7 +36,7 @@ def resample(
     stands for missing numbers only while neighbours are searched. `smote_tomek` then drops the
     pairs of a good and a bad row that are each other's nearest neighbours.
 
-    Raises ValueError where the smaller class has fewer than two rows to lie between.
+    Raises TooFewRows where the smaller class has fewer than two rows to lie between.
     """
     if balance == "none":
         return x, bad
@@ -60,7 +64,7 @@ def add_neighbours(
         return x, bad
     if fewer < 2:
         which = "bad" if bads == fewer else "good"
-        raise ValueError(
+        raise TooFewRows(
             f"balance: {balance} needs at least 2 {which} loans to lie between; got {fewer} among "
             f"{len(bad):,} training rows: use balance: none"
         )
