@@ -35,7 +35,14 @@ class GuardedService(bentoml.Service):  # type: ignore[misc]
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Return the whole application."""
         inner = super().to_asgi(is_main)
-        return Application(inner, running_api, SETTINGS.api_keys, SETTINGS.max_body, SETTINGS.hosts)
+        return Application(
+            inner,
+            running_api,
+            SETTINGS.api_keys,
+            SETTINGS.max_body,
+            SETTINGS.hosts,
+            has_open_docs=SETTINGS.docs == "open",
+        )
 
 
 def is_first_worker() -> bool:

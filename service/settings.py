@@ -104,6 +104,13 @@ class Settings(BaseModel):
         "addresses and names without a dot.",
         "host names",
     )
+    docs: Literal["key", "open"] = variable(
+        "CREDIT_PD_DOCS",
+        "key",
+        "Who may read `/docs` and `/docs.json` of a service with API keys: those who have a key, "
+        "or everybody.",
+        "key or open",
+    )
     max_body: Count = variable(
         "CREDIT_PD_MAX_BODY",
         MEBIBYTE,

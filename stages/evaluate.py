@@ -185,6 +185,13 @@ def remove_unlisted(folder: Path, listed: list[str]) -> None:
             print(f"Removed {path}: `candidates` in params.yaml does not list {name}")
 
 
+def describe_choice(splits: list[Rows], choice: dict[str, Any], winner: str, metric: str) -> str:
+    """Return one line that says how many rows were judged, and which candidate won by how much."""
+    rows = ", ".join(f"{len(split.bad):,} {split.name}" for split in splits)
+    figures = ", ".join(f"{name} {own['value']:.4f}" for name, own in choice.items())
+    return f"evaluate: {rows} rows; {metric} over folds: {figures}; the winner is {winner}"
+
+
 def main() -> None:
     """Write the winner, its metrics, predictions, plots, drift reference and golden records."""
     config = params.load()
@@ -202,6 +209,7 @@ def main() -> None:
     choice = cross_validate(held, config.candidates, config.evaluate.choose_by)
     name = evaluation.choose(choice, config.evaluate.choose_by, config.evaluate.prefer)
     winner, judged = models[name], test.judged(models[name], config)
+    print(describe_choice([train, validation, test], choice, name, config.evaluate.choose_by))
 
     is_new = test.not_in(train)
     facts = figures(config, winner, test, judged, compared, choice, is_new)

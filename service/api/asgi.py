@@ -65,8 +65,9 @@ class Application:
         keys: Sequence[bytes],
         max_body: int,
         hosts: Collection[str] = (),
+        has_open_docs: bool = False,
     ) -> None:
-        self._hosts = hosts
+        self._hosts, self._has_open_docs = hosts, has_open_docs
         self._inner, self._find_api, self._keys, self._max_body = inner, find_api, keys, max_body
         self._router: Router | None = None
 
@@ -79,7 +80,7 @@ class Application:
         try:
             if not self._keys:
                 refuse_strangers(scope, self._hosts)
-            elif not is_admitted(scope, self._keys):
+            elif not is_admitted(scope, self._keys, self._has_open_docs):
                 raise refusal(
                     401, "an API key is needed, in the header x-api-key", headers=CHALLENGE
                 )

@@ -18,18 +18,19 @@ from service.decision.problems import clip
 PATIENCE = 20  # seconds for a whole body to come
 JSON = re.compile(rb'application/json\s*(;\s*charset="?utf-?8"?\s*)?;?', re.IGNORECASE)
 OPEN_PATHS = {"/", "/health", "/livez", "/readyz", "/healthz"}
+DOCUMENTATION = {"/docs", "/docs.json"}  # open where the operator says so
 OPEN_FOLDER = "/ui/"  # the files of the page, which ask for a key themselves
 
 
-def is_admitted(scope: Scope, digests: Sequence[bytes]) -> bool:
+def is_admitted(scope: Scope, digests: Sequence[bytes], has_open_docs: bool = False) -> bool:
     """Tell whether a request may be answered: its path is open to all, or its key is right."""
     path: str = scope["path"]
-    return (
-        not digests or path in OPEN_PATHS or path.startswith(OPEN_FOLDER) or _fits(scope, digests)
-    )
+    is_open = path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
+    is_open = is_open or (has_open_docs and path in DOCUMENTATION)
+    return not digests or is_open or _has_key(scope, digests)
 
 
-def _fits(scope: Scope, digests: Sequence[bytes]) -> bool:
+def _has_key(scope: Scope, digests: Sequence[bytes]) -> bool:
     headers = dict(scope["headers"])
     key = headers.get(b"x-api-key", b"")
     if not key and headers.get(b"authorization", b"")[:7].lower() == b"bearer ":

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from service import settings
+from service.ledger.database import database_url
 from stages import project
 
 OPTIONS = {
@@ -23,10 +24,15 @@ OPTIONS = {
 
 
 def main() -> None:
-    """Serve the page until interrupted."""
+    """Serve the page until it is interrupted; a wrong setting ends it with one message."""
+    try:
+        port = settings.load().dashboard_port
+        database_url()
+    except ValueError as error:
+        sys.exit(f"dashboard: {error}")
     from streamlit.web import cli  # noqa: PLC0415 - it takes a second
 
-    options = OPTIONS | {"server.port": str(settings.load().dashboard_port)}
+    options = OPTIONS | {"server.port": str(port)}
     flags = [f"--{name}={value}" for name, value in options.items()]
     sys.exit(cli.main(["run", str(Path(__file__).with_name("page.py")), *flags]))
 

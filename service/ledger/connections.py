@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import time
 from collections.abc import Generator
 from functools import partial
@@ -15,6 +16,7 @@ from sqlalchemy import Connection
 DEADLINE = 3.0  # seconds that one call of the database may take in the service
 LONG_DEADLINE = 600.0  # the same for commands, background work and migrations
 CHECK_EVERY = 10_000  # steps of SQLite's virtual machine between two looks at the clock
+REPEAT = 60.0  # seconds after which the same failure is printed again
 
 Value = TypeVar("Value")
 
@@ -49,6 +51,37 @@ class PostgresConnection(psycopg.Connection[Any]):
                 raise
             self.pgconn.finish()  # what the server will still say belongs to no call
             raise psycopg.OperationalError(too_late(self.deadline)) from None
+
+
+class _Reporter:
+    """Prints on standard error what must not be answered, a repeated text once a minute."""
+
+    def __init__(self) -> None:
+        self._text, self._printed = "", 0.0
+
+    def __call__(self, text: str) -> None:
+        if text != self._text or time.monotonic() - self._printed >= REPEAT:
+            print(f"ledger: {text}", file=sys.stderr, flush=True)
+            self._text, self._printed = text, time.monotonic()
+
+
+_report = _Reporter()
+
+
+def connect_postgres(*arguments: Any, **options: Any) -> PostgresConnection:
+    """Connect to a server; raises OperationalError with a text that names no host.
+
+    Anyone may read in `/health` why nothing can be recorded. What psycopg says, with the host and
+    the account, goes to standard error.
+    """
+    try:
+        return PostgresConnection.connect(*arguments, **options)
+    except psycopg.Error as error:
+        _report(" ".join(str(error).split()))
+        raise psycopg.OperationalError(
+            "the database cannot be reached, or refuses the connection; the service's standard "
+            "error says more"
+        ) from None
 
 
 class SQLiteConnection(sqlite3.Connection):

@@ -17,6 +17,7 @@ from service import settings
 from service.ledger.connections import (
     DEADLINE,
     PostgresConnection,
+    connect_postgres,
     connect_sqlite,
     start_clock,
     too_late,
@@ -104,7 +105,7 @@ def open_engine(url: URL, deadline: float = DEADLINE) -> Engine:
 def _connect_postgres(
     dialect: object, record: object, arguments: list[Any], options: dict[str, Any]
 ) -> PostgresConnection:
-    return PostgresConnection.connect(*arguments, **options)
+    return connect_postgres(*arguments, **options)
 
 
 class _Session:

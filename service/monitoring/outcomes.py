@@ -13,7 +13,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +32,7 @@ from stages.judging import evaluation
 from stages.metrics import metrics
 
 COLUMNS = ("prediction_id", "bad", "date")
+EASTERNMOST = timezone(timedelta(hours=14))  # where a day begins first
 IDS_PER_QUERY = 500
 ROWS_PER_TRANSACTION = 1_000  # while they are checked and recorded, no decision is
 MAX_OUTCOMES = 100_000  # outcomes that are compared at a time
@@ -54,13 +55,14 @@ def record(ledger: Ledger, rows: Iterable[Mapping[str, Any]]) -> tuple[int, list
     """
     listed = list(rows)
     ids = [str(row.get("prediction_id")) for row in listed]
+    askable = [each for each in ids if "\0" not in each]  # PostgreSQL takes no text with one
     with connection_to(ledger.engine) as connection:
-        decided_at = decision_times(connection, ids)
+        decided_at = decision_times(connection, askable)
     rejected: list[RejectedRow] = []
 
     def make_drafts(connection: Connection) -> list[Draft]:
         # Nobody else can record an outcome between this look and the drafts.
-        outcomes = recorded_outcomes(connection, ids)
+        outcomes = recorded_outcomes(connection, askable)
         drafts = []
         for number, (which, row) in enumerate(zip(ids, listed, strict=True)):
             try:
@@ -83,6 +85,8 @@ def draft_outcome(
         first = min(map(str, unknown))
         raise ValueError(f"unknown field {first!r}; allowed are {', '.join(COLUMNS)}")
     which = str(row.get("prediction_id"))
+    if "\0" in which:
+        raise ValueError(f"prediction_id must have no NUL character; got {which!r}")
     if str(row.get("bad")) not in ("0", "1"):
         raise ValueError(f"bad must be 0 or 1; got {row.get('bad')!r}")
     bad = int(row["bad"])
@@ -98,7 +102,7 @@ def draft_outcome(
         raise ValueError(f"{same} is already recorded")
     if str(day) < decided_at[which][:10]:
         raise ValueError(f"date {day} lies before the decision of {decided_at[which][:10]}")
-    if day > datetime.now(UTC).date():
+    if day > datetime.now(EASTERNMOST).date():
         raise ValueError(f"date {day} lies in the future")
     return draft("outcome", {"bad": bad, "date": str(day)}, refers_to=which)
 
@@ -223,9 +227,7 @@ def record_file(ledger: Ledger, path: Path) -> int:
 
 def main() -> None:
     """Record a file, or print what has been realised."""
-    parser = argparse.ArgumentParser(
-        prog="python -m service.monitoring.outcomes", description=__doc__
-    )
+    parser = argparse.ArgumentParser("python -m service.monitoring.outcomes", description=__doc__)
     parser.add_argument("file", nargs="?", type=project.given, help="a CSV of outcomes to record")
     options = parser.parse_args()
     ledger = Ledger(deadline=LONG_DEADLINE)

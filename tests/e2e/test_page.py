@@ -437,6 +437,18 @@ def test_a_wrong_key_is_refused(stranger: Officer) -> None:
     assert violations(stranger.page) == []
 
 
+def test_the_documentation_opens_with_the_key_of_the_tab(stranger: Officer) -> None:
+    stranger.open("#/docs")
+    stranger.page.get_by_label("Key").fill(KEY)
+    stranger.press("Continue")
+    expect(stranger.page.get_by_role("heading", name="POST /predict", exact=True)).to_be_visible()
+    stranger.page.get_by_role("link", name="Application", exact=True).click()
+    expect(stranger.page.get_by_role("button", name="Decide")).to_be_visible()
+    stranger.page.get_by_role("link", name="API", exact=True).click()
+    expect(stranger.page.get_by_role("heading", name="Endpoints")).to_be_visible()
+    assert violations(stranger.page) == []
+
+
 def test_the_page_follows_another_contract(stranger: Officer) -> None:
     stranger.open()
     stranger.page.get_by_label("Key").fill(KEY)

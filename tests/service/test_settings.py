@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -75,3 +76,17 @@ def test_every_setting_is_documented() -> None:
     for variable in settings.variables():
         assert variable.allowed
         assert variable.description.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("DASHBOARD_PORT", "http"), ("DATABASE_URL", "mysql://localhost/credit")]
+)
+def test_the_dashboard_ends_with_one_message_about_a_wrong_setting(name: str, value: str) -> None:
+    command = [sys.executable, "-m", "service.dashboard"]
+    environment = os.environ | {name: value}
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"dashboard: {name} must ")
+    assert ended.stderr.count("\n") == 1

@@ -76,6 +76,19 @@ def test_the_choice_is_the_mean_over_folds_of_what_the_candidate_says_out_of_fol
     assert choice["standard_error"] == pytest.approx(error, abs=1e-6)
 
 
+def test_the_stage_says_in_one_line_what_it_judged_and_which_candidate_won(
+    again: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again.run("evaluate")
+    [line] = capsys.readouterr().out.splitlines()
+    found = figures(again)
+    assert line.startswith("evaluate: ")
+    assert f"{len(again.split('test')):,} test rows" in line
+    for name, choice in found["choice"].items():
+        assert f"{name} {choice['value']:.4f}" in line
+    assert line.endswith(f"the winner is {found['winner']}")
+
+
 def test_the_simplest_within_a_standard_error_wins_where_it_is_preferred() -> None:
     choice = {
         "logistic": {"value": 0.70, "standard_error": 0.01},

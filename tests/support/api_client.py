@@ -55,6 +55,7 @@ def client_of(
     keys: tuple[str, ...] = (),
     max_body: int = 4000,
     hosts: tuple[str, ...] = (),
+    has_open_docs: bool = False,
 ) -> Client:
     app = Application(
         inner,
@@ -62,6 +63,7 @@ def client_of(
         digests(",".join(sha256(k.encode()).hexdigest() for k in keys)),
         max_body,
         hosts,
+        has_open_docs,
     )
     return Client(app)
 

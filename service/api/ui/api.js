@@ -34,7 +34,13 @@ export function logs({ limit, before, search }, signal) {
   return call("GET", `logs?${query}`, undefined, signal);
 }
 
-async function call(method, path, body, signal) {
+/** The documentation of the API as HTML; a plain link to it could not send the key. */
+export const docs = async () => (await send("GET", "docs")).text();
+
+const call = async (method, path, body, signal) =>
+  (await send(method, path, body, signal)).json().catch(() => ({}));
+
+async function send(method, path, body, signal) {
   const patience = AbortSignal.timeout(PATIENCE);
   const headers = { accept: "application/json" };
   const key = sessionStorage.getItem(KEY);
@@ -52,9 +58,8 @@ async function call(method, path, body, signal) {
     if (signal?.aborted) throw error;
     throw new Problem(0, [{ message: "The service cannot be reached." }]);
   }
-  const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Problem(response.status, refusals(answer));
-  return answer;
+  if (response.ok) return response;
+  throw new Problem(response.status, refusals(await response.json().catch(() => ({}))));
 }
 
 function refusals(answer) {

@@ -1,6 +1,6 @@
 // Starts the page: it reads what the model is, makes the form, and switches between the views.
 
-import { explain, modelInfo, predict } from "./api.js";
+import { docs, explain, modelInfo, predict } from "./api.js";
 import { decisionCard, reasons } from "./decision.js";
 import { showDetail } from "./detail.js";
 import { byId, h } from "./dom.js";
@@ -11,7 +11,7 @@ import { overrideForm } from "./override.js";
 import { createRecent } from "./recent.js";
 import { whatIfCard } from "./whatif.js";
 
-const TITLES = { apply: "Application", recent: "Decisions", detail: "One decision" };
+const TITLES = { apply: "Application", recent: "Decisions", detail: "One decision", docs: "API" };
 const page = {};
 
 async function boot() {
@@ -116,17 +116,29 @@ function start(application) {
 function route() {
   if (location.hash && !location.hash.startsWith("#/")) return;
   const [, name, id] = location.hash.split("/");
-  const view = name === "recent" ? "recent" : name === "decision" && id ? "detail" : "apply";
+  const isDecision = name === "decision" && id;
+  const view = name === "recent" || name === "docs" ? name : isDecision ? "detail" : "apply";
   for (const each of Object.keys(TITLES)) byId(each).hidden = each !== view;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.dataset.view === view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   document.title = `${TITLES[view]} · Credit decision`;
+  if (view === "docs") showDocs();
   if (!page.form) return;
   if (view === "recent") page.recent.load();
   const means = { ...page, start, failed: notice.show };
   if (view === "detail") showDetail(decodeURIComponent(id), means);
+}
+
+async function showDocs() {
+  try {
+    const described = new DOMParser().parseFromString(await docs(), "text/html");
+    described.querySelector("h1").remove();
+    byId("docs-body").replaceChildren(...described.querySelector("main").children);
+  } catch (problem) {
+    notice.show(problem, page.form ? showDocs : boot);
+  }
 }
 
 window.addEventListener("hashchange", () => {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -166,3 +167,19 @@ def test_a_batch_of_bad_rows_has_a_bounded_answer(root: Any, ledger: Ledger) -> 
     results = answer.json()["results"]
     assert all(row["errors"] for row in results)
     assert sum(len(row["errors"]) for row in results) <= 2000
+
+
+def test_health_names_neither_the_host_nor_the_account_of_the_database(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LEDGER_CHECKPOINTS", str(tmp_path))
+    away = Ledger("postgresql://clerk@127.0.0.1:9/credit")
+    api = DecisionApi(root, away)
+    api.load()
+    client = client_of(api)
+    for path in ("/health", "/readyz"):
+        text = client.get(path).text
+        assert "the database cannot be reached" in text
+        assert not [name for name in ("127.0.0.1", "clerk", "port") if name in text]
+    assert "127.0.0.1" in capsys.readouterr().err
+    away.close()

@@ -339,6 +339,13 @@ def test_with_keys_set_an_endpoint_needs_one(api: DecisionApi, path: str) -> Non
         assert client.request(method, path, headers=headers).status_code != 401
 
 
+@pytest.mark.parametrize("path", ["/docs", "/docs.json"])
+def test_an_operator_may_open_the_documentation_to_all(api: DecisionApi, path: str) -> None:
+    client = client_of(api, keys=(KEY,), has_open_docs=True)
+    assert client.get(path).status_code == 200
+    assert client.get("/logs").status_code == 401
+
+
 @pytest.mark.parametrize("path", ["/", "/ui/app.js", "/health", "/readyz", "/livez", "/healthz"])
 def test_health_readiness_and_the_page_need_no_key(api: DecisionApi, path: str) -> None:
     assert client_of(api, keys=(KEY,)).get(path).status_code == 200

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Any
 
 import numpy as np
@@ -94,6 +94,28 @@ def test_a_row_that_cannot_be_is_refused_with_the_reason(
     count, (refusal,) = outcomes.record(ledger, [row(decide(ledger)) | changed])
     assert count == 0
     assert words in refusal.reason
+
+
+def test_the_day_that_has_begun_east_of_greenwich_is_not_the_future(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Noon(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.combine(TODAY, time(12), UTC).astimezone(tz)
+
+    monkeypatch.setattr(outcomes, "datetime", Noon)
+    tomorrow = TODAY + timedelta(days=1)
+    assert outcomes.record(ledger, [row(decide(ledger), day=tomorrow)]) == (1, [])
+    _, (refusal,) = outcomes.record(ledger, [row(decide(ledger), day=TODAY + timedelta(days=2))])
+    assert "lies in the future" in refusal.reason
+
+
+def test_an_identifier_with_a_nul_refuses_its_row_alone(ledger: Ledger) -> None:
+    which = decide(ledger)
+    count, (refusal,) = outcomes.record(ledger, [row("a\0b"), row(which, 1)])
+    assert (count, refusal.row) == (1, 0)
+    assert refusal.reason == "prediction_id must have no NUL character; got 'a\\x00b'"
 
 
 def test_only_mature_decisions_count_as_realised(ledger: Ledger) -> None:
