@@ -17,7 +17,7 @@ from stages.contract import prepared
 from stages.contract import reading as contracts
 from stages.contract.schema import Contract
 from stages.features.matrix import Floats
-from stages.judging import evaluation, golden, monotone, plots, points, reference
+from stages.judging import evaluation, golden, monotone, plots, points, proof, reference
 from stages.judging.evaluation import Judged
 from stages.metrics import clusters
 from stages.models import artifact
@@ -231,11 +231,10 @@ def main() -> None:
         table.to_parquet(path, index=False)
     with files.whole_file(MODELS / "winner.joblib") as path:
         shutil.copyfile(MODELS / "candidates" / f"{name}.joblib", path)
+    records = golden.records(winner, test.columns, judged.pd, config.evaluate.golden)
+    proof.write_model_file(winner, test.columns, judged.pd, records, MODELS / "winner.json")
+    files.write_text(MODELS / "golden.jsonl", records)
     files.write_json(MODELS / "reference.json", drift, indent=1)
-    files.write_text(
-        MODELS / "golden.jsonl",
-        golden.records(winner, test.columns, judged.pd, config.evaluate.golden),
-    )
     cards = [points.points_table(m, config.policy, trained, train.bad) for m in models.values()]
     files.write_text(MODELS / "scorecard.csv", points.as_csv([row for own in cards for row in own]))
     report = evaluation.rounded(facts)

@@ -32,7 +32,7 @@ from service.decision.reasons import Reason, ReasonWriter
 from stages.contract.schema import ContractError
 from stages.features.matrix import Columns, Floats
 from stages.models.artifact import Model
-from stages.models.compiled import trees
+from stages.models.compiled import libraries
 from stages.policy import DECISIONS, HardRule, Policy
 
 FEW_ROWS = 64  # up to so many rows, compiled trees score faster than the model's library
@@ -60,7 +60,7 @@ class Engine:
         self.golden: list[dict[str, Any]] = []
         self.contract, self.features = model.contract, model.features
         self.applications = Applications(model.contract, model.mode)
-        self._trees = trees.compiled(model.scorer) or model.scorer
+        self._trees = libraries.compiled(model.scorer) or model.scorer
         self._reasons = ReasonWriter(
             self.contract, self.features, np.zeros(len(self.features.names))
         )

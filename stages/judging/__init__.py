@@ -3,6 +3,7 @@
 - `evaluation`: which candidate wins, and what `models/evaluation.json` says of it
 - `points`: the points table of a scorecard; `monotone`: the price of the directions of risk
 - `golden`: applications with their PD, which a service must reproduce
+- `proof`: the file that ships, written once it scores as the winner does
 - `reference`: what monitoring compares live applications with
 - `plots`: the data of the plots in `models/plots`
 

@@ -1,17 +1,18 @@
 """Candidates: what they are made of, how they are fitted, and how a fitted one is used.
 
 - `classifier`: a fitted candidate as data scientists use one; `load(path)` returns it
-- `artifact`: the file that holds a scorer with its calibration and its contract
+- `artifact`: a scorer with its calibration and its contract, and its joblib file in the pipeline
+- `model_file`: the file that ships, which cannot execute; `document` is its format
 - `scorers`: the fitted models, which give a row its margin and explain it
-- `compiled`: the trees of boosters in a form that is quick for a row or a few
+- `compiled`: the trees of boosters in a form that needs no library and is quick
 - `calibration`: from margins to PDs
 - `contributions`: the explanation of a margin by raw field
 - `candidates`: one file per candidate
 - `fitting`: all that fits a candidate
 
-The service imports `artifact`, `compiled` and `contributions`, the stages import from here and from
-`fitting`, and notebooks use `load`. This package imports from `stages.contract`, `stages.features`
-and `stages.params`, and never a stage.
+The service imports `artifact`, `model_file` and `contributions`, the stages import from here and
+from `fitting`, and notebooks use `load`. This package imports from `stages.contract`,
+`stages.features` and `stages.params`, and never a stage.
 """
 
 import os

@@ -23,7 +23,7 @@ from stages.contract.schema import ContractError, Field
 from stages.features.matrix import Floats
 from stages.models import artifact
 from stages.models.artifact import Model
-from stages.models.compiled import trees
+from stages.models.compiled import libraries
 from stages.models.contributions import sum_by_field
 
 FEW = 64  # rows that compiled trees explain faster than their library
@@ -63,7 +63,7 @@ class Classifier:
         self.model = model
         self.classes_ = np.array([0, 1])
         self.feature_names_in_ = np.array([f.name for f in model.features.inputs], dtype=object)
-        self._trees = trees.compiled(model.scorer) or model.scorer
+        self._trees = libraries.compiled(model.scorer) or model.scorer
 
     def __repr__(self) -> str:
         model = self.model

@@ -13,7 +13,7 @@ import xgboost
 
 from stages.features.matrix import Floats
 from stages.models.artifact import Model
-from stages.models.compiled import trees
+from stages.models.compiled import libraries, shapley
 from stages.models.scorers import LightGBM, Selected, XGBoost
 from tests.support.books import Project
 
@@ -51,7 +51,7 @@ def fit(library: str, depth: int = 5, **settings: Any) -> Any:
 
 
 def compiled(scorer: Any) -> Any:
-    found = trees.compiled(scorer)
+    found = libraries.compiled(scorer)
     assert found
     return found
 
@@ -108,7 +108,8 @@ def test_the_shapley_values_are_the_librarys(library: str, precision: float, dep
 
 def test_the_shapley_values_of_a_leaf_are_those_of_the_definition() -> None:
     share, value = np.array([[0.3, 0.8, 0.45, 0.6]]), np.array([1.7])
-    table = trees.shapley(share, value)[0]
+    combinations = np.array([*itertools.product((0, 1), repeat=4)])
+    table = shapley.shapley(share[:, None], value, combinations[None])[0]
     players = range(4)
 
     def worth(coalition: frozenset[int], bits: tuple[int, ...]) -> float:
@@ -116,7 +117,7 @@ def test_the_shapley_values_of_a_leaf_are_those_of_the_definition() -> None:
         return float(value[0] * math.prod(parts))
 
     for bits in itertools.product((0, 1), repeat=4):
-        own = table[sum(bit << j for j, bit in enumerate(bits))]
+        own = table[int("".join(map(str, bits)), 2)]
         for i in players:
             total = 0.0
             for order in itertools.permutations(players):
@@ -145,18 +146,29 @@ def test_a_scorer_of_some_features_is_compiled_too() -> None:
 
 @pytest.mark.parametrize("name", ["logistic", "scorecard"])
 def test_a_scorer_without_trees_is_left_as_it_is(models: dict[str, Model], name: str) -> None:
-    assert trees.compiled(models[name].scorer) is None
+    assert libraries.compiled(models[name].scorer) is None
 
 
-def test_the_shapley_values_of_a_large_forest_are_left_to_its_library(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
+def test_the_shapley_values_of_a_large_forest_are_computed_for_each_row(
+    library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trees, "LARGEST", 1000)
-    scorer, (x, _) = fit("lightgbm"), rows()
+    scorer, (x, _) = fit(library, 8), rows()
+    by_tables = compiled(scorer)
+    monkeypatch.setattr(shapley, "LARGEST", 1000)
     own = compiled(scorer)
-    assert np.array_equal(own.contributions(x[:9]), scorer.contributions(x[:9]))
+    assert [type(part).__name__ for part in own._explainers] == ["Formula"]
+    np.testing.assert_allclose(own.contributions(x), by_tables.contributions(x), atol=1e-12)
     assert [own.margin(row[None])[0] for row in x[:9]] == scorer.margin(x[:9]).tolist()
 
 
+@pytest.mark.parametrize("depth", [2, 3, 4, 6])
+def test_words_of_every_size_score_the_same(depth: int) -> None:
+    scorer, (x, _) = fit("xgboost", depth), rows()
+    own = compiled(scorer)
+    assert own.margin(x).tolist() == scorer.margin(x).tolist()
+    assert own.margin(x[:3]).tolist() == scorer.margin(x[:3]).tolist()
+
+
 def test_zeros_that_mean_missing_are_left_to_the_library() -> None:
-    assert trees.compiled(fit("lightgbm", zero_as_missing=True)) is None
+    assert libraries.compiled(fit("lightgbm", zero_as_missing=True)) is None

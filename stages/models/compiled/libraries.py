@@ -1,0 +1,114 @@
+"""Read the trees of a booster of LightGBM or XGBoost into the form of `forest`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from stages.models.compiled.forest import LIGHTGBM, XGBOOST, Forest, Node
+from stages.models.compiled.trees import Trees
+from stages.models.scorers import LightGBM, Scorer, Selected, XGBoost
+
+
+class NotCompiled(ValueError):
+    """A forest that only its library can read; the message says why."""
+
+
+def compiled(scorer: Scorer) -> Trees | Selected | None:
+    """Return the trees of a scorer; None where it has none, or only its library can read them."""
+    try:
+        return compile_trees(scorer)
+    except NotCompiled:
+        return None
+
+
+def compile_trees(scorer: Scorer) -> Trees | Selected | None:
+    """Return the trees of a scorer; None where it has none. Raises NotCompiled."""
+    if isinstance(scorer, Selected):
+        inner = compile_trees(scorer.scorer)
+        return inner and Selected(inner, scorer.columns)
+    if isinstance(scorer, XGBoost):
+        return Trees(xgboost_forest(scorer))
+    if isinstance(scorer, LightGBM):
+        return Trees(lightgbm_forest(scorer))
+    return None
+
+
+def xgboost_forest(scorer: XGBoost) -> Forest:
+    """The trees of an XGBoost booster: `x < threshold` goes left, in 32 bits."""
+    import xgboost  # noqa: PLC0415  (a process that never meets a booster need not have it)
+
+    booster = xgboost.Booster(model_file=bytearray(scorer.raw))
+    learner = json.loads(booster.save_raw("json"))["learner"]
+    model = learner["gradient_booster"]["model"]
+    raw = learner["learner_model_param"]
+    share = float(str(raw["base_score"]).strip("[]"))
+    trees = [
+        [xgboost_node(tree, i) for i in range(len(tree["left_children"]))]
+        for tree in model["trees"]
+    ]
+    # The library's own logarithm, to the last bit: the margin of a booster without trees.
+    one = np.zeros((1, 1))
+    settings = {"objective": "binary:logistic", "base_score": share, "nthread": 1}
+    empty = xgboost.train(settings, xgboost.DMatrix(one, [0]), 0)
+    start = float(empty.inplace_predict(one, predict_type="margin")[0])
+    return Forest(trees, XGBOOST, start, int(raw["num_feature"]))
+
+
+def xgboost_node(tree: Any, place: int) -> Node:
+    """One node of a tree in XGBoost's JSON; listed categories go right."""
+    cover, condition = float(tree["sum_hessian"][place]), tree["split_conditions"][place]
+    left = int(tree["left_children"][place])
+    if left < 0:
+        return Node(cover, value=float(condition))
+    categories = None
+    if tree["split_type"][place]:
+        segment = tree["categories_nodes"].index(place)
+        start, size = tree["categories_segments"][segment], tree["categories_sizes"][segment]
+        categories = frozenset(tree["categories"][start : start + size])
+    return Node(
+        cover,
+        feature=int(tree["split_indices"][place]),
+        left=left,
+        right=int(tree["right_children"][place]),
+        threshold=float(np.float32(condition)),
+        categories=categories,
+        missing_left=bool(tree["default_left"][place]),
+    )
+
+
+def lightgbm_forest(scorer: LightGBM) -> Forest:
+    """The trees of a LightGBM booster: `x <= threshold` goes left, in 64 bits."""
+    import lightgbm  # noqa: PLC0415
+
+    model = lightgbm.Booster(model_str=scorer.text).dump_model()
+    trees = [lightgbm_tree(tree["tree_structure"]) for tree in model["tree_info"]]
+    return Forest(trees, LIGHTGBM, 0.0, int(model["max_feature_idx"]) + 1)
+
+
+def lightgbm_tree(root: Any) -> list[Node]:
+    """The nodes of a tree as LightGBM dumps it, the root first; listed categories go left."""
+    nodes: list[Node] = []
+
+    def add(raw: Any) -> int:
+        place = len(nodes)
+        if "leaf_value" in raw:
+            nodes.append(Node(float(raw.get("leaf_count", 1)), value=float(raw["leaf_value"])))
+            return place
+        node = Node(float(raw["internal_count"]), feature=int(raw["split_feature"]))
+        nodes.append(node)
+        if raw["missing_type"] == "Zero":
+            raise NotCompiled("zeros that are missing values")
+        if raw["decision_type"] == "==":
+            node.categories = frozenset(map(int, str(raw["threshold"]).split("||")))
+        else:
+            node.threshold = float(raw["threshold"])
+            unseen = raw["missing_type"] == "None"
+            node.missing_left = node.threshold >= 0.0 if unseen else bool(raw["default_left"])
+        node.left, node.right = add(raw["left_child"]), add(raw["right_child"])
+        return place
+
+    add(root)
+    return nodes

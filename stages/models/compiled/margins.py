@@ -1,0 +1,80 @@
+"""The margins of trees, by the bits of the leaves that a row can reach.
+
+A bin has a word for each tree, with a bit for each leaf. The AND over the features leaves one bit
+in a tree: the leaf that the row falls into (QuickScorer, Lucchese et al. 2015).
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.features.matrix import Floats
+from stages.models.compiled.forest import Forest, Leaf
+
+WORD = 64  # leaves
+# The smallest word that holds so many leaves, the float whose exponent tells the place of its one
+# bit, that float's bits as whole numbers, how far the exponent is shifted in them, and its bias.
+WORDS: dict[int, tuple[Any, Any, Any, int, int]] = {
+    8: (np.uint8, np.float32, np.int32, 23, 126),
+    16: (np.uint16, np.float32, np.int32, 23, 126),
+    32: (np.uint32, np.float32, np.int32, 23, 126),
+    64: (np.uint64, np.float64, np.int64, 52, 1022),
+}
+
+
+class Words:
+    """The table for the margin: a word for each tree, or for every WORD leaves of a large one.
+
+    The word before all others has one leaf, which is always reached: where the sum starts.
+    """
+
+    def __init__(self, leaves: list[Leaf], first: list[int], rows: int, forest: Forest) -> None:
+        words: list[list[Leaf]] = []
+        for _, group in groupby(leaves, key=lambda leaf: leaf.tree):
+            own = list(group)
+            words += [own[at : at + WORD] for at in range(0, len(own), WORD)]
+        most = max(map(len, words), default=1)
+        kind, *self._float = WORDS[next(size for size in WORDS if size >= most)]
+        table = np.zeros((1 + len(words), rows), kind)
+        table[0] = 1
+        # The place of a word's one bit counts from 1; without a bit it is 0, and the value 0.
+        self._width = 1 + most
+        values = np.zeros((len(table), self._width), forest.library.dtype)
+        values[0, 1] = forest.start
+        for place, word in enumerate(words, 1):
+            for bit, leaf in enumerate(word):
+                reached = np.full(rows, 1 << bit, kind)
+                for feature, reach in leaf.reach.items():
+                    reached[first[feature] : first[feature] + len(reach)] *= reach
+                table[place] |= reached
+                values[place, 1 + bit] = leaf.value
+        self._table, self._values = np.ascontiguousarray(table.T), values.ravel()
+        self._start = np.arange(len(table)) * self._width
+        self.row_bytes = self._table.itemsize * len(table)
+        used = {feature for leaf in leaves for feature in leaf.reach}
+        self._used = sorted(used) or [0]
+
+    def margin(self, places: NDArray[Any]) -> Floats:
+        """Return the sums (n,) of the leaves that rows reach, in the order of the trees.
+
+        `places` (n, F) are the rows of the table that belong to the values of each row.
+        """
+        first, *others = self._used
+        words = self._table.take(places[:, first], axis=0)
+        more = np.empty_like(words)
+        for feature in others:
+            # Without `clip`, take checks all places and then copies once more.
+            self._table.take(places[:, feature], axis=0, out=more, mode="clip")
+            words &= more
+        values = self._values.take(self._start + self._bit(words))
+        return np.asarray(values.cumsum(axis=1)[:, -1], dtype=np.float64)
+
+    def _bit(self, words: NDArray[Any]) -> NDArray[Any]:
+        """Return the place of the one bit of each word, from 1; 0 for a word without a bit."""
+        to_float, to_whole, shift, bias = self._float
+        exponent = (words.astype(to_float).view(to_whole) >> shift) - bias
+        return np.asarray(np.maximum(exponent, 0, out=exponent))

@@ -1,0 +1,238 @@
+"""The model file that ships, `models/winner.json`: written from a fitted candidate, read to serve.
+
+It holds numbers and texts alone (`document` describes them). Reading it runs no code of its own
+and needs no library of a booster, and gives the same PDs to the last bit.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from stages import files
+from stages.contract import reading as contracts
+from stages.contract.schema import ContractError
+from stages.features.matrix import Features, MissingReason
+from stages.models import document
+from stages.models.artifact import Model
+from stages.models.calibration import Calibrator, ForestShare, Isotonic, Sigmoid
+from stages.models.compiled.forest import LIBRARIES, Forest, Node
+from stages.models.compiled.trees import Trees
+from stages.models.document import Document
+from stages.models.scorers import Additive, Linear, Scorer, Selected, Table
+
+PACKAGES = ("numpy", "scipy")  # what scores a model that was read from its file
+
+
+class NotAModelFile(TypeError):
+    """A file holds no model; the message says which file and what is wrong with it."""
+
+
+def read(path: Path) -> Model:
+    """Return the model of a file; raises NotAModelFile."""
+    return parse(path.read_bytes(), str(path))
+
+
+def parse(content: bytes, name: str) -> Model:
+    """Return the model in the content of the file `name`; raises NotAModelFile."""
+    try:
+        return model_of(Document.model_validate_json(content))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ")
+        raise not_a_model(name, f"{place}: {message}" if place else message) from error
+    except (ContractError, ValueError) as error:
+        raise not_a_model(name, str(error)) from error
+
+
+def not_a_model(name: str, problem: str) -> NotAModelFile:
+    """Return the error about a file, on one line."""
+    return NotAModelFile(f"{name} is no model file: {' '.join(problem.split())[:300]}")
+
+
+def model_of(written: Document) -> Model:
+    """Return the model that a document describes; ValueError where it is not of its contract."""
+    contract = contracts.read(written.contract, f"{written.dataset} contract")
+    check_features(written.scorer, Features(contract, written.mode))
+    return Model(
+        candidate=written.candidate,
+        dataset=written.dataset,
+        mode=written.mode,
+        contract_text=written.contract,
+        scorer=scorer_of(written.scorer),
+        calibrator=calibrator_of(written.calibrator),
+        trained_on=dict(written.trained_on),
+        versions=dict(written.versions),
+    )
+
+
+def check_features(scorer: document.Additive | document.Trees, features: Features) -> None:
+    """Raise ValueError where a scorer sees what the contract's features do not have."""
+    chosen, count = scorer.features, len(features.names)
+    if not chosen or max(chosen) >= count or len(set(chosen)) < len(chosen):
+        raise ValueError(f"scorer.features must be different positions among {count} features")
+    if isinstance(scorer, document.Additive):
+        return
+    for number, tree in enumerate(scorer.trees):
+        for place, codes in tree.categories.items():
+            feature = chosen[tree.feature[int(place)]]
+            if max(codes) >= number_of_codes(features, feature):
+                raise ValueError(f"tree {number} lists a category that its feature does not have")
+
+
+def number_of_codes(features: Features, feature: int) -> int:
+    """Return how many codes a feature has; 0 for a number."""
+    part = features.parts[feature]
+    codes = part.levels if isinstance(part, MissingReason) else getattr(part, "codes", {}).values()
+    return len(set(codes))
+
+
+def scorer_of(written: document.Additive | document.Trees) -> Scorer:
+    """Return the scorer that a document describes."""
+    inner: Scorer
+    everything = [*range(len(written.features))]
+    if isinstance(written, document.Trees):
+        trees = [nodes_of(tree) for tree in written.trees]
+        library = LIBRARIES[written.library]
+        inner = Trees(Forest(trees, library, written.start, len(written.features)))
+    else:
+        own = dict(written.numbers)
+        columns = np.array(own.pop("columns"), dtype=np.intp)
+        linear = Linear(columns, **{name: np.array(v, dtype=float) for name, v in own.items()})
+        tables = [
+            Table(bins.column, np.array(bins.edges), np.array(bins.values), bins.missing)
+            for bins in written.bins
+        ]
+        inner = Additive(written.intercept, linear, tables, np.array(written.expected), PACKAGES)
+    return inner if written.features == everything else Selected(inner, np.array(written.features))
+
+
+def nodes_of(tree: document.Tree) -> list[Node]:
+    """Return the nodes of a tree in pre-order."""
+    columns = (tree.feature, tree.right, tree.threshold, tree.missing_left, tree.cover, tree.value)
+    nodes = [
+        Node(cover, value, feature, place + 1, right, threshold, None, missing_left)
+        for place, (feature, right, threshold, missing_left, cover, value) in enumerate(
+            zip(*columns, strict=True)
+        )
+    ]
+    for place, codes in tree.categories.items():
+        nodes[int(place)].categories = frozenset(codes)
+    return nodes
+
+
+def calibrator_of(
+    written: document.Sigmoid | document.Isotonic | document.ForestShare,
+) -> Calibrator:
+    """Return the calibrator that a document describes."""
+    if isinstance(written, document.Sigmoid):
+        return Sigmoid(written.slope, written.intercept)
+    if isinstance(written, document.Isotonic):
+        return Isotonic(np.array(written.knots), np.array(written.pds))
+    return ForestShare(written.prior)
+
+
+def write(model: Model, path: Path) -> None:
+    """Write the file of a model; raises TypeError where it has parts of another kind."""
+    files.write_text(path, text(model))
+
+
+def text(model: Model) -> str:
+    """Return the content of the file of a model."""
+    written = Document(
+        format=1,
+        candidate=model.candidate,
+        dataset=model.dataset,
+        mode=model.mode,
+        contract=model.contract_text,
+        scorer=written_scorer(model),
+        calibrator=written_calibrator(model.calibrator),
+        trained_on=model.trained_on,
+        versions={name: model.versions[name] for name in PACKAGES},
+    )
+    return written.model_dump_json() + "\n"
+
+
+def written_scorer(model: Model) -> document.Additive | document.Trees:
+    """Return the document of a model's scorer."""
+    from stages.models.compiled import libraries  # noqa: PLC0415  (the service never writes)
+
+    scorer = libraries.compile_trees(model.scorer) or model.scorer
+    features = [*range(len(model.features.names))]
+    if isinstance(scorer, Selected):
+        features, scorer = scorer.columns.tolist(), scorer.scorer
+    if isinstance(scorer, Trees):
+        forest = scorer.forest
+        return document.Trees(
+            form="trees",
+            features=features,
+            library=forest.library.name,
+            start=forest.start,
+            trees=[written_tree(nodes) for nodes in forest.trees],
+        )
+    if not isinstance(scorer, Additive):
+        raise TypeError(
+            f"the scorer of {model.candidate} is a {type(scorer).__name__}, which no model file "
+            "holds; `fit` must return one of stages.models.scorers"
+        )
+    lines = {name: values.tolist() for name, values in vars(scorer.linear).items()}
+    lines["flag"] = np.broadcast_to(scorer.linear.flag, scorer.linear.slope.shape).tolist()
+    tables = [
+        document.Bins(
+            column=table.column,
+            edges=table.edges.tolist(),
+            values=table.values.tolist(),
+            missing=table.missing,
+        )
+        for table in scorer.tables
+    ]
+    return document.Additive(
+        form="additive",
+        features=features,
+        intercept=scorer.intercept,
+        numbers=document.Numbers(**lines),
+        bins=tables,
+        expected=scorer.expected.tolist(),
+    )
+
+
+def written_tree(nodes: list[Node]) -> document.Tree:
+    """Return the document of a tree, its nodes in pre-order."""
+    order, waiting = list[int](), [0]
+    while waiting:
+        order.append(waiting.pop())
+        if nodes[order[-1]].feature >= 0:
+            waiting += [nodes[order[-1]].right, nodes[order[-1]].left]
+    place = {old: new for new, old in enumerate(order)}
+    own = [nodes[old] for old in order]
+    most = sys.float_info.max  # beyond every feature, as the infinity of a library is
+    return document.Tree(
+        feature=[node.feature for node in own],
+        right=[place[node.right] if node.feature >= 0 else 0 for node in own],
+        threshold=[max(-most, min(most, node.threshold)) for node in own],
+        missing_left=[node.missing_left for node in own],
+        cover=[node.cover for node in own],
+        value=[node.value for node in own],
+        categories={
+            str(at): sorted(node.categories) for at, node in enumerate(own) if node.categories
+        },
+    )
+
+
+def written_calibrator(
+    calibrator: Calibrator,
+) -> document.Sigmoid | document.Isotonic | document.ForestShare:
+    """Return the document of a calibrator."""
+    if isinstance(calibrator, Sigmoid):
+        return document.Sigmoid(form="sigmoid", **asdict(calibrator))
+    if isinstance(calibrator, ForestShare):
+        return document.ForestShare(form="forest_share", **asdict(calibrator))
+    if isinstance(calibrator, Isotonic):
+        knots, pds = calibrator.knots.tolist(), calibrator.pds.tolist()
+        return document.Isotonic(form="isotonic", knots=knots, pds=pds)
+    raise TypeError(f"the calibrator {type(calibrator).__name__} is one that no model file holds")
