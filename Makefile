@@ -1,4 +1,5 @@
 # The commands of this project; `make help` lists them.
+SHELL := bash
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,11 +7,10 @@ PORT ?= 3000
 export BENTOML_DO_NOT_TRACK := true
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := all
-.PHONY: all help data repro plots test lint format serve image dashboard demo e2e docs bench bench-serve bench-coverage bench-figures lock clean
+.PHONY: all help data repro experiments plots test lint format serve image dashboard demo e2e docs bench bench-serve bench-coverage bench-figures lock clean
 
 all: $(VENV)/.ready data repro  ## Set up, get the data, run the pipeline, show the winner
 	@python -m stages.show
-	@echo "Next: make serve, make demo, make help. For a shell of your own: . $(BIN)/activate"
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -18,16 +18,15 @@ help:  ## List the targets
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	@test "$$(uname)" != Linux || ldconfig -p | grep -q libgomp.so.1 || apt-get install -y -qq libgomp1 || \
 	  { echo "LightGBM needs OpenMP: sudo apt-get install libgomp1" >&2; exit 1; }
-	@if command -v uv >/dev/null; then \
-	  echo "Setting up $(VENV) from requirements/dev.txt with uv" >&2; \
+	@set -o pipefail; if command -v uv >/dev/null; then \
+	  echo "Setting up $(VENV) from requirements/dev.txt with uv (about 250 packages)" >&2; \
 	  uv venv --quiet --allow-existing --seed --python 3.11 $(VENV) && \
-	  VIRTUAL_ENV=$(VENV) uv pip install --require-hashes --requirements $<; \
-	elif command -v $(PYTHON) >/dev/null; then \
+	  { VIRTUAL_ENV=$(VENV) uv pip install --require-hashes --requirements $< 2>&1 | sed '/^ [-+~] /d' >&2; }; \
+	elif $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then \
 	  echo "Setting up $(VENV) from requirements/dev.txt with pip (about two minutes; uv would be faster)" >&2; \
-	  { test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); } && \
+	  { test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV); } && \
 	  $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $< | \
 	    awk '/^Collecting|^Downloading|^Installing/ { printf "\r%d packages found, %s\033[K", found += /^Collecting/, $$1; fflush() } END { print "" }' >&2; \
-	  $(BIN)/python -c "import dvc, bentoml"; \
 	else \
 	  echo "Python 3.11 is needed: sudo apt-get install python3.11-venv, or install uv (https://docs.astral.sh/uv), or say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; \
 	fi
@@ -40,6 +39,9 @@ data: $(VENV)/.ready  ## Get the raw loan book: from the S3 remote, else by simu
 
 repro: $(VENV)/.ready  ## Run what is not up to date of preprocess, featurize, train, evaluate
 	@dvc repro
+
+experiments: $(VENV)/.ready  ## Show the experiments: what differs between them, and nothing else
+	@dvc exp show --only-changed --drop '.*/'
 
 plots: $(VENV)/.ready  ## Draw the plots into build/plots, as SVG that opens without a network
 	@python -m stages.plots

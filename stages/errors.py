@@ -5,9 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from stages.contract.reading import UnknownDataset
 from stages.contract.schema import ContractError
 from stages.params import ParamsError
+
+# `dvc exp run -S` writes params.yaml before any stage runs, and leaves it so where one fails.
+WAY_BACK = "To go back to what is committed: git checkout params.yaml && dvc checkout"
+
+
+def message(error: Exception) -> str:
+    """Return what is wrong, with the way back where params.yaml is what is wrong."""
+    in_params = isinstance(error, ParamsError | UnknownDataset) and Path("params.yaml").exists()
+    return f"{error}\n{WAY_BACK}" if in_params else str(error)
 
 
 @contextmanager
@@ -15,7 +26,5 @@ def one_message() -> Iterator[None]:
     """End the process with exit code 1 where parameters, a contract or its data are wrong."""
     try:
         yield
-    except ParamsError as error:
-        sys.exit(f"error: {error} (`git checkout params.yaml` brings the committed file back)")
-    except ContractError as error:
-        sys.exit(f"error: {error}")
+    except (ParamsError, ContractError) as error:
+        sys.exit(f"error: {message(error)}")

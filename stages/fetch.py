@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stages import files, params, project
+from stages import errors, files, params, project
 from stages.contract import reading as contracts
 
 SIMULATED = "loan_book"
@@ -58,7 +58,7 @@ def main() -> None:
         config = params.load()
         contract = contracts.load(config.dataset)
     except ValueError as error:
-        sys.exit(str(error))
+        sys.exit(errors.message(error))
     raw = config.data / "raw"
     if raw.exists() and any(raw.iterdir()):
         print(f"{raw}: there already")

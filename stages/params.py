@@ -145,7 +145,7 @@ def load(path: Path = Path("params.yaml"), *, with_candidates: bool = True) -> P
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise ParamsError("\n".join(explain(path, e, model) for e in error.errors())) from error
+        raise ParamsError("\n".join(explain(path, error.errors(), model))) from error
 
 
 def candidates_in(document: dict[str, Any]) -> tuple[str, ...]:
@@ -171,22 +171,41 @@ def model_with_candidates(names: tuple[str, ...]) -> type[Params]:
     )
 
 
-def explain(path: Path, error: Any, model: type[Params]) -> str:
-    """One error in words: `params.yaml: train.lightgbm.trees: ...`."""
-    place = ".".join(map(str, error["loc"]))
-    if error["type"] == "extra_forbidden":
-        section: Any = model
-        for key in error["loc"][:-1]:
-            of_list = isinstance(key, int)
-            section = get_args(section)[0] if of_list else section.model_fields[key].annotation
-        allowed = list(section.model_fields)
-        near = nearest(str(error["loc"][-1]), allowed)
-        return f"{path}: {place}: unknown parameter; known are {', '.join(allowed)}{near}"
-    got = "" if error["type"] == "missing" else f"; got {error['input']!r}"
-    near = ""
-    if error["type"] == "literal_error":
-        near = nearest(str(error["input"]), re.findall(r"'([^']*)'", error["ctx"]["expected"]))
-    return f"{path}: {place}: {error['msg']}{got}{near}"
+def explain(path: Path, errors: list[Any], model: type[Params]) -> list[str]:
+    """Return a line for each wrong key, such as `params.yaml: train.lightgbm.trees: ...`.
+
+    Where a key allows one type or another, pydantic has an error for each: they share a line.
+    """
+    lines: dict[str, str] = {}
+    for error in errors:
+        keys = [key for key in error["loc"] if isinstance(key, int) or key.isidentifier()]
+        place = ".".join(map(str, keys))
+        got = "" if error["type"] == "missing" else f"; got {error['input']!r}"
+        problem = error["msg"] + got + near_word(error)
+        if error["type"] == "extra_forbidden":
+            problem = unknown(keys, model)
+        if place in lines:
+            lines[place] = lines[place].removesuffix(got) + ", or: " + problem
+        else:
+            lines[place] = f"{path}: {place}: {problem}"
+    return [*lines.values()]
+
+
+def unknown(keys: list[Any], model: type[Params]) -> str:
+    """Return what is wrong with a key that its section does not have."""
+    section: Any = model
+    for key in keys[:-1]:
+        of_list = isinstance(key, int)
+        section = get_args(section)[0] if of_list else section.model_fields[key].annotation
+    allowed = list(section.model_fields)
+    return f"unknown parameter; known are {', '.join(allowed)}{nearest(str(keys[-1]), allowed)}"
+
+
+def near_word(error: Any) -> str:
+    """Return the end of a message about a word that is not among those allowed, or ''."""
+    if error["type"] != "literal_error":
+        return ""
+    return nearest(str(error["input"]), re.findall(r"'([^']*)'", error["ctx"]["expected"]))
 
 
 def nearest(word: str, allowed: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,16 @@ TITLES = {
 NEXT = """
 What to try next
   make serve                                     decisions over HTTP, and a page, on port 3000
+  make demo                                      the service, a dashboard and traffic that drifts
   make plots                                     curves, calibration, importance in build/plots
-  dvc exp run -S policy.loss_given_default=0.6   another policy; trains nothing
-  dvc exp run -S train.lightgbm.num_leaves=15    another parameter; then: dvc exp show
+{activation}  dvc exp run -S policy.loss_given_default=0.6   another policy; trains nothing
+  dvc exp run -S train.lightgbm.num_leaves=15    another parameter
+  make experiments                               what the experiments changed, and what came of it
   python -m stages.tune lightgbm --trials 20     a search of parameters with Optuna
   python -m stages.contract draft --help         a contract for a loan book of your own
+`make help` lists the other commands.
 """
+ACTIVATION = "  . .venv/bin/activate                           first, for the commands below\n"
 EVALUATION = Path("models/evaluation.json")
 
 
@@ -67,7 +72,7 @@ def main() -> None:
     except json.JSONDecodeError as error:
         sys.exit(f"{EVALUATION} is no JSON ({error}): make it anew by dvc repro --force evaluate")
     print(table(evaluation))
-    print(NEXT)
+    print(NEXT.format(activation="" if "VIRTUAL_ENV" in os.environ else ACTIVATION))
 
 
 if __name__ == "__main__":

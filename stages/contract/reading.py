@@ -27,12 +27,16 @@ from stages.contract.schema import (
 SCALARS = ("bool", "int", "float", "str")
 
 
+class UnknownDataset(ContractError):
+    """There is no contract of a dataset; the message names those that have one."""
+
+
 def load(dataset: str, root: Path = Path("data")) -> Contract:
     """Read and check `root/<dataset>/contract.yaml`; raises ContractError naming file and line."""
     path = root / dataset / "contract.yaml"
     if not path.exists():
         datasets = sorted(p.parent.name for p in root.glob("*/contract.yaml"))
-        raise ContractError(
+        raise UnknownDataset(
             f"dataset must be one of {datasets}; got {dataset!r} (no {path})"
             f"{did_you_mean(dataset, datasets)}"
         )

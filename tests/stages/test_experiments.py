@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.support.books import ROOT
 from tests.support.clone import Clone, ran
 
 LEAVES = "train.lightgbm.num_leaves"
@@ -104,6 +107,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     own.said["start"] = clone.dvc("queue", "start")
     own.said["queue"] = clone.dvc("queue", "status")
     own.facts["shown"] = clone.facts("exp", "show")
+    [table] = re.findall(r"@dvc (exp show .*)", (ROOT / "Makefile").read_text())
+    clone.environment["COLUMNS"] = "160"
+    own.said["table"] = clone.dvc(*shlex.split(table), "--no-pager")
     clone.dvc("exp", "apply", "leaves-7")
     own.facts["applied"] = own.params(), clone.facts("status")
 
@@ -198,6 +204,13 @@ def test_every_experiment_is_shown_with_its_parameters_and_metrics(story: Story)
     assert leaves == {"leaves": 3, "policy": 31, "leaves-7": 7, "leaves-15": 15}
     for own in shown.values():
         assert 0.5 < own["metrics"]["models/metrics.json"]["data"]["auc"] < 1
+
+
+def test_the_table_of_experiments_has_the_columns_that_differ_and_no_files(story: Story) -> None:
+    heading = story.said["table"].splitlines()[1].split()
+    assert heading[:2] == ["Experiment", "Created"]
+    assert {LEAVES, LOSS} == {name for name in heading if "." in name}
+    assert not [name for name in heading if "/" in name or "…" in name]
 
 
 def test_an_experiment_that_is_applied_is_in_the_workspace_and_up_to_date(story: Story) -> None:

@@ -38,7 +38,7 @@ def test_tables_that_nobody_has_are_named(project: Project) -> None:
 
 def test_an_unknown_dataset_is_named_with_the_nearest(project: Project) -> None:
     Path("params.yaml").write_text(yaml.safe_dump(settings(dataset="smal")))
-    assert message().endswith("; did you mean 'small'?")
+    assert "; did you mean 'small'?\nTo go back to what is committed: git checkout" in message()
 
 
 def test_outside_of_the_project_is_told_where_to_go(

@@ -55,6 +55,12 @@ def test_the_parameters_of_the_repository_are_well() -> None:
             "preprocess: Value error, test_share and validation_share leave no training rows",
         ),
         ({"policy__ratings": {"A": 0.5}}, "policy: Value error, ratings must rise to 1.0; got"),
+        (
+            {"policy__cut_off": 2},
+            "policy.cut_off: Input should be 'profit', or: Input should be less than or equal to 1"
+            "; got 2",
+        ),
+        ({"train__xgboost__max_vif": 0.5}, "train.xgboost.max_vif: Input should be greater than "),
         ({"evaluate__choose_by": "auc"}, "evaluate.choose_by: Input should be 'roc_auc', "),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -152,6 +153,19 @@ def test_an_experiment_that_fails_in_training_leaves_every_output(made: Clone) -
     made.run("git", "checkout", "--quiet", "--", "params.yaml")
     assert "min_iv 99.0 leaves no feature" in said
     assert "failed to reproduce 'train@scorecard'" in said
+    assert outputs(made) == before
+    assert stale(made) == []
+
+
+def test_a_dataset_that_is_not_there_is_named_and_params_yaml_says_how_to_go_back(
+    made: Clone,
+) -> None:
+    before = outputs(made)
+    said = made.dvc("exp", "run", "-S", "dataset=nope", check=False)
+    assert re.search(r"No such file or directory: '.*/data/nope/contract\.yaml'", said)
+    [way_back] = re.findall(r"To go back: (.*)", (made.folder / "params.yaml").read_text())
+    for command in way_back.split(" && "):
+        made.run(*command.split())
     assert outputs(made) == before
     assert stale(made) == []
 

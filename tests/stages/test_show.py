@@ -52,6 +52,20 @@ def test_figures_that_are_not_there_are_told_with_what_makes_them(
         show.main()
 
 
+@pytest.mark.parametrize("active", [True, False])
+def test_the_environment_is_activated_before_the_first_command_that_needs_it(
+    active: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    if active:
+        monkeypatch.setenv("VIRTUAL_ENV", ".venv")
+    show.main()
+    said = capsys.readouterr().out
+    activation = said.find(". .venv/bin/activate")
+    assert activation == -1 if active else -1 < activation < said.index("dvc exp run")
+
+
 def test_what_to_try_next_is_of_this_project(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
