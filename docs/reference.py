@@ -11,6 +11,7 @@ import types
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from pydantic import BaseModel
@@ -25,7 +26,8 @@ EDITOR = (
     "Your editor checks it with `# yaml-language-server: $schema={}.schema.json` in its first line."
 )
 PARAMS = params.model_with_candidates(registry.names())
-SCHEMAS = Path(__file__).parent / "schemas"
+ROOT = Path(__file__).parents[1]
+SCHEMAS = ROOT / "docs/schemas"
 # What the reader of a contract adds itself: a file never holds these keys.
 ADDED = {"Field": {"name", "required_with_table"}, "Derived": {"name"}, "Check": {"name"}}
 
@@ -47,31 +49,45 @@ def pages() -> dict[str, str]:
         ),
         "params": page(
             "Parameters",
-            "`params.yaml`. " + EDITOR.format("docs/schemas/params"),
+            "`params.yaml`. " + EDITOR.format("docs/schemas/params") + " Every key is required; "
+            "the values below are those that the repository ships.",
             PARAMS,
+            yaml.safe_load((ROOT / "params.yaml").read_text()),
         ),
         "settings": "# Settings\n\nEnvironment variables of the service. An impossible value ends "
         "the start with its name and what is allowed.\n\n" + settings.table() + "\n",
     }
 
 
-def page(title: str, introduction: str, root: type[BaseModel]) -> str:
-    """Return one page: a table of keys for each model, the root first."""
-    return "\n".join([f"# {title}", "", introduction, "", *sections(root, "", set())]) + "\n"
+def page(title: str, introduction: str, root: type[BaseModel], shipped: Any = None) -> str:
+    """Return one page: a table of keys for each model, the root first.
+
+    `shipped` is what a file of the repository holds, shown in place of the defaults.
+    """
+    tables = sections(root, "", set(), shipped)
+    return "\n".join([f"# {title}", "", introduction, "", *tables]) + "\n"
 
 
-def sections(model: type[BaseModel], place: str, told: set[type[BaseModel]]) -> list[str]:
+def sections(
+    model: type[BaseModel], place: str, told: set[type[BaseModel]], shipped: Any
+) -> list[str]:
     """Return the section of a model and of those that its keys hold, each model once."""
     told.add(model)
     documentation = " ".join((model.__doc__ or "").split())
     lines = [f"## `{place}`", ""] if place else []
-    lines += [documentation, "", "| key | allowed | default | what it is |", "|---|---|---|---|"]
+    heading = "shipped" if isinstance(shipped, dict) else "default"
+    lines += [documentation, "", f"| key | allowed | {heading} | what it is |", "|---|---|---|---|"]
     inner: list[str] = []
     for name, field in keys(model):
-        lines.append(f"| `{name}` | {allowed(field)} | {default(field)} | {meaning(field)} |")
-        for part in models_of(field.annotation):
+        value = shipped.get(name) if isinstance(shipped, dict) else None
+        models = models_of(field.annotation)
+        shown = default(field)
+        if isinstance(shipped, dict):
+            shown = "" if models else f"`{json.dumps(value)}`"
+        lines.append(f"| `{name}` | {allowed(field)} | {shown} | {meaning(field)} |")
+        for part in models:
             if part not in told:
-                inner += ["", *sections(part, f"{place}.{name}" if place else name, told)]
+                inner += ["", *sections(part, f"{place}.{name}" if place else name, told, value)]
     return lines + inner
 
 
@@ -110,7 +126,7 @@ def words(annotation: Any) -> str:  # noqa: PLR0911  (one return per kind of typ
             return " or ".join(["text, number or true/false", *rest])
         return " or ".join(words(part) for part in parts)
     if origin is list:
-        return f"list of {words(parts[0])}"
+        return "list, see below" if models_of(parts[0]) else f"list of {words(parts[0])}"
     if origin is dict:
         return f"mapping of {words(parts[1])}" if models_of(parts[1]) else "mapping"
     if origin is Literal:
@@ -121,7 +137,7 @@ def words(annotation: Any) -> str:  # noqa: PLR0911  (one return per kind of typ
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "see below"
     plain = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "any"}
-    return plain.get(annotation, "nothing" if annotation is type(None) else str(annotation))
+    return plain.get(annotation, "`null`" if annotation is type(None) else str(annotation))
 
 
 def default(field: FieldInfo) -> str:

@@ -33,17 +33,24 @@ class Simulate(Section):
     """The simulated loan book."""
 
     rows: Whole
+    """Number of loans."""
     seed: Seed
+    """Seed of the draws."""
     separation: Annotated[float, Key(ge=0.25, le=1)]
+    """How far good and bad loans lie apart: the true PD has an AUC of 0.84 at 0.45, 0.96 at 1."""
 
 
 class Preprocess(Section):
     """Split and tolerance."""
 
     seed: Seed
+    """Seed of the stratified split; a contract with a date is split by time."""
     test_share: Annotated[float, Key(gt=0, lt=1)]
+    """Share of the loans in the test part: the latest, where there are dates."""
     validation_share: Annotated[float, Key(gt=0, lt=1)]
+    """Share of the loans in the validation part, before the test part in time."""
     max_invalid: Share
+    """The stage stops where a larger share of the rows breaks the contract."""
 
     @model_validator(mode="after")
     def _something_to_train_on(self) -> Preprocess:
@@ -56,53 +63,78 @@ class Featurize(Section):
     """What is fitted about features."""
 
     bins: Annotated[int, Key(ge=2)]
+    """Number of bins for the information value of each feature."""
     clip: Annotated[float, Key(ge=0, lt=0.5)]
+    """Share of each tail beyond which linear models see no difference."""
 
 
 class Train(Section):
     """What all candidates share; the section of each candidate stands beside it, by its name."""
 
     # `load` adds a field for each of those sections, which the candidate's own file checks.
-
     seed: Seed
+    """Seed of the folds, of resampling and of what each candidate draws."""
     folds: Annotated[int, Key(ge=2)]
+    """Number of folds of the training rows, for calibration and for the choice of the winner."""
 
 
 class Evaluate(Section):
     """How candidates are judged."""
 
     choose_by: Literal["roc_auc", "pr_auc", "brier", "log_loss", "ks"]
+    """Figure, cross-validated, that chooses the winner."""
     prefer: Literal["best", "simplest"]
+    """`best`, or `simplest`: the first of `candidates` within a standard error of the best."""
     seed: Seed
+    """Seed of the bootstrap."""
     resamples: Annotated[int, Key(ge=100)]
+    """Number of bootstrap samples behind each 95 % interval."""
     min_group: Whole
+    """Groups of fewer loans are not judged."""
     golden: Whole
+    """Number of applications recorded with their PD, which a deployment must repeat."""
 
 
 class Monitor(Section):
     """How live decisions are watched; no stage reads it."""
 
     every: Whole
+    """Number of new decisions before a window is judged again."""
     windows: Annotated[list[Annotated[int, Key(ge=100)]], Key(min_length=1)]
+    """Numbers of decisions in a window: small ones are quick, large ones see small shifts."""
     min_group: Whole
+    """Smaller groups of a protected attribute are not judged."""
     lowest_approval_ratio: Part
+    """Lowest approval rate of a group, as a share of the highest (the four-fifths rule)."""
     maturity_days: Whole
+    """Days after which a loan without a default counts as good."""
 
 
 class Params(Section):
     """All of params.yaml."""
 
     dataset: str
+    """Folder of `data/` with a `contract.yaml` and the files."""
     mode: Mode
+    """What is known when the decision is made: the application, or its grade and price too."""
     threads: Whole
+    """Number of threads; results do not depend on it."""
     candidates: Annotated[list[str], Key(min_length=1)]
+    """Candidates to train and judge, the simplest first."""
     simulate: Simulate
+    """The simulated loan book."""
     preprocess: Preprocess
+    """Split and tolerance."""
     featurize: Featurize
+    """What is fitted about features."""
     train: Train
+    """What candidates share, and a section for each."""
     evaluate: Evaluate
+    """How candidates are judged."""
     policy: Policy
+    """From PD to decision, score and rating; a change trains nothing."""
     monitor: Monitor
+    """How live decisions are watched; no stage reads it."""
 
     @property
     def data(self) -> Path:
@@ -162,13 +194,15 @@ def candidates_in(document: dict[str, Any]) -> tuple[str, ...]:
 @cache
 def model_with_candidates(names: tuple[str, ...]) -> type[Params]:
     """Return `Params` with a section for each of these candidates, checked by its own file."""
-    sections: Any = {name: (registry.load(name).parameters, ...) for name in names}
-    train: Any = create_model("Train", __base__=Train, __doc__=Train.__doc__, **sections)
+    models = {name: registry.load(name).parameters for name in names}
+    sections: Any = {n: (m, Key(description=m.__doc__)) for n, m in models.items()}
+    own: Any = create_model("Train", __base__=Train, __doc__=Train.__doc__, **sections)
     name: Any = Annotated[str, AfterValidator(registry.check_name)]
-    candidates: Any = Annotated[list[name], Key(min_length=1)]
-    return create_model(
-        "Params", __base__=Params, __doc__=Params.__doc__, train=train, candidates=candidates
-    )
+    about = {key: field.description for key, field in Params.model_fields.items()}
+    train: Any = Annotated[own, Key(description=about["train"])]
+    candidates: Any = Annotated[list[name], Key(min_length=1, description=about["candidates"])]
+    keys: Any = {"train": train, "candidates": candidates}
+    return create_model("Params", __base__=Params, __doc__=Params.__doc__, **keys)
 
 
 def explain(path: Path, errors: list[Any], model: type[Params]) -> list[str]:

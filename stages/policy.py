@@ -27,11 +27,14 @@ Probability = Annotated[float, Key(gt=0, le=1)]
 class HardRule(BaseModel):
     """What is referred or declined whatever its PD."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     rule: str
+    """Comparison of a field or ratio, such as `credit_utilization_ratio >= 98`."""
     decision: Literal["refer", "decline"]
+    """What becomes of an application for which the rule holds, unless its PD is stricter."""
     reason: str
+    """What the applicant is told."""
 
     _encoded: Rule | None = PrivateAttr(default=None)
 
@@ -58,17 +61,26 @@ class Policy(BaseModel):
     break-even PD `margin / (margin + loss_given_default)`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     margin: Annotated[float, Key(gt=0)]
+    """Earned on a good loan, per unit lent."""
     loss_given_default: Probability
+    """Lost on a bad loan, per unit lent."""
     cut_off: Literal["profit"] | Probability
+    """PD from which a loan is predicted bad: `profit`, where expected profit is 0, or a number."""
     refer_band: Annotated[float, Key(ge=0, lt=1)]
+    """Applications within this share of the cut-off, to either side, are referred."""
     rules: list[HardRule]
+    """Hard rules, which make a decision stricter whatever the PD."""
     pdo: Annotated[float, Key(gt=0)]
+    """Points that double the odds."""
     base_score: float
+    """Points at the base odds."""
     base_odds: Annotated[float, Key(gt=0)]
+    """Odds, good : bad, at the base score."""
     ratings: dict[str, Probability]
+    """Bound of the PD below which each rating stands, rising to 1."""
 
     @model_validator(mode="after")
     def _readable(self) -> Policy:

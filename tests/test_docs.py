@@ -103,6 +103,15 @@ def test_the_schemas_for_editors_are_those_of_the_code() -> None:
         assert (ROOT / f"docs/schemas/{name}.schema.json").read_text() == text
 
 
+def test_every_parameter_is_described() -> None:
+    schema = json.loads((ROOT / "docs/schemas/params.schema.json").read_text())
+    sections = {"params.yaml": schema, **schema["$defs"]}
+    for name, section in sections.items():
+        assert section["description"], name
+        for key, what in section["properties"].items():  # a section's own words stand with it
+            assert what.get("description") or "$ref" in what, (name, key)
+
+
 def test_every_endpoint_is_served_and_every_served_one_is_told(tmp_path: Path) -> None:
     api = DecisionApi(tmp_path, Ledger(f"sqlite:///{tmp_path}/l.sqlite"))
     served = set(api.routes | MonitoringApi(api).routes)

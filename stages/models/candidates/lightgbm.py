@@ -19,10 +19,15 @@ class Parameters(BoostingParameters):
     """Gradient boosting by LightGBM; a `max_depth` of -1 sets no limit."""
 
     num_leaves: Annotated[int, Key(ge=2)]
+    """Highest number of leaves of a tree."""
     max_depth: int
+    """Highest depth of a tree; -1 sets no limit."""
     min_leaf: Whole
+    """Lowest number of rows in a leaf."""
     max_bin: Annotated[int, Key(ge=2)]
+    """Highest number of bins of a number."""
     bagging_fraction: Part
+    """Share of the rows that each tree is grown on."""
 
 
 SEARCH = {

@@ -18,6 +18,7 @@ class Parameters(CandidateParameters):
     """L2-penalised logistic regression; `c` is the inverse strength of the penalty."""
 
     c: Positive
+    """Inverse strength of the L2 penalty."""
 
 
 SEARCH = {"c": Range(1e-3, 1e3, log=True)}

@@ -24,10 +24,15 @@ class Parameters(CandidateParameters):
     """A random forest of XGBoost's trees."""
 
     trees: Whole
+    """Number of trees."""
     max_depth: Whole
+    """Highest depth of a tree."""
     min_leaf: Positive
+    """Lowest number of rows in a leaf, were its bad rate that of the book."""
     features_per_split: Part
+    """Share of the features that each split may use."""
     monotone: bool
+    """Whether PD follows the directions of risk in the contract."""
 
 
 SEARCH = {

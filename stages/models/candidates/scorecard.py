@@ -19,9 +19,13 @@ class Parameters(CandidateParameters):
     """Logistic regression on WoE; `monotone` keeps the contract's directions of risk."""
 
     c: Positive
+    """Inverse strength of the L2 penalty."""
     max_bins: Annotated[int, Key(ge=2)]
+    """Highest number of bins of a feature."""
     min_bin_share: Annotated[float, Key(gt=0, lt=0.5)]
+    """Lowest share of the rows in a bin."""
     monotone: bool
+    """Whether the WoE of bins follows the directions of risk in the contract."""
 
 
 SEARCH = {

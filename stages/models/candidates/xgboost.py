@@ -15,8 +15,11 @@ class Parameters(BoostingParameters):
     """Gradient boosting by XGBoost."""
 
     max_depth: Whole
+    """Highest depth of a tree."""
     min_child_weight: NotNegative
+    """Lowest sum of the second derivatives, pd (1 - pd), of the rows in a leaf."""
     subsample: Part
+    """Share of the rows that each tree is grown on."""
 
 
 SEARCH = {
