@@ -93,6 +93,13 @@ _NO_REPLACE_SQLITE = (
         BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""",
 )
 
+_TRANSPARENCY = (
+    # The hashes of the Merkle tree's whole blocks, and the checkpoints that were signed.
+    "CREATE TABLE ledger_blocks (block BIGINT PRIMARY KEY, hash TEXT NOT NULL)",
+    """CREATE TABLE ledger_checkpoints (
+        size BIGINT PRIMARY KEY, time TEXT NOT NULL, note TEXT NOT NULL)""",
+)
+
 MIGRATIONS: list[dict[str, tuple[str, ...]]] = [
     {
         "sqlite": _for_type("INTEGER") + _APPEND_ONLY_SQLITE,
@@ -103,6 +110,7 @@ MIGRATIONS: list[dict[str, tuple[str, ...]]] = [
         "sqlite": _PROBE_AND_MODEL_INDEX + _NO_REPLACE_SQLITE,
         "postgresql": _PROBE_AND_MODEL_INDEX,
     },
+    {"sqlite": _TRANSPARENCY, "postgresql": _TRANSPARENCY},
 ]
 _MIGRATION_LOCK = 7_264_331_902  # any number that only this program uses
 

@@ -43,7 +43,7 @@ def take_away(ledger: Ledger) -> None:
         return
     for table in ("ledger_entries", "ledger_head", "ledger_probe", "schema_version"):
         change(ledger.engine, f"DROP TABLE {table} CASCADE")
-    change(ledger.engine, "DROP TABLE drift_reports, incidents")
+    change(ledger.engine, "DROP TABLE drift_reports, incidents, ledger_blocks, ledger_checkpoints")
     change(ledger.engine, "DROP FUNCTION ledger_is_append_only")
 
 

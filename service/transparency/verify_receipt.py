@@ -1,0 +1,200 @@
+"""Check a receipt: that a decision stands, unchanged, in a ledger that witnesses have seen.
+
+    python verify_receipt.py receipt.json log.vkey witness-a.vkey witness-b.vkey
+
+This file needs Python 3.11 and `cryptography`, and nothing else of the project. The keys are those
+that the lender and its witnesses have published, not keys that came with the receipt. The formats
+are the Merkle tree of RFC 9162 (section 2.1), and C2SP's tlog-checkpoint and tlog-cosignature.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+FORMAT = "credit-pd-receipt/v1"
+LOG, WITNESS = 1, 4  # C2SP's types of signature: Ed25519, and a cosignature with its time
+
+
+class Invalid(ValueError):
+    """What was shown proves nothing; the message says why."""
+
+
+class Checkpoint(NamedTuple):
+    """A tree as its log has signed it: whose it is, its number of entries and its root hash."""
+
+    origin: str
+    size: int
+    root: bytes
+
+
+class Key(NamedTuple):
+    """A public key with its name and the type of signature that it makes."""
+
+    name: str
+    type: int
+    public: bytes
+
+    @property
+    def id(self) -> bytes:
+        """The first four bytes of the hash that C2SP's signed note gives a key."""
+        return sha256(self.name.encode() + b"\n" + bytes([self.type]) + self.public).digest()[:4]
+
+    @classmethod
+    def parse(cls, text: str) -> Key:
+        """Return the key of a line `name+id+base64`; raises Invalid."""
+        try:
+            name, key_id, encoded = text.strip().split("+", 2)
+            raw = base64.b64decode(encoded, validate=True)
+            key = cls(name, raw[0], raw[1:])
+        except (ValueError, IndexError) as error:
+            raise Invalid(f"a key must be name+id+base64; got {text.strip()!r}") from error
+        if key.type not in (LOG, WITNESS) or len(key.public) != 32 or key.id.hex() != key_id:
+            raise Invalid(f"{name}: the key is not an Ed25519 key of C2SP's signed note")
+        return key
+
+
+def leaf_hash(entry_hash: bytes) -> bytes:
+    """Return the hash of a leaf (32 bytes); the leaf is the entry's hash in the ledger's chain."""
+    return sha256(b"\0" + entry_hash).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return the hash of two neighbours (32 bytes)."""
+    return sha256(b"\1" + left + right).digest()
+
+
+def root_of_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes:
+    """Return the root of a tree of `size` leaves in which `proof` leads from leaf `index`.
+
+    Algorithm: RFC 9162, section 2.1.3.2. Raises Invalid for a proof of the wrong length.
+    """
+    if not 0 <= index < size:
+        raise Invalid(f"a tree of {size} entries has no entry {index + 1}")
+    node, last, result = index, size - 1, leaf
+    for part in proof:
+        if last == 0:
+            raise Invalid("the inclusion proof is too long")
+        if node & 1 or node == last:
+            result = node_hash(part, result)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            result = node_hash(result, part)
+        node, last = node >> 1, last >> 1
+    if last:
+        raise Invalid("the inclusion proof is too short")
+    return result
+
+
+def parse_checkpoint(note: str) -> tuple[str, Checkpoint]:
+    """Return the text of a note that is signed, and the checkpoint it states; raises Invalid."""
+    text, blank, _ = note.rpartition("\n\n")
+    lines = text.split("\n")
+    try:
+        origin, size, root = lines[0], int(lines[1]), base64.b64decode(lines[2], validate=True)
+    except (IndexError, ValueError) as error:
+        raise Invalid("the checkpoint is not one of C2SP's tlog-checkpoint") from error
+    if not blank or not origin or str(size) != lines[1] or size < 0 or len(root) != 32:
+        raise Invalid("the checkpoint is not one of C2SP's tlog-checkpoint")
+    return text + "\n", Checkpoint(origin, size, root)
+
+
+def signers(note: str, keys: Iterable[Key]) -> dict[str, datetime | None]:
+    """Return the names of `keys` that signed the note, with the time that a witness states.
+
+    Lines of other keys are passed over. Raises Invalid for a signature of `keys` that is wrong.
+    """
+    text, _ = parse_checkpoint(note)
+    trusted = {(key.name, key.id): key for key in keys}
+    signed: dict[str, datetime | None] = {}
+    for line in note[len(text) + 1 :].splitlines():
+        try:
+            dash, name, encoded = line.split(" ")
+            raw = base64.b64decode(encoded, validate=True)
+        except ValueError as error:
+            raise Invalid(f"not a line of a signature: {line!r}") from error
+        key = trusted.get((name, raw[:4]))
+        if dash == "—" and key is not None:
+            signed[name] = check_signature(key, raw[4:], text)
+    return signed
+
+
+def check_signature(key: Key, signature: bytes, text: str) -> datetime | None:
+    """Return when a witness says that it signed, None for a log; raises Invalid."""
+    message, moment = text.encode(), None
+    if key.type == WITNESS:
+        seconds = int.from_bytes(signature[:8])
+        message = f"cosignature/v1\ntime {seconds}\n".encode() + message
+        signature, moment = signature[8:], datetime.fromtimestamp(min(seconds, 2**37), UTC)
+    try:
+        Ed25519PublicKey.from_public_bytes(key.public).verify(signature, message)
+    except InvalidSignature:
+        raise Invalid(f"the signature of {key.name} is wrong") from None
+    return moment
+
+
+def entry_hash(sequence: int, previous_hash: str, payload: str) -> bytes:
+    """Return the hash of a ledger's entry (32 bytes) by its place, the hash before, its content."""
+    digest = sha256(payload.encode()).hexdigest()
+    return sha256(f"{sequence}\n{previous_hash}\n{digest}".encode()).digest()
+
+
+def verify(
+    receipt: Mapping[str, Any], log: Key, witnesses: Sequence[Key], quorum: int = 2
+) -> dict[str, Any]:
+    """Return the recorded content that a receipt proves; raises Invalid where it proves nothing.
+
+    The log and at least `quorum` of the witnesses must have signed the receipt's checkpoint.
+    """
+    try:
+        entry, note = receipt["entry"], str(receipt["checkpoint"])
+        sequence, payload = int(entry["sequence"]), str(entry["payload"])
+        proof = [base64.b64decode(part, validate=True) for part in receipt["proof"]]
+        leaf = leaf_hash(entry_hash(sequence, str(entry["previous_hash"]), payload))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Invalid(f"this is no receipt: {error!r}") from error
+    if receipt.get("format") != FORMAT:
+        raise Invalid(f"the format must be {FORMAT}; got {receipt.get('format')!r}")
+    _, checkpoint = parse_checkpoint(note)
+    if checkpoint.origin != log.name or log.name not in signers(note, [log]):
+        raise Invalid(f"the checkpoint is not signed by {log.name}")
+    seen = signers(note, witnesses)
+    if len(seen) < quorum:
+        raise Invalid(f"{quorum} witnesses must have signed; {len(seen)} of those known here have")
+    if root_of_inclusion(leaf, sequence - 1, checkpoint.size, proof) != checkpoint.root:
+        raise Invalid(f"entry {sequence} is not in the tree that was signed: something was changed")
+    return dict(json.loads(payload))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print what a receipt proves; return 0, or 1 where it proves nothing."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("receipt", type=Path)
+    parser.add_argument("log", type=Path, help="file of the public key of the lender's ledger")
+    parser.add_argument("witness", type=Path, nargs="*", help="files of witnesses' public keys")
+    parser.add_argument("--quorum", type=int, default=2, help="witnesses that must have signed")
+    options = parser.parse_args(arguments)
+    try:
+        log, *witnesses = (Key.parse(p.read_text()) for p in (options.log, *options.witness))
+        content = verify(json.loads(options.receipt.read_text()), log, witnesses, options.quorum)
+    except (OSError, ValueError) as error:
+        print(f"NOT VALID: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(content, indent=2, ensure_ascii=False))
+    print(f"VALID: recorded in {log.name} and seen by {options.quorum} witnesses or more")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
