@@ -1,6 +1,7 @@
 """The decision service: it decides about applications, remembers every decision and watches them.
 
 - `decision` decides, without web and ledger; `ledger` records, without knowing decisions
+- `transparency` signs checkpoints of the ledger and proves what it holds
 - `monitoring` reads the ledger and looks for drift, `dashboard` shows what it found
 - `api` ties them together over HTTP; `service` hands it to BentoML, `image` packs it
 - `settings` reads the environment for all of them

@@ -189,7 +189,7 @@ def read_blocks(connection: Connection) -> list[bytes]:
     """Return the hashes of the whole blocks, in order; raises Broken where one is missing."""
     rows = connection.execute(select(blocks).order_by(blocks.c.block)).all()
     if [row.block for row in rows] != list(range(len(rows))):
-        raise Broken("blocks of the tree are missing: `python -m service.transparency rebuild`")
+        raise Broken("blocks of the tree are missing: empty the table ledger_blocks, and publish")
     return [bytes.fromhex(row.hash) for row in rows]
 
 

@@ -235,6 +235,17 @@ def test_the_log_signs_nothing_after_entries_were_cut_off(ledger: Ledger, signin
         log_of(ledger).publish(signing.log)
 
 
+def test_lost_blocks_of_the_tree_are_made_again(ledger: Ledger, signing: Signers) -> None:
+    entry = add(ledger, 1000)[0]
+    log_of(ledger).publish(signing.log, signing.clients)
+    change(ledger.engine, "DELETE FROM ledger_blocks WHERE block = 1")
+    with pytest.raises(Broken, match="empty the table ledger_blocks"):
+        log_of(ledger).publish(signing.log, signing.clients)
+    change(ledger.engine, "DELETE FROM ledger_blocks")
+    assert log_of(ledger).publish(signing.log, signing.clients).refusals == {}
+    assert verify(log_of(ledger).receipt(entry.id), signing.log.key, signing.keys)
+
+
 # ---- a witness
 
 
