@@ -60,7 +60,7 @@ class Engine:
         self.golden: list[dict[str, Any]] = []
         self.contract, self.features = model.contract, model.features
         self.applications = Applications(model.contract, model.mode)
-        self._trees = libraries.compiled(model.scorer) or model.scorer
+        self._trees = libraries.compile_if_possible(model.scorer) or model.scorer
         self._reasons = ReasonWriter(
             self.contract, self.features, np.zeros(len(self.features.names))
         )

@@ -17,6 +17,7 @@ from stages.contract.fields import missing_column
 from stages.contract.schema import Contract, ContractError, Derived, Field, Mode
 
 Floats = NDArray[np.float64]
+Outcomes = NDArray[np.int64]  # 1 for a bad loan, 0 for a good one
 Values = Sequence[Any] | NDArray[Any]
 Columns = Mapping[str, Values]
 # Boosters compute in 32 bits; a larger number is infinite there, which XGBoost refuses.

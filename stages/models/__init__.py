@@ -1,14 +1,14 @@
-"""Candidates: what they are made of, how they are fitted, and how a fitted one is used.
+"""The candidates, how they are fitted, and how a fitted one scores and explains rows.
 
 - `classifier`: a fitted candidate as data scientists use one; `load(path)` returns it
 - `artifact`: a scorer with its calibration and its contract, and its joblib file in the pipeline
 - `model_file`: the file that ships, which cannot execute; `document` is its format
 - `scorers`: the fitted models, which give a row its margin and explain it
 - `compiled`: the trees of boosters in a form that needs no library and is quick
-- `calibration`: from margins to PDs
+- `calibration`: the maps from margins to PDs
 - `contributions`: the explanation of a margin by raw field
 - `candidates`: one file per candidate
-- `fitting`: all that fits a candidate
+- `fitting`: the code that fits a candidate
 
 The service imports `artifact`, `model_file` and `contributions`, the stages import from here and
 from `fitting`, and notebooks use `load`. This package imports from `stages.contract`,

@@ -1,4 +1,4 @@
-"""From a model's margin to an honest PD: fitted on margins of rows the model did not see.
+"""Calibrate a model: maps from its margin to a PD, fitted on rows that it was not trained on.
 
 No PD is ever exactly 0 or 1: no number of loans shows that, and the score of such a PD is infinite.
 """
@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from stages.features.matrix import Floats
+from stages.features.matrix import Floats, Outcomes
 
-Outcomes = NDArray[np.int64]
 # The PD of an isotonic step, or of leaves, that holds no bad (or only bad) rows.
 SMALLEST = 1e-4
 # Smaller than any loan book can support, and large enough that 1 less it is below 1.
@@ -22,7 +20,7 @@ NEARLY_CERTAIN = 1e-9
 
 
 class Calibrator(Protocol):
-    """Margin (n,) → PD (n,), both float64."""
+    """A map from margins (n,) in log-odds to PDs (n,)."""
 
     def __call__(self, margin: Floats) -> Floats:
         """Return the PD of each margin."""
@@ -31,9 +29,9 @@ class Calibrator(Protocol):
 
 @dataclass(frozen=True)
 class Sigmoid:
-    """`PD = 1 / (1 + exp(-(slope * margin + intercept)))` (Platt 1999).
+    """The map `PD = 1 / (1 + exp(-(slope * margin + intercept)))` (Platt 1999).
 
-    Slope 1 and intercept 0 take the margin as log-odds.
+    With slope 1 and intercept 0 the margin is taken for the log-odds as it is.
     """
 
     slope: float = 1.0
@@ -48,9 +46,9 @@ class Sigmoid:
     def fit(cls, margin: Floats, bad: Outcomes) -> Sigmoid:
         """Fit both numbers by maximum likelihood on held-out margins (n,) and outcomes (n,).
 
-        As Platt does, one good and one bad loan more are imagined at the margins of either class:
-        of `bads` bad rows each counts as bad to `(bads + 1) / (bads + 2)`. Then the slope is finite
-        even where margins separate the outcomes.
+        The outcomes are Platt's targets: each of `bads` bad rows counts as bad to
+        `(bads + 1) / (bads + 2)`, and each of `goods` good rows to `1 / (goods + 2)`. With them the
+        slope is finite even where the margins separate the outcomes.
         """
         from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
 
@@ -89,10 +87,10 @@ class Isotonic:
 
 @dataclass(frozen=True)
 class ForestShare:
-    """The mean bad rate of a forest's leaves, from its one-step margin.
+    """The map from a forest's margin to the mean bad rate of its leaves.
 
     A boosted random forest takes one Newton step from the log-odds of the `prior`, so its margin is
-    `logit(prior) + (share - prior) / (prior * (1 - prior))`; this solves it for the share.
+    `logit(prior) + (share - prior) / (prior * (1 - prior))`, which is solved for the share here.
     """
 
     prior: float

@@ -1,10 +1,10 @@
-"""A fitted candidate for hands and notebooks: raw applications in, probabilities out.
+"""A fitted candidate for notebooks and scripts, which scores and explains raw applications.
 
     winner = stages.models.load("models/winner.joblib")
     winner.predict_proba(frame)[:, 1]
 
-scikit-learn's metrics and displays take it for a fitted classifier, though nothing here imports
-scikit-learn until they ask.
+scikit-learn's metrics and displays take it for a fitted classifier. This module imports
+scikit-learn only when they ask for the tags of an estimator.
 """
 
 from __future__ import annotations
@@ -13,30 +13,34 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.contract.fields import missing_column
 from stages.contract.schema import ContractError, Field
-from stages.features.matrix import Floats
+from stages.features.matrix import Columns, Floats, Values
 from stages.models import artifact
 from stages.models.artifact import Model
 from stages.models.compiled import libraries
 from stages.models.contributions import sum_by_field
 
-FEW = 64  # rows that compiled trees explain faster than their library
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+    from sklearn.utils import Tags
+
+FEW = 64  # up to so many rows, compiled trees explain faster than their library
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why n rows score as they do, in log-odds of default before calibration.
+    """The contributions to the scores of n rows, in log-odds of default before calibration.
 
     Attributes
     ----------
-    contributions : for each raw field the exact Shapley values (n,) of the rows.
-    base_value : the expected margin; with a row's contributions it adds up to the row's margin.
+    contributions : the exact Shapley values (n,) of the rows for each raw field.
+    base_value : the expected margin; the contributions of a row and it add up to the row's margin.
     margin : the log-odds (n,) of the rows.
     """
 
@@ -63,25 +67,27 @@ class Classifier:
         self.model = model
         self.classes_ = np.array([0, 1])
         self.feature_names_in_ = np.array([f.name for f in model.features.inputs], dtype=object)
-        self._trees = libraries.compiled(model.scorer) or model.scorer
+        self._trees = libraries.compile_if_possible(model.scorer) or model.scorer
 
     def __repr__(self) -> str:
         model = self.model
         return f"Classifier({model.candidate!r}, dataset={model.dataset!r}, mode={model.mode!r})"
 
-    def predict_proba(self, rows: Any, *, absent_as_missing: bool = False) -> Floats:
-        """Return the probabilities (n, 2) that each loan turns out good, and bad."""
+    def predict_proba(
+        self, rows: DataFrame | Columns, *, absent_as_missing: bool = False
+    ) -> Floats:
+        """Return the probabilities (n, 2) that each loan is good and that it is bad."""
         pd = self.model.predict_matrix(self._matrix(rows, absent_as_missing))
         return np.column_stack((1 - pd, pd))
 
     def predict(
-        self, rows: Any, *, threshold: float = 0.5, absent_as_missing: bool = False
+        self, rows: DataFrame | Columns, *, threshold: float = 0.5, absent_as_missing: bool = False
     ) -> NDArray[np.int64]:
-        """Return 1 (n,) where the PD reaches the threshold, else 0."""
+        """Return the predicted outcomes (n,): 1 where the PD reaches the threshold, else 0."""
         pd = self.model.predict_matrix(self._matrix(rows, absent_as_missing))
         return (pd >= threshold).astype(np.int64)
 
-    def explain(self, rows: Any, *, absent_as_missing: bool = False) -> Explanation:
+    def explain(self, rows: DataFrame | Columns, *, absent_as_missing: bool = False) -> Explanation:
         """Return what each raw field contributes to the log-odds of each row."""
         x = self._matrix(rows, absent_as_missing)
         scorer = self._trees if len(x) <= FEW else self.model.scorer
@@ -90,14 +96,14 @@ class Classifier:
         base = float(values[0, -1]) if len(x) else math.nan
         return Explanation(shares, base, self.model.scorer.margin(x))
 
-    def fit(self, rows: Any, bad: Any) -> NoReturn:
-        """Refuse: the pipeline fits candidates. scikit-learn asks that every estimator has this."""
+    def fit(self, rows: object, bad: object) -> NoReturn:
+        """Raise NotImplementedError; scikit-learn asks that every estimator has this method."""
         raise NotImplementedError("a candidate is fitted by `dvc repro`, not by hand")
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         from sklearn.utils import ClassifierTags, Tags, TargetTags  # noqa: PLC0415  (half a second)
 
         return Tags(
@@ -107,7 +113,7 @@ class Classifier:
             requires_fit=False,
         )
 
-    def _matrix(self, rows: Any, absent_as_missing: bool) -> Floats:
+    def _matrix(self, rows: DataFrame | Columns, absent_as_missing: bool) -> Floats:
         check_columns(rows)
         fields = self.model.features.inputs
         absent = [
@@ -116,7 +122,7 @@ class Classifier:
             if field.name not in rows and (field.constraints.required or not absent_as_missing)
         ]
         if absent:
-            raise ContractError(absence(absent))
+            raise ContractError(describe_absent(absent))
         columns = {f.name: column(f, rows[f.name]) for f in fields if f.name in rows}
         meanings = [missing_column(f.name) for f in fields if f.missing_meanings]
         columns |= {name: np.asarray(rows[name]) for name in meanings if name in rows}
@@ -137,7 +143,7 @@ def check_columns(rows: object) -> None:
         raise TypeError(f"{form}; got {type(rows).__name__}; for one row use frame.iloc[[0]]")
 
 
-def absence(fields: list[Field]) -> str:
+def describe_absent(fields: list[Field]) -> str:
     """Return the message about columns that are absent."""
     names = ", ".join(field.name for field in fields)
     optional = [field.name for field in fields if not field.constraints.required]
@@ -145,10 +151,11 @@ def absence(fields: list[Field]) -> str:
     return f"the rows lack {names}: an absent column does not count as missing values{hint}"
 
 
-def column(field: Field, values: Any) -> Any:
+def column(field: Field, values: Series | Values) -> Values:
     """Return a column as `Features` takes it: None for a missing category, NaN for a number."""
     if hasattr(values, "notna"):  # a Series of pandas, which need not be installed
-        values = values.astype(object).where(values.notna(), None).tolist()
+        series = cast("Series", values)
+        values = series.astype(object).where(series.notna(), None).tolist()
     if field.codes:
         return [None if value is None or value != value else value for value in values]  # noqa: PLR0124
     return values

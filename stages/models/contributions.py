@@ -1,4 +1,4 @@
-"""Shapley values of features, summed to the raw fields that a person knows."""
+"""Sum the Shapley values of features to those of raw fields, which people know."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from stages.features.matrix import Features, Floats
 
 
 def sum_by_field(contributions: Floats, features: Features) -> dict[str, Floats]:
-    """Return the contribution of each raw field (n,) from those of the features (n, F).
+    """Return the contribution (n,) of each raw field by name, from those of the features (n, F).
 
-    The contribution of a ratio goes in halves to its two fields: neither does anything without the
-    other, so their Shapley shares of it are equal.
+    Each field of a ratio has half of the ratio's contribution: neither field has an effect without
+    the other, so their Shapley values are equal.
     """
     sums = {field.name: np.zeros(len(contributions)) for field in features.inputs}
     for values, sources in zip(contributions.T, features.sources, strict=True):

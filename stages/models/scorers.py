@@ -1,13 +1,14 @@
-"""Fitted models without their training libraries: features (n, F) → margin in log-odds.
+"""Fitted models that score without their training libraries.
 
-Every scorer gives the same bits for a row alone, in a batch, and after pickling: sums run in one
-order, threads only divide rows. All also say what each feature contributed.
+A scorer turns features (n, F) into margins (n,) in log-odds, and says what each feature contributed
+to them. It returns the same bits for a row alone, in a batch, and after pickling: it sums in one
+order, and threads only share out the rows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,30 +20,30 @@ PARALLEL_ROWS = 1000
 
 
 class Scorer(Protocol):
-    """What a candidate's artifact needs of a fitted model."""
+    """A fitted model, as the artifact of a candidate uses it."""
 
     @property
     def libraries(self) -> tuple[str, ...]:
-        """The libraries that score."""
+        """The libraries that are needed to score."""
         ...
 
     def margin(self, x: Floats) -> Floats:
-        """Features (n, F) → log-odds (n,)."""
+        """Return the log-odds (n,) of the features x (n, F)."""
         ...
 
     def contributions(self, x: Floats) -> Floats:
-        """Features (n, F) → (n, F + 1) Shapley values in log-odds and, last, the expected margin.
+        """Return the Shapley values (n, F + 1) of x (n, F) in log-odds, the expected margin last.
 
-        Each row sums to its margin (to rounding).
+        Each row adds up to its margin, to rounding.
         """
         ...
 
 
 @dataclass(eq=False)
 class Linear:
-    """Numbers in an additive model: `slope * (clip(x or fill) - centre)` for each of k features.
+    """The terms of k numbers in an additive model: `slope * (clip(x or fill) - centre)`.
 
-    Where the value is missing, `flag` (k,) is added.
+    Where the value of a number is missing, its term is higher by `flag` (k,).
     """
 
     columns: NDArray[np.intp]
@@ -54,12 +55,12 @@ class Linear:
     flag: Floats = field(default_factory=lambda: np.zeros(1))
 
     @classmethod
-    def none(cls) -> Linear:
-        """No feature at all."""
+    def empty(cls) -> Linear:
+        """Return the terms of no number at all."""
         return cls(np.zeros(0, dtype=np.intp), *(np.zeros(0) for _ in range(5)))
 
     def __call__(self, x: Floats) -> Floats:
-        """Features (n, F) → terms (n, k)."""
+        """Return the terms (n, k) of the features x (n, F)."""
         values = x[:, self.columns]
         missing = np.isnan(values)
         clipped = np.minimum(np.maximum(np.where(missing, self.fill, values), self.low), self.high)
@@ -68,7 +69,7 @@ class Linear:
 
 @dataclass(eq=False)
 class Table:
-    """A feature cut into bins: `values[bin]`, `missing` for NaN.
+    """The term of a feature that is cut into bins: `values[bin]`, or `missing` for NaN.
 
     Bin i holds `edges[i - 1] <= x < edges[i]`; the codes of a category have edges 0.5, 1.5, ...
     """
@@ -79,20 +80,18 @@ class Table:
     missing: float
 
     def __call__(self, x: Floats) -> Floats:
-        """Features (n, F) → terms (n,)."""
-        own = x[:, self.column]
-        terms = self.values[
-            np.searchsorted(self.edges, own, side="right").clip(max=len(self.edges))
-        ]
-        return np.where(np.isnan(own), self.missing, terms)
+        """Return the terms (n,) of the features x (n, F)."""
+        column = x[:, self.column]
+        places = np.searchsorted(self.edges, column, side="right").clip(max=len(self.edges))
+        return np.where(np.isnan(column), self.missing, self.values[places])
 
 
 @dataclass(eq=False)
 class Additive:
-    """A logistic regression or a scorecard: the intercept and a term for each feature.
+    """A logistic regression or a scorecard: an intercept, and one term for each feature.
 
-    `expected` (F,) is the mean term on the training rows: a feature's Shapley value in an additive
-    model is its term less that mean.
+    `expected` (F,) holds the mean terms of the training rows: in an additive model the Shapley
+    value of a feature is its term less that mean.
     """
 
     intercept: float
@@ -101,13 +100,13 @@ class Additive:
     expected: Floats = field(default_factory=lambda: np.zeros(0))
     libraries: tuple[str, ...] = ("numpy", "scipy")
 
-    def centred(self, x: Floats) -> Additive:
-        """The same model, its expected terms taken from the training rows x (n, F)."""
+    def fit_expected(self, x: Floats) -> Additive:
+        """Take the expected terms from the training rows x (n, F), and return the model."""
         self.expected = self.terms(x).mean(axis=0)
         return self
 
     def terms(self, x: Floats) -> Floats:
-        """Features (n, F) → terms (n, F)."""
+        """Return the terms (n, F) of the features x (n, F)."""
         out = np.zeros(x.shape)
         out[:, self.linear.columns] = self.linear(x)
         for table in self.tables:
@@ -115,41 +114,48 @@ class Additive:
         return out
 
     def margin(self, x: Floats) -> Floats:
-        """Features (n, F) → log-odds (n,)."""
+        """Return the log-odds (n,) of the features x (n, F)."""
         # A running sum adds in one order whatever n is; np.sum and BLAS do not.
         return self.intercept + np.cumsum(self.terms(x), axis=1)[:, -1]
 
     def contributions(self, x: Floats) -> Floats:
-        """Features (n, F) → (n, F + 1) Shapley values and the expected margin."""
+        """Return the Shapley values (n, F + 1) of x (n, F), the expected margin last."""
         base = np.full((len(x), 1), self.intercept + self.expected.sum())
         return np.hstack((self.terms(x) - self.expected, base))
 
 
 @dataclass(eq=False)
 class Selected:
-    """A scorer of some of the features: `columns` (k,) of F."""
+    """A scorer that reads k of the F features: those at the places `columns` (k,)."""
 
     scorer: Scorer
     columns: NDArray[np.intp]
 
     @property
     def libraries(self) -> tuple[str, ...]:
-        """The libraries that score."""
+        """The libraries that are needed to score."""
         return self.scorer.libraries
 
     def margin(self, x: Floats) -> Floats:
-        """Features (n, F) → log-odds (n,)."""
+        """Return the log-odds (n,) of the features x (n, F)."""
         return self.scorer.margin(x[:, self.columns])
 
     def contributions(self, x: Floats) -> Floats:
-        """Features (n, F) → (n, F + 1) Shapley values, 0 for what is not used."""
+        """Return the Shapley values (n, F + 1) of x (n, F), 0 for features that are not read."""
         out = np.zeros((x.shape[0], x.shape[1] + 1))
         out[:, [*self.columns, -1]] = self.scorer.contributions(x[:, self.columns])
         return out
 
 
+class XGBoostState(TypedDict):
+    """What an XGBoost booster is stored as."""
+
+    raw: bytes
+    feature_types: list[str]
+
+
 class LightGBM:
-    """A LightGBM booster, kept as its text."""
+    """A LightGBM booster, which is stored as its text."""
 
     libraries = ("numpy", "scipy", "lightgbm")
 
@@ -166,30 +172,30 @@ class LightGBM:
         self._booster = lightgbm.Booster(model_str=self.text)
 
     def margin(self, x: Floats) -> Floats:
-        """Features (n, F) → log-odds (n,)."""
+        """Return the log-odds (n,) of the features x (n, F)."""
         return self._predict(x, raw_score=True)
 
     def contributions(self, x: Floats) -> Floats:
-        """Features (n, F) → (n, F + 1) Shapley values and the expected margin (TreeSHAP)."""
+        """Return TreeSHAP's values (n, F + 1) of x (n, F), the expected margin last."""
         return self._predict(x, pred_contrib=True)
 
-    def _predict(self, x: Floats, **kind: bool) -> Floats:
+    def _predict(self, x: Floats, **output: bool) -> Floats:
         threads = 1 if len(x) < PARALLEL_ROWS else 0
-        return np.asarray(self._booster.predict(x, num_threads=threads, **kind))
+        return np.asarray(self._booster.predict(x, num_threads=threads, **output))
 
 
 class XGBoost:
-    """An XGBoost booster (boosted or a random forest), kept as its UBJSON bytes."""
+    """An XGBoost booster (boosted trees or a random forest), which is stored as UBJSON bytes."""
 
     libraries = ("numpy", "scipy", "xgboost")
 
     def __init__(self, raw: bytes, feature_types: list[str]) -> None:
         self.__setstate__({"raw": raw, "feature_types": feature_types})
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> XGBoostState:
         return {"raw": self.raw, "feature_types": self.feature_types}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: XGBoostState) -> None:
         import xgboost  # noqa: PLC0415  (a process that never meets a booster need not have it)
 
         self.raw, self.feature_types = state["raw"], state["feature_types"]
@@ -198,13 +204,13 @@ class XGBoost:
         self._threads: int | None = None
 
     def margin(self, x: Floats) -> Floats:
-        """Features (n, F) → log-odds (n,)."""
+        """Return the log-odds (n,) of the features x (n, F)."""
         self._use_threads(len(x))
         margin = self._booster.inplace_predict(bounded(x), predict_type="margin")
         return np.asarray(margin, dtype=np.float64)
 
     def contributions(self, x: Floats) -> Floats:
-        """Features (n, F) → (n, F + 1) Shapley values and the expected margin (TreeSHAP)."""
+        """Return TreeSHAP's values (n, F + 1) of x (n, F), the expected margin last."""
         self._use_threads(len(x))
         rows = self._matrix(bounded(x), feature_types=self.feature_types, enable_categorical=True)
         return np.asarray(self._booster.predict(rows, pred_contribs=True), dtype=np.float64)

@@ -34,7 +34,7 @@ def fit(task, x, bad):
     """Return the constant, shifted."""
     rate = np.mean(bad)
     margin = np.log(rate / (1 - rate)) + task.parameters.shift
-    return Additive(float(margin), Linear.none(), []).centred(x)
+    return Additive(float(margin), Linear.empty(), []).fit_expected(x)
 '''
 SECTION = """train:
   mine:

@@ -1,4 +1,4 @@
-"""The candidates: one file each, found by its name.
+"""The candidates, one file each.
 
 - `logistic`: logistic regression on standardised numbers and one-hot categories
 - `scorecard`: logistic regression on the WoE of optimal bins, printed as a points table
@@ -14,10 +14,10 @@ list `mine` under `candidates:`. The file defines
 - `fit(task, x, bad)`, which fits on the features x (n, k) and the outcomes bad (n,), 1 for a bad
   loan, and returns a scorer of `stages.models.scorers` (or one that offers the same methods);
 - `SEARCH`, the range of each parameter that `stages.tune` may try;
-- and, where its margins are no log-odds, `calibrate_by_default(bad)`, which returns the map from
-  margins to PDs that is used under `calibration: none`.
+- and, where its margins are not log-odds, `calibrate_by_default(bad)`, which returns the map from
+  margins to PDs under `calibration: none`.
 
 A candidate may import what the candidates share (`fitting.parameters`, `fitting.task`,
 `fitting.xgboost_trees`, `scorers` and `calibration` of `stages.models`), but never another
-candidate: DVC trains a candidate anew when its own file changes, or one of the shared ones.
+candidate: DVC trains a candidate again when its file changes, or one that they share.
 """

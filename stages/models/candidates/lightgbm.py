@@ -1,17 +1,17 @@
-"""Gradient boosting by LightGBM; missing values and categories are taken as they are."""
+"""Gradient boosting by LightGBM, which takes missing values and categories as they are."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field as Key
 
-from stages.features.matrix import Floats
+from stages.features.matrix import Floats, Outcomes
 from stages.models.fitting.parameters import BoostingParameters, Part, Range, Whole
 from stages.models.fitting.task import Task
 from stages.models.scorers import LightGBM
 
-# Splitting one category against the rest wins on both shipped books while there are few of them.
+# Up to this many categories, splitting one against the rest is better on both shipped books.
 FEW_CATEGORIES = 8
 
 
@@ -41,8 +41,8 @@ SEARCH = {
 }
 
 
-def fit(task: Task, x: Floats, bad: Any) -> LightGBM:
-    """Fit on x (n, k) and bad (n,)."""
+def fit(task: Task, x: Floats, bad: Outcomes) -> LightGBM:
+    """Fit on the features x (n, k) and the outcomes bad (n,)."""
     import lightgbm  # noqa: PLC0415  (the process of one candidate needs one booster)
 
     parameters: Parameters = task.parameters
@@ -71,5 +71,5 @@ def fit(task: Task, x: Floats, bad: Any) -> LightGBM:
 
 
 def without_threads(text: str) -> str:
-    """Return a model's text without its number of threads, so that any number gives one text."""
+    """Return a model's text without its number of threads, which decides nothing in the model."""
     return "\n".join(line for line in text.split("\n") if not line.startswith("[num_threads:"))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
 
 from stages.features.information_value import Codes, category_cells
-from stages.features.matrix import Floats
+from stages.features.matrix import Floats, Outcomes
 from stages.models.fitting.parameters import CandidateParameters, Positive, Range
 from stages.models.fitting.task import Task
 from stages.models.scorers import Additive, Linear, Table
@@ -24,14 +22,14 @@ class Parameters(CandidateParameters):
 SEARCH = {"c": Range(1e-3, 1e3, log=True)}
 
 
-def fit(task: Task, x: Floats, bad: Any) -> Additive:
-    """Fit on x (n, k) and bad (n,).
+def fit(task: Task, x: Floats, bad: Outcomes) -> Additive:
+    """Fit on the features x (n, k) and the outcomes bad (n,).
 
     A missing number takes the median and, unless another feature says why it is missing, a flag; a
-    missing category is a level. The design is sparse: a category costs a cell per row, however many
-    levels it has.
+    missing category is a level. The design matrix is sparse: a category takes one cell per row,
+    however many levels it has.
     """
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  (not for the others)
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  (slow to import)
 
     numbers = np.setdiff1d(np.arange(x.shape[1]), task.categories)
     facts = {name: values[numbers] for name, values in task.facts.items()}
@@ -51,8 +49,8 @@ def fit(task: Task, x: Floats, bad: Any) -> Additive:
     slopes, flags, *weights = np.split(fitted.coef_[0], ends[:-1])
     linear.slope, linear.flag = unit * slopes, np.zeros(len(numbers))
     linear.flag[flagged] = flags
-    tables = [level_table(j, x[:, j], own) for j, own in zip(levels, weights, strict=True)]
-    return Additive(float(fitted.intercept_[0]), linear, tables).centred(x)
+    tables = [level_table(j, x[:, j], terms) for j, terms in zip(levels, weights, strict=True)]
+    return Additive(float(fitted.intercept_[0]), linear, tables).fit_expected(x)
 
 
 def one_hot(level: Codes) -> csr_matrix:
@@ -62,7 +60,7 @@ def one_hot(level: Codes) -> csr_matrix:
 
 
 def level_table(column: int, x: Floats, weights: Floats) -> Table:
-    """Return the terms of a category x (n,); a level that training never saw adds nothing."""
+    """Return the table of a category x (n,); a level that training never saw has the term 0."""
     missing = 0.0
     if np.isnan(x).any():
         weights, missing = weights[:-1], float(weights[-1])

@@ -1,15 +1,13 @@
-"""A random forest (Breiman 2001) of XGBoost's trees: a leaf holds the bad rate of its rows.
+"""A random forest (Breiman 2001) of XGBoost's trees, whose leaves hold the bad rate of their rows.
 
 XGBoost grows such a forest as one round of boosting, a single Newton step from the bad rate.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from stages.features.matrix import Floats
+from stages.features.matrix import Floats, Outcomes
 from stages.models.calibration import ForestShare
 from stages.models.fitting import xgboost_trees
 from stages.models.fitting.parameters import CandidateParameters, Part, Positive, Range, Whole
@@ -43,8 +41,8 @@ SEARCH = {
 }
 
 
-def fit(task: Task, x: Floats, bad: Any) -> XGBoost:
-    """Fit on x (n, k) and bad (n,)."""
+def fit(task: Task, x: Floats, bad: Outcomes) -> XGBoost:
+    """Fit on the features x (n, k) and the outcomes bad (n,)."""
     parameters: Parameters = task.parameters
     prior = float(np.mean(bad))
     settings = {
@@ -61,6 +59,6 @@ def fit(task: Task, x: Floats, bad: Any) -> XGBoost:
     return xgboost_trees.grow(task, x, bad, settings, rounds=1)
 
 
-def calibrate_by_default(bad: Any) -> ForestShare:
+def calibrate_by_default(bad: Outcomes) -> ForestShare:
     """Return the map from the forest's margin to the mean bad rate of the leaves."""
     return ForestShare(float(np.mean(bad)))

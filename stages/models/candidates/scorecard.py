@@ -1,15 +1,15 @@
-"""A scorecard: optimal bins, their WoE, and a logistic regression on them."""
+"""A scorecard: a logistic regression on the WoE of optimal bins."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Key
 
 from stages.features.information_value import SMOOTHING, Codes, number_cells
-from stages.features.matrix import Floats
+from stages.features.matrix import Floats, Outcomes
 from stages.models.fitting.parameters import CandidateParameters, Positive, Range
 from stages.models.fitting.task import Task
 from stages.models.scorers import Additive, Linear, Table
@@ -36,12 +36,12 @@ SEARCH = {
 
 TRENDS = {0: "auto", 1: "ascending", -1: "descending"}
 PREBINS = 20
-# Rare levels are told apart only where at least this share of their differences is no chance.
+# The least share of the differences between rare levels that must be real to keep them apart.
 RELIABLE = 0.5
 
 
-def with_both_outcomes(x: Floats, bad: Any, cell: Codes) -> tuple[Floats, NDArray[np.int64]]:
-    """Return x (m,) and bad (m,): the rows, and a good and a bad more in each cell if one is pure.
+def with_both_outcomes(x: Floats, bad: Outcomes, cell: Codes) -> tuple[Floats, NDArray[np.int64]]:
+    """Return x (m,) and bad (m,) with one good and one bad row added to each cell if one is pure.
 
     The binning drops bins that hold goods or bads alone, however large they are: without the added
     rows, the better a feature separates the outcomes, the less would be left of it.
@@ -54,8 +54,8 @@ def with_both_outcomes(x: Floats, bad: Any, cell: Codes) -> tuple[Floats, NDArra
     return np.concatenate((x, x[first], x[first])), np.concatenate((bad, outcomes))
 
 
-def edges_of(x: Floats, bad: Any, direction: int, parameters: Parameters) -> Floats:
-    """Cut a number (n,) at the optimal monotone splits (Navas-Palencia 2020)."""
+def edges_of(x: Floats, bad: Outcomes, direction: int, parameters: Parameters) -> Floats:
+    """Return the optimal monotone splits (Navas-Palencia 2020) of a number x (n,), ascending."""
     from optbinning import OptimalBinning  # noqa: PLC0415  (slow to import; only fitting needs it)
 
     present = ~np.isnan(x)
@@ -71,10 +71,11 @@ def edges_of(x: Floats, bad: Any, direction: int, parameters: Parameters) -> Flo
     return np.asarray(binning.splits, dtype=np.float64)
 
 
-def groups_of(x: Floats, bad: Any, parameters: Parameters) -> Codes:
-    """Merge the levels of a category (n,) into bins of like risk: the bin of each code, -1 unseen.
+def groups_of(x: Floats, bad: Outcomes, parameters: Parameters) -> Codes:
+    """Return the bin of each code of a category x (n,), -1 for a code that no row has.
 
-    Levels rarer than `min_bin_share` are one level, unless most of their differences are real.
+    A bin merges levels of like risk. The levels rarer than `min_bin_share` count as one level,
+    unless most of their differences are real.
     """
     from optbinning import OptimalBinning  # noqa: PLC0415  (slow to import; only fitting needs it)
 
@@ -101,8 +102,8 @@ def groups_of(x: Floats, bad: Any, parameters: Parameters) -> Codes:
     return np.where(seen, group[merged], -1)
 
 
-def reliability(level: Codes, bad: Any, among: NDArray[np.bool_]) -> float:
-    """Return which share of the variance of some levels' bad rates is more than chance gives.
+def reliability(level: Codes, bad: Outcomes, among: NDArray[np.bool_]) -> float:
+    """Return the share of the variance of some levels' bad rates that chance does not explain.
 
     Chance alone gives a chi-square of homogeneity as large as its degrees of freedom.
     """
@@ -115,8 +116,8 @@ def reliability(level: Codes, bad: Any, among: NDArray[np.bool_]) -> float:
     return 1 - (len(rows) - 1) / squares if squares > 0 else 0.0
 
 
-def weight_of_evidence(x: Floats, bad: Any, edges: Floats) -> Table:
-    """Return the WoE of each bin, ln(share of bads / share of goods): higher is riskier."""
+def weight_of_evidence(x: Floats, bad: Outcomes, edges: Floats) -> Table:
+    """Return the WoE of each bin, ln(share of bads / share of goods); a higher one is riskier."""
     cell = np.where(np.isnan(x), len(edges) + 1, np.searchsorted(edges, x, side="right"))
     size = len(edges) + 2
     bads = np.bincount(cell, weights=bad, minlength=size)
@@ -127,8 +128,8 @@ def weight_of_evidence(x: Floats, bad: Any, edges: Floats) -> Table:
     return Table(0, edges, woe[:-1], float(woe[-1]))
 
 
-def category_table(x: Floats, bad: Any, parameters: Parameters) -> Table:
-    """Return the WoE of a category's merged levels; a level that training never saw is neutral."""
+def category_table(x: Floats, bad: Outcomes, parameters: Parameters) -> Table:
+    """Return the WoE of a category's merged levels, 0 for a level that training never saw."""
     group = groups_of(x, bad, parameters)
     codes = np.where(np.isnan(x), -1, x).astype(np.intp)
     grouped = np.where(codes < 0, np.nan, group[codes])
@@ -137,8 +138,8 @@ def category_table(x: Floats, bad: Any, parameters: Parameters) -> Table:
     return Table(0, np.arange(0.5, len(group)), np.append(values, 0.0), woe.missing)
 
 
-def fit(task: Task, x: Floats, bad: Any) -> Additive:
-    """Fit on x (n, k) and bad (n,)."""
+def fit(task: Task, x: Floats, bad: Outcomes) -> Additive:
+    """Fit on the features x (n, k) and the outcomes bad (n,)."""
     parameters: Parameters = task.parameters
     kept = np.array(task.constraints())
     tables = []
@@ -149,9 +150,9 @@ def fit(task: Task, x: Floats, bad: Any) -> Additive:
             edges = edges_of(x[:, j], bad, int(kept[j]), parameters)
             table = weight_of_evidence(x[:, j], bad, edges)
         table.column = j
-        if kept[j]:  # smoothing lifts small bins above larger ones of nearly their bad rate
+        if kept[j]:  # smoothing may lift a small bin above a larger one of nearly its bad rate
             table.values = kept[j] * np.maximum.accumulate(kept[j] * table.values)
-        if j in task.explained_by:  # another feature has a bin for each reason
+        if j in task.explained_by:  # another feature has a bin for each reason to be missing
             table.missing = 0.0
         tables.append(table)
     weights, intercept = weigh(
@@ -160,14 +161,16 @@ def fit(task: Task, x: Floats, bad: Any) -> Additive:
     for table, weight in zip(tables, weights.tolist(), strict=True):
         table.values = table.values * weight
         table.missing = table.missing * weight
-    return Additive(intercept, Linear.none(), tables).centred(x)
+    return Additive(intercept, Linear.empty(), tables).fit_expected(x)
 
 
-def weigh(woe: Floats, bad: Any, directed: Any, c: float) -> tuple[Floats, float]:
-    """The weights (F,) and intercept of a logistic regression on WoE (n, F).
+def weigh(
+    woe: Floats, bad: Outcomes, directed: NDArray[np.bool_], c: float
+) -> tuple[Floats, float]:
+    """Return the weights (F,) and the intercept of a logistic regression on WoE (n, F).
 
-    A negative weight would turn a direction of risk that is to be kept (`directed`, (F,) bool):
-    such a feature is left out and the rest fitted again.
+    A negative weight would reverse the direction of risk of a feature that must keep it, where
+    `directed` (F,) is true: such a feature is left out, and the others are fitted again.
     """
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
 

@@ -1,10 +1,8 @@
-"""Gradient boosting by XGBoost; missing values and categories are taken as they are."""
+"""Gradient boosting by XGBoost, which takes missing values and categories as they are."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from stages.features.matrix import Floats
+from stages.features.matrix import Floats, Outcomes
 from stages.models.fitting import xgboost_trees
 from stages.models.fitting.parameters import BoostingParameters, NotNegative, Part, Range, Whole
 from stages.models.fitting.task import Task
@@ -33,8 +31,8 @@ SEARCH = {
 }
 
 
-def fit(task: Task, x: Floats, bad: Any) -> XGBoost:
-    """Fit on x (n, k) and bad (n,)."""
+def fit(task: Task, x: Floats, bad: Outcomes) -> XGBoost:
+    """Fit on the features x (n, k) and the outcomes bad (n,)."""
     parameters: Parameters = task.parameters
     settings = {
         "learning_rate": parameters.learning_rate,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ Bools = NDArray[np.bool_]
 
 @dataclass
 class Node:
-    """A node of a tree: a leaf's value, or a feature and the bins that go left."""
+    """A node of a tree: a leaf with a value, or a split with the feature values that go left."""
 
     cover: float
     value: float = 0.0
@@ -23,7 +23,7 @@ class Node:
     left: int = -1
     right: int = -1
     threshold: float = 0.0
-    categories: frozenset[int] | None = None  # codes that are listed
+    categories: frozenset[int] | None = None  # the codes that the split lists
     missing_left: bool = False
 
 
@@ -37,7 +37,7 @@ class Library:
     """
 
     name: Literal["lightgbm", "xgboost"]
-    dtype: type[np.floating[Any]]
+    dtype: type[np.float32] | type[np.float64]
     bisect: Callable[[list[float], float], int]
     side: Literal["left", "right"]
     listed_left: bool
@@ -50,7 +50,7 @@ LIBRARIES = {library.name: library for library in (LIGHTGBM, XGBOOST)}
 
 @dataclass
 class Forest:
-    """Trees whose leaves are added to `start`, in their order, as their library does it."""
+    """The trees of a booster; its margin is the sum of `start` and the leaves, in their order."""
 
     trees: list[list[Node]]
     library: Library
@@ -60,7 +60,7 @@ class Forest:
 
 @dataclass
 class Leaf:
-    """A leaf and, for each feature on its path, the bins that reach it and their share of rows."""
+    """A leaf, with the bins that reach it and their share of rows for each feature on its path."""
 
     tree: int
     value: float
@@ -69,14 +69,14 @@ class Leaf:
 
 
 def category(code: float, size: int) -> int:
-    """The bin of a category's code; `size` bins in all."""
+    """Return the bin of a category's code, for a feature of `size` bins."""
     return int(code) if 0 <= code < size - 2 else size - 2
 
 
 def bins_of(forest: Forest) -> tuple[list[list[float] | None], list[int]]:
-    """For each feature its thresholds (None for categories) and its number of bins.
+    """Return the thresholds of each feature (None for a category) and its number of bins.
 
-    The last bin is that of missing values; before it stands that of categories never listed.
+    The last bin is for missing values, and that before it for categories that no node lists.
     """
     thresholds: list[set[float]] = [set() for _ in range(forest.features)]
     codes = [-1] * forest.features
@@ -90,7 +90,7 @@ def bins_of(forest: Forest) -> tuple[list[list[float] | None], list[int]]:
 
 
 def leaves_of(forest: Forest, bins: list[list[float] | None], sizes: list[int]) -> Iterator[Leaf]:
-    """Every leaf of every tree."""
+    """Yield the leaves of all trees, in the order of the trees."""
     for number, tree in enumerate(forest.trees):
         paths: list[tuple[int, dict[int, Bools], dict[int, float]]] = [(0, {}, {})]
         while paths:
@@ -102,13 +102,13 @@ def leaves_of(forest: Forest, bins: list[list[float] | None], sizes: list[int]) 
             f = node.feature
             left = goes_left(node, bins[f], sizes[f], forest.library.listed_left)
             for child, side in ((node.left, left), (node.right, ~left)):
-                own = tree[child].cover / node.cover
+                part = tree[child].cover / node.cover
                 both = side & reach[f] if f in reach else side
-                paths.append((child, reach | {f: both}, share | {f: share.get(f, 1.0) * own}))
+                paths.append((child, reach | {f: both}, share | {f: share.get(f, 1.0) * part}))
 
 
 def goes_left(node: Node, bins: list[float] | None, size: int, listed_left: bool) -> Bools:
-    """Which bins of its feature a node sends left (bins,)."""
+    """Return whether the node sends each bin (bins,) of its feature left."""
     left = np.zeros(size, dtype=np.bool_)
     if node.categories is not None:
         left[:] = not listed_left

@@ -13,11 +13,11 @@ from stages.models.scorers import LightGBM, Scorer, Selected, XGBoost
 
 
 class NotCompiled(ValueError):
-    """A forest that only its library can read; the message says why."""
+    """Only their library can score with these trees; the message says why."""
 
 
-def compiled(scorer: Scorer) -> Trees | Selected | None:
-    """Return the trees of a scorer; None where it has none, or only its library can read them."""
+def compile_if_possible(scorer: Scorer) -> Trees | Selected | None:
+    """Return a scorer of the compiled trees; None where there are none that can be compiled."""
     try:
         return compile_trees(scorer)
     except NotCompiled:
@@ -25,7 +25,10 @@ def compiled(scorer: Scorer) -> Trees | Selected | None:
 
 
 def compile_trees(scorer: Scorer) -> Trees | Selected | None:
-    """Return the trees of a scorer; None where it has none. Raises NotCompiled."""
+    """Return a scorer of the compiled trees of another; None where it has no trees.
+
+    Raises NotCompiled where only their library can score with the trees.
+    """
     if isinstance(scorer, Selected):
         inner = compile_trees(scorer.scorer)
         return inner and Selected(inner, scorer.columns)
@@ -37,7 +40,7 @@ def compile_trees(scorer: Scorer) -> Trees | Selected | None:
 
 
 def xgboost_forest(scorer: XGBoost) -> Forest:
-    """The trees of an XGBoost booster: `x < threshold` goes left, in 32 bits."""
+    """Return the trees of an XGBoost booster, in which `x < threshold` goes left in 32 bits."""
     import xgboost  # noqa: PLC0415  (a process that never meets a booster need not have it)
 
     booster = xgboost.Booster(model_file=bytearray(scorer.raw))
@@ -49,7 +52,7 @@ def xgboost_forest(scorer: XGBoost) -> Forest:
         [xgboost_node(tree, i) for i in range(len(tree["left_children"]))]
         for tree in model["trees"]
     ]
-    # The library's own logarithm, to the last bit: the margin of a booster without trees.
+    # The margin of a booster without trees has the bits of the logarithm in the library.
     one = np.zeros((1, 1))
     settings = {"objective": "binary:logistic", "base_score": share, "nthread": 1}
     empty = xgboost.train(settings, xgboost.DMatrix(one, [0]), 0)
@@ -57,8 +60,8 @@ def xgboost_forest(scorer: XGBoost) -> Forest:
     return Forest(trees, XGBOOST, start, int(raw["num_feature"]))
 
 
-def xgboost_node(tree: Any, place: int) -> Node:
-    """One node of a tree in XGBoost's JSON; listed categories go right."""
+def xgboost_node(tree: dict[str, Any], place: int) -> Node:
+    """Return one node of a tree in XGBoost's JSON; the categories that it lists go right."""
     cover, condition = float(tree["sum_hessian"][place]), tree["split_conditions"][place]
     left = int(tree["left_children"][place])
     if left < 0:
@@ -80,7 +83,7 @@ def xgboost_node(tree: Any, place: int) -> Node:
 
 
 def lightgbm_forest(scorer: LightGBM) -> Forest:
-    """The trees of a LightGBM booster: `x <= threshold` goes left, in 64 bits."""
+    """Return the trees of a LightGBM booster, in which `x <= threshold` goes left in 64 bits."""
     import lightgbm  # noqa: PLC0415
 
     model = lightgbm.Booster(model_str=scorer.text).dump_model()
@@ -88,11 +91,14 @@ def lightgbm_forest(scorer: LightGBM) -> Forest:
     return Forest(trees, LIGHTGBM, 0.0, int(model["max_feature_idx"]) + 1)
 
 
-def lightgbm_tree(root: Any) -> list[Node]:
-    """The nodes of a tree as LightGBM dumps it, the root first; listed categories go left."""
+def lightgbm_tree(root: dict[str, Any]) -> list[Node]:
+    """Return the nodes of a tree from LightGBM's dump, the root first.
+
+    The categories that a node lists go left. Raises NotCompiled where zeros are missing values.
+    """
     nodes: list[Node] = []
 
-    def add(raw: Any) -> int:
+    def add(raw: dict[str, Any]) -> int:
         place = len(nodes)
         if "leaf_value" in raw:
             nodes.append(Node(float(raw.get("leaf_count", 1)), value=float(raw["leaf_value"])))
@@ -100,7 +106,7 @@ def lightgbm_tree(root: Any) -> list[Node]:
         node = Node(float(raw["internal_count"]), feature=int(raw["split_feature"]))
         nodes.append(node)
         if raw["missing_type"] == "Zero":
-            raise NotCompiled("zeros that are missing values")
+            raise NotCompiled("a split takes zeros for missing values")
         if raw["decision_type"] == "==":
             node.categories = frozenset(map(int, str(raw["threshold"]).split("||")))
         else:

@@ -1,4 +1,4 @@
-"""The margins of trees, by the bits of the leaves that a row can reach.
+"""Compute the margins of trees by the bits of the leaves that a row can reach.
 
 A bin has a word for each tree, with a bit for each leaf. The AND over the features leaves one bit
 in a tree: the leaf that the row falls into (QuickScorer, Lucchese et al. 2015).
@@ -27,27 +27,27 @@ WORDS: dict[int, tuple[Any, Any, Any, int, int]] = {
 
 
 class Words:
-    """The table for the margin: a word for each tree, or for every WORD leaves of a large one.
+    """The table for the margin: one word for each tree, or for each WORD leaves of a large tree.
 
-    The word before all others has one leaf, which is always reached: where the sum starts.
+    The word before all others has one leaf, which every row reaches: the start of the sum.
     """
 
     def __init__(self, leaves: list[Leaf], first: list[int], rows: int, forest: Forest) -> None:
         words: list[list[Leaf]] = []
         for _, group in groupby(leaves, key=lambda leaf: leaf.tree):
-            own = list(group)
-            words += [own[at : at + WORD] for at in range(0, len(own), WORD)]
+            tree = list(group)
+            words += [tree[at : at + WORD] for at in range(0, len(tree), WORD)]
         most = max(map(len, words), default=1)
-        kind, *self._float = WORDS[next(size for size in WORDS if size >= most)]
-        table = np.zeros((1 + len(words), rows), kind)
+        integer, *self._float = WORDS[next(size for size in WORDS if size >= most)]
+        table = np.zeros((1 + len(words), rows), integer)
         table[0] = 1
-        # The place of a word's one bit counts from 1; without a bit it is 0, and the value 0.
+        # The place of the bit in a word counts from 1; a word without a bit has place 0, value 0.
         self._width = 1 + most
         values = np.zeros((len(table), self._width), forest.library.dtype)
         values[0, 1] = forest.start
         for place, word in enumerate(words, 1):
             for bit, leaf in enumerate(word):
-                reached = np.full(rows, 1 << bit, kind)
+                reached = np.full(rows, 1 << bit, integer)
                 for feature, reach in leaf.reach.items():
                     reached[first[feature] : first[feature] + len(reach)] *= reach
                 table[place] |= reached
@@ -58,7 +58,7 @@ class Words:
         used = {feature for leaf in leaves for feature in leaf.reach}
         self._used = sorted(used) or [0]
 
-    def margin(self, places: NDArray[Any]) -> Floats:
+    def margin(self, places: NDArray[np.intp]) -> Floats:
         """Return the sums (n,) of the leaves that rows reach, in the order of the trees.
 
         `places` (n, F) are the rows of the table that belong to the values of each row.

@@ -1,4 +1,4 @@
-"""Exact Shapley values of trees, leaf by leaf.
+"""Compute the exact Shapley values of trees, leaf by leaf.
 
 A bin has a few bits for each leaf, one for each feature on its path. A leaf's Shapley values depend
 on its bits alone. `Tables` holds them for all combinations of the bits and looks them up (the idea
@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from stages.features.matrix import Floats
 from stages.models.compiled.forest import Leaf
@@ -31,18 +31,18 @@ class Explainer(Protocol):
 
 
 def explainers(leaves: list[Leaf], first: list[int], rows: int, features: int) -> list[Explainer]:
-    """Return what explains a forest's leaves; `rows` is the number of bins of all features."""
+    """Return the explainers of a forest's leaves; `rows` counts the bins of all features."""
     widest = max((len(leaf.reach) for leaf in leaves), default=0)
     if widest > WIDEST or size_of(leaves, rows) > LARGEST:
         return [Formula(leaves, first, features)]
     few = [leaf for leaf in leaves if len(leaf.reach) <= 8]
     many = [leaf for leaf in leaves if len(leaf.reach) > 8]
-    parts: list[tuple[list[Leaf], Any]] = [(few, np.uint8), (many, np.uint16)]
-    return [Tables(own, kind, first, rows, features) for own, kind in parts if own]
+    parts: list[tuple[list[Leaf], DTypeLike]] = [(few, np.uint8), (many, np.uint16)]
+    return [Tables(part, integer, first, rows, features) for part, integer in parts if part]
 
 
 def size_of(leaves: list[Leaf], rows: int) -> float:
-    """Return the bytes that the tables of these leaves would have."""
+    """Return how many bytes the tables of these leaves would have."""
     widths = [len(leaf.reach) for leaf in leaves]
     return sum(2.0**d * d * 8 + rows * (1 + (d > 8)) for d in widths)
 
@@ -64,21 +64,21 @@ class Group:
         def width(leaf: Leaf) -> int:
             return len(leaf.reach)
 
-        return [cls(list(own)) for _, own in groupby(sorted(leaves, key=width), key=width)]
+        return [cls(list(group)) for _, group in groupby(sorted(leaves, key=width), key=width)]
 
 
 class Tables:
     """Leaves whose bits fit into one integer type, sorted by the number of their bits."""
 
     def __init__(
-        self, leaves: list[Leaf], kind: Any, first: list[int], rows: int, features: int
+        self, leaves: list[Leaf], integer: DTypeLike, first: list[int], rows: int, features: int
     ) -> None:
         groups = Group.by_width(leaves)
-        by_leaf = np.zeros((len(leaves), rows), kind)
-        for own, leaf in zip(by_leaf, (leaf for g in groups for leaf in g.leaves), strict=True):
+        by_leaf = np.zeros((len(leaves), rows), integer)
+        for bits, leaf in zip(by_leaf, (leaf for g in groups for leaf in g.leaves), strict=True):
             for bit, (feature, reach) in enumerate(leaf.reach.items()):
                 at = first[feature]
-                own[at : at + len(reach)] = reach.astype(kind) << bit
+                bits[at : at + len(reach)] = reach.astype(integer) << bit
         self._table = np.ascontiguousarray(by_leaf.T)
         self._groups: list[tuple[slice, NDArray[np.int64], Floats]] = []
         slots, start, self.expected = [], 0, 0.0
@@ -98,23 +98,23 @@ class Tables:
     def contributions(self, rows: list[int]) -> Floats:
         """Return the Shapley values (F,) of a row, by the tables' rows that belong to its bins."""
         bits = np.bitwise_or.reduce(self._table.take(rows, axis=0), axis=0)
-        found = np.empty(len(self._slots))
+        values = np.empty(len(self._slots))
         end = 0
         for at, first, table in self._groups:
             start, end = end, end + len(first) * table.shape[1]
             # Without `clip`, take checks all places and then copies once more.
-            own = found[start:end].reshape(len(first), -1)
-            np.take(table, first + bits[at], axis=0, out=own, mode="clip")
-        return np.asarray(np.bincount(self._slots, found, self._features), dtype=np.float64)
+            part = values[start:end].reshape(len(first), -1)
+            np.take(table, first + bits[at], axis=0, out=part, mode="clip")
+        return np.asarray(np.bincount(self._slots, values, self._features), dtype=np.float64)
 
 
 class Formula:
-    """Leaves of any number: `_reach` says which bins of a feature lead to which of them."""
+    """Leaves with paths of any length: `_reach` says which bins lead to which leaf."""
 
     def __init__(self, leaves: list[Leaf], first: list[int], features: int) -> None:
         self._groups = Group.by_width(leaves)
         self.expected = sum(group.expected for group in self._groups)
-        stored: dict[bytes, int] = {}  # where a reach starts; equal ones stand once
+        stored: dict[bytes, int] = {}  # the start of each reach; equal ones are stored once
         slots, start, size = [], [], 0
         for leaf in (leaf for group in self._groups for leaf in group.leaves):
             for feature, reach in leaf.reach.items():
@@ -132,24 +132,24 @@ class Formula:
         """Return the Shapley values (F,) of a row, by the tables' rows that belong to its bins."""
         bins = np.array(rows) - self._first
         bits = self._reach.take(self._start + bins.take(self._slots))
-        found, end = [np.zeros(0)], 0
+        parts, end = [np.zeros(0)], 0
         for group in self._groups:
             start, end = end, end + group.share.size
-            own = bits[start:end].reshape(group.share.shape)
-            found.append(shapley(group.share, group.value, own).ravel())
-        values = np.bincount(self._slots, np.concatenate(found), self._features)
+            group_bits = bits[start:end].reshape(group.share.shape)
+            parts.append(shapley(group.share, group.value, group_bits).ravel())
+        values = np.bincount(self._slots, np.concatenate(parts), self._features)
         return np.asarray(values, dtype=np.float64)
 
 
 def shapley(share: Floats, value: Floats, bits: NDArray[Any]) -> Floats:
-    """Shapley values of leaves with d features, for given bits of them.
+    """Return the Shapley values of n leaves with d features, for given bits of them.
 
     A leaf of value v is worth `v * prod(o_j for j in S) * prod(r_j for j not in S)` to a coalition
     S, where o_j is the bit of feature j and r_j the share of training rows that it lets through.
     For such a product the Shapley value of i is the integral over t from 0 to 1 of
     `v * (o_i - r_i) * prod(r_j + t * (o_j - r_j) for j != i)` (Owen 1972), a polynomial, which
     Gauss and Legendre's rule integrates exactly. `share` and `bits` are (..., d) and broadcast to
-    the shape of what is returned; `value` (n,) belongs to their first axis.
+    the shape of the result; `value` (n,) belongs to their first axis.
     """
     d = share.shape[-1]
     gain = bits - share

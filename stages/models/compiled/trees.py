@@ -1,13 +1,12 @@
-"""Boosted trees without their library: the same margin to the last bit, and exact Shapley values.
+"""Score and explain rows with boosted trees, without calling their library.
 
-Here the values of each feature fall into bins, and tables say for each bin which leaves can be
-reached with it: `margins` and `shapley` hold them. For a row or a few this is quicker than a call
-of the library, which also takes milliseconds for Shapley values.
+The margins have the same bits as the library's, and the Shapley values are exact. The values of
+each feature fall into bins, and the tables of `margins` and `shapley` say for each bin which leaves
+it can reach. For one row or a few this is quicker than a call of the library, whose Shapley values
+take milliseconds.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +16,12 @@ from stages.models.compiled.forest import Forest, bins_of, category, leaves_of
 from stages.models.compiled.margins import Words
 from stages.models.compiled.shapley import explainers
 
-FEW_ROWS = 16  # up to so many rows, Python's own search of a bin is the quickest
+FEW_ROWS = 16  # up to so many rows, the bisect of Python is the quickest
 BLOCK = 2**17  # bytes of rows' words, which then stay in the processor's cache
 
 
 class Trees:
-    """A scorer made of a forest."""
+    """The scorer of a forest."""
 
     libraries = ("numpy", "scipy")
 
@@ -37,7 +36,7 @@ class Trees:
         self._base = forest.start + sum(part.expected for part in self._explainers)
 
     def margin(self, x: Floats) -> Floats:
-        """Features (n, F) → log-odds (n,), the same bits as the library's."""
+        """Return the log-odds (n,) of the features x (n, F), bit for bit those of the library."""
         if len(x) <= FEW_ROWS:
             return self._words.margin(np.array(self._rows(x)).reshape(x.shape))
         places, step = self._places(x), max(1, BLOCK // self._words.row_bytes)
@@ -45,7 +44,7 @@ class Trees:
         return np.concatenate(blocks)
 
     def contributions(self, x: Floats) -> Floats:
-        """Features (n, F) → (n, F + 1) Shapley values and the expected margin."""
+        """Return the Shapley values (n, F + 1) of x (n, F), the expected margin last."""
         out = np.zeros((len(x), x.shape[1] + 1))
         for place, rows in enumerate(self._rows(x)):
             for part in self._explainers:
@@ -54,7 +53,7 @@ class Trees:
         return out
 
     def _rows(self, x: Floats) -> list[list[int]]:
-        """For each row of features (n, F) the tables' rows that belong to its values."""
+        """Return for each row of x (n, F) the F rows of the tables that its values fall into."""
         with np.errstate(over="ignore"):
             values = x.astype(self.forest.library.dtype).tolist()
         parts = list(zip(self._bins, self._first, self._sizes, strict=True))
@@ -70,16 +69,16 @@ class Trees:
         ]
 
     def _places(self, x: Floats) -> NDArray[np.intp]:
-        """Return what `_rows` does, for many rows."""
+        """Return the same as `_rows`, as an array (n, F), quickly for many rows."""
         with np.errstate(over="ignore"):
             values = x.astype(self.forest.library.dtype).astype(np.float64)
-        out: NDArray[Any] = np.empty(x.shape, dtype=np.intp)
+        out: NDArray[np.intp] = np.empty(x.shape, dtype=np.intp)
         parts = zip(self._bins, self._first, self._sizes, strict=True)
         for j, (bins, first, size) in enumerate(parts):
-            own = values[:, j]
+            column = values[:, j]
             if bins is None:
-                bin_ = np.where((own >= 0) & (own < size - 2), own, size - 2)
+                bin_ = np.where((column >= 0) & (column < size - 2), column, size - 2)
             else:
-                bin_ = np.searchsorted(bins, own, side=self.forest.library.side)
-            out[:, j] = first + np.where(np.isnan(own), size - 1, bin_)
+                bin_ = np.searchsorted(bins, column, side=self.forest.library.side)
+            out[:, j] = first + np.where(np.isnan(column), size - 1, bin_)
         return out

@@ -1,8 +1,11 @@
-"""Fit a candidate: find its file, give it rows, judge it on folds, calibrate it.
+"""Fit a candidate: find its file, read its rows, judge it on folds, and calibrate it.
 
-`registry` finds a candidate by its name. `parameters` and `task` are what the candidates' files
-build on, `xgboost_trees` what two of them share. `job` fits and calibrates a candidate on
-`training_rows` cut into `folds`, after `resampling` where that is asked for.
+- `registry` finds a candidate by its name
+- `parameters` and `task` are what the files of all candidates build on
+- `xgboost_trees` grows the trees of the two candidates that use XGBoost
+- `training_rows` reads the rows of a split, and `folds` cuts them
+- `resampling` balances them where a candidate asks for it
+- `job` fits, judges and calibrates one candidate
 
-Serving needs nothing of this but the checks of `parameters`, by which params.yaml is read.
+Serving imports it only to check params.yaml.
 """

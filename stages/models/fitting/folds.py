@@ -1,4 +1,4 @@
-"""Cut rows into folds: what a model learns from, and the rows that it is then judged on."""
+"""Cut rows into folds: the rows that a model learns from, and those that it is judged on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stages.contract.schema import ContractError
 Rows = NDArray[np.intp]
 Fold = tuple[Rows, Rows]
 # The share of the rows that even the first of the folds in time learns from: a model of few rows
-# is more extreme than the final one, and would be calibrated too timidly.
+# is more extreme than the final one, and its calibration would shrink PDs too much.
 FIRST = 0.5
 
 
@@ -29,15 +29,16 @@ def cut(
 ) -> list[Fold]:
     """Return for each fold the rows to learn from and the rows to judge on.
 
-    bad (n,) holds the outcomes. Rows of one group (n,), which are copies of an application or loans
-    of one customer, never stand on both sides. With the loans' days (n,) the folds are parts of the
-    later half of the book in time order, each judged by what is known before it; without them they
-    are drawn at random with the same bad rate, and each row is judged once.
+    `bad` (n,) holds the outcomes. Rows of one `group` (n,), which are copies of an application or
+    loans of one customer, never stand on both sides. Where the loans have a `day` (n,), the folds
+    are parts of the later half of the book in time order, and a model learns from the rows before
+    its fold; else the folds are drawn at random with the same bad rate, and each row is judged
+    once.
 
-    Raises FoldsError where a part lacks good or bad loans.
+    Raises FoldsError where a side of a fold lacks good or bad loans.
     """
-    made = at_random(bad, group, folds, seed) if day is None else in_time(group, day, folds)
-    result = list(made)
+    cuts = at_random(bad, group, folds, seed) if day is None else in_time(group, day, folds)
+    result = list(cuts)
     for part in (rows for fold in result for rows in fold):
         if len(np.unique(bad[part])) < 2:
             raise FoldsError(f"{folds} folds leave one without good and bad loans: try fewer")
@@ -45,7 +46,7 @@ def cut(
 
 
 def in_time(group: NDArray[np.int64], day: NDArray[np.datetime64], folds: int) -> Iterator[Fold]:
-    """Yield an expanding window of whole days; of a group that is judged no row is learnt from."""
+    """Yield folds of whole days, each with the rows before it, less the groups that it judges."""
     shares = FIRST + (1 - FIRST) * np.arange(folds) / folds
     edges = np.sort(day)[(shares * len(day)).astype(np.intp)]
     for since, until in zip(edges, [*edges[1:], day.max() + 1], strict=True):
@@ -57,7 +58,7 @@ def in_time(group: NDArray[np.int64], day: NDArray[np.datetime64], folds: int) -
 def at_random(
     bad: NDArray[np.int64], group: NDArray[np.int64], folds: int, seed: int
 ) -> Iterator[Fold]:
-    """Yield stratified folds of whole groups; a group counts as bad where one of its rows is."""
+    """Yield stratified folds of whole groups; a group with a bad row counts as bad."""
     from sklearn.model_selection import StratifiedKFold  # noqa: PLC0415  (half a second)
 
     groups, place = np.unique(group, return_inverse=True)

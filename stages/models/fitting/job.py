@@ -1,15 +1,14 @@
-"""Fit and calibrate a candidate on training rows, whichever candidate it is."""
+"""Fit, judge and calibrate one candidate on training rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from stages.features.matrix import Features, Floats
+from stages.features.matrix import Features, Floats, Outcomes
 from stages.features.statistics import Fitted, NoFeatureLeft, select
 from stages.models.calibration import Calibrator, Isotonic, Sigmoid
 from stages.models.fitting import registry
@@ -26,7 +25,7 @@ FACTS = ("fill", "low", "high", "mean", "sd")
 
 @dataclass(frozen=True)
 class Job(Task):
-    """A candidate to fit on those of the F features that it keeps: `kept`, k indices."""
+    """A candidate to fit on the k of F features that it keeps: those at the places `kept`."""
 
     candidate: Candidate
     kept: list[int]
@@ -71,8 +70,8 @@ class Job(Task):
             kept=kept,
         )
 
-    def balanced(self, x: Floats, bad: Any) -> tuple[Floats, Any]:
-        """Return the k features of the rows x (n, F) and their outcomes, resampled if asked.
+    def balance_rows(self, x: Floats, bad: Outcomes) -> tuple[Floats, Outcomes]:
+        """Return the k features (m, k) of rows x (n, F) and their outcomes, balanced if asked.
 
         Raises ParamsError where there are too few bad or good rows to resample.
         """
@@ -82,35 +81,35 @@ class Job(Task):
         except TooFewRows as error:
             raise ParamsError(f"params.yaml: train.{self.candidate.name}: {error}") from None
 
-    def fit(self, x: Floats, bad: Any) -> Scorer:
-        """Fit on x (n, F) and bad (n,), resampled if asked."""
+    def fit(self, x: Floats, bad: Outcomes) -> Scorer:
+        """Return the scorer that the candidate fits on x (n, F) and bad (n,), balanced if asked."""
         with threadpool_limits(1, user_api="blas"):
-            scorer = self.candidate.fit(self, *self.balanced(fill_empty(x), bad))
+            scorer = self.candidate.fit(self, *self.balance_rows(fill_empty(x), bad))
         return scorer if len(self.kept) == x.shape[1] else Selected(scorer, np.array(self.kept))
 
-    def judge_folds(self, x: Floats, bad: Any, folds: Iterable[Fold]) -> Floats:
-        """Return the margin (n,) of each row by the model of its fold, which did not see it.
+    def judge_folds(self, x: Floats, bad: Outcomes, folds: Iterable[Fold]) -> Floats:
+        """Return the margin (n,) of each row by the model of its fold, which did not learn from it.
 
-        It is NaN for the rows that are judged in no fold.
+        It is NaN for the rows that no fold judges.
         """
         margin = np.full(len(x), np.nan)
         for inside, outside in folds:
             margin[outside] = self.fit(x[inside], bad[inside]).margin(x[outside])
         return margin
 
-    def calibrate(self, x: Floats, bad: Any, margin: Floats) -> Calibrator:
-        """Fit on the margins (n,) that `judge_folds` returned, resampled in no way."""
+    def calibrate(self, x: Floats, bad: Outcomes, margin: Floats) -> Calibrator:
+        """Return the map to PDs, fitted on all margins (n,) that `judge_folds` returned."""
         if self.parameters.calibration == "none":
-            return self.candidate.calibrate_by_default(self.balanced(x, bad)[1])
+            return self.candidate.calibrate_by_default(self.balance_rows(x, bad)[1])
         judged = ~np.isnan(margin)
         calibrator = Sigmoid if self.parameters.calibration == "sigmoid" else Isotonic
         with threadpool_limits(1, user_api="blas"):
             return calibrator.fit(margin[judged], bad[judged])
 
     def judge_probabilities(
-        self, x: Floats, bad: Any, margin: Floats, folds: Iterable[Fold]
+        self, x: Floats, bad: Outcomes, margin: Floats, folds: Iterable[Fold]
     ) -> Floats:
-        """Return the PD (n,) of each row, calibrated on the margins of the other folds alone."""
+        """Return the PD (n,) of each row, calibrated on the margins of the other folds."""
         pd = np.full(len(x), np.nan)
         for _, outside in folds:
             others = margin.copy()
@@ -120,9 +119,9 @@ class Job(Task):
 
 
 def fill_empty(x: Floats) -> Floats:
-    """Return the features (n, F), those without any value as the constant 0.
+    """Return the features (n, F) with the constant 0 for a feature that has no value at all.
 
-    The earliest rows of a book may lack a field that later ones have; nothing can be learnt of it.
+    The earliest rows of a book may lack a field that later rows have; no model can learn from it.
     """
     empty = np.isnan(x).all(axis=0)
     return np.where(empty, 0.0, x) if empty.any() else x

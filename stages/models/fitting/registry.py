@@ -1,7 +1,8 @@
-"""Find a candidate by its name: the project's one plug-in point.
+"""Find a candidate by its name.
 
-Here alone a module is imported by a name that is data, `stages.models.candidates.<name>`. The
-import rules cannot see that import; they forbid candidates to import one another instead.
+This is the only place where a module is imported by a name from the parameters,
+`stages.models.candidates.<name>`. The import rules cannot see that import, and forbid
+candidates to import one another instead.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
-from stages.features.matrix import Floats
+from stages.features.matrix import Floats, Outcomes
 from stages.models.calibration import Calibrator, Sigmoid
 from stages.models.fitting.parameters import CandidateParameters, Range
 from stages.models.fitting.task import Task
@@ -24,22 +24,22 @@ REQUIRED = ("Parameters", "fit", "SEARCH")
 
 
 class UnknownCandidate(ValueError):
-    """No file defines a candidate; the message names those that are there."""
+    """No file defines the candidate; the message names the candidates that have one."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """What the file of a candidate defines; `stages.models.candidates` explains each part."""
+    """What the file of a candidate defines, as `stages.models.candidates` explains it."""
 
     name: str
     parameters: type[CandidateParameters]
-    fit: Callable[[Task, Floats, Any], Scorer]
+    fit: Callable[[Task, Floats, Outcomes], Scorer]
     search: dict[str, Range]
-    calibrate_by_default: Callable[[Any], Calibrator]
+    calibrate_by_default: Callable[[Outcomes], Calibrator]
 
 
-def take_margin_as_log_odds(bad: Any) -> Sigmoid:
-    """Return the map from log-odds to PDs, whatever the outcomes are."""
+def take_margin_as_log_odds(bad: Outcomes) -> Sigmoid:
+    """Return the map from log-odds to PDs, which does not depend on the outcomes."""
     return Sigmoid()
 
 

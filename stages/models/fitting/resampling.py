@@ -1,19 +1,17 @@
-"""Balance training rows by resampling; it overstates PD unless the candidate is calibrated."""
+"""Balance training rows by resampling, which overstates PD unless the candidate is calibrated."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stages.features.matrix import Floats
+from stages.features.matrix import Floats, Outcomes
 
 if TYPE_CHECKING:
     from imblearn.over_sampling.base import BaseOverSampler
 
 Balance = Literal["none", "undersample", "smote", "smote_tomek"]
-Outcomes = NDArray[np.int64]
 Rows = tuple[Floats, Outcomes]
 # The usual number of neighbours (Chawla 2002), where there are as many.
 NEIGHBOURS = 5
@@ -28,7 +26,7 @@ class TooFewRows(ValueError):
 def resample(
     x: Floats, bad: Outcomes, balance: Balance, categories: list[int], fill: Floats, seed: int
 ) -> Rows:
-    """Return as many good as bad rows: x (m, F) and bad (m,), from x (n, F) and bad (n,).
+    """Return x (m, F) and bad (m,) with as many good as bad rows, from x (n, F) and bad (n,).
 
     `undersample` drops rows of the larger class. `smote` adds rows of the smaller one that lie
     between neighbours (Chawla 2002): a number of a new row is missing where it is missing in the
@@ -49,7 +47,7 @@ def resample(
     rows, outcomes = add_neighbours(x, bad, balance, categories, fill, seed)
     if balance == "smote_tomek":
         links = under_sampling.TomekLinks(sampling_strategy="all")
-        links.fit_resample(filled(rows, categories, fill), outcomes)
+        links.fit_resample(fill_missing(rows, categories, fill), outcomes)
         rows, outcomes = rows[links.sample_indices_], outcomes[links.sample_indices_]
     return rows, outcomes
 
@@ -57,7 +55,7 @@ def resample(
 def add_neighbours(
     x: Floats, bad: Outcomes, balance: Balance, categories: list[int], fill: Floats, seed: int
 ) -> Rows:
-    """Return the rows (n, F) and, after them, new ones of the smaller class."""
+    """Return the rows and, after them, new rows of the smaller class: x (m, F) and bad (m,)."""
     bads = int(np.sum(bad))
     fewer = min(bads, len(bad) - bads)
     if fewer == len(bad) - fewer:
@@ -69,7 +67,7 @@ def add_neighbours(
             f"{len(bad):,} training rows: use balance: none"
         )
     sampler = sampler_for(categories, x.shape[1], min(NEIGHBOURS, fewer - 1), seed)
-    rows, outcomes = sampler.fit_resample(filled(x, categories, fill), bad)
+    rows, outcomes = sampler.fit_resample(fill_missing(x, categories, fill), bad)
     made = rows[len(x) :]
     numbers = np.setdiff1d(np.arange(x.shape[1]), categories)
     if len(numbers):
@@ -80,17 +78,17 @@ def add_neighbours(
     return np.concatenate((x, made)), outcomes
 
 
-def filled(x: Floats, categories: list[int], fill: Floats) -> Floats:
-    """Return the rows (n, F) with no value missing: `fill` in numbers, a level in categories."""
+def fill_missing(x: Floats, categories: list[int], fill: Floats) -> Floats:
+    """Return the rows x (n, F) with `fill` for missing numbers and MISSING for categories."""
     level = np.where(np.isin(np.arange(x.shape[1]), categories), MISSING, fill)
     return np.where(np.isnan(x), level, x)
 
 
-def sampler_for(categories: list[int], width: int, neighbours: int, seed: int) -> Any:
+def sampler_for(categories: list[int], width: int, neighbours: int, seed: int) -> BaseOverSampler:
     """Return the variant of SMOTE for this mix of numbers and categories.
 
-    Its attribute `between` holds, after resampling, the places of the two rows of the smaller class
-    that each new row lies between; there are none where all features are categories.
+    After resampling, its attribute `between` holds the places of the two rows of the smaller class
+    that each new row lies between. It has no such attribute where all features are categories.
     """
     from imblearn import over_sampling  # noqa: PLC0415  (slow to import)
 
@@ -98,18 +96,18 @@ def sampler_for(categories: list[int], width: int, neighbours: int, seed: int) -
     if len(categories) == width:
         return over_sampling.SMOTEN(**settings)
     if categories:
-        return noting(over_sampling.SMOTENC)(categories, **settings)
-    return noting(over_sampling.SMOTE)(**settings)
+        return record_parents(over_sampling.SMOTENC)(categories, **settings)
+    return record_parents(over_sampling.SMOTE)(**settings)
 
 
-def noting(smote: type[BaseOverSampler]) -> Any:
-    """Return the sampler's class, made to note between which rows it puts new ones."""
+def record_parents(smote: type[BaseOverSampler]) -> type[BaseOverSampler]:
+    """Return a subclass of the sampler that records between which rows it puts each new row."""
 
-    class Noting(smote):  # type: ignore[misc]
+    class Recording(smote):  # type: ignore[misc]
         def _generate_samples(
             self, x: Any, near: Any, nearest: Any, rows: Any, columns: Any, *rest: Any, **more: Any
         ) -> Any:
             self.between = rows, nearest[rows, columns]
             return super()._generate_samples(x, near, nearest, rows, columns, *rest, **more)
 
-    return Noting
+    return Recording

@@ -1,4 +1,4 @@
-"""What a candidate's `fit` is given besides the rows."""
+"""The task of a candidate's `fit`: its parameters, and facts about the features."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Task:
     categories : indices of those features that are unordered categories.
     directions : (k,) 1 where risk rises with a feature, -1 where it falls, 0 where it is free.
     facts : `fill`, `low`, `high`, `mean` and `sd` of the training rows, each (k,).
-    explained_by : index of a feature → index of the feature that says why it is missing.
+    explained_by : from the index of a feature to that of the feature that says why it is missing.
     """
 
     parameters: Any

@@ -1,4 +1,4 @@
-"""The rows of a split as `train` and `tune` read them: features, outcomes, and what cuts them."""
+"""Read the rows of a split as `train` and `tune` use them: features, outcomes, groups and days."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ class TrainingRows:
     def read(
         cls, split: str, contract: Contract, features: Features, config: Params
     ) -> TrainingRows:
-        """Read what `preprocess` and `featurize` wrote of a split; raises OutOfDate."""
+        """Read what `preprocess` and `featurize` wrote of a split.
+
+        Raises OutOfDate where the features are absent or of another contract or mode.
+        """
         group = "_entity" if contract.entity else "_copy"
         wanted = ["_row", group, *(["_date"] if contract.date else [])]
         try:
@@ -62,7 +65,7 @@ class TrainingRows:
         return TrainingRows(self.row[rows], self.x[rows], self.bad[rows], self.group[rows], day)
 
     def cut(self, number: int, seed: int) -> list[Fold]:
-        """Return that many folds, as `folds.cut` makes them."""
+        """Return as many folds as `number` says, as `folds.cut` makes them."""
         return folds.cut(self.bad, self.group, self.day, number, seed)
 
     def facts(self) -> dict[str, Any]:

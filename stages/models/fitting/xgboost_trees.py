@@ -1,16 +1,16 @@
-"""Grow XGBoost's trees: a boosted ensemble or a random forest, as the settings say."""
+"""Fit the trees of XGBoost, boosted or as a random forest."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from stages.features.matrix import Floats
+from stages.features.matrix import Floats, Outcomes
 from stages.models.fitting.task import Task
 from stages.models.scorers import XGBoost
 
 
-def grow(task: Task, x: Floats, bad: Any, settings: dict[str, Any], *, rounds: int) -> XGBoost:
-    """Fit XGBoost on x (n, k) and bad (n,) for a number of boosting rounds."""
+def grow(task: Task, x: Floats, bad: Outcomes, settings: dict[str, Any], *, rounds: int) -> XGBoost:
+    """Fit XGBoost on the features x (n, k) and the outcomes bad (n,), for a number of rounds."""
     import xgboost  # noqa: PLC0415  (the process of one candidate needs one booster)
 
     types = ["c" if j in task.categories else "q" for j in range(x.shape[1])]

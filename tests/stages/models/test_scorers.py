@@ -53,7 +53,7 @@ def test_an_additive_margin_is_the_intercept_and_the_terms() -> None:
 
 def test_the_expected_terms_of_an_additive_model_are_its_means_in_training() -> None:
     x = column(0.0, 10.0, 20.0)
-    model = Additive(-1.0, line(2.0), []).centred(x)
+    model = Additive(-1.0, line(2.0), []).fit_expected(x)
     shares = model.contributions(x)
     np.testing.assert_allclose(shares[:, 0], [-20.0, 0.0, 20.0])
     np.testing.assert_allclose(shares[:, 1], -1.0)
@@ -77,14 +77,14 @@ def test_an_additive_margin_is_the_same_alone_and_in_any_batch(
 
 
 def test_a_selected_scorer_reads_nothing_but_its_columns() -> None:
-    scorer = Selected(Additive(-1.0, line(2.0), []).centred(column(0.0)), np.array([1]))
+    scorer = Selected(Additive(-1.0, line(2.0), []).fit_expected(column(0.0)), np.array([1]))
     x = np.array([[NAN, 11.0, NAN]])
     assert scorer.margin(x)[0] == 1
     np.testing.assert_array_equal(scorer.contributions(x), [[0.0, 22.0, 0.0, -21.0]])
 
 
 def test_a_selected_scorer_names_the_libraries_of_what_it_selects_for() -> None:
-    scorer = Selected(Additive(0.0, Linear.none(), []), np.array([1]))
+    scorer = Selected(Additive(0.0, Linear.empty(), []), np.array([1]))
     assert scorer.libraries == ("numpy", "scipy")
 
 
