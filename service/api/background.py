@@ -11,12 +11,14 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 from service.api import metrics
 from service.api.handlers import DecisionApi
 from service.api.monitoring import MonitoringApi
 from service.ledger import LedgerUnavailable
+from service.transparency.log import TransparencyLog
 
 GAUGES = 1.0  # seconds between two looks at the ledger's writer, which reads no database
 LOOK = 5.0  # seconds between two looks at the database and at the monitor
@@ -75,6 +77,15 @@ class Background:
         self.monitoring.start(self.root)
         self.decisions.ledger.prepare()
         self.monitoring.update_gauges()
+        self._show_checkpoint()
+
+    def _show_checkpoint(self) -> None:
+        ledger = self.decisions.ledger
+        newest = TransparencyLog(ledger.engine).newest()
+        if newest is not None:
+            when = datetime.fromisoformat(newest.time).timestamp()
+            unsigned = ledger.head().sequence - newest.size
+            metrics.show_checkpoint(when, unsigned, newest.cosignatures)
 
 
 async def repeat(step: Callable[[], Awaitable[None]], seconds: float) -> None:

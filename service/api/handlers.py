@@ -37,6 +37,8 @@ from service.decision.explanation import explain
 from service.decision.json_bodies import decode
 from service.decision.problems import as_text, quote
 from service.ledger import AlreadyRecorded, Ledger, LedgerUnavailable, override
+from service.transparency.log import TransparencyLog
+from service.transparency.verify_receipt import Invalid
 
 MAX_LOGS = 500
 MAX_WORDS, MAX_SEARCH = 10, 200  # words and characters of a search
@@ -69,6 +71,7 @@ class DecisionApi:
             "/model-info": {"GET": self.model_info},
             "/logs": {"GET": self.logs},
             "/predictions/{id}": {"GET": self.prediction},
+            "/predictions/{id}/receipt": {"GET": self.receipt},
             "/docs": {"GET": self.docs},
             "/docs.json": {"GET": self.openapi},
         }
@@ -207,6 +210,18 @@ class DecisionApi:
         if record is None or record.entry.kind != "decision":
             raise refusal(404, "no decision has this id")
         return 200, to_json(record.as_dict())
+
+    async def receipt(self, request: Request) -> Answer:
+        """Return the proof that an entry stands in the ledger that witnesses have seen."""
+        log = TransparencyLog(self.ledger.engine)
+        try:
+            if "\0" in request.id:
+                raise KeyError(request.id)
+            return 200, to_json(await self.ledger.in_thread(log.receipt, request.id))
+        except KeyError:
+            raise refusal(404, "no entry has this id") from None
+        except Invalid as error:
+            raise refusal(404, str(error)) from None
 
     async def openapi(self, request: Request) -> Answer:
         """Return the OpenAPI description."""

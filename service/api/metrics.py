@@ -76,6 +76,21 @@ REALISED_AUC = Gauge(
     "AUC of mature decisions with outcomes; 0 before there are any",
     multiprocess_mode="livemax",
 )
+CHECKPOINT = Gauge(
+    "credit_ledger_checkpoint_timestamp_seconds",
+    "When the ledger was last signed; 0 before it ever was",
+    multiprocess_mode="livemax",
+)
+UNSIGNED = Gauge(
+    "credit_ledger_unsigned_entries",
+    "Entries that no signed checkpoint holds",
+    multiprocess_mode="livemax",
+)
+COSIGNATURES = Gauge(
+    "credit_ledger_cosignatures",
+    "Witnesses that cosigned the newest checkpoint",
+    multiprocess_mode="livemax",
+)
 LOUDNESS = ("notice", "warning", "alarm")
 READY = Gauge(
     "credit_ready",
@@ -113,6 +128,13 @@ def show_ledger(state: WriterStatus) -> None:
     LAG.set(state.lag)
     WAITING.set(state.waiting)
     UP.set(state.failure is None)
+
+
+def show_checkpoint(when: float, unsigned: int, cosignatures: int) -> None:
+    """Show when the ledger was signed (seconds since 1970), what is not, and by how many it was."""
+    CHECKPOINT.set(when)
+    UNSIGNED.set(unsigned)
+    COSIGNATURES.set(cosignatures)
 
 
 def show_drift(report: dict[str, Any], when: float) -> None:

@@ -54,6 +54,11 @@ class Published(NamedTuple):
     note: str
     refusals: dict[str, str]
 
+    @property
+    def cosignatures(self) -> int:
+        """The number of signatures besides the log's own; they were checked before they came in."""
+        return self.note.rpartition("\n\n")[2].count("\n") - 1
+
 
 class TransparencyLog:
     """The tree over one ledger."""

@@ -27,6 +27,7 @@ SHAPES: tuple[type[BaseModel], ...] = (
     monitoring_schemas.OutcomesRecorded,
     schemas.Override,
     schemas.Ready,
+    schemas.Receipt,
     schemas.RecentDecisions,
     schemas.RecordedDecision,
     schemas.RecordedOverride,
@@ -166,6 +167,14 @@ def paths(example: dict[str, Any]) -> dict[str, Any]:
             "get": get(
                 "Return one decision with its overrides and outcomes",
                 "RecordedDecision",
+                (404, *GET_REFUSALS),
+            )
+            | {"parameters": [one]}
+        },
+        "/predictions/{id}/receipt": {
+            "get": get(
+                "Prove that an entry stands in the ledger that witnesses have seen",
+                "Receipt",
                 (404, *GET_REFUSALS),
             )
             | {"parameters": [one]}

@@ -176,6 +176,27 @@ class RecordedDecision(RecordedEntry):
     outcomes: list[RecordedEntry]
 
 
+class ReceiptEntry(Shape):
+    """An entry's place in the ledger, the hash of the one before it, and its canonical JSON."""
+
+    sequence: int
+    previous_hash: str
+    payload: str
+
+
+class Receipt(Shape):
+    """The proof that an entry stands in a checkpoint; `verify_receipt.py` checks it alone.
+
+    `proof` are hashes in base64 that lead from the entry to the root of the Merkle tree, and
+    `checkpoint` is the signed note of C2SP's tlog-checkpoint with its cosignatures.
+    """
+
+    format: str
+    entry: ReceiptEntry
+    proof: list[str]
+    checkpoint: str
+
+
 class RecentDecisions(Shape):
     """Recent decisions, newest first; `next_before` is the `before` of the next page."""
 

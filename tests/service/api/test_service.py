@@ -15,6 +15,9 @@ from service.api.handlers import DecisionApi
 from service.api.monitoring import MonitoringApi
 from service.api.requests import Request
 from service.ledger import Ledger
+from service.transparency.log import TransparencyLog
+from service.transparency.signing import Signer
+from service.transparency.verify_receipt import LOG, verify
 from stages.contract import reading as contracts
 from tests.support.api_client import JSON, KEY, Client, client_of, errors, overridden, parts
 
@@ -216,6 +219,22 @@ def test_one_decision_is_found_by_its_id(client: Client, case: Any) -> None:
     assert client.get("/predictions/unknown").status_code == 404
 
 
+def test_a_recorded_decision_has_a_receipt_once_it_was_signed(
+    client: Client, api: DecisionApi, case: Any
+) -> None:
+    answer = client.post("/predict", json=case("refer")).json()
+    path = f"/predictions/{answer['prediction_id']}/receipt"
+    refused = client.get(path)
+    assert refused.status_code == 404
+    assert "no checkpoint holds entry 1 yet" in refused.text
+    signer = Signer.generate("lender.example/ledger", LOG)
+    TransparencyLog(api.ledger.engine).publish(signer)
+    content = verify(client.get(path).json(), signer.key, [], quorum=0)
+    assert content["id"] == answer["prediction_id"]
+    assert client.get("/predictions/unknown/receipt").status_code == 404
+    assert client.get("/predictions/a%00b/receipt").status_code == 404
+
+
 def test_a_referred_case_can_be_decided_by_a_person_once(client: Client, case: Any) -> None:
     prediction = client.post("/predict", json=case("refer")).json()["prediction_id"]
     answer = overridden(client, prediction)
@@ -408,6 +427,7 @@ def test_every_answer_has_the_shape_that_is_described(
     document = client.get("/docs.json").json()
     referred, declined = case("refer"), case("decline")
     prediction = client.post("/predict", json=referred).json()["prediction_id"]
+    TransparencyLog(api.ledger.engine).publish(Signer.generate("lender.example/ledger", LOG))
     wish = {"decision": "approve", "reason": "Payslips seen", "author": "A. Officer"}
     bodies: dict[str, Any] = {
         "/predict": declined,
