@@ -113,6 +113,25 @@ def copies(share: float) -> Callable[[int], Book]:
     return draw
 
 
+def dated_copies(share: float) -> Callable[[int], Book]:
+    """Return the draw of a book with dates in which a share of the rows repeat an application.
+
+    A customer who was granted a loan asks again within a year, with the same fields and end.
+    """
+
+    def draw(seed: int) -> Book:
+        book, rng = copies(share)(seed), np.random.default_rng([seed, 2])
+        raw = book.raw.sort_values("loan").reset_index(drop=True)
+        again = raw.duplicated([*NUMBERS, "area"]).to_numpy()
+        first = raw.groupby([*NUMBERS, "area"], sort=False).ngroup().to_numpy()
+        day = rng.integers(0, 4 * 365, first.max() + 1)[first]
+        day = day + again * rng.integers(1, 366, ROWS)
+        raw = raw.assign(granted=np.datetime64("2019-01-01") + day)
+        return Book(raw, contract_of(date="granted"), book.fresh, book.true_pd)
+
+    return draw
+
+
 def customers(seed: int) -> Book:
     """Draw four loans of each customer, whose risk no field says but who can be recognised."""
     rng = np.random.default_rng(seed)
@@ -222,6 +241,10 @@ SITUATIONS = (
     *(
         Situation(f"{share:.0%} copies", copies(share), (*RANKS, "ece"))
         for share in (0.1, 0.2, 0.4)
+    ),
+    *(
+        Situation(f"{share:.0%} copies, with dates", dated_copies(share), (*RANKS, "ece"))
+        for share in (0.0, 0.1, 0.2, 0.4)
     ),
     Situation("four loans a customer", customers, (*RANKS, "ece")),
     Situation("unripe, with outcome", unripe(True), (*RANKS, "calibration_intercept")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,32 @@ def assign(contract: Contract, rows: pd.DataFrame, section: params.Preprocess) -
             known = ends.to_numpy().astype("datetime64[D]")
         return split.by_time(rows["_date"].to_numpy(), *shares, known)
     group = rows["_entity" if contract.entity else "_copy"].to_numpy()
+    if contract.entity:
+        check_entities(contract.entity, len(rows), len(np.unique(group)))
     return split.stratified(rows["_bad"].to_numpy(np.int64), group, *shares, section.seed)
+
+
+def check_entities(entity: str, rows: int, entities: int) -> None:
+    """Raise ContractError where there are too few customers to keep each on one side."""
+    if entities < len(split.SPLITS):
+        raise ContractError(
+            f"entity: {entity} has {entities} distinct value{'s' * (entities != 1)} in {rows:,} "
+            f"loans, and all loans of one stay together in {', '.join(split.SPLITS)}: name the "
+            "column that tells customers apart, or leave `entity` out of the contract"
+        )
+
+
+def warn_of_embargo(section: params.Preprocess, rows: int, embargoed: int, trained: int) -> None:
+    """Say on stderr where an embargo leaves less than half of the training rows."""
+    wanted = round(rows * (1 - section.test_share - section.validation_share))
+    if embargoed and trained < wanted / 2:
+        print(
+            f"warning: the embargo leaves {trained:,} of {rows:,} loans to train on, where the "
+            f"shares alone would leave {wanted:,}: {embargoed:,} loans had no known outcome "
+            "when the next part began. Shorten `outcome.months`, lower preprocess.test_share or "
+            "validation_share, or bring older loans",
+            file=sys.stderr,
+        )
 
 
 def describe(rows: pd.DataFrame, train: pd.DataFrame) -> dict[str, Any]:
@@ -95,6 +121,7 @@ def main() -> None:
                 f"{name}: needs good and bad loans; got {len(part)} rows with outcomes "
                 f"{part['_bad'].unique().tolist()}"
             )
+    warn_of_embargo(config.preprocess, len(rows), report.embargoed, len(parts["train"]))
     facts = report.summary(sum(map(len, parts.values())))
     lost = dropped(report, parts)
     facts["split"] = {

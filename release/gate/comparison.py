@@ -13,7 +13,8 @@ from release.gate.predictions import Predictions
 from stages.judging.evaluation import Judged
 from stages.metrics import intervals
 from stages.metrics.delong import DeLong, compare_aucs
-from stages.metrics.intervals import Draws, Interval
+from stages.metrics.intervals import Draws
+from stages.metrics.rate_intervals import Interval
 from stages.policy import Policy
 
 RESAMPLES, SEED = intervals.RESAMPLES, 0  # not a parameter: a change must not choose its own noise

@@ -115,7 +115,13 @@ def find_leaks(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
 
 
 def find_unripe(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
-    """Warn of loans that had no time to go bad, where no outcome window leaves them out."""
+    """Warn of loans that had no time to go bad, and of those that had more than others."""
+    if contract.outcome is not None and contract.outcome.event is None:
+        yield (
+            f"outcome: without `event`, a default counts as bad however late it came, so that old "
+            f"loans had more time to go bad than {contract.outcome.months} months; name the column "
+            "with the day of the default if the book has one"
+        )
     if contract.date is None or contract.outcome is not None:
         return
     days = rows["_date"].to_numpy().astype("datetime64[D]")

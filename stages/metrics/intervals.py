@@ -1,24 +1,23 @@
 """95 % intervals of figures and of their differences.
 
-Most are percentile intervals of the bootstrap (Efron 1979). Two figures are raised by noise, and
-resampling adds noise to noise: the calibration error has an interval of its own
-(`calibration_error`), and KS, a maximum, is moved down by the bias that resampling shows. Their
-differences between two models are recentred on the difference of the estimates. A rate of few
-events has Wilson's interval (1927):
-resampling rows without a bad loan never shows one, so that a percentile interval is 0 to 0.
+Most are percentile intervals of the bootstrap (Efron 1979). Where those miss the truth too often,
+others stand in: Wilson's for rates (`rate_intervals`), and intervals of their own for two figures
+that noise raises, KS (`ks_interval`) and the calibration error (`calibration_error`). The area
+under precision and recall, the calibration slope and all differences between two models are
+normal around their estimate, with the bootstrap's standard error.
+`benches/coverage.py` counts how often each holds the truth.
 """
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from statistics import NormalDist
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from stages.metrics import calibration_error
-from stages.metrics.clusters import Clusters, Codes, design_effect
+from stages.metrics.clusters import Clusters, Codes
+from stages.metrics.ks_interval import ks_interval
 from stages.metrics.metrics import check_cut_off, check_values, count_rows, figures
 from stages.metrics.ranked_rows import (
     MAX_CELLS,
@@ -30,23 +29,13 @@ from stages.metrics.ranked_rows import (
     RankedRows,
     check_rows,
 )
+from stages.metrics.rate_intervals import LEVEL, STANDARD_ERRORS, Interval, intervals_of_rates
 
-LEVEL = 0.95
 RESAMPLES = 1000
 THREADS = 2
 DEFINED = 0.95  # share of resamples in which a figure must be defined to have an interval
-RAISED = ("ece", "ks")  # by the noise of resampling
-KS_BIAS = 1.5  # times what resampling shows
-FEW = 10  # events or their opposite, below which a rate has Wilson's interval
+NORMAL = ("pr_auc", "calibration_slope")  # resampling moves their percentiles to one side
 CHUNK = 65_536  # counts held at a time and thread: fits the processor's cache, bounds memory
-
-
-class Interval(NamedTuple):
-    """An estimate and its 95 % interval; NaN where undefined."""
-
-    estimate: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -57,8 +46,8 @@ class Draws:
     resampled: Columns  # (resamples,) per figure
     bad: Bools  # (n,) outcomes in the rows' order: pairs must have the same
     seed: int
-    special: dict[str, Interval]  # of figures that noise raises, and of rates of few events
-    observed: dict[str, float]  # estimates with the noise of outcomes, as resamples have it
+    special: dict[str, Interval]  # of figures whose percentiles miss the truth
+    squared_error: float  # of calibration, less its noise: what resamples of `ece` are about
 
 
 def draw_rows(rows: int, seed: int, resample: int) -> Positions:
@@ -93,8 +82,8 @@ def bootstrap(
         raise ValueError(f"`resamples` must be an integer >= 1; got {resamples}")
     added = {name: (value, np.ones(rows)) for name, value in (means or {}).items()}
     sums = {
-        name: tuple(check_values(name, part, rows) for part in parts)
-        for name, parts in {**added, **(ratios or {})}.items()
+        name: (check_values(name, part, rows), check_values(name, whole, rows))
+        for name, (part, whole) in {**added, **(ratios or {})}.items()
     }
     exact = RankedRows.of(bad, pd, check_cut_off(cut_off), approved)
     counts = count_rows(exact)
@@ -125,11 +114,11 @@ def bootstrap(
     if len(ranked.pd) < len(exact.pd):  # undo what ties of neighbours do to a figure
         for name, value in figures(ranked, plain, plain).items():
             resampled[name] += observed[name] - value[0]
-    ks = _ks_interval(exact, counts, estimates["ks"], resampled["ks"], cluster)
-    special = {"ece": calibration, "ks": ks}
-    if cluster is None:
-        special |= _intervals_of_few(exact, counts, estimates)
-    return Draws(estimates, resampled, outcome, seed, special, {**estimates, **observed})
+    special = {"ece": calibration, **intervals_of_rates(exact, sums, cluster)}
+    defined = _defined(estimates["ks"], resampled["ks"])
+    if len(defined):
+        special["ks"] = ks_interval(exact, counts, defined, cluster)
+    return Draws(estimates, resampled, outcome, seed, special, observed["ece"])
 
 
 def _quotient(part: Floats, whole: Floats) -> float:
@@ -138,92 +127,55 @@ def _quotient(part: Floats, whole: Floats) -> float:
     return float(part.sum()) / total if total > 0 else float("nan")
 
 
-def _ks_interval(
-    ranked: RankedRows,
-    counts: Counts,
-    observed: float,
-    resampled: Floats,
-    cluster: Codes | None,
-) -> Interval:
-    """Return KS with the interval of the gap of two shares at its threshold, less its bias.
-
-    A maximum over thresholds exceeds the gap at the true best one. Resampling shows only a part of
-    that, since its maxima start from a threshold that is already chosen (benches/coverage.py).
-    """
-    defined = resampled[np.isfinite(resampled)]
-    if not np.isfinite(observed) or len(defined) < DEFINED * len(resampled):
-        return Interval(observed, float("nan"), float("nan"))
-    good = np.cumsum(counts.goods[0]) / counts.all_goods[0]
-    bad = np.cumsum(counts.bads[0]) / counts.all_bads[0]
-    widest = int(np.argmax(np.abs(good - bad)))
-    shares = ((good[widest], counts.all_goods[0]), (bad[widest], counts.all_bads[0]))
-    error = np.sqrt(sum(share * (1 - share) / rows for share, rows in shares))
-    if cluster is not None:
-        is_bad, below = ranked.keys % 2 == 1, ranked.keys // 4 <= widest
-        share, rows = (np.where(is_bad, b, g) for b, g in zip(shares[1], shares[0], strict=True))
-        error *= np.sqrt(design_effect(np.where(is_bad, -1, 1) * (below - share) / rows, cluster))
-    centre = observed - KS_BIAS * (float(defined.mean()) - observed)
-    margin = NormalDist().inv_cdf((1 + LEVEL) / 2) * error
-    return Interval(observed, max(0.0, centre - margin), min(1.0, centre + margin))
-
-
-def _intervals_of_few(
-    ranked: RankedRows, counts: Counts, estimates: Mapping[str, float]
-) -> dict[str, Interval]:
-    """Return the Wilson intervals of the rates that are of fewer than FEW events or others."""
-    rows = float(counts.rows.sum())
-    among = {
-        "bad_rate": rows,
-        "approval_rate": rows,
-        "approved_bad_rate": float(counts.approved_goods[0] + counts.approved_bads[0]),
-        "recall": float(counts.all_bads[0]),
-        "precision": float(counts.rows[:, ranked.cut :].sum()),
-    }
-    return {
-        name: wilson(estimates[name], count)
-        for name, count in among.items()
-        if count and min(estimates[name], 1 - estimates[name]) * count < FEW - 0.5
-    }
-
-
-def wilson(rate: float, count: float) -> Interval:
-    """Return the interval of a rate of `count` independent rows (Wilson 1927)."""
-    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
-    scale = 1 + z * z / count
-    centre = (rate + z * z / (2 * count)) / scale
-    margin = z / scale * float(np.sqrt(rate * (1 - rate) / count + (z / (2 * count)) ** 2))
-    return Interval(rate, min(rate, centre - margin), max(rate, centre + margin))
-
-
 def percentile_intervals(draws: Draws) -> dict[str, Interval]:
     """Return the interval of every figure; NaN where it or many of its resamples are."""
-    plain = {
-        name: _interval(name, estimate, draws.resampled[name])
+    return {
+        name: draws.special[name]
+        if name in draws.special
+        else _interval(estimate, draws.resampled[name], normal=name in NORMAL)
         for name, estimate in draws.estimates.items()
     }
-    return {name: draws.special.get(name, interval) for name, interval in plain.items()}
 
 
 def paired_intervals(champion: Draws, challenger: Draws) -> dict[str, Interval]:
     """Return the interval of challenger minus champion for every figure that both have.
 
-    The calibration errors are compared as observed: both carry the noise of the same outcomes.
-
     ValueError unless both were drawn from the same rows with the same seed and number of resamples.
     """
-    _checked_pair(champion, challenger)
-    return {
+    _check_pair(champion, challenger)
+    intervals = {
         name: _interval(
-            name,
-            challenger.observed[name] - estimate,
+            challenger.estimates[name] - estimate,
             challenger.resampled[name] - champion.resampled[name],
+            normal=True,
         )
-        for name, estimate in champion.observed.items()
-        if name in challenger.observed
+        for name, estimate in champion.estimates.items()
+        if name in challenger.estimates
     }
+    return intervals | {"ece": _difference_of_calibration_errors(champion, challenger)}
 
 
-def _checked_pair(champion: Draws, challenger: Draws) -> None:
+def _difference_of_calibration_errors(champion: Draws, challenger: Draws) -> Interval:
+    """Return the interval of the difference of two calibration errors.
+
+    Their squares less noise have no bias, so the interval is that of the difference of squares,
+    brought to the scale of the errors by the mean of the squares. It holds the truth too often
+    where both models are calibrated, since resampling adds noise to noise.
+    """
+    old, new = champion.squared_error, challenger.squared_error
+    squares = _interval(new - old, challenger.resampled["ece"] - champion.resampled["ece"], True)
+    middle = max(0.0, (old + new) / 2)
+
+    def root(difference: float) -> float:
+        mean = max(middle, abs(difference) / 2)
+        return float(np.sqrt(mean + difference / 2) - np.sqrt(mean - difference / 2))
+
+    estimate = challenger.estimates["ece"] - champion.estimates["ece"]
+    low, high = root(squares.low), root(squares.high)
+    return Interval(estimate, min(low, estimate), max(high, estimate))
+
+
+def _check_pair(champion: Draws, challenger: Draws) -> None:
     if not np.array_equal(champion.bad, challenger.bad):
         rows = f"{len(champion.bad)} and {len(challenger.bad)} rows"
         raise ValueError(f"a pair must have the same rows, in the same order; got {rows}")
@@ -233,11 +185,20 @@ def _checked_pair(champion: Draws, challenger: Draws) -> None:
         raise ValueError(f"a pair must have the same seed and number of resamples; got {came}")
 
 
-def _interval(name: str, estimate: float, resampled: Floats) -> Interval:
-    defined = resampled[np.isfinite(resampled)]
-    if not np.isfinite(estimate) or len(defined) < DEFINED * len(resampled):
+def _interval(estimate: float, resampled: Floats, normal: bool) -> Interval:
+    """Return the percentile interval, or the normal one with the standard error of resamples."""
+    defined = _defined(estimate, resampled)
+    if not len(defined):
         return Interval(estimate, float("nan"), float("nan"))
-    if name in RAISED:
-        defined = defined - defined.mean() + estimate
+    if normal:
+        margin = STANDARD_ERRORS * float(defined.std())
+        return Interval(estimate, estimate - margin, estimate + margin)
     low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(estimate, float(low), float(high))
+
+
+def _defined(estimate: float, resampled: Floats) -> Floats:
+    """Return the resamples (w,) where the figure is defined, none where it is too seldom."""
+    defined = resampled[np.isfinite(resampled)]
+    enough = np.isfinite(estimate) and len(defined) >= DEFINED * len(resampled)
+    return defined if enough else defined[:0]

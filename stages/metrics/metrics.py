@@ -56,14 +56,14 @@ def count_rows(ranked: RankedRows) -> Counts:
 def figures(ranked: RankedRows, plain: Counts, counts: Counts) -> Columns:
     """Return every figure of `summary` but `ece` for w tables of counts, (w,) each.
 
-    `ece` is the observed one, which the noise of outcomes raises.
+    `ece` stands for its square less the noise of outcomes, which has no bias.
     """
     slope, _, in_the_large = recalibrate(ranked, plain, counts)
     columns = {
         **weighted_metrics.ranking(counts),
         **weighted_metrics.probability(ranked, counts),
         **weighted_metrics.decisions(ranked, counts),
-        "ece": weighted_metrics.observed_calibration_error(ranked, counts, calibration_error.BINS),
+        "ece": weighted_metrics.squared_calibration_error(ranked, counts, calibration_error.BINS),
         "calibration_slope": slope,
         "calibration_intercept": in_the_large,
     }

@@ -82,9 +82,17 @@ def sums_between(values: Floats, edges: Positions) -> Floats:
     return np.diff(np.take_along_axis(running_sums(values), edges, axis=1), axis=1)
 
 
-def observed_calibration_error(ranked: RankedRows, counts: Counts, bins: int) -> Floats:
-    """Return the mean |bad rate - mean PD| of bins of equal frequency, noise included."""
+def squared_calibration_error(ranked: RankedRows, counts: Counts, bins: int) -> Floats:
+    """Return the mean square of (bad rate - mean PD) of bins of equal frequency, less its noise.
+
+    The variance of (bad - PD) in a bin, over its rows, is what outcomes add to the square; so the
+    figure has no bias, and may be negative. A bin of one row has no variance and is left out.
+    """
     edges = bin_edges(counts, bins)
-    gaps = sums_between(counts.bads - counts.rows * ranked.pd, edges)
-    error: Floats = np.abs(gaps).sum(1) / counts.rows.sum(1)
-    return error
+    rows = sums_between(counts.rows, edges)
+    gap = ratio(sums_between(counts.bads - counts.rows * ranked.pd, edges), rows)
+    goods, bads = ranked.squares.T
+    square = ratio(sums_between(counts.goods * goods + counts.bads * bads, edges), rows)
+    unbiased = np.where(rows > 1, gap**2 - ratio(square - gap**2, rows - 1), 0)
+    total: Floats = (rows * unbiased).sum(1) / rows.sum(1)
+    return total

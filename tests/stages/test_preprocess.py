@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stages import preprocess
 from stages.contract.quality import QualityError
 from stages.contract.schema import ContractError
 from stages.params import ParamsError
@@ -166,6 +167,17 @@ def test_a_customer_without_a_name_is_nobody_else(project: Project) -> None:
     assert rows["_entity"].nunique() == 591
 
 
+@pytest.mark.parametrize(("customers", "words"), [(1, "1 distinct value in"), (2, "2 distinct")])
+def test_too_few_customers_to_part_end_with_their_number(
+    customers: int, words: str, project: Project
+) -> None:
+    source, tables = families(dated=False)
+    tables["loans"]["firm"] = np.arange(600) % customers
+    (project.data / "contract.yaml").write_text(source.replace("entity: person", "entity: firm"))
+    with pytest.raises(ContractError, match=f"entity: firm has {words}.*tells customers apart"):
+        project.write(tables).run("preprocess")
+
+
 WINDOW = "outcome: {months: 6, observed_until: 2022-06-30, event: closed}\ndate: granted"
 
 
@@ -182,6 +194,26 @@ def test_loans_without_the_time_to_default_are_unripe_and_not_invalid(project: P
     rows = pd.concat(project.split(name) for name in SPLITS)
     assert not rows[rows["_row"].isin(np.flatnonzero(late))]["_bad"].any()
     assert len(rows) + report["embargoed"] == report["rows_in"]
+
+
+def test_an_embargo_that_leaves_few_training_rows_is_warned_about(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project.data / "contract.yaml").write_text(CONTRACT.replace("date: granted", WINDOW))
+    project.run("preprocess")
+    words, report = capsys.readouterr().err, quality(project)
+    left, lost = report["split"]["train"]["rows"], report["embargoed"]
+    assert f"the embargo leaves {left:,} of " in words
+    assert f"{lost:,} loans had no known outcome" in words
+    assert "Shorten `outcome.months`" in words
+
+
+@pytest.mark.parametrize(("embargoed", "trained"), [(200, 350), (0, 349)])
+def test_half_of_the_training_rows_or_no_embargo_is_not_warned_about(
+    embargoed: int, trained: int, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    preprocess.warn_of_embargo(project.config.preprocess, 1000, embargoed, trained)
+    assert capsys.readouterr().err == ""
 
 
 def test_an_embargo_parts_the_splits_by_the_months_of_the_outcome(project: Project) -> None:

@@ -62,6 +62,19 @@ def test_a_wrong_contract_is_told_with_its_place(project: Project, capsys: Captu
     assert "data/small/contract.yaml:10: fields.amount.type: Input should be" in said(capsys)
 
 
+def test_an_outcome_window_without_the_day_of_default_is_to_be_looked_at(
+    project: Project, capsys: Capture
+) -> None:
+    window = "outcome: {months: 6, observed_until: 2022-06-30}\ndate: granted"
+    (project.data / "contract.yaml").write_text(CONTRACT.replace("date: granted", window))
+    assert check() == 0
+    assert "outcome: without `event`" in said(capsys)
+    dated = window.replace("30}", "30, event: closed}")
+    (project.data / "contract.yaml").write_text(CONTRACT.replace("date: granted", dated))
+    assert check() == 0
+    assert "without `event`" not in said(capsys)
+
+
 def test_loans_without_an_outcome_yet_are_not_wrong(project: Project, capsys: Capture) -> None:
     target = "bad: [defaulted, sold], good: repaid"
     source = CONTRACT.replace(target, f"{target}, indeterminate: [running]")

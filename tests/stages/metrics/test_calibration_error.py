@@ -25,7 +25,7 @@ def covered(book: str, rows: int, books: int) -> float:
 
 
 # Of 300 books, 95 % hold with a standard error of 1.3 points: below 91 % is three of them away.
-@pytest.mark.parametrize("book", ["calibrated", "shifted"])
+@pytest.mark.parametrize("book", ["calibrated", "shifted", "constant"])
 def test_the_interval_of_the_calibration_error_holds_the_truth(book: str) -> None:
     assert 0.91 <= covered(book, 2000, 300) <= 0.99
 
@@ -54,7 +54,7 @@ def test_the_interval_holds_the_estimate() -> None:
 def test_more_distinct_pds_than_cells_change_no_estimate_and_hardly_a_resample(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bad, pd, _ = coverage.simulate("flat", 3000, 1)
+    bad, pd, _ = coverage.simulate("extreme", 3000, 1)
     exact = intervals.bootstrap(bad, pd, 0.1, resamples=40)
     monkeypatch.setattr(intervals, "MAX_CELLS", 500)
     merged = intervals.bootstrap(bad, pd, 0.1, resamples=40)

@@ -5,8 +5,8 @@ import pytest
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from stages.metrics import curves, metrics
+from stages.metrics.calibration_error import Bins
 from stages.metrics.ranked_rows import Columns, RankedRows
-from stages.metrics.weighted_metrics import observed_calibration_error
 
 GENERATOR = np.random.default_rng(0)
 PD = GENERATOR.random(5000) ** 2
@@ -52,12 +52,12 @@ def test_a_curve_has_two_ends() -> None:
         curves.roc(BAD, PD, points=1)
 
 
-def test_reliability_bins_add_up_to_the_ece() -> None:
+def test_reliability_is_of_the_bins_of_the_ece() -> None:
     bins = curves.reliability(BAD, TIED)
-    gaps = np.abs(bins["mean_pd"] - bins["bad_rate"])
     ranked = RankedRows.of(BAD, TIED)
-    observed = observed_calibration_error(ranked, metrics.count_rows(ranked), 10)[0]
-    assert (gaps * bins["rows"]).sum() / 5000 == pytest.approx(observed)
+    observed = Bins.of(ranked, metrics.count_rows(ranked)).observed
+    squares = (bins["mean_pd"] - bins["bad_rate"]) ** 2
+    assert (squares * bins["rows"]).sum() / 5000 == pytest.approx(observed**2)
 
 
 def test_reliability_leaves_out_bins_that_ties_swallow() -> None:

@@ -34,11 +34,17 @@ def figure(name: str, bad: ArrayLike, pd: ArrayLike) -> float:
     return metrics.summary(bad, pd, CUT_OFF)[name]
 
 
-def observed_error(bad: ArrayLike, pd: ArrayLike, bins: int = 10) -> float:
-    """The mean gap of bins of equal frequency."""
+def squared_error(bad: ArrayLike, pd: ArrayLike, bins: int = 10) -> float:
+    """Return the mean square gap of bins of equal frequency, less its noise."""
     ranked = RankedRows.of(bad, pd)
     counts = metrics.count_rows(ranked)
-    return float(weighted_metrics.observed_calibration_error(ranked, counts, bins)[0])
+    return float(weighted_metrics.squared_calibration_error(ranked, counts, bins)[0])
+
+
+def squared_gap(bad: ArrayLike, pd: ArrayLike) -> float:
+    """Return the square of one bin's gap less the variance of a mean of its rows."""
+    error = np.asarray(bad) - np.asarray(pd)
+    return float(error.mean() ** 2 - error.var(ddof=1) / len(error))
 
 
 @st.composite
@@ -96,23 +102,33 @@ def test_log_loss_of_a_certain_error_is_clipped() -> None:
     assert figure("log_loss", [1, 0], [0.0, 0.0]) == pytest.approx(18.02, abs=0.01)
 
 
-def test_ece_of_equal_bins_is_the_mean_gap_by_hand() -> None:
+def test_the_squared_ece_of_equal_bins_is_that_by_hand() -> None:
     pd = np.array([0.4, 0.1, 0.3, 0.2])
     bad = np.array([1, 0, 0, 0])
-    assert observed_error(bad, pd, bins=2) == pytest.approx((0.15 + 0.15) / 2)
+    # of 0.1 and 0.2: 0.15 squared less a variance of 0.0025; of 0.3 and 0.4: less one of 0.2025
+    assert squared_error(bad, pd, bins=2) == pytest.approx((0.02 - 0.18) / 2)
 
 
 def test_equal_pds_share_a_bin_of_the_ece() -> None:
     bad = np.arange(100) % 2
-    assert observed_error(bad, np.full(100, 0.5)) == pytest.approx(0)
-    assert observed_error(bad, np.r_[np.full(95, 0.5), np.full(5, 0.9)]) == pytest.approx(
-        (abs(47 - 47.5) + abs(3 - 4.5)) / 100
-    )
+    flat, two = np.full(100, 0.5), np.r_[np.full(95, 0.5), np.full(5, 0.9)]
+    parts = squared_gap(bad[:95], two[:95]), squared_gap(bad[95:], two[95:])
+    assert squared_error(bad, flat) == pytest.approx(squared_gap(bad, flat))
+    assert squared_error(bad, two) == pytest.approx(0.95 * parts[0] + 0.05 * parts[1])
 
 
-def test_ece_of_one_bin_is_the_gap_of_the_means() -> None:
+def test_the_squared_ece_of_one_bin_is_that_of_the_means() -> None:
     bad, pd = book(500, shift=1)
-    assert observed_error(bad, pd, bins=1) == pytest.approx(bad.mean() - pd.mean())
+    assert squared_error(bad, pd, bins=1) == pytest.approx(squared_gap(bad, pd))
+
+
+def test_a_bin_of_one_row_adds_nothing_to_the_squared_ece() -> None:
+    assert squared_error([1], [0.2]) == 0
+
+
+def test_the_squared_ece_of_true_pds_is_0_on_average() -> None:
+    errors = [squared_error(*book(300, seed)) for seed in range(400)]
+    assert abs(np.mean(errors)) < 3 * np.std(errors) / np.sqrt(len(errors))
 
 
 def test_calibration_is_the_maximum_of_the_likelihood() -> None:

@@ -1,0 +1,80 @@
+"""95 % intervals of rates (Wilson 1927), which hold the truth even where events are few.
+
+Resampling rows without a bad loan never shows one: a percentile interval would be 0 to 0.
+"""
+
+from collections.abc import Mapping
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+
+from stages.metrics.clusters import Codes, design_effect
+from stages.metrics.ranked_rows import Bools, Floats, RankedRows
+
+LEVEL = 0.95
+STANDARD_ERRORS = NormalDist().inv_cdf((1 + LEVEL) / 2)  # to either side of an estimate
+
+
+class Interval(NamedTuple):
+    """An estimate and its 95 % interval; NaN where undefined."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def wilson(rate: float, count: float) -> Interval:
+    """Return the interval of a rate of `count` independent rows."""
+    z = STANDARD_ERRORS
+    scale = 1 + z * z / count
+    centre = (rate + z * z / (2 * count)) / scale
+    margin = z / scale * float(np.sqrt(rate * (1 - rate) / count + (z / (2 * count)) ** 2))
+    return Interval(rate, min(rate, centre - margin), max(rate, centre + margin))
+
+
+def intervals_of_rates(
+    ranked: RankedRows,
+    weighted: Mapping[str, tuple[Floats, Floats]],
+    cluster: Codes | None = None,
+) -> dict[str, Interval]:
+    """Return the interval of each figure that is a share of some rows, and of F1.
+
+    `weighted` names pairs of columns (n,) whose sums are divided; a pair is a rate where each row
+    counts with all of its weight or with nothing, and is left out where it is not. So is a rate
+    among no rows. Rows of one `cluster` (n,) count for fewer.
+    """
+    bad, approved = ranked.keys % 2 == 1, ranked.keys // 2 % 2 == 1
+    flagged, one = ranked.keys // 4 >= ranked.cut, np.ones(len(bad))
+    rates = {
+        "bad_rate": (bad, one),
+        "approval_rate": (approved, one),
+        "approved_bad_rate": (bad, one * approved),
+        "recall": (flagged, one * bad),
+        "precision": (bad, one * flagged),
+        "f1": (flagged & bad, one * (flagged | bad)),
+    }
+    for name, (part, weight) in weighted.items():
+        event = part != 0
+        if np.array_equal(part, weight * event) and (weight >= 0).all():
+            rates[name] = (event, weight)
+    intervals = {
+        name: _interval(event, weight, cluster)
+        for name, (event, weight) in rates.items()
+        if weight.any()
+    }
+    if "f1" in intervals:  # a function of the share that is both, of all that is flagged or bad
+        intervals["f1"] = Interval(*(2 * share / (1 + share) for share in intervals["f1"]))
+    return intervals
+
+
+def _interval(event: Bools, weight: Floats, cluster: Codes | None) -> Interval:
+    """Return Wilson's interval of the share of the weight (n,) that has an event (n,).
+
+    Rows of unequal weight say as much as fewer rows of equal weight do (Kish 1965).
+    """
+    total = float(weight.sum())
+    rate = float(weight[event].sum()) / total
+    rows = total**2 / float(np.sum(weight**2))
+    effect = 1.0 if cluster is None else design_effect(weight * (event - rate), cluster)
+    return wilson(rate, rows / effect)

@@ -1,0 +1,61 @@
+"""The interval of KS allows for the excess of a maximum over the gap at the true threshold."""
+
+import numpy as np
+import pytest
+
+from benches import coverage
+from stages.metrics import intervals, metrics
+from stages.metrics.ks_interval import EXCESS, ks_interval
+from stages.metrics.ranked_rows import RankedRows
+
+BAD = np.repeat([False, True, False, True], [80, 5, 20, 15])
+RANKED = RankedRows.of(BAD, np.repeat([0.1, 0.4], [85, 35]))
+COUNTS = metrics.count_rows(RANKED)
+GAP = 0.8 - 0.25
+ERROR = np.sqrt(0.8 * 0.2 / 100 + 0.25 * 0.75 / 20)
+
+
+def test_the_interval_is_that_of_a_difference_of_shares_less_its_excess() -> None:
+    found = ks_interval(RANKED, COUNTS, np.array([GAP + 0.01, GAP + 0.03]), None)
+    centre, margin = GAP - 0.02 * 1.7024, 1.1 * 1.959964 * ERROR
+    assert found == pytest.approx((GAP, centre - margin, centre + margin), rel=1e-4)
+
+
+def test_resamples_show_the_part_of_the_excess_that_doubled_noise_adds() -> None:
+    rng = np.random.default_rng(0)
+    grid = np.linspace(-3, 3, 601)
+
+    def highest(noise: float) -> float:
+        steps = rng.normal(size=(4000, 600)) * np.sqrt(noise * 0.01)
+        path = np.cumsum(np.c_[np.zeros(4000), steps], axis=1)
+        path -= path[:, 300:301]
+        return float((path - grid**2).max(axis=1).mean())
+
+    once, twice = highest(1.0), highest(2.0)
+    assert once / (twice - once) == pytest.approx(EXCESS, rel=0.1)
+
+
+def test_the_bounds_are_shares() -> None:
+    low = ks_interval(RANKED, COUNTS, np.array([GAP + 0.4]), None)
+    high = ks_interval(RANKED, COUNTS, np.array([GAP - 0.4]), None)
+    assert (low.low, high.high) == (0, 1)
+
+
+def test_rows_of_a_cluster_widen_the_interval() -> None:
+    alone = ks_interval(RANKED, COUNTS, np.array([GAP]), None)
+    fives = ks_interval(RANKED, COUNTS, np.array([GAP]), np.repeat(np.arange(24), 5))
+    assert GAP - fives.low == pytest.approx(np.sqrt(5) * (GAP - alone.low))
+
+
+# Of 200 books, 95 % hold with a standard error of 1.5 points; the true KS of the book is 0.50.
+def test_the_interval_of_ks_holds_the_truth() -> None:
+    true = coverage.truth("calibrated")["ks"]
+    below = above = 0
+    for seed in range(200):
+        bad, pd, _ = coverage.simulate("calibrated", 500, seed)
+        draws = intervals.bootstrap(bad, pd, 0.1, resamples=60, seed=seed)
+        found = intervals.percentile_intervals(draws)["ks"]
+        below, above = below + (found.high < true), above + (true < found.low)
+    assert below + above <= 18
+    assert below <= 11
+    assert above <= 13
