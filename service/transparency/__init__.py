@@ -11,7 +11,7 @@ seen before (tlog-witness). From then on no entry before it can change unnoticed
 - `log`: sign what the ledger holds, and make receipts
 - `witness`, `witness_client`: cosign checkpoints, and ask for cosignatures
 - `audit`: hold a whole ledger against checkpoints that were kept elsewhere
-- `__main__`: `python -m service.transparency keygen | publish | witness | receipt | prove | verify`
+- `__main__`: the commands of `python -m service.transparency`, from `keygen` to `verify`
 
 The service imports `log` and `verify_receipt` from here; the rest runs in processes of its own.
 """

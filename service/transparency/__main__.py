@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
@@ -116,6 +117,19 @@ def prove(options: argparse.Namespace) -> int:
     return 0
 
 
+def show_status(options: argparse.Namespace) -> int:
+    """Print what was signed; return 1 where entries wait for a signature for too long."""
+    newest, end = options.ledger.newest(), options.ledger.head()
+    if newest is None:
+        print(f"nothing was signed; the ledger has {end.sequence} entries")
+        return 1
+    waiting = end.sequence - newest.size
+    print(f"{newest.size} entries signed at {newest.time}, cosigned by {newest.cosignatures}")
+    print(f"{waiting} entries since")
+    age = datetime.now(UTC) - datetime.fromisoformat(newest.time)
+    return int(waiting > 0 and age.total_seconds() > options.within)
+
+
 def verify(options: argparse.Namespace) -> int:
     """Check the chain, its columns and its tree against checkpoints that were kept elsewhere."""
     notes = [path.read_text() for path in options.checkpoint]
@@ -187,6 +201,12 @@ def _parser() -> argparse.ArgumentParser:
     receipt = commands.add_parser("receipt", help="print the receipt of one entry")
     receipt.add_argument("id")
     receipt.set_defaults(run=write_receipt)
+
+    status = commands.add_parser("status", help="say what was signed; for health checks")
+    status.add_argument(
+        "--within", type=float, default=600, metavar="SECONDS", help="how long entries may wait"
+    )
+    status.set_defaults(run=show_status)
 
     proving = commands.add_parser("prove", help="print a consistency proof of two sizes")
     proving.add_argument("old", type=int)

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import yaml
 
+from service.transparency.signing import Signer, public_line
+from service.transparency.verify_receipt import LOG, WITNESS
+
 from .engine import Engine
 from .processes import ROOT, free_port, missing, tool
 
@@ -122,6 +125,11 @@ def secrets(folder: Path) -> Path:
         (folder / name).write_text(
             {"api_key": KEY, "slack_url": "http://127.0.0.1:9"}.get(name, "")
         )
+    for name, signature_type in (("log", LOG), ("witness_a", WITNESS), ("witness_b", WITNESS)):
+        signer = Signer.generate(f"{name}.example", signature_type)
+        signer.save(folder / f"{name}_key")
+        (folder / f"{name}_key").chmod(0o644)
+        (folder / f"{name}_key.pub").write_text(public_line(signer.key))
     return folder
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from release.deploy.host import probe
+from service.transparency.verify_receipt import Key, verify
 from stages.policy import DECISIONS
 
 from .built import Built, build
@@ -74,6 +76,27 @@ def test_decisions_are_in_postgresql_and_survive_a_restart(
     assert made in stack.compose("exec", "-T", "postgres", *psql, "SELECT id FROM ledger_entries")
 
 
+def test_a_decision_is_signed_and_witnessed_within_seconds(
+    stack: Stack, records: list[dict[str, Any]]
+) -> None:
+    made = ask(stack, records[1]["application"])["prediction_id"]
+    folder = Path(stack.environment["SECRETS"])
+    log, *witnesses = (
+        Key.parse((folder / f"{name}_key.pub").read_text())
+        for name in ("log", "witness_a", "witness_b")
+    )
+
+    def witnessed() -> bool:
+        connection = HTTPConnection(stack.front, timeout=10)
+        connection.request("GET", f"/predictions/{made}/receipt", headers={"x-api-key": KEY})
+        answer = connection.getresponse()
+        receipt = json.loads(answer.read())
+        connection.close()
+        return answer.status == 200 and verify(receipt, log, witnesses)["id"] == made
+
+    wait_until(witnessed, 60, "a receipt with two cosignatures")
+
+
 def test_metrics_are_hidden_and_large_bodies_refused(stack: Stack) -> None:
     assert probe.get(stack.front, "/metrics")[0] == 404
     connection = HTTPConnection(stack.front, timeout=10)
@@ -125,7 +148,8 @@ def test_what_is_published_is_published_on_loopback_only(stack: Stack, engine: E
     bindings = [each["HostConfig"]["PortBindings"] or {} for each in listed]
     hosts = [binding["HostIp"] for ports in bindings for own in ports.values() for binding in own]
     assert set(hosts) == {"127.0.0.1"}
-    assert len(hosts) == len(set(stack.services) - {"postgres", "service"})
+    inside = {"postgres", "service", "log", "witness-a", "witness-b"}
+    assert len(hosts) == len(set(stack.services) - inside)
 
 
 @pytest.mark.parametrize("name", VARIABLES)

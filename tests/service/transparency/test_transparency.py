@@ -518,10 +518,16 @@ def test_the_commands_lead_from_keys_to_a_sound_ledger(
     log_key = tmp_path / "log.pub"
     log_key.write_text(public_line(signing.log.key))
     url = ["--database", database]
+    assert main([*url, "status"]) == 1
     assert main([*url, "publish", "--key", str(key), "--folder", str(kept), *witnesses]) == 0
     checking = ["verify", str(kept / "300.checkpoint"), "--log", str(log_key), "--witness"]
     assert main([*url, *checking, *map(str, publics)]) == 0
     assert "sound: 300 entries, of which 300 were witnessed" in capsys.readouterr().out
+    assert main([*url, "status"]) == 0
+    assert "300 entries signed at 20" in capsys.readouterr().out
+    add(ledger, 1)
+    assert main([*url, "status", "--within", "0"]) == 1
+    assert "cosigned by 2\n1 entries since" in capsys.readouterr().out
     assert main([*url, "receipt", entry.id]) == 0
     assert verify(json.loads(capsys.readouterr().out), signing.log.key, signing.keys)
     assert main([*url, "prove", "10", "300"]) == 0
