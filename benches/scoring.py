@@ -17,7 +17,7 @@ from benches.clock import in_turn
 from service.decision.engine import Engine
 from stages import params
 from stages.contract import prepared
-from stages.models import artifact
+from stages.models import artifact, model_file
 from stages.models.artifact import Model
 from stages.params import LightGBM
 
@@ -31,21 +31,35 @@ def raw(own: Model, split: str) -> dict[str, Any]:
 
 
 def batch(seconds: float) -> dict[str, float]:
-    """Seconds to score all training rows: `artifact` from raw columns, `booster` from features."""
+    """Seconds to score all training rows.
+
+    `artifact` and `shipped` do it from raw columns, `booster` from features.
+    """
     own = artifact.load(ARTIFACT)
+    served = shipped(own)
     columns = raw(own, "train")
     x = own.features(columns)
     scorer: Any = own.scorer
     booster = lightgbm.Booster(model_str=scorer.text)
     return in_turn(
-        {"artifact": lambda: own.predict(columns), "booster": lambda: booster.predict(x)}, seconds
+        {
+            "artifact": lambda: own.predict(columns),
+            "shipped": lambda: served.predict(columns),
+            "booster": lambda: booster.predict(x),
+        },
+        seconds,
     )
+
+
+def shipped(own: Model) -> Model:
+    """The model as the service reads it."""
+    return model_file.parse(model_file.text(own).encode(), "shipped")
 
 
 def single(seconds: float) -> dict[str, float]:
     """Seconds to score one application: `artifact`, `served`, and `pipeline` by a DataFrame."""
     own, config = artifact.load(ARTIFACT), params.load()
-    engine = Engine(own, config.policy, {})
+    engine = Engine(shipped(own), config.policy, {})
     columns = raw(own, "train")
     frame = pd.DataFrame(columns)
     bad = prepared.outcome(prepared.read(config.data / "prepared" / "train.parquet"))
@@ -89,7 +103,7 @@ def pipeline(frame: pd.DataFrame, config: LightGBM, own: Model) -> Pipeline:
 
 def main() -> None:
     """Score every prepared row by the winner, as one batch: `python -m benches.scoring`."""
-    own = artifact.load(Path("models") / "winner.joblib")
+    own = model_file.read(Path("models") / "winner.json")
     for split in ("train", "validation", "test"):
         print(f"{split}: mean PD {np.mean(own.predict(raw(own, split))):.4f}")
 

@@ -20,10 +20,19 @@ from pydantic.fields import FieldInfo
 from service import settings
 from stages import params
 from stages.contract.schema import Contract
+from stages.models.document import Document
 from stages.models.fitting import registry
 
 EDITOR = (
     "Your editor checks it with `# yaml-language-server: $schema={}.schema.json` in its first line."
+)
+MODEL_FILE = (
+    "`models/winner.json`, which `evaluate` writes, and which the service, batches, replays, the "
+    "image and the gate read. It is JSON of numbers and texts, so reading it executes nothing. "
+    "`evaluate` writes it only where it gives every test row and golden record the PD of the "
+    "joblib file, to the last bit. A reader checks every length, index and number first, and says "
+    "in one line what is wrong. In an image its SHA-256 stands in `models/manifest.json`, in a "
+    "checkout its MD5 in `dvc.lock`; bytes that are not those are refused before they are parsed."
 )
 PARAMS = params.model_with_candidates(registry.names())
 ROOT = Path(__file__).parents[1]
@@ -54,6 +63,7 @@ def pages() -> dict[str, str]:
             PARAMS,
             yaml.safe_load((ROOT / "params.yaml").read_text()),
         ),
+        "model-file": page("Model file", MODEL_FILE, Document),
         "settings": "# Settings\n\nEnvironment variables of the service. An impossible value ends "
         "the start with its name and what is allowed.\n\n" + settings.table() + "\n",
     }

@@ -117,8 +117,37 @@ class Storage:
         where = "the cache and the remote" if self.remote else "the cache"
         raise CannotJudge(f"{name} ({oid}) is missing or damaged in {where}")
 
+    def is_damaged(self, oid: str) -> bool:
+        """Tell whether the cache has an object whose bytes are not those of its name."""
+        path = self._cached(oid)
+        return path.is_file() and not is_whole(path, oid)
+
+    def restore(self, oid: str) -> bool:
+        """Fetch an object of the cache anew; False where the remote has it not whole either."""
+        path, remote = self._cached(oid), self._remote()
+        fetched = path.with_name(f".{path.name}.tmp")
+        try:
+            remote.fs.get_file(remote.oid_to_path(oid), str(fetched))
+            if whole := is_whole(fetched, oid):
+                fetched.chmod(0o444)  # as DVC protects its objects
+                fetched.replace(path)
+            return whole
+        except FileNotFoundError:
+            return False
+        finally:
+            fetched.unlink(missing_ok=True)
+
+    def _cached(self, oid: str) -> Path:
+        return Path(self.repo.cache.local.oid_to_path(oid))
+
     def _remote(self) -> Any:
         return self.repo.cloud.get_remote_odb(None, "status")
+
+
+def is_whole(path: Path, oid: str) -> bool:
+    """Tell whether a file has the MD5 that an object's name states."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest() == oid[:32]
 
 
 @contextmanager

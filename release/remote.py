@@ -3,6 +3,7 @@
     python -m release.remote push     # data, models and the run-cache
     python -m release.remote pull     # what dvc.lock and the .dvc files name
     python -m release.remote check    # is all of it in the remote?
+    python -m release.remote check --local   # is the cache here whole? repairs it from the remote
 
 Credentials come from the environment (keys, a profile, or the role of a job), never from files of
 this repository. Exit status: 0 done, 1 not done, with the reason.
@@ -21,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dvc.config import Config
 from dvc.repo import Repo
 
-from release.dvc_state import Storage, advised, storage
+from release.dvc_state import Storage, advised, storage, told
 from release.revisions import CannotJudge
 from release.steps import ended
 from stages import project
@@ -62,6 +63,29 @@ def check(held: Storage) -> str:
     dvc("status", "--cloud")
     demand(held)
     return "The remote has everything that dvc.lock and the .dvc files name."
+
+
+def check_cache(held: Storage) -> str:
+    """Hold every object of the cache against its hash; fetch those that are damaged anew.
+
+    Failed where one is damaged and the remote does not have it whole.
+    """
+    with told("the DVC cache"):
+        named = held.named()
+        damaged = {oid: path for oid, path in named.items() if held.is_damaged(oid)}
+    with told("the remote"):
+        restored = {oid: path for oid, path in damaged.items() if held.restore(oid)}
+    if lost := [f"{path} ({key(oid)})" for oid, path in damaged.items() if oid not in restored]:
+        raise Failed(
+            f"damaged in the cache and not whole in the remote: {', '.join(lost)}; delete them "
+            "from the cache, then run `dvc repro`, which makes them again"
+        )
+    repaired = [
+        f"Repaired from the remote: {path} ({key(oid)}) was damaged in the cache; run "
+        "`dvc checkout` where files were checked out from it"
+        for oid, path in restored.items()
+    ]
+    return "\n".join([*repaired, "The cache is whole: what it has is what dvc.lock and .dvc name."])
 
 
 def demand(held: Storage) -> None:
@@ -111,18 +135,26 @@ def reason(said: str) -> str:
     return first.removeprefix("ERROR: ").removeprefix("unexpected error - ")
 
 
-def run(verb: str) -> str:
+def run(verb: str, *, local: bool = False) -> str:
     """Do what the command line asks; returns what to print."""
     with storage(remote=True) as held:
-        return {"push": push, "pull": pull, "check": check}[verb](held)
+        return {"push": push, "pull": pull, "check": check_cache if local else check}[verb](held)
 
 
 def main(words: list[str] | None = None) -> int:
     """Run one verb; returns the exit status."""
     parser = argparse.ArgumentParser(prog="release.remote", description="The S3 remote.")
     parser.add_argument("verb", choices=VERBS)
-    verb = parser.parse_args(words).verb
-    return ended(f"remote: cannot {verb}", lambda: run(verb), Failed, CannotJudge)
+    parser.add_argument("--local", action="store_true", help="check and repair the cache instead")
+    given = parser.parse_args(words)
+    if given.local and given.verb != "check":
+        parser.error("--local goes with check alone")
+    return ended(
+        f"remote: cannot {given.verb}",
+        lambda: run(given.verb, local=given.local),
+        Failed,
+        CannotJudge,
+    )
 
 
 if __name__ == "__main__":

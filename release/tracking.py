@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NAME = "credit-pd"
 ALIAS = "champion"
-WINNER = Path("models/winner.joblib")
+WINNER = Path("models/winner.json")
 ARTIFACTS = (WINNER, Path("models/evaluation.json"), Path("params.yaml"), Path("dvc.lock"))
 LONGEST = 500  # characters of a parameter that every MLflow takes
 

@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from service.decision.applications import InvalidApplication
-from service.decision.artifacts import NotReady
 from service.decision.engine import Decision, Engine
+from service.decision.hashes import NotReady
 from stages import files, project
 from stages.contract.fields import BLANKS, BOOLEANS
 from stages.contract.schema import Field, text

@@ -18,10 +18,6 @@ from service.service import CreditPD
 __all__ = ["CreditPD"]
 
 REQUIREMENTS = "requirements/service.txt"
-LIBGOMP = (  # LightGBM needs OpenMP, which the usual base does not have
-    "ldconfig -p | grep -q libgomp.so.1 || { apt-get update && "
-    "apt-get install --yes --no-install-recommends libgomp1; }"
-)
 # BentoML would install the newest uv where the base image has none. This is the version of
 # requirements/e2e.txt, for x86-64 and ARM.
 UV = (
@@ -47,7 +43,7 @@ def create_image(base: str) -> Image:
     packages = Image(
         base_image=base, distro="none", python_version="3.11", lock_python_packages=False
     )
-    return packages.run(LIBGOMP).run(UV).requirements_file(REQUIREMENTS)
+    return packages.run(UV).requirements_file(REQUIREMENTS)
 
 
 arguments = bentoml.use_arguments(Arguments)

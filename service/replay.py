@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from service.decision.artifacts import NotReady
 from service.decision.engine import Engine
+from service.decision.hashes import NotReady
 from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.entries import ANSWER
 from service.ledger.replay import Rescore, replay

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from service import settings
-from service.decision.artifacts import WINNER
+from service.decision.hashes import WINNER, NotReady, verified
 from service.ledger.database import database_url
 from service.settings import SettingsError
 from stages import project
@@ -29,13 +29,14 @@ class CannotServe(Exception):
 
 
 def check_files() -> None:
-    """Raise CannotServe where the model is missing or a setting is wrong."""
+    """Raise CannotServe where a setting is wrong, or the model is missing or altered."""
     try:
         settings.load()
         database_url()
-    except (SettingsError, ValueError) as error:
+        found = verified(ROOT)
+    except (SettingsError, ValueError, NotReady) as error:
         raise CannotServe(str(error)) from error
-    if not (ROOT / WINNER).exists():
+    if WINNER not in found:
         raise CannotServe(f"there is no model: {ROOT / WINNER} is missing; run `make`")
 
 

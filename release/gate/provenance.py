@@ -14,7 +14,7 @@ RESULTS = (
     recalculation.PATH,
     recalculation.HEADLINES,
     predictions.PATH,
-    "models/winner.joblib",
+    "models/winner.json",
 )
 SHOWN = 5  # examples of a long list
 

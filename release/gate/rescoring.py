@@ -20,7 +20,7 @@ from release.gate.checks import Finding
 from release.gate.predictions import Predictions
 from release.revisions import CannotJudge
 
-WINNER = Path("models/winner.joblib")
+WINNER = Path("models/winner.json")
 SPLITS = ("validation", "test")
 SECONDS = 900
 SCORE = """
@@ -29,8 +29,8 @@ from pathlib import Path
 import numpy as np
 from stages import params
 from stages.contract import prepared
-from stages.models import artifact
-model, config = artifact.load(Path(sys.argv[1])), params.load()
+from stages.models import model_file
+model, config = model_file.read(Path(sys.argv[1])), params.load()
 for split in sys.argv[3:]:
     table = prepared.read(config.data / "prepared" / f"{split}.parquet")
     columns = prepared.columns(table, model.contract.inputs(config.mode))

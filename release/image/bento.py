@@ -13,12 +13,10 @@ from pathlib import Path
 
 import yaml
 
+from service.decision import hashes
 from stages import params
 
-MODELS = tuple(
-    Path("models") / name
-    for name in ("winner.joblib", "golden.jsonl", "evaluation.json", "reference.json")
-)
+MODELS = hashes.FILES
 TEXTS = (Path("params.yaml"), Path("dvc.lock"), Path("requirements/service.txt"))
 HEADLINE = "roc_auc"
 PACKAGES = ("service", "stages")
@@ -39,10 +37,15 @@ class NotBuildable(Exception):
 
 @dataclass(frozen=True)
 class Facts:
-    """What a bento was made of. `dvc_lock` is the SHA-256 of the file, `headline` of the winner."""
+    """What a bento was made of.
+
+    `dvc_lock` and `model` are the SHA-256 of dvc.lock and of the model file; `headline` is the
+    winner's.
+    """
 
     git_commit: str
     dvc_lock: str
+    model: str
     winner: str
     headline: float
 
@@ -51,6 +54,7 @@ class Facts:
         return {
             "git_commit": self.git_commit,
             "dvc_lock": self.dvc_lock,
+            "model": self.model,
             "winner": self.winner,
             HEADLINE: f"{self.headline:.6f}",
         }
@@ -62,29 +66,32 @@ def facts(root: Path, packed: list[Path]) -> Facts:
     The commit ends in `-dirty` when a packed file differs from it: such an image serves, but no
     deployment takes it for the commit.
     """
-    check_models(root)
-    metrics = json.loads((root / "models/evaluation.json").read_text())
+    models = verified_models(root)
+    metrics = json.loads(models[Path("models/evaluation.json")])
     return Facts(
         git_commit=commit(root, packed),
         dvc_lock=hashlib.sha256((root / "dvc.lock").read_bytes()).hexdigest(),
+        model=hashlib.sha256(models[hashes.WINNER]).hexdigest(),
         winner=metrics["winner"],
         headline=metrics["test"][HEADLINE]["value"],
     )
 
 
-def check_models(root: Path) -> None:
-    """NotBuildable unless each file of `MODELS` is the one that dvc.lock names."""
+def verified_models(root: Path) -> dict[Path, bytes]:
+    """The content of each file of `MODELS`; NotBuildable unless it is what dvc.lock names."""
     stages = yaml.safe_load((root / "dvc.lock").read_text())["stages"]
     named = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+    contents = {}
     for path in MODELS:
-        content = (root / path).read_bytes() if (root / path).is_file() else None
-        if content is None:
+        if not (root / path).is_file():
             raise NotBuildable(f"{path} is missing: run `dvc pull` or `dvc repro`")
-        if hashlib.md5(content, usedforsecurity=False).hexdigest() != named.get(str(path)):
+        contents[path] = (root / path).read_bytes()
+        if hashlib.md5(contents[path], usedforsecurity=False).hexdigest() != named.get(str(path)):
             raise NotBuildable(
                 f"{path} is not the file that dvc.lock names: run `dvc repro`, or `git checkout "
                 "dvc.lock` and `dvc checkout`"
             )
+    return contents
 
 
 def commit(root: Path, packed: list[Path]) -> str:
@@ -124,10 +131,15 @@ def modules(root: Path) -> Iterator[Path]:
 
 
 def lay_out(root: Path, folder: Path) -> Facts:
-    """Copy what serving needs into the empty `folder`; returns the facts about it."""
+    """Copy what serving needs into the empty `folder`, with the manifest of the model's files.
+
+    The manifest states the bytes that were held against dvc.lock, and a service that starts from
+    the folder refuses others. Returns the facts about what was packed.
+    """
     packed = files(root)
     made = facts(root, packed)
     for path in packed:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / path, folder / path)
+    (folder / hashes.MANIFEST).write_text(hashes.manifest(verified_models(folder)))
     return made

@@ -139,9 +139,10 @@ def identified(address: str, image: str, about: dict[str, Any]) -> dict[str, Any
     commit = labels.get("org.opencontainers.image.revision")
     if identity["git_commit"] != commit:
         raise Failed(f"{image} is labelled {commit}; it says {identity['git_commit']}")
-    lock = labels.get("credit-pd.dvc-lock", "")
-    if not lock.startswith(identity["data"] or "none"):
-        raise Failed(f"{image} is labelled with dvc.lock {lock}; it says {identity['data']}")
+    for label, name in (("dvc-lock", "data"), ("model", "model")):
+        stated = labels.get(f"credit-pd.{label}", "")
+        if not stated.startswith(identity[name] or "none"):
+            raise Failed(f"{image} is labelled {label} {stated}; it says {identity[name]}")
     return dict(identity)
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import pickle
 import time
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from stages.models import artifact
+from stages.models import model_file
+from stages.models.artifact import Model
 
-PATH = Path("models/winner.joblib")
+PATH = Path("models/winner.json")
 GOLDEN = Path("models/golden.jsonl")
 CALLS = 300
-UNLOADABLE = (OSError, TypeError, ValueError, AttributeError, ImportError, EOFError, KeyError)
+UNREADABLE = (OSError, TypeError, ValueError, KeyError)
 
 
 class Artifact(NamedTuple):
@@ -32,15 +32,15 @@ def measure() -> Artifact | None:
         return None
     size = PATH.stat().st_size
     try:
-        winner = artifact.load(PATH)
+        winner = model_file.read(PATH)
         records = [json.loads(line)["application"] for line in GOLDEN.read_text().splitlines()]
         took = [clock(winner, record) for record in islice(cycle(records), CALLS)]
         return Artifact(size, median(took))
-    except (*UNLOADABLE, pickle.UnpicklingError) as error:
+    except UNREADABLE as error:
         return Artifact(size, None, f"{type(error).__name__}: {error}")
 
 
-def clock(winner: artifact.Model, application: dict[str, object]) -> float:
+def clock(winner: Model, application: dict[str, object]) -> float:
     """Return the time of scoring one application once, in microseconds."""
     begin = time.perf_counter_ns()
     winner.predict_one(application)

@@ -31,9 +31,9 @@ from service.api.requests import (
     whole_number,
 )
 from service.decision.applications import InvalidApplication
-from service.decision.artifacts import NotReady
 from service.decision.engine import Engine
 from service.decision.explanation import explain
+from service.decision.hashes import NotReady
 from service.decision.json_bodies import decode
 from service.decision.problems import as_text, quote
 from service.ledger import AlreadyRecorded, Ledger, LedgerUnavailable, override

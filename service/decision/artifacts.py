@@ -1,6 +1,7 @@
 """Read the winner's files: the model, its golden records, and the parameters it was trained with.
 
-A file that is missing, damaged or of another environment raises NotReady, which says what to do.
+The bytes are held against the hashes that the release states before they are parsed. A file that is
+missing, altered or of another environment raises NotReady, which says what to do.
 """
 
 from __future__ import annotations
@@ -10,30 +11,21 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
+from service.decision.hashes import GOLDEN, WINNER, NotReady
 from stages import params
-from stages.models import artifact
+from stages.models import artifact, model_file
 from stages.models.artifact import Model
-
-WINNER = Path("models/winner.joblib")
-GOLDEN = Path("models/golden.jsonl")
+from stages.models.model_file import NotAModelFile
 
 
-class NotReady(Exception):
-    """The service cannot decide; the message says why and what to do."""
-
-
-def read_model(path: Path) -> Model:
-    """Return the model in a file; NotReady where other libraries wrote it or it is damaged."""
-    if not path.exists():
+def read_model(content: bytes | None) -> Model:
+    """Return the model in a file's content; NotReady where it is missing, or of other libraries."""
+    if content is None:
         raise NotReady(f"there is no model: {WINNER} is missing; run `make`")
     try:
-        model = artifact.load(path)
-    # A damaged pickle can raise anything that the code it stumbles into raises.
-    except Exception as error:
-        raise NotReady(
-            f"{WINNER} cannot be read ({type(error).__name__}: {str(error)[:200]}); "
-            "restore it by `dvc checkout`"
-        ) from error
+        model = model_file.parse(content, str(WINNER))
+    except NotAModelFile as error:
+        raise NotReady(f"{error}; run `dvc repro`, or restore it by `dvc checkout`") from error
     here = {name: installed_version(name) for name in model.versions}
     differ = [f"{n} {v} (here {here[n]})" for n, v in model.versions.items() if here[n] != v]
     if differ:
@@ -52,12 +44,12 @@ def installed_version(name: str) -> str:
         return "none"
 
 
-def read_golden(path: Path) -> list[dict[str, Any]]:
+def read_golden(content: bytes | None) -> list[dict[str, Any]]:
     """Return the golden records; NotReady where there are none that could prove anything."""
-    if not path.exists():
+    if content is None:
         raise NotReady(f"there are no golden records: {GOLDEN} is missing; run `dvc repro`")
     try:
-        records: list[dict[str, Any]] = [json.loads(line) for line in path.read_text().splitlines()]
+        records: list[dict[str, Any]] = [json.loads(line) for line in content.splitlines()]
         usable = all({*r["application"], r["default_probability"]} for r in records)
     except (ValueError, KeyError, TypeError) as error:
         raise NotReady(f"{GOLDEN} cannot be read ({error!r}); run `dvc repro`") from error

@@ -17,25 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.decision import identity
+from service.decision import hashes, identity
 from service.decision.applications import Applications, InvalidApplication
-from service.decision.artifacts import (
-    GOLDEN,
-    WINNER,
-    NotReady,
-    read_golden,
-    read_model,
-    read_parameters,
-)
+from service.decision.artifacts import read_golden, read_model, read_parameters
+from service.decision.hashes import GOLDEN, WINNER, NotReady
 from service.decision.identity import Identity
 from service.decision.reasons import Reason, ReasonWriter
 from stages.contract.schema import ContractError
 from stages.features.matrix import Columns, Floats
 from stages.models.artifact import Model
-from stages.models.compiled import libraries
 from stages.policy import DECISIONS, HardRule, Policy
-
-FEW_ROWS = 64  # up to so many rows, compiled trees score faster than the model's library
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +51,6 @@ class Engine:
         self.golden: list[dict[str, Any]] = []
         self.contract, self.features = model.contract, model.features
         self.applications = Applications(model.contract, model.mode)
-        self._trees = libraries.compile_if_possible(model.scorer) or model.scorer
         self._reasons = ReasonWriter(
             self.contract, self.features, np.zeros(len(self.features.names))
         )
@@ -68,30 +58,30 @@ class Engine:
     @classmethod
     def load(cls, root: Path = Path()) -> Engine:
         """Return the engine of the winner in the folder `root`; raises NotReady."""
-        path = root / WINNER
-        model = read_model(path)
+        contents = hashes.verified(root)
+        model = read_model(contents.get(WINNER))
         config = read_parameters(root, model)
-        answered_by = identity.of(root, path.read_bytes(), config.policy)
+        answered_by = identity.of(root, contents[WINNER], config.policy)
         try:
             engine = cls(model, config.policy, answered_by)
         except ContractError as error:
             raise NotReady(str(error)) from error
-        engine.prove(root / GOLDEN)
+        engine.prove(contents.get(GOLDEN))
         return engine
 
-    def prove(self, path: Path) -> None:
+    def prove(self, golden: bytes | None) -> None:
         """Score the golden records; raises NotReady unless every PD is the recorded one."""
-        records = read_golden(path)
+        records = read_golden(golden)
         try:
             applications = [self.applications.check(record["application"]) for record in records]
         except InvalidApplication as error:
             raise NotReady(f"{GOLDEN} breaks the model's contract: {error}") from error
         matrix = self.matrix(*applications)
         alone = [float(self.predict(row[None])[0]) for row in matrix]
-        together = [*self.predict(matrix[:FEW_ROWS]), *self.predict(matrix)[FEW_ROWS:]]
+        together = self.predict(matrix).tolist()
         for number, record in enumerate(records, 1):
             recorded = record["default_probability"]
-            scored = {alone[number - 1], float(together[number - 1])}
+            scored = {alone[number - 1], together[number - 1]}
             if scored != {recorded}:
                 raise NotReady(
                     f"golden record {number} of {len(records)} must score {recorded!r}; "
@@ -153,11 +143,11 @@ class Engine:
 
     def contributions(self, x: Floats) -> Floats:
         """Features (n, F) → (n, F + 1) exact Shapley values in log-odds and the expected margin."""
-        return self._trees.contributions(x)
+        return self.model.scorer.contributions(x)
 
     def margin(self, x: Floats) -> Floats:
         """Features (n, F) → log-odds of default (n,), before calibration."""
-        return (self._trees if len(x) <= FEW_ROWS else self.model.scorer).margin(x)
+        return self.model.scorer.margin(x)
 
     def predict(self, x: Floats) -> Floats:
         """Features (n, F) → PD (n,), the same bits as `model.predict_matrix`."""

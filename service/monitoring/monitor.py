@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from service.decision.artifacts import NotReady
 from service.decision.engine import Engine
+from service.decision.hashes import NotReady
 from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.connections import LONG_DEADLINE
 from service.ledger.migrations import require_tables

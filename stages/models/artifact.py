@@ -1,4 +1,7 @@
-"""A candidate's one self-sufficient artifact: raw application in, probability of default out."""
+"""A candidate's one self-sufficient artifact: raw application in, probability of default out.
+
+In the pipeline it is a joblib file; `model_file` writes the one that ships.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,6 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import joblib
 
 from stages import files
 from stages.contract import reading as contracts
@@ -81,14 +82,28 @@ def installed(libraries: tuple[str, ...]) -> dict[str, str]:
 
 
 def save(model: Model, path: Path) -> None:
-    """Write the artifact."""
+    """Write the artifact, a joblib file."""
+    import joblib  # noqa: PLC0415  (what ships neither writes nor reads such files)
+
     with files.whole_file(path) as temporary:
         joblib.dump(model, temporary)
 
 
 def load(path: Path) -> Model:
-    """Read an artifact; raises TypeError where the file holds something else."""
-    model = joblib.load(path)
+    """Read an artifact of the pipeline; raises TypeError where the file holds something else.
+
+    A joblib file can execute what its author wished: read none of unknown origin.
+    """
+    import joblib  # noqa: PLC0415
+
+    try:
+        model = joblib.load(path)
+    except FileNotFoundError:
+        raise
+    # A damaged pickle can raise anything that the code it stumbles into raises.
+    except Exception as error:
+        said = f"{type(error).__name__}: {str(error)[:200]}"
+        raise TypeError(f"{path} is no artifact of this pipeline ({said})") from error
     if not isinstance(model, Model):
         raise TypeError(
             f"{path} must hold a stages.models.artifact.Model; got {type(model).__name__}"

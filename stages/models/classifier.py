@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from stages.contract.fields import missing_column
 from stages.contract.schema import ContractError, Field
 from stages.features.matrix import Columns, Floats, Values
-from stages.models import artifact
+from stages.models import artifact, model_file
 from stages.models.artifact import Model
 from stages.models.compiled import libraries
 from stages.models.contributions import sum_by_field
@@ -162,5 +162,9 @@ def column(field: Field, values: Series | Values) -> Values:
 
 
 def load(path: Path | str) -> Classifier:
-    """Read the artifact of a candidate; raises TypeError where the file holds something else."""
-    return Classifier(artifact.load(Path(path)))
+    """Read a candidate's joblib file, or the model file that ships (`.json`).
+
+    Raises TypeError, which names the file, where it holds something else.
+    """
+    path = Path(path)
+    return Classifier(model_file.read(path) if path.suffix == ".json" else artifact.load(path))

@@ -118,15 +118,11 @@ class Additive(Part):
 class Tree(Part):
     """A tree, its nodes in pre-order; each list has an entry for each node.
 
-    Attributes
-    ----------
-    feature : the feature that is asked, as a position in `features`; -1 at a leaf.
-    right : the place of the right child, 0 at a leaf; the left child is the next node.
-    threshold : of a number.
-    missing_left : whether a missing value goes left.
-    cover : the weight of the training rows that reach the node.
-    value : of a leaf, in log-odds.
-    categories : the codes that a node which asks for a category lists, by the node's place.
+    `feature` is the feature that a node asks for, as a position in `features`, and -1 at a leaf. A
+    number is compared with `threshold`; a node that asks for a category lists codes in
+    `categories`, by the node's place. The left child is the next node, `right` the place of the
+    right one (0 at a leaf). A missing value goes left where `missing_left`. `cover` is the weight
+    of the training rows that reach the node, `value` the log-odds that a leaf adds.
     """
 
     feature: Annotated[list[Annotated[int, Key(ge=-1)]], Key(min_length=1)]
@@ -214,15 +210,10 @@ class ForestShare(Part):
 class Document(Part):
     """A model: raw application in, probability of default out.
 
-    Attributes
-    ----------
-    format : the version of this format.
-    candidate, dataset, mode : which model, of which loan book, knowing what.
-    contract : the text of the contract.yaml that the model was trained under.
-    scorer : from features to log-odds.
-    calibrator : from log-odds to PD.
-    trained_on : facts about the training rows.
-    versions : the libraries that score, as they were in training.
+    `contract` is the text of the contract.yaml that it was trained under: with `mode` it says which
+    features are made of an application. `scorer` leads from features to log-odds, `calibrator` from
+    log-odds to the PD. `trained_on` has facts about the training rows, `versions` the libraries
+    that score, as they were in training. `format` is the version of this format.
     """
 
     format: Literal[1]

@@ -17,7 +17,7 @@ from pathlib import Path
 from .engine import Engine
 from .processes import ROOT, missing, tool
 
-MODELS = ("models/winner.joblib", "models/golden.jsonl", "models/reference.json")
+MODELS = ("models/winner.json", "models/golden.jsonl", "models/reference.json")
 NAME = "credit-pd:e2e"
 IDENTITY = ("-c", "user.name=A tester", "-c", "user.email=tester@example.org")
 

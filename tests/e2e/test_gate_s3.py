@@ -49,7 +49,7 @@ def test_an_object_missing_in_s3_fails(lender: Lender) -> None:
     lender.run(predictions(noise=0.1)).commit("Change the model")
     found = lender.judged()
     assert code(found) == 1
-    absent = "models/predictions.parquet, models/winner.joblib"
+    absent = "models/predictions.parquet, models/winner.json"
     assert f"not in the remote: {absent}; run `dvc push`" in words(found, "fail")
 
 

@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from release.image import bento
+from service.decision import hashes
 
 from .base_image import is_stand_in
 from .built import Built, build, printed
@@ -25,6 +26,18 @@ import sys
 from importlib.metadata import distributions
 for each in distributions(path=[path for path in sys.path if path.startswith(sys.prefix)]):
     print(each.name, each.version)
+"""
+ALTER = """
+import shutil
+from pathlib import Path
+from service.decision.engine import Engine
+from service.decision.hashes import WINNER, NotReady
+root = Path(shutil.copytree(".", "/tmp/altered"))
+(root / WINNER).write_bytes((root / WINNER).read_bytes() + b" ")
+try:
+    Engine.load(root)
+except NotReady as error:
+    print(str(error).partition(";")[0])
 """
 
 
@@ -68,6 +81,7 @@ def test_its_labels_name_commit_data_and_headline_metric(engine: Engine, built: 
     expected = bento.facts(built.checkout, bento.files(built.checkout))
     assert labels["org.opencontainers.image.revision"] == expected.git_commit
     assert labels["credit-pd.dvc-lock"] == expected.dvc_lock
+    assert labels["credit-pd.model"] == expected.model
     assert labels["credit-pd.winner"] == expected.winner
     assert float(labels["credit-pd.roc-auc"]) == expected.headline
 
@@ -89,7 +103,13 @@ def test_it_holds_the_locked_packages_and_no_others(engine: Engine, built: Built
 def test_it_holds_the_files_that_serving_needs_and_no_others(engine: Engine, built: Built) -> None:
     words = ("find", ".", "-type", "f", "-not", "-name", "*.pyc")
     found = {str(Path(name)) for name in inside(engine, built, *words).splitlines()}
-    assert found == {str(path) for path in bento.files(built.checkout)} | {"bentofile.yaml"}
+    made = {"bentofile.yaml", str(hashes.MANIFEST)}
+    assert found == {str(path) for path in bento.files(built.checkout)} | made
+
+
+def test_it_refuses_an_altered_model_in_one_line(engine: Engine, built: Built) -> None:
+    said = inside(engine, built, "python", "-c", ALTER)
+    assert said.strip() == "models/winner.json is not the file that models/manifest.json states"
 
 
 def test_the_index_that_packages_came_from_is_nowhere_in_it(engine: Engine, built: Built) -> None:

@@ -21,7 +21,7 @@ from .s3 import S3
 pytestmark = pytest.mark.e2e
 
 CHANGES = {r"candidates: \[.*\]": "candidates: [logistic, lightgbm]"}
-WINNER = "models/winner.joblib"
+WINNER = "models/winner.json"
 OUTPUTS = ("data/loan_book/raw", "data/loan_book/prepared", "models/candidates", WINNER)
 
 

@@ -174,7 +174,7 @@ def test_without_a_model_the_service_lives_and_is_not_ready(
         for path in ("readyz", "model-info"):
             answer = httpx.get(f"{running.url}{path}")
             assert answer.status_code == 503
-            assert "winner.joblib is missing" in answer.text
+            assert "winner.json is missing" in answer.text
         answer = httpx.post(f"{running.url}predict", json=running.golden[0]["application"])
         assert answer.status_code == 503
 

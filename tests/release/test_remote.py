@@ -68,6 +68,75 @@ def test_what_the_remote_lost_is_named_with_its_place(
     assert f"damaged or missing in the remote: people ({place});" in capsys.readouterr().err
 
 
+def damage(folder: Path, content: str) -> Path:
+    """Turn a bit of the object that holds a content; returns its path."""
+    [path] = [path for path in objects(folder) if path.read_text() == content]
+    path.chmod(0o644)
+    path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
+    return path
+
+
+def test_a_whole_cache_is_told_so_without_the_remote(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (repository / "store").rmdir()
+    assert remote.main(["check", "--local"]) == 0
+    assert capsys.readouterr().out.startswith("The cache is whole")
+
+
+def test_a_corrupt_object_of_the_cache_is_noticed_and_repaired_from_the_remote(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert remote.main(["push"]) == 0
+    corrupt = damage(repository / ".dvc/cache", "people")
+    capsys.readouterr()
+    assert remote.main(["check", "--local"]) == 0
+    place = corrupt.relative_to(repository / ".dvc/cache")
+    said = capsys.readouterr().out
+    assert said.startswith(f"Repaired from the remote: people ({place}) was damaged in the cache")
+    assert corrupt.read_text() == "people"
+    assert not corrupt.stat().st_mode & 0o222
+    assert remote.main(["check", "--local"]) == 0
+    assert "Repaired" not in capsys.readouterr().out
+    assert not list(corrupt.parent.glob(".*"))
+
+
+def test_a_corrupt_listing_of_a_folder_is_repaired_too(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (repository / "books").mkdir()
+    (repository / "books" / "one").write_text("one")
+    dvc = (sys.executable, "-m", "dvc", "add", "--quiet", "books")
+    subprocess.run(dvc, check=True, capture_output=True)
+    assert remote.main(["push"]) == 0
+    [listing] = [path for path in objects(repository / ".dvc/cache") if path.suffix == ".dir"]
+    content = listing.read_text()
+    damage(repository / ".dvc/cache", content)
+    damage(repository / ".dvc/cache", "one")
+    assert remote.main(["check", "--local"]) == 0
+    said = capsys.readouterr().out
+    assert "Repaired from the remote: books (" in said
+    assert "Repaired from the remote: books/one (" in said
+    assert listing.read_text() == content
+
+
+def test_a_corrupt_object_that_the_remote_has_not_whole_is_named(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert remote.main(["push"]) == 0
+    damage(repository / "store", "people")
+    damage(repository / ".dvc/cache", "people")
+    damage(repository / ".dvc/cache", "loans")
+    capsys.readouterr()
+    assert remote.main(["check", "--local"]) == 1
+    assert "damaged in the cache and not whole in the remote: people (" in capsys.readouterr().err
+
+
+def test_only_a_check_is_local() -> None:
+    with pytest.raises(SystemExit):
+        remote.main(["push", "--local"])
+
+
 def test_a_folder_without_dvc_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert remote.main(["check"]) == 1

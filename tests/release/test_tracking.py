@@ -99,7 +99,7 @@ def test_a_run_has_the_params_metrics_artifact_and_tags_of_its_version(
     assert run.data.params["train.lightgbm.trees"] == "50"
     assert run.data.metrics["test.roc_auc"] == 0.9
     assert made.tags["git_commit"] == run.data.tags["git_commit"]
-    assert next((tmp_path / "artifacts").rglob("winner.joblib")).read_bytes() == b"winner"
+    assert next((tmp_path / "artifacts").rglob("winner.json")).read_bytes() == b"winner"
 
 
 @pytest.mark.e2e

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from service import demo, serve
-from service.decision.artifacts import WINNER
+from service.decision.hashes import LOCK, WINNER
 from service.serve import CannotServe
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +61,17 @@ def test_a_missing_model_is_said_with_what_makes_one(
     (tmp_path / WINNER).parent.mkdir()
     (tmp_path / WINNER).touch()
     serve.check_files()
+
+
+def test_an_altered_model_is_said_before_anything_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / WINNER).write_text("{}")
+    (tmp_path / LOCK).write_text(f"stages: {{evaluate: {{outs: [{{path: {WINNER}, md5: aa}}]}}}}")
+    monkeypatch.setattr(serve, "ROOT", tmp_path)
+    with pytest.raises(CannotServe, match=r"is not the file that dvc\.lock states; run"):
+        serve.check_files()
 
 
 def test_a_port_in_use_is_said_with_another_one(port: int) -> None:

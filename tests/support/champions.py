@@ -9,7 +9,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -45,7 +44,7 @@ PIPELINE = {
             "params": ["dataset", "mode", "candidates", "train.lightgbm", "evaluate", "policy"],
             "outs": [
                 "models/predictions.parquet",
-                "models/winner.joblib",
+                "models/winner.json",
                 "models/golden.jsonl",
                 {"models/evaluation.json": {"cache": False}},
             ],
@@ -91,13 +90,15 @@ def sigmoid(odds: np.ndarray) -> np.ndarray:
 def scores(table: pd.DataFrame) -> dict[str, Any]:
     """The row numbers and PDs of each split: what stands in for a winner."""
     parts = {split: table[table["split"] == split] for split in ROWS}
-    return {s: (rows["row"].to_numpy(np.int64), rows["pd"].to_numpy()) for s, rows in parts.items()}
+    return {s: (rows["row"].tolist(), rows["pd"].tolist()) for s, rows in parts.items()}
 
 
 def score() -> Any:
     """What the winner in the current folder scores; a real one is left to the gate."""
-    held = joblib.load(rescoring.WINNER) if rescoring.WINNER.is_file() else None
-    return held if isinstance(held, dict) else REAL_SCORE()
+    held = json.loads(rescoring.WINNER.read_text()) if rescoring.WINNER.is_file() else {}
+    if "format" in held or not held:
+        return REAL_SCORE()
+    return {split: (np.array(row), np.array(pd)) for split, (row, pd) in held.items()}
 
 
 class Lender:
@@ -181,7 +182,7 @@ class Lender:
             Path("models/evaluation.json").write_text(json.dumps(figures, indent=2) + "\n")
             headlines = evaluation.headlines(figures)
             Path("models/metrics.json").write_text(json.dumps(headlines, indent=2) + "\n")
-            joblib.dump(scores(table), "models/winner.joblib")
+            Path("models/winner.json").write_text(json.dumps(scores(table)))
             Path("models/golden.jsonl").write_text("")
             return self.lock()
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from service.decision.applications import Applications, InvalidApplication
-from service.decision.artifacts import GOLDEN, WINNER
+from service.decision.hashes import GOLDEN, WINNER
 from stages import simulate
 from stages.contract.schema import Field
-from stages.models import artifact
+from stages.models import artifact, model_file
 from stages.simulation import population
 from tests.support.books import CONTRACT, ROOT, Project
 
@@ -31,8 +31,8 @@ def crown(project: Project, candidate: str, folder: Path, **changes: object) -> 
     own = Project(folder, (project.data / "contract.yaml").read_text(), **changes)
     shutil.copytree(project.data, own.data, dirs_exist_ok=True)
     (folder / "models").mkdir()
-    shutil.copy(project.artifact(candidate), folder / WINNER)
-    winner, rows = artifact.load(folder / WINNER), own.columns("test")
+    winner, rows = artifact.load(project.artifact(candidate)), own.columns("test")
+    model_file.write(winner, folder / WINNER)
     encoded = winner.features.encode(rows)[:20]
     applications = [winner.features.application(row) for row in encoded]
     records = [

@@ -206,7 +206,7 @@ def test_a_frozen_stage_cannot_be_judged(lender: Lender) -> None:
 def test_results_that_were_not_pushed_fail(lender: Lender) -> None:
     found = lender.run(BETTER).commit("Change the model").judged()
     assert failed(found) == ["remote"]
-    assert f"not in the remote: {PREDICTIONS}, models/winner.joblib; run `dvc push`" in words(
+    assert f"not in the remote: {PREDICTIONS}, models/winner.json; run `dvc push`" in words(
         found, "fail"
     )
 
@@ -432,7 +432,7 @@ def test_a_small_group_is_written_for_machines(lender: Lender, tmp_path: Path) -
 
 
 def test_predictions_fabricated_from_outcomes_and_calibrated_fail(lender: Lender) -> None:
-    honest = lender.run(BETTER).folder / "models/winner.joblib"
+    honest = lender.run(BETTER).folder / "models/winner.json"
     kept = honest.read_bytes()
     generator = np.random.default_rng(0)
     told = np.where(BETTER["bad"] == 1, 2.0, -4.0) + generator.normal(0, 1.5, len(BETTER))
@@ -445,17 +445,17 @@ def test_predictions_fabricated_from_outcomes_and_calibrated_fail(lender: Lender
 
 def test_another_winner_than_the_one_that_was_judged_fails(lender: Lender) -> None:
     lender.run(WORSE)
-    swapped = (lender.folder / "models/winner.joblib").read_bytes()
+    swapped = (lender.folder / "models/winner.json").read_bytes()
     lender.run(BETTER)
-    (lender.folder / "models/winner.joblib").write_bytes(swapped)
+    (lender.folder / "models/winner.json").write_bytes(swapped)
     found = lender.lock().commit("Ship another").push().judged()
     assert failed(found) == ["rescoring"]
-    assert "models/winner.joblib does not give the PDs of the predictions" in words(found, "fail")
+    assert "models/winner.json does not give the PDs of the predictions" in words(found, "fail")
 
 
 def test_an_artifact_that_cannot_score_cannot_be_judged(lender: Lender) -> None:
     lender.run(BETTER)
-    (lender.folder / "models/winner.joblib").write_bytes(b"nonsense")
+    (lender.folder / "models/winner.json").write_bytes(b"nonsense")
     found = lender.lock().commit("Ship nonsense").push()
     with contextlib.chdir(found.folder), pytest.raises(CannotJudge, match="cannot score the"):
         REAL_SCORE()

@@ -17,11 +17,14 @@ from release.image import __main__ as image
 from release.image import bento, run_check
 from release.image.bento import NotBuildable
 from release.image.container_engine import Engine, Failed
+from service.decision import hashes
+from service.decision.hashes import NotReady
 from tests.support.books import ROOT
 
 COMMIT = "b" * 40
 HOST = (ROOT / "release/deploy/host/host.env").read_text()
 FORBIDDEN = {"dvc", "boto3", "botocore", "pandas", "scikit-learn", "pyarrow", "matplotlib", "shap"}
+EXECUTING = {"joblib", "lightgbm", "xgboost", "xgboost-cpu"}  # what ships needs no library of these
 VERBS = ("preprocess", "featurize", "train", "evaluate", "simulate", "tune")
 
 
@@ -177,16 +180,19 @@ def imported(path: Path) -> set[str]:
     return {name.split(".")[0] for name in (*whole, *parts)}
 
 
-def test_every_module_that_the_model_refers_to_is_packed() -> None:
+def test_every_module_that_scores_is_packed() -> None:
     packed = {str(path) for path in bento.files(ROOT)}
-    pickled = (
+    modules = (
         "models/artifact",
+        "models/model_file",
+        "models/document",
+        "models/compiled/trees",
         "models/scorers",
         "models/calibration",
         "features/matrix",
         "contract/schema",
     )
-    assert {f"stages/{name}.py" for name in pickled} <= packed
+    assert {f"stages/{name}.py" for name in modules} <= packed
 
 
 @pytest.mark.parametrize(
@@ -206,12 +212,15 @@ def test_the_image_installs_the_uv_of_the_lock() -> None:
 
 def test_the_lock_of_the_image_has_no_training_stack() -> None:
     lock = (ROOT / "requirements/service.txt").read_text().lower()
-    assert not [name for name in FORBIDDEN if f"\n{name}==" in lock]
+    assert not [name for name in FORBIDDEN | EXECUTING if f"\n{name}==" in lock]
 
 
 def test_facts_name_commit_lock_winner_and_headline(checkout: Checkout) -> None:
-    lock = hashlib.sha256((checkout.folder / "dvc.lock").read_bytes()).hexdigest()
-    expected = bento.Facts(checkout.git("rev-parse", "HEAD"), lock, "scorecard", 0.75)
+    lock, model = (
+        hashlib.sha256((checkout.folder / name).read_bytes()).hexdigest()
+        for name in ("dvc.lock", "models/winner.json")
+    )
+    expected = bento.Facts(checkout.git("rev-parse", "HEAD"), lock, model, "scorecard", 0.75)
     assert checkout.facts() == expected
 
 
@@ -226,8 +235,8 @@ def test_a_changed_file_that_is_not_packed_does_not(checkout: Checkout) -> None:
 
 
 def test_a_model_that_the_lock_does_not_name_is_refused(checkout: Checkout) -> None:
-    checkout.write("models/winner.joblib", "another")
-    with pytest.raises(NotBuildable, match=r"winner.joblib is not the file that dvc.lock names"):
+    checkout.write("models/winner.json", "another")
+    with pytest.raises(NotBuildable, match=r"winner.json is not the file that dvc.lock names"):
         checkout.facts()
 
 
@@ -247,7 +256,22 @@ def test_what_is_laid_out_is_what_was_asked_for(checkout: Checkout, tmp_path: Pa
     (tmp_path / "out").mkdir()
     bento.lay_out(checkout.folder, tmp_path / "out")
     found = {p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*") if p.is_file()}
-    assert found == set(bento.files(checkout.folder))
+    assert found == {*bento.files(checkout.folder), hashes.MANIFEST}
+
+
+def test_the_manifest_states_the_files_that_the_lock_names(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    made = bento.lay_out(checkout.folder, tmp_path / "out")
+    stated = json.loads((tmp_path / "out" / hashes.MANIFEST).read_text())["sha256"]
+    assert set(stated) == {str(path) for path in bento.MODELS}
+    assert stated["models/winner.json"] == made.model == made.labels()["model"]
+    assert hashes.verified(tmp_path / "out").keys() == {*bento.MODELS}
+    with (tmp_path / "out/models/reference.json").open("a") as file:
+        file.write(" ")
+    with pytest.raises(NotReady, match=r"reference.json is not the file that models/manifest.json"):
+        hashes.verified(tmp_path / "out")
 
 
 def test_an_image_on_a_stand_in_base_is_not_published() -> None:

@@ -14,6 +14,7 @@ from service.api.description import model_info
 from service.api.handlers import DecisionApi
 from service.api.monitoring import MonitoringApi
 from service.api.requests import Request
+from service.decision import hashes
 from service.ledger import Ledger
 from service.transparency.log import TransparencyLog
 from service.transparency.signing import Signer
@@ -288,21 +289,30 @@ def test_without_a_ledger_there_are_no_answers_until_it_returns(
     away.close()
 
 
-def test_without_a_model_the_service_lives_and_says_why_it_is_not_ready(
-    tmp_path: Path, ledger: Ledger
+@pytest.mark.parametrize("altered", [False, True])
+def test_without_a_sound_model_the_service_lives_and_says_why_it_is_not_ready(
+    altered: bool, tmp_path: Path, ledger: Ledger
 ) -> None:
+    reason = "winner.json is missing"
+    if altered:
+        contents = dict.fromkeys(hashes.FILES, b"sound")
+        (tmp_path / "models").mkdir()
+        for path in contents:
+            (tmp_path / path).write_bytes(b"altered")
+        (tmp_path / hashes.MANIFEST).write_text(hashes.manifest(contents))
+        reason = "winner.json is not the file that models/manifest.json states"
     api = DecisionApi(tmp_path, ledger)
     api.load()
     client = client_of(api)
     for path in ("/predict", "/predict_batch", "/explain"):
         answer = client.post(path, json=[])
         assert answer.status_code == 503
-        assert "winner.joblib is missing" in errors(answer)[""]
+        assert reason in errors(answer)[""]
     for path in ("/readyz", "/model-info"):
         assert client.get(path).status_code == 503
     health = client.get("/health")
     assert health.status_code == 200
-    assert "winner.joblib is missing" in health.json()["reason"]
+    assert reason in health.json()["reason"]
     assert client.get("/livez").text == "inner /livez"
     assert client.get("/docs.json").status_code == 200
     assert client.get("/").status_code == 200

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pytest
 
 from service.decision.applications import InvalidApplication
-from service.decision.artifacts import GOLDEN, WINNER, NotReady
 from service.decision.engine import Engine
+from service.decision.hashes import GOLDEN, WINNER, NotReady
 from tests.support.books import CANDIDATES, Project
 from tests.support.winners import crown, draw
 
@@ -114,6 +114,15 @@ def test_a_hard_rule_only_makes_a_decision_stricter_and_gives_its_reason(
         assert (ruled.reasons[:1] == [first]) == broken
 
 
+def state_files(root: Path) -> None:
+    """Write a dvc.lock that states the winner's files."""
+    outs = [
+        {"path": str(path), "md5": hashlib.md5((root / path).read_bytes()).hexdigest()}  # noqa: S324
+        for path in (WINNER, GOLDEN)
+    ]
+    (root / "dvc.lock").write_text(json.dumps({"stages": {"evaluate": {"outs": outs}}}))
+
+
 def test_identities_are_those_of_the_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDIT_PD_IMAGE", "registry/credit@sha256:12")
     monkeypatch.setenv("CREDIT_PD_GIT_COMMIT", "abc")
@@ -123,7 +132,7 @@ def test_identities_are_those_of_the_files(root: Path, monkeypatch: pytest.Monke
         "abc",
         None,
     )
-    (root / "dvc.lock").write_text("schema: '2.0'\n")
+    state_files(root)
     after = Engine.load(root).identity
     assert after["data"]
     assert {k: v for k, v in after.items() if v != before[k]} == {"data": after["data"]}
@@ -161,7 +170,7 @@ def refused(root: Path) -> str:
 
 def test_without_a_model_it_is_not_ready(root: Path) -> None:
     (root / WINNER).unlink()
-    assert "winner.joblib is missing" in refused(root)
+    assert "winner.json is missing" in refused(root)
 
 
 @pytest.mark.parametrize(
@@ -169,32 +178,34 @@ def test_without_a_model_it_is_not_ready(root: Path) -> None:
     [
         lambda content: b"",
         lambda content: content[: len(content) // 2],
-        lambda content: content[:-1],
+        lambda content: content[:-2],
         lambda content: b"\x00" * len(content),
         lambda content: content[:40] + b"\xff" * 40 + content[80:],
         lambda content: b"<html>not found</html>",
     ],
 )
 def test_with_a_damaged_model_it_is_not_ready(root: Path, change: Any) -> None:
-    assert "winner.joblib cannot be read" in damaged(root, change)
+    assert "winner.json is no model file" in damaged(root, change)
 
 
 def test_with_something_else_for_a_model_it_is_not_ready(root: Path) -> None:
-    joblib.dump({"a": 1}, root / WINNER)
-    assert "must hold a stages.models.artifact.Model; got dict" in refused(root)
+    (root / WINNER).write_text('{"a": 1}')
+    assert "winner.json is no model file: format: Field required" in refused(root)
+
+
+def with_version(root: Path, library: str) -> None:
+    document = json.loads((root / WINNER).read_text())
+    document["versions"][library] = "1.0"
+    (root / WINNER).write_text(json.dumps(document))
 
 
 def test_with_other_library_versions_it_is_not_ready(root: Path) -> None:
-    model = joblib.load(root / WINNER)
-    model.versions["numpy"] = "1.0"
-    joblib.dump(model, root / WINNER)
+    with_version(root, "numpy")
     assert "trained with numpy 1.0 (here" in refused(root)
 
 
 def test_with_a_library_that_is_not_here_it_is_not_ready(root: Path) -> None:
-    model = joblib.load(root / WINNER)
-    model.versions["no-such-library"] = "1.0"
-    joblib.dump(model, root / WINNER)
+    with_version(root, "no-such-library")
     assert "no-such-library 1.0 (here none)" in refused(root)
 
 
