@@ -33,7 +33,12 @@ LINKS = [
 SETTINGS = sorted(
     set(re.findall(r"`((?:CREDIT_PD|ALERT|DATABASE|RETRAIN)_[A-Z_]+)", "\n".join(TEXT.values())))
 )
-MADE = ("reference/contract.md", "reference/params.md", "reference/settings.md")
+MADE = (
+    "reference/contract.md",
+    "reference/params.md",
+    "reference/settings.md",
+    "reference/model-file.md",
+)
 CODE = "".join(p.read_text() for p in [*(ROOT / "service").rglob("*.py"), ROOT / "Makefile"])
 
 

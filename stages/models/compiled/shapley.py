@@ -17,6 +17,7 @@ from stages.features.matrix import Floats
 from stages.models.compiled.forest import Leaf
 
 LARGEST = 160e6  # bytes of the tables
+SIZE = 4096  # leaves in a group, whose numbers then stay in the processor's cache
 WIDEST = 16  # features on a path, of which the tables hold a bit each
 
 
@@ -48,23 +49,24 @@ def size_of(leaves: list[Leaf], rows: int) -> float:
 
 
 class Group:
-    """Leaves with the same number d of features on their paths: shares (L, d), values (L,)."""
+    """Leaves with the same number d of features on their paths: shares (d, L), values (L,)."""
 
     def __init__(self, leaves: list[Leaf]) -> None:
         d = len(leaves[0].reach)
         self.leaves = leaves
-        self.share = np.array([list(leaf.share.values()) for leaf in leaves]).reshape(-1, d)
+        self.share = np.array([[*leaf.share.values()] for leaf in leaves]).reshape(-1, d).T.copy()
         self.value = np.array([leaf.value for leaf in leaves])
-        self.expected = float(self.value @ self.share.prod(axis=1))
+        self.expected = float(self.value @ self.share.prod(axis=0))
 
     @classmethod
     def by_width(cls, leaves: list[Leaf]) -> list[Group]:
-        """Return all leaves in groups, those with the fewest features first."""
+        """Return all leaves in groups of at most SIZE, those with the fewest features first."""
 
         def width(leaf: Leaf) -> int:
             return len(leaf.reach)
 
-        return [cls(list(group)) for _, group in groupby(sorted(leaves, key=width), key=width)]
+        groups = (list(group) for _, group in groupby(sorted(leaves, key=width), key=width))
+        return [cls(group[at : at + SIZE]) for group in groups for at in range(0, len(group), SIZE)]
 
 
 class Tables:
@@ -75,21 +77,21 @@ class Tables:
     ) -> None:
         groups = Group.by_width(leaves)
         by_leaf = np.zeros((len(leaves), rows), integer)
-        for bits, leaf in zip(by_leaf, (leaf for g in groups for leaf in g.leaves), strict=True):
+        for row, leaf in zip(by_leaf, (leaf for g in groups for leaf in g.leaves), strict=True):
             for bit, (feature, reach) in enumerate(leaf.reach.items()):
                 at = first[feature]
-                bits[at : at + len(reach)] = reach.astype(integer) << bit
+                row[at : at + len(reach)] = reach.astype(integer) << bit
         self._table = np.ascontiguousarray(by_leaf.T)
         self._groups: list[tuple[slice, NDArray[np.int64], Floats]] = []
         slots, start, self.expected = [], 0, 0.0
         for group in groups:
-            count, width = group.share.shape
+            width, count = group.share.shape
             self.expected += group.expected
             if width:
-                combinations = (np.arange(1 << width)[:, None] >> np.arange(width)) & 1
-                values = shapley(group.share[:, None], group.value, combinations[None])
+                bits = (np.arange(1 << width) >> np.arange(width)[:, None]) & 1
+                values = shapley(group.share[..., None], group.value[:, None], bits[:, None])
                 places = slice(start, start + count)
-                table = values.reshape(-1, width)
+                table = np.ascontiguousarray(values.reshape(width, -1).T)
                 self._groups.append((places, np.arange(count) << width, table))
                 slots += [feature for leaf in group.leaves for feature in leaf.reach]
             start += count
@@ -115,30 +117,33 @@ class Formula:
         self._groups = Group.by_width(leaves)
         self.expected = sum(group.expected for group in self._groups)
         stored: dict[bytes, int] = {}  # the start of each reach; equal ones are stored once
-        slots, start, size = [], [], 0
-        for leaf in (leaf for group in self._groups for leaf in group.leaves):
-            for feature, reach in leaf.reach.items():
-                bits = reach.tobytes()
-                if bits not in stored:
-                    stored[bits] = size
-                    size += len(bits)
-                slots.append(feature)
-                start.append(stored[bits])
+        slots, start, size = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)], 0
+        for group in self._groups:
+            starts = np.zeros((len(group.leaves), len(group.share)), np.intp)
+            for row, leaf in zip(starts, group.leaves, strict=True):
+                for bit, bins in enumerate(leaf.reach.values()):
+                    reach = bins.tobytes()
+                    if reach not in stored:
+                        stored[reach] = size
+                        size += len(reach)
+                    row[bit] = stored[reach]
+            features_of = np.array([[*leaf.reach] for leaf in group.leaves], np.intp)
+            slots.append(features_of.T.ravel())
+            start.append(starts.T.ravel())
         self._reach = np.frombuffer(b"".join(stored), np.uint8)
-        self._slots, self._start = np.array(slots, dtype=np.intp), np.array(start, dtype=np.intp)
+        self._slots, self._start = np.concatenate(slots), np.concatenate(start)
         self._first, self._features = np.array(first), features
 
     def contributions(self, rows: list[int]) -> Floats:
         """Return the Shapley values (F,) of a row, by the tables' rows that belong to its bins."""
         bins = np.array(rows) - self._first
         bits = self._reach.take(self._start + bins.take(self._slots))
-        parts, end = [np.zeros(0)], 0
+        values, end = np.empty(len(bits)), 0
         for group in self._groups:
             start, end = end, end + group.share.size
-            group_bits = bits[start:end].reshape(group.share.shape)
-            parts.append(shapley(group.share, group.value, group_bits).ravel())
-        values = np.bincount(self._slots, np.concatenate(parts), self._features)
-        return np.asarray(values, dtype=np.float64)
+            own = bits[start:end].reshape(group.share.shape)
+            values[start:end] = shapley(group.share, group.value, own).ravel()
+        return np.asarray(np.bincount(self._slots, values, self._features), dtype=np.float64)
 
 
 def shapley(share: Floats, value: Floats, bits: NDArray[Any]) -> Floats:
@@ -148,15 +153,14 @@ def shapley(share: Floats, value: Floats, bits: NDArray[Any]) -> Floats:
     S, where o_j is the bit of feature j and r_j the share of training rows that it lets through.
     For such a product the Shapley value of i is the integral over t from 0 to 1 of
     `v * (o_i - r_i) * prod(r_j + t * (o_j - r_j) for j != i)` (Owen 1972), a polynomial, which
-    Gauss and Legendre's rule integrates exactly. `share` and `bits` are (..., d) and broadcast to
-    the shape of the result; `value` (n,) belongs to their first axis.
+    Gauss and Legendre's rule integrates exactly. `share` and `bits` are (d, ...) and broadcast to
+    the shape of the result, `value` to that of one feature.
     """
-    d = share.shape[-1]
+    d = len(share)
     gain = bits - share
     nodes, weights = np.polynomial.legendre.leggauss((d + 1) // 2)
     total = np.zeros(gain.shape)
     for t, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
         factors = share + t * gain
-        total += weight * factors.prod(axis=-1, keepdims=True) / factors
-    scale = value.reshape(-1, *[1] * (gain.ndim - 1))
-    return np.asarray(scale * gain * total)
+        total += weight * factors.prod(axis=0) / factors
+    return np.asarray(value * gain * total)

@@ -38,7 +38,7 @@ class Trees:
     def margin(self, x: Floats) -> Floats:
         """Return the log-odds (n,) of the features x (n, F), bit for bit those of the library."""
         if len(x) <= FEW_ROWS:
-            return self._words.margin(np.array(self._rows(x)).reshape(x.shape))
+            return self._words.margin_of_few(self._rows(x))
         places, step = self._places(x), max(1, BLOCK // self._words.row_bytes)
         blocks = [self._words.margin(places[at : at + step]) for at in range(0, len(x), step)]
         return np.concatenate(blocks)

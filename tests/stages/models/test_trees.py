@@ -108,8 +108,8 @@ def test_the_shapley_values_are_the_librarys(library: str, precision: float, dep
 
 def test_the_shapley_values_of_a_leaf_are_those_of_the_definition() -> None:
     share, value = np.array([[0.3, 0.8, 0.45, 0.6]]), np.array([1.7])
-    combinations = np.array([*itertools.product((0, 1), repeat=4)])
-    table = shapley.shapley(share[:, None], value, combinations[None])[0]
+    bits_of_all = np.array([*itertools.product((0, 1), repeat=4)]).T
+    table = shapley.shapley(share.T[..., None], value[:, None], bits_of_all[:, None])[:, 0]
     players = range(4)
 
     def worth(coalition: frozenset[int], bits: tuple[int, ...]) -> float:
@@ -117,7 +117,7 @@ def test_the_shapley_values_of_a_leaf_are_those_of_the_definition() -> None:
         return float(value[0] * math.prod(parts))
 
     for bits in itertools.product((0, 1), repeat=4):
-        own = table[int("".join(map(str, bits)), 2)]
+        own = table[:, int("".join(map(str, bits)), 2)]
         for i in players:
             total = 0.0
             for order in itertools.permutations(players):
