@@ -1,12 +1,14 @@
-"""The decision service: it decides about applications, remembers every decision and watches them.
+"""The decision service: it decides about applications, records each decision, and monitors them.
 
-- `decision` decides, without web and ledger; `ledger` records, without knowing decisions
-- `transparency` signs checkpoints of the ledger and proves what it holds
-- `monitoring` reads the ledger and looks for drift, `dashboard` shows what it found
-- `api` ties them together over HTTP; `service` hands it to BentoML, `image` packs it
-- `settings` reads the environment for all of them
+- `decision` makes decisions and imports neither HTTP nor the ledger
+- `ledger` records decisions and imports nothing of `decision`
+- `transparency` signs checkpoints of the ledger and proves its content
+- `monitoring` reads the ledger and looks for drift; `dashboard` shows its reports
+- `api` connects these packages over HTTP
+- `service` declares the endpoints to BentoML; `image` says how BentoML builds the image
+- `settings` reads every environment variable of the service
 
-Commands: `serve`, `batch` scores files, `replay` scores a recorded decision again, `traffic` sends
-applications to a service on this machine by `loopback`, `demo` runs everything, `ready` asks
-whether the service takes requests.
+Commands: `serve` starts the service, `batch` scores a file, `replay` scores a recorded decision
+again, `traffic` sends applications to a service on this machine through `loopback`, `demo` runs
+service, dashboard and traffic, and `ready` tells whether the service takes requests.
 """

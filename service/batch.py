@@ -1,12 +1,13 @@
 """Score a file of applications: `python -m service.batch IN.csv|IN.parquet OUT.parquet`.
 
 A row that keeps the contract gets its decision in OUT.parquet. A row that breaks it gets a line
-with its problems in OUT.errors.jsonl. Both give its place in the file, from 0. Missing and wrong
-values are read as the contract says (`missingValues`, `repair`). Columns that the contract does not
-have, such as identifiers, are carried over. Memory does not grow with the file. Nothing is recorded
-in the ledger: scoring a portfolio decides about nobody.
+with its problems in OUT.errors.jsonl. Both outputs state the row's number in the input, from 0.
+Missing and wrong values are read as the contract says (`missingValues`, `repair`). Columns that the
+contract does not have, such as identifiers, are copied to the output. The file is read in chunks,
+so the memory needed does not depend on its size. Nothing is recorded in the ledger, because scoring
+a portfolio is no decision about an applicant.
 
-Exit codes: 0 every row was scored, 1 some rows were refused, 2 not possible.
+Exit codes: 0 every row was scored, 1 some rows were refused, 2 the file could not be scored.
 """
 
 from __future__ import annotations
@@ -52,9 +53,9 @@ class Counts(NamedTuple):
 
 
 def score(engine: Engine, source: Path, target: Path) -> Counts:
-    """Score every row of `source` into `target` and its side file.
+    """Write the decision of each row of `source` to `target`, and refused rows to a file beside it.
 
-    Raises ValueError for a file that cannot be read, or that has none of the fields.
+    Raises ValueError for a file that cannot be read, or that has none of the contract's fields.
     """
     schema, total, chunks = read_chunks(source)
     names = {*engine.applications.fields, *engine.applications.stated}
@@ -88,9 +89,9 @@ def score(engine: Engine, source: Path, target: Path) -> Counts:
 def score_chunk(
     engine: Engine, chunk: pa.Table, first: int, carried: Sequence[pa.Field]
 ) -> tuple[pa.Table, list[dict[str, Any]]]:
-    """Return the scored rows and the refused rows of a chunk whose first row has number `first`.
+    """Return the scored and the refused rows of a chunk whose first row has the number `first`.
 
-    `carried` are the columns that are copied to the output.
+    The columns `carried` are copied to the output.
     """
     copied = {column.name for column in carried}
     readers = {f.name: value_reader(f) for f in engine.applications.fields.values()}
@@ -120,7 +121,7 @@ def score_chunk(
 
 
 def as_table(decisions: list[Decision], rows: list[int]) -> pa.Table:
-    """Return decisions about rows with these numbers as a table."""
+    """Return decisions about the rows with these numbers as a table with the columns of OUTPUT."""
     columns: dict[str, list[Any]] = {
         name: [getattr(decision, name) for decision in decisions] for name in OUTPUT.names[1:-1]
     }
@@ -129,7 +130,7 @@ def as_table(decisions: list[Decision], rows: list[int]) -> pa.Table:
 
 
 def read_chunks(path: Path) -> tuple[pa.Schema, int, Iterator[tuple[pa.Table, int]]]:
-    """Return a file's schema, its size in bytes, and its chunks with their shares of the size."""
+    """Return a file's schema, its bytes, and its chunks, each with the bytes that it stands for."""
     if path.suffix == ".parquet":
         parquet = pq.ParquetFile(path)
         size = path.stat().st_size
@@ -160,15 +161,18 @@ def read_chunks(path: Path) -> tuple[pa.Schema, int, Iterator[tuple[pa.Table, in
     raise ValueError(f"must be .csv or .parquet; got {path.suffix or 'no suffix'}")
 
 
-def value_reader(field: Field) -> Callable[[Any], Any]:
-    """Return a function from a value in a file to the one in a request; unreadable ones stay."""
+def value_reader(field: Field) -> Callable[[object], object]:
+    """Return a function that converts a field's value in a file to its value in a request.
+
+    The function returns a value that it cannot convert as it is, so that the contract refuses it.
+    """
     missing = {text(value) for value in field.missing_values}
     meant = {text(code): code for code in field.missing_meanings}
     repaired = {text(wrong): right for wrong, right in field.repair.items()}
     words = (BOOLEANS if field.is_boolean else {}) | {text(v): v for v in field.codes}
     numeric = field.type in ("integer", "number")
 
-    def read(value: Any) -> Any:
+    def read(value: object) -> object:
         if value is None or value != value:  # noqa: PLR0124  (NaN)
             return None
         value = number(value) if numeric else value
@@ -182,8 +186,8 @@ def value_reader(field: Field) -> Callable[[Any], Any]:
     return read
 
 
-def number(value: Any) -> Any:
-    """Return the number that a text writes; what writes none stays."""
+def number(value: object) -> object:
+    """Return the number that a text states, or the value itself where it states none."""
     if not isinstance(value, str):
         return value
     try:
@@ -193,12 +197,12 @@ def number(value: Any) -> Any:
 
 
 def errors_of(target: Path) -> Path:
-    """Return the path of the refused rows beside an output."""
+    """Return the path of the file of refused rows beside an output file."""
     return target.with_suffix(".errors.jsonl")
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns its exit code."""
+    """Run the command and return its exit code."""
     if len(arguments) != 2:
         print(__doc__, file=sys.stderr)
         return 2

@@ -1,7 +1,7 @@
-"""Show the service, its dashboard and a minute of drifting traffic: `python -m service.demo`.
+"""Run the service, its dashboard and a minute of drifting traffic: `python -m service.demo`.
 
-Decisions go into a ledger of the demo's own, in build/demo, which each demo begins anew. Nobody is
-alerted and nothing is retrained.
+Decisions are recorded in a separate ledger in build/demo, which is emptied when a demo starts. The
+demo sends no alert and starts no retraining.
 """
 
 from __future__ import annotations
@@ -24,68 +24,73 @@ FOLDER = serve.ROOT / "build/demo"
 PHASE = 30  # seconds of traffic before the drift begins, and after
 RATE = 20  # applications a second
 DRIFT = "income=0.5"
-ENDED = 10.0  # seconds for a process to end by itself
+STOP_TIMEOUT = 10.0  # seconds in which a process must end after SIGTERM
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Return the environment of the demo: a ledger in `folder`, no keys, no alerts."""
-    silent = ("CREDIT_PD_API_KEYS", "ALERT_WEBHOOK", "ALERT_SMTP", "RETRAIN_REPOSITORY")
+    """Return the environment variables of the demo: a ledger in `folder`, no keys, no alerts."""
+    unset = ("CREDIT_PD_API_KEYS", "ALERT_WEBHOOK", "ALERT_SMTP", "RETRAIN_REPOSITORY")
     ledger = {"DATABASE_URL": f"sqlite:///{folder / 'decisions.sqlite'}"}
-    return os.environ | dict.fromkeys(silent, "") | ledger
+    return os.environ | dict.fromkeys(unset, "") | ledger
 
 
-def start_page(port: int) -> str:
-    """Return what to open while the demo runs."""
+def instructions(port: int) -> str:
+    """Return the text that tells which pages to open while the demo runs."""
     drift = datetime.now().astimezone() + timedelta(seconds=PHASE)
     return f"""
   http://127.0.0.1:{port}        decide about an application
   http://127.0.0.1:{port}/docs   the API
   http://127.0.0.1:{settings.load().dashboard_port}        the dashboard
 
-Applications come as in training until {drift:%H:%M:%S}; then every income is halved for \
-{PHASE} seconds.
-The ledger of this demo is {FOLDER}. Ctrl-C ends the demo.
+Until {drift:%H:%M:%S} the applications look like the training data; then every income is halved \
+for {PHASE} seconds.
+This demo records its decisions in {FOLDER}. Ctrl-C ends the demo.
 """
 
 
-def traffic(port: int, *options: str) -> list[str]:
-    """Return the command that sends one phase of the traffic."""
+def traffic_command(port: int, *options: str) -> list[str]:
+    """Return the command that sends PHASE seconds of traffic."""
     url = f"http://127.0.0.1:{port}"
     rate = ("--rate", str(RATE), "--seconds", str(PHASE))
     return [sys.executable, "-m", "service.traffic", "--url", url, *rate, *options]
 
 
 def run(port: int) -> None:
-    """Run the demo until the service ends or somebody interrupts it; raises CannotServe."""
+    """Run the demo until the service ends or the user interrupts it.
+
+    Raises CannotServe when the service ends before it is ready.
+    """
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    surroundings = environment(FOLDER)
+    variables = environment(FOLDER)
     dashboard_command = [sys.executable, "-m", "service.dashboard"]
-    service = subprocess.Popen(serve.command(port), cwd=serve.ROOT, env=surroundings)
-    dashboard = subprocess.Popen(dashboard_command, cwd=serve.ROOT, env=surroundings)
+    service = subprocess.Popen(serve.command(port), cwd=serve.ROOT, env=variables)
+    dashboard = subprocess.Popen(dashboard_command, cwd=serve.ROOT, env=variables)
     try:
         while not is_ready(port):
             if service.poll() is not None:
-                raise CannotServe("the service ended before it was ready; see above why")
+                raise CannotServe("the service ended before it was ready; its messages are above")
             time.sleep(1)
-        print(start_page(port), flush=True)
+        print(instructions(port), flush=True)
         phases = ((), ("--drift", DRIFT, "--outcomes"))
         for options in phases:
-            subprocess.run(traffic(port, *options), cwd=serve.ROOT, env=surroundings, check=False)
-        print("The traffic is over; look at the dashboard's Drift. Ctrl-C ends the demo.")
+            subprocess.run(
+                traffic_command(port, *options), cwd=serve.ROOT, env=variables, check=False
+            )
+        print("The traffic has ended; see the tab Drift of the dashboard. Ctrl-C ends the demo.")
         service.wait()
     finally:
         for process in (service, dashboard):
             process.terminate()
         for process in (service, dashboard):
             try:
-                process.wait(ENDED)
+                process.wait(STOP_TIMEOUT)
             except subprocess.TimeoutExpired:
                 process.kill()
 
 
 def main() -> None:
-    """Check what the demo needs, then run it."""
+    """Check the files and the ports that the demo needs, then run it."""
     parser = argparse.ArgumentParser("python -m service.demo", description=__doc__)
     parser.add_argument("--port", type=serve.port_number, default=serve.PORT)
     port = parser.parse_args().port

@@ -1,7 +1,7 @@
 """Tell `bentoml build` and `bentoml containerize` how to install the service.
 
-`release.image` calls both in a folder that holds only what serving needs. Then service/Dockerfile
-copies what runs.
+`release.image` calls both in a folder that holds only the files that serving needs. Afterwards
+service/Dockerfile copies the installed packages and the code into the final image.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ UV = (
     "--hash=sha256:5337c30bb893b4f9ce0ceb921ba2da0d13f649da644f40ad3bef84083bef0203 "
     "| pip install --no-cache-dir --require-hashes -r /dev/stdin"
 )
-# Settings of another package index: they are BuildKit secrets and never stand in the image.
+# Settings of another package index are passed as BuildKit secrets and never written to the image.
 INDEX = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_FIND_LINKS", "UV_NO_INDEX")
 
 
@@ -38,8 +38,8 @@ class Arguments(BaseModel):
 
 
 def create_image(base: str) -> Image:
-    """Return the base image with the locked packages; BentoML copies the code after them."""
-    # A distro would bring compilers and git; locking would write down an index's address.
+    """Return the base image with the locked packages; BentoML copies the code afterwards."""
+    # A distro adds compilers and git; BentoML's locking writes an index address into the bento.
     packages = Image(
         base_image=base, distro="none", python_version="3.11", lock_python_packages=False
     )

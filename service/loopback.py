@@ -1,4 +1,4 @@
-"""Talk to a service on this machine, and to no other."""
+"""Send requests to a service on this machine; other hosts are refused."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
-PATIENCE = 30  # seconds
-ERROR = 300  # an answer with this status or a higher one is no success
+TIMEOUT = 30  # seconds
+ERROR = 300  # the lowest status that is not a success
 
 
 class CannotSend(Exception):
-    """Nothing can be sent; the message says why and what is allowed."""
+    """No request can be sent; the message says why and what is allowed."""
 
 
 @dataclass
 class Client:
-    """One connection to a service on this machine, kept alive."""
+    """A client with one keep-alive connection to a service on this machine."""
 
     host: str
     port: int
@@ -27,10 +27,13 @@ class Client:
     connection: HTTPConnection = field(init=False)
 
     def __post_init__(self) -> None:
-        self.connection = HTTPConnection(self.host, self.port, timeout=PATIENCE)
+        self.connection = HTTPConnection(self.host, self.port, timeout=TIMEOUT)
 
-    def ask(self, method: str, path: str, content: Any = None) -> tuple[int, Any]:
-        """Return the status and the JSON of an answer; OSError or HTTPException if none comes."""
+    def send(self, method: str, path: str, content: Any = None) -> tuple[int, Any]:
+        """Send a request with `content` as JSON; returns the answer's status and its JSON.
+
+        Raises OSError or HTTPException when no answer comes.
+        """
         headers = {"content-type": "application/json"} | (
             {"x-api-key": self.key} if self.key else {}
         )
@@ -40,12 +43,12 @@ class Client:
             answer = self.connection.getresponse()
             return answer.status, json.loads(answer.read())
         except (OSError, HTTPException):
-            self.connection.close()  # the next request connects anew
+            self.connection.close()  # the next request opens a new connection
             raise
 
 
 def connect(url: str, key: str = "") -> Client:
-    """Return a client of http://HOST:PORT; CannotSend unless HOST is the loopback interface."""
+    """Return a client of http://HOST:PORT; raises CannotSend unless HOST is a loopback address."""
     parts = urlsplit(url)
     host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
     try:
@@ -60,14 +63,18 @@ def connect(url: str, key: str = "") -> Client:
     return Client(host, port, key)
 
 
-def application_fields(to: Client) -> dict[str, dict[str, Any]]:
-    """Return the fields that an application to the running model may have, by name."""
+def application_fields(client: Client) -> dict[str, dict[str, Any]]:
+    """Return the contract's fields that an application to the running model may have, by name.
+
+    Raises CannotSend when no service answers, or when it answers with an error.
+    """
     try:
-        status, answer = to.ask("GET", "/model-info")
+        status, answer = client.send("GET", "/model-info")
     except (OSError, HTTPException, ValueError) as error:
-        raise CannotSend(f"no service answers at http://{to.host}:{to.port}: {error}") from error
+        address = f"http://{client.host}:{client.port}"
+        raise CannotSend(f"no service answers at {address}: {error}") from error
     if status >= ERROR:
-        raise CannotSend(f"the service says {status}: {answer['errors'][0]['message']}")
-    all_known = answer["model"]["mode"] == "pricing"
+        raise CannotSend(f"the service answers {status}: {answer['errors'][0]['message']}")
+    has_price = answer["model"]["mode"] == "pricing"
     fields = answer["contract"]["fields"]
-    return {f["name"]: f for f in fields if f["known_at"] == "application" or all_known}
+    return {f["name"]: f for f in fields if f["known_at"] == "application" or has_price}

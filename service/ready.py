@@ -1,6 +1,6 @@
 """Tell whether the service on this machine takes requests: `python -m service.ready [PORT]`.
 
-Exit codes: 0 it does, 1 it does not.
+Exit codes: 0 it takes requests, 1 it does not.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import sys
 from http.client import HTTPConnection, HTTPException
 
 PORT = 3000
-PATIENCE = 4.0  # seconds
+TIMEOUT = 4.0  # seconds
 
 
 def is_ready(port: int = PORT) -> bool:
-    """Tell whether /readyz answers 200 on the loopback interface."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    """Tell whether the service at a loopback port answers `GET /readyz` with 200."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == 200

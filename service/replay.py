@@ -1,6 +1,6 @@
-"""Score a recorded decision again and say what differs: `python -m service.replay ID`.
+"""Score a recorded decision again and print what differs: `python -m service.replay ID`.
 
-Exit codes: 0 the answer is identical, 1 it differs, 2 not possible.
+Exit codes: 0 the answer is identical, 1 it differs, 2 the decision could not be scored again.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from stages import project
 
 
 def rescore(application: dict[str, Any]) -> dict[str, Any]:
-    """Score an application by the winner in this folder.
+    """Return the answer of the winner in this folder to an application, with its identity.
 
-    Raises NotReady where there is no winner, ValueError where it does not accept the application.
+    Raises NotReady when there is no winner, and ValueError when it refuses the application.
     """
     decision = Engine.load().decide(application)
     return {name: getattr(decision, name) for name in (*ANSWER, "identity")}
 
 
 def main(arguments: Sequence[str] | None = None, rescore: Rescore = rescore) -> int:
-    """Run the command; returns its exit code."""
+    """Run the command and return its exit code."""
     parser = argparse.ArgumentParser("python -m service.replay", description=__doc__)
     parser.add_argument("--database", metavar="URL", help="instead of DATABASE_URL")
     parser.add_argument("id", help="the prediction_id of the decision")
@@ -41,7 +41,10 @@ def main(arguments: Sequence[str] | None = None, rescore: Rescore = rescore) -> 
 
 
 def compare(database: str | None, entry_id: str, rescore: Rescore) -> int:
-    """Print what differs between a recorded decision and the same one now; returns 0 or 1."""
+    """Print how a recorded decision differs from the present one, and return 1 if the answer does.
+
+    Raises ValueError when no entry has this id.
+    """
     ledger = Ledger(database)
     try:
         record = ledger.get(entry_id)
@@ -55,7 +58,7 @@ def compare(database: str | None, entry_id: str, rescore: Rescore) -> int:
     for difference in result.answers:
         print(f"answer differs: {difference}")
     if result.answers and not result.identities:
-        print("the answer differs although model, policy, data and image are the recorded ones")
+        print("the answer differs although model, policy, data and image are those recorded")
     if not result.answers:
         print(f"{entry_id}: the answer is identical")
     return 1 if result.answers else 0

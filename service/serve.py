@@ -1,7 +1,8 @@
 """Serve the winner on the loopback interface: `python -m service.serve [--port 3000]`.
 
-It checks first what a person may have got wrong, and says it in one message; then BentoML takes
-over. A platform starts `bentoml serve service.service:CreditPD` itself.
+It first checks the settings, the model and the port, and ends with one message if one is wrong.
+Then BentoML's server replaces this process. A platform runs `bentoml serve
+service.service:CreditPD` itself.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from stages import project
 ROOT = Path(__file__).parent.parent
 HOST = "127.0.0.1"
 PORT = 3000
-MOST_PORT = 65535
+MAX_PORT = 65535
 
 
 class CannotServe(Exception):
@@ -29,7 +30,7 @@ class CannotServe(Exception):
 
 
 def check_files() -> None:
-    """Raise CannotServe where a setting is wrong, or the model is missing or altered."""
+    """Raise CannotServe when a setting is wrong, or the model is missing or altered."""
     try:
         settings.load()
         database_url()
@@ -41,35 +42,35 @@ def check_files() -> None:
 
 
 def check_port(port: int, variable: str) -> None:
-    """Raise CannotServe where another program listens at a port, which `variable` changes."""
+    """Raise CannotServe when a port is in use; the message names the variable that sets it."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError as error:
             raise CannotServe(
-                f"port {port} cannot be used ({error.strerror}); stop what listens there, or "
-                f"choose another port, such as {variable}={port + 1}"
+                f"port {port} cannot be used ({error.strerror}); stop the program that listens "
+                f"there, or choose another port, such as {variable}={port + 1}"
             ) from error
 
 
 def command(port: int) -> list[str]:
-    """Return the command that serves at a port of the loopback interface."""
+    """Return the command that starts BentoML's server at a loopback port."""
     bentoml = [sys.executable, "-m", "bentoml", "serve", "service.service:CreditPD"]
     return [*bentoml, "--host", HOST, "--port", str(port)]
 
 
 def port_number(text: str) -> int:
-    """Return a port from its text; raises ArgumentTypeError for what is none."""
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= MOST_PORT):
+    """Return the port that a text states; raises ArgumentTypeError when it states none."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= MAX_PORT):
         raise argparse.ArgumentTypeError(
-            f"must be a whole number from 1 to {MOST_PORT}; got {text!r}"
+            f"must be a whole number from 1 to {MAX_PORT}; got {text!r}"
         )
     return int(text)
 
 
 def main() -> None:
-    """Check, then become BentoML's server."""
+    """Check what serving needs, then replace this process by BentoML's server."""
     parser = argparse.ArgumentParser("python -m service.serve", description=__doc__)
     parser.add_argument("--port", type=port_number, default=PORT)
     port = parser.parse_args().port

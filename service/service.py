@@ -1,9 +1,8 @@
 # mypy: disallow-untyped-decorators=False
 """The BentoML service: `bentoml serve service.service:CreditPD`.
 
-The class declares the endpoints, with their types, to BentoML, its OpenAPI and its clients. Over
-HTTP they are answered by `service.api.asgi`, which stands before BentoML's own application; both
-ways run the same handlers.
+The class declares the endpoints and their types to BentoML and its clients. Requests over HTTP are
+answered by `service.api.asgi`, which wraps BentoML's own application. Both call the same handlers.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ SETTINGS = settings.load()
 
 
 class GuardedService(bentoml.Service):  # type: ignore[misc]
-    """A service whose endpoints `service.api.asgi` answers before BentoML's application."""
+    """A BentoML service whose application is wrapped by `service.api.asgi`."""
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
-        """Return the whole application."""
+        """Return the application that answers every request."""
         inner = super().to_asgi(is_main)
         return Application(
             inner,
@@ -46,7 +45,7 @@ class GuardedService(bentoml.Service):  # type: ignore[misc]
 
 
 def is_first_worker() -> bool:
-    """Tell whether this is the first of the service's processes: it alone watches for drift."""
+    """Tell whether this is the first worker process, which alone starts the monitor."""
     return (bentoml.server_context.worker_index or 1) == 1
 
 
@@ -73,13 +72,13 @@ class CreditPD:
 
     @bentoml.on_startup
     async def start(self) -> None:
-        """Begin what the service does beside answering."""
+        """Start the background tasks of this worker."""
         self.background = Background(self.api, self.monitoring, ROOT, is_first_worker())
         self.background.start()
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
-        """End the watching process, and record the decisions that wait for the ledger."""
+        """Stop the monitor, and record the decisions that still wait for the ledger."""
         self.background.stop()
         await asyncio.to_thread(self.monitoring.stop)
         await asyncio.to_thread(self.api.ledger.close)
@@ -89,25 +88,25 @@ class CreditPD:
 
     @bentoml.api
     async def predict(self, application: dict[str, Any], /) -> Answer:
-        """Decide about one application; the decision is in the ledger before it is answered."""
-        return Answer(**await self._ask(self.api.predict, application))
+        """Decide about one application; the decision is recorded before it is returned."""
+        return Answer(**await self._call(self.api.predict, application))
 
     @bentoml.api
     async def predict_batch(self, applications: list[dict[str, Any]], /) -> Rows:
         """Decide about many applications; each is answered or refused on its own."""
-        return Rows(**await self._ask(self.api.predict_batch, applications))
+        return Rows(**await self._call(self.api.predict_batch, applications))
 
     @bentoml.api
     async def explain(self, application: dict[str, Any], /) -> Explanation:
-        """Explain a decision and say what would change it; nothing is recorded."""
-        return Explanation(**await self._ask(self.api.explain, application))
+        """Explain a decision and what would change it; nothing is recorded."""
+        return Explanation(**await self._call(self.api.explain, application))
 
     @bentoml.api
-    async def overrides(self, wish: Override, /) -> RecordedOverride:
+    async def overrides(self, override: Override, /) -> RecordedOverride:
         """Record an officer's decision about a referred case."""
-        return RecordedOverride(**await self._ask(self.api.overrides, wish.model_dump()))
+        return RecordedOverride(**await self._call(self.api.overrides, override.model_dump()))
 
-    async def _ask(self, handler: Handler, value: Any) -> Any:
+    async def _call(self, handler: Handler, value: Any) -> Any:
         status, body = await respond(handler, Request("", {}, to_json(value)))
         answer = from_json(body)
         if status >= 400:

@@ -1,4 +1,4 @@
-"""The settings of the service: every environment variable that it reads, checked in one place.
+"""The settings of the service: this module reads and checks every environment variable.
 
     from service import settings
     settings.load().max_batch
@@ -21,13 +21,13 @@ DIGEST = 64  # hexadecimal digits of a SHA-256
 
 
 class SettingsError(ValueError):
-    """A setting has a value that is not allowed; the message names it and says what is."""
+    """A setting has a value that is not allowed; the message names both and what is allowed."""
 
 
 def digests(text: str) -> tuple[bytes, ...]:
     """Return the SHA-256 digests that a text lists in hexadecimal digits, separated by commas.
 
-    The error does not repeat an entry: somebody may have put a key there instead of its digest.
+    The error does not repeat an entry, which may be a key that was given instead of its digest.
     """
     entries = [entry.strip() for entry in text.split(",") if entry.strip()]
     for number, entry in enumerate(entries, 1):
@@ -42,19 +42,19 @@ def digests(text: str) -> tuple[bytes, ...]:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Return the names that a text lists, in lower case, separated by commas."""
+    """Return the names that a text lists, separated by commas, in lower case."""
     return tuple(name.strip().lower() for name in text.split(",") if name.strip())
 
 
-def decimal(text: Any) -> Any:
-    """Refuse what pydantic would read as a whole number although it has more than digits."""
+def require_digits(text: object) -> object:
+    """Return the value; raises ValueError for a text such as "1_000" that pydantic would accept."""
     if isinstance(text, str) and not (text.isascii() and text.isdigit()):
         raise ValueError
     return text
 
 
-Count = Annotated[int, BeforeValidator(decimal), Field(ge=1)]
-Port = Annotated[int, BeforeValidator(decimal), Field(ge=1, le=65535)]
+Count = Annotated[int, BeforeValidator(require_digits), Field(ge=1)]
+Port = Annotated[int, BeforeValidator(require_digits), Field(ge=1, le=65535)]
 Names = Annotated[tuple[str, ...], BeforeValidator(names)]
 Digests = Annotated[tuple[bytes, ...], BeforeValidator(digests)]
 
@@ -80,15 +80,16 @@ class Settings(BaseModel):
     ledger_checkpoints: str = variable(
         "LEDGER_CHECKPOINTS",
         "",
-        "The folder of the file that says how long the ledger was, best on another disk than the "
-        "ledger's; by default the folder of a SQLite ledger, and `ledger` for PostgreSQL.",
+        "The folder of the checkpoint, a file that states the length and the last hash of the "
+        "ledger; best on another disk than the ledger. The default is the folder of a SQLite "
+        "ledger, and `ledger` for PostgreSQL.",
         "a path",
     )
     api_keys: Digests = variable(
         "CREDIT_PD_API_KEYS",
         (),
-        "The SHA-256 digests of the API keys, separated by commas. With at least one, every "
-        "request needs its key in the header `x-api-key`.",
+        "The SHA-256 digests of the API keys, separated by commas. When there is at least one, "
+        "every request needs a key in the header `x-api-key`.",
         "SHA-256 digests of 64 hexadecimal digits",
     )
     api_key: str = variable(
@@ -100,21 +101,21 @@ class Settings(BaseModel):
     hosts: Names = variable(
         "CREDIT_PD_HOSTS",
         (),
-        "The host names, separated by commas, that a service without API keys answers to besides "
-        "addresses and names without a dot.",
+        "The host names, separated by commas, under which a service without API keys may be "
+        "reached, besides IP addresses and names without a dot.",
         "host names",
     )
     docs: Literal["key", "open"] = variable(
         "CREDIT_PD_DOCS",
         "key",
-        "Who may read `/docs` and `/docs.json` of a service with API keys: those who have a key, "
-        "or everybody.",
+        "Who may read `/docs` and `/docs.json` of a service with API keys: holders of a key "
+        "(`key`) or everybody (`open`).",
         "key or open",
     )
     max_body: Count = variable(
         "CREDIT_PD_MAX_BODY",
         MEBIBYTE,
-        "The largest body of a request that is read, in bytes.",
+        "The largest size of a request body, in bytes.",
         "a whole number from 1",
     )
     max_batch: Count = variable(
@@ -126,19 +127,20 @@ class Settings(BaseModel):
     monitor: Literal["on", "off"] = variable(
         "CREDIT_PD_MONITOR",
         "on",
-        "Whether the service starts the process that watches its decisions for drift.",
+        "Whether the service starts the process that monitors its decisions for drift.",
         "on or off",
     )
     image: str | None = variable(
         "CREDIT_PD_IMAGE",
         None,
-        "The container image that runs, as every decision records it.",
+        "The container image of the service, which every decision records.",
         "a text",
     )
     git_commit: str | None = variable(
         "CREDIT_PD_GIT_COMMIT",
         None,
-        "The commit of the code, as every decision records it; by default that of the checkout.",
+        "The git commit of the code, which every decision records; the default is that of the "
+        "checkout.",
         "a text",
     )
     dashboard_port: Port = variable(
@@ -150,7 +152,7 @@ class Settings(BaseModel):
     alert_webhook: str = variable(
         "ALERT_WEBHOOK",
         "",
-        "Where incidents are posted, in the form of Slack's incoming webhooks.",
+        "The address to which incidents are posted as Slack's incoming webhooks expect them.",
         "an address that begins with http:// or https://",
     )
     alert_smtp: str = variable(
@@ -169,7 +171,10 @@ class Settings(BaseModel):
         "an e-mail address",
     )
     alert_smtp_user: str = variable(
-        "ALERT_SMTP_USER", "", "The account at the mail server, where it asks for one.", "a text"
+        "ALERT_SMTP_USER",
+        "",
+        "The account at the mail server, if the server requires one.",
+        "a text",
     )
     alert_smtp_password_file: str = variable(
         "ALERT_SMTP_PASSWORD_FILE", "", "The file with that account's password.", "a path"
@@ -177,13 +182,13 @@ class Settings(BaseModel):
     retrain_repository: str = variable(
         "RETRAIN_REPOSITORY",
         "",
-        "The GitHub repository whose workflow `retrain` starts when decisions drift.",
+        "The GitHub repository whose workflow `retrain` is started when applications drift.",
         "OWNER/NAME",
     )
     retrain_token_file: str = variable(
         "RETRAIN_TOKEN_FILE",
         "",
-        "The file with a token that may write the contents of that repository.",
+        "The file with a token that has write access to the contents of that repository.",
         "a path",
     )
     github_api_url: str = variable(
@@ -195,7 +200,7 @@ class Settings(BaseModel):
 
 
 class Variable(NamedTuple):
-    """What the documentation says about one environment variable."""
+    """The documentation of one environment variable."""
 
     name: str
     default: str
@@ -204,16 +209,16 @@ class Variable(NamedTuple):
 
 
 def load() -> Settings:
-    """Return the settings that the environment holds now; raises SettingsError.
+    """Return the settings of the present environment; raises SettingsError.
 
-    An empty text counts as one that is not set. The same environment is checked only once.
+    A variable with an empty text counts as not set. The same environment is checked only once.
     """
     values = {v.name: os.environ[v.name] for v in variables() if v.name in os.environ}
-    return _checked(tuple(values.items()))
+    return _validate(tuple(values.items()))
 
 
 @lru_cache(maxsize=8)
-def _checked(values: tuple[tuple[str, str], ...]) -> Settings:
+def _validate(values: tuple[tuple[str, str], ...]) -> Settings:
     numbers = {f.alias for f in Settings.model_fields.values() if f.annotation is int}
     try:
         return Settings.model_validate({n: v for n, v in values if v or n in numbers})
@@ -227,7 +232,7 @@ def _checked(values: tuple[tuple[str, str], ...]) -> Settings:
 
 
 def variables() -> Iterator[Variable]:
-    """Yield what there is to know of every environment variable, in the order of the model."""
+    """Yield the documentation of every environment variable, in the order of the model."""
     for field in Settings.model_fields.values():
         extra: Any = field.json_schema_extra
         default = "" if field.default is None or field.default == () else str(field.default)
@@ -235,8 +240,8 @@ def variables() -> Iterator[Variable]:
 
 
 def table() -> str:
-    """Return all settings as a table in Markdown."""
-    lines = ["| setting | default | allowed | what it is |", "|---|---|---|---|"]
+    """Return the documentation of all settings as a Markdown table."""
+    lines = ["| setting | default | allowed | description |", "|---|---|---|---|"]
     for name, default, allowed, description in variables():
         shown = f"`{default}`" if default else ""
         lines.append(f"| `{name}` | {shown} | {allowed} | {description} |")

@@ -1,8 +1,8 @@
-"""Send applications to a service on this machine for a while, so that there is something to see:
+"""Send applications to a service on this machine at a steady rate:
 `python -m service.traffic --rate 20 --seconds 60 [--drift income=0.5] [--outcomes]`.
 
-The applications are the prepared test rows, or the golden records where there are none, in random
-order. At the end it prints how many got which decision and how many were refused.
+The applications are the prepared test rows or, when there are none, the golden records, in random
+order. At the end the command prints the number of each decision and of refused applications.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from service.loopback import ERROR, CannotSend, Client, application_fields, conn
 from service.settings import SettingsError
 from stages import params
 
-MOST_RATE, MOST_SECONDS, MOST_ROWS = 500.0, 3600.0, 200_000
+MAX_RATE, MAX_SECONDS, MAX_ROWS = 500.0, 3600.0, 200_000
 GROUP = 50  # outcomes in one request
 GOLDEN = Path("models/golden.jsonl")
 
@@ -37,11 +37,14 @@ Application = dict[str, Any]
 
 
 def read_applications(dataset: Path, fields: dict[str, dict[str, Any]]) -> list[Application]:
-    """Return applications with those of the contract's `fields` that have a value."""
+    """Return applications as JSON objects with those of the contract's `fields` that have a value.
+
+    Raises CannotSend when there are neither prepared test rows nor golden records.
+    """
     prepared = dataset / "prepared/test.parquet"
     if prepared.exists():
         names = [name for name in pq.read_schema(prepared).names if name in fields]
-        rows = pq.read_table(prepared, columns=names).slice(0, MOST_ROWS).to_pylist()
+        rows = pq.read_table(prepared, columns=names).slice(0, MAX_ROWS).to_pylist()
     elif GOLDEN.exists():
         rows = [json.loads(line)["application"] for line in GOLDEN.read_text().splitlines()]
     else:
@@ -52,7 +55,7 @@ def read_applications(dataset: Path, fields: dict[str, dict[str, Any]]) -> list[
 
 
 def as_json(row: Application, fields: dict[str, dict[str, Any]]) -> Application:
-    """Return a row as it is sent: whole numbers whole, dates as texts, no missing values."""
+    """Return a row as a JSON object with integers and dates as texts, without missing values."""
     result = {}
     for name, value in row.items():
         if name not in fields or value is None or (isinstance(value, float) and math.isnan(value)):
@@ -65,9 +68,9 @@ def as_json(row: Application, fields: dict[str, dict[str, Any]]) -> Application:
 
 
 def parse_drift(options: list[str], fields: dict[str, dict[str, Any]]) -> dict[str, float | str]:
-    """Return factors of numbers and new categories of other fields, by field; checked.
+    """Return the factor of each number and the new category of each other field, by field name.
 
-    The options are FIELD=FACTOR or FIELD=CATEGORY.
+    The options are FIELD=FACTOR or FIELD=CATEGORY. Raises CannotSend for any other option.
     """
     drift: dict[str, float | str] = {}
     for option in options:
@@ -89,7 +92,7 @@ def parse_drift(options: list[str], fields: dict[str, dict[str, Any]]) -> dict[s
 def apply_drift(
     row: Application, drift: dict[str, float | str], fields: dict[str, dict[str, Any]]
 ) -> Application:
-    """Return a row whose numbers are multiplied and whose categories are replaced."""
+    """Return a copy of a row with its numbers multiplied and its categories replaced."""
     result = dict(row)
     for name, change in drift.items():
         if isinstance(change, str):
@@ -106,7 +109,7 @@ def pace(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[int]:
-    """Yield 0, 1, 2, ... at `rate` per second, until `seconds` are over."""
+    """Yield 0, 1, 2, ... at `rate` per second for `seconds`."""
     start = clock()
     for number in range(math.ceil(rate * seconds)):
         wait = start + number / rate - clock()
@@ -118,17 +121,18 @@ def pace(
 
 
 @dataclass
-class Tally:
-    """What became of the applications that were sent."""
+class Sender:
+    """Sends applications and outcomes to a service, and counts its decisions and errors."""
 
+    client: Client
     counts: Counter[str] = field(default_factory=Counter)
     first_error: str = ""
     outcomes: list[dict[str, Any]] = field(default_factory=list)
 
-    def send(self, to: Client, path: str, content: Any) -> Any:
-        """Return the answer to a POST; None where it was refused or lost, which is counted."""
+    def post(self, path: str, content: Any) -> Any:
+        """Return the answer to a POST; counts an error and returns None when there is none."""
         try:
-            status, answer = to.ask("POST", path, content)
+            status, answer = self.client.send("POST", path, content)
         except (OSError, HTTPException) as error:
             return self.count_error("lost", f"{type(error).__name__}: {error}")
         if status >= ERROR:
@@ -136,48 +140,51 @@ class Tally:
         return answer
 
     def count_error(self, name: str, message: str) -> None:
-        """Count an error, and remember the first."""
+        """Count an error under a name, and keep the first error's message."""
         self.counts[name] += 1
         self.first_error = self.first_error or message
 
-    def send_outcomes(self, to: Client) -> None:
-        """Send the outcomes that have been drawn since the last time."""
-        if self.outcomes and self.send(to, "/outcomes", self.outcomes) is not None:
+    def send_outcomes(self) -> None:
+        """Send the outcomes that were drawn since the last call."""
+        if self.outcomes and self.post("/outcomes", self.outcomes) is not None:
             self.counts["outcomes"] += len(self.outcomes)
         self.outcomes = []
 
 
 def send_all(
-    to: Client,
+    client: Client,
     applications: Iterator[Application],
-    numbers: Iterable[int],
-    chance: random.Random | None = None,
-) -> Tally:
-    """Send one application per number; with `chance`, draw each one's outcome from its PD."""
-    tally = Tally()
-    for _ in numbers:
-        answer = tally.send(to, "/predict", next(applications))
+    ticks: Iterable[int],
+    rng: random.Random | None = None,
+) -> Sender:
+    """Send one application at each tick and return the sender with its counts.
+
+    With `rng`, an outcome is drawn from the PD of each decision and sent as well.
+    """
+    sender = Sender(client)
+    for _ in ticks:
+        answer = sender.post("/predict", next(applications))
         if answer is None:
             continue
-        tally.counts[answer["decision"]] += 1
-        if chance:
-            bad = int(chance.random() < answer["default_probability"])
+        sender.counts[answer["decision"]] += 1
+        if rng:
+            bad = int(rng.random() < answer["default_probability"])
             today = str(datetime.now(UTC).date())
             outcome = {"prediction_id": answer["prediction_id"], "bad": bad, "date": today}
-            tally.outcomes.append(outcome)
-        if len(tally.outcomes) >= GROUP:
-            tally.send_outcomes(to)
-    tally.send_outcomes(to)
-    return tally
+            sender.outcomes.append(outcome)
+        if len(sender.outcomes) >= GROUP:
+            sender.send_outcomes()
+    sender.send_outcomes()
+    return sender
 
 
-def bounded(most: float) -> Callable[[str], float]:
-    """Return a reader of numbers above 0 and up to `most`."""
+def number_up_to(largest: float) -> Callable[[str], float]:
+    """Return an argparse type that reads a number above 0 and at most `largest`."""
 
     def number(text: str) -> float:
         value = float(text)
-        if not 0 < value <= most:
-            raise argparse.ArgumentTypeError(f"must be above 0 and at most {most:g}; got {text}")
+        if not 0 < value <= largest:
+            raise argparse.ArgumentTypeError(f"must be above 0 and at most {largest:g}; got {text}")
         return value
 
     return number
@@ -187,8 +194,10 @@ def parse_arguments() -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m service.traffic", description=__doc__)
     parser.add_argument("--url", default="http://127.0.0.1:3000", help="loopback only")
-    parser.add_argument("--rate", type=bounded(MOST_RATE), default=20.0, help="applications/second")
-    parser.add_argument("--seconds", type=bounded(MOST_SECONDS), default=60.0)
+    parser.add_argument(
+        "--rate", type=number_up_to(MAX_RATE), default=20.0, help="applications/second"
+    )
+    parser.add_argument("--seconds", type=number_up_to(MAX_SECONDS), default=60.0)
     parser.add_argument("--drift", action="append", default=[], metavar="FIELD=FACTOR|CATEGORY")
     parser.add_argument("--outcomes", action="store_true", help="post outcomes, drawn from the PDs")
     parser.add_argument("--api-key", default=settings.load().api_key)
@@ -197,25 +206,25 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Send what the options say, and print what became of it."""
+    """Send the applications that the options ask for, and print the counts."""
     try:
         options = parse_arguments()
-        to = connect(options.url, options.api_key)
-        fields = application_fields(to)
+        client = connect(options.url, options.api_key)
+        fields = application_fields(client)
         drift = parse_drift(options.drift, fields)
         applications = read_applications(params.load(with_candidates=False).data, fields)
     except (CannotSend, SettingsError) as error:
         sys.exit(f"traffic: {error}")
-    chance = random.Random(options.seed)  # noqa: S311
+    rng = random.Random(options.seed)  # noqa: S311
     total = math.ceil(options.rate * options.seconds)
     change = f"with drift {', '.join(options.drift)}" if drift else "as in training"
     print(f"traffic: {total:,} applications in {options.seconds:g} seconds, {change}", flush=True)
-    endless = (apply_drift(chance.choice(applications), drift, fields) for _ in iter(int, 1))
-    numbers = tqdm(pace(options.rate, options.seconds), change, total, unit="", disable=None)
-    tally = send_all(to, endless, numbers, chance if options.outcomes else None)
-    print(", ".join(f"{count:,} {name}" for name, count in sorted(tally.counts.items())))
-    if tally.first_error:
-        sys.exit(f"traffic: the first error: {tally.first_error}")
+    endless = (apply_drift(rng.choice(applications), drift, fields) for _ in iter(int, 1))
+    ticks = tqdm(pace(options.rate, options.seconds), change, total, unit="", disable=None)
+    sender = send_all(client, endless, ticks, rng if options.outcomes else None)
+    print(", ".join(f"{count:,} {name}" for name, count in sorted(sender.counts.items())))
+    if sender.first_error:
+        sys.exit(f"traffic: the first error: {sender.first_error}")
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def test_the_demo_has_a_ledger_of_its_own_and_tells_nobody(
 
 
 def test_the_demo_says_what_to_open_and_when_the_drift_begins() -> None:
-    told = demo.start_page(3000)
+    told = demo.instructions(3000)
     for address in (":3000 ", ":3000/docs", ":8501"):
         assert f"http://127.0.0.1{address}" in told
     assert "then every income is halved" in told

@@ -117,7 +117,7 @@ def test_a_slow_service_does_not_make_traffic_last_longer() -> None:
 @pytest.mark.parametrize("text", ["0", "-1", "501", "nan"])
 def test_a_rate_out_of_bounds_is_refused(text: str) -> None:
     with pytest.raises(ArgumentTypeError, match="at most 500"):
-        traffic.bounded(traffic.MOST_RATE)(text)
+        traffic.number_up_to(traffic.MAX_RATE)(text)
 
 
 def test_drift_multiplies_numbers_and_sets_categories() -> None:
