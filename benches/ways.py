@@ -74,7 +74,7 @@ class Forgetful(CreditPD.inner):  # type: ignore[misc,name-defined]
 
     async def decided(self, applications: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Answers that are in no ledger."""
-        decisions, now = self.api.ready.decide_rows(applications), time.time_ns()
+        decisions, now = self.api.loaded_engine().decide_rows(applications), time.time_ns()
         return [
             {"prediction_id": new_id(now), **decision_content(d), "timestamp": now}
             for d in decisions

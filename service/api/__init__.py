@@ -1,9 +1,10 @@
-"""Answer over HTTP: this is where decisions, the ledger and monitoring meet.
+"""Answer requests over HTTP by means of `decision`, `ledger` and `monitoring`.
 
-- `asgi` is the application that stands before BentoML's; `guards` checks keys and bodies for it
-- `handlers` decide by `drafts`, record and answer; `monitoring` answers about outcomes and drift
-- `background` looks after the ledger and the watching process, beside the answers
-- `requests` holds what handlers take, return and refuse; `batching` gathers what comes at once
-- `refusals` counts what refused applications broke; `metrics` counts for Prometheus
-- `description` describes the service to those who use it; `ui/` is the page for people
+- `asgi` is the application that wraps BentoML's; `guards` checks keys, hosts and bodies for it
+- `handlers` decide, record and answer; `drafts` turns decisions into ledger entries and answers
+- `monitoring` answers requests about outcomes and drift, and starts the monitor
+- `background` runs the periodic tasks of a worker
+- `requests` defines requests, responses and refusals; `batching` groups simultaneous requests
+- `refusals` counts the rules that refused applications broke; `metrics` are those of Prometheus
+- `description` describes the API to its users; `ui/` is the page for loan officers
 """

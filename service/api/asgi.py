@@ -1,8 +1,8 @@
-"""The ASGI application that stands before BentoML's.
+"""The ASGI application that wraps BentoML's.
 
-BentoML's own way to an endpoint runs through OpenTelemetry, its metrics, a task and a timer per
-request, and costs several times what a decision does. So this application answers the endpoints
-and the page itself. It hands on only what is BentoML's: liveness, metrics and schema.
+BentoML's own path to an endpoint adds OpenTelemetry, metrics, a task and a timer to each request,
+which cost several times as much as a decision. This application therefore answers the endpoints
+and the page itself, and forwards only liveness, metrics and the schema to BentoML.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import metrics
-from service.api.guards import is_admitted, read_body, refuse_strangers
+from service.api.guards import is_admitted, read_body, refuse_other_sites
 from service.api.handlers import DecisionApi, Routes
-from service.api.requests import Handler, Refused, Request, refusal, refused_answer, respond
+from service.api.requests import Handler, Refused, Request, error_response, refusal, respond
 from service.decision.problems import clip
 
 UI = Path(__file__).parent / "ui"
-HANDED_ON = ("/livez", "/healthz", "/metrics", "/schema.json")
+FORWARDED = ("/livez", "/healthz", "/metrics", "/schema.json")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-SECURITY = {
+SECURITY_HEADERS = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -40,10 +40,14 @@ SECURITY = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
-FILE = {"cache-control": "no-cache", **SECURITY}
-HTML = {"content-type": "text/html; charset=utf-8", "cache-control": "no-store", **SECURITY}
-# What is no page needs less, and h11 checks every header of every answer.
-JSON = {
+FILE_HEADERS = {"cache-control": "no-cache", **SECURITY_HEADERS}
+HTML_HEADERS = {
+    "content-type": "text/html; charset=utf-8",
+    "cache-control": "no-store",
+    **SECURITY_HEADERS,
+}
+# An answer that is not a page needs fewer headers, and h11 checks each header of each answer.
+JSON_HEADERS = {
     "content-type": "application/json",
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
@@ -56,7 +60,7 @@ ERROR = 400  # statuses from here on are errors
 
 
 class Application:
-    """The whole application; `find_api` returns the handlers once the service has started."""
+    """The application; `find_api` returns the handlers once the service has started."""
 
     def __init__(
         self,
@@ -79,7 +83,7 @@ class Application:
         start = perf_counter()
         try:
             if not self._keys:
-                refuse_strangers(scope, self._hosts)
+                refuse_other_sites(scope, self._hosts)
             elif not is_admitted(scope, self._keys, self._has_open_docs):
                 raise refusal(
                     401, "an API key is needed, in the header x-api-key", headers=CHALLENGE
@@ -101,12 +105,12 @@ class Application:
                     Route(p, Endpoint(p, handlers, self._max_body))
                     for p, handlers in routes.items()
                 ),
-                *(Route(path, SecuredApplication(self._inner)) for path in HANDED_ON),
+                *(Route(path, SecuredApplication(self._inner)) for path in FORWARDED),
                 Route("/", PageFiles(directory=UI, html=True)),
                 Mount("/ui", PageFiles(directory=UI)),
             ],
             redirect_slashes=False,
-            default=_find_nothing,
+            default=_refuse_unknown_path,
         )
 
 
@@ -115,10 +119,10 @@ class Endpoint:
 
     def __init__(self, path: str, handlers: Mapping[str, Handler], max_body: int) -> None:
         self.path, self.handlers, self.max_body = path, handlers, max_body
-        self._headers = HTML if path == "/docs" else JSON
+        self._headers = HTML_HEADERS if path == "/docs" else JSON_HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request and count it; an error that is not foreseen counts as a 500."""
+        """Answer one request and count it; an unexpected error counts as status 500."""
         start, status = perf_counter(), 500
         try:
             try:
@@ -126,12 +130,12 @@ class Endpoint:
                 body = await read_body(scope, receive, self.max_body)
                 request = Request(scope["path_params"].get("id", ""), _query(scope), body)
                 status, content = await respond(handler, request)
-                headers = self._headers if status < ERROR else JSON
+                headers = self._headers if status < ERROR else JSON_HEADERS
                 if status == UNAVAILABLE:
                     headers = {**headers, **RETRY}
             except Refused as error:
-                status, content = refused_answer(error.status, error.problems)
-                headers = {**JSON, **error.headers}
+                status, content = error_response(error.status, error.problems)
+                headers = {**JSON_HEADERS, **error.headers}
         finally:
             metrics.count_request(self.path, status, perf_counter() - start)
         await Response(content, status, headers)(scope, receive, send)
@@ -144,17 +148,17 @@ class Endpoint:
 
 
 class PageFiles(StaticFiles):
-    """The files of the page, with the headers that guard it."""
+    """The files of the page, sent with the security headers."""
 
     def file_response(self, *arguments: Any, **options: Any) -> Response:
-        """Return a file's response, or that it has not changed."""
+        """Return the response with a file, or with status 304 when the file has not changed."""
         response = super().file_response(*arguments, **options)
-        response.headers.update(FILE)
+        response.headers.update(FILE_HEADERS)
         return response
 
 
 class SecuredApplication:
-    """Another application, whose answers get the headers that guard a page."""
+    """Adds the security headers to the answers of another application."""
 
     def __init__(self, inner: ASGIApp) -> None:
         self._inner = inner
@@ -165,19 +169,19 @@ class SecuredApplication:
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message.setdefault("headers", [])
-                MutableHeaders(scope=message).update(SECURITY)
+                MutableHeaders(scope=message).update(SECURITY_HEADERS)
             await send(message)
 
         await self._inner(scope, receive, send_secured)
 
 
-async def _find_nothing(scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse_unknown_path(scope: Scope, receive: Receive, send: Send) -> None:
     raise refusal(404, f"there is nothing at {clip(scope['path'])}")
 
 
 async def _refuse(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
-    status, content = refused_answer(refused.status, refused.problems)
-    await Response(content, status, {**JSON, **refused.headers})(scope, receive, send)
+    status, content = error_response(refused.status, refused.problems)
+    await Response(content, status, {**JSON_HEADERS, **refused.headers})(scope, receive, send)
 
 
 def _as_refusal(error: HTTPException, scope: Scope) -> Refused:
@@ -192,6 +196,6 @@ def _wrong_method(path: str, allowed: str) -> Refused:
 
 
 def _query(scope: Scope) -> dict[str, str]:
-    """Return the query of a request; of a name that comes twice, the last value."""
+    """Return the query parameters by name; the last value of a name that comes twice."""
     raw: bytes = scope["query_string"]
     return dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True)) if raw else {}

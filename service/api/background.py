@@ -1,6 +1,6 @@
-"""What the service does beside answering: show its state, and look after ledger and monitor.
+"""The periodic tasks of a worker: set gauges, probe the ledger after a failure, run the monitor.
 
-Nothing here can stand in the way of an answer, hang with the database, or end by an error.
+No task delays an answer, waits for the database without a limit, or ends because of an error.
 """
 
 from __future__ import annotations
@@ -20,60 +20,60 @@ from service.api.monitoring import MonitoringApi
 from service.ledger import LedgerUnavailable
 from service.transparency.log import TransparencyLog
 
-GAUGES = 1.0  # seconds between two looks at the ledger's writer, which reads no database
-LOOK = 5.0  # seconds between two looks at the database and at the monitor
-LOOK_DEADLINE = 30.0  # seconds that one of these may take; a receiver of alerts may be slow
+GAUGES_PERIOD = 1.0  # seconds; setting the gauges reads no database
+MONITORING_PERIOD = 5.0  # seconds
+MONITORING_DEADLINE = 30.0  # seconds; the receiver of an alert may be slow
 
 
 class Background:
-    """The tasks of one worker; `watches` says whether it is the one that looks after monitoring."""
+    """The periodic tasks of one worker; only one worker `runs_monitor`."""
 
     def __init__(
-        self, decisions: DecisionApi, monitoring: MonitoringApi, root: Path, watches: bool
+        self, decisions: DecisionApi, monitoring: MonitoringApi, root: Path, runs_monitor: bool
     ) -> None:
         self.decisions, self.monitoring = decisions, monitoring
-        self.root, self.watches = root, watches
+        self.root, self.runs_monitor = root, runs_monitor
         self._pool = ThreadPoolExecutor(1, "background")
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin the tasks, in the running event loop."""
+        """Start the tasks in the running event loop."""
         steps: list[tuple[Callable[[], Awaitable[None]], float]] = [
-            (self.show_state, GAUGES),
-            (self.probe_after_failure, LOOK),
+            (self.set_gauges, GAUGES_PERIOD),
+            (self.probe_after_failure, MONITORING_PERIOD),
         ]
-        if self.watches:
-            steps.append((self.look, LOOK))
+        if self.runs_monitor:
+            steps.append((self.update_monitoring, MONITORING_PERIOD))
         self._tasks = [asyncio.create_task(repeat(*step)) for step in steps]
 
     def stop(self) -> None:
-        """End the tasks."""
+        """Cancel the tasks."""
         for task in self._tasks:
             task.cancel()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def show_state(self) -> None:
+    async def set_gauges(self) -> None:
         """Set the gauges of the ledger's writer and of readiness."""
         status = self.decisions.ledger.writer_status()
         metrics.READY.set(self.decisions.engine is not None and status.failure is None)
-        metrics.show_ledger(status)
+        metrics.set_ledger_gauges(status)
 
     async def probe_after_failure(self) -> None:
-        """Try to write again where the last write failed, so that recovery is seen."""
+        """Probe the ledger when its last write failed, so that its recovery is noticed."""
         if self.decisions.ledger.writer_status().failure is not None:
             await self.decisions.ledger.probe()
 
-    async def look(self) -> None:
-        """Make the tables where they are missing, start the monitor, and show its reports.
+    async def update_monitoring(self) -> None:
+        """Start the monitor unless it runs, create missing tables, and set gauges from its reports.
 
         Raises TimeoutError when the database or a receiver of alerts takes too long.
         """
-        async with asyncio.timeout(LOOK_DEADLINE):
+        async with asyncio.timeout(MONITORING_DEADLINE):
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._pool, self._look)
-        metrics.BACKGROUND_LOOK.set(time.time())
+            await loop.run_in_executor(self._pool, self._update_monitoring)
+        metrics.LAST_BACKGROUND_UPDATE.set(time.time())
 
-    def _look(self) -> None:
+    def _update_monitoring(self) -> None:
         self.monitoring.start(self.root)
         self.decisions.ledger.prepare()
         self.monitoring.update_gauges()
@@ -89,13 +89,13 @@ class Background:
 
 
 async def repeat(step: Callable[[], Awaitable[None]], seconds: float) -> None:
-    """Run a step again and again, whatever it raises: what failed is said on stderr."""
+    """Repeat a step for ever with pauses of `seconds`; print its errors on standard error."""
     while True:
         try:
             await step()
         except (LedgerUnavailable, TimeoutError) as error:
-            problem = str(error) or "it took too long"
+            problem = str(error) or "timed out"
             print(f"background: {step.__name__}: {problem}", file=sys.stderr, flush=True)
-        except Exception:  # noqa: BLE001 - a task that ended would be missed by nobody
+        except Exception:  # noqa: BLE001 - nobody would notice that the task had ended
             traceback.print_exc()
         await asyncio.sleep(seconds)

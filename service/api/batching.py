@@ -1,8 +1,8 @@
-"""Work off together what comes in the same turn of the event loop.
+"""Process all requests of one turn of the event loop in one batch.
 
-Under load many requests are ready at once. Worked off one by one, each would pay alone for calls
-that cost nearly the same for many: into NumPy, and to the ledger's thread, which would commit them
-one by one. No request waits for others to come: one that comes alone is worked off alone, at once.
+Under load several requests are ready in the same turn. NumPy and the ledger's commit cost nearly
+the same for one row as for many, so the requests share these calls. No request waits for later
+ones: a request that comes alone is processed alone and at once.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ Result = TypeVar("Result")
 
 
 class Batcher(Generic[Item, Result]):
-    """Calls `work` once with all items of a turn; it returns their results in the same order."""
+    """Calls `process` once per turn with a list of items; it returns as many results, in order."""
 
-    def __init__(self, work: Callable[[list[Item]], Awaitable[list[Result]]]) -> None:
-        self._work = work
+    def __init__(self, process: Callable[[list[Item]], Awaitable[list[Result]]]) -> None:
+        self._process = process
         self._items: list[Item] = []
         self._futures: list[asyncio.Future[Result]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, item: Item) -> Result:
-        """Return the result of an item; raises what the call with its turn's items raises."""
+        """Return the result of an item; raises what `process` raises for the items of its turn."""
         loop = asyncio.get_running_loop()
         if not self._items:
             loop.call_soon(self._begin)
@@ -42,10 +42,10 @@ class Batcher(Generic[Item, Result]):
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, items: list[Item], futures: list[asyncio.Future[Result]]) -> None:
-        # The future of a client that went away is done already.
+        # The future of a client that has disconnected is already done.
         try:
-            results = await self._work(items)
-        # Whatever it is, it is for those who wait for a result.
+            results = await self._process(items)
+        # Every error is passed on to those who wait for a result.
         except Exception as error:  # noqa: BLE001
             for future in futures:
                 if not future.done():

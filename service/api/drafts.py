@@ -1,4 +1,4 @@
-"""Draft decisions: what is recorded about an application and what is answered."""
+"""Turn decisions into entries for the ledger and answers for the client."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from service.decision.applications import InvalidApplication
 from service.decision.engine import Decision, Engine
 from service.ledger import Draft, draft
 
-MOST_PROBLEMS = 1000  # of a batch; rows refused after so many get one problem each
+MAX_PROBLEMS = 1000  # of a batch; each further refused row states one problem
 
 
 class DraftedDecision(NamedTuple):
-    """A decision, the entry that is to record it, and its answer, valid once it is recorded."""
+    """A decision with the draft of its entry and its answer, which holds once it is recorded."""
 
     decision: Decision
     entry: Draft
@@ -25,8 +25,8 @@ def decide_rows(
 ) -> tuple[list[dict[str, Any]], list[int], list[DraftedDecision]]:
     """Decide about the rows of a batch that keep the contract.
 
-    Returns one result per row, filled in for those that are refused; the places of the others; and
-    their decisions.
+    Returns three lists: one result per row, which states the errors of a refused row and is empty
+    for the others; the indices of those others; and their decisions.
     """
     results: list[dict[str, Any]] = [{} for _ in rows]
     kept: list[int] = []
@@ -36,9 +36,9 @@ def decide_rows(
             engine.applications.check(row)
             kept.append(index)
         except InvalidApplication as error:
-            most = max(1, MOST_PROBLEMS - refusals)
-            refusals += len(error.problems[:most])
-            results[index] = {"index": index, "errors": as_dicts(error.problems[:most])}
+            shown = error.problems[: max(1, MAX_PROBLEMS - refusals)]
+            refusals += len(shown)
+            results[index] = {"index": index, "errors": as_dicts(shown)}
     applications = [rows[index] for index in kept]
     return results, kept, draft_decisions(engine.decide_rows(applications), applications)
 
@@ -46,7 +46,7 @@ def decide_rows(
 def draft_decisions(
     decisions: list[Decision], applications: list[dict[str, Any]]
 ) -> list[DraftedDecision]:
-    """Return the entries and the answers of decisions about applications."""
+    """Return each decision with the draft of its entry and its answer."""
     drafts = []
     for decision, application in zip(decisions, applications, strict=True):
         recorded = decision_content(decision)
@@ -57,5 +57,5 @@ def draft_decisions(
 
 
 def decision_content(decision: Decision) -> dict[str, Any]:
-    """Return a decision as it is recorded and answered, but for id and time."""
+    """Return the fields of a decision that are both recorded and answered."""
     return {name: getattr(decision, name) for name in Decision.__slots__}

@@ -1,4 +1,4 @@
-"""Guard every request: its API key, and the type, size and pace of its body."""
+"""Check every request: its API key or its host and origin, and its body's type, size and pace."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope
 from service.api.requests import Refused, refusal
 from service.decision.problems import clip
 
-PATIENCE = 20  # seconds for a whole body to come
+BODY_TIMEOUT = 20  # seconds in which the whole body must arrive
 JSON = re.compile(rb'application/json\s*(;\s*charset="?utf-?8"?\s*)?;?', re.IGNORECASE)
 OPEN_PATHS = {"/", "/health", "/livez", "/readyz", "/healthz"}
 DOCUMENTATION = {"/docs", "/docs.json"}  # open where the operator says so
@@ -23,7 +23,7 @@ OPEN_FOLDER = "/ui/"  # the files of the page, which ask for a key themselves
 
 
 def is_admitted(scope: Scope, digests: Sequence[bytes], has_open_docs: bool = False) -> bool:
-    """Tell whether a request may be answered: its path is open to all, or its key is right."""
+    """Tell whether a request may be answered: its path needs no key, or its key is valid."""
     path: str = scope["path"]
     is_open = path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
     is_open = is_open or (has_open_docs and path in DOCUMENTATION)
@@ -36,29 +36,29 @@ def _has_key(scope: Scope, digests: Sequence[bytes]) -> bool:
     if not key and headers.get(b"authorization", b"")[:7].lower() == b"bearer ":
         key = headers[b"authorization"][7:]
     digest = sha256(key).digest()
-    # Every digest is compared in constant time: how long it takes says nothing about a key.
-    return True in [hmac.compare_digest(digest, known) for known in digests]
+    # All digests are compared, each in constant time, so that the duration reveals nothing.
+    return True in [hmac.compare_digest(digest, valid) for valid in digests]
 
 
-def refuse_strangers(scope: Scope, hosts: Collection[str]) -> None:
-    """Refuse what a page of another site makes a browser send; for services without API keys.
+def refuse_other_sites(scope: Scope, hosts: Collection[str]) -> None:
+    """Refuse requests that a page of another site makes a browser send, without API keys.
 
-    A page can have its own name point at this machine, so a name must be one of `hosts`, or one
-    that no page of the web can have: an address, or a name without a dot. What a page of another
-    origin sends names that origin.
+    A site can let its own name resolve to this machine (DNS rebinding). The host must therefore be
+    one of `hosts`, or one that no site has: an IP address, or a name without a dot. The browser
+    states the origin of the page that sends a request (CSRF), which must be this service.
     """
     headers = dict(scope["headers"])
     host = headers.get(b"host", b"").decode("latin-1").lower()
     if not _is_local(host, hosts):
         raise refusal(
             403,
-            f"the host {clip(host)} is not served without API keys; set CREDIT_PD_API_KEYS, or "
-            "name the host in CREDIT_PD_HOSTS",
+            f"the host {clip(host)} is not admitted without API keys; set CREDIT_PD_API_KEYS, or "
+            "list the host in CREDIT_PD_HOSTS",
         )
     origin = headers.get(b"origin")
     if origin is not None and urlsplit(origin.decode("latin-1").lower()).netloc != host:
         got = clip(origin.decode("latin-1"))
-        raise refusal(403, f"a page of another origin is not answered; got {got}")
+        raise refusal(403, f"the origin must be this service's own; got {got}")
 
 
 def _is_local(host: str, hosts: Collection[str]) -> bool:
@@ -75,16 +75,19 @@ def _is_local(host: str, hosts: Collection[str]) -> bool:
     return True
 
 
-async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
-    """Return the body of a POST request, b"" of others; refuses one of more than `most` bytes."""
+async def read_body(scope: Scope, receive: Receive, max_size: int) -> bytes:
+    """Return the body of a POST request, and b"" for other methods.
+
+    Refuses a body that is not JSON in UTF-8, has more than `max_size` bytes, or takes too long.
+    """
     if scope["method"] != "POST":
         return b""
     media_type = b""
     for name, value in scope["headers"]:
         if name == b"content-type":
             media_type = value
-        if name == b"content-length" and int(value) > most:
-            raise too_large(most)
+        if name == b"content-length" and int(value) > max_size:
+            raise too_large(max_size)
     if media_type != b"application/json" and not JSON.fullmatch(media_type):
         got = clip(media_type.decode("latin-1")) or "no content-type"
         raise refusal(415, f"the body must be application/json in UTF-8; got {got}")
@@ -92,18 +95,18 @@ async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
     body: bytes = message.get("body", b"")
     if message.get("more_body"):
         try:
-            async with asyncio.timeout(PATIENCE):
-                body = await _read_rest(body, receive, most)
+            async with asyncio.timeout(BODY_TIMEOUT):
+                body = await _read_rest(body, receive, max_size)
         except TimeoutError:
-            raise refusal(408, f"the body did not come within {PATIENCE} seconds") from None
-    if len(body) > most:
-        raise too_large(most)
+            raise refusal(408, f"the body did not come within {BODY_TIMEOUT} seconds") from None
+    if len(body) > max_size:
+        raise too_large(max_size)
     return body
 
 
-async def _read_rest(body: bytes, receive: Receive, most: int) -> bytes:
+async def _read_rest(body: bytes, receive: Receive, max_size: int) -> bytes:
     parts, size, more = [body], len(body), True
-    while more and size <= most:
+    while more and size <= max_size:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise refusal(400, "the client closed the connection before the body was complete")
@@ -113,6 +116,6 @@ async def _read_rest(body: bytes, receive: Receive, most: int) -> bytes:
     return b"".join(parts)
 
 
-def too_large(most: int) -> Refused:
-    """Return the refusal of a body that is too large."""
-    return refusal(413, f"a body may have {most} bytes at most")
+def too_large(max_size: int) -> Refused:
+    """Return the refusal of a body that has more than `max_size` bytes."""
+    return refusal(413, f"a body may have at most {max_size} bytes")

@@ -1,7 +1,7 @@
-"""Handle the requests about decisions: decide, record, explain, override, list.
+"""Handle requests about decisions: decide, record, explain, override and list.
 
-Every decision is in the ledger before it is answered. Where it cannot be recorded, there is no
-answer.
+Every decision is recorded in the ledger before it is answered. When it cannot be recorded, the
+request is refused with status 503.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from service.api.description.schemas import Override
 from service.api.drafts import DraftedDecision, decide_rows, draft_decisions
 from service.api.refusals import Refusals
 from service.api.requests import (
-    Answer,
     Handler,
     Request,
+    Response,
     as_dicts,
-    parse,
+    read_search,
+    read_whole_number,
     refusal,
-    search_text,
-    whole_number,
+    validate,
 )
 from service.decision.applications import InvalidApplication
 from service.decision.engine import Engine
@@ -42,7 +42,7 @@ from service.transparency.verify_receipt import Invalid
 
 MAX_LOGS = 500
 MAX_WORDS, MAX_SEARCH = 10, 200  # words and characters of a search
-FRESH = 1.0  # seconds for which a ledger that could be written counts as writable
+PROBE_PERIOD = 1.0  # seconds for which a successful probe of the ledger is believed
 
 
 Routes = dict[str, dict[str, Handler]]
@@ -50,7 +50,7 @@ Routes = dict[str, dict[str, Handler]]
 
 
 class DecisionApi:
-    """The endpoints about decisions, with one engine and one ledger behind them."""
+    """The endpoints about decisions, with one engine and one ledger."""
 
     def __init__(
         self, root: Path, ledger: Ledger, max_batch: int = 1000, keys: bool = False
@@ -58,7 +58,7 @@ class DecisionApi:
         self.root, self.ledger, self.max_batch, self.keys = root, ledger, max_batch, keys
         self._decide_together = Batcher(self.decide)
         self.refusals = Refusals()
-        self._checked = -FRESH
+        self._last_probe = -PROBE_PERIOD
         self.engine: Engine | None = None
         self.problem = "the model has not been loaded yet"
         self.routes: Routes = {
@@ -73,60 +73,61 @@ class DecisionApi:
             "/predictions/{id}": {"GET": self.prediction},
             "/predictions/{id}/receipt": {"GET": self.receipt},
             "/docs": {"GET": self.docs},
-            "/docs.json": {"GET": self.openapi},
+            "/docs.json": {"GET": self.docs_json},
         }
 
     def load(self) -> None:
-        """Load the engine; where that fails, `problem` says why and nothing is decided."""
-        with suppress(LedgerUnavailable):  # readiness says why; the tables are made later
+        """Load the engine; when that fails, `problem` says why and no decision is made."""
+        with suppress(LedgerUnavailable):  # readiness says why; the tables are created later
             self.ledger.prepare()
         try:
             self.engine = Engine.load(self.root)
         except NotReady as error:
             self.problem = str(error)
 
-    @property
-    def ready(self) -> Engine:
-        """Return the engine; refuses with 503 where there is none."""
+    def loaded_engine(self) -> Engine:
+        """Return the engine; refuses with status 503 when no model is loaded."""
         if self.engine is None:
             raise refusal(503, f"no decisions are made: {self.problem}")
         return self.engine
 
-    async def predict(self, request: Request) -> Answer:
+    async def predict(self, request: Request) -> Response:
         """Decide about one application."""
-        engine = self.ready
+        engine = self.loaded_engine()
         try:
             application = engine.applications.parse(request.body)
         except InvalidApplication as error:
             metrics.count_refused(
-                self.refusals.refused(as_dicts(error.problems), engine.applications)
+                self.refusals.count_refused(as_dicts(error.problems), engine.applications)
             )
             raise
-        self.refusals.accepted()
+        self.refusals.count_accepted()
         return 200, to_json(await self._decide_together(application))
 
     async def decide(self, applications: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the answers to checked applications, once their entries are durable."""
+        """Return the answers to valid applications once their entries are durable."""
         return await self.record(
-            draft_decisions(self.ready.decide_rows(applications), applications)
+            draft_decisions(self.loaded_engine().decide_rows(applications), applications)
         )
 
     async def record(self, drafts: list[DraftedDecision]) -> list[dict[str, Any]]:
-        """Record decisions, all of them or none; returns their answers."""
+        """Record decisions, either all of them or none, and return their answers."""
         await self.ledger.append_group([drafted.entry for drafted in drafts])
         for drafted in drafts:
             metrics.count_decision(drafted.decision)
         return [drafted.answer for drafted in drafts]
 
-    async def predict_batch(self, request: Request) -> Answer:
-        """Decide about many applications; each row is answered or refused on its own."""
-        engine = self.ready
+    async def predict_batch(self, request: Request) -> Response:
+        """Decide about many applications; each row is answered or refused separately."""
+        engine = self.loaded_engine()
         rows = self._rows(request.body)
         results, kept, drafts = await asyncio.to_thread(decide_rows, engine, rows)
         answers = await self.record(drafts)
-        self.refusals.accepted(len(kept))
+        self.refusals.count_accepted(len(kept))
         for refused in filter(None, results):
-            metrics.count_refused(self.refusals.refused(refused["errors"], engine.applications))
+            metrics.count_refused(
+                self.refusals.count_refused(refused["errors"], engine.applications)
+            )
         for index, answer in zip(kept, answers, strict=True):
             results[index] = {"index": index, "decision": answer}
         return 200, to_json({"results": results})
@@ -140,78 +141,78 @@ class DecisionApi:
             raise refusal(422, f"a batch is {limit}; got {len(rows)}", allowed=limit, got=len(rows))
         return rows
 
-    async def explain(self, request: Request) -> Answer:
+    async def explain(self, request: Request) -> Response:
         """Explain a decision without recording it."""
-        engine = self.ready
+        engine = self.loaded_engine()
         application = engine.applications.parse(request.body)
         return 200, to_json(await asyncio.to_thread(explain, engine, application))
 
-    async def overrides(self, request: Request) -> Answer:
+    async def overrides(self, request: Request) -> Response:
         """Record an officer's decision about a referred case."""
-        wish = parse(Override, decode(request.body))
-        record = await self.ledger.in_thread(self.ledger.get, wish.prediction_id)
+        requested = validate(Override, decode(request.body))
+        record = await self.ledger.in_thread(self.ledger.get, requested.prediction_id)
         if record is None:
-            raise refusal(404, f"no decision has the id {wish.prediction_id}", "prediction_id")
+            raise refusal(404, f"no decision has the id {requested.prediction_id}", "prediction_id")
         try:
-            entry = override(record.entry, wish.decision, wish.reason, wish.author)
+            entry = override(record.entry, requested.decision, requested.reason, requested.author)
             recorded = await self.ledger.in_thread(self.ledger.append_once, entry)
         except ValueError as error:
             raise refusal(409, str(error)) from None
         except AlreadyRecorded:
-            problem = f"{wish.prediction_id} has been decided by a person already"
+            problem = f"a person has already decided about {requested.prediction_id}"
             raise refusal(409, problem) from None
         return 201, to_json(recorded.content)
 
-    async def health(self, request: Request) -> Answer:
-        """Tell whether decisions are made now."""
-        reason = await self.find_trouble()
+    async def health(self, request: Request) -> Response:
+        """Tell whether decisions can be made and recorded now."""
+        reason = await self.find_failure()
         model = self.engine.identity["model"] if self.engine else None
         status = "unavailable" if reason else "ready"
         return 200, to_json({"status": status, "reason": reason, "model": model})
 
-    async def readyz(self, request: Request) -> Answer:
+    async def readyz(self, request: Request) -> Response:
         """Answer 200 while decisions can be made and recorded, else 503 with the reason."""
-        reason = await self.find_trouble()
+        reason = await self.find_failure()
         if reason:
             raise refusal(503, reason)
         return 200, b'{"status":"ready"}'
 
-    async def find_trouble(self) -> str | None:
-        """Return why no decision can be made or recorded now; None when it can."""
+    async def find_failure(self) -> str | None:
+        """Return the reason why no decision can be made or recorded now; None when it can."""
         if self.engine is None:
             return f"no decisions are made: {self.problem}"
-        if time.monotonic() - self._checked < FRESH:
+        if time.monotonic() - self._last_probe < PROBE_PERIOD:
             return None
         try:
             await self.ledger.probe()
         except LedgerUnavailable as error:
             return f"decisions cannot be recorded: {error}"
-        self._checked = time.monotonic()
+        self._last_probe = time.monotonic()
         return None
 
-    async def model_info(self, request: Request) -> Answer:
+    async def model_info(self, request: Request) -> Response:
         """Describe the winner, its contract and the policy."""
-        return 200, to_json(model_info.describe(self.ready, self.root))
+        return 200, to_json(model_info.describe(self.loaded_engine(), self.root))
 
-    async def logs(self, request: Request) -> Answer:
+    async def logs(self, request: Request) -> Response:
         """List recent decisions, newest first."""
-        limit = whole_number(request.query, "limit", MAX_LOGS) or 50
-        before = whole_number(request.query, "before", 1 << 62)
-        search = search_text(request.query, "search", MAX_WORDS, MAX_SEARCH)
+        limit = read_whole_number(request.query, "limit", MAX_LOGS) or 50
+        before = read_whole_number(request.query, "before", 1 << 62)
+        search = read_search(request.query, "search", MAX_WORDS, MAX_SEARCH)
         page = await self.ledger.in_thread(self.ledger.recent, limit, before, search)
         records = [record.as_dict() for record in page.records]
         return 200, to_json({"records": records, "next_before": page.next_before})
 
-    async def prediction(self, request: Request) -> Answer:
+    async def prediction(self, request: Request) -> Response:
         """Return one decision with its overrides and outcomes."""
-        if "\0" in request.id:  # PostgreSQL takes no text with one
+        if "\0" in request.id:  # PostgreSQL accepts no text with NUL
             raise refusal(404, "no decision has this id")
         record = await self.ledger.in_thread(self.ledger.get, request.id)
         if record is None or record.entry.kind != "decision":
             raise refusal(404, "no decision has this id")
         return 200, to_json(record.as_dict())
 
-    async def receipt(self, request: Request) -> Answer:
+    async def receipt(self, request: Request) -> Response:
         """Return the proof that an entry stands in the ledger that witnesses have seen."""
         log = TransparencyLog(self.ledger.engine)
         try:
@@ -223,14 +224,14 @@ class DecisionApi:
         except Invalid as error:
             raise refusal(404, str(error)) from None
 
-    async def openapi(self, request: Request) -> Answer:
+    async def docs_json(self, request: Request) -> Response:
         """Return the OpenAPI description."""
-        return 200, to_json(self._document())
+        return 200, to_json(self._describe())
 
-    async def docs(self, request: Request) -> Answer:
-        """Return the OpenAPI description as a page to read."""
-        return 200, docs.render(self._document())
+    async def docs(self, request: Request) -> Response:
+        """Return the OpenAPI description as an HTML page."""
+        return 200, docs.render(self._describe())
 
-    def _document(self) -> dict[str, Any]:
+    def _describe(self) -> dict[str, Any]:
         applications = self.engine.applications if self.engine else None
-        return openapi.document(applications, self.max_batch, self.keys)
+        return openapi.describe(applications, self.max_batch, self.keys)

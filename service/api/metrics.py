@@ -1,4 +1,4 @@
-"""Prometheus metrics of the service, beside those that BentoML exports itself."""
+"""The Prometheus metrics of the service, in addition to those of BentoML."""
 
 from __future__ import annotations
 
@@ -11,69 +11,77 @@ from prometheus_client import Counter, Gauge, Histogram
 from service.decision.engine import Decision
 from service.ledger import WriterStatus
 
-REQUESTS = Counter("credit_requests", "Requests answered", ["endpoint", "status"])
+REQUESTS = Counter("credit_requests", "Requests that were answered", ["endpoint", "status"])
 SECONDS = Histogram(
     "credit_request_seconds",
-    "Seconds from request to answer",
+    "Seconds from the request to its answer",
     ["endpoint"],
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )
-DECISIONS = Counter("credit_decisions", "Decisions recorded and answered", ["decision"])
+DECISIONS = Counter("credit_decisions", "Decisions that were recorded", ["decision"])
 PD = Histogram(
     "credit_default_probability",
-    "PD of decisions",
+    "Probability of default of decisions",
     buckets=(0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1),
 )
-REFUSED = Counter("credit_refused_applications", "Applications that broke the contract")
+REFUSED = Counter("credit_refused_applications", "Applications that were refused")
 REFUSED_FIELDS = Counter(
-    "credit_refused_fields", "Applications refused, by what they broke", ["field", "rule"]
+    "credit_refused_fields", "Refused applications by the rule they broke", ["field", "rule"]
 )
 LAG = Gauge(
     "credit_ledger_lag_seconds",
-    "Age of the oldest unrecorded decision",
+    "Age in seconds of the oldest decision that waits for the ledger",
     multiprocess_mode="livemax",
 )
 WAITING = Gauge(
     "credit_ledger_waiting", "Decisions that wait for the ledger", multiprocess_mode="livesum"
 )
-UP = Gauge("credit_ledger_up", "1 unless the last write failed", multiprocess_mode="livemin")
+UP = Gauge("credit_ledger_up", "0 if the last write failed, else 1", multiprocess_mode="livemin")
 PSI = Gauge(
-    "credit_drift_psi", "PSI of the last window", ["field", "window"], multiprocess_mode="livemax"
+    "credit_drift_psi", "PSI of the newest window", ["field", "window"], multiprocess_mode="livemax"
 )
 BOUND = Gauge(
-    "credit_drift_bound", "What PSI stays below", ["field", "window"], multiprocess_mode="livemax"
+    "credit_drift_bound",
+    "Bound that PSI exceeds only when there is drift",
+    ["field", "window"],
+    multiprocess_mode="livemax",
 )
 FINDINGS = Gauge(
     "credit_drift_findings",
-    "Findings in the last window",
+    "Findings in the newest window",
     ["loudness", "window"],
     multiprocess_mode="livemax",
 )
 INCIDENTS = Gauge(
     "credit_open_incidents",
-    "Fields with an incident that is not closed",
+    "Fields with an open incident",
     multiprocess_mode="livemax",
 )
 LAST_CHECK = Gauge(
     "credit_monitor_last_check_timestamp_seconds",
-    "When a window was judged last",
+    "Time of the newest drift report",
     multiprocess_mode="livemax",
 )
 MONITOR_FAILURES = Gauge(
-    "credit_monitor_failures", "Ends of the watching process", multiprocess_mode="livesum"
+    "credit_monitor_failures",
+    "Times that the monitor ended unexpectedly",
+    multiprocess_mode="livesum",
 )
 EXPECTED_AUC = Gauge(
-    "credit_expected_roc_auc", "AUC expected of a window", ["window"], multiprocess_mode="livemax"
+    "credit_expected_roc_auc",
+    "ROC-AUC expected of the newest window",
+    ["window"],
+    multiprocess_mode="livemax",
 )
 EXPECTED_BAD_RATE = Gauge(
     "credit_expected_bad_rate",
-    "Bad rate expected of a window",
+    "Bad rate expected of the newest window",
     ["window"],
     multiprocess_mode="livemax",
 )
 REALISED_AUC = Gauge(
     "credit_realised_roc_auc",
-    "AUC of mature decisions with outcomes; 0 before there are any",
+    "ROC-AUC of mature decisions with outcomes; 0 when there are none",
     multiprocess_mode="livemax",
 )
 CHECKPOINT = Gauge(
@@ -94,12 +102,12 @@ COSIGNATURES = Gauge(
 LOUDNESS = ("notice", "warning", "alarm")
 READY = Gauge(
     "credit_ready",
-    "1 while a model is loaded and the ledger records",
+    "1 if a model is loaded and the ledger can be written, else 0",
     multiprocess_mode="livemin",
 )
-BACKGROUND_LOOK = Gauge(
+LAST_BACKGROUND_UPDATE = Gauge(
     "credit_background_look_timestamp_seconds",
-    "When the service last completed its look at the database and the drift reports",
+    "Time when the background task last read the drift reports",
     multiprocess_mode="livemax",
 )
 
@@ -111,7 +119,7 @@ def count_decision(decision: Decision) -> None:
 
 
 def count_refused(broken: Iterable[tuple[str, str]]) -> None:
-    """Count an application that was refused because it broke these rules of these fields."""
+    """Count a refused application, and each pair of a field and a rule that it broke."""
     REFUSED.inc()
     for field, rule in broken:
         REFUSED_FIELDS.labels(field, rule).inc()
@@ -123,22 +131,22 @@ def count_request(endpoint: str, status: int, seconds: float) -> None:
     _seconds(endpoint).observe(seconds)
 
 
-def show_ledger(state: WriterStatus) -> None:
-    """Show the state of the ledger's writer."""
-    LAG.set(state.lag)
-    WAITING.set(state.waiting)
-    UP.set(state.failure is None)
+def set_ledger_gauges(status: WriterStatus) -> None:
+    """Set the gauges of the ledger's writer."""
+    LAG.set(status.lag)
+    WAITING.set(status.waiting)
+    UP.set(status.failure is None)
 
 
-def show_checkpoint(when: float, unsigned: int, cosignatures: int) -> None:
-    """Show when the ledger was signed (seconds since 1970), what is not, and by how many it was."""
+def set_checkpoint_gauges(when: float, unsigned: int, cosignatures: int) -> None:
+    """Set the gauges of the newest checkpoint, signed at `when` (seconds since 1970)."""
     CHECKPOINT.set(when)
     UNSIGNED.set(unsigned)
     COSIGNATURES.set(cosignatures)
 
 
-def show_drift(report: dict[str, Any], when: float) -> None:
-    """Show a drift report made at `when` (seconds since 1970)."""
+def set_drift_gauges(report: dict[str, Any], when: float) -> None:
+    """Set the gauges of a drift report that was made at `when` (seconds since 1970)."""
     window = str(report["window"])
     for field, facts in (report["features"] | {"score": report["score"]}).items():
         if "psi" in facts:
@@ -153,7 +161,7 @@ def show_drift(report: dict[str, Any], when: float) -> None:
     LAST_CHECK.set(when)
 
 
-# Finding a labelled child costs more than counting with it.
+# Looking up a labelled metric costs more than incrementing it.
 @cache
 def _decisions(decision: str) -> Counter:
     return DECISIONS.labels(decision)

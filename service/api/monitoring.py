@@ -1,4 +1,4 @@
-"""Answer about outcomes and drift, and run the process that watches for it."""
+"""Answer requests about outcomes and drift reports, and run the monitor as a process."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from pydantic_core import to_json
 from service import settings
 from service.api import metrics
 from service.api.handlers import DecisionApi, Routes
-from service.api.requests import Answer, Request, refusal, whole_number
+from service.api.requests import Request, Response, read_whole_number, refusal
 from service.decision.json_bodies import decode
 from service.decision.problems import as_text, quote
 from service.monitoring import alerts, outcomes
 from service.monitoring.reports import Reports, field_of
 
 MAX_REPORTS = 200
-GRACE = 5.0  # seconds that the watching process may take to end
-NEWEST = 10  # reports that may be new since the last look
+STOP_TIMEOUT = 5.0  # seconds in which the monitor must end
+MAX_NEW_REPORTS = 10  # reports that are read in one update of the gauges
 REFUSED = "refused"  # the source of incidents about applications without a decision
 
 
 class MonitoringApi:
-    """The endpoints about outcomes and drift, beside those about decisions.
+    """The endpoints about outcomes and drift, and the process that watches for drift.
 
-    `CREDIT_PD_MONITOR=off` leaves the watching process out.
+    `CREDIT_PD_MONITOR=off` starts no such process.
     """
 
     def __init__(self, decisions: DecisionApi) -> None:
@@ -42,8 +42,8 @@ class MonitoringApi:
             "/drift-reports/{id}": {"GET": self.drift_report},
         }
 
-    async def outcomes(self, request: Request) -> Answer:
-        """Record which loans went bad; each row is recorded or refused on its own."""
+    async def outcomes(self, request: Request) -> Response:
+        """Record which loans went bad; each row is recorded or refused separately."""
         rows = decode(request.body)
         limit = f"a JSON array of 1 to {self.decisions.max_batch} outcomes"
         if not isinstance(rows, list) or not 1 <= len(rows) <= self.decisions.max_batch:
@@ -57,14 +57,14 @@ class MonitoringApi:
         body = {"recorded": count, "refused": [row._asdict() for row in refused]}
         return 200, to_json(body)
 
-    async def drift_reports(self, request: Request) -> Answer:
+    async def drift_reports(self, request: Request) -> Response:
         """List drift reports, newest first."""
-        limit = whole_number(request.query, "limit", MAX_REPORTS) or 20
-        before = whole_number(request.query, "before", 1 << 62)
+        limit = read_whole_number(request.query, "limit", MAX_REPORTS) or 20
+        before = read_whole_number(request.query, "before", 1 << 62)
         reports = await self.decisions.ledger.in_thread(self.reports.recent, limit, before)
         return 200, to_json({"reports": reports})
 
-    async def drift_report(self, request: Request) -> Answer:
+    async def drift_report(self, request: Request) -> Response:
         """Return one drift report."""
         text = request.id
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
@@ -74,7 +74,7 @@ class MonitoringApi:
         return 200, to_json(report)
 
     def start(self, root: Path) -> None:
-        """Start the watching process unless it runs."""
+        """Start the monitor unless it runs."""
         if settings.load().monitor == "off":
             return
         if self._process and self._process.poll() is None:
@@ -93,40 +93,40 @@ class MonitoringApi:
         self._process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
 
     def stop(self) -> None:
-        """End the watching process."""
+        """Stop the monitor."""
         process, self._process = self._process, None
         if process is None:
             return
         if process.stdin:
-            process.stdin.close()  # it listens there, and ends
+            process.stdin.close()  # the monitor ends when its standard input is closed
         try:
-            process.wait(GRACE)
+            process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
     def judge_refusals(self) -> None:
-        """Open or close the incidents of applications that are refused.
+        """Open or close incidents about refused applications.
 
-        Of several processes the first judges, by its own share of the applications.
+        With several workers, only the first does this, and judges the applications it received.
         """
         if settings.load().monitor == "off":
             return
-        findings = self.decisions.refusals.take()
+        findings = self.decisions.refusals.take_findings()
         if findings is not None:
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
             alerts.announce(*self.reports.settle(REFUSED, findings, now))
 
     def update_gauges(self) -> None:
-        """Judge what was refused, and set the gauges from the reports that are new.
+        """Judge the refused applications, and set the gauges from the new drift reports.
 
         Waits for the database; raises LedgerUnavailable.
         """
         self.judge_refusals()
-        new = self.reports.recent(NEWEST, after=self._seen)
+        new = self.reports.recent(MAX_NEW_REPORTS, after=self._seen)
         metrics.INCIDENTS.set(
             len({field_of(incident["key"]) for incident in self.reports.open_incidents()})
         )
         for report in reversed(new):
             self._seen = report["id"]
-            metrics.show_drift(report, datetime.fromisoformat(report["time"]).timestamp())
+            metrics.set_drift_gauges(report, datetime.fromisoformat(report["time"]).timestamp())

@@ -1,7 +1,7 @@
-"""Applications that were refused, by the field and the rule that they broke.
+"""Count refused applications by the field and the rule that they broke.
 
-A feed may break so badly that no decision, and so no drift report, ever tells of it: a category
-that the contract does not know, a number sent as text, a field left out.
+Drift reports cover decisions only. A source whose applications are all refused, because of an
+unknown category, a number sent as text or a missing field, is found by these counts.
 """
 
 from __future__ import annotations
@@ -16,29 +16,30 @@ from service.decision.applications import Applications
 from service.monitoring.drift_rules import FALSE_REPORTS, Finding, loudness_of, share_bound
 from stages.contract.schema import Field
 
-BLOCK = 100  # applications that are judged together
-USUAL = 0.01  # share of applications that break one rule without anything being wrong
-STRANGE = "(unknown)"  # instead of a field that the contract does not have
+BLOCK = 100  # applications that are judged at a time, at least
+USUAL_SHARE = 0.01  # share of applications that may break one rule in normal operation
+UNKNOWN_FIELD = "(unknown)"  # instead of the name of a field that the contract does not have
 WHOLE = "(application)"
-Broken = tuple[str, str]
+BrokenRule = tuple[str, str]
+"""A field and the name of one of its rules."""
 
 
-def broken(problem: Mapping[str, Any], applications: Applications) -> Broken:
-    """The field and the rule that a problem of an application is about, in few, fixed words."""
+def broken_rule(problem: Mapping[str, Any], applications: Applications) -> BrokenRule:
+    """Return the field and the rule that a problem is about, of few possible pairs."""
     name = problem["field"]
     if not name:
         return WHOLE, "object"
     if name in applications.stated:
         return name, "stated"
     if name not in applications.fields:
-        return STRANGE, "unknown"
+        return UNKNOWN_FIELD, "unknown"
     if problem["allowed"] in applications.rules:
         return name, "contradiction"
     return name, rule_of(applications.fields[name], problem["got"])
 
 
 def rule_of(field: Field, got: Any) -> str:
-    """The rule of a field that a refused value broke."""
+    """Return the name of the rule of a field that a refused value broke."""
     if got is None:
         return "missing"
     if field.codes:
@@ -49,44 +50,44 @@ def rule_of(field: Field, got: Any) -> str:
 
 
 class Refusals:
-    """What one process was asked to decide about since the last look."""
+    """The counts of one process since they were last judged."""
 
     def __init__(self) -> None:
         self.applications = 0
-        self.broken: Counter[Broken] = Counter()
+        self.broken_rules: Counter[BrokenRule] = Counter()
 
-    def accepted(self, count: int = 1) -> None:
-        """Note applications that kept the contract."""
+    def count_accepted(self, count: int = 1) -> None:
+        """Count applications that kept the contract."""
         self.applications += count
 
-    def refused(
+    def count_refused(
         self, problems: Iterable[Mapping[str, Any]], applications: Applications
-    ) -> set[Broken]:
-        """Note an application that did not keep it; returns what it broke."""
-        rules = {broken(problem, applications) for problem in problems}
+    ) -> set[BrokenRule]:
+        """Count an application that broke the contract, and return the rules that it broke."""
+        rules = {broken_rule(problem, applications) for problem in problems}
         self.applications += 1
-        self.broken.update(rules)
+        self.broken_rules.update(rules)
         return rules
 
-    def take(self) -> list[dict[str, Any]] | None:
-        """Judge what was noted and begin anew; None while it is less than a block."""
+    def take_findings(self) -> list[dict[str, Any]] | None:
+        """Return the findings and reset the counts; None while there are fewer than a block."""
         if self.applications < BLOCK:
             return None
-        count, noted = self.applications, self.broken
-        self.applications, self.broken = 0, Counter()
-        return [asdict(finding) for finding in findings(count, noted)]
+        applications, counts = self.applications, self.broken_rules
+        self.applications, self.broken_rules = 0, Counter()
+        return [asdict(finding) for finding in find_rules(applications, counts)]
 
 
-def findings(applications: int, noted: Counter[Broken]) -> list[Finding]:
-    """Rules that more of the applications break than chance explains, the most broken first."""
-    bound = share_bound(USUAL, applications, inf, FALSE_REPORTS)
+def find_rules(applications: int, counts: Counter[BrokenRule]) -> list[Finding]:
+    """Return a finding for each rule broken more often than by chance, most frequent first."""
+    bound = share_bound(USUAL_SHARE, applications, inf, FALSE_REPORTS)
     return [
-        Finding(field, rule, share, bound, loudness_of("refused", share), worded(share, rule))
-        for (field, rule), count in noted.most_common()
+        Finding(field, rule, share, bound, loudness_of("refused", share), describe(share, rule))
+        for (field, rule), count in counts.most_common()
         if (share := count / applications) > bound
     ]
 
 
-def worded(share: float, rule: str) -> str:
-    """What a finding says."""
+def describe(share: float, rule: str) -> str:
+    """Return the text of a finding."""
     return f"{share:.0%} of applications were refused for it ({rule})"

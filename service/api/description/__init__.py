@@ -1,6 +1,6 @@
-"""Describe the service to those who use it.
+"""Describe the API to its users.
 
-- `schemas` and `monitoring_schemas` are the shapes of what is sent and answered
-- `openapi` makes the OpenAPI description of them, `docs` a page of it
+- `schemas` and `monitoring_schemas` are the models of the JSON objects that are sent and answered
+- `openapi` describes the endpoints in OpenAPI; `docs` renders this description as an HTML page
 - `model_info` describes the winner, its contract and the policy
 """

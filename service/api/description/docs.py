@@ -1,4 +1,4 @@
-"""Show the OpenAPI description as a page that needs no script and no other host."""
+"""Render the OpenAPI description as an HTML page without scripts and without other hosts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Operation(NamedTuple):
 
 
 def render(document: dict[str, Any]) -> bytes:
-    """Return the page of an OpenAPI description, as HTML in UTF-8."""
+    """Return an OpenAPI description as an HTML page in UTF-8."""
     schemas = document["components"]["schemas"]
     page = ENVIRONMENT.get_template(TEMPLATE.name).render(
         info=document["info"],
@@ -93,7 +93,7 @@ def _rows(schema: dict[str, Any]) -> list[Row]:
 
 
 def type_name(schema: dict[str, Any]) -> str:
-    """Return in a few words which values a JSON schema allows."""
+    """Return the values that a JSON schema allows, in words such as "number from 0 to 1"."""
     if "$ref" in schema:
         return str(schema["$ref"]).rsplit("/", 1)[-1]
     if "anyOf" in schema:
@@ -101,10 +101,10 @@ def type_name(schema: dict[str, Any]) -> str:
     if "enum" in schema or "const" in schema:
         values = schema.get("enum", [schema.get("const")])
         return ", ".join(json.dumps(value, ensure_ascii=False) for value in values)
-    kind = schema.get("type", "any value")
-    if kind == "array":
+    name = schema.get("type", "any value")
+    if name == "array":
         return f"list of {type_name(schema.get('items', {}))}"
-    return " ".join([str(kind), *_bounds(schema)])
+    return " ".join([str(name), *_bounds(schema)])
 
 
 def _bounds(schema: dict[str, Any]) -> Iterator[str]:

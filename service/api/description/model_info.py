@@ -14,7 +14,7 @@ METRICS = Path("models/evaluation.json")
 
 
 def describe(engine: Engine, root: Path) -> dict[str, Any]:
-    """Return the facts about an engine; `root` has the metrics that the pipeline wrote."""
+    """Return the description of an engine; `root` holds the metrics that the pipeline wrote."""
     model = engine.model
     metrics = root / METRICS
     return {
@@ -36,7 +36,7 @@ def describe(engine: Engine, root: Path) -> dict[str, Any]:
 
 
 def describe_contract(source: Contract, required: set[str]) -> dict[str, Any]:
-    """Return what a form needs of a contract; `required` are the fields that this model needs."""
+    """Return the parts of a contract that a form needs; `required` names the model's fields."""
     fields = [f for f in source.fields.values() if f.known_at != "outcome"]
     return {
         "title": source.title,
@@ -55,13 +55,13 @@ def describe_contract(source: Contract, required: set[str]) -> dict[str, Any]:
 
 
 def describe_field(source: Field, required: bool) -> dict[str, Any]:
-    """Return one field, in the contract's own words."""
+    """Return a field's properties under the names that the contract uses."""
     described = source.model_dump(by_alias=True, exclude={"repair", "missing_values", "feature"})
     described["constraints"] |= {"required": required}
     return described
 
 
 def describe_policy(source: Policy) -> dict[str, Any]:
-    """Return the policy with its cut-offs as PDs."""
+    """Return the policy and the cut-offs that follow from it, as PDs."""
     cut_offs = ("pd_cut_off", "approve_below", "decline_from")
     return source.model_dump() | {name: getattr(source, name) for name in cut_offs}

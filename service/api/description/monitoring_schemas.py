@@ -1,4 +1,4 @@
-"""The shapes of what is sent and answered about outcomes and drift."""
+"""Models of the JSON objects that are sent and answered about outcomes and drift."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from service.api.description.schemas import Shape
 
 
 class Outcome(Shape):
-    """Whether a loan went bad, and when this was known."""
+    """Whether a loan went bad (1) or not (0), and the date when this was known."""
 
     prediction_id: str
     bad: Literal[0, 1]
@@ -26,14 +26,14 @@ class RefusedOutcome(Shape):
 
 
 class OutcomesRecorded(Shape):
-    """How many outcomes were recorded, and those that were not."""
+    """The number of outcomes that were recorded, and those that were refused."""
 
     recorded: int
     refused: list[RefusedOutcome]
 
 
 class DriftReport(BaseModel):
-    """What monitoring found in a window of decisions; see `service.monitoring.drift.report`."""
+    """The findings of monitoring in a window of decisions, and what to do about them."""
 
     model_config = ConfigDict(extra="allow")
 

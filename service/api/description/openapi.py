@@ -1,7 +1,6 @@
-"""Make the OpenAPI description of the service from the contract.
+"""Describe the API in OpenAPI, with the applications of the present contract.
 
-BentoML's own description lacks the GET endpoints and the refusals, so this one is served in its
-place.
+BentoML's own description lacks the GET endpoints and the error answers, so this one replaces it.
 """
 
 from __future__ import annotations
@@ -35,15 +34,15 @@ SHAPES: tuple[type[BaseModel], ...] = (
 )
 REFUSALS = {
     400: "The body is not JSON",
-    401: "An API key is needed",
+    401: "The request has no valid API key",
     403: "The host or the origin is not admitted without an API key",
-    404: "There is nothing of this name",
-    405: "The endpoint takes another method",
-    408: "The body did not come in time",
-    409: "The case cannot be overridden",
+    404: "There is no such path or identifier",
+    405: "The endpoint does not support this method",
+    408: "The body did not arrive in time",
+    409: "The decision cannot be overridden",
     413: "The body is too large",
     415: "The body is not application/json",
-    422: "The request breaks the contract: one message per field",
+    422: "The request breaks the contract; there is one error per field",
     503: "No decision can be made or recorded now; the message says why",
 }
 GET_REFUSALS = (401, 403, 405, 503)
@@ -52,15 +51,15 @@ PAGE_QUERY = (
     (
         "limit",
         {"type": "integer", "minimum": 1, "maximum": 500, "default": 50},
-        "The most entries to list",
+        "The largest number of entries to list",
     ),
-    ("before", {"type": "integer", "minimum": 1}, "Only entries before this sequence number"),
-    ("search", {"type": "string"}, "Words that the decision must contain"),
+    ("before", {"type": "integer", "minimum": 1}, "List only entries before this sequence number"),
+    ("search", {"type": "string"}, "List only decisions that contain each of these words"),
 )
 
 
-def document(applications: Applications | None, max_batch: int, keys: bool) -> dict[str, Any]:
-    """Return the whole description; `applications` is None where there is no model.
+def describe(applications: Applications | None, max_batch: int, keys: bool) -> dict[str, Any]:
+    """Return the OpenAPI description; `applications` is None when no model is loaded.
 
     `keys` tells whether requests need an API key.
     """
@@ -71,14 +70,14 @@ def document(applications: Applications | None, max_batch: int, keys: bool) -> d
     schemas["Outcomes"] = {
         "type": "array",
         "items": {"anyOf": [{"$ref": REF.format(model="Outcome")}, {"type": "object"}]},
-        "description": "Outcomes; one that cannot be recorded is refused on its own.",
+        "description": "Outcomes; each is recorded or refused separately.",
         "minItems": 1,
         "maxItems": max_batch,
     }
     schemas["Applications"] = {
         "type": "array",
         "items": {"anyOf": [{"$ref": REF.format(model="Application")}, {}]},
-        "description": "Applications; one that breaks the contract is refused on its own.",
+        "description": "Applications; each is answered or refused separately.",
         "minItems": 1,
         "maxItems": max_batch,
     }
@@ -103,15 +102,15 @@ def document(applications: Applications | None, max_batch: int, keys: bool) -> d
 def paths(example: dict[str, Any]) -> dict[str, Any]:
     """Return the description of every endpoint."""
     one = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
-    one["description"] = "The identifier, as a list or an answer gives it"
+    one["description"] = "The identifier that an answer or a list states"
     query = [{"name": n, "in": "query", "schema": s, "description": d} for n, s, d in PAGE_QUERY]
-    wish = {
+    override = {
         "prediction_id": "0195d2c0-0000-7000-8000-000000000000",
         "decision": "approve",
         "reason": "The applicant has shown further income",
         "author": "A. Officer",
     }
-    outcome = {"prediction_id": wish["prediction_id"], "bad": 0, "date": "2026-01-31"}
+    outcome = {"prediction_id": override["prediction_id"], "bad": 0, "date": "2026-01-31"}
     return {
         "/predict": {
             "post": post("Decide about one application", "Application", example, "Answer")
@@ -121,7 +120,7 @@ def paths(example: dict[str, Any]) -> dict[str, Any]:
         },
         "/explain": {
             "post": post(
-                "Explain a decision, and say what would change it; nothing is recorded",
+                "Explain a decision and what would change it; nothing is recorded",
                 "Application",
                 example,
                 "Explanation",
@@ -131,13 +130,13 @@ def paths(example: dict[str, Any]) -> dict[str, Any]:
             "post": post(
                 "Record an officer's decision about a referred case",
                 "Override",
-                wish,
+                override,
                 "RecordedOverride",
                 201,
                 (404, 409),
             )
         },
-        "/health": {"get": get("Tell whether decisions are made now", "Health", ())},
+        "/health": {"get": get("Tell whether decisions can be made and recorded", "Health", ())},
         "/readyz": {
             "get": get("Answer 200 while decisions can be made and recorded", "Ready", (503,))
         },
@@ -213,6 +212,6 @@ def responses(shape: str, status: int, refused: tuple[int, ...]) -> dict[str, An
 
 
 def answer(description: str, shape: str) -> dict[str, Any]:
-    """Return the description of one answer."""
+    """Return the description of one answer, whose body has the schema `shape`."""
     content = {"application/json": {"schema": {"$ref": REF.format(model=shape)}}}
     return {"description": description, "content": content}

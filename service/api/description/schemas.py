@@ -1,4 +1,4 @@
-"""The shapes of what is sent and answered about decisions, for OpenAPI and for clients."""
+"""Models of the JSON objects that are sent and answered about decisions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Key
 
 Verdict = Literal["approve", "refer", "decline"]
-VISIBLE = r"^[^\x00]*[^\x00\s][^\x00]*$"  # something to see, and no NUL: PostgreSQL cannot keep one
+VISIBLE = r"^[^\x00]*[^\x00\s][^\x00]*$"  # not blank, and without NUL, which PostgreSQL refuses
 Probability = Annotated[float, Key(ge=0, le=1)]
 
 
@@ -19,7 +19,7 @@ class Shape(BaseModel):
 
 
 class Error(Shape):
-    """What is wrong with a field ("" for the whole request), what is allowed and what came."""
+    """A problem of a field ("" for the whole request), the allowed values and the given one."""
 
     field: str
     message: str
@@ -28,20 +28,20 @@ class Error(Shape):
 
 
 class Errors(Shape):
-    """Why a request was refused. A refused request gets no score."""
+    """The errors of a refused request. A refused application gets no score."""
 
     errors: Annotated[list[Error], Key(min_length=1)]
 
 
 class Reason(Shape):
-    """A principal reason: its field or ratio, and the contract's text for it."""
+    """A principal reason: the field or ratio, and the text that the contract gives for it."""
 
     field: str
     text: str
 
 
 class Identity(Shape):
-    """The model, policy, data, image and commit that decided; null where one is not known."""
+    """The model, policy, data, image and git commit that decided; null if unknown."""
 
     model: str | None
     policy: str | None
@@ -51,11 +51,11 @@ class Identity(Shape):
 
 
 class Answer(Shape):
-    """A decision as the ledger records it."""
+    """A decision as it is recorded in the ledger."""
 
     prediction_id: str
     default_probability: Probability
-    prediction: Annotated[Literal[0, 1], Key(description="1 when default is expected")]
+    prediction: Annotated[Literal[0, 1], Key(description="1 if a default is expected")]
     decision: Verdict
     credit_score: int
     rating: str
@@ -65,7 +65,7 @@ class Answer(Shape):
 
 
 class Row(Shape):
-    """One row of a batch: its place, and either its decision or its errors."""
+    """One row of a batch: its index from 0, and either its decision or its errors."""
 
     index: int
     decision: Answer | None = None
@@ -73,7 +73,7 @@ class Row(Shape):
 
 
 class Rows(Shape):
-    """The rows of a batch in the order in which they came."""
+    """The rows of a batch in the order of the request."""
 
     results: list[Row]
 
@@ -100,7 +100,7 @@ class Change(Shape):
 
 
 class Way(Shape):
-    """Changes that lead to approval together, and the decision that they lead to."""
+    """Changes that, made at the same time, lead to this decision."""
 
     changes: list[Change]
     default_probability: Probability
@@ -109,14 +109,14 @@ class Way(Shape):
 
 
 class Alternatives(Shape):
-    """What would change the decision, as a sentence and as changes that were tried."""
+    """What would change the decision: a statement, and combinations of changes that suffice."""
 
     statement: str
     ways: list[Way]
 
 
 class Explanation(Shape):
-    """Why a decision is as it is: `base_value` and the contributions add up to `margin`."""
+    """A decision and its explanation: `base_value` and the contributions add up to `margin`."""
 
     default_probability: Probability
     prediction: Literal[0, 1]
@@ -141,7 +141,7 @@ class Override(Shape):
 
 
 class RecordedEntry(BaseModel):
-    """An entry of the ledger: what was recorded, and its place in the chain."""
+    """An entry of the ledger: its content and its place in the chain."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -160,7 +160,7 @@ class RecordedOverride(RecordedEntry):
 
 
 class RecordedDecision(RecordedEntry):
-    """A decision as it was recorded, and the later entries that refer to it."""
+    """A recorded decision, and the later entries that refer to it."""
 
     application: dict[str, Any]
     default_probability: Probability
@@ -205,13 +205,13 @@ class RecentDecisions(Shape):
 
 
 class Ready(Shape):
-    """Decisions can be made and recorded."""
+    """The answer while decisions can be made and recorded."""
 
     status: Literal["ready"]
 
 
 class Health(Shape):
-    """Whether decisions are made and recorded now, and why not."""
+    """Whether decisions can be made and recorded now, and the reason if not."""
 
     status: Literal["ready", "unavailable"]
     reason: str | None
@@ -219,14 +219,14 @@ class Health(Shape):
 
 
 class Golden(Shape):
-    """The records that the pipeline scored, scored again at start."""
+    """The number of golden records, and whether the service scored each as the pipeline did."""
 
     records: int
     identical: bool
 
 
 class ModelInfo(Shape):
-    """The winner, its metrics, its contract (what a form needs) and the policy."""
+    """The winner, its metrics, the parts of its contract that a form needs, and the policy."""
 
     winner: str
     model: dict[str, Any]

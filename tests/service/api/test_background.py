@@ -21,11 +21,11 @@ pytest_plugins = ("tests.support.databases",)
 def beside(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Background:
     monkeypatch.setenv("CREDIT_PD_MONITOR", "off")
     decisions = DecisionApi(tmp_path, ledger)
-    return Background(decisions, MonitoringApi(decisions), tmp_path, watches=True)
+    return Background(decisions, MonitoringApi(decisions), tmp_path, runs_monitor=True)
 
 
 def age() -> float:
-    return time.time() - metrics.BACKGROUND_LOOK._value.get()  # type: ignore[no-any-return]
+    return time.time() - metrics.LAST_BACKGROUND_UPDATE._value.get()  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize(
@@ -51,17 +51,17 @@ def test_a_task_goes_on_after_an_error_and_says_it(
 
 
 def test_a_look_makes_the_tables_and_tells_its_time(beside: Background, ledger: Ledger) -> None:
-    asyncio.run(beside.look())
+    asyncio.run(beside.update_monitoring())
     assert ledger.head().sequence == 0
     assert age() < 60
 
 
 def test_a_look_that_fails_gets_older(beside: Background, monkeypatch: pytest.MonkeyPatch) -> None:
-    metrics.BACKGROUND_LOOK.set(0)
-    monkeypatch.setattr(background, "LOOK_DEADLINE", 0.05)
+    metrics.LAST_BACKGROUND_UPDATE.set(0)
+    monkeypatch.setattr(background, "MONITORING_DEADLINE", 0.05)
     monkeypatch.setattr(beside.monitoring, "update_gauges", lambda: time.sleep(0.2))
     with pytest.raises(TimeoutError):
-        asyncio.run(beside.look())
+        asyncio.run(beside.update_monitoring())
     assert age() > 60
 
 
@@ -76,9 +76,9 @@ def test_readiness_is_a_metric_and_comes_back_without_traffic(
     path.rename(path.with_suffix(".away"))
     with pytest.raises(Exception, match="open"):
         ledger.check()
-    asyncio.run(beside.show_state())
+    asyncio.run(beside.set_gauges())
     assert metrics.READY._value.get() == 0
     path.with_suffix(".away").rename(path)
     asyncio.run(beside.probe_after_failure())
-    asyncio.run(beside.show_state())
+    asyncio.run(beside.set_gauges())
     assert metrics.READY._value.get() == 1

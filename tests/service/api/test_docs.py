@@ -41,9 +41,9 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module", params=["loan_book", "loan_applications", None])
 def document(request: pytest.FixtureRequest) -> dict[str, object]:
     if request.param is None:
-        return openapi.document(None, 10, keys=True)
+        return openapi.describe(None, 10, keys=True)
     contract = reading.load(request.param, ROOT / "data")
-    return openapi.document(Applications(contract, "application"), 10, keys=False)
+    return openapi.describe(Applications(contract, "application"), 10, keys=False)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_the_page_needs_no_script(page: Page) -> None:
 
 
 def test_what_the_contract_says_is_text_and_never_markup() -> None:
-    document = openapi.document(None, 10, keys=False)
+    document = openapi.describe(None, 10, keys=False)
     document["info"]["description"] = "<script>alert(1)</script>"
     assert b"<script" not in docs.render(document)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.api.refusals import BLOCK, STRANGE, WHOLE, Refusals, broken, findings
+from service.api.refusals import BLOCK, UNKNOWN_FIELD, WHOLE, Refusals, broken_rule, find_rules
 from service.api.requests import as_dicts
 from service.decision.applications import Applications, InvalidApplication
 from stages.contract import reading as contracts
@@ -19,7 +19,7 @@ GOOD = REQUESTS.example
 def refused(application: Any) -> set[tuple[str, str]]:
     with pytest.raises(InvalidApplication) as caught:
         REQUESTS.check(application)
-    return {broken(problem, REQUESTS) for problem in as_dicts(caught.value.problems)}
+    return {broken_rule(problem, REQUESTS) for problem in as_dicts(caught.value.problems)}
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def refused(application: Any) -> set[tuple[str, str]]:
         ({"age": 500}, ("age", "bounds")),
         ({"loan_purpose": "Rocket"}, ("loan_purpose", "category")),
         ({"loan_purpose": 3}, ("loan_purpose", "category")),
-        ({"wage": 1}, (STRANGE, "unknown")),
+        ({"wage": 1}, (UNKNOWN_FIELD, "unknown")),
     ],
 )
 def test_what_was_wrong_is_told_by_field_and_rule(
@@ -55,16 +55,16 @@ def test_what_is_no_application_is_told_of_the_whole() -> None:
 def test_a_rule_between_fields_is_a_contradiction() -> None:
     check = next(c for c in contracts.load("loan_book").checks.values() if c.rule in REQUESTS.rules)
     problem = {"field": check.parsed.left, "allowed": check.rule, "got": 1.0}
-    assert broken(problem, REQUESTS) == (check.parsed.left, "contradiction")
+    assert broken_rule(problem, REQUESTS) == (check.parsed.left, "contradiction")
 
 
 def after(refused: int, accepted: int) -> list[dict[str, Any]] | None:
     """What is found after so many applications."""
-    noted = Refusals()
-    noted.accepted(accepted)
+    refusals = Refusals()
+    refusals.count_accepted(accepted)
     for _ in range(refused):
-        noted.refused([{"field": "income", "allowed": "", "got": None}], REQUESTS)
-    return noted.take()
+        refusals.count_refused([{"field": "income", "allowed": "", "got": None}], REQUESTS)
+    return refusals.take_findings()
 
 
 def test_a_feed_that_is_refused_is_found_and_named() -> None:
@@ -89,12 +89,12 @@ def test_too_few_applications_are_not_judged() -> None:
 
 
 def test_what_was_judged_is_not_judged_again() -> None:
-    noted = Refusals()
-    noted.accepted(BLOCK)
-    noted.take()
-    assert noted.take() is None
+    refusals = Refusals()
+    refusals.count_accepted(BLOCK)
+    refusals.take_findings()
+    assert refusals.take_findings() is None
 
 
 def test_the_most_broken_rule_comes_first() -> None:
-    noted = Counter({("age", "bounds"): 40, ("income", "type"): 90})
-    assert [f.field for f in findings(100, noted)] == ["income", "age"]
+    counts = Counter({("age", "bounds"): 40, ("income", "type"): 90})
+    assert [f.field for f in find_rules(100, counts)] == ["income", "age"]

@@ -146,7 +146,7 @@ def refuse(watch: MonitoringApi, count: int) -> None:
     problem = [{"field": "wage", "allowed": "", "got": 1}]
     requests = Applications(contracts.load("loan_book"), "application")
     for _ in range(count):
-        watch.decisions.refusals.refused(problem, requests)
+        watch.decisions.refusals.count_refused(problem, requests)
 
 
 def test_a_feed_that_is_refused_opens_an_incident_that_ends_with_it(
@@ -157,7 +157,7 @@ def test_a_feed_that_is_refused_opens_an_incident_that_ends_with_it(
     watch.update_gauges()
     (opened,) = watch.reports.open_incidents()
     assert opened["words"] == "(unknown): 100% of applications were refused for it (unknown)"
-    watch.decisions.refusals.accepted(100)
+    watch.decisions.refusals.count_accepted(100)
     watch.update_gauges()
     assert watch.reports.open_incidents() == []
 
