@@ -80,9 +80,8 @@ class Settings(BaseModel):
     ledger_checkpoints: str = variable(
         "LEDGER_CHECKPOINTS",
         "",
-        "The folder of the checkpoint, a file that states the length and the last hash of the "
-        "ledger; best on another disk than the ledger. The default is the folder of a SQLite "
-        "ledger, and `ledger` for PostgreSQL.",
+        "The folder of the checkpoint (length and last hash of the ledger), best on another disk; "
+        "the default is the folder of a SQLite ledger, and `ledger` for PostgreSQL.",
         "a path",
     )
     api_keys: Digests = variable(
@@ -139,8 +138,7 @@ class Settings(BaseModel):
     git_commit: str | None = variable(
         "CREDIT_PD_GIT_COMMIT",
         None,
-        "The git commit of the code, which every decision records; the default is that of the "
-        "checkout.",
+        "The git commit of the code, which every decision records; by default the checkout's.",
         "a text",
     )
     dashboard_port: Port = variable(

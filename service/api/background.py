@@ -77,15 +77,15 @@ class Background:
         self.monitoring.start(self.root)
         self.decisions.ledger.prepare()
         self.monitoring.update_gauges()
-        self._show_checkpoint()
+        self._set_checkpoint_gauges()
 
-    def _show_checkpoint(self) -> None:
+    def _set_checkpoint_gauges(self) -> None:
         ledger = self.decisions.ledger
         newest = TransparencyLog(ledger.engine).newest()
         if newest is not None:
             when = datetime.fromisoformat(newest.time).timestamp()
             unsigned = ledger.head().sequence - newest.size
-            metrics.show_checkpoint(when, unsigned, newest.cosignatures)
+            metrics.set_checkpoint_gauges(when, unsigned, newest.cosignatures)
 
 
 async def repeat(step: Callable[[], Awaitable[None]], seconds: float) -> None:

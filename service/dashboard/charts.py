@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from service.dashboard import queries
-from service.monitoring.drift_rules import as_figure
+from service.monitoring.drift_rules import format_number
 
 REFERENCE = Path("models/reference.json")
 PAIR: list[Any] = ["#9aa5b1", "#2563a8"]  # reference, live
@@ -137,7 +137,7 @@ def labels(reference: dict[str, Any]) -> list[str]:
     """Return the names of a reference's bins, in their order."""
     if reference["kind"] == "category":
         return list(map(str, reference["categories"]))
-    edges = [as_figure(edge) for edge in reference["edges"]]
+    edges = [format_number(edge) for edge in reference["edges"]]
     if not edges:
         return ["all"]
     between = [f"{low} to {high}" for low, high in pairwise(edges)]

@@ -1,19 +1,19 @@
-"""The decision ledger: an append-only, hash-chained record of everything that was answered.
+"""The decision ledger: an append-only, hash-chained record of decisions, overrides and outcomes.
 
     ledger = Ledger()                                    # DATABASE_URL, else a SQLite file
-    entry = await ledger.append(draft("decision", {...}))   # returns once the row is durable
+    entry = await ledger.append(draft("decision", {...}))   # returns when the row is durable
     history = await ledger.in_thread(ledger.get, entry.id)
 
 Other packages import from here; the monitor and the dashboard also query `schema.entries` through
-`database.connection_to`. The ledger knows nothing of models, requests and HTTP.
+`database.connection_to`. The ledger imports nothing that deals with models, requests or HTTP.
 
 - `entries`: drafts, chained entries, their canonical bytes and hashes
 - `database`, `connections`: SQLite and PostgreSQL, with a deadline for every call
-- `schema`, `migrations`: the tables, and how older ones are brought up to date
-- `checkpoint`: the end of the chain, kept in a file outside the database
+- `schema`, `migrations`: the tables, and the upgrade of older tables
+- `checkpoint`: the length and the last hash of the chain, in a file outside the database
 - `writer`, `chain_connection`: group commit by one thread on one connection
-- `reader`, `verify`, `replay`: look up and search, walk the chain, compare with a new decision
-- `ledger`: the class `Ledger`, which ties them together
+- `reader`, `verify`, `replay`: search entries, verify the chain, score a decision again
+- `ledger`: the class `Ledger`, which combines these modules
 - `__main__`: `python -m service.ledger verify | migrate | init`
 """
 

@@ -1,6 +1,6 @@
-"""Check the decision ledger, or make its tables.
+"""Verify the decision ledger, or create its tables.
 
-Exit codes: 0 sound, 1 broken, 2 not possible.
+Exit codes: 0 the chain is sound or the tables exist, 1 the chain is broken, 2 the command failed.
 """
 
 import argparse
@@ -47,13 +47,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m service.ledger", description=__doc__)
     parser.add_argument("--database", metavar="URL", help="instead of DATABASE_URL")
     commands = parser.add_subparsers(dest="command", required=True)
-    check = commands.add_parser("verify", help="walk the chain and find every change")
-    check.add_argument(
+    verifying = commands.add_parser("verify", help="check the whole chain for changes")
+    verifying.add_argument(
         "--expect-head", type=_head, metavar="SEQ:HASH", help="a head printed by an earlier verify"
     )
-    commands.add_parser("migrate", help="make or upgrade the tables")
+    commands.add_parser("migrate", help="create or upgrade the tables")
     commands.add_parser(
-        "init", help="accept what the database holds now, also where it lost entries or is empty"
+        "init",
+        help="accept the present content of the database, even if it is empty or lost entries",
     )
     return parser
 
@@ -74,17 +75,17 @@ def _verify(engine: Engine, expected: Head | None) -> int:
     state = "is broken" if verdict.total else "is sound"
     print(f"the chain of {verdict.head.sequence} entries {state}; head {verdict.head}")
     if not expected:
-        print("a removed end shows only against a head kept elsewhere: --expect-head SEQ:HASH")
+        print("to detect removed last entries, give a head kept elsewhere: --expect-head SEQ:HASH")
     return 1 if verdict.total else 0
 
 
 def _begin_anew(engine: Engine) -> int:
-    """Make the tables where there are none, and let the checkpoint say what there is."""
+    """Create missing tables, and write the checkpoint of what the database holds now."""
     checkpoint = Checkpoint(engine.url)
     if checkpoint.path.exists():
         aside = checkpoint.path.with_suffix(f".{time.time_ns()}")
         checkpoint.path.rename(aside)
-        print(f"the checkpoint before is kept in {aside}: {aside.read_text().strip()}")
+        print(f"the previous checkpoint is kept in {aside}: {aside.read_text().strip()}")
     migrate(engine, checkpoint)
     head = reader.head(engine)
     try:
@@ -96,7 +97,7 @@ def _begin_anew(engine: Engine) -> int:
 
 
 class _Progress:
-    """Prints how far the walk is, at most once a second."""
+    """Prints the number of verified entries, at most once a second."""
 
     def __init__(self) -> None:
         self._shown = time.monotonic()

@@ -1,4 +1,4 @@
-"""The writer's one connection, on which the chain grows, and what it must find there."""
+"""The writer's connection: append entries to the chain, and check that none was lost."""
 
 import threading
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from service.ledger.schema import insert, lock_head, move_head, read_hash, write
 
 
 class ChainConnection:
-    """Writes to the end of one chain; for one thread, but for `prepare`."""
+    """Appends to one chain; only `prepare` may be called from other threads."""
 
     def __init__(self, engine: Engine) -> None:
         self.checkpoint = Checkpoint(engine.url)
@@ -26,9 +26,9 @@ class ChainConnection:
         self._preparing = threading.Lock()
 
     def prepare(self) -> None:
-        """Make or upgrade the tables, once: what vanishes later is missed and not made anew.
+        """Create or upgrade the tables at the first call; tables that vanish later stay missing.
 
-        Raises LedgerUnavailable where that cannot be, or must not: see `migrations.migrate`.
+        Raises LedgerUnavailable when that is impossible or not allowed; see `migrations.migrate`.
         """
         with self._preparing:
             if not self._is_prepared:
@@ -36,11 +36,11 @@ class ChainConnection:
                 self._is_prepared = True
 
     def commit(self, drafts: Sequence[Draft]) -> list[Entry]:
-        """Return the drafts as entries that are durable; raises LedgerUnavailable."""
+        """Append the drafts durably and return their entries; raises LedgerUnavailable."""
         return self._transact(drafts, 0)
 
     def probe(self, size: int) -> None:
-        """Prove that `size` bytes can be made durable now, and create nothing."""
+        """Prove that `size` bytes can be written durably, without creating tables or entries."""
         self._transact((), size)
 
     def _transact(self, drafts: Sequence[Draft], probe_size: int) -> list[Entry]:
@@ -67,11 +67,11 @@ class ChainConnection:
         return stored
 
     def _begin(self, may_create: bool) -> tuple[Connection, Head]:
-        """Return a connection that holds the head, and the head.
+        """Return a connection that has locked the head, and the head.
 
-        A connection that was lost while idle is replaced at once: nothing was under way on it.
+        A connection that was lost while it was idle is replaced at once.
         """
-        self._look_at_file()
+        self._check_file()
         if self._connection is not None:
             try:
                 return self._connection, self._check(self._connection)
@@ -88,7 +88,7 @@ class ChainConnection:
         return self._connection, self._check(self._connection)
 
     def _check(self, connection: Connection) -> Head:
-        """Lock the head; raises LedgerUnavailable when it lies before what was recorded."""
+        """Lock the head and return it; raises LedgerUnavailable when entries are missing."""
         head = lock_head(connection)
         if head.sequence < self._last:
             raise LedgerUnavailable(
@@ -116,18 +116,18 @@ class ChainConnection:
                 f"that {self.checkpoint.path} names; {accept}"
             )
 
-    def _look_at_file(self) -> None:
-        """Let go of a SQLite file that was deleted or replaced: SQLite would go on writing it."""
-        now = file_identity(self._engine)
-        if now != self._file:
+    def _check_file(self) -> None:
+        """Close a SQLite file that was deleted or replaced: SQLite would go on writing to it."""
+        present = file_identity(self._engine)
+        if present != self._file:
             self.disconnect()
             self._engine.dispose()
-        if self._last and self._file is not None and now is None:
+        if self._last and self._file is not None and present is None:
             file = database_file(self._engine.url)
             raise LedgerUnavailable(f"the ledger file {file} is gone")
 
     def disconnect(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         if self._connection is not None:
             self._connection.invalidate()
             self._connection.close()

@@ -1,9 +1,9 @@
-"""The end of the chain, kept in a small file outside the database.
+"""The checkpoint: the length and the last hash of the chain, in a small file beside the database.
 
-A database that vanished, or that came back shorter, is noticed by it also after a restart:
-nothing is recorded until the ledger is restored, or an operator accepts the loss by
-`python -m service.ledger init`. The file stands in the folder `LEDGER_CHECKPOINTS`; by default
-that is the folder of a SQLite ledger, and `ledger` for a server. Best is a folder on another disk.
+By its checkpoint the service notices, also after a restart, that the database is gone or has lost
+entries. It then records nothing until the ledger is restored, or an operator accepts the loss with
+`python -m service.ledger init`. The file is in the folder `LEDGER_CHECKPOINTS`, best on another
+disk; the default is the folder of a SQLite ledger, and `ledger` for PostgreSQL.
 """
 
 import json
@@ -24,7 +24,7 @@ INTERVAL = 1.0  # seconds between two writes of the file
 
 
 class Checkpoint:
-    """The checkpoint of one ledger; `failure` says why it could not be written last."""
+    """The checkpoint of one ledger; `failure` says why its last write failed, if it did."""
 
     def __init__(self, url: URL) -> None:
         file = database_file(url)
@@ -38,9 +38,9 @@ class Checkpoint:
         self._written = -INTERVAL
 
     def read(self) -> Head | None:
-        """Return the end of the chain that was kept; None where none was.
+        """Return the head that was kept, None when there is no file.
 
-        Raises LedgerUnavailable for a file that cannot be read.
+        Raises LedgerUnavailable when the file cannot be read.
         """
         try:
             content = json.loads(self.path.read_text())
@@ -54,18 +54,18 @@ class Checkpoint:
             ) from error
 
     def keep(self, head: Head) -> None:
-        """Keep the end of the chain, at most once every INTERVAL; `flush` writes what is left."""
+        """Keep a head, and write it unless the last write was less than INTERVAL ago."""
         self._pending = head
         if time.monotonic() - self._written >= INTERVAL:
             self.flush()
 
     @property
     def is_pending(self) -> bool:
-        """Whether `flush` has something to write."""
+        """Whether a head was kept that is not yet written."""
         return self._pending is not None
 
     def flush(self) -> None:
-        """Write what `keep` was given last. A failure is remembered and stops nothing."""
+        """Write the head that was kept last; a failure is stored in `failure` and not raised."""
         if self._pending is None:
             return
         self._written = time.monotonic()
@@ -80,7 +80,7 @@ class Checkpoint:
         self._pending = None
 
     def write(self, head: Head) -> None:
-        """Write the file durably, whole or not at all; raises OSError."""
+        """Replace the file durably and atomically; raises OSError."""
         content = {
             "sequence": head.sequence,
             "hash": head.hash,

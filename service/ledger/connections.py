@@ -1,4 +1,4 @@
-"""Connections to the ledger's database on which no call can hang."""
+"""Connections to the ledger's database on which every call has a deadline."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sqlalchemy import Connection
 
 DEADLINE = 3.0  # seconds that one call of the database may take in the service
 LONG_DEADLINE = 600.0  # the same for commands, background work and migrations
-CHECK_EVERY = 10_000  # steps of SQLite's virtual machine between two looks at the clock
+CHECK_EVERY = 10_000  # steps of SQLite's virtual machine between two checks of the deadline
 REPEAT = 60.0  # seconds after which the same failure is printed again
 
 Value = TypeVar("Value")
 
 
 class WithDeadline(Protocol):
-    """A driver's connection with the seconds that each of its calls may take."""
+    """A driver's connection that limits the duration of each call, in seconds."""
 
     deadline: float
 
@@ -30,7 +30,7 @@ class WithDeadline(Protocol):
 class PostgresConnection(psycopg.Connection[Any]):
     """A connection that is closed when the server does not answer a call in time.
 
-    A stopped server keeps its sockets open, so neither keep-alives nor the server's own
+    A stopped server (SIGSTOP) keeps its sockets open, so neither keep-alives nor its own
     `statement_timeout` end the wait.
     """
 
@@ -49,12 +49,12 @@ class PostgresConnection(psycopg.Connection[Any]):
         except psycopg.OperationalError:
             if time.monotonic() - since < (timeout or self.deadline):
                 raise
-            self.pgconn.finish()  # what the server will still say belongs to no call
-            raise psycopg.OperationalError(too_late(self.deadline)) from None
+            self.pgconn.finish()  # a late answer would be taken for that of the next call
+            raise psycopg.OperationalError(deadline_message(self.deadline)) from None
 
 
 class _Reporter:
-    """Prints on standard error what must not be answered, a repeated text once a minute."""
+    """Prints a text on standard error; a repeated text at most once every REPEAT seconds."""
 
     def __init__(self) -> None:
         self._text, self._printed = "", 0.0
@@ -69,10 +69,10 @@ _report = _Reporter()
 
 
 def connect_postgres(*arguments: Any, **options: Any) -> PostgresConnection:
-    """Connect to a server; raises OperationalError with a text that names no host.
+    """Connect to a server; raises OperationalError with a message that names no host.
 
-    Anyone may read in `/health` why nothing can be recorded. What psycopg says, with the host and
-    the account, goes to standard error.
+    Everybody can read the reason of a failure in `/health`. Psycopg's message, which names the host
+    and the account, is printed on standard error.
     """
     try:
         return PostgresConnection.connect(*arguments, **options)
@@ -85,7 +85,7 @@ def connect_postgres(*arguments: Any, **options: Any) -> PostgresConnection:
 
 
 class SQLiteConnection(sqlite3.Connection):
-    """A connection whose statements are interrupted when they take too long."""
+    """A connection whose statements are interrupted after the deadline."""
 
     deadline = DEADLINE
 
@@ -93,12 +93,12 @@ class SQLiteConnection(sqlite3.Connection):
         super().__init__(*arguments, **options)
         clock = self.clock = _Clock()
         self.set_progress_handler(clock.is_late, CHECK_EVERY)
-        # Text that is damaged in the file must not stop whoever reads the rows around it.
+        # Damaged text in one row must not prevent reading the other rows.
         self.text_factory = partial(str, encoding="utf-8", errors="replace")
 
 
 class _Clock:
-    """The time at which the running statement is late."""
+    """The time at which the running statement must end."""
 
     def __init__(self) -> None:
         self.end = float("inf")
@@ -108,8 +108,8 @@ class _Clock:
 
 
 def connect_sqlite(path: str, deadline: float) -> SQLiteConnection:
-    """Connect to an existing file."""
-    # mode=rw: a ledger file that vanished is an error here, not a new and empty ledger.
+    """Connect to an existing file; raises sqlite3.OperationalError when it does not exist."""
+    # mode=rw does not create a file: a missing ledger must not become a new and empty one.
     connection = sqlite3.connect(
         f"file:{quote(path)}?mode=rw",
         uri=True,
@@ -122,12 +122,12 @@ def connect_sqlite(path: str, deadline: float) -> SQLiteConnection:
 
 
 def start_clock(connection: Connection, *_: object) -> None:
-    """Begin to count the time of a SQLite statement (SQLAlchemy's `before_cursor_execute`)."""
+    """Start the deadline of a SQLite statement (SQLAlchemy's event `before_cursor_execute`)."""
     driver = connection.connection.driver_connection
     if isinstance(driver, SQLiteConnection):
         driver.clock.end = time.monotonic() + driver.deadline
 
 
-def too_late(deadline: float) -> str:
-    """What is said of a database that did not answer in time."""
+def deadline_message(deadline: float) -> str:
+    """Return the message about a database that did not answer in time."""
     return f"the database did not answer within {deadline:g} seconds"

@@ -1,4 +1,4 @@
-"""Where the ledger is kept: in SQLite by default, in PostgreSQL by `DATABASE_URL`."""
+"""Connect to the database that `DATABASE_URL` names: a SQLite file or PostgreSQL."""
 
 import os
 import sqlite3
@@ -19,52 +19,53 @@ from service.ledger.connections import (
     PostgresConnection,
     connect_postgres,
     connect_sqlite,
+    deadline_message,
     start_clock,
-    too_late,
 )
 
-PATIENCE = 2.5  # seconds to wait for a connection of the pool or a lock; less than DEADLINE
-CONNECT = 2  # seconds to wait for a new connection
-ATTEMPT = 10  # milliseconds of one attempt at SQLite's write lock
+LOCK_TIMEOUT = 2.5  # seconds to wait for a pooled connection or a lock; less than DEADLINE
+CONNECT_TIMEOUT = 2  # seconds to wait for a new connection
+LOCK_ATTEMPT = 10  # milliseconds of one attempt at SQLite's write lock
 
 SQLITE_SESSION = (
-    f"PRAGMA busy_timeout = {round(PATIENCE * 1000)}",
+    f"PRAGMA busy_timeout = {round(LOCK_TIMEOUT * 1000)}",
     "PRAGMA journal_mode = WAL",
     # FULL syncs the write-ahead log at every commit: an acknowledged row survives power loss.
     "PRAGMA synchronous = FULL",
-    # SQLite polls for a lock ever more rarely and starves beside a busy writer:
+    # SQLite retries a lock less and less often and starves beside a busy writer, so
     # `begin_writing` makes many short attempts instead.
-    f"PRAGMA busy_timeout = {ATTEMPT}",
+    f"PRAGMA busy_timeout = {LOCK_ATTEMPT}",
 )
 POSTGRES_SESSION = (
     """DO $$ BEGIN IF current_setting('server_encoding') <> 'UTF8' THEN
         RAISE EXCEPTION 'the ledger needs a database in UTF8; this one is in % (createdb '
             '--template template0 --encoding UTF8 NAME)', current_setting('server_encoding');
         END IF; END $$""",
-    f"SET lock_timeout = '{round(PATIENCE * 1000)}ms'",
-    # A writer that hangs inside its transaction must not keep the head from all others.
-    f"SET idle_in_transaction_session_timeout = '{round(2 * PATIENCE * 1000)}ms'",
-    # A server may be set to answer before its log is on disk; the ledger is not.
+    f"SET lock_timeout = '{round(LOCK_TIMEOUT * 1000)}ms'",
+    # A writer that hangs inside its transaction must not lock the head for ever.
+    f"SET idle_in_transaction_session_timeout = '{round(2 * LOCK_TIMEOUT * 1000)}ms'",
+    # A server may be configured to answer before its log is on disk; the ledger waits for it.
     "SELECT set_config('synchronous_commit', 'on', false)"
     " WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')",
 )
 POSTGRES_OPTIONS = {
-    # Without it, a database in SQL_ASCII answers in bytes, even about itself.
+    # Without it, a database in SQL_ASCII answers every query in bytes.
     "client_encoding": "utf8",
-    "connect_timeout": CONNECT,
+    "connect_timeout": CONNECT_TIMEOUT,
     "keepalives_idle": 5,
     "tcp_user_timeout": 5_000,
 }
 
 
 class LedgerUnavailable(Exception):
-    """The ledger cannot record or read now; the text says why, without applicants' data."""
+    """The ledger cannot be written or read now; the message says why, without personal data."""
 
 
 def database_url(url: str | None = None) -> URL:
-    """Return `url`, else `DATABASE_URL`, else the default file; `postgresql://` means psycopg.
+    """Return the URL of the database: `url`, or that of the settings when it is None.
 
-    Raises ValueError for other databases and for SQLite without a file.
+    `postgresql://` selects the driver psycopg. Raises ValueError for other databases and for SQLite
+    without a file.
     """
     parsed = make_url(url or settings.load().database_url)
     if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
@@ -79,13 +80,13 @@ def database_url(url: str | None = None) -> URL:
 
 
 def open_engine(url: URL, deadline: float = DEADLINE) -> Engine:
-    """Return an engine that connects when it is used; each call may take `deadline` seconds."""
+    """Return an engine that connects at its first use; each call may take `deadline` seconds."""
     if url.get_backend_name() == "sqlite":
         path = str(url.database)
         engine = create_engine(
             url,
             creator=lambda: connect_sqlite(path, deadline),
-            pool_timeout=PATIENCE,
+            pool_timeout=LOCK_TIMEOUT,
             hide_parameters=True,
         )
         event.listen(engine, "before_cursor_execute", start_clock)
@@ -94,7 +95,7 @@ def open_engine(url: URL, deadline: float = DEADLINE) -> Engine:
             url,
             connect_args=POSTGRES_OPTIONS,
             pool_pre_ping=True,
-            pool_timeout=PATIENCE,
+            pool_timeout=LOCK_TIMEOUT,
             hide_parameters=True,
         )
         event.listen(engine, "do_connect", _connect_postgres)
@@ -109,7 +110,7 @@ def _connect_postgres(
 
 
 class _Session:
-    """What every new connection is told before it is used."""
+    """Prepares every new connection by session settings."""
 
     def __init__(self, dialect: str, deadline: float) -> None:
         self._deadline = deadline
@@ -128,12 +129,12 @@ class _Session:
 
 
 def database_file(url: URL) -> Path | None:
-    """Return the file of a SQLite ledger; None for a server."""
+    """Return the file of a SQLite ledger, None for PostgreSQL."""
     return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
 
 
 def file_identity(engine: Engine) -> tuple[int, int] | None:
-    """Return which file a SQLite ledger is now; None for a server, or where there is no file."""
+    """Return device and inode of the SQLite file, None for PostgreSQL or when there is no file."""
     path = database_file(engine.url)
     if path is None:
         return None
@@ -145,7 +146,7 @@ def file_identity(engine: Engine) -> tuple[int, int] | None:
 
 
 def create_file(engine: Engine) -> None:
-    """Create a ledger file and its folder, durably: their names must survive power loss too."""
+    """Create the SQLite file and its folder, and sync the folders so that power loss keeps them."""
     path = database_file(engine.url)
     if path is None or path.exists():
         return
@@ -161,19 +162,19 @@ def create_file(engine: Engine) -> None:
 
 
 def begin_writing(
-    connection: Connection, lock: int | None = None, patience: float = PATIENCE
+    connection: Connection, lock: int | None = None, timeout: float = LOCK_TIMEOUT
 ) -> None:
-    """Begin a transaction that will write, alone among those that use the same `lock`.
+    """Begin a writing transaction that excludes others with the same `lock`.
 
-    SQLite takes its one write lock here, not later; PostgreSQL takes the advisory lock of that
-    number, if one is given. Raises OperationalError when SQLite's lock is not free within
-    `patience` seconds, or that of PostgreSQL within its `lock_timeout`.
+    SQLite takes its single write lock at once; PostgreSQL takes the advisory lock of the number
+    `lock`, if one is given. Raises OperationalError when SQLite's lock is not free within `timeout`
+    seconds, or that of PostgreSQL within its `lock_timeout`.
     """
     if connection.dialect.name == "postgresql":
         if lock is not None:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock:d})")
         return
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while True:
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -188,17 +189,17 @@ def _is_busy(error: OperationalError) -> bool:
 
 
 def describe(error: SQLAlchemyError) -> str:
-    """Return what the database said, on one line, without statements and parameters."""
+    """Return the database's message on one line, without statements and parameters."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     if getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
-        return too_late(DEADLINE)
+        return deadline_message(DEADLINE)
     lines = str(cause).strip().splitlines() or [type(cause).__name__]
     return lines[0]
 
 
 @contextmanager
 def connection_to(engine: Engine) -> Iterator[Connection]:
-    """Give a connection; whatever the database refuses is raised as LedgerUnavailable."""
+    """Open a connection; errors of the database are raised as LedgerUnavailable."""
     try:
         with engine.connect() as connection:
             yield connection

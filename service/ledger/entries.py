@@ -1,4 +1,4 @@
-"""The entries of the ledger: drafts, their canonical bytes, and the chain of their hashes."""
+"""The entries of the ledger: their drafts, their canonical JSON and the chain of their hashes."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ _encode = json.JSONEncoder(
 
 
 class Draft(NamedTuple):
-    """An entry before it is recorded: everything but its place and its hashes in the chain."""
+    """An entry before it is recorded, without its sequence number and its hashes in the chain."""
 
     id: str
     time: str
@@ -56,13 +56,13 @@ class Entry(NamedTuple):
 
     @property
     def content(self) -> dict[str, Any]:
-        """The content as it was recorded: id, time, kind and whatever the draft was given."""
+        """The recorded content: id, time, kind and everything that the draft contained."""
         content: dict[str, Any] = json.loads(self.payload)
         return content
 
 
 class Head(NamedTuple):
-    """The end of the chain: its length and the hash of its last entry."""
+    """The head of the chain: its length and the hash of its last entry."""
 
     sequence: int
     hash: str
@@ -72,16 +72,16 @@ class Head(NamedTuple):
 
 
 def canonical(content: object) -> str:
-    """Return JSON with sorted keys, no spaces and no NaN: equal contents give equal text.
+    """Return a value as JSON with sorted keys and no spaces, so that equal values give equal texts.
 
-    Floats are written with the fewest digits that read back to the same bits.
-    Raises ValueError for NaN and infinities, TypeError for what JSON cannot hold.
+    Floats have the fewest digits that read back to the same bits. Raises ValueError for NaN and
+    infinity, and TypeError for values that JSON cannot represent.
     """
     return _encode(content)
 
 
 def new_id(nanoseconds: int) -> str:
-    """Return an identifier that sorts by time: the layout of UUID version 7 (RFC 9562, 5.7).
+    """Return an identifier that sorts by time, in the layout of UUID version 7 (RFC 9562, 5.7).
 
     `nanoseconds` since 1970 give the 48 bits of milliseconds and, as the RFC's method 3 allows,
     12 bits of their fraction; the remaining 62 bits are random.
@@ -95,10 +95,10 @@ def new_id(nanoseconds: int) -> str:
 
 
 def columns_of(content: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return the columns, from `id` to `policy`, that repeat a part of the content for queries.
+    """Return the values of the columns from `id` to `policy`, which repeat content for queries.
 
-    They are derived and never hashed themselves: a later schema may add one for old entries
-    without touching the chain. Verification compares them with the content they came from.
+    They are not hashed themselves, so a later schema can add a column without changing the chain.
+    Verification compares them with the content.
     """
     identity = content.get("identity", {})
     return (
@@ -122,9 +122,9 @@ def _number(value: float | None) -> float | None:
 def draft(kind: str, content: Mapping[str, Any], refers_to: str | None = None) -> Draft:
     """Return a draft of `kind` with this content, a new id, and the time (UTC, microseconds).
 
-    A decision's content is the answer as it is given and the application as it came:
+    The content of a decision holds the application as it was received and the answer:
     `application`, `default_probability`, `credit_score`, `rating`, `decision`, `reasons`,
-    `identity` (`model`, `policy`, `data`, `image`), and anything else JSON can hold.
+    `identity` (`model`, `policy`, `data`, `image`), and any other JSON values.
     Raises ValueError for an unknown kind, for a decision that lacks one of these, and for NaN
     or infinity in the content.
     """
@@ -147,8 +147,8 @@ def draft(kind: str, content: Mapping[str, Any], refers_to: str | None = None) -
 def override(decided: Entry, decision: str, reason: str, author: str) -> Draft:
     """Return the draft of an officer's decision about a referred case.
 
-    Raises ValueError when `decided` is not a decision that was referred, when `decision` is
-    neither approve nor decline, and when reason or author is empty.
+    Raises ValueError when `decided` is not a decision to refer, when `decision` is neither approve
+    nor decline, or when the reason or the author is empty.
     """
     if decided.kind != "decision" or decided.decision != "refer":
         was = decided.decision if decided.kind == "decision" else decided.kind
@@ -163,21 +163,21 @@ def override(decided: Entry, decision: str, reason: str, author: str) -> Draft:
 
 
 def chained_hash(sequence: int, previous_hash: str, digest: str) -> str:
-    """Return SHA-256 over the place, the previous entry's hash and the SHA-256 of the payload.
+    """Return the SHA-256 of the sequence number, the previous hash and the payload's SHA-256.
 
-    The payload enters by its digest so that the writer hashes short strings only: hashlib
-    releases the interpreter's lock above 2 kB, and the writer would wait for it at every row.
+    The payload is represented by its digest so that the writer hashes short texts only: for more
+    than 2 kB hashlib releases the interpreter's lock, and the writer would wait for it at each row.
     """
     return hashlib.sha256(f"{sequence}\n{previous_hash}\n{digest}".encode()).hexdigest()
 
 
 def chain(head: Head, drafts: Iterable[Draft]) -> list[Entry]:
-    """Return the drafts as entries that follow `head`."""
-    sequence, previous = head
+    """Return the entries of the drafts, chained to `head`."""
+    sequence, previous_hash = head
     entries = []
-    for each in drafts:
+    for item in drafts:
         sequence += 1
-        own_hash = chained_hash(sequence, previous, each.digest)
-        entries.append(Entry(sequence, *each[:-1], previous, own_hash))
-        previous = own_hash
+        entry_hash = chained_hash(sequence, previous_hash, item.digest)
+        entries.append(Entry(sequence, *item[:-1], previous_hash, entry_hash))
+        previous_hash = entry_hash
     return entries

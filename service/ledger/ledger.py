@@ -1,4 +1,4 @@
-"""One ledger, as the service and its commands use it."""
+"""The class `Ledger`, through which the service and its commands read and write the ledger."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from service.ledger.database import LedgerUnavailable, connection_to, database_u
 from service.ledger.entries import Draft, Entry, Head, chain
 from service.ledger.reader import EntryHistory, HistoryPage
 from service.ledger.schema import insert, lock_head, move_head
-from service.ledger.writer import ANSWER, Writer, WriterStatus
+from service.ledger.writer import ANSWER_TIMEOUT, Writer, WriterStatus
 
 READERS = 8  # threads that may wait for the database at the same time, beside the writer
 
@@ -22,39 +22,39 @@ Value = TypeVar("Value")
 
 
 class AlreadyRecorded(Exception):
-    """What may be recorded once was recorded before."""
+    """An entry of this kind, of which there may be one only, was recorded before."""
 
 
 class Ledger:
-    """One ledger, opened by one process; others may write to the same database.
+    """A ledger that one process has opened; other processes may write to the same database.
 
-    Nothing is touched until the first use, so a service can start while its database is away:
-    appends and reads raise LedgerUnavailable until it is there. Functions that are not `async`
-    wait for the database; in an event loop they are called through `in_thread`.
+    The database is not touched before the first use, so a service can start while it is down:
+    appends and reads raise LedgerUnavailable until it is up. Functions that are not `async` wait
+    for the database; in an event loop they must be called through `in_thread`.
     """
 
     def __init__(self, url: str | None = None, deadline: float = DEADLINE) -> None:
-        """Open the ledger at `url`, else at `DATABASE_URL`, else in the default SQLite file.
+        """Open the ledger at `url`, or at `DATABASE_URL` when it is None.
 
-        Each call of the database may take `deadline` seconds.
+        Each call to the database may take `deadline` seconds.
         """
         self.engine = open_engine(database_url(url), deadline)
         self._writer = Writer(self.engine)
         self._readers = ThreadPoolExecutor(READERS, "ledger-reader")
 
     async def append(self, draft: Draft) -> Entry:
-        """Return the draft as an entry, once it is durable; else raise LedgerUnavailable."""
+        """Append a draft and return its entry when it is durable; raises LedgerUnavailable."""
         return (await self._writer.append((draft,)))[0]
 
     async def append_group(self, drafts: Sequence[Draft]) -> list[Entry]:
-        """Do as `append`, for many: all of them in one transaction, or none."""
+        """Append several drafts in one transaction; otherwise like `append`."""
         return await self._writer.append(drafts) if drafts else []
 
     async def probe(self) -> None:
-        """Prove that entries can be recorded now, by a durable transaction that adds none.
+        """Prove by a durable transaction without entries that entries can be recorded now.
 
-        Raises LedgerUnavailable with the reason why they cannot. The writer itself is asked, so
-        that the answer is that of the next append; tables are neither made nor upgraded.
+        Raises LedgerUnavailable with the reason when they cannot. The writer itself runs the
+        transaction, so the result is that of the next append; no table is created or upgraded.
         """
         await self._writer.append(())
 
@@ -64,25 +64,25 @@ class Ledger:
         *arguments: Parameters.args,
         **options: Parameters.kwargs,
     ) -> Value:
-        """Call a function that waits for the database, without waiting for it in the event loop.
+        """Call a function in a thread and return its result, without blocking the event loop.
 
-        Raises LedgerUnavailable after ANSWER seconds; the function may end later.
+        Raises LedgerUnavailable after ANSWER_TIMEOUT seconds; the function may end later.
         """
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(ANSWER):
+            async with asyncio.timeout(ANSWER_TIMEOUT):
                 return await loop.run_in_executor(
                     self._readers, lambda: function(*arguments, **options)
                 )
         except TimeoutError:
-            problem = f"the database did not answer within {ANSWER:g} seconds"
+            problem = f"the database did not answer within {ANSWER_TIMEOUT:g} seconds"
             raise LedgerUnavailable(problem) from None
 
     def append_checked(self, make: Callable[[Connection], Sequence[Draft]]) -> list[Entry]:
-        """Append what `make` returns, which may look at the ledger while nobody else can append.
+        """Append the drafts that `make` returns, in the transaction in which `make` reads.
 
-        One transaction of its own: what `make` has seen holds when its drafts are recorded, also
-        when other processes try the same at the same time.
+        No other process can append meanwhile, so what `make` has read still holds when its drafts
+        are recorded.
         """
         with connection_to(self.engine) as connection:
             head = lock_head(connection)
@@ -94,9 +94,10 @@ class Ledger:
         return stored
 
     def append_once(self, draft: Draft) -> Entry:
-        """Append a draft that may refer only once; raises AlreadyRecorded for a second one.
+        """Append a draft unless another entry of its kind refers to the same decision.
 
-        Of many at the same time, in any process, one is recorded.
+        Of several simultaneous drafts in any processes one is recorded; the others raise
+        AlreadyRecorded.
         """
 
         def check(connection: Connection) -> Sequence[Draft]:
@@ -107,32 +108,31 @@ class Ledger:
         return self.append_checked(check)[0]
 
     def append_many(self, drafts: Sequence[Draft]) -> list[Entry]:
-        """Do as `append_group`, for commands."""
+        """Append several drafts in one transaction, without an event loop."""
         return self._writer.append_blocking(drafts) if drafts else []
 
     def prepare(self) -> None:
-        """Make or upgrade the tables, where this process has not done so yet.
+        """Create or upgrade the tables unless this process has already done so.
 
-        Raises LedgerUnavailable where the database is away, and where it is empty though it held
-        a ledger before.
+        Raises LedgerUnavailable when the database is down, or is empty although it held a ledger.
         """
         self._writer.prepare()
 
     def check(self) -> Head:
-        """Do as `probe`, and return the end of the chain."""
-        self._writer.append_blocking((), ANSWER)
+        """Prove like `probe` that entries can be recorded, and return the head."""
+        self._writer.append_blocking((), ANSWER_TIMEOUT)
         return self.head()
 
     def writer_status(self) -> WriterStatus:
-        """Return the writer's counts, lag and last failure; reads no database."""
+        """Return the writer's counts, lag and last failure, without reading the database."""
         return self._writer.status()
 
     def head(self) -> Head:
-        """Return the end of the chain."""
+        """Return the head of the chain."""
         return reader.head(self.engine)
 
     def get(self, entry_id: str) -> EntryHistory | None:
-        """Return the entry with this id, with what refers to it; None where there is none."""
+        """Return the entry with this id and the entries that refer to it, None if there is none."""
         return reader.get(self.engine, entry_id)
 
     def recent(
@@ -142,11 +142,11 @@ class Ledger:
         return reader.recent(self.engine, limit, before, search)
 
     def after(self, sequence: int, limit: int) -> list[Entry]:
-        """Return entries of every kind that follow `sequence`, oldest first."""
+        """Return up to `limit` entries of every kind that follow `sequence`, oldest first."""
         return reader.after(self.engine, sequence, limit)
 
     def close(self) -> None:
-        """Record what waits, then let go of the database."""
+        """Record the waiting drafts, then close all connections."""
         self._writer.close()
         self._readers.shutdown(wait=False, cancel_futures=True)
         self.engine.dispose()

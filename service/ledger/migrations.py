@@ -1,4 +1,4 @@
-"""The statements that make the ledger's tables, and that bring older tables up to date."""
+"""Create the ledger's tables, and upgrade the tables of older versions."""
 
 from sqlalchemy import Connection, Engine, inspect, select
 
@@ -15,7 +15,7 @@ from service.ledger.database import (
 from service.ledger.entries import GENESIS, Head
 from service.ledger.schema import schema_version
 
-# Every migration is a list of statements for each database and is never edited afterwards.
+# A migration is a list of statements per database. It is never edited after its release.
 _TABLES = (
     """CREATE TABLE ledger_entries (
         sequence {key} PRIMARY KEY,
@@ -35,7 +35,7 @@ _TABLES = (
     "CREATE TABLE ledger_head (sequence {key} NOT NULL, hash TEXT NOT NULL)",
     "INSERT INTO ledger_head VALUES (0, '{genesis}')",
     "CREATE INDEX ledger_entries_by_kind ON ledger_entries (kind, sequence)",
-    # Holds all that dashboards group by, so that they never read payloads.
+    # Contains every column that the dashboard groups by, so that it reads no payloads.
     """CREATE INDEX ledger_entries_by_time ON ledger_entries
         (kind, time, decision, rating, default_probability, credit_score, model, policy)""",
     """CREATE INDEX ledger_entries_by_reference ON ledger_entries (refers_to)
@@ -80,13 +80,13 @@ _MONITORING = (
 )
 
 _PROBE_AND_MODEL_INDEX = (
-    # What a check of the ledger writes, so that nothing is added to the entries.
+    # A probe of the ledger writes here, so that it adds no entry.
     "CREATE TABLE ledger_probe (content TEXT NOT NULL)",
-    # For the monitor, which asks for the newest decisions of one model.
+    # For the monitor, which reads the newest decisions of one model.
     "CREATE INDEX ledger_entries_by_model ON ledger_entries (model, kind, sequence)",
 )
 _NO_REPLACE_SQLITE = (
-    # INSERT OR REPLACE removes the old row without asking the triggers on deletion.
+    # INSERT OR REPLACE removes the old row without running the triggers on deletion.
     """CREATE TRIGGER ledger_entries_no_replace BEFORE INSERT ON ledger_entries
         WHEN EXISTS (SELECT 1 FROM ledger_entries
             WHERE sequence = NEW.sequence OR id = NEW.id)
@@ -116,7 +116,7 @@ _MIGRATION_LOCK = 7_264_331_902  # any number that only this program uses
 
 
 def migrate(engine: Engine, checkpoint: Checkpoint) -> None:
-    """Bring the database to this program's schema; does nothing when it is already there.
+    """Create or upgrade the tables to this program's schema, unless they have it already.
 
     Raises LedgerUnavailable when the schema is newer, when the database cannot be used, and when
     it is empty although the checkpoint says that it held entries.
@@ -140,7 +140,7 @@ def migrate(engine: Engine, checkpoint: Checkpoint) -> None:
 
 
 def _lost(kept: Head | None, checkpoint: Checkpoint) -> LedgerUnavailable:
-    """Return the error of a database that is empty and was not."""
+    """Return the error about a database that is empty although it held entries."""
     return LedgerUnavailable(
         f"the ledger is gone: the database is empty, and {checkpoint.path} says that it held "
         f"{kept.sequence if kept else 0} entries; restore it, or begin a new one with "
@@ -170,7 +170,7 @@ def version_of(connection: Connection) -> int:
 
 
 def require_known_version(connection: Connection) -> int:
-    """Return the version that the database states; LedgerUnavailable when it is newer."""
+    """Return the version that the database states; raises LedgerUnavailable when it is newer."""
     version = int(connection.execute(select(schema_version.c.version)).scalar_one())
     if version > len(MIGRATIONS):
         raise LedgerUnavailable(

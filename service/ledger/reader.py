@@ -1,7 +1,7 @@
 """Look up and search entries; these functions wait for the database."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, func, or_, select
@@ -11,7 +11,7 @@ from service.ledger.entries import Entry, Head
 from service.ledger.schema import entries as table
 from service.ledger.schema import read_head
 
-WINDOW = 20_000  # entries that one search looks through; the next page goes on behind them
+SEARCH_SPAN = 20_000  # entries that one search reads; the next page continues after them
 
 
 class EntryHistory(NamedTuple):
@@ -21,7 +21,7 @@ class EntryHistory(NamedTuple):
     later: tuple[Entry, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the content with its place in the chain, its overrides and its outcomes."""
+        """Return the content with its position in the chain, its overrides and its outcomes."""
         result = _with_place(self.entry)
         result["overrides"] = [_with_place(e) for e in self.later if e.kind == "override"]
         result["outcomes"] = [_with_place(e) for e in self.later if e.kind == "outcome"]
@@ -29,9 +29,9 @@ class EntryHistory(NamedTuple):
 
 
 class HistoryPage(NamedTuple):
-    """Decisions, newest first, and the cursor of the next page; None at the ledger's beginning.
+    """Decisions, newest first; `next_before` is the cursor of the next page, None at the end.
 
-    A page of a search may be short or empty although there are more: `next_before` says so.
+    A page of a search may be short or even empty although `next_before` states another page.
     """
 
     records: list[EntryHistory]
@@ -42,7 +42,7 @@ def _with_place(entry: Entry) -> dict[str, Any]:
     place = {"sequence": entry.sequence, "previous_hash": entry.previous_hash, "hash": entry.hash}
     try:
         content = entry.content
-    except ValueError:  # one damaged entry must not hide the others of its page
+    except ValueError:  # a damaged entry must not hide the others on its page
         content = {**entry._asdict(), "damaged": "the recorded content cannot be read"}
     return {**content, **place}
 
@@ -54,7 +54,7 @@ def head(engine: Engine) -> Head:
 
 
 def get(engine: Engine, entry_id: str) -> EntryHistory | None:
-    """Return the entry with this id and all that refers to it; None when there is none."""
+    """Return the entry with this id and the entries that refer to it, None if there is none."""
     with connection_to(engine) as connection:
         row = connection.execute(select(table).where(table.c.id == entry_id)).one_or_none()
         return None if row is None else _with_later(connection, [Entry(*row)])[0]
@@ -63,16 +63,16 @@ def get(engine: Engine, entry_id: str) -> EntryHistory | None:
 def recent(
     engine: Engine, limit: int, before: int | None = None, search: str | None = None
 ) -> HistoryPage:
-    """Return up to `limit` decisions with sequence numbers below `before`, newest first.
+    """Return up to `limit` decisions (at least 1) with numbers below `before`, newest first.
 
-    Every word of `search` must be the decision or the rating, or, from three letters on, a part
-    of the recorded content; case does not matter, as far as the database knows the letters.
-    One search looks through at most WINDOW entries. `limit` is at least 1.
+    Each word of `search` must equal the decision or the rating or, if it has at least three
+    letters, be a part of the recorded content. Case is ignored for letters that the database can
+    fold. One search reads at most SEARCH_SPAN entries.
     """
     words = (search or "").split()
     with connection_to(engine) as connection:
         top = before if before is not None else read_head(connection).sequence + 1
-        floor = max(0, top - 1 - WINDOW) if words else 0
+        floor = max(0, top - 1 - SEARCH_SPAN) if words else 0
         query = (
             select(table)
             .where(table.c.kind == "decision", table.c.sequence < top, table.c.sequence > floor)
@@ -80,9 +80,9 @@ def recent(
             .order_by(table.c.sequence.desc())
             .limit(limit)
         )
-        found = [Entry(*row) for row in connection.execute(query)]
-        end = found[-1].sequence if len(found) == limit else floor + 1
-        return HistoryPage(_with_later(connection, found), end if end > 1 else None)
+        entries = [Entry(*row) for row in connection.execute(query)]
+        end = entries[-1].sequence if len(entries) == limit else floor + 1
+        return HistoryPage(_with_later(connection, entries), end if end > 1 else None)
 
 
 def after(engine: Engine, sequence: int, limit: int) -> list[Entry]:
@@ -93,7 +93,7 @@ def after(engine: Engine, sequence: int, limit: int) -> list[Entry]:
 
 
 def has_reference(connection: Connection, kind: str, entry_id: str | None) -> bool:
-    """Return whether an entry of this kind refers to the entry with this id."""
+    """Tell whether an entry of this kind refers to the entry with this id."""
     query = select(table.c.id).where(table.c.refers_to == entry_id, table.c.kind == kind)
     return connection.execute(query.limit(1)).first() is not None
 
@@ -107,11 +107,10 @@ def _matches(word: str) -> ColumnElement[bool]:
     return or_(rating, table.c.payload.icontains(word, autoescape=True))
 
 
-def _with_later(connection: Connection, found: Iterable[Entry]) -> list[EntryHistory]:
-    found = list(found)
-    ids = [entry.id for entry in found]
+def _with_later(connection: Connection, entries: Sequence[Entry]) -> list[EntryHistory]:
+    ids = [entry.id for entry in entries]
     query = select(table).where(table.c.refers_to.in_(ids)).order_by(table.c.sequence)
     later: defaultdict[str | None, list[Entry]] = defaultdict(list)
     for row in connection.execute(query):
         later[row.refers_to].append(Entry(*row))
-    return [EntryHistory(entry, tuple(later[entry.id])) for entry in found]
+    return [EntryHistory(entry, tuple(later[entry.id])) for entry in entries]

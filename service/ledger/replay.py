@@ -1,4 +1,4 @@
-"""Compare a recorded decision with what the same application is answered now."""
+"""Score the application of a recorded decision again, and compare the answers."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 from service.ledger.entries import ANSWER, Entry, canonical
 
 Rescore = Callable[[dict[str, Any]], Mapping[str, Any]]
-"""A function of a raw application that returns its `default_probability`, `credit_score`,
-`rating`, `decision`, `reasons` and `identity`, in the form in which the service records them."""
+"""A function that maps an application to its `default_probability`, `credit_score`, `rating`,
+`decision`, `reasons` and `identity`, in the form in which the service records them."""
 
 
 class Difference(NamedTuple):
-    """A value that was recorded, and the one that was computed now."""
+    """A recorded value and the different value of today."""
 
     name: str
     recorded: Any
@@ -23,16 +23,16 @@ class Difference(NamedTuple):
 
 
 class Replay(NamedTuple):
-    """What differs between a recorded decision and the same application scored now."""
+    """The differences between a recorded decision and a new one about the same application."""
 
     answers: list[Difference]
     identities: list[Difference]
 
 
 def replay(entry: Entry, rescore: Rescore) -> Replay:
-    """Score the application of a recorded decision again; numbers must agree to the last bit.
+    """Return what differs when the application of a recorded decision is scored again.
 
-    Raises ValueError when the entry is not a decision.
+    Numbers must agree to the last bit. Raises ValueError when the entry is not a decision.
     """
     if entry.kind != "decision":
         raise ValueError(f"{entry.id}: only a decision can be replayed; it is an {entry.kind}")

@@ -1,4 +1,4 @@
-"""The ledger's tables, and the statements that write them."""
+"""The ledger's tables, and the statements that read and write its head and entries."""
 
 import os
 from collections.abc import Sequence
@@ -43,35 +43,35 @@ _MOVE_HEAD = head.update()
 
 
 def read_head(connection: Connection) -> Head:
-    """Return the end of the chain as the database has it."""
+    """Return the head of the chain that the database states."""
     return Head(*connection.execute(_READ_HEAD).one())
 
 
 def lock_head(connection: Connection) -> Head:
-    """Begin a writing transaction and hold the end of the chain until it ends."""
+    """Begin a writing transaction and return the head, which stays locked until it ends."""
     begin_writing(connection)
     return Head(*connection.execute(_LOCK_HEAD).one())
 
 
 def move_head(connection: Connection, to: Head) -> None:
-    """Set the end of the chain, inside the transaction that locked it."""
+    """Set the head of the chain, inside the transaction that locked it."""
     connection.execute(_MOVE_HEAD, {"sequence": to.sequence, "hash": to.hash})
 
 
 def write_probe(connection: Connection, size: int) -> None:
-    """Replace what an earlier check wrote by `size` characters that no database can compress."""
+    """Replace the content of an earlier probe by `size` characters that cannot be compressed."""
     connection.execute(probe.delete())
     connection.execute(probe.insert(), {"content": os.urandom(size // 2).hex()})
 
 
 def read_hash(connection: Connection, sequence: int) -> str | None:
-    """Return the hash of one entry; None where there is none."""
+    """Return the hash of an entry, None if there is no entry with this number."""
     query = select(entries.c.hash).where(entries.c.sequence == sequence)
     return connection.execute(query).scalar_one_or_none()
 
 
 def insert(connection: Connection, rows: Sequence[Entry]) -> None:
-    """Insert rows, many by one statement: each statement costs the thread its turn once."""
+    """Insert rows, STATEMENT rows at a time: each statement makes the thread wait for its turn."""
     placeholder = "?" if connection.dialect.name == "sqlite" else "%s"
     for start in range(0, len(rows), STATEMENT):
         part = rows[start : start + STATEMENT]

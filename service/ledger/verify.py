@@ -1,4 +1,4 @@
-"""Walk the chain and name every entry that does not fit."""
+"""Verify the chain, and name every entry that was changed, removed, inserted or reordered."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -19,9 +19,10 @@ _COLUMNS = Entry._fields[1:11]
 
 
 class Verification(NamedTuple):
-    """Where the walk ended, and what it found; the chain is sound when `total` is 0.
+    """The result of a verification; the chain is sound when `total` is 0.
 
-    `findings` holds the first MAX_FINDINGS of `total` findings, in the order of the chain.
+    `head` is the last entry that was read, and `findings` holds the first MAX_FINDINGS of `total`
+    findings in the order of the chain.
     """
 
     head: Head
@@ -34,13 +35,13 @@ def verify(
     expected: Head | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Verification:
-    """Check every entry against its hash, its neighbours and the columns made from it.
+    """Check every entry against its hash, its neighbours and its columns.
 
-    Finds every change, insertion, removal and reordering inside the chain. Whoever can write to
-    the database can cut its end off, or write a whole new chain, and set the head accordingly:
-    only a head that was kept elsewhere, `expected`, proves that this did not happen.
-    `progress` is called after every batch, with the entries checked so far and the entries in all.
-    Raises LedgerUnavailable.
+    This finds every change, insertion, removal and reordering inside the chain. A person with write
+    access to the database can remove the last entries, or write a whole new chain, and set the head
+    accordingly. Only a head that was kept elsewhere, `expected`, reveals this. `progress` is called
+    after every batch with the number of verified entries and of all entries. Raises
+    LedgerUnavailable.
     """
     findings: list[str] = []
     total = 0
@@ -54,7 +55,7 @@ def verify(
 
 
 class _Walk:
-    """One pass over the chain; `last` is the entry reached."""
+    """One pass over the chain; `last` is the entry read last."""
 
     def __init__(
         self,
@@ -70,7 +71,7 @@ class _Walk:
 
     def findings(self) -> Iterator[str]:
         while True:
-            # The head comes first: entries recorded meanwhile can then only be more than it says.
+            # The head is read first, so that entries recorded meanwhile come after it.
             end = read_head(self._connection)
             rows = self._next_rows()
             for entry in rows:

@@ -1,4 +1,4 @@
-"""Group commit: one thread records everything that waits in one durable transaction."""
+"""Group commit: one thread records all waiting drafts in one durable transaction."""
 
 import asyncio
 import queue
@@ -20,16 +20,16 @@ from service.ledger.entries import Draft, Entry
 
 CAPACITY = 4_096  # appends that may wait before further ones are refused
 GROUP = 512  # entries after which a group is closed
-ANSWER = 3.5  # seconds after which whoever waits is told that the database did not answer
-PROBE = 4_096  # bytes that a check writes
-# After a refusal a check writes more than what was refused: an index page for every entry, say.
+ANSWER_TIMEOUT = 3.5  # seconds after which a caller is told that the database did not answer
+PROBE = 4_096  # bytes that a probe writes
+# After a refused group a probe writes more bytes than the group: each entry also needs index pages.
 PROBE_AFTER_REFUSAL, MAX_PROBE = 65_536, 4 << 20
 
 
 class WaitingAppend(NamedTuple):
-    """Drafts that are recorded together or not at all, and who waits for them.
+    """Drafts that are recorded all or none, and the future of the caller that waits for them.
 
-    Without drafts it is a check: it succeeds when a durable transaction was written.
+    Without drafts it is a probe, which succeeds when a durable transaction was written.
     """
 
     drafts: Sequence[Draft]
@@ -39,10 +39,10 @@ class WaitingAppend(NamedTuple):
 
 
 class WriterStatus(NamedTuple):
-    """The writer's state, for metrics: counts since start, `lag` in seconds.
+    """The writer's state: counts since the start, and `lag` in seconds.
 
-    `lag` is the age of the oldest append that is not answered yet, 0 when none is waiting;
-    `failure` is the reason the last group was refused, None when it was recorded.
+    `lag` is the age of the oldest append that is not answered yet, 0 when none is waiting.
+    `failure` is the reason why the last group was refused, None when it was recorded.
     """
 
     waiting: int
@@ -54,7 +54,7 @@ class WriterStatus(NamedTuple):
 
 
 class Writer:
-    """Appends to one ledger from any event loop and thread; survives the database's absence."""
+    """Appends to one ledger, for any event loop and thread; goes on after a database failure."""
 
     def __init__(self, engine: Engine) -> None:
         self._chain = ChainConnection(engine)
@@ -69,24 +69,24 @@ class Writer:
         self._thread.start()
 
     async def append(self, drafts: Sequence[Draft]) -> list[Entry]:
-        """Return the drafts as entries, once their transaction is durable; all of them or none.
+        """Append all drafts or none, and return their entries when the transaction is durable.
 
-        Without drafts, prove that entries could be recorded now. Raises LedgerUnavailable when
-        they were not recorded, after ANSWER seconds at the latest. One exception is honest to
-        name: when the connection is lost or the time is over while the commit is under way, the
-        entries may exist though this raised. The reverse never happens.
+        Without drafts, this proves that entries can be recorded. Raises LedgerUnavailable when
+        they were not recorded, at the latest after ANSWER_TIMEOUT seconds. If the connection is
+        lost or the time is over during the commit, the entries may exist although this raises;
+        entries that are returned always exist.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Entry]] = loop.create_future()
         self._enqueue(WaitingAppend(drafts, future, loop, time.monotonic()))
         try:
-            async with asyncio.timeout(ANSWER):
+            async with asyncio.timeout(ANSWER_TIMEOUT):
                 return await future
         except TimeoutError:
             raise LedgerUnavailable(_no_answer()) from None
 
     def append_blocking(self, drafts: Sequence[Draft], timeout: float | None = None) -> list[Entry]:
-        """Do as `append`, for callers without an event loop."""
+        """Append like `append`, for callers without an event loop."""
         future: Future[list[Entry]] = Future()
         self._enqueue(WaitingAppend(drafts, future, None, time.monotonic()))
         try:
@@ -95,18 +95,18 @@ class Writer:
             raise LedgerUnavailable(_no_answer()) from None
 
     def prepare(self) -> None:
-        """Make or upgrade the tables; see `ChainConnection.prepare`."""
+        """Create or upgrade the tables; see `ChainConnection.prepare`."""
         self._chain.prepare()
 
     def status(self) -> WriterStatus:
-        """Return the state now; reads no database."""
+        """Return the present state, without reading the database."""
         group = self._group
         lag = time.monotonic() - group[0].since if group else 0.0
         waiting = self._queue.qsize() + len(group)
         return WriterStatus(waiting=waiting, lag=lag, failure=self._failure, **self._counts)
 
     def close(self) -> None:
-        """Record what waits, then stop; later appends raise LedgerUnavailable."""
+        """Record the waiting drafts, then stop; later appends raise LedgerUnavailable."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -131,15 +131,15 @@ class Writer:
             self._stop()
 
     def _take(self) -> list[WaitingAppend]:
-        """Wait for one item and take all that came meanwhile; empty when closed.
+        """Wait for an append and return it with all others that wait; empty when closed.
 
-        Whoever was told that the database did not answer is left out.
+        Appends whose callers have timed out are left out.
         """
         item = self._next()
         group: list[WaitingAppend] = []
         rows = 0
         while item is not None:
-            if time.monotonic() - item.since < ANSWER or not item.future.done():
+            if time.monotonic() - item.since < ANSWER_TIMEOUT or not item.future.done():
                 group.append(item)
                 rows += len(item.drafts)
             if group and (rows >= GROUP or self._queue.empty()):
@@ -201,11 +201,11 @@ Result = tuple[WaitingAppend, list[Entry] | str]
 
 
 def _no_answer() -> str:
-    return f"the database did not answer within {ANSWER:g} seconds"
+    return f"the database did not answer within {ANSWER_TIMEOUT:g} seconds"
 
 
 def _settle(results: list[Result]) -> None:
-    """Answer everyone who waited; each event loop is woken once for all that wait in it."""
+    """Give each caller its result; each event loop is woken only once."""
     by_loop: defaultdict[asyncio.AbstractEventLoop | None, list[Result]] = defaultdict(list)
     for result in results:
         by_loop[result[0].loop].append(result)
@@ -213,13 +213,13 @@ def _settle(results: list[Result]) -> None:
         if loop is None:
             _answer(of_loop)
             continue
-        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed, so nobody waits
             loop.call_soon_threadsafe(_answer, of_loop)
 
 
 def _answer(results: list[Result]) -> None:
     for waiting, result in results:
-        if waiting.future.done():  # its caller went away meanwhile
+        if waiting.future.done():  # its caller has timed out or disconnected
             continue
         if isinstance(result, str):
             waiting.future.set_exception(LedgerUnavailable(result))

@@ -1,14 +1,14 @@
-"""Watch the decisions: drift, performance, fairness and outcomes, beside the service.
+"""Monitor the recorded decisions for drift, performance and fairness, and record outcomes.
 
-The service starts `python -m service.monitoring --watch` as a process of its own, so that no
-report costs a decision its time. `service.api` imports `alerts`, `outcomes`, `reports` and
-`drift_rules` from here, the dashboard `outcomes`, `reports` and `drift_rules`.
+The service starts `python -m service.monitoring --watch` as a separate process, so that reports do
+not delay decisions. `service.api` imports `alerts`, `outcomes`, `reports` and `drift_rules` from
+here; the dashboard imports `outcomes`, `reports` and `drift_rules`.
 
-- `monitor`: judges the windows that are due; `windows` reads them from the ledger
-- `drift`, `drift_rules`: applications held against the winner's training rows
-- `performance`: what the PDs alone promise; `outcomes`: what became of the loans
-- `fairness`: approval by group of the protected attributes
+- `monitor`: reports about every window that is due; `windows` reads windows from the ledger
+- `drift`, `drift_rules`: compare applications with the winner's training rows
+- `performance`: the performance that PDs predict; `outcomes`: the performance by known outcomes
+- `fairness`: approval rates by group of the protected attributes
 - `reports`: stores reports and incidents in the ledger's database
-- `alerts` tells people, `retraining` asks GitHub for a challenger
-- `__main__`: `python -m service.monitoring` judges every full window once
+- `alerts`: sends incidents to people; `retraining`: starts the retraining workflow on GitHub
+- `__main__`: `python -m service.monitoring` reports once about every full window
 """

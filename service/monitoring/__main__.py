@@ -1,8 +1,7 @@
-"""Judge every full window of decisions once: `python -m service.monitoring`.
+"""Report once about every full window of decisions: `python -m service.monitoring`.
 
-By hand, or on a schedule. `--watch` goes on and waits until enough decisions are new: so the
-service starts it, as a process of its own, whose life ends with the standard input that the service
-holds open.
+With `--watch` the command repeats this when enough decisions are new, until its standard input is
+closed. The service starts it in this way and holds the standard input open.
 """
 
 from __future__ import annotations
@@ -16,21 +15,21 @@ from pathlib import Path
 from stages import project
 
 
-def options() -> argparse.Namespace:
-    """Return what the command line asks for."""
+def parse_arguments() -> argparse.Namespace:
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m service.monitoring", description=__doc__)
     parser.add_argument("--root", type=Path, default=Path(), help="the project (%(default)s)")
     parser.add_argument(
-        "--watch", action="store_true", help="go on until the standard input is closed"
+        "--watch", action="store_true", help="repeat until the standard input is closed"
     )
     return parser.parse_args()
 
 
 def end_with_parent() -> None:
-    """End this process when the one that holds its standard input ends, however it does.
+    """End this process when its parent, which holds its standard input open, has ended.
 
-    A pipe is closed by the kernel also for a parent that was killed, and before this one has
-    begun to listen: no id is compared that may already be another's.
+    The kernel closes the pipe of a parent that was killed, even before this process listens. A
+    process id, by contrast, may already belong to another process.
     """
 
     def listen() -> None:
@@ -42,18 +41,18 @@ def end_with_parent() -> None:
 
 
 def main() -> None:
-    """Judge once, or watch."""
-    wish = options()
-    if wish.watch:
+    """Report once, or repeatedly with `--watch`."""
+    options = parse_arguments()
+    if options.watch:
         end_with_parent()
-        os.nice(19)  # decisions first
-    # Importing takes seconds; a parent that ends meanwhile must not leave this process behind.
+        os.nice(19)  # decisions have priority
+    # These imports take seconds, in which the parent may end.
     from service.monitoring import monitor  # noqa: PLC0415
 
-    if wish.watch:
-        monitor.watch(wish.root)
+    if options.watch:
+        monitor.watch(options.root)
     else:
-        monitor.judge_once(wish.root)
+        monitor.judge_once(options.root)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Tell people when an incident begins, and once more when it is over: by webhook and by e-mail.
+"""Send alerts when an incident begins and when it ends, by webhook and by e-mail.
 
-`ALERT_WEBHOOK` is an address that takes Slack's `{"text": ...}`; `ALERT_SMTP` is `host:port`,
-`ALERT_MAIL` the address to write to, and where the server wants them, `ALERT_SMTP_USER` and
-`ALERT_SMTP_PASSWORD_FILE`. Without them nothing is sent; incidents stay on record.
+`ALERT_WEBHOOK` is an address that accepts Slack's `{"text": ...}`; `ALERT_SMTP` is HOST:PORT of a
+mail server and `ALERT_MAIL` the recipient. `ALERT_SMTP_USER` and `ALERT_SMTP_PASSWORD_FILE` are for
+servers that require a log-in. Without these settings nothing is sent; incidents are still recorded.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from typing import Any
 
 from service import settings
 
-TIMEOUT = 5  # seconds that a receiver may take
+TIMEOUT = 5  # seconds in which a receiver must answer
 
 
 class NotSent(Exception):
-    """A message that was not sent; the text says why."""
+    """A message could not be sent; the text says why."""
 
 
 def announce(opened: Iterable[dict[str, Any]], closed: Iterable[dict[str, Any]]) -> None:
     """Send one message about incidents that began and ended.
 
-    A receiver that fails stops nothing: what went wrong is printed on stderr.
+    When a receiver fails, its error is printed on standard error and the others are still told.
     """
     lines = [f"{incident['loudness'].upper()} {incident['words']}" for incident in opened]
     lines += [f"RESOLVED {incident['words']}" for incident in closed]
@@ -49,7 +49,7 @@ def announce(opened: Iterable[dict[str, Any]], closed: Iterable[dict[str, Any]])
 
 
 def post(url: str, lines: list[str]) -> None:
-    """Post the lines as Slack's incoming webhooks take them; raises NotSent."""
+    """Post the lines as Slack's incoming webhooks expect them; raises NotSent."""
     if not url.startswith(("http://", "https://")):
         raise NotSent(f"ALERT_WEBHOOK must begin with http:// or https://; got {url!r}")
     body = json.dumps({"text": "\n".join(lines)}).encode()
@@ -57,11 +57,7 @@ def post(url: str, lines: list[str]) -> None:
     try:
         request = urllib.request.Request(url, body, headers)  # noqa: S310 - checked above
         urllib.request.urlopen(request, timeout=TIMEOUT).close()  # noqa: S310
-    except (
-        OSError,
-        HTTPException,
-        ValueError,
-    ) as error:  # ValueError: no address, such as http://[
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: an invalid address
         raise NotSent(str(error) or repr(error)) from error
 
 
@@ -82,9 +78,9 @@ def mail(server: str, lines: list[str]) -> None:
 
 
 def log_in(smtp: smtplib.SMTP, host: str) -> None:
-    """Give the account's password, where there is one: by TLS, or to this machine.
+    """Log in when an account is set, by TLS unless the server is this machine.
 
-    Raises NotSent where another machine offers no TLS.
+    Raises NotSent when another machine offers no TLS.
     """
     user = settings.load().alert_smtp_user
     if not user:

@@ -1,8 +1,8 @@
-"""Compare live applications with those that the winner was trained on.
+"""Compare the applications of a window with those that the winner was trained on.
 
-Pure functions on arrays and `models/reference.json`. Every rule has a bound that depends on the
-size of the window, so that no drift means no finding; the size of the shift says whether a finding
-is a notice, a warning or an alarm.
+These are pure functions of arrays and `models/reference.json`. The bound of each rule depends on
+the size of the window, so that chance alone gives no finding; the size of the shift decides whether
+a finding is a notice, a warning or an alarm.
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ from service.monitoring.drift_rules import (
 
 Action = Literal["none", "source", "retrain", "watch", "recalibrate"]
 STEPS = ("notice", "warning", "alarm")
-RULES = 6  # at most, per feature
+RULES = 6  # the largest number of rules per feature
 
 
 def report(
     reference: Mapping[str, Any], columns: Mapping[str, Floats], pd: Floats
 ) -> dict[str, Any]:
-    """Judge a window: features by name (n,), NaN missing, categories as codes, and PD (n,).
+    """Return the drift report about a window.
 
-    Returns what JSON can hold: `rows`; `findings`; the PSI, bound, shift of the mean and shares of
-    each feature and of the score; and what to do, `action` as a word and `advice` as a sentence.
+    `columns` has each feature by name (n,), with NaN for missing values and codes for categories;
+    `pd` has shape (n,). The report is a JSON object with `rows`, `findings`, the value and bound of
+    each rule by feature and for the score, and what to do: `action`, a word, and `advice`, a text.
     """
     parts = dict(reference["features"]) | {"score": reference["score"]}
     live = {**columns, "score": logit(pd)}
@@ -48,7 +49,7 @@ def report(
         name: judge_feature(name, part, live[name], part.get("rows", reference["rows"]), level)
         for name, part in parts.items()
     }
-    findings = [f for _, found in judged.values() for f in found]
+    findings = [f for _, of_feature in judged.values() for f in of_feature]
     action, words = advise(findings)
     return {
         "rows": len(pd),
@@ -61,38 +62,40 @@ def report(
 
 
 def loudest_first(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return findings in the order in which they are shown: alarms first."""
+    """Return findings with alarms first, then warnings, then notices."""
     return sorted(findings, key=lambda finding: STEPS.index(finding["loudness"]), reverse=True)
 
 
 def judge_feature(
     name: str, reference: Mapping[str, Any], values: Floats, trained: int, level: float
 ) -> tuple[dict[str, Any], list[Finding]]:
-    """Return the facts and the findings of one feature (n,) against `trained` rows of reference."""
-    known = values[~np.isnan(values)]
-    counts = count_by_bin(reference, known)
+    """Return the facts and findings of one feature (n,), compared with `trained` training rows."""
+    present = values[~np.isnan(values)]
+    counts = count_by_bin(reference, present)
     facts: dict[str, Any] = {
         "missing": float(np.isnan(values).mean()),
-        "shares": (counts / max(len(known), 1)).tolist(),
+        "shares": (counts / max(len(present), 1)).tolist(),
     }
     tests = [missing_rule(reference, values, trained, level)]
-    if len(known):
+    if len(present):
         tests.append(psi_rule(reference, counts, trained, level))
         rules = numeric_rules if reference["kind"] == "number" else category_rules
-        tests += rules(reference, known, counts, trained, level)
-    found = []
+        tests += rules(reference, present, counts, trained, level)
+    findings = []
     for rule, value, bound, shift, words in tests:
         facts[rule] = {"value": value, "bound": bound}
         if value > bound:
-            found.append(Finding(name, rule, value, bound, loudness_of(rule, shift), words))
-    if reference["kind"] == "number" and len(known):
-        # The rule of other systems, for comparison: it never fires (income at a tenth: 1.1).
-        facts["plain_sd_rule"] = abs(known.mean() - reference["mean"]) / (reference["sd"] or 1.0)
-    return facts, found
+            findings.append(Finding(name, rule, value, bound, loudness_of(rule, shift), words))
+    if reference["kind"] == "number" and len(present):
+        # The usual rule, for comparison: it never fires (1.1 with incomes cut to a tenth).
+        facts["plain_sd_rule"] = abs(present.mean() - reference["mean"]) / (reference["sd"] or 1.0)
+    return facts, findings
 
 
 def score_shift(reference: Mapping[str, Any], margin: Floats) -> dict[str, float]:
-    """Return the score's drift in two parts: its level (log-odds), and the PSI without it."""
+    """Return the score's drift in two parts: `level`, the shift in log-odds, and `shape`, the PSI
+    of the scores after the shift is removed.
+    """
     level = float(margin.mean() - reference["mean"])
     counts = count_by_bin(reference, margin - level)
     expected, live = pool_rare_bins(np.asarray(reference["shares"]), counts)
@@ -104,7 +107,7 @@ BROKEN = ("missing", "constant", "unseen", "out_of_bounds")
 
 
 def advise(findings: list[Finding]) -> tuple[Action, str]:
-    """Return what to do first, as a word and as a sentence; `retrain` may start the retraining."""
+    """Return the advice as a word and as a sentence; `retrain` may start the retraining."""
     loud = [f for f in findings if f.loudness != "notice"]
     inputs = [f for f in loud if f.field != "score"]
     broken = sorted({f.field for f in inputs if f.rule in BROKEN or "another unit" in f.words})

@@ -1,7 +1,7 @@
 """The rules that compare one feature of a window with the training rows.
 
-Each gives its value, the bound that chance keeps to in a window of this size, and by how much the
-feature moved, which decides between notice, warning and alarm.
+Each rule returns its value, the bound that chance does not exceed in a window of this size, and the
+size of the shift, which decides between notice, warning and alarm.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from scipy.stats import binom, chi2, kstwo, norm
 Floats = NDArray[np.float64]
 Loudness = Literal["notice", "warning", "alarm"]
 
-# The chance that a report on undrifted traffic finds anything: one false report in 10,000.
+# The probability that a report without drift has a finding: one false report in 10,000.
 FALSE_REPORTS = 1e-4
-EXPECTED = 5.0  # rows that a bin must expect (Cochran 1954); rarer bins are pooled
-GRID = 0.01  # the reference knows its quantiles to 1 %
+EXPECTED = 5.0  # expected rows that a bin needs (Cochran 1954); rarer bins are pooled
+GRID = 0.01  # step of the reference's quantiles
 FACTORS = (12.0, 10.0, 100.0, 1000.0)  # months for years, digits, percent, thousands
-# From which shift on a finding is a warning, and an alarm; a smaller one is a notice.
+# The shifts from which a finding is a warning and an alarm; a smaller one is a notice.
 LOUD: dict[str, tuple[float, float]] = {
-    "psi": (0.1, 0.25),  # the field's own steps (Siddiqi 2006)
+    "psi": (0.1, 0.25),  # the usual thresholds (Siddiqi 2006)
     "mean": (0.25, 0.5),  # standard deviations
     "ks": (0.1, 0.25),
     "missing": (0.02, 0.1),  # share of rows
@@ -38,7 +38,7 @@ LOUD: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule that fired: the field, how far it moved, and the bound that chance keeps to."""
+    """A rule whose value exceeds its bound, with a description in `words`."""
 
     field: str
     rule: str
@@ -48,21 +48,22 @@ class Finding:
     words: str
 
 
-Test = tuple[str, float, float, float, str]  # rule, value, bound, shift, words
+RuleResult = tuple[str, float, float, float, str]
+"""The name of a rule, its value, its bound, the size of the shift, and a description."""
 
 
-def count_by_bin(reference: Mapping[str, Any], known: Floats) -> NDArray[np.int64]:
-    """Return the rows in each of the reference's bins."""
+def count_by_bin(reference: Mapping[str, Any], present: Floats) -> NDArray[np.int64]:
+    """Return the number of values (n,) without NaN in each of the reference's bins (bins,)."""
     size = len(reference["shares"])
     if reference["kind"] == "category":
-        return np.bincount(known.astype(np.int64), minlength=size)
-    return np.bincount(np.searchsorted(reference["edges"], known, side="right"), minlength=size)
+        return np.bincount(present.astype(np.int64), minlength=size)
+    return np.bincount(np.searchsorted(reference["edges"], present, side="right"), minlength=size)
 
 
 def psi_rule(
     reference: Mapping[str, Any], counts: NDArray[np.int64], trained: int, level: float
-) -> Test:
-    """Compare PSI with a bound: PSI / (1/n + 1/m) is chi-squared without drift (Yurdakul 2018)."""
+) -> RuleResult:
+    """Compare PSI with its bound: PSI / (1/n + 1/m) is chi-squared by chance (Yurdakul 2018)."""
     expected, live = pool_rare_bins(np.asarray(reference["shares"]), counts)
     n = live.sum()
     value = psi(expected, (live + 0.5) / (n + 0.5 * len(live)))
@@ -76,7 +77,7 @@ def psi(expected: Floats, actual: Floats) -> float:
 
 
 def pool_rare_bins(shares: Floats, counts: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Return shares and counts in which the bins too rare for this window are one."""
+    """Return shares and counts in which the bins too rare for this window are pooled into one."""
     rare = shares * counts.sum() < EXPECTED
     if not rare.any():
         return shares, counts.astype(np.float64)
@@ -86,8 +87,10 @@ def pool_rare_bins(shares: Floats, counts: NDArray[np.int64]) -> tuple[Floats, F
     return np.maximum(expected, floor), live
 
 
-def missing_rule(reference: Mapping[str, Any], values: Floats, trained: int, level: float) -> Test:
-    """Compare the share of missing values with what chance brings."""
+def missing_rule(
+    reference: Mapping[str, Any], values: Floats, trained: int, level: float
+) -> RuleResult:
+    """Compare the share of missing values with its bound."""
     rate = float(np.isnan(values).mean())
     bound = share_bound(reference["missing"], len(values), trained, level)
     return (
@@ -100,43 +103,43 @@ def missing_rule(reference: Mapping[str, Any], values: Floats, trained: int, lev
 
 
 def share_bound(share: float, rows: int, trained: float, level: float) -> float:
-    """Return the share of `rows` that chance exceeds with probability `level`, by the binomial.
+    """Return the share of `rows` that is exceeded with probability `level`, by the binomial law.
 
-    A share that training rows put at 0 may be as high as 3 / m (the rule of three).
+    A share that is 0 among `trained` rows may truly be 3 / trained (the rule of three).
     """
     return float(binom.isf(level, rows, min(max(share, 3 / trained), 1.0)) / rows)
 
 
 def numeric_rules(
-    reference: Mapping[str, Any], known: Floats, counts: Any, trained: int, level: float
-) -> Iterator[Test]:
-    """Test the mean (z), the distribution (Kolmogorov-Smirnov), the bounds, and a stuck feed."""
-    n, sd = len(known), reference["sd"] or 1.0
-    shift = abs(float(known.mean()) - reference["mean"]) / sd
+    reference: Mapping[str, Any], present: Floats, counts: Any, trained: int, level: float
+) -> Iterator[RuleResult]:
+    """Yield the rules of a number: mean (z), Kolmogorov-Smirnov, range, and a constant value."""
+    n, sd = len(present), reference["sd"] or 1.0
+    shift = abs(float(present.mean()) - reference["mean"]) / sd
     z = shift / np.sqrt(1 / n + 1 / trained)
-    way = f"its mean went from {as_figure(reference['mean'])} to {as_figure(known.mean())}"
-    words = way + unit_change(reference, known)
+    words = f"its mean went from {format_number(reference['mean'])} to "
+    words += f"{format_number(present.mean())}{unit_change(reference, present)}"
     yield "mean", float(z), float(norm.isf(level / 2)), shift, words
 
-    distance = ks_distance(reference["quantiles"], known)
+    distance = ks_distance(reference["quantiles"], present)
     bound = float(kstwo.isf(level, max(round(n * trained / (n + trained)), 1))) + GRID
     yield "ks", distance, bound, distance, f"its distribution moved: KS {distance:.3f}"
 
     low, high = reference["quantiles"][0], reference["quantiles"][-1]
-    outside = float(np.mean((known < low) | (known > high)))
-    words = f"{outside:.1%} of its values lie outside {as_figure(low)} to {as_figure(high)}"
+    outside = float(np.mean((present < low) | (present > high)))
+    words = f"{outside:.1%} of its values lie outside {format_number(low)} to {format_number(high)}"
     yield "out_of_bounds", outside, share_bound(0.0, n, trained, level), outside, words
 
-    stuck = known.min() == known.max() and len(reference["edges"]) > 0
-    likely = float(np.mean(np.asarray(reference["quantiles"]) == known[0]) + GRID)
-    certain = stuck and likely**n < level
-    yield "constant", float(certain), 0.5, 1.0, f"every value is {as_figure(known[0])}"
+    is_constant = present.min() == present.max() and len(reference["edges"]) > 0
+    likely = float(np.mean(np.asarray(reference["quantiles"]) == present[0]) + GRID)
+    certain = is_constant and likely**n < level
+    yield "constant", float(certain), 0.5, 1.0, f"every value is {format_number(present[0])}"
 
 
-def ks_distance(quantiles: list[float], known: Floats) -> float:
-    """Return the largest gap between live and reference distribution at the known quantiles."""
+def ks_distance(quantiles: list[float], present: Floats) -> float:
+    """Return the largest distance between both distribution functions at the quantiles (q,)."""
     points = np.asarray(quantiles)
-    ordered = np.sort(known)
+    ordered = np.sort(present)
     grid, first = np.unique(points, return_index=True)
     last = len(points) - 1 - np.unique(points[::-1], return_index=True)[1]
     at_most = np.searchsorted(ordered, grid, side="right") / len(ordered)
@@ -150,9 +153,9 @@ def ks_distance(quantiles: list[float], known: Floats) -> float:
     )
 
 
-def unit_change(reference: Mapping[str, Any], known: Floats) -> str:
-    """Return words where the medians differ by a factor between units, else an empty text."""
-    old, new = reference["quantiles"][len(reference["quantiles"]) // 2], float(np.median(known))
+def unit_change(reference: Mapping[str, Any], present: Floats) -> str:
+    """Return a remark when the medians differ by a usual factor between units, else ""."""
+    old, new = reference["quantiles"][len(reference["quantiles"]) // 2], float(np.median(present))
     if old <= 0 or new <= 0:
         return ""
     for factor in FACTORS:
@@ -164,25 +167,25 @@ def unit_change(reference: Mapping[str, Any], known: Floats) -> str:
 
 def category_rules(
     reference: Mapping[str, Any],
-    known: Floats,
+    present: Floats,
     counts: NDArray[np.int64],
     trained: int,
     level: float,
-) -> Iterator[Test]:
-    """Test for categories that training never saw."""
+) -> Iterator[RuleResult]:
+    """Yield the rule of a category: the share of categories that training rows did not have."""
     unseen = np.asarray(reference["shares"]) == 0
     share = float(counts[unseen].sum() / counts.sum())
     names = [c for c, u, k in zip(reference["categories"], unseen, counts, strict=True) if u and k]
-    bound = share_bound(0.0, len(known), trained, level)
+    bound = share_bound(0.0, len(present), trained, level)
     yield "unseen", share, bound, share, f"{share:.1%} are {', '.join(names)}, unseen in training"
 
 
-def as_figure(value: float) -> str:
-    """Return a number of a feature as people read it."""
+def format_number(value: float) -> str:
+    """Return a number with four digits or, from 10,000 on, as a whole number with separators."""
     return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
 
 
 def loudness_of(rule: str, shift: float) -> Loudness:
-    """Return how loud a finding is, by the size of the shift."""
+    """Return how loud a finding of a rule is, given the size of the shift."""
     warning, alarm = LOUD[rule]
     return "alarm" if shift >= alarm else "warning" if shift >= warning else "notice"

@@ -1,4 +1,4 @@
-"""Approval and mean PD by group of the protected attributes, where applications state them."""
+"""Approval rate and mean PD by group of the protected attributes that applications state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stages.judging.evaluation import groups
 
 
 def compare_groups(contract: Contract, window: Window, minimum: int) -> dict[str, Any]:
-    """Return rows, approval rate and mean PD of each group of at least `minimum` decisions."""
+    """Return `rows`, `approval_rate` and `mean_pd` by field and group of `minimum` or more rows."""
     approved = window.decision == "approve"
     groups_of: dict[str, Any] = {}
     for field in contract.protected:
@@ -34,10 +34,10 @@ def compare_groups(contract: Contract, window: Window, minimum: int) -> dict[str
 
 
 def find_unequal_approval(by_field: dict[str, Any], lowest_ratio: float) -> list[dict[str, Any]]:
-    """Return a finding for each attribute whose worst group is approved too rarely.
+    """Return a finding for each attribute with a group that is approved too rarely.
 
-    Too rarely is less than `lowest_ratio` times as often as the best group.
-    The ratio 0.8 is the four-fifths rule (29 CFR 1607.4).
+    This is a group whose approval rate is less than `lowest_ratio` times that of the group approved
+    most often. The ratio 0.8 is the four-fifths rule (29 CFR 1607.4).
     """
     findings = []
     for field, group_facts in by_field.items():

@@ -1,4 +1,4 @@
-"""Judge the newest decisions of one model: drift, fairness, and performance."""
+"""Report about drift, fairness and performance of the newest decisions of one model."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from service.monitoring.windows import Window
 from stages import params
 
 REFERENCE = Path("models/reference.json")
-PAUSE = 2.0  # seconds between two looks at the ledger, at the least
-REST = 10  # pauses are this many times as long as looks: decisions need the processors more
-NEW_SHARE = 10  # a window is judged again when a tenth of it is new
-RETRAINING, ASKED, FAILED = "retrain", "challenger", "no challenger"  # keys of incidents
+PAUSE = 2.0  # the shortest pause between two rounds, in seconds
+PAUSE_FACTOR = 10  # a pause lasts so many times the CPU time of a round: decisions have priority
+NEW_SHARE = 10  # a window is due again when a tenth of it is new
+RETRAINING, STARTED, FAILED = "retrain", "challenger", "no challenger"  # keys of incidents
 
 
 class Monitor:
-    """Holds the decisions in one ledger against the winner's training rows."""
+    """Compares the decisions in one ledger with the winner's training rows."""
 
     def __init__(self, root: Path, ledger: Ledger) -> None:
         self.engine = Engine.load(root)
@@ -43,18 +43,18 @@ class Monitor:
         self._as_of: tuple[int, date] | None = None
         self._realised: tuple[dict[str, Any], dict[str, Any] | None] = {}, None
 
-    def look(self, every: int | None = None) -> list[dict[str, Any]]:
-        """Judge every window that is due, store the reports, and return them.
+    def report_due_windows(self, every: int | None = None) -> list[dict[str, Any]]:
+        """Store a report about every window that is due, and return these reports.
 
         A window is due when `every` of its decisions are new; by default as params.yaml says.
         """
-        found = [report for rows in self.config.windows if (report := self.judge(rows, every))]
-        if found:
-            self.ask_for_challenger(found)
-        return found
+        reports = [report for rows in self.config.windows if (report := self.judge(rows, every))]
+        if reports:
+            self.start_retraining_once(reports)
+        return reports
 
     def judge(self, rows: int, every: int | None = None) -> dict[str, Any] | None:
-        """Judge the newest `rows` decisions, or None where too few of them are new."""
+        """Store and return a report about the newest `rows` decisions; None if it is not due."""
         seen = self.reports.last_covered(rows, self.model)
         new = every or max(self.config.every, rows // NEW_SHARE)
         if windows.count_decisions(self.ledger, self.model, seen) < new:
@@ -64,35 +64,35 @@ class Monitor:
             return None
         report = self.report(window)
         number = self.reports.add(report)
-        if number is None:  # another monitor was faster
+        if number is None:  # another monitor has already stored one
             return None
         report["id"] = number
         alerts.announce(*self.reports.settle(str(rows), report["findings"], report["time"]))
         return report
 
-    def ask_for_challenger(self, judged: list[dict[str, Any]]) -> None:
-        """Start the retraining once where a report asks for it, until every incident is over."""
+    def start_retraining_once(self, reports: list[dict[str, Any]]) -> None:
+        """Start the retraining if a report advises it and none was started for open incidents."""
         opened = [incident["key"] for incident in self.reports.open_incidents()]
-        asking = (report for report in judged if report["action"] == "retrain")
-        due = next(asking, None) if retraining.repository() else None
+        advising = (report for report in reports if report["action"] == "retrain")
+        due = next(advising, None) if retraining.repository() else None
         findings: list[dict[str, Any]] = []
-        if due and f"{RETRAINING}/{ASKED}" not in opened:
+        if due and f"{RETRAINING}/{STARTED}" not in opened:
             findings = [start_retraining(due)]
         elif any(not key.startswith(f"{RETRAINING}/") for key in opened):
             return
-        alerts.announce(*self.reports.settle(RETRAINING, findings, judged[-1]["time"]))
+        alerts.announce(*self.reports.settle(RETRAINING, findings, reports[-1]["time"]))
 
     def report(self, window: Window) -> dict[str, Any]:
         """Return the report about a window."""
-        found = drift.report(self.reference, window.columns(self.engine.features), window.pd)
+        drifted = drift.report(self.reference, window.columns(self.engine.features), window.pd)
         groups = fairness.compare_groups(self.engine.contract, window, self.config.min_group)
         unfair = fairness.find_unequal_approval(groups, self.config.lowest_approval_ratio)
         approved = window.decision == "approve"
         expected = performance.estimate(window.pd, approved, self.reference["calibration"])
         realised, worse = self.realised()
-        if worse and worse["loudness"] != "notice" and found["action"] != "source":
-            found |= {"action": "retrain", "advice": f"Retrain: {worse['words']}."}
-        findings = drift.loudest_first([*found["findings"], *unfair, *([worse] if worse else [])])
+        if worse and worse["loudness"] != "notice" and drifted["action"] != "source":
+            drifted |= {"action": "retrain", "advice": f"Retrain: {worse['words']}."}
+        findings = drift.loudest_first([*drifted["findings"], *unfair, *([worse] if worse else [])])
         facts: dict[str, Any] = as_json(
             {
                 "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -105,10 +105,10 @@ class Monitor:
                 "decisions": {
                     d: int((window.decision == d).sum()) for d in ("approve", "refer", "decline")
                 },
-                "expected": {name: own._asdict() for name, own in expected.items()},
+                "expected": {name: figure._asdict() for name, figure in expected.items()},
                 "realised": realised,
                 "groups": groups,
-                **found,
+                **drifted,
                 "findings": findings,
                 "loudest": findings[0]["loudness"] if findings else "quiet",
             }
@@ -116,9 +116,9 @@ class Monitor:
         return facts
 
     def realised(self) -> tuple[dict[str, Any], dict[str, Any] | None]:
-        """Return the performance by outcomes, and a finding when this model fell behind.
+        """Return the performance by outcomes, and a finding when it is worse than expected.
 
-        Both are computed again when there are more outcomes, and once a day.
+        Both are computed again when there are new outcomes, and once a day.
         """
         now = outcomes.count_outcomes(self.ledger), datetime.now(UTC).date()
         if now != self._as_of:
@@ -131,16 +131,16 @@ class Monitor:
         return self._realised
 
     def find_fall(self, mature: MatureOutcomes) -> dict[str, Any] | None:
-        """Return a finding when this model ranks its loans worse than its PDs promise."""
+        """Return a finding when the realised ROC-AUC of this model is lower than expected."""
         by_model = mature.model == self.model
-        found = performance.find_fall(
+        finding = performance.find_fall(
             mature.bad[by_model], mature.pd[by_model], self.reference["calibration"]
         )
-        return asdict(found) if found else None
+        return asdict(finding) if finding else None
 
 
 def start_retraining(report: dict[str, Any]) -> dict[str, Any]:
-    """Start the retraining for a report, and return what came of it as a finding."""
+    """Start the retraining that a report advises, and return a finding that says whether it was."""
     facts = {name: report[name] for name in ("id", "model", "window", "advice")}
     fields = sorted({f["field"] for f in report["findings"] if f["loudness"] != "notice"})
     finding = {"rule": "retrain", "loudness": "warning", "value": 1.0}
@@ -150,22 +150,22 @@ def start_retraining(report: dict[str, Any]) -> dict[str, Any]:
         print(f"monitor: {error}", file=sys.stderr, flush=True)
         return finding | {"field": FAILED, "words": f"the retraining was not started: {error}"}
     words = f"the retraining was started in {retraining.repository()}. {report['advice']}"
-    return finding | {"field": ASKED, "words": words}
+    return finding | {"field": STARTED, "words": words}
 
 
 def as_json(value: Any) -> Any:
-    """Return a report as JSON can hold it, with None for what is undefined."""
+    """Return a report as JSON values, with None for NaN and infinity."""
     if isinstance(value, dict):
-        return {name: as_json(own) for name, own in value.items()}
+        return {name: as_json(part) for name, part in value.items()}
     if isinstance(value, list):
-        return [as_json(own) for own in value]
+        return [as_json(part) for part in value]
     if isinstance(value, float | np.floating):
         return float(value) if np.isfinite(value) else None
     return value
 
 
 def watch(root: Path) -> None:
-    """Look again and again; survive a database and a model that are away."""
+    """Report about due windows for ever, also after errors of the database or the model."""
     ledger = Ledger(deadline=LONG_DEADLINE)
     monitor: Monitor | None = None
     while True:
@@ -173,18 +173,18 @@ def watch(root: Path) -> None:
         try:
             require_tables(ledger.engine)
             monitor = monitor or Monitor(root, ledger)
-            monitor.look()
+            monitor.report_due_windows()
         except (LedgerUnavailable, NotReady) as error:
             print(f"monitor: {error}", file=sys.stderr, flush=True)
-        time.sleep(max(PAUSE, REST * (time.process_time() - since)))
+        time.sleep(max(PAUSE, PAUSE_FACTOR * (time.process_time() - since)))
 
 
 def judge_once(root: Path) -> None:
-    """Judge every full window that has new decisions, and print the reports."""
+    """Report about every full window that has new decisions, and print the reports."""
     ledger = Ledger(deadline=LONG_DEADLINE)
     try:
         require_tables(ledger.engine)
-        reports = Monitor(root, ledger).look(every=1)
+        reports = Monitor(root, ledger).report_due_windows(every=1)
     except (LedgerUnavailable, NotReady) as error:
         sys.exit(f"monitor: {error}")
     finally:
@@ -194,4 +194,4 @@ def judge_once(root: Path) -> None:
         for finding in report["findings"]:
             print(f"  {finding['loudness']:8} {finding['field']}: {finding['words']}")
     if not reports:
-        print("no window is full and has a decision that was not judged yet")
+        print("no full window has a decision that was not reported before")

@@ -1,8 +1,8 @@
-"""Record what became of loans, and compare it with what was expected.
+"""Record the outcomes of loans, and compare them with the PDs.
 
 `python -m service.monitoring.outcomes FILE` records a CSV with the columns `prediction_id`, `bad`
-(0 or 1) and `date` (YYYY-MM-DD, when it was known). Without FILE it prints the performance of the
-decisions that are old enough, in all, by vintage and by rating, beside what was expected.
+(0 or 1) and `date` (YYYY-MM-DD, when the outcome was known). Without FILE the command prints the
+realised and the expected performance of mature decisions, overall, by vintage and by rating.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from stages.judging import evaluation
 from stages.metrics import metrics
 
 COLUMNS = ("prediction_id", "bad", "date")
-EASTERNMOST = timezone(timedelta(hours=14))  # where a day begins first
+EASTERNMOST = timezone(timedelta(hours=14))  # the time zone in prediction_id a day begins first
 IDS_PER_QUERY = 500
-ROWS_PER_TRANSACTION = 1_000  # while they are checked and recorded, no decision is
-MAX_OUTCOMES = 100_000  # outcomes that are compared at a time
+ROWS_PER_TRANSACTION = 1_000  # no decision can be recorded during the transaction
+MAX_OUTCOMES = 100_000  # the newest outcomes, of prediction_id the performance is computed
 
 
 class RejectedRow(NamedTuple):
-    """A row that was not recorded, and why; `row` counts from 0."""
+    """A row that was not recorded, with its number from 0 and the reason."""
 
     row: int
     prediction_id: str
@@ -47,30 +47,30 @@ class RejectedRow(NamedTuple):
 
 
 def record(ledger: Ledger, rows: Iterable[Mapping[str, Any]]) -> tuple[int, list[RejectedRow]]:
-    """Record every outcome that can be recorded; return their number, and the rejected rows.
+    """Record all valid outcomes; return the number of recorded rows, and the rejected rows.
 
-    Rejected are unknown decisions, outcomes of a decision that has one (the same or another, in
-    the ledger or earlier in `rows`), dates before the decision or in the future, and rows that
-    cannot be read. The rows are recorded together or, where the ledger is unavailable, not at all.
+    A row is rejected when its decision does not exist or already has an outcome (in the ledger or
+    earlier in `rows`), when its date lies before the decision or in the future, and when it cannot
+    be read. All valid rows are recorded in one transaction or, with LedgerUnavailable, none.
     """
     listed = list(rows)
     ids = [str(row.get("prediction_id")) for row in listed]
-    askable = [each for each in ids if "\0" not in each]  # PostgreSQL takes no text with one
+    storable = [text for text in ids if "\0" not in text]  # PostgreSQL accepts no text with NUL
     with connection_to(ledger.engine) as connection:
-        decided_at = decision_times(connection, askable)
+        decided_at = decision_times(connection, storable)
     rejected: list[RejectedRow] = []
 
     def make_drafts(connection: Connection) -> list[Draft]:
-        # Nobody else can record an outcome between this look and the drafts.
-        outcomes = recorded_outcomes(connection, askable)
+        # No other process can record an outcome before these drafts are recorded.
+        outcomes = recorded_outcomes(connection, storable)
         drafts = []
-        for number, (which, row) in enumerate(zip(ids, listed, strict=True)):
+        for number, (prediction_id, row) in enumerate(zip(ids, listed, strict=True)):
             try:
                 drafts.append(draft_outcome(row, decided_at, outcomes))
             except ValueError as error:
-                rejected.append(RejectedRow(number, which, str(error)))
+                rejected.append(RejectedRow(number, prediction_id, str(error)))
                 continue
-            outcomes[which] = int(row["bad"])
+            outcomes[prediction_id] = int(row["bad"])
         return drafts
 
     return len(ledger.append_checked(make_drafts)), rejected
@@ -79,14 +79,14 @@ def record(ledger: Ledger, rows: Iterable[Mapping[str, Any]]) -> tuple[int, list
 def draft_outcome(
     row: Mapping[str, Any], decided_at: Mapping[str, str], outcomes: Mapping[str, int]
 ) -> Draft:
-    """Return the draft of one row; ValueError says why it cannot be recorded."""
+    """Return the draft of one row; raises ValueError with the reason when it is not valid."""
     unknown = set(row) - set(COLUMNS)
     if unknown:
         first = min(map(str, unknown))
         raise ValueError(f"unknown field {first!r}; allowed are {', '.join(COLUMNS)}")
-    which = str(row.get("prediction_id"))
-    if "\0" in which:
-        raise ValueError(f"prediction_id must have no NUL character; got {which!r}")
+    prediction_id = str(row.get("prediction_id"))
+    if "\0" in prediction_id:
+        raise ValueError(f"prediction_id must have no NUL character; got {prediction_id!r}")
     if str(row.get("bad")) not in ("0", "1"):
         raise ValueError(f"bad must be 0 or 1; got {row.get('bad')!r}")
     bad = int(row["bad"])
@@ -94,27 +94,27 @@ def draft_outcome(
         day = date.fromisoformat(str(row.get("date")))
     except ValueError:
         raise ValueError(f"date must be YYYY-MM-DD; got {row.get('date')!r}") from None
-    if which not in decided_at:
+    if prediction_id not in decided_at:
         raise ValueError("there is no decision with this prediction_id")
-    if which in outcomes:
-        before = outcomes[which]
+    if prediction_id in outcomes:
+        before = outcomes[prediction_id]
         same = "the same outcome" if before == bad else f"another outcome, bad {before},"
         raise ValueError(f"{same} is already recorded")
-    if str(day) < decided_at[which][:10]:
-        raise ValueError(f"date {day} lies before the decision of {decided_at[which][:10]}")
+    if str(day) < decided_at[prediction_id][:10]:
+        raise ValueError(f"date {day} lies before the decision of {decided_at[prediction_id][:10]}")
     if day > datetime.now(EASTERNMOST).date():
         raise ValueError(f"date {day} lies in the future")
-    return draft("outcome", {"bad": bad, "date": str(day)}, refers_to=which)
+    return draft("outcome", {"bad": bad, "date": str(day)}, refers_to=prediction_id)
 
 
 def decision_times(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
-    """Return the time of each of these decisions that exists."""
+    """Return the time (UTC, ISO 8601) of each of these decisions that exists."""
     times: dict[str, str] = {}
     query = select(entries.c.id, entries.c.time).where(entries.c.kind == "decision")
     for start in range(0, len(ids), IDS_PER_QUERY):
-        some = ids[start : start + IDS_PER_QUERY]
+        part = ids[start : start + IDS_PER_QUERY]
         times |= {
-            row.id: row.time for row in connection.execute(query.where(entries.c.id.in_(some)))
+            row.id: row.time for row in connection.execute(query.where(entries.c.id.in_(part)))
         }
     return times
 
@@ -124,15 +124,15 @@ def recorded_outcomes(connection: Connection, ids: Sequence[str]) -> dict[str, i
     outcomes: dict[str, int] = {}
     query = select(entries.c.refers_to, entries.c.payload).where(entries.c.kind == "outcome")
     for start in range(0, len(ids), IDS_PER_QUERY):
-        some = ids[start : start + IDS_PER_QUERY]
-        for row in connection.execute(query.where(entries.c.refers_to.in_(some))):
+        part = ids[start : start + IDS_PER_QUERY]
+        for row in connection.execute(query.where(entries.c.refers_to.in_(part))):
             outcomes[row.refers_to] = json.loads(row.payload)["bad"]
     return outcomes
 
 
 @dataclass(frozen=True)
 class MatureOutcomes:
-    """Decisions (n,) that are old enough and have an outcome, of `recorded` outcomes in all."""
+    """Mature decisions with an outcome, as arrays (n,), and the number of all recorded outcomes."""
 
     recorded: int
     day: NDArray[np.datetime64]
@@ -143,20 +143,20 @@ class MatureOutcomes:
 
 
 def count_outcomes(ledger: Ledger) -> int:
-    """Return how many outcomes are recorded."""
+    """Return the number of recorded outcomes."""
     query = select(func.count()).where(entries.c.kind == "outcome")
     with connection_to(ledger.engine) as connection:
         return int(connection.execute(query).scalar_one())
 
 
 def mature_outcomes(ledger: Ledger, maturity_days: int, today: date) -> MatureOutcomes:
-    """Return the newest outcomes of decisions at least `maturity_days` old, MAX_OUTCOMES at most.
+    """Return at most MAX_OUTCOMES outcomes of decisions at least `maturity_days` old, newest first.
 
-    Counting younger loans would count only those that went bad early.
+    Of younger loans only those that went bad early have an outcome, so they are left out.
     """
     decided, after = entries.alias(), entries.alias()
     names = ("time", "default_probability", "rating", "model")
-    until = str(today - timedelta(days=maturity_days - 1))  # texts of times sort as times do
+    until = str(today - timedelta(days=maturity_days - 1))  # ISO 8601 texts sort like times
     query = (
         select(*(decided.c[name] for name in names), after.c.payload)
         .join(after, after.c.refers_to == decided.c.id)
@@ -177,7 +177,7 @@ def mature_outcomes(ledger: Ledger, maturity_days: int, today: date) -> MatureOu
 
 
 def realised_performance(mature: MatureOutcomes, cut_off: float) -> dict[str, Any]:
-    """Return ROC-AUC, Brier, ECE and bad rate in all, by vintage and by rating.
+    """Return ROC-AUC, Brier score, ECE and bad rate overall, and bad rates by vintage and rating.
 
     `expected` is the mean PD of the same loans.
     """
@@ -194,8 +194,8 @@ def realised_performance(mature: MatureOutcomes, cut_off: float) -> dict[str, An
     }
 
 
-def bad_rates(labels: NDArray[Any], mature: MatureOutcomes) -> dict[str, Any]:
-    """Return rows, realised bad rate and expected (mean PD) of each label (n,)."""
+def bad_rates(labels: NDArray[np.str_], mature: MatureOutcomes) -> dict[str, Any]:
+    """Return `rows`, `bad_rate` and `expected` (mean PD) of the loans by their labels (n,)."""
     rates = {}
     for label in np.unique(labels):
         rows = labels == label
@@ -209,7 +209,7 @@ def bad_rates(labels: NDArray[Any], mature: MatureOutcomes) -> dict[str, Any]:
 
 
 def record_file(ledger: Ledger, path: Path) -> int:
-    """Record a CSV, print what was rejected, and return the exit code."""
+    """Record a CSV file, print the rejected rows, and return the exit code."""
     recorded = first = 0
     rejected: list[RejectedRow] = []
     with path.open(newline="") as lines:
@@ -226,7 +226,7 @@ def record_file(ledger: Ledger, path: Path) -> int:
 
 
 def main() -> None:
-    """Record a file, or print what has been realised."""
+    """Record a file, or print the realised performance."""
     parser = argparse.ArgumentParser("python -m service.monitoring.outcomes", description=__doc__)
     parser.add_argument("file", nargs="?", type=project.given, help="a CSV of outcomes to record")
     options = parser.parse_args()

@@ -1,9 +1,9 @@
-"""Estimate how well the model does from its PDs alone, and compare that with its outcomes.
+"""Estimate the performance of the model from its PDs alone, and compare it with the outcomes.
 
-Without outcomes, calibrated PDs say what to expect of themselves (confidence-based performance
-estimation, CBPE): a loan with PD p is bad with probability p. `models/reference.json: calibration`
-holds how far the winner's log-odds were off on validation, and how sure that is; both enter the
-interval. Its level is taken as it is; its slope is one of two that may hold, the other being 1.
+Calibrated PDs imply the performance to expect (confidence-based performance estimation, CBPE): a
+loan with PD p is bad with probability p. `models/reference.json: calibration` holds the intercept
+and slope of the winner's log-odds on validation and their covariance, which widen the interval.
+The intercept is used as fitted; for the slope, both the fitted value and 1 are considered.
 """
 
 from __future__ import annotations
@@ -36,13 +36,11 @@ class Estimate(NamedTuple):
 def estimate(
     pd: Floats, approved: NDArray[np.bool_], calibration: Mapping[str, Any], seed: int = 0
 ) -> dict[str, Estimate]:
-    """Return ROC-AUC, bad rate and bad rate among approved to expect of a window.
+    """Return the expected `roc_auc`, `bad_rate` and `approved_bad_rate` of a window.
 
-    `pd` (n,) are its PDs, `approved` (n,) says which were approved.
-
-    Each draw takes a calibration from `calibrations`, then an outcome for every loan; the value is
-    the mean of the draws and the interval their middle 95 %: it is where the realised figure of
-    these very loans will lie.
+    `pd` (n,) has its PDs, and `approved` (n,) tells which loans were approved. Each draw takes a
+    calibration from `calibrations`, then an outcome for each loan. The value is the mean of the
+    draws, and the interval, their middle 95 %, predicts the realised figure of these loans.
     """
     rng = np.random.default_rng(seed)
     ranks, margin = rankdata(pd), logit(pd)
@@ -63,11 +61,11 @@ def estimate(
 def calibrations(
     fitted: Mapping[str, Any], count: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Return slopes and intercepts (count,) of the log-odds that may hold, from their uncertainty.
+    """Return drawn slopes (count,) and intercepts (count,) of the log-odds.
 
-    Half the draws are around the fit on validation, half around the slope 1 that the PDs claim,
-    with the intercept that the fit has given that slope. A straight line in log-odds bends what
-    is no line: by its slope alone, AUC came out up to 0.014 too high on a public book.
+    Half of the draws are around the fit on validation, half around the slope 1, at which the PDs
+    are right, with the intercept that belongs to it. The true relation may not be a straight line:
+    with the fitted slope alone, AUC was estimated up to 0.014 too high on a public book.
     """
     covariance = np.asarray(fitted["covariance"])
     centre = [fitted["slope"], fitted["intercept"]]
@@ -78,11 +76,11 @@ def calibrations(
 
 
 def find_fall(bad: NDArray[np.int64], pd: Floats, calibration: Mapping[str, Any]) -> Finding | None:
-    """Return a finding when the ROC-AUC of outcomes (n,) is lower than PDs (n,) and chance explain.
+    """Return a finding when the ROC-AUC of outcomes (n,) is significantly lower than expected.
 
-    The lower half of `estimate`'s interval is stretched to the level of the drift rules by the
-    normal law of the AUC's log-odds: near 1 the AUC itself falls further than it rises. Fewer than
-    five loans of one outcome say nothing.
+    The lower half of `estimate`'s interval is extended to the level of the drift rules by a normal
+    law of the AUC's log-odds, because near 1 the AUC itself falls further than it rises. Returns
+    None also when there are fewer than five good or five bad loans.
     """
     if min(bad.sum(), len(bad) - bad.sum()) < EXPECTED:
         return None
@@ -110,7 +108,7 @@ def roc_auc_of_draws(bad: NDArray[np.bool_], ranks: Floats) -> Floats:
 
 
 def summarise(draws: Floats) -> Estimate:
-    """Return the mean and the middle 95 % of draws."""
+    """Return the mean and the middle 95 % of the finite draws (n,)."""
     defined = draws[np.isfinite(draws)]
     if not len(defined):
         return Estimate(np.nan, np.nan, np.nan)

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from service.ledger.database import begin_writing, connection_to
 from service.ledger.schema import metadata
 
-LOCK_PATIENCE = 15.0  # seconds; nobody waits for a report, and decisions come first
+LOCK_TIMEOUT = 15.0  # seconds; longer than for decisions, since nobody waits for a report
 _LOCK = 7_264_331_903  # any number that only this program uses
 
 reports = Table(
@@ -56,9 +56,9 @@ class Reports:
         self.engine = engine
 
     def add(self, report: dict[str, Any]) -> int | None:
-        """Keep a report and return its number; None where this window was reported meanwhile."""
+        """Store a report and return its number; None if a report about this window exists."""
         with connection_to(self.engine) as connection:
-            begin_writing(connection, _LOCK, LOCK_PATIENCE)
+            begin_writing(connection, _LOCK, LOCK_TIMEOUT)
             if (
                 _last_reported(connection, report["window"], report["model"])
                 >= (report["last_sequence"])
@@ -75,14 +75,14 @@ class Reports:
         return number
 
     def get(self, number: int) -> dict[str, Any] | None:
-        """Return one report; None where there is none."""
+        """Return the report with this number, None if there is none."""
+        query = select(reports.c.content).where(reports.c.id == number)
         with connection_to(self.engine) as connection:
-            found = connection.execute(select(reports.c.content).where(reports.c.id == number))
-            text = found.scalar_one_or_none()
+            text = connection.execute(query).scalar_one_or_none()
         return None if text is None else dict(json.loads(text))
 
     def recent(self, limit: int, before: int | None = None, after: int = 0) -> list[dict[str, Any]]:
-        """Return the newest reports with numbers between `after` and `before`, newest first."""
+        """Return up to `limit` reports with numbers between `after` and `before`, newest first."""
         query = select(reports.c.content).order_by(reports.c.id.desc()).limit(limit)
         query = query.where(reports.c.id > after)
         if before is not None:
@@ -91,7 +91,7 @@ class Reports:
             return [json.loads(text) for text in connection.execute(query).scalars()]
 
     def last_covered(self, window: int, model: str) -> int:
-        """Return the last ledger entry that a report of this window and model covers, or 0."""
+        """Return the last entry's number in the reports of this window and model, 0 if none."""
         with connection_to(self.engine) as connection:
             return _last_reported(connection, window, model)
 
@@ -102,24 +102,24 @@ class Reports:
             return [dict(row._mapping) for row in connection.execute(query)]
 
     def settle(
-        self, source: str, found: list[dict[str, Any]], time: str
+        self, source: str, findings: list[dict[str, Any]], time: str
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Open an incident for every field with a warning or alarm, close those that are over.
+        """Open an incident for each field with a warning or alarm, and close those without.
 
-        Only incidents of the same source are closed, such as "1000", a window: a small window
-        cannot see what a large one saw. Returns the incidents that began and that ended for a field
-        as a whole, so that a drift that three windows see is announced once.
+        Only incidents of the same source, such as the window "1000", are closed, because a small
+        window cannot detect all that a large one does. Returns the incidents that began and ended,
+        without fields that have an incident of another source, so that each is announced once.
         """
         prefix = f"{source}/"
         loud: dict[str, dict[str, Any]] = {}
-        for finding in found:  # the loudest come first, and speak for their field
+        for finding in findings:  # sorted with the loudest first, which is kept
             if finding["loudness"] != "notice":
                 loud.setdefault(f"{prefix}{finding['field']}", finding)
         with connection_to(self.engine) as connection:
-            begin_writing(connection, _LOCK, LOCK_PATIENCE)
+            begin_writing(connection, _LOCK, LOCK_TIMEOUT)
             query = select(incidents).where(incidents.c.closed.is_(None))
-            known = {row.key: dict(row._mapping) for row in connection.execute(query)}
-            new = [(key, finding) for key, finding in loud.items() if key not in known]
+            present = {row.key: dict(row._mapping) for row in connection.execute(query)}
+            new = [(key, finding) for key, finding in loud.items() if key not in present]
             opened = [
                 {
                     "id": number,
@@ -133,25 +133,25 @@ class Reports:
                 for number, (key, finding) in enumerate(new, _next(connection, incidents))
             ]
             closed = [
-                own | {"closed": time}
-                for key, own in known.items()
+                incident | {"closed": time}
+                for key, incident in present.items()
                 if key.startswith(prefix) and key not in loud
             ]
             if opened:
                 connection.execute(insert(incidents), opened)
-            for own in closed:
-                mine = incidents.c.id == own["id"]
-                connection.execute(update(incidents).where(mine).values(closed=time))
+            for incident in closed:
+                has_id = incidents.c.id == incident["id"]
+                connection.execute(update(incidents).where(has_id).values(closed=time))
             connection.commit()
-        elsewhere = {field_of(key) for key in known if not key.startswith(prefix)}
+        elsewhere = {field_of(key) for key in present if not key.startswith(prefix)}
         return (
-            [own for own in opened if field_of(own["key"]) not in elsewhere],
-            [own for own in closed if field_of(own["key"]) not in elsewhere],
+            [incident for incident in opened if field_of(incident["key"]) not in elsewhere],
+            [incident for incident in closed if field_of(incident["key"]) not in elsewhere],
         )
 
 
 def field_of(key: str) -> str:
-    """Return the field that an incident is about."""
+    """Return the field in the key SOURCE/FIELD of an incident."""
     return key.partition("/")[2]
 
 

@@ -1,8 +1,8 @@
-"""Ask GitHub to start the retraining, which opens a pull request when its challenger is better.
+"""Start the retraining workflow on GitHub, which opens a pull request if its challenger is better.
 
-`RETRAIN_REPOSITORY` is OWNER/NAME, and `RETRAIN_TOKEN_FILE` a file with a token that may write the
-contents of that repository (GitHub asks as much of a `repository_dispatch`). Nothing is promoted by
-this: a person merges the pull request, or does not.
+`RETRAIN_REPOSITORY` is OWNER/NAME, and `RETRAIN_TOKEN_FILE` a file with a token that has write
+access to the contents of that repository, which GitHub requires for a `repository_dispatch`. A
+person decides whether to merge the pull request.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from service import settings
 
 EVENT = "drift"  # .github/workflows/retrain.yml starts on it
-PATIENCE = 10
+TIMEOUT = 10
 
 
 class NotStarted(Exception):
@@ -26,14 +26,14 @@ class NotStarted(Exception):
 
 
 class NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Refuses redirects, which would take the token to another address."""
+    """Refuses redirects, which would send the token to another address."""
 
     def redirect_request(self, *_: Any) -> None:  # noqa: D102 - as documented there
         return None
 
 
 def repository() -> str:
-    """Return OWNER/NAME of the repository that retrains; empty where none does."""
+    """Return OWNER/NAME of the repository with the workflow, "" if none is set."""
     return settings.load().retrain_repository
 
 
@@ -54,17 +54,17 @@ def start(facts: dict[str, Any]) -> None:
         },
     )
     try:
-        urllib.request.build_opener(NoRedirects).open(request, timeout=PATIENCE).close()
+        urllib.request.build_opener(NoRedirects).open(request, timeout=TIMEOUT).close()
     except urllib.error.HTTPError as error:
         with error:
-            said = error.read(200).decode(errors="replace")
-        raise NotStarted(f"GitHub answered {error.code}: {said}") from None
+            answer = error.read(200).decode(errors="replace")
+        raise NotStarted(f"GitHub answered {error.code}: {answer}") from None
     except (OSError, HTTPException) as error:
         raise NotStarted(f"GitHub did not answer: {error}") from error
 
 
 def read_token() -> str:
-    """Return the token, read anew each time, so that it can be renewed."""
+    """Return the token; it is read at each call, so that the file can be replaced."""
     path = settings.load().retrain_token_file
     try:
         return Path(path).read_text().strip()

@@ -1,4 +1,4 @@
-"""The newest decisions of the ledger, as arrays."""
+"""Read the newest decisions of the ledger as arrays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from stages.features.matrix import Features, Floats
 
 @dataclass(frozen=True)
 class Window:
-    """The newest n decisions of one model, oldest first."""
+    """The newest n decisions of one model, oldest first; arrays have shape (n,).
+
+    `first` and `last` are sequence numbers, `since` and `until` times in UTC.
+    """
 
     first: int
     last: int
@@ -30,24 +33,24 @@ class Window:
     rating: NDArray[np.str_]
 
     def columns(self, features: Features) -> dict[str, Floats]:
-        """Return the features of every decision by name, each of shape (n,)."""
+        """Return the features of the decisions by name, each with shape (n,)."""
         raw = {f.name: [a.get(f.name) for a in self.applications] for f in features.inputs}
         return dict(zip(features.names, features(raw).T, strict=True))
 
     def values(self, field: str) -> list[Any]:
-        """Return what the applications say of a field, None where they say nothing."""
+        """Return a field's value in each application, None where it is absent."""
         return [a.get(field) for a in self.applications]
 
 
 def count_decisions(ledger: Ledger, model: str, after: int) -> int:
-    """Return how many decisions of a model follow an entry of the ledger."""
+    """Return the number of decisions of a model with sequence numbers above `after`."""
     is_new = (entries.c.kind == "decision", entries.c.model == model, entries.c.sequence > after)
     with connection_to(ledger.engine) as connection:
         return int(connection.execute(select(func.count()).where(*is_new)).scalar_one())
 
 
 def newest_decisions(ledger: Ledger, model: str, rows: int) -> Window | None:
-    """Return the newest `rows` decisions of a model; None where there are fewer."""
+    """Return the newest `rows` decisions of a model, None if there are fewer."""
     columns = (entries.c.sequence, entries.c.time, entries.c.payload)
     of_model = (entries.c.kind == "decision", entries.c.model == model)
     query = select(*columns).where(*of_model).order_by(entries.c.sequence.desc()).limit(rows)

@@ -294,7 +294,7 @@ def test_a_search_goes_through_a_window_and_says_where_to_go_on(
 ) -> None:
     ledger.append_many([decided("refer")])
     add(ledger, 9)
-    monkeypatch.setattr("service.ledger.reader.WINDOW", 5)
+    monkeypatch.setattr("service.ledger.reader.SEARCH_SPAN", 5)
     first = ledger.recent(10, search="refer")
     assert (first.records, first.next_before) == ([], 6)
     second = ledger.recent(10, first.next_before, "refer")

@@ -97,7 +97,7 @@ def slack(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 def test_undrifted_decisions_are_reported_quiet(monitor: Monitor, root: Path) -> None:
     decide(monitor, root)
-    (report,) = monitor.look()
+    (report,) = monitor.report_due_windows()
     assert report["loudest"] == "quiet"
     assert report["expected"]["roc_auc"]["low"] < report["expected"]["roc_auc"]["high"]
     assert set(report["groups"]["sex"]) >= {"F", "M"}
@@ -105,16 +105,16 @@ def test_undrifted_decisions_are_reported_quiet(monitor: Monitor, root: Path) ->
 
 def test_a_window_is_judged_once_until_enough_is_new(monitor: Monitor, root: Path) -> None:
     decide(monitor, root)
-    assert len(monitor.look()) == 1
-    assert monitor.look() == []
+    assert len(monitor.report_due_windows()) == 1
+    assert monitor.report_due_windows() == []
 
 
 def test_a_look_on_a_schedule_judges_whatever_is_new(monitor: Monitor, root: Path) -> None:
     decide(monitor, root)
-    monitor.look()
+    monitor.report_due_windows()
     decide(monitor, root, rows=5)
-    assert len(monitor.look(every=1)) == 1
-    assert monitor.look(every=1) == []
+    assert len(monitor.report_due_windows(every=1)) == 1
+    assert monitor.report_due_windows(every=1) == []
 
 
 def test_the_command_says_what_it_found(monitor: Monitor, root: Path, tmp_path: Path) -> None:
@@ -130,20 +130,20 @@ def test_the_command_says_what_it_found(monitor: Monitor, root: Path, tmp_path: 
 
 def test_too_few_decisions_are_not_judged(monitor: Monitor, root: Path) -> None:
     decide(monitor, root, rows=50)
-    assert monitor.look() == []
+    assert monitor.report_due_windows() == []
 
 
 def test_a_drift_opens_one_incident_for_its_field_and_recovery_closes_it(
     monitor: Monitor, root: Path, slack: list[str]
 ) -> None:
     decide(monitor, root, factor=0.05)
-    monitor.look()
+    monitor.report_due_windows()
     decide(monitor, root, factor=0.05)
-    monitor.look()
+    monitor.report_due_windows()
     opened = [i["words"] for i in monitor.reports.open_incidents()]
     assert sum(words.startswith("amount:") for words in opened) == 1
     decide(monitor, root)
-    monitor.look()
+    monitor.report_due_windows()
     assert monitor.reports.open_incidents() == []
     assert sum("ALARM amount:" in text for text in slack) == 1
     assert sum("RESOLVED amount:" in text for text in slack) == 1
@@ -157,14 +157,14 @@ def test_a_receiver_that_is_away_stops_nothing(
 ) -> None:
     monkeypatch.setenv("ALERT_WEBHOOK", "http://127.0.0.1:9/")
     decide(monitor, root, factor=0.05)
-    assert monitor.look()[0]["loudest"] == "alarm"
+    assert monitor.report_due_windows()[0]["loudest"] == "alarm"
     assert "ALERT_WEBHOOK" in capsys.readouterr().err
 
 
 def test_reports_are_kept_whole_and_listed_newest_first(monitor: Monitor, root: Path) -> None:
     for _ in range(3):
         decide(monitor, root)
-        monitor.look()
+        monitor.report_due_windows()
     newest = monitor.reports.recent(2)
     assert [r["id"] for r in newest] == [3, 2]
     assert monitor.reports.get(3) == newest[0]
@@ -186,7 +186,7 @@ def github(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[GitHubFa
 def seen(monitor: Monitor, root: Path, **shift: float) -> list[str]:
     """The open incidents after a window with such a shift."""
     decide(monitor, root, **shift)
-    monitor.look()
+    monitor.report_due_windows()
     return [f"{i['key']} {i['words']}" for i in monitor.reports.open_incidents()]
 
 
