@@ -12,3 +12,10 @@
 Every module with a command explains it in its docstring: `python -m release.NAME --help`. Nothing
 outside of this package imports from it.
 """
+
+from contextlib import suppress
+
+with suppress(ImportError):  # a host has the deployer alone
+    from stages import project
+
+    project.require_environment()

@@ -12,3 +12,7 @@ Commands: `serve` starts the service, `batch` scores a file, `replay` scores a r
 again, `traffic` sends applications to a service on this machine through `loopback`, `demo` runs
 service, dashboard and traffic, and `ready` tells whether the service takes requests.
 """
+
+from stages import project
+
+project.require_environment()

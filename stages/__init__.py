@@ -25,3 +25,7 @@ folder, `files` writes files whole, and `errors` ends a command with one message
 the releases import from the packages, `params`, `policy`, `files` and `project`, and never from a
 command. Nothing here imports from them.
 """
+
+from stages import project
+
+project.require_environment()

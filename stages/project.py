@@ -1,12 +1,24 @@
-"""Finds the project's folder, so that its commands run from any folder."""
+"""Finds the project's folder and its environment, so that its commands run from any folder."""
 
 from __future__ import annotations
 
 import os
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 STARTED = Path.cwd()
 CHECKOUT = Path(__file__).parents[1]
+
+
+def require_environment() -> None:
+    """End a command (`python -m ...`) with one message where the packages are not installed."""
+    absent = [name for name in ("numpy", "pydantic") if find_spec(name) is None]
+    if absent and sys.argv[0] == "-m":  # as it is until the command's own module is found
+        sys.exit(
+            f"{sys.executable} has no {' and no '.join(absent)}: activate the environment "
+            f"(. {CHECKOUT / '.venv/bin/activate'}), which make sets up"
+        )
 
 
 def folder() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,3 +39,11 @@ def test_a_path_is_relative_to_where_the_command_was_started(tmp_path: Path, nam
     done = run(tmp_path, *words)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "contract.yaml").exists()
+
+
+@pytest.mark.parametrize("module", ["stages.preprocess", "service.serve", "release.gate"])
+def test_without_an_environment_a_command_says_how_to_activate_it(module: str) -> None:
+    command = [sys.executable, "-S", "-m", module]  # -S leaves out what is installed
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(r".* has no numpy and no pydantic: activate .*/activate\).*\n", done.stderr)

@@ -173,6 +173,15 @@ def test_an_artifact_carries_its_contract(fitted: Model, fitted_book: Project) -
     assert fitted.contract == contract(fitted.contract_text)
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"winner: lightgbm\n", b"{}", b"a,b\n1,2\n", b"\x80\x04."]
+)
+def test_a_file_that_is_no_pickle_is_refused_by_name(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.joblib").write_bytes(content)
+    with pytest.raises(TypeError, match=r"x\.joblib is no artifact of this pipeline"):
+        artifact.load(tmp_path / "x.joblib")
+
+
 def test_a_file_that_holds_no_model_is_refused(tmp_path: Path) -> None:
     joblib.dump({"not": "a model"}, tmp_path / "x.joblib")
     with pytest.raises(TypeError, match=r"x\.joblib must hold .*Model; got dict"):
