@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -42,8 +43,8 @@ def instructions(port: int) -> str:
   http://127.0.0.1:{port}/docs   the API
   http://127.0.0.1:{settings.load().dashboard_port}        the dashboard
 
-Until {drift:%H:%M:%S} the applications look like the training data; then every income is halved \
-for {PHASE} seconds.
+Until about {drift:%H:%M:%S} the applications look like the training data; then every income is
+halved for {PHASE} seconds.
 This demo records its decisions in {FOLDER}. Ctrl-C ends the demo.
 """
 
@@ -72,8 +73,9 @@ def run(port: int) -> None:
                 raise CannotServe("the service ended before it was ready; its messages are above")
             time.sleep(1)
         print(instructions(port), flush=True)
-        phases = ((), ("--drift", DRIFT, "--outcomes"))
-        for options in phases:
+        phases = {"No drift": (), "The drift begins": ("--drift", DRIFT, "--outcomes")}
+        for phase, options in phases.items():
+            print(f"{datetime.now():%H:%M:%S} {phase}", flush=True)
             subprocess.run(
                 traffic_command(port, *options), cwd=serve.ROOT, env=variables, check=False
             )
@@ -94,6 +96,9 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m service.demo", description=__doc__)
     parser.add_argument("--port", type=serve.port_number, default=serve.PORT)
     port = parser.parse_args().port
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # ends what it started, as Ctrl-C does
     try:
         serve.check_files()
         serve.check_port(port, "PORT")

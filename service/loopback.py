@@ -75,6 +75,7 @@ def application_fields(client: Client) -> dict[str, dict[str, Any]]:
         raise CannotSend(f"no service answers at {address}: {error}") from error
     if status >= ERROR:
         raise CannotSend(f"the service answers {status}: {answer['errors'][0]['message']}")
+    client.connection.close()  # the caller may be slower than a server waits on an idle connection
     has_price = answer["model"]["mode"] == "pricing"
     fields = answer["contract"]["fields"]
     return {f["name"]: f for f in fields if f["known_at"] == "application" or has_price}

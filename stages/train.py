@@ -115,5 +115,7 @@ def counted(folds: list[Fold], progress: Any) -> Iterator[Fold]:
 
 if __name__ == "__main__":
     project.enter()
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: python -m stages.train CANDIDATE; got {sys.argv[1:]}")
     with errors.one_message():
-        main(*sys.argv[1:])
+        main(sys.argv[1])

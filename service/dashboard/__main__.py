@@ -6,6 +6,7 @@ it is set.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -25,6 +26,7 @@ OPTIONS = {
 
 def main() -> None:
     """Serve the page until it is interrupted; a wrong setting ends it with one message."""
+    argparse.ArgumentParser("python -m service.dashboard", description=__doc__).parse_args()
     try:
         port = settings.load().dashboard_port
         database_url()
@@ -34,7 +36,11 @@ def main() -> None:
 
     options = OPTIONS | {"server.port": str(port)}
     flags = [f"--{name}={value}" for name, value in options.items()]
-    sys.exit(cli.main(["run", str(Path(__file__).with_name("page.py")), *flags]))
+    try:
+        cli.main(["run", str(Path(__file__).with_name("page.py")), *flags])
+    except SystemExit as end:
+        if end.code:  # Streamlit has said why
+            sys.exit(f"dashboard: not at port {port}; another: DASHBOARD_PORT={port + 1}")
 
 
 if __name__ == "__main__":

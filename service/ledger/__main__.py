@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from service.ledger import reader
 from service.ledger.checkpoint import Checkpoint
 from service.ledger.connections import LONG_DEADLINE
-from service.ledger.database import LedgerUnavailable, database_url, open_engine
+from service.ledger.database import LedgerUnavailable, database_file, database_url, open_engine
 from service.ledger.entries import Head
 from service.ledger.migrations import migrate
 from service.ledger.verify import verify
@@ -24,7 +24,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        engine = open_engine(database_url(options.database), LONG_DEADLINE)
+        url = database_url(options.database)
+        file = database_file(url)
+        if options.command == "verify" and file and not file.exists():
+            raise LedgerUnavailable(
+                f"unable to open {file}: there is no such file; the service makes it, and "
+                "--database URL or DATABASE_URL names another"
+            )
+        engine = open_engine(url, LONG_DEADLINE)
         try:
             return _run(engine, options)
         finally:

@@ -19,7 +19,9 @@ CAPTIONS = {
 }
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2rem auto; padding: 0 1rem }
-figure { margin: 2.5rem 0 } img { max-width: 100% } figcaption { color: #444 }
+figure { margin: 2.5rem 0; overflow-x: auto } img { max-width: 100% }
+img[src^=roc], img[src^=candidates] { max-width: max(100%, 640px) }
+figcaption { color: #444; position: sticky; left: 0 }
 """
 
 

@@ -105,6 +105,12 @@ def test_the_demo_says_what_to_open_and_when_the_drift_begins() -> None:
     assert "then every income is halved" in told
 
 
+def test_the_dashboard_refuses_an_option_that_it_does_not_have() -> None:
+    done = run("service.dashboard", "--port=1")
+    assert done.returncode == 2
+    assert "unrecognized arguments: --port=1" in done.stderr
+
+
 def test_openmp_waits_without_spinning_before_a_booster_loads() -> None:
     """OpenMP prints its settings when the library loads, which is when it reads them."""
     code = "import service.service, lightgbm"

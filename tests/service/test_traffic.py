@@ -172,6 +172,12 @@ def test_only_fields_known_at_application_are_sent(service: Client) -> None:
     assert application_fields(service) == FIELDS
 
 
+def test_no_idle_connection_is_kept_while_applications_are_read(service: Client) -> None:
+    """BentoML drops a connection that idles for 5 seconds; the first application would be lost."""
+    application_fields(service)
+    assert service.connection.sock is None
+
+
 def test_a_service_that_is_not_there_is_named() -> None:
     with pytest.raises(CannotSend, match="no service answers at"):
         application_fields(connect("http://127.0.0.1:9"))

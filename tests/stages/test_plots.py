@@ -102,6 +102,11 @@ def test_the_curves_of_the_candidates_have_the_published_areas(drawn: Project) -
         assert area == pytest.approx(published, abs=0.01)
 
 
+@pytest.mark.parametrize("name", command.CHARTS)
+def test_a_line_of_a_title_is_short_enough_for_a_wider_font(name: str, drawn: Project) -> None:
+    assert max(map(len, words(drawn, name))) <= 60
+
+
 def test_what_is_not_there_ends_with_a_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

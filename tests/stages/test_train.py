@@ -200,3 +200,13 @@ def test_an_honest_candidate_is_not_warned_about(
     fitted = artifact.load(ready.run("logistic").artifact("logistic"))
     assert not fitted.trained_on["overstates_pd"]
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("arguments", [[], ["lightgbm", "xgboost"]])
+def test_the_command_takes_one_candidate(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "stages.train", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"usage: python -m stages.train CANDIDATE; got {arguments}\n",
+    )
