@@ -43,8 +43,8 @@ def instructions(port: int) -> str:
   http://127.0.0.1:{port}/docs   the API
   http://127.0.0.1:{settings.load().dashboard_port}        the dashboard
 
-Until about {drift:%H:%M:%S} the applications look like the training data; then every income is
-halved for {PHASE} seconds.
+Until about {drift:%H:%M:%S} the applications look like the training data;
+then every income is halved for {PHASE} seconds.
 This demo records its decisions in {FOLDER}. Ctrl-C ends the demo.
 """
 
