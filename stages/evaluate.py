@@ -224,6 +224,7 @@ def main() -> None:
     )
     known = validation.bad, seen[name].pd
     drift = reference.make(winner.contract, winner.features, trained, *known)
+    drift["approved"] = reference.approved(winner, config.policy, trained)
     with files.whole_folder(MODELS / "plots") as folder:
         cut_off = config.policy.pd_cut_off
         plots.all_of(folder, winner, tested, judged, seen, compared, facts["by_vintage"], cut_off)

@@ -4,6 +4,7 @@
   `problems` words what is wrong with it
 - `hashes` holds the winner's files against what the release states, `artifacts` reads them,
   `identity` tells which model, policy and code decide
-- `engine` scores and decides, `reasons` words why an application was not approved
+- `engine` scores and decides; `reasons` ranks why an application was not approved, and
+  `sentences` words what is true of it
 - `explanation` splits a score into fields, `recourse` searches what would change a decision
 """

@@ -1,4 +1,4 @@
-"""Read the winner's files: the model, its golden records, and the parameters it was trained with.
+"""Read the winner's files: the model, its golden records, its reference, and the parameters.
 
 The bytes are held against the hashes that the release states before they are parsed. A file that is
 missing, altered or of another environment raises NotReady, which says what to do.
@@ -11,7 +11,8 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
-from service.decision.hashes import GOLDEN, WINNER, NotReady
+from service.decision.hashes import GOLDEN, REFERENCE, WINNER, NotReady
+from service.decision.reasons import Approved
 from stages import params
 from stages.models import artifact, model_file
 from stages.models.artifact import Model
@@ -56,6 +57,16 @@ def read_golden(content: bytes | None) -> list[dict[str, Any]]:
     if not (records and usable):
         raise NotReady(f"{GOLDEN} holds no golden record; run `dvc repro`")
     return records
+
+
+def read_approved(content: bytes | None) -> Approved:
+    """Return what is usual for approved applicants; NotReady where the reference lacks it."""
+    if content is None:
+        raise NotReady(f"there is no reference: {REFERENCE} is missing; run `dvc repro`")
+    try:
+        return Approved.read(json.loads(content)["approved"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotReady(f"{REFERENCE} cannot be read ({error!r}); run `dvc repro`") from error
 
 
 def read_parameters(root: Path, model: Model) -> params.Params:

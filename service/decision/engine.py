@@ -19,10 +19,15 @@ from numpy.typing import NDArray
 
 from service.decision import hashes, identity
 from service.decision.applications import Applications, InvalidApplication
-from service.decision.artifacts import read_golden, read_model, read_parameters
-from service.decision.hashes import GOLDEN, WINNER, NotReady
+from service.decision.artifacts import (
+    read_approved,
+    read_golden,
+    read_model,
+    read_parameters,
+)
+from service.decision.hashes import GOLDEN, REFERENCE, WINNER, NotReady
 from service.decision.identity import Identity
-from service.decision.reasons import Reason, ReasonWriter
+from service.decision.reasons import Approved, Reason, ReasonWriter
 from stages.contract.schema import ContractError
 from stages.features.matrix import Columns, Floats
 from stages.models.artifact import Model
@@ -45,15 +50,16 @@ class Decision:
 class Engine:
     """A model and a policy that decide about the applications of one contract."""
 
-    def __init__(self, model: Model, policy: Policy, identity: Identity) -> None:
+    def __init__(
+        self, model: Model, policy: Policy, identity: Identity, approved: Approved | None = None
+    ) -> None:
         self.model, self.identity = model, identity
         self.policy = policy.of(model.contract, model.mode)
         self.golden: list[dict[str, Any]] = []
         self.contract, self.features = model.contract, model.features
         self.applications = Applications(model.contract, model.mode)
-        self._reasons = ReasonWriter(
-            self.contract, self.features, np.zeros(len(self.features.names))
-        )
+        self._reasons = ReasonWriter(self.contract, self.features, approved or Approved())
+        self.facts = self._reasons.facts
 
     @classmethod
     def load(cls, root: Path = Path()) -> Engine:
@@ -63,7 +69,7 @@ class Engine:
         config = read_parameters(root, model)
         answered_by = identity.of(root, contents[WINNER], config.policy)
         try:
-            engine = cls(model, config.policy, answered_by)
+            engine = cls(model, config.policy, answered_by, read_approved(contents.get(REFERENCE)))
         except ContractError as error:
             raise NotReady(str(error)) from error
         engine.prove(contents.get(GOLDEN))
@@ -88,7 +94,6 @@ class Engine:
                     f"got {scored}"
                 )
         self.golden = records
-        self._learn_typical_contributions(matrix)
         try:
             self.decide_matrix(matrix)
         except ValueError as error:
@@ -136,10 +141,9 @@ class Engine:
         if not len(rows):
             return {}
         contributions = self.contributions(x[rows])[:, :-1]
-        return {
-            int(row): self._reasons(values, self._broken_rules(x[row : row + 1]), x[row])
-            for row, values in zip(rows, contributions, strict=True)
-        }
+        broken = [self._broken_rules(x[row : row + 1]) for row in rows]
+        worded = self._reasons(contributions, x[rows], broken)
+        return dict(zip(rows.tolist(), worded, strict=True))
 
     def contributions(self, x: Floats) -> Floats:
         """Features (n, F) → (n, F + 1) exact Shapley values in log-odds and the expected margin."""
@@ -167,9 +171,3 @@ class Engine:
 
     def _broken_rules(self, x: Floats) -> list[HardRule]:
         return self.policy.broken_rules(self.by_name(x)) if self.policy.rules else []
-
-    def _learn_typical_contributions(self, matrix: Floats) -> None:
-        approved = matrix[self.predict(matrix) < self.policy.approve_below]
-        if len(approved):
-            typical = self.contributions(approved)[:, :-1].mean(axis=0)
-            self._reasons = ReasonWriter(self.contract, self.features, typical)

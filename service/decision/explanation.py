@@ -1,4 +1,7 @@
-"""Explain a decision by the contribution of each raw field, from exact Shapley values."""
+"""Explain a decision by the contribution of each fact, from exact Shapley values.
+
+The facts are those of the reasons, so that a reason is a fact that the explanation shows.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,11 @@ import numpy as np
 
 from service.decision.engine import Engine
 from service.decision.recourse import Search
-from stages.models.contributions import sum_by_field
+from stages.contract.schema import Field
+from stages.features.facts import Fact, sum_by_fact
+from stages.features.matrix import Floats, MissingReason
 
+SHOWN = 6  # significant digits of a ratio
 STEP = 1e-3  # log-odds over which the score's slope is taken where margin and base are equal
 
 
@@ -25,19 +31,13 @@ def explain(engine: Engine, application: dict[str, Any]) -> dict[str, Any]:
     margin = float(engine.margin(x)[0])
     decision = engine.decide_matrix(x)[0]
     slope = points_per_log_odds(engine, base, margin)
-    fields = {f.name: f for f in engine.features.inputs}
-    sums = sum_by_field(values[None, :-1], engine.features)
-    shares = {name: float(share[0]) for name, share in sums.items()}
+    shares = sum_by_fact(values[None, :-1], engine.facts)[0].tolist()
     contributions = [
-        {
-            "field": name,
-            "title": fields[name].title or name,
-            "unit": fields[name].unit,
-            "value": application.get(name),
-            "contribution": share,
-            "points": slope * share,
-        }
-        for name, share in sorted(shares.items(), key=lambda item: -abs(item[1]))
+        describe_fact(engine, fact, application, x[0])
+        | {"contribution": share, "points": slope * share}
+        for fact, share in sorted(
+            zip(engine.facts, shares, strict=True), key=lambda pair: -abs(pair[1])
+        )
     ]
     return {
         "default_probability": decision.default_probability,
@@ -52,6 +52,35 @@ def explain(engine: Engine, application: dict[str, Any]) -> dict[str, Any]:
         "what_would_change_it": Search(engine, application).answer(decision.decision),
         "identity": decision.identity,
     }
+
+
+def describe_fact(
+    engine: Engine, fact: Fact, application: dict[str, Any], x: Floats
+) -> dict[str, Any]:
+    """Return what people call a fact, its features, and the applicant's values x (F,) of them.
+
+    A reason's `field` is one of the features.
+    """
+    parts = [(j, engine.features.parts[j]) for j in fact.features]
+    return {
+        "title": fact.title,
+        "features": [part.name for _, part in parts],
+        "values": [
+            {
+                "field": part.name,
+                "title": part.title or part.name,
+                "unit": part.unit,
+                "value": application.get(part.name) if isinstance(part, Field) else ratio_of(x[j]),
+            }
+            for j, part in parts
+            if not isinstance(part, MissingReason)
+        ],
+    }
+
+
+def ratio_of(value: float) -> float | None:
+    """Return a ratio with the digits that people read; None where it is missing."""
+    return None if np.isnan(value) else float(f"{value:.{SHOWN}g}")
 
 
 def points_per_log_odds(engine: Engine, base: float, margin: float) -> float:

@@ -14,7 +14,8 @@ import yaml
 
 WINNER = Path("models/winner.json")
 GOLDEN = Path("models/golden.jsonl")
-FILES = (WINNER, GOLDEN, Path("models/evaluation.json"), Path("models/reference.json"))
+REFERENCE = Path("models/reference.json")
+FILES = (WINNER, GOLDEN, Path("models/evaluation.json"), REFERENCE)
 MANIFEST = Path("models/manifest.json")
 LOCK = Path("dvc.lock")
 

@@ -1,62 +1,140 @@
 """Word the principal reasons why an application is referred or declined.
 
-A reason is a feature that raises this applicant's risk above the expected one, by its exact Shapley
-value in log-odds. Hard rules that apply come first. Protected attributes are never features, so
-they are never reasons. The texts are the contract's.
+A reason is a fact that raises this applicant's risk above the expected one: the strongest one, and
+others of which the exact Shapley values, in log-odds, add up to `LEAST`. Its sentence follows from
+the applicant's value (see `sentences`), never from the contribution alone. Hard rules that apply
+come first. Protected attributes are never features, so they are never reasons.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from stages.contract.schema import Contract
+from service.decision.sentences import Range, Sentences
+from stages.contract.schema import Contract, Derived
+from stages.features.facts import Fact, group_features, sum_by_fact
 from stages.features.matrix import Features, Floats, MissingReason
 from stages.policy import HardRule
 
 MOST = 4  # the usual number of principal reasons (Regulation B, commentary to 1002.9(b)(2))
+LEAST = 0.1  # log-odds: about a tenth of the odds of default; no weaker fact is a further reason
 
 Reason = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Approved:
+    """What is usual for approved applicants, by feature, as `evaluate` found it.
+
+    `ranges` hold the usual range of numbers, and `contributions` the mean Shapley values: those
+    rank the facts of an applicant whose every fact is as good as expected, and who is yet refused.
+    """
+
+    ranges: dict[str, Range] = field(default_factory=dict)
+    contributions: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, described: dict[str, Any]) -> Approved:
+        """Return what `models/reference.json: approved` describes."""
+        features = described["features"]
+        return cls(
+            {name: Range(*told["range"]) for name, told in features.items() if told["range"]},
+            {name: float(told["contribution"]) for name, told in features.items()},
+        )
+
+
+class Case(NamedTuple):
+    """One application: what its features contribute (F,), and their values (F,).
+
+    `against` tells whether a fact raises the risk above the expected one. Where none does, the
+    contributions are those above the mean of approved applicants.
+    """
+
+    values: list[float]
+    row: list[float]
+    against: bool
 
 
 class ReasonWriter:
     """Words the contributions of features as reasons.
 
-    `typical` (F,) is what features contribute for approved applicants on average. It ranks the
-    features of an applicant whose every feature is as good as expected, and who is yet refused.
+    `facts` are the features grouped by what they say to a person; each is one reason at most.
     """
 
-    def __init__(self, contract: Contract, features: Features, typical: Floats) -> None:
+    def __init__(self, contract: Contract, features: Features, approved: Approved) -> None:
+        self.facts = group_features(contract, features)
         self._parts, self._explained_by = features.parts, features.explained_by
-        self._typical = typical
+        self._typical = np.array([approved.contributions.get(n, 0.0) for n in features.names])
+        self._field_of = {missing: field for field, missing in features.explained_by.items()}
+        self._sentences = {
+            j: Sentences(part, approved.ranges.get(part.name))
+            for j, part in enumerate(features.parts)
+            if not isinstance(part, MissingReason)
+        }
+        self._fact_of = {features.names[j]: fact for fact in self.facts for j in fact.features}
+        self._place = {name: j for j, name in enumerate(features.names)}
 
     def __call__(
-        self, contributions: Floats, rules: Sequence[HardRule] = (), row: Floats | None = None
-    ) -> list[Reason]:
-        """Contributions (F,) in log-odds and broken rules → reasons, the strongest first.
+        self, contributions: Floats, x: Floats, rules: Sequence[Sequence[HardRule]]
+    ) -> list[list[Reason]]:
+        """Return the reasons of n applications, the strongest first.
 
-        `row` (F,) holds the features: a value that is missing for a reason is worded by it.
+        `contributions` (n, F) are in log-odds, `x` (n, F) are the features, and `rules` (n,) those
+        that each application breaks.
         """
+        above = sum_by_fact(contributions, self.facts).max(axis=1) > 0
+        values = np.where(above[:, None], contributions, contributions - self._typical)
+        sums = sum_by_fact(values, self.facts)
+        order = np.argsort(-sums, axis=1, kind="stable")
+        counts = np.maximum((sums >= LEAST).sum(axis=1), sums.max(axis=1) > 0)
+        columns = (order, counts, values, x, above)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        return [
+            self._write([self.facts[k] for k in ranked[:count]], Case(*case), broken)
+            for (ranked, count, *case), broken in zip(rows, rules, strict=True)
+        ]
+
+    def _write(self, ranked: list[Fact], case: Case, rules: Sequence[HardRule]) -> list[Reason]:
+        """Return the reasons of one application from the facts that raise its risk, in order."""
         reasons = [{"field": rule.parsed.left, "text": rule.reason} for rule in rules]
-        raising = ranked(contributions) or ranked(contributions - self._typical)
-        worded = [self._reason(place, row) for place in raising]
-        reasons += [r for n, r in enumerate(worded) if r not in worded[:n]][:MOST]
-        return reasons[: max(MOST, len(rules))]
+        stated = [self._fact_of.get(reason["field"]) for reason in reasons]
+        unstated = (fact for fact in ranked if fact not in stated)
+        chosen = islice(unstated, max(0, MOST - len(reasons)))
+        return reasons + [self._reason(fact, case) for fact in chosen]
 
-    def _reason(self, place: int, row: Floats | None) -> Reason:
-        part, place = self._parts[place], self._explained_by.get(place, place)
-        explained = self._parts[place]
-        if isinstance(explained, MissingReason):
-            part, code = explained.field, 0 if row is None else int(row[place])
-            if code:
-                text = f"{part.title or part.name}: {explained.levels[code]}"
-                return {"field": part.name, "text": text}
-        text = part.reason or f"{part.title or part.name} carries a higher risk"
-        return {"field": part.name, "text": text}
+    def _reason(self, fact: Fact, case: Case) -> Reason:
+        """Return the reason of a fact, by the strongest feature of which a sentence is true."""
+        values, row = case.values, case.row
+        raising = sorted((j for j in fact.features if values[j] > 0), key=lambda j: -values[j])
+        for j in raising:
+            if text := self._state(j, row):
+                return {"field": self._parts[self._field_of.get(j, j)].name, "text": text}
+        j = self._field_of.get(raising[0], raising[0])
+        value = None if self._is_empty(j, row) else row[j]
+        text = self._sentences[j].undirected(value, case.against)
+        return {"field": self._parts[j].name, "text": text}
 
+    def _state(self, j: int, row: list[float]) -> str:
+        """Return the sentence that feature j makes true; "" where its value has no direction."""
+        place = self._field_of.get(j, j)
+        sentences = self._sentences[place]
+        if math.isnan(row[place]):
+            meaning = self._explained_by.get(place)
+            return sentences.missing(0 if meaning is None else int(row[meaning]))
+        if place != j or self._is_empty(j, row):
+            return ""
+        return sentences.directed(row[j])
 
-def ranked(values: Floats) -> list[int]:
-    """Return the places of values above 0, the largest first; equal ones keep their order."""
-    order = np.argsort(-values, kind="stable")
-    return [int(j) for j in order if values[j] > 0]
+    def _is_empty(self, j: int, row: list[float]) -> bool:
+        """Whether feature j is a ratio whose value stands in for a denominator of 0."""
+        part = self._parts[j]
+        if not isinstance(part, Derived) or part.when_empty != row[j]:
+            return False
+        denominator = self._place.get(part.ratio.denominator)
+        return denominator is None or row[denominator] == 0

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Key
 
+from stages.contract.parts import Constraints, Part, ReasonWords, Risk, Scalar
+
 T = TypeVar("T")
-Scalar = bool | int | float | str
 CATEGORIES = {"string": (str,), "integer": (int,), "number": (int, float)}
 # What a raw file may write for a missing value without a word in the contract.
 BLANKS = ("", "NA", "NaN", "nan", "null", "None")
@@ -20,14 +20,6 @@ BOOLEANS = dict.fromkeys(("false", "False", "FALSE", "0"), False) | dict.fromkey
     ("true", "True", "TRUE", "1"), True
 )
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
-
-
-class Part(BaseModel):
-    """A part of the contract: it cannot be changed, and it refuses keys that it does not define."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
-    )
 
 
 def text(value: Any) -> str:
@@ -49,19 +41,6 @@ def listed(value: T | list[T] | None) -> list[T]:
 def missing_column(field: str) -> str:
     """Return the name of the column that says which meaning a missing value of a field has."""
     return f"{field}__missing"
-
-
-class Constraints(Part):
-    """The limits of a field's values."""
-
-    minimum: float | None = None
-    """The lowest number that is valid."""
-    maximum: float | None = None
-    """The highest number that is valid."""
-    enum: list[Scalar] | None = Key(default=None, min_length=1)
-    """The categories, from the lowest where they are `ordered`."""
-    required: bool = False
-    """Whether a value, or a missing code with a meaning, must be there."""
 
 
 class Field(Part):
@@ -86,7 +65,7 @@ class Field(Part):
     """What else a file writes for true."""
     false_values: list[Scalar] = Key(default=[], alias="falseValues")
     """What else a file writes for false."""
-    repair: dict[Scalar, Scalar] = {}
+    repair: dict[Scalar, Scalar] = Key(default={})
     """Wrong raw values, each with what it is replaced by."""
     known_at: Literal["application", "pricing", "outcome"] = "application"
     """When the value is known; a model reads what is known by its mode."""
@@ -96,14 +75,14 @@ class Field(Part):
     """Whether a model may read the field itself."""
     ordered: bool = False
     """Whether the order of the categories means something."""
-    risk: Literal["increasing", "decreasing"] | None = None
+    risk: Risk | None = None
     """Whether the risk rises or falls with the value."""
     actionable: Literal["increase", "decrease", "any"] | None = None
     """How an applicant can change the value, for advice."""
     step: float | None = Key(default=None, gt=0)
     """Advice names multiples of this number: 1000 for a yearly income, 1 for a percentage."""
-    reason: str = ""
-    """The sentence that a declined applicant is given."""
+    reason: ReasonWords = ReasonWords()
+    """What an applicant is told where the value counted against the application."""
     example: Scalar | None = None
     """A plausible value, for documents and the form."""
     required_with_table: bool = False
@@ -170,6 +149,7 @@ class Field(Part):
         """Yield each contradiction within the field: the keys of its place, and the problem."""
         yield from self._wrong_values()
         yield from self._wrong_uses()
+        yield from self.reason.problems(self.codes, self.missing_meanings, self.risk)
 
     def _wrong_values(self) -> Iterator[tuple[list[str], str]]:
         """Yield what is wrong about the values that the field may have."""

@@ -11,7 +11,8 @@ import yaml
 from pydantic import ValidationError
 
 from stages.contract.expressions import Ratio, Rule
-from stages.contract.fields import Constraints, Field, Part
+from stages.contract.fields import Field
+from stages.contract.parts import Constraints, Part, ReasonWords
 from stages.contract.schema import (
     AVAILABLE,
     Check,
@@ -134,7 +135,7 @@ def with_presence(name: str, table: dict[str, Any], fields: Any) -> Any:
         "title": f"{title}: record found",
         "known_at": min(times, key=order.index) if {*times} <= {*order} and times else order[0],
         "constraints": {"required": True},
-        "reason": f"No record was found ({title})",
+        "reason": {"categories": {False: f"No record was found ({title})"}},
         "example": True,
     }
     relaxed: dict[str, Any] = {}
@@ -161,10 +162,11 @@ def explain(error: Any) -> str:
         }
         owner = models.get(str(error["loc"][0]), Contract) if len(error["loc"]) > 1 else Contract
         owner = Constraints if "constraints" in error["loc"] else owner
+        owner = ReasonWords if "reason" in error["loc"] else owner
         allowed = sorted(f.alias or n for n, f in owner.model_fields.items() if n != "name")
         return f"unknown key; allowed are {', '.join(allowed)}"
     got = "" if error["type"] == "missing" else f"; got {error['input']!r}"
-    if error["loc"][-1] in SCALARS:
+    if error["loc"][-1] in SCALARS and "reason" not in error["loc"]:
         return f"must be a text, a number, true or false{got}"
     return f"{error['msg']}{got}"
 
@@ -195,13 +197,20 @@ def contradictions(contract: Contract) -> Iterator[tuple[list[str], str]]:
         yield ["exposure"], f"must be a number among `fields`; got {contract.exposure!r}"
     if contract.outcome and not contract.date:
         yield ["outcome"], "needs `date`, from which its months are counted"
-    for name, derived in contract.derived.items():
-        if name in fields:
-            yield ["derived", name], "a derived field cannot have the name of a field"
-        place = ["derived", name, "formula"]
-        yield from _wrong_reads(contract, place, derived.formula, Ratio.parse)
+    yield from _wrong_ratios(contract)
     for name, check in contract.checks.items():
         yield from _wrong_reads(contract, ["checks", name, "rule"], check.rule, Rule.parse)
+
+
+def _wrong_ratios(contract: Contract) -> Iterator[tuple[list[str], str]]:
+    """Yield what is wrong with the names, the reasons and the formulas of derived fields."""
+    for name, derived in contract.derived.items():
+        if name in contract.fields:
+            yield ["derived", name], "a derived field cannot have the name of a field"
+        for keys, problem in derived.reason.problems((), (), derived.risk):
+            yield ["derived", name, *keys], problem
+        place = ["derived", name, "formula"]
+        yield from _wrong_reads(contract, place, derived.formula, Ratio.parse)
 
 
 def _wrong_reads(

@@ -18,7 +18,8 @@ from typing import Literal
 from pydantic import Field as Key
 
 from stages.contract.expressions import Ratio, Rule
-from stages.contract.fields import BOOLEANS, Field, Part, Scalar, listed, text
+from stages.contract.fields import BOOLEANS, Field, listed, text
+from stages.contract.parts import Part, ReasonWords, Risk, Scalar
 
 __all__ = [
     "AVAILABLE",
@@ -169,8 +170,8 @@ class Derived(Part):
     when_empty: float | None = None
     stated_as: str | None = None
     tolerance: float = 0.01
-    risk: Literal["increasing", "decreasing"] | None = None
-    reason: str = ""
+    risk: Risk | None = None
+    reason: ReasonWords = ReasonWords()
 
     @cached_property
     def ratio(self) -> Ratio:

@@ -1,12 +1,13 @@
 """Turn the rows of a loan book into the numbers that models are fitted on.
 
 - `matrix`: the one feature code of the pipeline and the service: raw columns to a numeric matrix
+- `facts`: features that say one thing to a person, such as a field and its ratios
 - `statistics`: how features relate to the outcome and to one another, from training rows alone
 - `information_value`: IV and WoE from counts in cells of a feature's values
 - `split`: which rows are for training, validation and test
 - `groups`: the rows of one customer or with equal values, which must stay in one part of a split
 
-The service imports `matrix`; `stages.models` and `stages.judging` also import `statistics`. Only
-the stages import `groups`, and they and the draft of a contract `split`. This package imports from
-`stages.contract` alone.
+The service imports `matrix` and `facts`; `stages.models` and `stages.judging` also import
+`statistics`. Only the stages import `groups`, and they and the draft of a contract `split`. This
+package imports from `stages.contract` alone.
 """

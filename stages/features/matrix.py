@@ -35,7 +35,6 @@ class MissingReason:
 
     field: Field
     risk: None = None
-    reason: str = ""
 
     @property
     def name(self) -> str:

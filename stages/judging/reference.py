@@ -1,19 +1,30 @@
-"""What monitoring compares live traffic with: shares and moments of the training rows, no rows."""
+"""What live applications are compared with: shares and moments of the training rows, no rows.
+
+Monitoring compares traffic with the training rows and the validation scores; reasons compare an
+applicant with the applicants in the training rows whom the winner approves.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from scipy.special import expit, logit
 
-from stages.contract.schema import Contract, Field
+from stages.contract.schema import Contract, Derived, Field
 from stages.features.information_value import quantile_edges
 from stages.features.matrix import Features, Floats, MissingReason
+from stages.judging import evaluation
 from stages.metrics import metrics
+from stages.models.artifact import Model
+from stages.policy import DECISIONS, Policy
 
 BINS = 10
 QUANTILES = 101
+USUAL = (0.25, 0.75)  # the quantiles between which approved applicants usually are
+DIGITS = 3  # of the ends of that range, which people read
+EXPLAINED = 500  # approved applicants whose contributions are averaged: exact ones take time
 
 
 def numeric(values: Floats) -> dict[str, Any]:
@@ -68,6 +79,49 @@ def make(
         | {"rows": len(validation_pd), "mean_pd": float(validation_pd.mean())},
         "calibration": calibration(validation_bad, validation_pd),
     }
+
+
+def approved(winner: Model, policy: Policy, x: Floats) -> dict[str, Any]:
+    """Describe the applicants of the training rows x (n, F) whom the winner approves.
+
+    For each feature this is the usual range, which categories do not have, and the mean of its
+    exact Shapley values.
+    """
+    features = winner.features
+    decided = policy.decide(winner.predict_matrix(x), evaluation.by_name(features, x))
+    every, x = x, x[decided == DECISIONS.index("approve")]
+    some = x[:: max(1, len(x) // EXPLAINED)]
+    means = winner.scorer.contributions(some).mean(axis=0) if len(x) else np.zeros(len(x.T))
+    usual = {}
+    for j, (name, part) in enumerate(zip(features.names, features.parts, strict=True)):
+        values = x[~np.isnan(x[:, j]), j]
+        is_number = isinstance(part, Derived) or (isinstance(part, Field) and not part.codes)
+        known = is_number and len(values)
+        ends = usual_range(values, float(np.nanmedian(every[:, j]))) if known else None
+        usual[name] = {"range": ends, "contribution": float(means[j])}
+    return {"rows": len(x), "features": usual}
+
+
+def usual_range(values: Floats, middle: float) -> list[float]:
+    """Return the range of at least the middle half of values (n,), its ends rounded outwards.
+
+    It holds `middle`, the median of all applicants, of whom few may be approved: a value is high
+    only where it is high for them too.
+    """
+    low = np.quantile(values, USUAL[0], method="lower")
+    high = np.quantile(values, USUAL[1], method="higher")
+    ends = min(float(low), middle), max(float(high), middle)
+    return [rounded(ends[0], np.floor), rounded(ends[1], np.ceil)]
+
+
+def rounded(value: float, towards: Callable[[float], float]) -> float:
+    """Round a number to few digits, up or down as `towards` does."""
+    if value == 0:
+        return 0.0
+    places = DIGITS - 1 - int(np.floor(np.log10(abs(value))))
+    scaled = value * 10.0**places
+    whole = round(scaled) if np.isclose(scaled, round(scaled), rtol=1e-12) else towards(scaled)
+    return float(whole / 10.0**places) if places >= 0 else float(whole * 10.0**-places)
 
 
 def calibration(bad: Any, pd: Floats) -> dict[str, Any]:

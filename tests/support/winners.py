@@ -11,18 +11,23 @@ from typing import Any
 import numpy as np
 
 from service.decision.applications import Applications, InvalidApplication
-from service.decision.hashes import GOLDEN, WINNER
+from service.decision.hashes import GOLDEN, REFERENCE, WINNER
 from stages import simulate
 from stages.contract.schema import Field
+from stages.judging import reference
 from stages.models import artifact, model_file
 from stages.simulation import population
 from tests.support.books import CONTRACT, ROOT, Project
 
 WORDED = (
-    CONTRACT.replace("  amount:\n", "  amount:\n    actionable: decrease\n    reason: It is much\n")
-    .replace("income: {type: number,", "income: {type: number, actionable: increase, reason: Low,")
-    .replace("purpose:\n", "purpose:\n    reason: Such purposes often fail\n")
-    .replace("stated_as: stated,", "stated_as: stated, reason: Much for the income,")
+    CONTRACT.replace(
+        "  amount:\n",
+        "  amount:\n    actionable: decrease\n    reason: {high: It is much, quote: true}\n",
+    )
+    .replace("income: {type: number,", "income: {type: number, actionable: increase, reason: LOW,")
+    .replace("LOW", "{low: Low income, missing: No income is stated}")
+    .replace("purpose:\n", "purpose:\n    reason: {categories: {car: Cars often fail}}\n")
+    .replace("stated_as: stated,", "stated_as: stated, reason: {high: Much for the income},")
 )
 
 
@@ -40,6 +45,9 @@ def crown(project: Project, candidate: str, folder: Path, **changes: object) -> 
         for each in applications
     ]
     (folder / GOLDEN).write_text("".join(json.dumps(record) + "\n" for record in records))
+    x, policy = winner.features(own.columns("train")), own.config.policy
+    usual = reference.approved(winner, policy.of(winner.contract, winner.mode), x)
+    (folder / REFERENCE).write_text(json.dumps({"approved": usual}))
     return folder
 
 

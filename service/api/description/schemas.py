@@ -34,7 +34,7 @@ class Errors(Shape):
 
 
 class Reason(Shape):
-    """A principal reason: the field or ratio, and the text that the contract gives for it."""
+    """A principal reason: a field or ratio, and a sentence that is true of its value."""
 
     field: str
     text: str
@@ -78,13 +78,25 @@ class Rows(Shape):
     results: list[Row]
 
 
-class Contribution(Shape):
-    """What a field adds to the margin (log-odds of default) and to the credit score (points)."""
+class Value(Shape):
+    """The applicant's value of a field or ratio."""
 
     field: str
     title: str
     unit: str
     value: Any
+
+
+class Contribution(Shape):
+    """What a fact adds to the margin (log-odds of default) and to the credit score (points).
+
+    A fact is a field with the ratios about it, or a group of the contract; a reason is about the
+    fact among whose `features` its `field` is.
+    """
+
+    title: str
+    features: list[str]
+    values: list[Value]
     contribution: float
     points: float
 

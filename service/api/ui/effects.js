@@ -1,4 +1,4 @@
-// Shows what each field adds to the score, as a table with bars.
+// Shows what each fact adds to the score, as a table with bars. The reasons name the same facts.
 
 import { h, hiddenText } from "./dom.js";
 import { label, points, signed, value } from "./format.js";
@@ -11,15 +11,15 @@ export function effectsCard(explained, fields) {
     .sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution));
   const widest = Math.abs(sorted[0]?.contribution ?? 0) || 1;
   const earned = sorted.reduce((sum, one) => sum + one.points, 0);
-  const rows = sorted.map((one) => row(one, fields.get(one.field) ?? one, widest));
+  const rows = sorted.map((one) => row(one, fields, widest));
   rows.slice(SHOWN).forEach((node) => { node.hidden = true; });
   return h("section", { class: "card" },
     h("h3", {}, "What moved the score"),
-    h("p", { class: "muted" }, "The points that each field adds to the score of an average " +
+    h("p", { class: "muted" }, "The points that each item adds to the score of an average " +
       "application, or takes from it; beside them the log-odds of default."),
     h("table", { class: "effects" },
       h("thead", {}, h("tr", {},
-        h("th", { scope: "col" }, "Field"),
+        h("th", { scope: "col" }, "Item"),
         h("th", { scope: "col", class: "ends" },
           h("span", {}, "← costs"), h("span", {}, "earns →")),
         h("th", { scope: "col", class: "number" }, "Points"),
@@ -31,14 +31,23 @@ export function effectsCard(explained, fields) {
     rows.length > SHOWN ? more(rows.slice(SHOWN)) : "");
 }
 
-function row({ value: raw, contribution: odds, points: earned }, field, widest) {
+/** Returns the applicant's values of a fact; several, or another title's, are named. */
+function valuesOf({ title, values }, fields) {
+  const shown = values.map((one) => [one, value(fields.get(one.field) ?? one, one.value)]);
+  const named = ([one, text]) => `${one.title || label({ name: one.field })}: ${text}`;
+  if (shown.length === 1 && shown[0][0].title === title) return shown[0][1];
+  return shown.map(named).join("; ");
+}
+
+function row(fact, fields, widest) {
+  const { title, contribution: odds, points: earned } = fact;
   const share = (50 * Math.abs(odds)) / widest;
   const bar = h("span", {
     class: odds > 0 ? "bar costs" : "bar earns",
     css: { width: `${share}%`, left: odds > 0 ? `${50 - share}%` : "50%" },
   });
   return h("tr", {},
-    h("th", { scope: "row" }, label(field), h("span", { class: "muted" }, value(field, raw))),
+    h("th", { scope: "row" }, title, h("span", { class: "muted" }, valuesOf(fact, fields))),
     h("td", { class: "plot" }, bar, hiddenText(odds > 0 ? "costs points" : "earns points")),
     h("td", { class: "number" }, signed(earned, 1)),
     h("td", { class: "number odds" }, signed(odds, 2)));

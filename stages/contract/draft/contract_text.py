@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from stages.contract.draft import column_names, keys, ripeness
+from stages.contract.draft import column_names, keys, reasons, ripeness
 from stages.contract.draft.book import Book, DraftField
 from stages.contract.draft.column import scalar
 from stages.contract.draft.outcome import Outcome
@@ -179,6 +179,7 @@ def _write_field(part: DraftField, base: str) -> list[str]:
         ("feature", False if g.unused else "", g.unused),
         ("step", _step(part), ""),
         ("example", g.example if part.is_feature else "", ""),
+        ("reason", reasons.propose_words(part) if part.is_feature else "", ""),
     ]
     lines = [f"  {as_flow(part.name)}:"]
     for key, value, remark in rows:

@@ -14,7 +14,7 @@ import pytest
 
 from service.decision.applications import InvalidApplication
 from service.decision.engine import Engine
-from service.decision.hashes import GOLDEN, WINNER, NotReady
+from service.decision.hashes import GOLDEN, REFERENCE, WINNER, NotReady
 from tests.support.books import CANDIDATES, Project
 from tests.support.winners import crown, draw
 
@@ -118,7 +118,7 @@ def state_files(root: Path) -> None:
     """Write a dvc.lock that states the winner's files."""
     outs = [
         {"path": str(path), "md5": hashlib.md5((root / path).read_bytes()).hexdigest()}  # noqa: S324
-        for path in (WINNER, GOLDEN)
+        for path in (WINNER, GOLDEN, REFERENCE)
     ]
     (root / "dvc.lock").write_text(json.dumps({"stages": {"evaluate": {"outs": outs}}}))
 
@@ -218,6 +218,13 @@ def test_without_golden_records_it_is_not_ready(root: Path) -> None:
 def test_with_golden_records_that_prove_nothing_it_is_not_ready(root: Path, text: str) -> None:
     (root / GOLDEN).write_text(text)
     assert "golden" in refused(root)
+
+
+def test_without_what_is_usual_for_approved_applicants_it_is_not_ready(root: Path) -> None:
+    (root / REFERENCE).write_text('{"features": {}}')
+    assert "reference.json cannot be read (KeyError('approved')); run `dvc repro`" in refused(root)
+    (root / REFERENCE).unlink()
+    assert "reference.json is missing" in refused(root)
 
 
 def test_with_a_golden_record_of_another_contract_it_is_not_ready(root: Path) -> None:

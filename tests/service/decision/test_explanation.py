@@ -11,6 +11,7 @@ import pytest
 from service.decision import recourse
 from service.decision.engine import Engine
 from service.decision.explanation import explain
+from service.decision.reasons import LEAST, MOST
 from stages.contract.schema import Field
 from tests.support.books import CANDIDATES, Project
 from tests.support.winners import crown, draw, loan_book
@@ -50,19 +51,45 @@ def test_points_add_up_to_the_score(any_engine: Engine) -> None:
         assert round(total) == pytest.approx(told["credit_score"], abs=1)
 
 
-def test_every_input_has_its_contribution_and_no_other_field(any_engine: Engine) -> None:
+def test_every_feature_is_in_one_fact(any_engine: Engine) -> None:
     told = explain(any_engine, any_engine.golden[0]["application"])
-    inputs = {field.name for field in any_engine.features.inputs}
-    assert {c["field"] for c in told["contributions"]} == inputs
+    features = [name for c in told["contributions"] for name in c["features"]]
+    assert sorted(features) == sorted(any_engine.features.names)
 
 
-def test_a_ratio_is_divided_between_its_two_fields(any_engine: Engine) -> None:
+def test_a_ratio_belongs_to_its_numerator(any_engine: Engine) -> None:
     application = any_engine.golden[0]["application"]
     told = explain(any_engine, application)
-    shares = {c["field"]: c["contribution"] for c in told["contributions"]}
+    shares = {c["title"]: c["contribution"] for c in told["contributions"]}
     own = any_engine.contributions(any_engine.matrix(application))[0]
     by_name = dict(zip(any_engine.features.names, own.tolist(), strict=False))
-    assert shares["income"] == pytest.approx(by_name["income"] + by_name["loan_to_income"] / 2)
+    assert shares["amount"] == pytest.approx(by_name["amount"] + by_name["loan_to_income"])
+    assert shares["income"] == by_name["income"]
+
+
+def test_a_fact_shows_the_values_that_it_is_made_of(any_engine: Engine) -> None:
+    application = any_engine.golden[0]["application"]
+    amount = next(
+        c for c in explain(any_engine, application)["contributions"] if c["title"] == "amount"
+    )
+    shown = {value["field"]: value["value"] for value in amount["values"]}
+    assert shown["amount"] == application["amount"]
+    ratio = application["amount"] / application["income"]
+    assert shown["loan_to_income"] == pytest.approx(ratio, rel=1e-5)
+
+
+def test_the_reasons_are_the_largest_bars_against_the_application(explained: Any) -> None:
+    several = 0
+    for _, told in explained:
+        bars = [c for c in told["contributions"] if c["contribution"] > 0]
+        strong = [c for n, c in enumerate(bars) if n == 0 or c["contribution"] >= LEAST]
+        against = [c["features"] for c in strong][:MOST]
+        fields = [reason["field"] for reason in told["reasons"]]
+        several += len(fields) > 1
+        if against:
+            assert len(fields) == len(against)
+            assert all(field in own for field, own in zip(fields, against, strict=True))
+    assert several > 5
 
 
 def test_the_largest_contribution_comes_first(any_engine: Engine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ import numpy as np
 import pytest
 
 from service.decision.engine import Engine
-from service.decision.reasons import MOST, ReasonWriter
+from service.decision.reasons import MOST, Approved, Reason, ReasonWriter
+from service.decision.sentences import Range
 from stages.contract import prepared
-from stages.contract.schema import Contract
 from stages.features.matrix import Features, Floats
 from stages.policy import HardRule
 from tests.support.books import MEANINGS, contract
@@ -43,59 +44,142 @@ def refused(served: Path, engine: Engine) -> list[tuple[Floats, Any]]:
     return found
 
 
-def made(typical: Floats | None = None) -> tuple[ReasonWriter, Contract, Features]:
-    own = contract(WORDED)
+APPROVED = Approved({"amount": Range(1000, 5000), "income": Range(20_000, 60_000)})
+PLAIN = {"amount": 3000, "income": 30_000, "purpose": "home", "months": 12, "branch": 10}
+
+
+def said(
+    shares: dict[str, float],
+    rules: Sequence[HardRule] = (),
+    approved: Approved = APPROVED,
+    text: str = WORDED,
+    **values: Any,
+) -> list[Reason]:
+    """The reasons of an application with these values, whose features contribute these shares."""
+    own = contract(text)
     features = Features(own, "application")
-    none = np.zeros(len(features.names))
-    return ReasonWriter(own, features, none if typical is None else typical), own, features
+    x = features({name: [value] for name, value in (PLAIN | values).items()})
+    shapley = np.array([[shares.get(name, 0.0) for name in features.names]])
+    return ReasonWriter(own, features, approved)(shapley, x, [rules])[0]
 
 
-def contributions(features: Features, **values: float) -> Floats:
-    return np.array([values.get(name, 0.0) for name in features.names])
+def texts(shares: dict[str, float], **values: Any) -> list[str]:
+    return [reason["text"] for reason in said(shares, **values)]
 
 
-def fields(reasons: list[dict[str, str]]) -> list[str]:
+def fields(reasons: list[Reason]) -> list[str]:
     return [reason["field"] for reason in reasons]
 
 
 def test_the_weightiest_comes_first_in_the_contracts_words() -> None:
-    reasons, _, features = made()
-    own = contributions(features, amount=0.2, loan_to_income=0.7, income=-0.3)
-    assert reasons(own) == [
-        {"field": "loan_to_income", "text": "Much for the income"},
-        {"field": "amount", "text": "It is much"},
+    assert said({"income": 0.2, "purpose": 0.7}, income=9000, purpose="car") == [
+        {"field": "purpose", "text": "Cars often fail"},
+        {"field": "income", "text": "Low income"},
     ]
 
 
-def test_a_field_without_words_of_its_own_is_named() -> None:
-    reasons, _, features = made()
-    text = reasons(contributions(features, months=1))[0]["text"]
-    assert text == "months carries a higher risk"
+def test_the_value_and_not_its_contribution_says_the_direction() -> None:
+    assert texts({"income": 1}, income=19_999) == ["Low income"]
+    for usual_or_better in (20_000, 60_000, 900_000):
+        assert texts({"income": 1}, income=usual_or_better) == [
+            "income counted against this application"
+        ]
+
+
+def test_a_quoted_number_stands_beside_what_is_usual() -> None:
+    against = {"amount": 1.0}
+    assert texts(against, amount=7500) == [
+        "It is much (7,500; approved applicants usually have at most 5,000)"
+    ]
+    assert texts(against, amount=5000.0001) == [
+        "It is much (5,000.0001; approved applicants usually have at most 5,000)"
+    ]
+    assert texts(against, amount=400) == ["amount (400) counted against this application"]
+
+
+def test_a_number_without_words_of_its_own_is_compared_with_what_is_usual() -> None:
+    approved = Approved({"months": Range(12, 24)})
+    for value, side in ((11, "lower"), (25, "higher")):
+        found = said({"months": 1}, approved=approved, months=value)
+        assert found[0]["text"] == f"months: {side} than is usual for approved applicants"
+    risky = WORDED.replace("months: {", "months: {risk: increasing, ")
+    found = said({"months": 1}, approved=approved, text=risky, months=11)
+    assert found[0]["text"] == "months counted against this application"
+
+
+def test_without_a_reference_no_direction_is_claimed() -> None:
+    found = said({"income": 1}, approved=Approved(), income=1)
+    assert found[0]["text"] == "income counted against this application"
+
+
+def test_a_category_without_a_sentence_is_named() -> None:
+    assert texts({"purpose": 1}, purpose="other") == [
+        "purpose (other) counted against this application"
+    ]
+    assert texts({"insured": 1}, insured="N") == ["insured (no) counted against this application"]
+
+
+def test_a_missing_value_has_a_sentence_of_its_own() -> None:
+    assert texts({"income": 1}, income=None) == ["No income is stated"]
+    assert texts({"months": 1}, months=None) == ["months: not known"]
+
+
+def test_a_ratio_and_its_numerator_are_one_fact() -> None:
+    shares = {"amount": 0.5, "loan_to_income": 0.4, "income": 0.6}
+    approved = Approved(APPROVED.ranges | {"loan_to_income": Range(0.1, 0.2)})
+    found = said(shares, approved=approved, amount=9000, income=10_000)
+    assert fields(found) == ["amount", "income"]
+    found = said(shares, approved=approved, amount=3000, income=10_000)
+    assert fields(found) == ["loan_to_income", "income"]
+
+
+def test_fields_of_a_group_are_one_fact() -> None:
+    grouped = WORDED.replace("months: {", "months: {reason: {group: Size}, ").replace(
+        "quote: true}", "group: Size}"
+    )
+    found = said({"months": 0.3, "amount": 0.2, "income": 0.1}, text=grouped)
+    assert fields(found) == ["months", "income"]
+
+
+def test_a_ratio_without_a_denominator_has_no_direction() -> None:
+    approved = Approved({"loan_to_income": Range(0.1, 0.2)})
+    found = said({"loan_to_income": 1}, approved=approved, income=0)
+    assert found[0]["text"] == "loan_to_income counted against this application"
 
 
 def test_what_lowers_the_risk_is_no_reason() -> None:
-    reasons, _, features = made()
-    assert fields(reasons(contributions(features, amount=0.1, income=-5))) == ["amount"]
+    assert fields(said({"amount": 0.1, "income": -5})) == ["amount"]
+    assert fields(said({"amount": 0.1, "loan_to_income": -0.2, "income": 0.1})) == ["income"]
 
 
 def test_there_are_not_more_than_the_principal_ones() -> None:
-    reasons, _, features = made()
-    assert len(reasons(np.arange(1.0, len(features.names) + 1))) == MOST
+    shares = {"amount": 1.0, "months": 2.0, "purpose": 3.0, "insured": 4.0, "income": 5.0}
+    assert len(said(shares)) == MOST
+
+
+def test_a_weak_fact_is_a_reason_only_where_no_other_is_stronger() -> None:
+    assert fields(said({"amount": 0.5, "income": 0.09})) == ["amount"]
+    assert fields(said({"amount": 0.08, "income": 0.09})) == ["income"]
 
 
 def test_a_hard_rule_comes_first_and_is_not_cut_off() -> None:
-    reasons, _, features = made()
     rules = [HardRule(rule="amount > 1", decision="refer", reason=f"Rule {i}") for i in range(6)]
-    found = reasons(np.ones(len(features.names)), rules)
+    found = said({"amount": 1.0, "income": 1.0}, rules)
     assert [reason["text"] for reason in found] == [f"Rule {i}" for i in range(6)]
 
 
+def test_the_fact_of_a_hard_rule_is_not_repeated() -> None:
+    rules = [HardRule(rule="amount > 1", decision="refer", reason="A rule")]
+    assert fields(said({"loan_to_income": 3.0, "income": 1.0}, rules)) == ["amount", "income"]
+
+
 def test_where_nothing_is_worse_than_expected_the_approved_are_the_measure() -> None:
-    _, _, features = made()
-    typical = contributions(features, amount=-1.0, income=-0.2, months=-0.1)
-    reasons, _, _ = made(typical)
-    own = contributions(features, amount=-0.1, income=-0.1, months=-0.5)
-    assert fields(reasons(own)) == ["amount", "income"]
+    approved = Approved(APPROVED.ranges, {"amount": -1.0, "income": -0.2, "months": -0.1})
+    shares = {"amount": -0.1, "income": -0.1, "months": -0.5}
+    found = said(shares, approved=approved)
+    assert fields(found) == ["amount", "income"]
+    less = "counted less in favour of this application than is usual for approved applicants"
+    assert found[1]["text"] == f"income {less}"
 
 
 def test_every_refused_applicant_is_given_reasons(refused: list[tuple[Floats, Any]]) -> None:
@@ -159,13 +243,18 @@ def pd(engine: Engine, rows: Floats) -> Floats:
 
 
 def test_a_value_that_is_missing_for_a_reason_is_worded_by_the_reason() -> None:
-    features = Features(contract(MEANINGS), "application")
-    writer = ReasonWriter(contract(MEANINGS), features, np.zeros(len(features.names)))
-    shares = contributions(features, months=0.2, months__missing=0.5, income=0.1)
+    shares = {"months": 0.2, "months__missing": 0.5, "income": 0.1}
     for code, text in ((-7, "months: no loan so far"), (-9, "months: no record")):
-        row = features({"months": [code], "income": [1000]})[0]
-        reasons = writer(shares, (), row)
+        reasons = said(shares, text=MEANINGS, months=code)
         assert reasons[0] == {"field": "months", "text": text}
         assert fields(reasons) == ["months", "income"]
-    row = features({"months": [12], "income": [1000]})[0]
-    assert writer(shares, (), row)[0] == {"field": "months", "text": "months carries a higher risk"}
+    worded = MEANINGS.replace("months: {", "months: {reason: {missing: {-7: A first loan}}, ")
+    assert said(shares, text=worded, months=-7)[0]["text"] == "A first loan"
+    assert said(shares, text=worded, months=-9)[0]["text"] == "months: no record"
+    assert said(shares, text=worded, months=None)[0]["text"] == "months: not known"
+
+
+def test_that_a_value_is_there_is_not_worded_as_its_direction() -> None:
+    shares = {"months": -0.2, "months__missing": 0.5}
+    found = said(shares, approved=Approved({"months": Range(12, 24)}), text=MEANINGS, months=99)
+    assert found == [{"field": "months", "text": "months counted against this application"}]

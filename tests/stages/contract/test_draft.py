@@ -453,3 +453,13 @@ def test_a_real_book_drafts_into_a_contract_that_runs_and_agrees_with_the_shippe
         assert own.fields[name].type == field.type
         assert own.fields[name].constraints.enum == field.constraints.enum
         assert own.fields[name].protected == field.protected
+
+
+def test_features_have_words_for_what_may_count_against_an_applicant(
+    heloc: Contract, german: Contract
+) -> None:
+    drafted = german.fields["housing_code"].reason
+    assert drafted.categories == {n: f"Housing code: {n}" for n in (1, 2, 3)}
+    risky = heloc.fields["ExternalRiskEstimate"].reason
+    assert (risky.high, risky.low.endswith(": lower than is usual")) == ("", True)
+    assert german.fields["age"].reason.high == ""

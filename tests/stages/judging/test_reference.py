@@ -7,6 +7,8 @@ import pytest
 from scipy.special import expit, logit
 
 from stages.judging import reference
+from stages.models.artifact import Model
+from tests.support.books import Project
 from tests.support.judged_rows import book
 
 
@@ -55,3 +57,41 @@ def test_constant_pds_are_taken_as_they_are() -> None:
     found = reference.calibration(np.arange(50) % 2, np.full(50, 0.3))
     assert (found["slope"], found["intercept"]) == (1, 0)
     assert np.array(found["covariance"]).tolist() == [[0, 0], [0, 0]]
+
+
+def test_the_usual_range_holds_the_middle_half_and_the_median_of_all() -> None:
+    values = np.arange(1000.0, 2000.0)
+    assert reference.usual_range(values, 1500) == [1240, 1750]
+    assert reference.usual_range(values, 2222) == [1240, 2230]
+    assert reference.usual_range(-values, -1500) == [-1750, -1240]
+
+
+@pytest.mark.parametrize(
+    ("value", "down", "up"),
+    [(0, 0, 0), (0.29, 0.29, 0.29), (1234.5, 1230, 1240), (-0.12345, -0.124, -0.123), (7, 7, 7)],
+)
+def test_the_ends_of_a_range_have_three_digits(value: float, down: float, up: float) -> None:
+    assert reference.rounded(value, np.floor) == down
+    assert reference.rounded(value, np.ceil) == up
+
+
+def test_the_approved_are_described_by_themselves(fitted_book: Project, fitted: Model) -> None:
+    x = fitted.features(fitted_book.columns("train"))
+    policy = fitted_book.config.policy
+    found = reference.approved(fitted, policy, x)
+    approved = x[fitted.predict_matrix(x) < policy.approve_below]
+    assert 0 < found["rows"] == len(approved) < len(x)
+    assert list(found["features"]) == list(fitted.features.names)
+    for name, own in zip(fitted.features.names, approved.T, strict=True):
+        ends = found["features"][name]["range"]
+        assert (ends is None) == (name in ("purpose", "insured", "branch"))
+        if ends:
+            inside = (own >= ends[0]) & (own <= ends[1])
+            assert np.mean(inside[~np.isnan(own)]) >= 0.5
+
+
+def test_where_nobody_is_approved_nothing_is_usual(fitted_book: Project, fitted: Model) -> None:
+    policy = fitted_book.config.policy.model_copy(update={"cut_off": 1e-12})
+    found = reference.approved(fitted, policy, fitted.features(fitted_book.columns("train")))
+    assert found["rows"] == 0
+    assert {(f["range"], f["contribution"]) for f in found["features"].values()} == {(None, 0.0)}

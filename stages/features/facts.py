@@ -1,0 +1,46 @@
+"""The facts that a person is told of: features that say one thing count as one.
+
+A field is a fact, and the ratios of which it is the numerator belong to it: the loan in relation to
+the income is about the loan. Fields with the same `reason: {group: ...}` are one fact together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.contract.schema import Contract, Derived
+from stages.features.matrix import Features, Floats, MissingReason
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A fact: what people call it, and the places of its features in the matrix."""
+
+    title: str
+    features: list[int]
+
+
+def group_features(contract: Contract, features: Features) -> list[Fact]:
+    """Return the facts of a model's features, in the order of their first features."""
+    facts: dict[tuple[str, str], Fact] = {}
+    for j, part in enumerate(features.parts):
+        group = "" if isinstance(part, MissingReason) else part.reason.group
+        if isinstance(part, Derived):
+            field = contract.fields[part.ratio.numerator]
+        else:
+            field = part.field if isinstance(part, MissingReason) else part
+        group = group or field.reason.group
+        key = ("group", group) if group else ("field", field.name)
+        facts.setdefault(key, Fact(group or field.title or field.name, [])).features.append(j)
+    return list(facts.values())
+
+
+def sum_by_fact(contributions: Floats, facts: list[Fact]) -> Floats:
+    """Return the contribution of each of k facts (n, k) from those of the features (n, F)."""
+    sizes = [len(fact.features) for fact in facts]
+    order = [j for fact in facts for j in fact.features]
+    starts = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.intp)
+    sums: Floats = np.add.reduceat(contributions[:, order], starts, axis=1)
+    return sums
