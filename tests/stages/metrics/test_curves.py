@@ -21,6 +21,46 @@ def test_the_roc_curve_is_that_of_scikit_learn() -> None:
     assert found["true_positive_rate"] == pytest.approx(true)
 
 
+FOUR = np.array([False, True, False, True]), np.array([0.1, 0.2, 0.3, 0.4])
+
+
+def as_lists(columns: Columns) -> dict[str, list[float]]:
+    """The columns as lists."""
+    return {name: values.tolist() for name, values in columns.items()}
+
+
+def test_the_roc_curve_of_four_loans_is_that_by_hand() -> None:
+    assert as_lists(curves.roc(*FOUR)) == {
+        "threshold": [1.0, 0.4, 0.3, 0.2, 0.1],
+        "false_positive_rate": [0, 0, 0.5, 0.5, 1],
+        "true_positive_rate": [0, 0.5, 0.5, 1, 1],
+    }
+
+
+def test_the_precision_curve_of_four_loans_begins_at_the_highest_pd() -> None:
+    found = as_lists(curves.precision_recall(*FOUR))
+    assert found.pop("precision") == pytest.approx([1, 2 / 3, 1 / 2])
+    assert found == {"threshold": [0.4, 0.2, 0.1], "recall": [0.5, 1, 1]}
+
+
+def test_the_ks_curve_of_four_loans_is_that_by_hand() -> None:
+    assert as_lists(curves.kolmogorov_smirnov(*FOUR)) == {
+        "pd": [0.1, 0.2, 0.3, 0.4, 1.0],
+        "good_share": [0, 0.5, 0.5, 1, 1],
+        "bad_share": [0, 0, 0.5, 0.5, 1],
+    }
+
+
+def test_a_curve_of_two_points_is_its_ends() -> None:
+    assert curves.roc(BAD, PD, points=2)["true_positive_rate"].tolist() == [0, 1]
+
+
+def test_a_thinned_curve_is_evenly_spaced() -> None:
+    found = curves.roc(BAD, PD, points=11)
+    way = found["true_positive_rate"] + found["false_positive_rate"]
+    assert way == pytest.approx(np.linspace(0, 2, 11), abs=0.01)
+
+
 def test_a_thinned_roc_curve_keeps_its_area() -> None:
     found = curves.roc(BAD, PD)
     area = np.trapezoid(found["true_positive_rate"], found["false_positive_rate"])

@@ -1,0 +1,111 @@
+"""Who wins, the groups of a protected attribute, and what is published of figures."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from stages.contract.schema import Field
+from stages.judging import evaluation
+from stages.metrics import metrics
+
+
+def number(name: str = "age") -> Field:
+    """A numeric field."""
+    return Field.model_validate({"name": name, "type": "number"})
+
+
+def test_the_bands_of_a_number_lie_between_its_rounded_quartiles() -> None:
+    ages = np.array([20.0, 30, 40, 50, 60, np.nan, 29.6, 39.9])
+    # the quartiles of the seven ages: 29.8, 39.9 and 45, each rounded
+    assert evaluation.groups(number(), ages).tolist() == [
+        "below 30",
+        "30 to 40",
+        "40 to 45",
+        "45 and above",
+        "45 and above",
+        "missing",
+        "below 30",
+        "30 to 40",
+    ]
+
+
+def test_equal_quartiles_make_fewer_bands() -> None:
+    children = np.array([0.0, 0, 0, 0, 0, 2, 3, 4])
+    found = evaluation.groups(number("children"), children)
+    assert found.tolist() == ["0 to 2"] * 5 + ["2 and above"] * 3
+
+
+def test_the_groups_of_a_category_are_its_values() -> None:
+    sex = Field.model_validate({"name": "sex", "type": "string"})
+    assert evaluation.groups(sex, ["f", None, "m"]).tolist() == ["f", "missing", "m"]
+
+
+def test_a_vintage_is_a_quarter() -> None:
+    days = np.array(["1969-12-31", "2024-03-31", "2024-04-01", "2024-12-31"], "datetime64[D]")
+    found = evaluation.vintages(days).tolist()
+    assert found == ["1969-Q4", "2024-Q1", "2024-Q2", "2024-Q4"]
+
+
+def test_a_figure_in_cross_validation_is_the_mean_of_its_folds() -> None:
+    rng = np.random.default_rng(3)
+    pd, fold = rng.random(90), np.repeat([0, 1, 2], 30)
+    bad = (rng.random(90) < pd).astype(np.int64)
+    values = [metrics.roc_auc(bad[fold == k], pd[fold == k]) for k in range(3)]
+    found = evaluation.cross_validate(bad, pd, fold, "roc_auc")
+    assert found["value"] == pytest.approx(np.mean(values))
+    assert found["standard_error"] == pytest.approx(np.std(values, ddof=1) / math.sqrt(3))
+
+
+def test_a_single_fold_has_no_standard_error_and_the_best_wins() -> None:
+    bad, pd = np.array([0, 1, 0, 1]), np.array([0.1, 0.2, 0.3, 0.4])
+    found = evaluation.cross_validate(bad, pd, np.zeros(4, dtype=np.int64), "roc_auc")
+    assert math.isnan(found["standard_error"])
+    figures = {"simple": {"value": 0.7, "standard_error": 0.1}, "complex": found}
+    assert evaluation.choose(figures, "roc_auc", "simplest") == "complex"
+
+
+def test_the_simplest_is_the_first_at_one_standard_error_or_less_from_the_best() -> None:
+    figures = {
+        "first": {"value": 0.7, "standard_error": 0.5},
+        "second": {"value": 0.75, "standard_error": 0.5},
+        "best": {"value": 0.8, "standard_error": 0.0625},
+    }
+    assert evaluation.choose(figures, "roc_auc", "simplest") == "second"
+    figures["best"]["standard_error"] = 0.8 - 0.75
+    assert evaluation.choose(figures, "roc_auc", "simplest") == "second"
+    assert evaluation.choose(figures, "roc_auc", "best") == "best"
+
+
+def test_the_first_named_wins_a_tie() -> None:
+    figures = {name: {"value": 0.2, "standard_error": 0.0} for name in ("b", "a")}
+    assert evaluation.choose(figures, "brier") == "b"
+
+
+def test_published_figures_have_six_digits_and_none_where_undefined() -> None:
+    figures = {"auc": 0.12345678, "inner": {"rows": 3, "ks": float("nan")}, "name": "x"}
+    assert evaluation.rounded(figures) == {
+        "auc": 0.123457,
+        "inner": {"rows": 3, "ks": None},
+        "name": "x",
+    }
+
+
+@pytest.mark.parametrize("better", ["roc_auc", "brier"])
+def test_a_candidate_that_is_better_by_0_008_wins_on_most_small_books(better: str) -> None:
+    """Both are judged in five folds of 300 rows; the other's log-odds carry noise."""
+    wins = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        odds = rng.normal(-1.5, 1.2, 1500)
+        bad = (rng.random(1500) < 1 / (1 + np.exp(-odds))).astype(np.int64)
+        fold = np.arange(1500) % 5
+        noisy = odds + rng.normal(0, 0.3, 1500)
+        figures = {
+            name: evaluation.cross_validate(bad, 1 / (1 + np.exp(-margin)), fold, better)
+            for name, margin in (("worse", noisy), ("better", odds))
+        }
+        wins += evaluation.choose(figures, better) == "better"
+    assert wins >= 34
