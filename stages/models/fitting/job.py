@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Self
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -25,16 +27,46 @@ FACTS = ("fill", "low", "high", "mean", "sd")
 
 @dataclass(frozen=True)
 class Job(Task):
-    """A candidate to fit on the k of F features that it keeps: those at the places `kept`."""
+    """A candidate to fit on the k of F features that it keeps: those at the places `kept`.
+
+    `for_fold` returns the job on what a fold's rows alone would keep, from x (m, F) and bad (m,).
+    It is None where the parameters keep every feature.
+    """
 
     candidate: Candidate
     kept: list[int]
+    for_fold: Callable[[Floats, Outcomes], Job] | None = field(default=None, kw_only=True)
 
     @classmethod
-    def of(cls, name: str, section: CandidateParameters, features: Features, params: Params) -> Job:
+    def of(
+        cls, name: str, section: CandidateParameters, features: Features, params: Params
+    ) -> Self:
         """Return the job on the features that `featurize` described for this dataset."""
         fitted = Fitted.from_json((params.data / "features" / "fitted.json").read_text())
-        return cls.on(fitted, name, section, features, params)
+        job = cls.on(fitted, name, section, features, params)
+        if section.min_iv == 0 and section.max_vif is None and section.max_correlation is None:
+            return job
+        return replace(job, for_fold=partial(cls.on_rows, name, section, features, params))
+
+    @classmethod
+    def on_rows(
+        cls,
+        name: str,
+        section: CandidateParameters,
+        features: Features,
+        params: Params,
+        x: Floats,
+        bad: Outcomes,
+    ) -> Self:
+        """Return the job on the features that the rows x (m, F) and bad (m,) alone would keep.
+
+        The feature of the highest IV stays where none reaches `min_iv`.
+        """
+        facts = params.featurize
+        fitted = Fitted.fit(features, fill_empty(x), bad, bins=facts.bins, clip=facts.clip)
+        least = min(section.min_iv, max(fitted.iv))
+        relaxed = section.model_copy(update={"min_iv": least})
+        return cls.on(fitted, name, relaxed, features, params)
 
     @classmethod
     def on(
@@ -44,7 +76,7 @@ class Job(Task):
         section: CandidateParameters,
         features: Features,
         params: Params,
-    ) -> Job:
+    ) -> Self:
         """Return the job on features that `fitted` describes.
 
         Raises ParamsError where the candidate's parameters leave no feature.
@@ -90,11 +122,13 @@ class Job(Task):
     def judge_folds(self, x: Floats, bad: Outcomes, folds: Iterable[Fold]) -> Floats:
         """Return the margin (n,) of each row by the model of its fold, which did not learn from it.
 
-        It is NaN for the rows that no fold judges.
+        Nor were the fold's features selected by it. It is NaN for the rows that no fold judges.
         """
         margin = np.full(len(x), np.nan)
         for inside, outside in folds:
-            margin[outside] = self.fit(x[inside], bad[inside]).margin(x[outside])
+            rows = x[inside], bad[inside]
+            job = self.for_fold(*rows) if self.for_fold else self
+            margin[outside] = job.fit(*rows).margin(x[outside])
         return margin
 
     def calibrate(self, x: Floats, bad: Outcomes, margin: Floats) -> Calibrator:

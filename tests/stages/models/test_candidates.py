@@ -68,6 +68,35 @@ def test_every_candidate_of_the_parameters_can_be_fitted() -> None:
     assert {registry.load(name).name for name in CANDIDATES} == set(CANDIDATES)
 
 
+@pytest.mark.parametrize("rules", [{"min_iv": 0.05}, {"max_correlation": 0.05}])
+def test_a_fold_keeps_the_features_that_its_own_rows_select(
+    rules: dict[str, float], jobs: Jobs, rows: Rows
+) -> None:
+    x, bad = rows[0], np.random.default_rng(0).permutation(rows[1])
+    job = jobs("logistic", **rules)
+    assert job.for_fold is not None
+    folds = cut(bad, np.arange(len(bad)), None, 2, job.seed)
+    margin = job.judge_folds(x, bad, folds)
+    for inside, outside in folds:
+        alone = job.for_fold(x[inside], bad[inside])
+        expected = alone.fit(x[inside], bad[inside]).margin(x[outside])
+        assert np.array_equal(margin[outside], expected)
+    assert any(job.for_fold(x[inside], bad[inside]).kept != job.kept for inside, _ in folds)
+
+
+def test_a_fold_where_no_feature_reaches_min_iv_keeps_the_strongest(jobs: Jobs, rows: Rows) -> None:
+    job = jobs("logistic", min_iv=0.0001)
+    assert job.for_fold is not None
+    x = np.where(np.arange(rows[0].shape[1]) == 0, rows[0], 1.0)
+    bad = np.arange(len(x)) % 2
+    assert 0 in job.for_fold(x, bad).kept
+
+
+def test_without_rules_every_fold_keeps_all_features(jobs: Jobs) -> None:
+    rules = {"min_iv": 0.0, "max_vif": None, "max_correlation": None}
+    assert jobs("scorecard", **rules).for_fold is None
+
+
 def test_the_threads_of_blas_change_no_bit_of_a_calibration(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
