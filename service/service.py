@@ -41,6 +41,7 @@ class GuardedService(bentoml.Service):  # type: ignore[misc]
             SETTINGS.max_body,
             SETTINGS.hosts,
             has_open_docs=SETTINGS.docs == "open",
+            max_requests=SETTINGS.max_requests,
         )
 
 

@@ -92,10 +92,7 @@ class Settings(BaseModel):
         "SHA-256 digests of 64 hexadecimal digits",
     )
     api_key: str = variable(
-        "CREDIT_PD_API_KEY",
-        "",
-        "The API key that `python -m service.traffic` sends.",
-        "a text",
+        "CREDIT_PD_API_KEY", "", "The API key that `python -m service.traffic` sends.", "a text"
     )
     hosts: Names = variable(
         "CREDIT_PD_HOSTS",
@@ -121,6 +118,12 @@ class Settings(BaseModel):
         "CREDIT_PD_MAX_BATCH",
         1000,
         "The largest number of applications or outcomes in one request.",
+        "a whole number from 1",
+    )
+    max_requests: Count = variable(
+        "CREDIT_PD_MAX_REQUESTS",
+        512,
+        "The requests that a worker answers at the same time; further ones get a 503 at once.",
         "a whole number from 1",
     )
     monitor: Literal["on", "off"] = variable(

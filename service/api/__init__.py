@@ -1,6 +1,7 @@
 """Answer requests over HTTP by means of `decision`, `ledger` and `monitoring`.
 
-- `asgi` is the application that wraps BentoML's; `guards` checks keys, hosts and bodies for it
+- `asgi` is the application that wraps BentoML's; `guards` checks keys, hosts and bodies for it,
+  and `load` refuses what would make everybody wait
 - `handlers` decide, record and answer; `drafts` turns decisions into ledger entries and answers
 - `monitoring` answers requests about outcomes and drift, and starts the monitor
 - `background` runs the periodic tasks of a worker

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api import metrics
 from service.api.guards import is_admitted, read_body, refuse_other_sites
 from service.api.handlers import DecisionApi, Routes
+from service.api.load import PROBES, InFlight
 from service.api.requests import Handler, Refused, Request, error_response, refusal, respond
 from service.decision.problems import clip
 
@@ -70,7 +71,9 @@ class Application:
         max_body: int,
         hosts: Collection[str] = (),
         has_open_docs: bool = False,
+        max_requests: int = 512,
     ) -> None:
+        self._in_flight = InFlight(max_requests, max_body)
         self._hosts, self._has_open_docs = hosts, has_open_docs
         self._inner, self._find_api, self._keys, self._max_body = inner, find_api, keys, max_body
         self._router: Router | None = None
@@ -102,7 +105,7 @@ class Application:
         return Router(
             [
                 *(
-                    Route(p, Endpoint(p, handlers, self._max_body))
+                    Route(p, Endpoint(p, handlers, self._max_body, self._in_flight))
                     for p, handlers in routes.items()
                 ),
                 *(Route(path, SecuredApplication(self._inner)) for path in FORWARDED),
@@ -117,8 +120,11 @@ class Application:
 class Endpoint:
     """One path of the API, with a handler for each of its methods."""
 
-    def __init__(self, path: str, handlers: Mapping[str, Handler], max_body: int) -> None:
+    def __init__(
+        self, path: str, handlers: Mapping[str, Handler], max_body: int, in_flight: InFlight
+    ) -> None:
         self.path, self.handlers, self.max_body = path, handlers, max_body
+        self._in_flight, self._is_probe = in_flight, path in PROBES
         self._headers = HTML_HEADERS if path == "/docs" else JSON_HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,19 +132,28 @@ class Endpoint:
         start, status = perf_counter(), 500
         try:
             try:
-                handler = self._handler(scope["method"])
-                body = await read_body(scope, receive, self.max_body)
-                request = Request(scope["path_params"].get("id", ""), _query(scope), body)
-                status, content = await respond(handler, request)
-                headers = self._headers if status < ERROR else JSON_HEADERS
-                if status == UNAVAILABLE:
-                    headers = {**headers, **RETRY}
+                status, content, headers = await self._answer(scope, receive)
             except Refused as error:
                 status, content = error_response(error.status, error.problems)
                 headers = {**JSON_HEADERS, **error.headers}
         finally:
             metrics.count_request(self.path, status, perf_counter() - start)
+        if status == UNAVAILABLE:
+            headers = {**headers, **RETRY}
         await Response(content, status, headers)(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, dict[str, str]]:
+        """Return the status, the body and the headers of the answer; raises Refused."""
+        handler = self._handler(scope["method"])
+        size = 0 if self._is_probe else self._in_flight.admit(scope)
+        try:
+            body = await read_body(scope, receive, self.max_body)
+            request = Request(scope["path_params"].get("id", ""), _query(scope), body)
+            status, content = await respond(handler, request)
+        finally:
+            if not self._is_probe:
+                self._in_flight.release(size)
+        return status, content, self._headers if status < ERROR else JSON_HEADERS
 
     def _handler(self, method: str) -> Handler:
         handler = self.handlers.get("GET" if method == "HEAD" else method)

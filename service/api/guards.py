@@ -91,21 +91,19 @@ async def read_body(scope: Scope, receive: Receive, max_size: int) -> bytes:
     if media_type != b"application/json" and not JSON.fullmatch(media_type):
         got = clip(media_type.decode("latin-1")) or "no content-type"
         raise refusal(415, f"the body must be application/json in UTF-8; got {got}")
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if message.get("more_body"):
-        try:
-            async with asyncio.timeout(BODY_TIMEOUT):
-                body = await _read_rest(body, receive, max_size)
-        except TimeoutError:
-            raise refusal(408, f"the body did not come within {BODY_TIMEOUT} seconds") from None
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            body = await _read_parts(receive, max_size)
+    except TimeoutError:
+        raise refusal(408, f"the body did not come within {BODY_TIMEOUT} seconds") from None
     if len(body) > max_size:
         raise too_large(max_size)
     return body
 
 
-async def _read_rest(body: bytes, receive: Receive, max_size: int) -> bytes:
-    parts, size, more = [body], len(body), True
+async def _read_parts(receive: Receive, max_size: int) -> bytes:
+    parts: list[bytes] = []
+    size, more = 0, True
     while more and size <= max_size:
         message = await receive()
         if message["type"] == "http.disconnect":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from service.api.batching import Batcher
 from service.api.description import docs, model_info, openapi
 from service.api.description.schemas import Override
 from service.api.drafts import DraftedDecision, decide_rows, draft_decisions
+from service.api.load import Turnstile
 from service.api.refusals import Refusals
 from service.api.requests import (
     Handler,
@@ -42,6 +44,7 @@ from service.transparency.verify_receipt import Invalid
 
 MAX_LOGS = 500
 MAX_WORDS, MAX_SEARCH = 10, 200  # words and characters of a search
+HEAVY = (4, 32)  # batches and explanations that are worked on at once, and that wait
 PROBE_PERIOD = 1.0  # seconds for which a successful probe of the ledger is believed
 
 
@@ -57,6 +60,8 @@ class DecisionApi:
     ) -> None:
         self.root, self.ledger, self.max_batch, self.keys = root, ledger, max_batch, keys
         self._decide_together = Batcher(self.decide)
+        self._heavy = Turnstile(*HEAVY)
+        self._rendered: dict[tuple[str, bool], bytes] = {}
         self.refusals = Refusals()
         self._last_probe = -PROBE_PERIOD
         self.engine: Engine | None = None
@@ -121,8 +126,9 @@ class DecisionApi:
         """Decide about many applications; each row is answered or refused separately."""
         engine = self.loaded_engine()
         rows = self._rows(request.body)
-        results, kept, drafts = await asyncio.to_thread(decide_rows, engine, rows)
-        answers = await self.record(drafts)
+        async with self._heavy.pass_through():
+            results, kept, drafts = await asyncio.to_thread(decide_rows, engine, rows)
+            answers = await self.record(drafts)
         self.refusals.count_accepted(len(kept))
         for refused in filter(None, results):
             metrics.count_refused(
@@ -145,7 +151,8 @@ class DecisionApi:
         """Explain a decision without recording it."""
         engine = self.loaded_engine()
         application = engine.applications.parse(request.body)
-        return 200, to_json(await asyncio.to_thread(explain, engine, application))
+        async with self._heavy.pass_through():
+            return 200, to_json(await asyncio.to_thread(explain, engine, application))
 
     async def overrides(self, request: Request) -> Response:
         """Record an officer's decision about a referred case."""
@@ -226,12 +233,17 @@ class DecisionApi:
 
     async def docs_json(self, request: Request) -> Response:
         """Return the OpenAPI description."""
-        return 200, to_json(self._describe())
+        return 200, self._render("json", to_json)
 
     async def docs(self, request: Request) -> Response:
         """Return the OpenAPI description as an HTML page."""
-        return 200, docs.render(self._describe())
+        return 200, self._render("page", docs.render)
 
-    def _describe(self) -> dict[str, Any]:
-        applications = self.engine.applications if self.engine else None
-        return openapi.describe(applications, self.max_batch, self.keys)
+    def _render(self, form: str, render: Callable[[dict[str, Any]], bytes]) -> bytes:
+        """Return the API's description; it is the same for every request, but takes long."""
+        key = form, self.engine is not None
+        if key not in self._rendered:
+            applications = self.engine.applications if self.engine else None
+            document = openapi.describe(applications, self.max_batch, self.keys)
+            self._rendered[key] = render(document)
+        return self._rendered[key]

@@ -56,6 +56,7 @@ def client_of(
     max_body: int = 4000,
     hosts: tuple[str, ...] = (),
     has_open_docs: bool = False,
+    max_requests: int = 512,
 ) -> Client:
     app = Application(
         inner,
@@ -64,6 +65,7 @@ def client_of(
         max_body,
         hosts,
         has_open_docs,
+        max_requests,
     )
     return Client(app)
 

@@ -1,0 +1,140 @@
+"""One client, or too many, must not make all others wait."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from service.api import guards, load
+from service.api.asgi import Application
+from service.api.description import openapi
+from service.api.handlers import DecisionApi
+from service.api.load import Turnstile
+from service.api.requests import Refused, Request, Response
+from service.ledger import Ledger
+from tests.support.api_client import JSON, inner
+
+MAX_BODY = 100
+
+
+class Blocked:
+    """A service whose answers to `/predict` wait until `go` is set."""
+
+    def __init__(self, tmp_path: Path, max_requests: int) -> None:
+        self.api = DecisionApi(tmp_path, Ledger(f"sqlite:///{tmp_path}/ledger.sqlite"))
+        self.go = asyncio.Event()
+        self.api.routes["/predict"] = {"POST": self.predict}
+        app = Application(inner, lambda: self.api, (), MAX_BODY, max_requests=max_requests)
+        transport = httpx.ASGITransport(app)
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://service")
+
+    async def predict(self, request: Request) -> Response:
+        await self.go.wait()
+        return 200, b"{}"
+
+    async def post(self, body: Any = b"{}") -> httpx.Response:
+        return await self.client.post("/predict", content=body, headers=JSON)
+
+
+async def begin(blocked: Blocked, *bodies: Any) -> list[asyncio.Task[httpx.Response]]:
+    """Send requests, and return once they are with their handlers."""
+    tasks = [asyncio.create_task(blocked.post(body)) for body in bodies]
+    await asyncio.sleep(0.05)
+    return tasks
+
+
+def test_more_requests_than_are_allowed_are_refused_at_once(tmp_path: Path) -> None:
+    async def attack() -> None:
+        blocked = Blocked(tmp_path, max_requests=2)
+        waiting = await begin(blocked, b"{}", b"{}")
+        refused = await blocked.post()
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"] == "1"
+        assert "too many requests are being answered" in refused.text
+        assert (await blocked.client.get("/health")).status_code == 200
+        blocked.go.set()
+        assert [answer.status_code for answer in await asyncio.gather(*waiting)] == [200, 200]
+        assert (await blocked.post()).status_code == 200
+
+    asyncio.run(attack())
+
+
+def test_large_bodies_are_refused_before_they_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "BODIES", 2)
+
+    async def unsized() -> Any:
+        yield b"{}"
+
+    async def attack() -> None:
+        blocked = Blocked(tmp_path, max_requests=100)
+        waiting = await begin(blocked, b" " * MAX_BODY, unsized())
+        assert (await blocked.post(b" ")).status_code == 503
+        blocked.go.set()
+        assert [answer.status_code for answer in await asyncio.gather(*waiting)] == [200, 200]
+        assert (await blocked.post(b" ")).status_code == 200
+
+    asyncio.run(attack())
+
+
+def test_what_takes_long_waits_for_its_turn_or_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(load, "LONGEST_WAIT", 0.1)
+
+    async def attack() -> None:
+        turnstile, done = Turnstile(at_once=1, waiting=1), asyncio.Event()
+
+        async def work() -> str:
+            async with turnstile.pass_through():
+                await done.wait()
+                return "done"
+
+        first, second = asyncio.create_task(work()), asyncio.create_task(work())
+        await asyncio.sleep(0)
+        with pytest.raises(Refused, match="2 requests of this kind wait already") as refused:
+            await work()
+        assert refused.value.status == 503
+        with pytest.raises(Refused, match="did not come within"):
+            await second
+        done.set()
+        assert await first == "done"
+        assert await work() == "done"
+
+    asyncio.run(attack())
+
+
+def test_a_body_that_never_begins_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guards, "BODY_TIMEOUT", 0.05)
+
+    async def silence() -> Any:
+        await asyncio.sleep(30)
+        yield b""
+
+    async def attack() -> None:
+        blocked = Blocked(tmp_path, max_requests=1)
+        assert (await blocked.post(silence())).status_code == 408
+        blocked.go.set()
+        assert (await blocked.post()).status_code == 200
+
+    asyncio.run(attack())
+
+
+def test_the_documentation_is_made_once(api: DecisionApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    describe = openapi.describe
+    monkeypatch.setattr(openapi, "describe", lambda *a: made.append(1) or describe(*a))
+
+    async def attack() -> None:
+        for handler in (api.openapi, api.docs) * 3:
+            assert (await handler(Request("", {}, b"")))[0] == 200
+
+    asyncio.run(attack())
+    assert len(made) == 2
