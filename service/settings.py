@@ -157,10 +157,7 @@ class Settings(BaseModel):
         "an address that begins with http:// or https://",
     )
     alert_smtp: str = variable(
-        "ALERT_SMTP",
-        "",
-        "The mail server through which incidents are sent to `ALERT_MAIL`.",
-        "HOST:PORT",
+        "ALERT_SMTP", "", "The mail server that sends incidents to `ALERT_MAIL`.", "HOST:PORT"
     )
     alert_mail: str = variable(
         "ALERT_MAIL", "", "The address to which incidents are sent.", "an e-mail address"
@@ -172,10 +169,7 @@ class Settings(BaseModel):
         "an e-mail address",
     )
     alert_smtp_user: str = variable(
-        "ALERT_SMTP_USER",
-        "",
-        "The account at the mail server, if the server requires one.",
-        "a text",
+        "ALERT_SMTP_USER", "", "The account at the mail server, if it requires one.", "a text"
     )
     alert_smtp_password_file: str = variable(
         "ALERT_SMTP_PASSWORD_FILE", "", "The file with that account's password.", "a path"

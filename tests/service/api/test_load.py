@@ -133,7 +133,7 @@ def test_the_documentation_is_made_once(api: DecisionApi, monkeypatch: pytest.Mo
     monkeypatch.setattr(openapi, "describe", lambda *a: made.append(1) or describe(*a))
 
     async def attack() -> None:
-        for handler in (api.openapi, api.docs) * 3:
+        for handler in (api.docs_json, api.docs) * 3:
             assert (await handler(Request("", {}, b"")))[0] == 200
 
     asyncio.run(attack())
