@@ -20,7 +20,7 @@ BASE_IMAGE = "python:3.11-slim-bookworm"
 STAND_IN = "credit-pd.stand-in-base"
 PACKAGES = """
     base-files base-passwd bash coreutils dash debianutils findutils grep sed mawk tar gzip login
-    passwd libc-bin ca-certificates openssl libgomp1 libstdc++6 python3 tzdata netbase
+    passwd libc-bin ca-certificates openssl libstdc++6 python3 tzdata netbase
     util-linux perl-base
 """.split()  # noqa: SIM905 - one word a package
 LEFT_OUT = {"debconf", "perl"}

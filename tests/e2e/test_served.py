@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from benches.load import Client, connected, request_of
+from service.decision import hashes
 from service.ledger import Ledger
 from service.ledger.connections import LONG_DEADLINE
 from service.ledger.verify import verify
@@ -177,6 +178,29 @@ def test_without_a_model_the_service_lives_and_is_not_ready(
             assert "winner.json is missing" in answer.text
         answer = httpx.post(f"{running.url}predict", json=running.golden[0]["application"])
         assert answer.status_code == 503
+
+
+def test_with_an_altered_model_the_service_lives_and_says_so_in_one_line(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served_parts, "ready", lives)
+    (tmp_path / "params.yaml").write_bytes((folder / "params.yaml").read_bytes())
+    (tmp_path / "models").mkdir()
+    contents = {path: (folder / path).read_bytes() for path in hashes.FILES}
+    for path, content in contents.items():
+        (tmp_path / path).write_bytes(content)
+    (tmp_path / hashes.MANIFEST).write_text(hashes.manifest(contents))
+    altered = bytearray(contents[hashes.WINNER])
+    altered[len(altered) // 2] ^= 1
+    (tmp_path / hashes.WINNER).write_bytes(altered)
+    problem = "models/winner.json is not the file that models/manifest.json states; "
+    with serve(tmp_path) as running:
+        answer = httpx.get(f"{running.url}readyz")
+        assert (answer.status_code, problem in answer.text) == (503, True)
+        assert httpx.get(f"{running.url}livez").status_code == 200
+        log = (tmp_path / "service.log").read_text()
+    assert log.count(f"service: not ready: {problem}") == 1
+    assert "Traceback" not in log
 
 
 def test_keys_come_from_the_environment(folder: Path) -> None:

@@ -16,7 +16,7 @@ from stages import params
 from stages.judging import evaluation, monotone
 from stages.judging.evaluation import Judged
 from stages.metrics import metrics
-from stages.models import artifact
+from stages.models import artifact, model_file
 from tests.support.books import CANDIDATES, CONTRACT, ROOT, Project, book
 
 
@@ -153,6 +153,8 @@ def test_the_winner_is_the_chosen_artifact_to_the_byte(judged: Project) -> None:
 def test_predictions_are_those_of_the_winner_from_raw_columns(split: str, judged: Project) -> None:
     winner = artifact.load(judged.folder / "models" / "winner.joblib")
     rows = predictions(judged).query("split == @split")
+    shipped = model_file.read(judged.folder / "models" / "winner.json")
+    np.testing.assert_array_equal(rows["pd"], shipped.predict(judged.columns(split)))
     np.testing.assert_array_equal(rows["pd"], winner.predict(judged.columns(split)))
     np.testing.assert_array_equal(rows["bad"], judged.split(split)["_bad"])
 

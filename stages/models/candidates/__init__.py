@@ -12,7 +12,7 @@ list `mine` under `candidates:`. The file defines
 
 - `Parameters`, a subclass of `CandidateParameters` that checks the section `train.mine`;
 - `fit(task, x, bad)`, which fits on the features x (n, k) and the outcomes bad (n,), 1 for a bad
-  loan, and returns a scorer of `stages.models.scorers` (or one that offers the same methods);
+  loan, and returns a scorer of `stages.models.scorers`, since the model file holds no other;
 - `SEARCH`, the range of each parameter that `stages.tune` may try;
 - and, where its margins are not log-odds, `calibrate_by_default(bad)`, which returns the map from
   margins to PDs under `calibration: none`.

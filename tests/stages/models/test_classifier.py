@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import pickle
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,7 @@ from sklearn.metrics import get_scorer, roc_auc_score
 
 import stages.models
 from stages.contract.schema import ContractError
+from stages.models import model_file
 from stages.models.artifact import Model
 from stages.models.classifier import Classifier
 from tests.support.books import CANDIDATES, ROOT, Project
@@ -48,6 +52,28 @@ def test_an_artifact_is_loaded_as_a_classifier(name: str, fitted_book: Project) 
     loaded = stages.models.load(fitted_book.artifact(name))
     assert (loaded.model.candidate, loaded.classes_.tolist()) == (name, [0, 1])
     assert repr(loaded) == f"Classifier({name!r}, dataset='small', mode='application')"
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_the_file_that_ships_is_loaded_as_the_same_classifier(
+    name: str, models: dict[str, Model], frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    model_file.write(models[name], tmp_path / "winner.json")
+    shipped, own = stages.models.load(tmp_path / "winner.json"), Classifier(models[name])
+    assert repr(shipped) == repr(own)
+    np.testing.assert_array_equal(shipped.predict_proba(frame), own.predict_proba(frame))
+    few = frame.iloc[:20]
+    for field, values in own.explain(few).contributions.items():
+        theirs = shipped.explain(few).contributions[field]
+        np.testing.assert_allclose(theirs, values, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", ["winner.joblib", "winner.json"])
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"\x80\x04.", pickle.dumps({"a": 1})])
+def test_a_file_that_is_no_artifact_is_named(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(TypeError, match=re.escape(str(tmp_path / name))):
+        stages.models.load(tmp_path / name)
 
 
 def test_a_frame_with_nan_scores_as_the_pipeline_scores_its_rows(
