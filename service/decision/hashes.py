@@ -36,14 +36,14 @@ def verified(root: Path) -> dict[Path, bytes]:
     Raises NotReady where one is not the file that the manifest states, or else dvc.lock; a folder
     with neither states nothing.
     """
-    contents = {path: (root / path).read_bytes() for path in FILES if (root / path).is_file()}
+    contents = {path: read(root, path) for path in FILES if (root / path).is_file()}
     if (root / MANIFEST).exists():
-        stated, by = stated_by_manifest((root / MANIFEST).read_bytes()), MANIFEST
+        stated, by = stated_by_manifest(read(root, MANIFEST)), MANIFEST
         if absent := [str(path) for path in FILES if path not in contents]:
             raise NotReady(f"{', '.join(absent)} is missing; deploy the image anew")
         advice = "the image was altered or its disk is damaged: deploy the image anew"
     elif (root / LOCK).exists():
-        stated, by = stated_by_lock((root / LOCK).read_bytes()), LOCK
+        stated, by = stated_by_lock(read(root, LOCK)), LOCK
         advice = "run `dvc repro`, or restore the file by `dvc checkout`"
     else:
         return contents
@@ -55,11 +55,19 @@ def verified(root: Path) -> dict[Path, bytes]:
     return contents
 
 
+def read(root: Path, path: Path) -> bytes:
+    """Return the bytes of a file in the folder `root`; NotReady where the disk gives none."""
+    try:
+        return (root / path).read_bytes()
+    except OSError as error:
+        raise NotReady(f"{path} cannot be read ({error.strerror})") from error
+
+
 def stated_by_manifest(content: bytes) -> dict[str, str]:
     """Return the SHA-256 of each path that a manifest states; NotReady where it is damaged."""
     try:
         return dict(json.loads(content)["sha256"])
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise NotReady(f"{MANIFEST} cannot be read; deploy the image anew") from error
 
 

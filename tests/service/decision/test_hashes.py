@@ -189,6 +189,21 @@ def test_a_file_that_the_manifest_states_must_be_there(path: Path, root: Path) -
     assert refused(root) == f"{path} is missing; deploy the image anew"
 
 
+@pytest.mark.parametrize("path", [*FILES, MANIFEST])
+def test_a_file_that_the_disk_does_not_give_is_named(
+    path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Path.read_bytes
+
+    def failing(own: Path) -> bytes:
+        if own == root / path:
+            raise OSError(5, "Input/output error")
+        return whole(own)
+
+    monkeypatch.setattr(Path, "read_bytes", failing)
+    assert refused(root) == f"{path} cannot be read (Input/output error)"
+
+
 class Payload:
     """What leaves a mark when it is unpickled."""
 
