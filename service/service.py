@@ -8,6 +8,7 @@ answered by `service.api.asgi`, which wraps BentoML's own application. Both call
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,8 @@ class CreditPD:
     def __init__(self) -> None:
         self.api = DecisionApi(ROOT, Ledger(), SETTINGS.max_batch, keys=bool(SETTINGS.api_keys))
         self.api.load()
+        if self.api.engine is None:
+            print(f"service: not ready: {self.api.problem}", file=sys.stderr, flush=True)
         self.monitoring = MonitoringApi(self.api)
         self.api.routes |= self.monitoring.routes
 

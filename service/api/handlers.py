@@ -7,7 +7,6 @@ request is refused with status 503.
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -90,7 +89,6 @@ class DecisionApi:
             self.engine = Engine.load(self.root)
         except NotReady as error:
             self.problem = str(error)
-            print(f"service: not ready: {error}", file=sys.stderr, flush=True)
 
     def loaded_engine(self) -> Engine:
         """Return the engine; refuses with status 503 when no model is loaded."""
