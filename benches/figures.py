@@ -100,7 +100,7 @@ def state(situation: Situation, book: Book) -> dict[str, Stated]:
     name = evaluation.choose(choice, config.evaluate.choose_by)
     winner = classifier.load(Path("models") / "candidates" / f"{name}.joblib")
     test = evaluate.Rows(config, contracts.load(config.dataset), "test")
-    judged = test.judged(winner.model, config)
+    judged = test.judge(winner.model, config)
     fresh_pd = winner.predict_proba(book.fresh)[:, 1]
     truths = true_figures(fresh_pd, book.true_pd)
     stated = evaluation.with_intervals(judged, config.policy, config.evaluate)

@@ -206,7 +206,9 @@ def parse(words: list[str] | None) -> argparse.Namespace:
         each[name].add_argument("--image", default="", help="[REPOSITORY@]sha256:...")
         each[name].add_argument("--push", action="store_true", help="push the tags to origin")
     for name in ("promote", "rollback", "live"):
-        each[name].add_argument("--output", type=project.given, help="append KEY=VALUE lines there")
+        each[name].add_argument(
+            "--output", type=project.resolve, help="append KEY=VALUE lines there"
+        )
     return parser.parse_args(words)
 
 

@@ -129,9 +129,9 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     collecting.add_argument("url", help="s3://BUCKET/FOLDER, or a folder")
     verbs.add_parser("commit", help="commit what the pipeline made")
     deciding = verbs.add_parser("decide", help="is the challenger better?")
-    deciding.add_argument("judgement", type=project.given, help="what release.gate --json wrote")
+    deciding.add_argument("judgement", type=project.resolve, help="what release.gate --json wrote")
     for each in (collecting, deciding):
-        each.add_argument("--output", type=project.given, help="append KEY=VALUE there")
+        each.add_argument("--output", type=project.resolve, help="append KEY=VALUE there")
     return parser.parse_args(words)
 
 

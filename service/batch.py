@@ -206,7 +206,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 2:
         print(__doc__, file=sys.stderr)
         return 2
-    source, target = map(project.given, arguments)
+    source, target = map(project.resolve, arguments)
     try:
         counts = score(Engine.load(), source, target)
     except (NotReady, ValueError, OSError) as error:

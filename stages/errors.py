@@ -1,4 +1,4 @@
-"""Ends a stage on a user's mistake with one message instead of a traceback."""
+"""End a stage on a user's mistake with one message instead of a traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choose the winner in cross-validation, judge it once on test, and write what follows from it."""
+"""Choose the winner in cross-validation, judge it once on the test rows, and write its files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MODELS = Path("models")
 
 
 class Rows:
-    """One split, as evaluation reads it."""
+    """The rows of one split, as evaluation reads them."""
 
     def __init__(self, config: Params, contract: Contract, name: str) -> None:
         self.name, self.contract, self.raw = name, contract, config.data / "raw"
@@ -37,15 +37,15 @@ class Rows:
         self.bad = prepared.outcome(self.table)
         self.columns = prepared.columns(self.table, self.contract.inputs(config.mode))
 
-    def judged(self, candidate: Model, config: Params) -> Judged:
-        """The split as a candidate and the policy see it."""
+    def judge(self, candidate: Model, config: Params) -> Judged:
+        """Return the PDs of a candidate and the decisions of the policy on these rows."""
         judged = evaluation.score_and_decide(
             candidate, config.policy, self.columns, self.bad, self.exposure
         )
         return replace(judged, cluster=self.cluster(judged))
 
     def cluster(self, judged: Judged) -> NDArray[np.int64] | None:
-        """Return the customer of each row (n,), or its copies where their outcomes go together."""
+        """Return the customer of each row (n,), or its copies where their outcomes agree."""
         if "_entity" in self.table.column_names:
             return np.asarray(self.table.column("_entity").to_numpy())
         copy = np.asarray(self.table.column("_copy").to_numpy())
@@ -59,28 +59,28 @@ class Rows:
         money = prepared.column(self.table, self.contract.fields[self.contract.exposure])
         return np.nan_to_num(np.asarray(money, dtype=np.float64))
 
-    def not_in(self, other: Rows) -> NDArray[np.bool_] | None:
-        """Whether each row's customer has no row in another split; None without an entity."""
+    def has_customer_outside(self, other: Rows) -> NDArray[np.bool_] | None:
+        """Return whether each customer (n,) has no row in another split; None without an entity."""
         if "_entity" not in self.table.column_names:
             return None
         here, there = (rows.table.column("_entity").to_numpy() for rows in (self, other))
         return np.isin(here, there, invert=True)
 
-    def groups(self) -> dict[str, Any]:
-        """The protected attributes' groups, by attribute."""
+    def groups(self) -> dict[str, NDArray[np.str_]]:
+        """Return the group of each row (n,) for each protected attribute by name."""
         return {
             field.name: evaluation.groups(field, prepared.column(self.table, field))
             for field in self.contract.protected
         }
 
-    def vintages(self) -> Any:
-        """The quarter of each row, or None without dates."""
+    def vintages(self) -> NDArray[np.str_] | None:
+        """Return the quarter of each row (n,), or None where the loans have no dates."""
         dates = prepared.dates(self.table, self.contract)
         return None if dates is None else evaluation.vintages(dates)
 
 
 def predictions(rows: Rows, judged: Judged) -> pd.DataFrame:
-    """Return what the winner says of every row, with what the gate needs to judge it again."""
+    """Return one line per row: the winner's PD and decision, and what the gate judges them by."""
     dates = prepared.dates(rows.table, rows.contract)
     facts: dict[str, Any] = {
         "row": rows.table.column("_row").to_numpy(),
@@ -96,13 +96,13 @@ def predictions(rows: Rows, judged: Judged) -> pd.DataFrame:
         facts["exposure"] = judged.exposure
     if judged.cluster is not None:
         facts["cluster"] = judged.cluster
-    return pd.DataFrame(facts | {f"group_{name}": own for name, own in rows.groups().items()})
+    return pd.DataFrame(facts | {f"group_{name}": group for name, group in rows.groups().items()})
 
 
 def out_of_fold(names: list[str]) -> pd.DataFrame:
-    """Return what every candidate says out of fold of the rows that the winner is chosen by.
+    """Return the PDs by which the winner is chosen: those of every candidate out of fold.
 
-    The columns are `row`, `split`, `fold`, `bad` and a `pd_<candidate>` for each.
+    The columns are `row`, `split`, `fold`, `bad` and a `pd_<candidate>` for each candidate.
     """
     tables = {
         name: pd.read_parquet(MODELS / "candidates" / f"{name}.folds.parquet") for name in names
@@ -116,7 +116,7 @@ def out_of_fold(names: list[str]) -> pd.DataFrame:
 
 
 def cross_validate(rows: pd.DataFrame, names: list[str], metric: str) -> dict[str, Any]:
-    """Return the mean over folds of each candidate's figure, with its standard error."""
+    """Return the mean over folds of each candidate's metric, with its standard error."""
     bad, fold = rows["bad"].to_numpy(np.int64), rows["fold"].to_numpy(np.int64)
     return {
         name: evaluation.cross_validate(bad, rows[f"pd_{name}"].to_numpy(), fold, metric)
@@ -127,7 +127,7 @@ def cross_validate(rows: pd.DataFrame, names: list[str], metric: str) -> dict[st
 def predictions_out_of_fold(
     rows: Rows, held: pd.DataFrame, winner: Model, x: Floats, policy: Policy
 ) -> pd.DataFrame:
-    """Return the winner's predictions of the training rows that a fold judged: x is (n, F)."""
+    """Return the winner's predictions for the training rows x (n, F) that a fold judged."""
     held = held[held["split"] == "train"]
     place = pd.Index(rows.table.column("_row").to_numpy()).get_indexer(pd.Index(held["row"]))
     said = held[f"pd_{winner.candidate}"].to_numpy()
@@ -137,7 +137,7 @@ def predictions_out_of_fold(
     return chosen.assign(pd=said, decision=np.array(DECISIONS)[decided])
 
 
-def figures(
+def build_report(
     config: Params,
     winner: Model,
     test: Rows,
@@ -164,8 +164,8 @@ def figures(
         "validation": validation,
         "by_vintage": by_vintage,
         "by_group": {
-            name: evaluation.by_group(judged, own, policy, minimum)
-            for name, own in test.groups().items()
+            name: evaluation.by_group(judged, group, policy, minimum)
+            for name, group in test.groups().items()
         },
         "monotone": monotone.price(winner, config),
         "trained_on": winner.trained_on,
@@ -203,16 +203,16 @@ def main() -> None:
     models: dict[str, Model] = {
         n: artifact.load(MODELS / "candidates" / f"{n}.joblib") for n in config.candidates
     }
-    seen = {name: validation.judged(model, config) for name, model in models.items()}
+    seen = {name: validation.judge(model, config) for name, model in models.items()}
     compared = {name: evaluation.summary(rows, config.policy) for name, rows in seen.items()}
     held = out_of_fold(config.candidates)
     choice = cross_validate(held, config.candidates, config.evaluate.choose_by)
     name = evaluation.choose(choice, config.evaluate.choose_by, config.evaluate.prefer)
-    winner, judged = models[name], test.judged(models[name], config)
+    winner, judged = models[name], test.judge(models[name], config)
     print(describe_choice([train, validation, test], choice, name, config.evaluate.choose_by))
 
-    is_new = test.not_in(train)
-    facts = figures(config, winner, test, judged, compared, choice, is_new)
+    is_new = test.has_customer_outside(train)
+    facts = build_report(config, winner, test, judged, compared, choice, is_new)
     trained, tested = (winner.features(rows.columns) for rows in (train, test))
     parts = [
         predictions_out_of_fold(train, held, winner, trained, config.policy),
@@ -222,8 +222,7 @@ def main() -> None:
     table = pd.concat(parts).merge(
         held.drop(columns=["split", "bad"]), on="row", how="left", validate="1:1"
     )
-    known = validation.bad, seen[name].pd
-    drift = reference.make(winner.contract, winner.features, trained, *known)
+    drift = reference.make(winner.contract, winner.features, trained, validation.bad, seen[name].pd)
     drift["approved"] = reference.approved(winner, config.policy, trained)
     with files.whole_folder(MODELS / "plots") as folder:
         cut_off = config.policy.pd_cut_off
@@ -237,7 +236,9 @@ def main() -> None:
     files.write_text(MODELS / "golden.jsonl", records)
     files.write_json(MODELS / "reference.json", drift, indent=1)
     cards = [points.points_table(m, config.policy, trained, train.bad) for m in models.values()]
-    files.write_text(MODELS / "scorecard.csv", points.as_csv([row for own in cards for row in own]))
+    files.write_text(
+        MODELS / "scorecard.csv", points.as_csv([row for card in cards for row in card])
+    )
     report = evaluation.rounded(facts)
     files.write_json(MODELS / "evaluation.json", report)
     files.write_json(MODELS / "metrics.json", evaluation.headlines(report))

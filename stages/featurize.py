@@ -1,4 +1,4 @@
-"""Turn prepared rows into numeric matrices, and fit on training rows what linear models need."""
+"""Turn prepared rows into numeric matrices, and fit statistics of features on training rows."""
 
 from __future__ import annotations
 

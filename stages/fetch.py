@@ -21,7 +21,7 @@ PATIENCE = 60
 
 
 def pull(target: Path) -> bool:
-    """Return whether DVC could bring the raw tables from its cache or from the remote."""
+    """Pull the raw tables from DVC's cache or the remote, and return whether that succeeded."""
     command = [sys.executable, "-m", "dvc", "pull", "--quiet", str(target)]
     try:
         done = subprocess.run(
@@ -33,7 +33,7 @@ def pull(target: Path) -> bool:
 
 
 def keep(tracked: Path) -> None:
-    """Put the tables into DVC's cache; ends the program where `tracked` names other ones."""
+    """Put the tables into DVC's cache; end the program where `tracked` names others."""
     named = tracked.read_text()
     run("dvc", "commit", "--quiet", "--force", str(tracked))
     if tracked.read_text() != named:
@@ -46,14 +46,14 @@ def keep(tracked: Path) -> None:
 
 
 def run(module: str, *arguments: str) -> None:
-    """Run a module of this environment; ends the program where it fails."""
+    """Run a module of this environment; end the program where it fails."""
     done = subprocess.run([sys.executable, "-m", module, *arguments], check=False)
     if done.returncode:
         sys.exit(f"python -m {module} {' '.join(arguments)} failed; what it said stands above")
 
 
 def main() -> None:
-    """Put `data/<dataset>/raw` in place, or end the program with what to do."""
+    """Put `data/<dataset>/raw` in place, or end the program and say what to do."""
     try:
         config = params.load()
         contract = contracts.load(config.dataset)

@@ -1,4 +1,4 @@
-"""Writes files and folders whole: under a temporary name first, which is then renamed.
+"""Write files and folders whole: under a temporary name, which is renamed at the end.
 
 A stage that fails leaves its previous output as it was.
 """
@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 
 @contextmanager
@@ -31,8 +30,8 @@ def write_text(path: Path, content: str) -> None:
         temporary.write_text(content)
 
 
-def write_json(path: Path, content: Any, indent: int = 2) -> None:
-    """Write JSON that every reader takes: a NaN or an infinity is an error."""
+def write_json(path: Path, content: object, indent: int = 2) -> None:
+    """Write JSON that every reader takes; raises ValueError for a NaN or an infinity."""
     write_text(path, json.dumps(content, indent=indent, allow_nan=False) + "\n")
 
 

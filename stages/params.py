@@ -1,4 +1,4 @@
-"""`params.yaml`, checked: an unknown or impossible parameter ends the stage with its name."""
+"""Read and check `params.yaml`; a message names the parameter that is unknown or impossible."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import AfterValidator, ValidationError, create_model, model_validator
 from pydantic import Field as Key
+from pydantic_core import ErrorDetails
 
 from stages.contract.schema import Mode
 from stages.models.fitting import registry
@@ -26,7 +27,7 @@ from stages.policy import Policy
 
 
 class ParamsError(ValueError):
-    """A parameter is unknown or cannot be; the message names it, what is allowed and what came."""
+    """A parameter is wrong; the message names it, says what is allowed, and what it is."""
 
 
 class Simulate(Section):
@@ -157,8 +158,8 @@ class Params(Section):
 def load(path: Path = Path("params.yaml"), *, with_candidates: bool = True) -> Params:
     """Read and check params.yaml; raises ParamsError naming the parameter.
 
-    `with_candidates=False` skips the sections of the candidates, for those who only score and need
-    not have the candidates' files.
+    `with_candidates=False` skips the sections of the candidates: who only scores need not have the
+    files of the candidates.
     """
     if not path.exists():
         raise ParamsError(f"{path} is not here: go to the project's folder, which has it")
@@ -181,7 +182,7 @@ def load(path: Path = Path("params.yaml"), *, with_candidates: bool = True) -> P
 
 
 def candidates_in(document: dict[str, Any]) -> tuple[str, ...]:
-    """Return the candidates that the document gives a section or lists, of those that are there."""
+    """Return the candidates with a file that the document lists or gives a section."""
     sections, listed = document.get("train"), document.get("candidates")
     named = [
         *(sections if isinstance(sections, dict) else ()),
@@ -196,16 +197,16 @@ def model_with_candidates(names: tuple[str, ...]) -> type[Params]:
     """Return `Params` with a section for each of these candidates, checked by its own file."""
     models = {name: registry.load(name).parameters for name in names}
     sections: Any = {n: (m, Key(description=m.__doc__)) for n, m in models.items()}
-    own: Any = create_model("Train", __base__=Train, __doc__=Train.__doc__, **sections)
+    section: Any = create_model("Train", __base__=Train, __doc__=Train.__doc__, **sections)
     name: Any = Annotated[str, AfterValidator(registry.check_name)]
     about = {key: field.description for key, field in Params.model_fields.items()}
-    train: Any = Annotated[own, Key(description=about["train"])]
+    train: Any = Annotated[section, Key(description=about["train"])]
     candidates: Any = Annotated[list[name], Key(min_length=1, description=about["candidates"])]
     keys: Any = {"train": train, "candidates": candidates}
     return create_model("Params", __base__=Params, __doc__=Params.__doc__, **keys)
 
 
-def explain(path: Path, errors: list[Any], model: type[Params]) -> list[str]:
+def explain(path: Path, errors: list[ErrorDetails], model: type[Params]) -> list[str]:
     """Return a line for each wrong key, such as `params.yaml: train.lightgbm.trees: ...`.
 
     Where a key allows one type or another, pydantic has an error for each: they share a line.
@@ -217,7 +218,7 @@ def explain(path: Path, errors: list[Any], model: type[Params]) -> list[str]:
         got = "" if error["type"] == "missing" else f"; got {error['input']!r}"
         problem = error["msg"] + got + near_word(error)
         if error["type"] == "extra_forbidden":
-            problem = unknown(keys, model)
+            problem = describe_unknown(keys, model)
         if place in lines:
             lines[place] = lines[place].removesuffix(got) + ", or: " + problem
         else:
@@ -225,8 +226,8 @@ def explain(path: Path, errors: list[Any], model: type[Params]) -> list[str]:
     return [*lines.values()]
 
 
-def unknown(keys: list[Any], model: type[Params]) -> str:
-    """Return what is wrong with a key that its section does not have."""
+def describe_unknown(keys: list[str | int], model: type[Params]) -> str:
+    """Return the message about a key that its section does not have."""
     section: Any = model
     for key in keys[:-1]:
         of_list = isinstance(key, int)
@@ -235,7 +236,7 @@ def unknown(keys: list[Any], model: type[Params]) -> str:
     return f"unknown parameter; known are {', '.join(allowed)}{nearest(str(keys[-1]), allowed)}"
 
 
-def near_word(error: Any) -> str:
+def near_word(error: ErrorDetails) -> str:
     """Return the end of a message about a word that is not among those allowed, or ''."""
     if error["type"] != "literal_error":
         return ""

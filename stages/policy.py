@@ -1,14 +1,14 @@
-"""From PD to a decision: cut-offs from expected profit, hard rules, score and rating.
+"""The lender's policy, which turns a PD into a decision, a score and a rating.
 
-The model says how likely a default is; the policy says what to do about it, and is read from
-`params.yaml: policy`. Nothing here is fitted.
+The model says how likely a default is, and the policy says what to do about it: by cut-offs from
+expected profit, and by hard rules. It is read from `params.yaml: policy`; nothing here is fitted.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +17,16 @@ from pydantic import Field as Key
 
 from stages.contract.expressions import Rule
 from stages.contract.schema import Contract, ContractError, Field, Mode
-from stages.features.matrix import Floats
+from stages.features.matrix import Floats, Outcomes
 
 DECISIONS = ("approve", "refer", "decline")
 Decision = Literal["approve", "refer", "decline"]
+Score = TypeVar("Score", float, Floats)
 Probability = Annotated[float, Key(gt=0, le=1)]
 
 
 class HardRule(BaseModel):
-    """What is referred or declined whatever its PD."""
+    """A rule that refers or declines an application whatever its PD."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -40,13 +41,16 @@ class HardRule(BaseModel):
 
     @property
     def parsed(self) -> Rule:
-        """The parsed rule; it compares categories by their codes once it is `encoded`."""
+        """The parsed rule; after `encode` it compares categories by their codes."""
         return self._encoded or Rule.parse(self.rule)
 
-    def encoded(self, contract: Contract, mode: Mode) -> HardRule:
-        """Return the rule for the features of a contract; raises ContractError."""
+    def encode(self, contract: Contract, mode: Mode) -> HardRule:
+        """Return the rule for the features of a contract.
+
+        Raises ContractError where the rule reads what a model of this mode does not.
+        """
         try:
-            rule = Rule.parse(self.rule).encoded(readable(contract, mode))
+            rule = Rule.parse(self.rule).encode(rule_inputs(contract, mode))
         except ValueError as error:
             raise ContractError(f"params.yaml: policy.rules: {self.rule!r}: {error}") from error
         copy = self.model_copy()
@@ -97,7 +101,7 @@ class Policy(BaseModel):
         Raises ContractError for a rule on what a model of this mode does not read, such as a
         protected field, or on a value that its field does not have.
         """
-        return self.model_copy(update={"rules": [r.encoded(contract, mode) for r in self.rules]})
+        return self.model_copy(update={"rules": [r.encode(contract, mode) for r in self.rules]})
 
     @property
     def break_even(self) -> float:
@@ -129,54 +133,58 @@ class Policy(BaseModel):
         }
 
     def decide(self, pd: Floats, columns: Mapping[str, Floats]) -> NDArray[np.int64]:
-        """PD (n,) and the features by name, each (n,) → places in DECISIONS (n,).
+        """Return the places in DECISIONS (n,) for PDs (n,) and features (n,) by name.
 
         Hard rules only make a decision stricter.
         """
-        decided = (pd >= self.approve_below).astype(np.int64) + (pd >= self.decline_from)
+        places = (pd >= self.approve_below).astype(np.int64) + (pd >= self.decline_from)
         for rule in self.rules:
             strict = DECISIONS.index(rule.decision)
-            decided = np.where(broken(rule, columns), np.maximum(decided, strict), decided)
-        return decided
+            places = np.where(applies(rule, columns), np.maximum(places, strict), places)
+        return places
 
     def broken_rules(self, columns: Mapping[str, Floats]) -> list[HardRule]:
-        """The hard rules that one application (arrays of one value) runs into."""
-        return [rule for rule in self.rules if broken(rule, columns)[0]]
+        """Return the hard rules that apply to one application: columns of one value."""
+        return [rule for rule in self.rules if applies(rule, columns)[0]]
 
-    def score(self, pd: Any) -> Any:
-        """PD → points: `base_score + pdo / ln 2 * (ln odds - ln base_odds)`, odds good : bad.
+    def score(self, pd: Score) -> Score:
+        """Return the points of PDs: `base_score + pdo / ln 2 * (ln odds - ln base_odds)`.
 
-        Twice the odds are `pdo` points more (Siddiqi 2006). Takes and gives floats or arrays.
+        The odds are good : bad; twice the odds are `pdo` points more (Siddiqi 2006). The points of
+        a float are a float, and those of an array (n,) are an array (n,).
         """
         log_odds = np.log1p(-pd) - np.log(pd)
-        return self.base_score + self.pdo / math.log(2) * (log_odds - math.log(self.base_odds))
+        points: Score = self.base_score + self.pdo / math.log(2) * (
+            log_odds - math.log(self.base_odds)
+        )
+        return points
 
     def rating(self, pd: float) -> str:
-        """The first rating whose bound lies above the PD; the last one at PD 1."""
+        """Return the first rating whose bound lies above the PD, and the last one for a PD of 1."""
         return next(
             (name for name, bound in self.ratings.items() if pd < bound), [*self.ratings][-1]
         )
 
-    def profits(self, bad: Any, approved: Any) -> Floats:
-        """Realised profit (n,) per unit applied for: `bad` (n,) 0/1, `approved` (n,) bool."""
+    def profits(self, bad: Outcomes, approved: NDArray[np.bool_]) -> Floats:
+        """Return the realised profit (n,) of loans per unit applied for, 0 if not approved."""
         gained = np.where(bad, -self.loss_given_default, self.margin)
         return np.asarray(gained * approved, dtype=np.float64)
 
-    def profit(self, bad: Any, approved: Any) -> float:
-        """The mean of `profits`."""
+    def profit(self, bad: Outcomes, approved: NDArray[np.bool_]) -> float:
+        """Return the mean realised profit per unit applied for."""
         return float(np.mean(self.profits(bad, approved)))
 
 
-def readable(contract: Contract, mode: Mode) -> dict[str, Field | None]:
-    """Return what a rule may read, fields and ratios by name: the field, or None for a ratio."""
+def rule_inputs(contract: Contract, mode: Mode) -> dict[str, Field | None]:
+    """Return by name what a rule may read: the field, or None for a ratio."""
     ratios: dict[str, Field | None] = {d.name: None for d in contract.feature_ratios(mode)}
     return {f.name: f for f in contract.feature_fields(mode)} | ratios
 
 
-def broken(rule: HardRule, columns: Mapping[str, Floats]) -> Any:
-    """Whether a hard rule applies (n,); a rule on a field that is missing does not."""
+def applies(rule: HardRule, columns: Mapping[str, Floats]) -> NDArray[np.bool_]:
+    """Return whether a hard rule applies (n,); it does not where its field is missing."""
     try:
-        return rule.parsed.known(columns) & rule.parsed.holds(columns)
+        return np.asarray(rule.parsed.has_values(columns) & rule.parsed.holds(columns))
     except KeyError as error:
         raise ValueError(
             f"policy.rules: {rule.rule!r} names {error}; known are {', '.join(columns)}"

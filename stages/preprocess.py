@@ -20,7 +20,10 @@ from stages.features import groups, split
 
 
 def with_copies(contract: Contract, rows: pd.DataFrame) -> pd.DataFrame:
-    """Add `_copy`: one code for all rows whose fields before the outcome, and customer, agree."""
+    """Return the rows with `_copy`: one code for all that agree in customer and early fields.
+
+    Early fields are those that are known before the outcome.
+    """
     columns = [f.name for f in contract.fields.values() if f.known_at != "outcome"]
     columns += ["_entity"] if contract.entity else []
     return rows.assign(_copy=groups.copies(rows[columns]))
@@ -30,11 +33,11 @@ def assign(contract: Contract, rows: pd.DataFrame, section: params.Preprocess) -
     """Return each row's place in `split.SPLITS` (n,), or `split.EMBARGOED`."""
     shares = section.validation_share, section.test_share
     if contract.date:
-        known = None
+        outcome_known = None
         if contract.outcome:
             ends = months_later(rows["_date"], contract.outcome.months)
-            known = ends.to_numpy().astype("datetime64[D]")
-        return split.by_time(rows["_date"].to_numpy(), *shares, known)
+            outcome_known = ends.to_numpy().astype("datetime64[D]")
+        return split.by_time(rows["_date"].to_numpy(), *shares, outcome_known)
     group = rows["_entity" if contract.entity else "_copy"].to_numpy()
     if contract.entity:
         check_entities(contract.entity, len(rows), len(np.unique(group)))
@@ -65,7 +68,7 @@ def warn_of_embargo(section: params.Preprocess, rows: int, embargoed: int, train
 
 
 def describe(rows: pd.DataFrame, train: pd.DataFrame) -> dict[str, Any]:
-    """Return what one split holds, and how much of it the training rows have seen before."""
+    """Return the size, bad rate and dates of one split, and what it shares with training rows."""
     dates = rows["_date"].dt.date if "_date" in rows else pd.Series(dtype=object)
     facts = {
         "rows": len(rows),
@@ -84,7 +87,7 @@ def describe(rows: pd.DataFrame, train: pd.DataFrame) -> dict[str, Any]:
     return facts
 
 
-def dropped(report: quality.Report, parts: dict[str, pd.DataFrame]) -> dict[str, int]:
+def count_dropped(report: quality.Report, parts: dict[str, pd.DataFrame]) -> dict[str, int]:
     """Return how many of the dropped rows fall, by their date, into the time of each split."""
     if not report.date:
         return {}
@@ -108,7 +111,7 @@ def main() -> None:
         )
     report = quality.Report()
     most = config.preprocess.max_invalid
-    rows = tables.valid(contract, config.data / "raw", report, most)
+    rows = tables.read_valid(contract, config.data / "raw", report, most)
     report.check(len(rows), most)
     rows = with_copies(contract, rows)
     place = assign(contract, rows, config.preprocess)
@@ -123,7 +126,7 @@ def main() -> None:
             )
     warn_of_embargo(config.preprocess, len(rows), report.embargoed, len(parts["train"]))
     facts = report.summary(sum(map(len, parts.values())))
-    lost = dropped(report, parts)
+    lost = count_dropped(report, parts)
     facts["split"] = {
         name: describe(part, parts["train"]) | ({"dropped": lost[name]} if lost else {})
         for name, part in parts.items()

@@ -1,4 +1,4 @@
-"""Finds the project's folder and its environment, so that its commands run from any folder."""
+"""Find the project's folder and its environment, so that its commands run from any folder."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def folder() -> Path:
 
 
 def enter() -> None:
-    """Make the project's folder the current one; a command does so before anything else."""
+    """Make the project's folder the current one, as every command does first."""
     os.chdir(folder())
 
 
-def given(path: str) -> Path:
-    """Return a path that a person gave, which is relative to where the command was started."""
+def resolve(path: str) -> Path:
+    """Return the path of an option, relative to the folder where the command was started."""
     return Path(path) if folder() == STARTED else STARTED / path

@@ -1,4 +1,4 @@
-"""Print the winner's figures as a table, and what to do next: `python -m stages.show`."""
+"""Print the winner's metrics as a table, and what to do next: `python -m stages.show`."""
 
 from __future__ import annotations
 
@@ -42,24 +42,24 @@ EVALUATION = Path("models/evaluation.json")
 
 
 def table(metrics: dict[str, Any]) -> str:
-    """Return the figures of `models/evaluation.json` as a table for people."""
+    """Return the metrics of `models/evaluation.json` as a table for people."""
     candidates = sorted(metrics["validation"].items(), key=lambda item: -item[1]["roc_auc"])
     lines = [
         f"{metrics['dataset']}, {metrics['mode']} mode: {metrics['winner']} wins by "
         f"{metrics['chosen_by']}",
-        "  " + " · ".join(f"{name} {own['roc_auc']:.4f}" for name, own in candidates),
+        "  " + " · ".join(f"{name} {metrics['roc_auc']:.4f}" for name, metrics in candidates),
         "",
         f"{'The winner on test':32}{'value':>9}   95 % interval",
     ]
     for name, title in TITLES.items():
-        own = metrics["test"][name]
-        value, low, high = (own[k] for k in ("value", "low", "high"))
+        metric = metrics["test"][name]
+        value, low, high = (metric[k] for k in ("value", "low", "high"))
         lines.append(f"{title:32}{number(value):>9}   {number(low)} to {number(high)}")
     return "\n".join(lines)
 
 
 def number(value: float | None) -> str:
-    """Return four decimals, or a dash where a figure is undefined."""
+    """Return a number with four decimals, or a dash where it is undefined."""
     return "-" if value is None else f"{value:.4f}"
 
 

@@ -12,7 +12,7 @@ import math
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -71,12 +71,12 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    """Return the options; what of the book is not given comes from params.yaml."""
+    """Return the options; those of the book that are absent come from params.yaml."""
     parser = argparse.ArgumentParser(prog="python -m stages.simulate", description=__doc__)
     parser.add_argument(
         "--out",
         metavar="DIR",
-        type=project.given,
+        type=project.resolve,
         default=RAW,
         help="folder to write (%(default)s)",
     )
@@ -90,20 +90,20 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--truth",
         metavar="FILE",
-        type=project.given,
+        type=project.resolve,
         help="also write loan_id,true_pd to this file",
     )
     parser.add_argument("--force", action="store_true", help="replace a book that is there")
     options = parser.parse_args()
     try:
-        given = {name: getattr(options, name) for name in ("rows", "seed", "separation")}
-        if None in given.values():
-            given = read_settings() | {
-                name: value for name, value in given.items() if value is not None
+        stated = {name: getattr(options, name) for name in ("rows", "seed", "separation")}
+        if None in stated.values():
+            stated = read_settings() | {
+                name: value for name, value in stated.items() if value is not None
             }
-        options.rows = check_integer("rows", given["rows"], 1, MAX_ROWS)
-        options.seed = check_integer("seed", given["seed"], 0, MAX_SEED)
-        options.separation = check_share("separation", given["separation"], LEAST_SEPARATION)
+        options.rows = check_integer("rows", stated["rows"], 1, MAX_ROWS)
+        options.seed = check_integer("seed", stated["seed"], 0, MAX_SEED)
+        options.separation = check_share("separation", stated["separation"], LEAST_SEPARATION)
         refuse_to_overwrite(options.out, options.force)
     except ValueError as error:
         parser.error(str(error))
@@ -165,7 +165,7 @@ def book(columns: population.Columns, seed: int) -> dict[str, pd.DataFrame]:
 
 
 def as_text(values: NDArray[Any]) -> NDArray[Any]:
-    """Return dates as YYYY-MM-DD, and anything else as it is."""
+    """Return dates (n,) as texts YYYY-MM-DD, and other values as they are."""
     return np.datetime_as_string(values, unit="D") if values.dtype.kind == "M" else values
 
 
@@ -200,7 +200,7 @@ def write_book(tables: dict[str, pd.DataFrame], out: Path) -> None:
         draft.rename(out)
 
 
-def write_table(table: pd.DataFrame, path: Path, progress: tqdm[Any]) -> None:
+def write_table(table: pd.DataFrame, path: Path, progress: tqdm[NoReturn]) -> None:
     """Write one table as CSV, block by block."""
     with path.open("w", encoding="utf-8", newline="") as file:
         for start in range(0, len(table), BLOCK):

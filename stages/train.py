@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -24,12 +24,12 @@ from stages.models.fitting.training_rows import TrainingRows
 
 
 def overstates_pd(section: CandidateParameters) -> bool:
-    """Whether a candidate takes the bad rate of resampled rows for that of the book."""
+    """Return whether a candidate takes the bad rate of resampled rows for that of the book."""
     return section.balance != "none" and section.calibration == "none"
 
 
 def warn_of_resampling(name: str, section: CandidateParameters) -> None:
-    """Say on stderr where a candidate will overstate PD."""
+    """Print a warning on stderr where a candidate will overstate PD."""
     if overstates_pd(section):
         print(
             f"warning: train.{name}: balance: {section.balance} without calibration overstates PD, "
@@ -46,11 +46,11 @@ def out_of_fold(
     held: TrainingRows,
     folds: list[Fold],
 ) -> pa.Table:
-    """Return what the candidate says of the rows that it is chosen by, in the order of the folds.
+    """Return the PDs by which the candidate is chosen, in the order of the folds.
 
-    The columns are `_row`, `split`, `fold` (from 0), `bad`, `margin` and `pd`. The model and the
-    calibration behind a row saw nothing of its fold. The validation rows are the last fold: the
-    final model judges them. All candidates have the same rows in the same folds.
+    The columns are `_row`, `split`, `fold` (from 0), `bad`, `margin` and `pd`. Neither the model
+    nor the calibration behind a PD was fitted on rows of its fold. The validation rows are the last
+    fold, which the final model judges. All candidates have the same rows in the same folds.
     """
     pd = job.judge_probabilities(train.x, train.bad, margin, folds)
     final = model.scorer.margin(held.x)
@@ -88,7 +88,7 @@ def main(name: str) -> None:
     with tqdm(total=1 + len(folds), desc=name, unit=" fits", disable=None) as progress:
         scorer = job.fit(train.x, train.bad)
         progress.update()
-        margin = job.judge_folds(train.x, train.bad, counted(folds, progress))
+        margin = job.judge_folds(train.x, train.bad, count_folds(folds, progress))
     model = Model(
         candidate=name,
         dataset=config.dataset,
@@ -106,8 +106,8 @@ def main(name: str) -> None:
     artifact.save(model, folder / f"{name}.joblib")
 
 
-def counted(folds: list[Fold], progress: Any) -> Iterator[Fold]:
-    """Yield the folds, and count each that is done."""
+def count_folds(folds: list[Fold], progress: tqdm[NoReturn]) -> Iterator[Fold]:
+    """Yield the folds, and move the progress bar on after each."""
     for fold in folds:
         yield fold
         progress.update()

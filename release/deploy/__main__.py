@@ -173,7 +173,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     what.add_argument("--status", action="store_true", help="print what each host says")
     parser.add_argument("--git-commit", default="", help="commit that the image must name")
     parser.add_argument("--wait", type=float, default=PATIENCE, help="seconds for all hosts")
-    parser.add_argument("--output", type=project.given, help="append image=DIGEST there")
+    parser.add_argument("--output", type=project.resolve, help="append image=DIGEST there")
     return parser.parse_args(words)
 
 

@@ -205,7 +205,7 @@ def main(command: list[str] | None = None) -> int:
     """Print the verdict and what decided it; returns the exit code."""
     parser = arguments(__doc__)
     parser.add_argument(
-        "--json", type=project.given, metavar="FILE", help="write the judgement there too"
+        "--json", type=project.resolve, metavar="FILE", help="write the judgement there too"
     )
     given = parser.parse_args(command)
     found = judged(given)

@@ -136,11 +136,11 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     making.add_argument("--network", help="network of the build's commands, as the engine has it")
     trying = commands.add_parser("run-check", help="run an image and prove it; prints facts")
     trying.add_argument("image")
-    trying.add_argument("--golden", type=project.given, default=GOLDEN)
+    trying.add_argument("--golden", type=project.resolve, default=GOLDEN)
     publishing = commands.add_parser("publish", help="push an image; prints its digest")
     publishing.add_argument("image")
     publishing.add_argument("repository")
-    publishing.add_argument("--output", type=project.given, help="append digest=sha256:... there")
+    publishing.add_argument("--output", type=project.resolve, help="append digest=sha256:... there")
     return parser.parse_args(words)
 
 

@@ -158,11 +158,11 @@ def main(command: list[str] | None = None) -> int:
     """Print the report, or write it to a file."""
     parser = gate.arguments(__doc__)
     parser.add_argument(
-        "--out", type=project.given, metavar="FILE", help="write it there, not to stdout"
+        "--out", type=project.resolve, metavar="FILE", help="write it there, not to stdout"
     )
     parser.add_argument(
         "--summary",
-        type=project.given,
+        type=project.resolve,
         metavar="FILE",
         help="append it there too, as a job's summary",
     )

@@ -114,7 +114,7 @@ class Applications:
         for check in self._checks:
             fixed = {name: self._number(name, values) for name in check.parsed.fields}
             sides = {n: columns.get(n, NAN if v is None else v) for n, v in fixed.items()}
-            keeps = keeps & (check.parsed.holds(sides) | ~check.parsed.known(sides))
+            keeps = keeps & (check.parsed.holds(sides) | ~check.parsed.has_values(sides))
         return keeps
 
     def schema(self) -> dict[str, Any]:

@@ -228,7 +228,7 @@ def record_file(ledger: Ledger, path: Path) -> int:
 def main() -> None:
     """Record a file, or print the realised performance."""
     parser = argparse.ArgumentParser("python -m service.monitoring.outcomes", description=__doc__)
-    parser.add_argument("file", nargs="?", type=project.given, help="a CSV of outcomes to record")
+    parser.add_argument("file", nargs="?", type=project.resolve, help="a CSV of outcomes to record")
     options = parser.parse_args()
     ledger = Ledger(deadline=LONG_DEADLINE)
     try:

@@ -1,4 +1,4 @@
-"""Compares a contract with its raw files, and says in words what is wrong."""
+"""Compare a contract with its raw files, and say in words what is wrong."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(dataset: str | None) -> int:
         if not faults:
             report, most = quality.Report(), config.preprocess.max_invalid
             try:
-                rows = tables.valid(contract, folder, report, most)
+                rows = tables.read_valid(contract, folder, report, most)
             except (ContractError, quality.QualityError) as error:
                 faults.append(str(error))
             else:
@@ -45,7 +45,7 @@ def run(dataset: str | None) -> int:
 
 
 def find_missing_columns(contract: Contract, folder: Path) -> Iterator[str]:
-    """Yield the files and columns that the contract names and that are not there."""
+    """Yield the files and columns that the contract names but that do not exist."""
     for name, table in contract.tables.items():
         path = folder / table.path
         if not path.exists():
@@ -54,7 +54,7 @@ def find_missing_columns(contract: Contract, folder: Path) -> Iterator[str]:
             yield f"{path}: the file is missing; its folder holds {there}{near}"
             continue
         columns = tables.header(path)
-        for column in tables.needed(contract, name):
+        for column in tables.required_columns(contract, name):
             if column not in columns:
                 near = contracts.did_you_mean(column, columns)
                 yield f"{path}: column {column!r} is missing; the file has {columns}{near}"
@@ -74,10 +74,10 @@ def find_reasons_to_stop(
 
 def list_dropped(report: quality.Report) -> Iterator[str]:
     """Yield what each rule drops: the number and the share of rows, and the first of them."""
-    for rule, found in report.summary(0)["invalid"].items():
-        example = found["example"]
-        share = f"drops {found['rows']:,} of {report.rows_in:,} rows"
-        share += f" ({found['rows'] / report.rows_in:.2%})"
+    for rule, broken in report.summary(0)["invalid"].items():
+        example = broken["example"]
+        share = f"drops {broken['rows']:,} of {report.rows_in:,} rows"
+        share += f" ({broken['rows'] / report.rows_in:.2%})"
         yield f"{rule}: {share}, first row {example['row']}: {example['value']!r}"
 
 
@@ -102,7 +102,7 @@ def find_unmarked(contract: Contract) -> Iterator[str]:
 
 
 def find_leaks(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
-    """Yield the features that hold one value, or that tell the outcome on their own."""
+    """Yield the features that have one value throughout, or that give the outcome away."""
     some = rows.iloc[leakage.sample_rows(len(rows))]
     bad = some["_bad"].to_numpy(np.float64)
     for f in contract.feature_fields("pricing"):
@@ -115,7 +115,7 @@ def find_leaks(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
 
 
 def find_unripe(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
-    """Warn of loans that had no time to go bad, and of those that had more than others."""
+    """Yield warnings of loans that had no time to go bad, and of those that had more."""
     if contract.outcome is not None and contract.outcome.event is None:
         yield (
             f"outcome: without `event`, a default counts as bad however late it came, so that old "
@@ -136,4 +136,5 @@ def find_unripe(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
 
 def as_numbers(field: Field, values: pd.Series) -> leakage.Floats:
     """Return a cleaned column as numbers (n,), NaN where a value is missing."""
-    return (values.map(field.codes) if field.codes else values).to_numpy(np.float64)
+    numbers = values.map(field.codes) if field.codes else values
+    return np.asarray(numbers.to_numpy(np.float64), dtype=np.float64)

@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     draft.add_argument(
         "files",
         nargs="+",
-        type=project.given,
+        type=project.resolve,
         metavar="FILE",
         help="CSV (UTF-8, commas) or Parquet; the first that has the target has one row per loan",
     )
@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
     )
     draft.add_argument(
         "--out",
-        type=project.given,
+        type=project.resolve,
         metavar="PATH",
         help="where to write (default: data/NAME/contract.yaml for files "
         "in data/NAME/raw, else standard output)",

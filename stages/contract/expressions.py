@@ -33,7 +33,7 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 
 @dataclass(frozen=True)
 class Ratio:
-    """`scale * numerator / denominator`."""
+    """The ratio `scale * numerator / denominator` of two fields."""
 
     scale: float
     numerator: str
@@ -56,9 +56,9 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Rule:
-    """`left OP factor * right + offset`; `left OP offset` or `left OP text` without a right field.
+    """The rule `left OP factor * right + offset`, or `left OP offset`, or `left OP text`.
 
-    A rule that names a category is evaluated on codes: `encoded` makes it so.
+    A rule that names a category holds only for codes: `encode` returns the rule for them.
     """
 
     left: str
@@ -91,8 +91,8 @@ class Rule:
         """The names of the fields that the rule reads."""
         return (self.left,) if self.right is None else (self.left, self.right)
 
-    def encoded(self, fields: Mapping[str, Field | None]) -> Rule:
-        """Return the rule for columns of codes, as features have them, with categories by code.
+    def encode(self, fields: Mapping[str, Field | None]) -> Rule:
+        """Return the rule for columns of features, in which a category is its code.
 
         `fields` has every name that the rule may read, with None for a number that is no field
         itself, such as a ratio. `home == rent` compares with the category `rent` where `home` is a
@@ -137,7 +137,7 @@ class Rule:
             )
 
     def holds(self, columns: Mapping[str, Any]) -> Any:
-        """Return where the rule holds, element by element; where a side is NaN only `!=` does.
+        """Return where the rule holds, element by element; where a side is NaN, only `!=` holds.
 
         `columns` maps field names to float64 arrays (n,) or to floats.
         """
@@ -146,7 +146,7 @@ class Rule:
             bound = self.factor * columns[self.right] + bound
         return COMPARE[self.compare](columns[self.left], bound)
 
-    def known(self, columns: Mapping[str, Any]) -> Any:
+    def has_values(self, columns: Mapping[str, Any]) -> Any:
         """Return where no side of the rule is NaN, element by element."""
         left = ~np.isnan(columns[self.left])
         return left if self.right is None else left & ~np.isnan(columns[self.right])

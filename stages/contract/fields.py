@@ -22,7 +22,7 @@ BOOLEANS = dict.fromkeys(("false", "False", "FALSE", "0"), False) | dict.fromkey
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 
 
-def text(value: Any) -> str:
+def text(value: object) -> str:
     """Return a scalar as a raw file would write it: 1.0 as 1, True as true."""
     if isinstance(value, bool):
         return str(value).lower()
@@ -90,17 +90,17 @@ class Field(Part):
 
     @property
     def missing_meanings(self) -> dict[Scalar, str]:
-        """Maps each missing code that has a meaning to it, in the contract's order.
+        """The meaning of each missing code that has one, in the contract's order.
 
         `missingValues: {-7: no account, -9: no record}` gives meanings, a plain list gives none. A
-        code is then no value, but it is information: prepared data keeps which meaning it was.
+        code is then not a value, but it is information: prepared data keeps its meaning.
         """
         codes = self.missing_values
         return {c: m for c, m in codes.items() if m} if isinstance(codes, dict) else {}
 
     @cached_property
     def missing_codes(self) -> dict[Any, int]:
-        """Maps each code that an application may have instead of a value to its meaning's place.
+        """The place of the meaning of each code that an application may have instead of a value.
 
         Places count from 1 in `missing_meanings`; 0 is a code without a meaning, which a required
         field may not have. The code of a number may stand in the contract as a text.
@@ -136,8 +136,8 @@ class Field(Part):
         return self.type in ("integer", "number") and not self.is_category
 
     @cached_property
-    def codes(self) -> dict[Any, float]:
-        """Maps each accepted value of a category or boolean to its code; empty for numbers."""
+    def codes(self) -> dict[Scalar, float]:
+        """The code of each accepted value of a category or boolean; empty for numbers."""
         if self.is_category:
             return {v: float(i) for i, v in enumerate(self.constraints.enum or [])}
         if self.type == "boolean":

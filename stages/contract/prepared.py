@@ -1,6 +1,6 @@
-"""The prepared rows of a split, in the columns that feature code reads.
+"""Read the prepared rows of a split, in the columns that feature code takes.
 
-Beside the contract's fields, the Parquet file of a split has these columns of its own:
+Beside the contract's fields, the Parquet file of a split has these columns:
 
 - `_row` (int64): the number of the row in the base file, from 0.
 - `_bad` (int64): 1 where the loan went bad, else 0.
@@ -16,7 +16,6 @@ Codes of `_entity` and `_copy` are the same in all splits.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +24,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from stages.contract.fields import missing_column
-from stages.contract.schema import Contract, Field
+from stages.contract.schema import Contract, Field, Scalar
+
+Column = NDArray[np.float64] | NDArray[np.int8] | list[Scalar | None]
 
 
 def read(path: Path, only: list[str] | None = None) -> pa.Table:
@@ -33,20 +34,21 @@ def read(path: Path, only: list[str] | None = None) -> pa.Table:
     return pq.read_table(path, columns=only)
 
 
-def column(table: pa.Table, field: Field) -> Any:
+def column(table: pa.Table, field: Field) -> Column:
     """Return a field's values: float64 with NaN for numbers, a list with None for all else."""
     values = table.column(field.name)
     if field.is_numeric:
-        return values.to_numpy().astype(np.float64)
+        return np.asarray(values.to_numpy(), dtype=np.float64)
     # One object for all equal values: a list of new ones takes seven times the memory.
     coded = values.combine_chunks().dictionary_encode()
     distinct = np.array([*coded.dictionary.to_pylist(), None], dtype=object)
-    return distinct[coded.indices.fill_null(-1).to_numpy()].tolist()
+    raw: list[Scalar | None] = distinct[coded.indices.fill_null(-1).to_numpy()].tolist()
+    return raw
 
 
-def columns(table: pa.Table, fields: list[Field]) -> dict[str, Any]:
+def columns(table: pa.Table, fields: list[Field]) -> dict[str, Column]:
     """Return the raw columns of fields as `Features` takes them, with their `FIELD__missing`."""
-    values = {f.name: column(table, f) for f in fields}
+    values: dict[str, Column] = {f.name: column(table, f) for f in fields}
     return values | {
         missing_column(f.name): table.column(missing_column(f.name)).to_numpy()
         for f in fields

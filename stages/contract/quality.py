@@ -1,13 +1,14 @@
-"""The account of the rows of a book: which were dropped by which rule, and what was repaired."""
+"""Count the rows of a book that each rule dropped, and the values that were repaired."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from stages.contract.schema import ContractError
 
@@ -16,13 +17,27 @@ class QualityError(ContractError):
     """Too many rows are invalid; the message is a table of what is wrong."""
 
 
+class Example(TypedDict):
+    """One of the rows that a rule drops: its number in the base file, and its value."""
+
+    row: int
+    value: str
+
+
+class DroppedRows(TypedDict):
+    """The number of rows that a rule drops, and an example."""
+
+    rows: int
+    example: Example
+
+
 @dataclass
 class Report:
-    """What happened to the rows, as `quality.json` states it.
+    """The numbers of rows that were dropped, left out and repaired, as `quality.json` has them.
 
     Attributes
     ----------
-    rows_in : rows with an outcome, before any is dropped.
+    rows_in : the rows with an outcome, before any row is dropped.
     indeterminate, unripe : rows without an outcome, or without the time to have one; not invalid.
     late_defaults : loans that went bad after the outcome window, and count as good.
     embargoed : valid rows between the splits, whose outcome was not known when the later began.
@@ -35,19 +50,23 @@ class Report:
     unripe: int = 0
     late_defaults: int = 0
     embargoed: int = 0
-    rules: dict[str, dict[str, Any]] = field(default_factory=dict)
+    rules: dict[str, DroppedRows] = field(default_factory=dict)
     repaired: dict[str, dict[str, int]] = field(default_factory=dict)
     ignored: list[str] = field(default_factory=list)
     date: str | None = None
     dropped_dates: list[pd.Series] = field(default_factory=list)
 
-    def drop(self, rows: pd.DataFrame, broken: Any, rule: str, columns: Sequence[str]) -> Any:
+    def drop(
+        self, rows: pd.DataFrame, broken: ArrayLike, rule: str, columns: Sequence[str]
+    ) -> pd.DataFrame:
         """Return the rows where `broken` (n,) does not hold, and count the others."""
         self.count(rows, broken, rule, columns)
         broken = np.asarray(broken, dtype=bool)
         return rows[~broken] if broken.any() else rows
 
-    def count(self, rows: pd.DataFrame, broken: Any, rule: str, columns: Sequence[str]) -> None:
+    def count(
+        self, rows: pd.DataFrame, broken: ArrayLike, rule: str, columns: Sequence[str]
+    ) -> None:
         """Count the rows where `broken` (n,) holds under a rule, with the first as the example."""
         self.rows_in = max(self.rows_in, len(rows))
         broken = np.asarray(broken, dtype=bool)
@@ -63,13 +82,13 @@ class Report:
         if self.date in dropped:
             self.dropped_dates.append(dropped[self.date])
 
-    def leave_out(self, rows: pd.DataFrame, without: Any) -> pd.DataFrame:
+    def leave_out(self, rows: pd.DataFrame, without: ArrayLike) -> pd.DataFrame:
         """Return the rows that take part; those `without` an outcome are not invalid."""
         without = np.asarray(without, dtype=bool)
         self.rows_in = max(self.rows_in, len(rows)) - int(without.sum())
         return rows[~without] if without.any() else rows
 
-    def note(self, rule: str, rows: int, row: int, value: Any) -> None:
+    def note(self, rule: str, rows: int, row: int, value: object) -> None:
         """Record the number of rows that a rule drops, and one of them as the example."""
         self.rules[rule] = {"rows": rows, "example": {"row": row, "value": str(value)}}
 

@@ -1,4 +1,4 @@
-"""Raw columns of a CSV or a Parquet file as canonical text, keys and dates."""
+"""Turn raw columns of a CSV or a Parquet file into canonical text, keys and dates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stages.contract.fields import BLANKS, text
 
-SEPARATOR = "\x1f"  # stands in no text that a person writes
+SEPARATOR = "\x1f"  # a character that no person writes
 
 
 def as_text(raw: pd.Series) -> pd.Series:
@@ -20,7 +20,7 @@ def as_text(raw: pd.Series) -> pd.Series:
 
 
 def whole_numbers(words: pd.Series) -> pd.Series:
-    """Return text in which 1.0, as integers with gaps are often saved, is written 1."""
+    """Return the texts with 1.0, which files with gaps often have for an integer, written as 1."""
     return words.str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)
 
 
@@ -53,8 +53,8 @@ def months_later(dates: pd.Series, months: int) -> pd.Series:
 
 
 def text_codes(words: pd.Series) -> NDArray[np.int64]:
-    """Return one code per distinct text (n,); every missing one has a code of its own."""
-    found = pd.factorize(words)[0].astype(np.int64)
-    blank = found < 0
-    found[blank] = found.max(initial=0) + 1 + np.arange(blank.sum())
-    return found
+    """Return the code (n,) of each distinct text; each missing text has another code."""
+    codes = pd.factorize(words)[0].astype(np.int64)
+    blank = codes < 0
+    codes[blank] = codes.max(initial=0) + 1 + np.arange(blank.sum())
+    return codes

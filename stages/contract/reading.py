@@ -1,4 +1,4 @@
-"""Reads a contract from YAML; every error names the file, the line, the place and the problem."""
+"""Read a contract from YAML; every error names the file, the line, the key and the problem."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from stages.contract.expressions import Ratio, Rule
 from stages.contract.fields import Field
@@ -75,7 +76,9 @@ def read(source: str, place: str = "contract.yaml") -> Contract:
     return contract
 
 
-def duplicate_keys(node: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[list[str], str]]:
+def duplicate_keys(
+    node: yaml.Node | None, above: tuple[str, ...] = ()
+) -> Iterator[tuple[list[str], str]]:
     """Yield the keys that stand twice in a mapping, of which YAML silently takes the last."""
     seen: set[str] = set()
     for pair in node.value if isinstance(node, yaml.MappingNode) else []:
@@ -99,7 +102,7 @@ def locate(place: str, source: str, keys: list[str], problem: str) -> str:
 
 
 def with_names(document: dict[str, Any]) -> dict[str, Any]:
-    """Add its name to every named part, and the base table to every field that states no table."""
+    """Return the document with a name in every named part and a table in every field."""
     named = dict(document)
     tables = document.get("tables")
     base = next(iter(tables), "") if isinstance(tables, dict) else ""
@@ -118,7 +121,7 @@ def with_names(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_presence(name: str, table: dict[str, Any], fields: Any) -> Any:
-    """Add the flag of an optional table to the fields, and require its values only with a row.
+    """Return the fields with the flag of an optional table, whose values need a row there.
 
     The flag is a boolean feature, known as early as the table's first field; an entry under
     `fields` may give it another title or reason.
@@ -149,7 +152,7 @@ def with_presence(name: str, table: dict[str, Any], fields: Any) -> Any:
     return fields | relaxed | {flag: stated | fields.get(flag, {}) | {"table": name}}
 
 
-def explain(error: Any) -> str:
+def explain(error: ErrorDetails) -> str:
     """Return one of pydantic's errors in words: what is wrong, what is allowed and what came."""
     if error["type"] == "extra_forbidden":
         models: dict[str, type[Part]] = {
@@ -172,7 +175,7 @@ def explain(error: Any) -> str:
 
 
 def contradictions(contract: Contract) -> Iterator[tuple[list[str], str]]:
-    """Yield what is wrong between the parts of a contract: the keys of the place, the problem."""
+    """Yield each contradiction between parts of a contract: the keys of its place, the problem."""
     fields, tables = contract.fields, contract.tables
     for name, table in tables.items():
         first = name == contract.base_table

@@ -1,4 +1,4 @@
-"""The data contract: one description of a loan book, from which everything else follows.
+"""The data contract, the one description of a loan book from which everything else follows.
 
 The validation of training rows, the request model of the service, the features, the form of the
 page, the drift reference and the sentences of the reasons are all made from
@@ -94,7 +94,7 @@ class Target(Part):
 
     @cached_property
     def codes(self) -> dict[str, int]:
-        """Maps each raw text of the column to 1 for bad or 0 for good.
+        """The outcome of each raw text of the column: 1 for bad, 0 for good.
 
         `true` and `false` stand for every way of writing them that files have (`True`, `1`).
         """
@@ -105,7 +105,7 @@ class Target(Part):
         return written | stated
 
     def _is_stated(self, truth: bool) -> bool:
-        """Whether a boolean, and not its text, is one of the raw values."""
+        """Return whether a boolean, and not its text, is one of the raw values."""
         return any(v is truth for side in (self.good, self.bad) for v in listed(side))
 
     @property

@@ -1,4 +1,4 @@
-"""The raw files of a contract, joined to one row per loan.
+"""Read the raw files of a contract and join them to one row per loan.
 
 A joined table has at most one row per key. Keys are compared as text, so the types of the files do
 not matter, and a blank key joins nothing. A loan without a row in a joined table is invalid; where
@@ -26,9 +26,10 @@ ROWS = 100_000  # rows of a CSV file that are held as Python objects at a time
 
 
 def read_file(path: Path, only: Collection[str] | None = None) -> pd.DataFrame:
-    """Read a CSV as text, or a Parquet file with its own types; ContractError if it cannot be.
+    """Read a CSV file as text, or a Parquet file with the types that it has.
 
-    `only` names the columns to keep where they are there.
+    `only` names the columns to keep if the file has them. Raises ContractError for a file that
+    cannot be read, or that has no rows.
     """
     if not path.exists():
         there = (
@@ -67,13 +68,15 @@ def _read_csv(path: Path, only: Collection[str] | None) -> pd.DataFrame:
         return pd.concat(list(parts), ignore_index=True)
 
 
-def valid(contract: Contract, folder: Path, report: Report, max_invalid: float) -> pd.DataFrame:
+def read_valid(
+    contract: Contract, folder: Path, report: Report, max_invalid: float
+) -> pd.DataFrame:
     """Return the joined rows that are decided, ripe and valid; `report` counts the others.
 
     Raises QualityError where joining alone dropped more than `max_invalid` of the rows.
     """
-    raw = cleaning.decided(contract, join(contract, folder, report), report)
-    raw = cleaning.ripe(contract, raw, report)
+    raw = cleaning.drop_indeterminate(contract, join(contract, folder, report), report)
+    raw = cleaning.drop_unripe(contract, raw, report)
     report.check(len(raw), max_invalid)
     return cleaning.clean(contract, raw, report)
 
@@ -84,17 +87,17 @@ def join(contract: Contract, folder: Path, report: Report) -> pd.DataFrame:
     The index is the row's number in the base file (0 is the first after the header). Columns that
     other tables join by, and the entity, are named `TABLE.COLUMN` where they are not of the base.
     """
-    loans = _distinct(contract, folder, report)
+    loans = _read_loans(contract, folder, report)
     for name in contract.tables:
         if name != contract.base_table:
             loans = _attach(contract, loans, name, folder, report)
     return loans
 
 
-def needed(contract: Contract, name: str) -> list[str]:
+def required_columns(contract: Contract, name: str) -> list[str]:
     """Return the columns that a table must have."""
     table, base = contract.tables[name], name == contract.base_table
-    columns = [*table.keys, *links(contract, name)]
+    columns = [*table.keys, *link_columns(contract, name)]
     columns += [f.name for f in contract.fields.values() if f.table == name]
     if table.optional:
         columns.remove(presence(name))
@@ -104,14 +107,14 @@ def needed(contract: Contract, name: str) -> list[str]:
     return list(dict.fromkeys(columns))
 
 
-def links(contract: Contract, name: str) -> list[str]:
+def link_columns(contract: Contract, name: str) -> list[str]:
     """Return the columns of a table that other tables join by, and the entity's."""
     named = [*(j for t in contract.tables.values() for j in t.joins)]
     named += [contract.entity] if contract.entity else []
     return [column for table, column in map(contract.place, named) if table == name]
 
 
-def _distinct(contract: Contract, folder: Path, report: Report) -> pd.DataFrame:
+def _read_loans(contract: Contract, folder: Path, report: Report) -> pd.DataFrame:
     """Read the base table and drop the rows that repeat another.
 
     Without a key, rows are repeated where all columns of the file are equal. With a key, a row is
@@ -124,7 +127,7 @@ def _distinct(contract: Contract, folder: Path, report: Report) -> pd.DataFrame:
     report.date = contract.date
     if not keys:
         repeated = pd.util.hash_pandas_object(loans, index=False).duplicated()
-        loans = loans[_kept(contract, name, loans.columns)]
+        loans = loans[_columns_to_keep(contract, name, loans.columns)]
         report.count(loans, repeated, "repeated row", list(loans.columns[:1]))
         return loans[~repeated]
     key = key_text(loans, keys)
@@ -143,26 +146,28 @@ def _distinct(contract: Contract, folder: Path, report: Report) -> pd.DataFrame:
 def _attach(
     contract: Contract, loans: pd.DataFrame, name: str, folder: Path, report: Report
 ) -> pd.DataFrame:
-    """Join one table, many loans to one row."""
+    """Return the loans with the columns of one more table, of which many loans may share a row."""
     table = contract.tables[name]
     rows = _read(contract, name, folder, report)
     key = key_text(rows, table.keys)
     rows, key = rows[key.notna()], key[key.notna()]
     if key.duplicated().any():
-        key = _once(f"{folder / table.path}", name, table.keys, rows, key)
+        key = _unique_keys(f"{folder / table.path}", name, table.keys, rows, key)
         rows = rows.loc[key.index]
     joins = [contract.joined_name(join) for join in table.joins]
     place = pd.Index(key).get_indexer(pd.Index(key_text(loans, joins)))
     if not table.optional:
         loans, place = report.drop(loans, place < 0, f"no row in {name}", joins), place[place >= 0]
-    right = _beside(contract, name, rows, place).set_axis(loans.index)
+    right = _columns_beside(contract, name, rows, place).set_axis(loans.index)
     for column in right.columns.intersection(loans.columns):
         raise ContractError(f"{table.path}: column {column!r} is read from another table too")
     joined: pd.DataFrame = pd.concat([loans, right], axis=1)
     return joined
 
 
-def _once(place: str, name: str, keys: list[str], rows: pd.DataFrame, key: pd.Series) -> pd.Series:
+def _unique_keys(
+    place: str, name: str, keys: list[str], rows: pd.DataFrame, key: pd.Series
+) -> pd.Series:
     """Return the keys without those of rows that are equal; ContractError where rows differ."""
     content = pd.util.hash_pandas_object(rows, index=False)
     first = ~pd.DataFrame({"key": key, "content": content}).duplicated()
@@ -180,7 +185,7 @@ def _once(place: str, name: str, keys: list[str], rows: pd.DataFrame, key: pd.Se
     return key
 
 
-def _beside(
+def _columns_beside(
     contract: Contract, name: str, rows: pd.DataFrame, place: NDArray[np.intp]
 ) -> pd.DataFrame:
     """Return the table's columns in the order of the loans; missing where `place` is -1."""
@@ -188,7 +193,7 @@ def _beside(
     fields = {f.name for f in contract.fields.values() if f.table == name}
     stated = {d.stated_as for d in contract.derived.values()}
     columns = {c: rows[c] for c in rows.columns if c in fields | stated}
-    columns |= {f"{name}.{c}": rows[c] for c in links(contract, name)}
+    columns |= {f"{name}.{c}": rows[c] for c in link_columns(contract, name)}
     right = pd.DataFrame(columns).reset_index(drop=True)
     if not table.optional:
         return right.take(place)
@@ -198,23 +203,26 @@ def _beside(
 def _read(
     contract: Contract, name: str, folder: Path, report: Report, whole: bool = False
 ) -> pd.DataFrame:
-    """Read one table: the columns that the contract names, or the whole; one may not be absent."""
+    """Read one table: the columns that the contract names, or the whole file.
+
+    Raises ContractError where a column that the contract names is absent.
+    """
     path = folder / contract.tables[name].path
     columns = header(path)
-    missing = sorted(set(needed(contract, name)).difference(columns))
+    missing = sorted(set(required_columns(contract, name)).difference(columns))
     if missing:
         raise ContractError(
             f"{path}: column {missing[0]!r} is missing; the file has {sorted(columns)}"
         )
-    kept = _kept(contract, name, columns)
+    kept = _columns_to_keep(contract, name, columns)
     report.ignored += [f"{name}.{c}" for c in columns if c not in kept]
     return read_file(path, None if whole else kept)
 
 
-def _kept(contract: Contract, name: str, columns: Collection[str]) -> list[str]:
+def _columns_to_keep(contract: Contract, name: str, columns: Collection[str]) -> list[str]:
     """Return those of a file's columns that the contract names."""
     stated = {d.stated_as for d in contract.derived.values() if d.stated_as}
-    return [c for c in columns if c in stated.union(needed(contract, name))]
+    return [c for c in columns if c in stated.union(required_columns(contract, name))]
 
 
 def header(path: Path) -> list[str]:

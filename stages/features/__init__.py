@@ -1,6 +1,6 @@
 """Turn the rows of a loan book into the numbers that models are fitted on.
 
-- `matrix`: the one feature code of the pipeline and the service: raw columns to a numeric matrix
+- `matrix`: raw columns to a numeric matrix, by the same code in the pipeline and the service
 - `facts`: features that say one thing to a person, such as a field and its ratios
 - `statistics`: how features relate to the outcome and to one another, from training rows alone
 - `information_value`: IV and WoE from counts in cells of a feature's values
@@ -8,6 +8,6 @@
 - `groups`: the rows of one customer or with equal values, which must stay in one part of a split
 
 The service imports `matrix` and `facts`; `stages.models` and `stages.judging` also import
-`statistics`. Only the stages import `groups`, and they and the draft of a contract `split`. This
+`statistics`. Only the stages import `groups`; they and the draft of a contract import `split`. This
 package imports from `stages.contract` alone.
 """

@@ -19,15 +19,15 @@ Outcomes = NDArray[np.int64] | Floats
 SMOOTHING = 0.5
 
 
-def quantile_edges(known: Floats, bins: int) -> Floats:
+def quantile_edges(present: Floats, bins: int) -> Floats:
     """Return ascending edges that cut the values (n,) at their quantiles into about `bins` bins.
 
-    A bin holds its lower edge. A value that several quantiles share is a bin of its own: otherwise
+    A bin holds its lower edge. A value that several quantiles share has a bin for itself: otherwise
     many zeros and a few recoveries, which only bad loans have, would share one bin.
     """
-    quantiles = np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1])
+    quantiles = np.quantile(present, np.linspace(0, 1, bins + 1)[1:-1])
     edges, times = np.unique(quantiles, return_counts=True)
-    values = np.unique(known)
+    values = np.unique(present)
     following = np.searchsorted(values, edges[times > 1], side="right")
     return np.union1d(edges, values[following[following < len(values)]])
 
@@ -36,7 +36,7 @@ def number_cells(x: Floats, bins: int) -> Codes:
     """Return the bin (n,) of each value of a quantity (n,).
 
     The values are cut at their quantiles into about `bins` bins; where there are few distinct
-    values, each is a bin of its own. Missing values are the last bin.
+    values, each has a bin for itself. Missing values are the last bin.
     """
     present = x[~np.isnan(x)]
     edges = np.unique(present)[1:]

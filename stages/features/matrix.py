@@ -1,7 +1,7 @@
-"""The one feature code: raw applications in columns → a numeric matrix, for one row or a million.
+"""Turn raw columns of applications into a numeric matrix, for one row or a million.
 
-`featurize` and the service call the same two functions, `encode` and `matrix`. Nothing is fitted
-here: categories, ratios and directions of risk are all in the contract.
+This is the only feature code: `featurize` and the service both call it. Nothing is fitted here,
+because categories, ratios and directions of risk are all in the contract.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.contract.fields import missing_column
-from stages.contract.schema import Contract, ContractError, Derived, Field, Mode
+from stages.contract.schema import Contract, ContractError, Derived, Field, Mode, Scalar
 
 Floats = NDArray[np.float64]
 Outcomes = NDArray[np.int64]  # 1 for a bad loan, 0 for a good one
@@ -27,7 +27,7 @@ DIRECTION = {None: 0, "increasing": 1, "decreasing": -1}
 
 @dataclass(frozen=True)
 class MissingReason:
-    """A feature of its own: why a field whose missing codes have meanings is missing.
+    """The feature that says why a field is missing, where its missing codes have meanings.
 
     Its code is 0 where a value is present, k for the k-th meaning of the contract, and one more
     where the value is missing without a meaning.
@@ -53,16 +53,16 @@ class MissingReason:
 
 
 class Features:
-    """What a model of one contract and mode sees of an application.
+    """The features of a model of one contract and mode.
 
     Attributes
     ----------
     inputs : the fields that are read, in the contract's order.
     names : the F features: the fields in the contract's order, then the ratios, then the reasons
         why fields are missing.
-    parts : for each feature, what the contract says of it.
+    parts : the contract's part for each feature.
     categories : indices of the features that are unordered categories (codes, not quantities).
-    explained_by : index of a field's feature → index of the reason why it is missing.
+    explained_by : from the index of a field's feature to that of the reason why it is missing.
     directions : (F,) 1 where PD rises with the feature, -1 where it falls, 0 where it is free.
     sources : for each feature, the names of the raw fields it is made from.
     """
@@ -101,15 +101,15 @@ class Features:
         self._encoders = [(f.name, f.codes, f.missing_codes) for f in self.inputs]
 
     def __call__(self, columns: Columns) -> Floats:
-        """Raw columns of n values each → the (n, F) feature matrix, NaN where missing."""
+        """Return the feature matrix (n, F) of raw columns (n,), NaN where a value is missing."""
         return self.matrix(self.encode(columns))
 
     def encode(self, columns: Columns) -> Floats:
-        """Raw columns → (n, inputs + reasons) float64, NaN where missing.
+        """Return raw columns (n,) as numbers (n, inputs + reasons), NaN where a value is missing.
 
-        Numbers are as they are, categories are codes. The columns after the inputs say which
-        meaning a missing value has, as `FIELD__missing` does in prepared data; in applications the
-        raw code says it. A column that is absent is missing throughout.
+        Numbers stay as they are, and categories become codes. The columns after the inputs say
+        which meaning a missing value has: `FIELD__missing` says so in prepared data, and the raw
+        code in applications. A column that is absent counts as missing throughout.
 
         Raises ContractError for an unknown category or a value that is no number.
         """
@@ -133,7 +133,7 @@ class Features:
         return out
 
     def encode_rows(self, applications: Sequence[Mapping[str, Any]]) -> Floats:
-        """n checked applications → (n, inputs + reasons), the same bits as `encode`."""
+        """Return n checked applications as `encode` does (n, inputs + reasons), bit for bit."""
         rows = [
             [
                 np.nan
@@ -149,7 +149,7 @@ class Features:
         return np.array(rows, dtype=np.float64)
 
     def matrix(self, encoded: Floats) -> Floats:
-        """Encoded inputs (n, inputs + reasons) → features (n, F), each finite in 32 bits."""
+        """Return the features (n, F) of encoded inputs (n, inputs + reasons), finite in 32 bits."""
         parts = [encoded[:, self._fields]]
         if len(self._over):
             parts.append(self._ratios(encoded))
@@ -173,7 +173,7 @@ class Features:
         return np.asarray(ratios, dtype=np.float64)
 
     def application(self, encoded: Floats) -> dict[str, Any]:
-        """One encoded row (inputs + reasons,) → the raw application it came from, as in JSON."""
+        """Return the raw application of one encoded row (inputs + reasons,), as in JSON."""
         values = encoded.tolist()
         raw = {
             field.name: decode(field, value)
@@ -193,7 +193,7 @@ def without_codes(values: Values, missing: Mapping[Any, int]) -> Values:
     return [None if value in missing else value for value in values]
 
 
-def meanings_of(field: Field, columns: Columns, n: int) -> Any:
+def meanings_of(field: Field, columns: Columns, n: int) -> Values:
     """Return which meaning a missing value of a field has in each row (n,), from 1; 0 for none."""
     prepared = columns.get(missing_column(field.name))
     if prepared is not None:
@@ -203,29 +203,30 @@ def meanings_of(field: Field, columns: Columns, n: int) -> Any:
 
 
 def bounded(x: Floats) -> Floats:
-    """Return numbers within what 32 bits can hold; NaN stays NaN."""
+    """Return the numbers, clipped to those that 32 bits can hold; NaN stays NaN."""
     return np.clip(x, -LARGEST, LARGEST)
 
 
-def decode(field: Field, value: float) -> Any:
-    """A code or number back to the raw value of its field; NaN to None."""
+def decode(field: Field, value: float) -> Scalar | None:
+    """Return the raw value of a field for its code or number, None for NaN."""
     if value != value:  # noqa: PLR0124  (NaN)
         return None
     if field.codes:
-        return next(raw for raw, code in field.codes.items() if code == value)
+        raw: Scalar = next(raw for raw, code in field.codes.items() if code == value)
+        return raw
     return int(value) if field.type == "integer" else value
 
 
 def wrong_value(field: Field, values: Values) -> str:
-    """Name the first value of a column that its field cannot take."""
+    """Return the message about the first value of a column that its field cannot have."""
     allowed = f"one of {list(field.codes)}" if field.codes else "a number"
-    wrong = (row for row, v in enumerate(values) if v is not None and not can_be(field, v))
+    wrong = (row for row, v in enumerate(values) if v is not None and not is_encodable(field, v))
     row = next(wrong)
     return f"{field.name} must be {allowed}; got {values[row]!r} (row {row})"
 
 
-def can_be(field: Field, value: Any) -> bool:
-    """Whether a value can be encoded."""
+def is_encodable(field: Field, value: Any) -> bool:
+    """Return whether a field can have a value."""
     try:
         if value in field.missing_codes:
             return True

@@ -1,4 +1,4 @@
-"""Train, validation and test: by time where loans have a date, else stratified by outcome."""
+"""Split rows into training, validation and test: by time, or at random where loans have no date."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ Days = NDArray[np.datetime64]
 
 
 def by_time(
-    date: Days, validation_share: float, test_share: float, known: Days | None = None
+    date: Days, validation_share: float, test_share: float, outcome_known: Days | None = None
 ) -> NDArray[np.int64]:
     """Assign the newest rows to test and those before them to validation; whole days stay together.
 
-    `known` (n,) is the day on which each outcome was known, where loans take time to go bad. A row
-    whose outcome was not known yet on the first day of a later part is in no part: training ends
-    where validation could have been decided with it, and validation likewise before test.
+    `outcome_known` (n,) is the day on which each outcome was known, where loans take time to go
+    bad. A row whose outcome was not known yet on the first day of a later part is in no part:
+    training ends where validation could have been decided with it, and validation likewise before
+    test.
 
     Returns the rows' places in SPLITS (n,), or EMBARGOED. Raises ContractError where the days do
     not allow three parts.
@@ -27,7 +28,7 @@ def by_time(
     days, n = date.astype("datetime64[D]"), len(date)
 
     def ready(first: np.datetime64) -> NDArray[np.bool_]:
-        return np.asarray(days < first if known is None else known <= first)
+        return np.asarray(days < first if outcome_known is None else outcome_known <= first)
 
     test_from = _first_day(days, int(n * (1 - test_share)), 2)
     before_test = ready(test_from)

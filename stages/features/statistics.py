@@ -69,7 +69,7 @@ class Fitted:
         """
         width = x.shape[1]
         fill, low, high, mean, sd, iv, bias = np.empty((7, width))
-        # Columns that lie together: each is filled, and later read, on its own.
+        # The values of a column lie together, because each column is filled and read alone.
         scaled = np.empty(x.shape, order="F")
         levels: dict[int, Codes] = {}
         for j, name in enumerate(features.names):

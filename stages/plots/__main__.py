@@ -18,7 +18,7 @@ DATA = Path("models/plots")
 EVALUATION = Path("models/evaluation.json")
 TARGET = Path("build/plots")
 VEGA_LITE = "5.21"
-# By the name of the table in models/plots.
+# The function that draws each table of models/plots.
 CHARTS: dict[str, Callable[[pd.DataFrame, Report], Chart]] = {
     "roc": roc.draw,
     "precision_recall": ranking.precision_recall,
@@ -33,7 +33,7 @@ CHARTS: dict[str, Callable[[pd.DataFrame, Report], Chart]] = {
 
 
 def main() -> None:
-    """Write an SVG file per chart and the page that shows them."""
+    """Write one SVG file per chart, and the page that shows them."""
     try:
         report = json.loads(EVALUATION.read_text())
         tables = {name: pd.read_csv(DATA / f"{name}.csv") for name in CHARTS}
@@ -43,7 +43,7 @@ def main() -> None:
     with files.whole_folder(TARGET) as folder:
         for name, draw in CHARTS.items():
             table = pd.concat([tables[name], candidates]) if name == "roc" else tables[name]
-            chart = layers.finished(draw(table, report))
+            chart = layers.with_config(draw(table, report))
             svg = vl_convert.vegalite_to_svg(chart, vl_version=VEGA_LITE)
             (folder / f"{name}.svg").write_text(svg)
         (folder / "index.html").write_text(page.html(report))

@@ -1,4 +1,4 @@
-"""What the charts are made of: Vega-Lite's encodings, layers and titles."""
+"""The parts that charts are made of: Vega-Lite's encodings, layers and titles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 Chart = dict[str, Any]
 Report = dict[str, Any]
 WINNER, GOOD, BAD, GREY = "#0b5fa5", "#2a9d8f", "#c1440e", "#777777"
-# Of candidates that did not win; no two of them and the winner's blue are close for any eye.
+# The colours of the other candidates: any eye tells them and the winner's blue apart.
 OTHERS = ("#e69f00", "#009e73", "#cc79a7", "#8c6d31", "#56b4e9", "#d55e00", "#999999", "#5e3c99")
 SIZE = {"width": 420, "height": 360}
 CONFIG = {
@@ -30,8 +30,8 @@ CONFIG = {
 }
 
 
-def finished(chart: Chart) -> Chart:
-    """Return a chart with what all charts share."""
+def with_config(chart: Chart) -> Chart:
+    """Return a chart with the schema and the settings that all charts share."""
     return {"$schema": "https://vega.github.io/schema/vega-lite/v5.json", "config": CONFIG} | chart
 
 
@@ -41,23 +41,23 @@ def values(table: pd.DataFrame) -> Chart:
 
 
 def number(field: str, title: str, **scale: Any) -> Chart:
-    """Return the encoding of a column of numbers."""
+    """Return the encoding of a column of numbers; `scale` are settings of its scale."""
     return {"field": field, "type": "quantitative", "title": title, "scale": scale}
 
 
 def with_interval(report: Report, name: str) -> str:
-    """Return a figure of the test rows with its 95 % interval."""
+    """Return a metric of the test rows and its 95 % interval as text."""
     value, low, high = (report["test"][name][part] for part in ("value", "low", "high"))
     return f"{value:.4f} (95 % interval {low:.4f} to {high:.4f})"
 
 
-def titled(text: str, report: Report, subtitle: str) -> Chart:
-    """Return a title about the winner's test rows."""
+def title_of(text: str, report: Report, subtitle: str) -> Chart:
+    """Return the title of a chart about the winner's test rows."""
     return {"text": text, "subtitle": [f"{report['winner']} on the test rows", subtitle]}
 
 
 def line(data: list[Chart], x: str, y: str, **mark: Any) -> Chart:
-    """Return a layer with a line through given points, without titles of the axes."""
+    """Return a layer with a line through the points of `data`, without titles of the axes."""
     return {
         "data": {"values": data},
         "mark": {"type": "line", **mark},
@@ -75,7 +75,7 @@ def diagonal(x: str, y: str, high: float = 1.0) -> Chart:
 
 
 def label(x: float, y: float, text: str, **mark: Any) -> Chart:
-    """Return a layer with a text at a place of the chart."""
+    """Return a layer with a text that begins at the point (x, y)."""
     return {
         "data": {"values": [{"x": x, "y": y}]},
         "mark": {"type": "text", "text": text, "fontSize": 13, "align": "left", **mark},

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
 
-# What each plot shows, by the name of its file, in the order of the page.
+from stages.plots.layers import Report
+
+# The captions of the plots by file name, in the order of the page.
 CAPTIONS = {
     "roc": "How well each candidate ranks bad loans above good ones, and the winner on test rows",
     "candidates": "Figures of all candidates on the validation rows",
@@ -25,10 +26,10 @@ figcaption { color: #444; position: sticky; left: 0 }
 """
 
 
-def html(report: dict[str, Any]) -> str:
+def html(report: Report) -> str:
     """Return the page for the content of `models/evaluation.json`."""
     title = f"{report['winner']} on {report['dataset']}, {report['mode']} mode"
-    figures = "".join(
+    images = "".join(
         f'<figure><img src="{name}.svg" alt="{escape(caption)}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>\n"
         for name, caption in CAPTIONS.items()
@@ -36,5 +37,5 @@ def html(report: dict[str, Any]) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         f"<title>{escape(title)}</title>\n"
-        f"<style>{STYLE}</style>\n<h1>{escape(title)}</h1>\n{figures}</html>\n"
+        f"<style>{STYLE}</style>\n<h1>{escape(title)}</h1>\n{images}</html>\n"
     )

@@ -1,4 +1,4 @@
-"""Charts of what PDs say: calibration, distribution, importance, vintages and decisions."""
+"""Charts of the PDs themselves: calibration, distribution, importance, vintages, decisions."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from stages.plots.layers import (
     Report,
     diagonal,
     number,
-    titled,
+    title_of,
     values,
     with_interval,
 )
 
 
 def calibration(table: pd.DataFrame, report: Report) -> Chart:
-    """Return the bad rate by mean PD of tenths of the rows."""
+    """Return the chart of bad rate by mean PD, for tenths of the rows."""
     high = float(table[["mean_pd", "bad_rate"]].to_numpy().max())
     x = number("mean_pd", "Mean PD of a tenth of the loans", type="sqrt")
     y = number("bad_rate", "Bad rate", type="sqrt")
@@ -32,11 +32,11 @@ def calibration(table: pd.DataFrame, report: Report) -> Chart:
     equal = diagonal("mean_pd", "bad_rate", high)
     equal["encoding"] = {"x": x, "y": y}
     subtitle = f"Calibration error {with_interval(report, 'ece')}"
-    return SIZE | {"layer": [equal, points], "title": titled("Calibration", report, subtitle)}
+    return SIZE | {"layer": [equal, points], "title": title_of("Calibration", report, subtitle)}
 
 
 def scores(table: pd.DataFrame, report: Report) -> Chart:
-    """Return how many good and bad loans stand at each PD."""
+    """Return the chart of the numbers of good and bad loans by PD."""
     long = table.melt(["low", "high"], ["good", "bad"], "outcome", "loans")
     long = long[long["loans"] > 0].assign(floor=0.5)
     colours = {"domain": ["good", "bad"], "range": [GOOD, BAD]}
@@ -54,12 +54,12 @@ def scores(table: pd.DataFrame, report: Report) -> Chart:
     }
     cut_off = report["cut_offs"]["cut_off"]
     subtitle = f"The policy's cut-off stands at a PD of {cut_off:.4f}"
-    title = titled("Score distribution", report, subtitle)
+    title = title_of("Score distribution", report, subtitle)
     return {"width": 420, "height": 160, "title": title} | bars
 
 
 def importance(table: pd.DataFrame, report: Report) -> Chart:
-    """Return the features in the order of their importance."""
+    """Return the chart of the features in the order of their importance."""
     return {
         "width": 420,
         "height": {"step": 20},
@@ -75,12 +75,12 @@ def importance(table: pd.DataFrame, report: Report) -> Chart:
                 "axis": {"labelLimit": 260},
             },
         },
-        "title": titled("Importance", report, "Exact contributions"),
+        "title": title_of("Importance", report, "Exact contributions"),
     }
 
 
 def vintages(table: pd.DataFrame, report: Report) -> Chart:
-    """Return the bad rate and the mean PD by quarter."""
+    """Return the chart of bad rate and mean PD by quarter."""
     names = {"bad_rate": "bad rate", "mean_pd": "mean PD"}
     long = table.rename(columns=names).melt("vintage", list(names.values()), "figure", "share")
     colours = {"domain": list(names.values()), "range": [BAD, WINNER]}
@@ -102,12 +102,12 @@ def vintages(table: pd.DataFrame, report: Report) -> Chart:
                 "legend": {"title": None, "orient": "top"},
             },
         },
-        "title": titled("Vintages", report, "The scale does not begin at 0"),
+        "title": title_of("Vintages", report, "The scale does not begin at 0"),
     }
 
 
 def confusion(table: pd.DataFrame, report: Report) -> Chart:
-    """Return how many loans stand at each outcome on each side of the cut-off."""
+    """Return the chart of the numbers of loans by outcome and by side of the cut-off."""
     cells = table.value_counts(["actual", "predicted"]).rename("loans").reset_index()
     axes = {
         "x": {"field": "actual", "type": "nominal", "title": "Actual", "axis": {"labelAngle": 0}},
@@ -124,7 +124,7 @@ def confusion(table: pd.DataFrame, report: Report) -> Chart:
             {"mark": "rect", "encoding": axes | {"color": shade}},
             {"mark": {"type": "text", "fontSize": 20}, "encoding": axes | {"text": text}},
         ],
-        "title": titled(
+        "title": title_of(
             "Confusion", report, f"Bad is a PD from {report['cut_offs']['cut_off']:.4f}"
         ),
     }

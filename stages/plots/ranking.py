@@ -1,4 +1,4 @@
-"""Charts of how well PDs rank loans: precision and recall, KS, and the candidates' figures."""
+"""Charts of how well PDs rank loans: precision and recall, KS, and metrics by candidate."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from stages.plots.layers import (
     label,
     line,
     number,
-    titled,
+    title_of,
     values,
     with_interval,
 )
 
 
 def precision_recall(table: pd.DataFrame, report: Report) -> Chart:
-    """Return precision by recall, with the precision of a choice by chance."""
+    """Return the chart of precision by recall, with the precision of a choice by chance."""
     rate = report["test"]["bad_rate"]["value"]
     ends = [{"recall": end, "precision": rate} for end in (0.0, 1.0)]
     curve = {
@@ -34,16 +34,16 @@ def precision_recall(table: pd.DataFrame, report: Report) -> Chart:
         },
     }
     chance = line(ends, "recall", "precision", color=GREY, strokeDash=[5, 4])
-    said = label(0.02, rate, f"by chance, {rate:.3f}", color=GREY, baseline="top", dy=4)
+    text = label(0.02, rate, f"by chance, {rate:.3f}", color=GREY, baseline="top", dy=4)
     subtitle = f"PR-AUC {with_interval(report, 'pr_auc')}"
     return SIZE | {
-        "layer": [chance, curve, said],
-        "title": titled("Precision and recall", report, subtitle),
+        "layer": [chance, curve, text],
+        "title": title_of("Precision and recall", report, subtitle),
     }
 
 
 def ks(table: pd.DataFrame, report: Report) -> Chart:
-    """Return the shares of good and bad loans below each PD, and their widest gap."""
+    """Return the chart of the shares of goods and bads below each PD, and their widest gap."""
     long = table.melt("pd", ["good_share", "bad_share"], "outcome", "share")
     long["outcome"] = long["outcome"].map({"good_share": "good", "bad_share": "bad"})
     gaps = (table["good_share"] - table["bad_share"]).abs()
@@ -73,14 +73,14 @@ def ks(table: pd.DataFrame, report: Report) -> Chart:
     )
     middle = (float(widest["good_share"]) + float(widest["bad_share"])) / 2
     value = f"KS {report['test']['ks']['value']:.4f}"
-    said = label(float(widest["pd"]), middle, value, dx=6, fontWeight="bold")
-    title = titled("KS", report, f"KS {with_interval(report, 'ks')}")
-    return SIZE | {"layer": [lines, gap, said], "title": title}
+    text = label(float(widest["pd"]), middle, value, dx=6, fontWeight="bold")
+    title = title_of("KS", report, f"KS {with_interval(report, 'ks')}")
+    return SIZE | {"layer": [lines, gap, text], "title": title}
 
 
 def candidates(table: pd.DataFrame, report: Report) -> Chart:
-    """Return each candidate's figures side by side, the winner in its colour."""
-    figures = {
+    """Return the chart of each candidate's metrics, with the winner in its colour."""
+    metrics = {
         "roc_auc": "ROC-AUC",
         "pr_auc": "PR-AUC",
         "ks": "KS",
@@ -111,7 +111,7 @@ def candidates(table: pd.DataFrame, report: Report) -> Chart:
 
     return {
         "data": values(table),
-        "hconcat": [panel(name, title, not i) for i, (name, title) in enumerate(figures.items())],
+        "hconcat": [panel(name, title, not i) for i, (name, title) in enumerate(metrics.items())],
         "title": {
             "text": "Candidates on the validation rows",
             "subtitle": f"The winner in blue: {report['winner']}",

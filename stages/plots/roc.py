@@ -23,7 +23,7 @@ CHANCE = [diagonal(X, Y), label(0.6, 0.55, "by chance, AUC 0.5", color=GREY)]
 
 
 def draw(table: pd.DataFrame, report: Report) -> Chart:
-    """Return both panels; the rows of the winner on test have no `candidate`."""
+    """Return the chart of both panels; rows of the winner on test have no `candidate`."""
     on_test = table["candidate"].isna()
     return {
         "hconcat": [all_candidates(table[~on_test], report), winner(table[on_test], report)],
@@ -36,8 +36,8 @@ def draw(table: pd.DataFrame, report: Report) -> Chart:
 
 
 def all_candidates(table: pd.DataFrame, report: Report) -> Chart:
-    """Return the panel of all candidates: the winner thick, blue and labelled on its curve."""
-    areas = {name: figures["roc_auc"] for name, figures in report["validation"].items()}
+    """Return the panel of all candidates; the winner's curve is thick, blue and labelled."""
+    areas = {name: metrics["roc_auc"] for name, metrics in report["validation"].items()}
     names = sorted(areas, key=lambda name: -areas[name])
     legend = {name: f"{name}, AUC {areas[name]:.4f}" for name in names}
     others = iter(OTHERS * len(names))
@@ -64,7 +64,7 @@ def all_candidates(table: pd.DataFrame, report: Report) -> Chart:
 
 
 def winner(table: pd.DataFrame, report: Report) -> Chart:
-    """Return the panel of the winner."""
+    """Return the panel of the winner on test rows."""
     area = report["test"]["roc_auc"]
     curve = {
         "data": values(table),

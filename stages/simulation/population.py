@@ -1,4 +1,4 @@
-"""A simulated population of borrowers and their loans, with the true PD of each loan.
+"""Draw a population of borrowers and their loans, with the true PD of each loan.
 
 The constants are calibrated to the marginals and the dependence of a public three-table loan book
 (12,500 loans, 8.6 % bad, 2019 to 2024); seasons, growth and drift are added. A row of a table of
@@ -6,7 +6,7 @@ shares sums to one.
 
 Every draw is a uniform number, and every step after it is one of + - * /, square root, rounding or
 comparison. IEEE 754 fixes these to the last bit on any machine; exp, log, powers and matrix
-products differ between machines and stand nowhere here. A power is made of square roots.
+products differ between machines and are not used here. A power is made of square roots.
 """
 
 from __future__ import annotations
@@ -85,10 +85,11 @@ POWER_BITS = 16
 
 
 def draw(rows: int, seed: int, separation: float = 1.0) -> Columns:
-    """Draw `rows` loans in the order of their disbursal: {column: (rows,)}, without any dirt.
+    """Return the columns (rows,) of loans by name, in the order of disbursal and without errors.
 
-    Holds every column of the three raw tables, and `true_pd` (float64). `separation` says how far
-    the applications tell good from bad, see `true_pd`; the applications themselves stay the same.
+    They are the columns of the three raw tables, and `true_pd` (float64). `separation` says how
+    well the applications separate good from bad loans, as `true_pd` explains; it does not change
+    the applications themselves.
     """
     random = RandomColumns(rows, seed)
     date = FIRST_DAY + disbursal_days(random)
@@ -102,21 +103,21 @@ def draw(rows: int, seed: int, separation: float = 1.0) -> Columns:
 
 
 def identifiers(rows: int) -> Columns:
-    """Return L00001, C00001 and so on (rows,), wider for large books: one loan per customer."""
+    """Return the keys L00001, C00001 and so on (rows,), longer for large books."""
     width = max(5, len(str(rows)))
     numbers = [f"{number:0{width}d}" for number in range(1, rows + 1)]
     return {key: np.array([letter + n for n in numbers]) for key, letter in IDENTIFIERS.items()}
 
 
 def disbursal_days(random: RandomColumns) -> Ints:
-    """Return ascending days since the first (rows,): seasonal, and more loans every year."""
+    """Return the days since FIRST_DAY (rows,), ascending, with seasons and yearly growth."""
     days = np.arange(FIRST_DAY, LAST_DAY + 1)
     volume = MONTH_VOLUME[month(days)] * (1 + GROWTH * np.arange(len(days)) / len(days))
     return np.sort(random.pick(volume))
 
 
 def customers(random: RandomColumns, time: Floats) -> Columns:
-    """Draw the applicants at `time` (rows,) in [0, 1]; incomes (rupees a year) grow with it."""
+    """Return the applicants at `time` (rows,) in [0, 1]; incomes (rupees a year) grow with it."""
     age = np.rint(np.clip(AGE_MEAN + AGE_SD * random.bell(), *AGE_BOUNDS)).astype(np.int64)
     band = np.searchsorted(AGE_BANDS, age)
     male = random.chance(MALE)
@@ -143,7 +144,7 @@ def customers(random: RandomColumns, time: Floats) -> Columns:
 
 
 def bureau(random: RandomColumns, time: Floats) -> Columns:
-    """Draw what the credit bureau knows at `time` (rows,); utilization (percent) rises with it."""
+    """Return the bureau records at `time` (rows,); utilization (percent) rises with it."""
     accounts = random.integers(1, 4)
     months = np.zeros(random.rows, dtype=np.int64)
     for account in range(4):
@@ -171,7 +172,7 @@ def bureau(random: RandomColumns, time: Floats) -> Columns:
 
 
 def loans(random: RandomColumns, columns: Columns) -> Columns:
-    """Draw the loans, in rupees; older borrowers are granted less for the same income."""
+    """Return the loans, in rupees; older borrowers are granted less for the same income."""
     income = columns["income"]
     purpose = random.pick(PURPOSE)
     by_age = np.clip(1.28 - 0.0125 * (columns["age"] - 18), 0.82, None)
@@ -193,7 +194,7 @@ def loans(random: RandomColumns, columns: Columns) -> Columns:
 
 
 def after_disbursal(random: RandomColumns, columns: Columns) -> Columns:
-    """Draw what is known later: bad loans have paid back a little less and started later."""
+    """Return the columns known after disbursal: bad loans start later and repay a little less."""
     bad = columns["default"]
     able = 0.56 + 0.004 * (columns["age"] - 40) + 0.025 * (columns["number_of_open_accounts"] - 2.5)
     owed = columns["income"] * (able + 0.07 * random.bell()) * (1 + 0.05 * bad)
@@ -208,7 +209,7 @@ def true_pd(columns: Columns, separation: float = 1.0) -> Floats:
     """Return the PD of each loan (rows,) in (0, 1), from the application and the date.
 
     Odds multiply; utilization, delinquency and burden saturate and strengthen one another.
-    `separation` in [0.25, 1] scales the log-odds that the application tells, at the same bad rate:
+    `separation` in [0.25, 1] scales the log-odds that the application gives, at the same bad rate:
     the true PD reaches an AUC of 0.96 with 1, as in the public book, and of 0.84 with 0.45.
     Seasons and the growth of the odds are not scaled.
     """

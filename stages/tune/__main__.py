@@ -1,8 +1,9 @@
 """Search a candidate's parameters with Optuna, on the training part alone.
 
-The present parameters are the first trial. Where loans have dates, each fold is later than what its
-model learnt from. Trials are kept in .tune/, so the same command goes on where it was stopped, and
-more trials go on where fewer ended. Better values go into params.yaml; nothing else in it moves.
+The present parameters are the first trial. Where loans have dates, each fold is later than the rows
+its model learnt from. Trials are kept in .tune/: the same command goes on where it was stopped, and
+one with more trials where fewer ended. Better values are written to params.yaml, and nothing else
+in it changes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 from ruamel.yaml import YAML
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import RoundTripRepresenter
 from tqdm import tqdm
 
 from stages import files, params, project
@@ -32,19 +35,19 @@ PARAMS, KEPT = Path("params.yaml"), Path(".tune")
 
 
 def suggest(trial: optuna.Trial, name: str, bounds: Range) -> float:
-    """Let Optuna draw a parameter within its bounds."""
+    """Return a value of a parameter that Optuna draws within its bounds."""
     if isinstance(bounds.low, int) and isinstance(bounds.high, int):
         return trial.suggest_int(name, bounds.low, bounds.high, log=bounds.log)
     return trial.suggest_float(name, bounds.low, bounds.high, log=bounds.log)
 
 
 def round_values(values: dict[str, Any]) -> Values:
-    """Return values as they are tried and written: whole, or with three significant digits."""
+    """Return the values as they are tried and written: integers, or three significant digits."""
     return {k: v if isinstance(v, int) else float(f"{v:.3g}") for k, v in values.items()}
 
 
 def open_study(search: Search) -> optuna.Study:
-    """Open the study of this search with the trials of earlier runs; one cut short is void."""
+    """Return the study of this search with the trials of earlier runs; one cut short is void."""
     KEPT.mkdir(exist_ok=True)
     (KEPT / ".gitignore").write_text("*\n")
     name = f"{search.config.dataset}-{search.config.mode}-{search.name}-{search.metric}"
@@ -71,14 +74,14 @@ def score_of(study: optuna.Study, values: Values) -> float | None:
 
 
 def optimise(study: optuna.Study, search: Search, trials: int) -> None:
-    """Run the study until it has so many trials in all; the present parameters come first."""
+    """Run the study until it has `trials` in all; the present parameters come first."""
 
     def score(trial: optuna.Trial) -> float:
         values = {name: suggest(trial, name, bounds) for name, bounds in search.space.items()}
         return search.score(round_values(values))
 
     def seed_next(study: optuna.Study, _: FrozenTrial | None = None) -> None:
-        # What the next trial draws follows from the trials before it, not from when they ran.
+        # The draws of a trial depend on how many came before it, not on which run made them.
         seed = search.config.train.seed + len(scored_trials(study))
         study.sampler = optuna.samplers.TPESampler(seed=seed)
 
@@ -111,8 +114,8 @@ def write_values(text: str, place: tuple[str, ...], values: Values) -> str:
     return out.getvalue()
 
 
-def represent_null(representer: Any, _: None) -> Any:
-    """Write null as the word; ruamel's round trip would leave the place empty."""
+def represent_null(representer: RoundTripRepresenter, _: None) -> ScalarNode:
+    """Return null as a word, where ruamel's round trip would leave the place empty."""
     return representer.represent_scalar("tag:yaml.org,2002:null", "null")
 
 
@@ -126,7 +129,7 @@ def report(search: Search, before: float, after: float, best: Values) -> str:
 
 
 def parse() -> argparse.Namespace:
-    """Read the options."""
+    """Return the options of the command line."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         "python -m stages.tune", description=__doc__, formatter_class=form
@@ -147,7 +150,7 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Search, print before and after, and write what is better into params.yaml."""
+    """Search, print the score before and after, and write better parameters to params.yaml."""
     options = parse()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -163,7 +166,7 @@ def main() -> None:
     try:
         optimise(study, search, options.trials)
         before = score_of(study, search.present)
-        if before is None:  # outside what may be tried
+        if before is None:  # the present values are outside the range
             before = search.score(search.present)
     except KeyboardInterrupt:
         count = len(scored_trials(study))

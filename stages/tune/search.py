@@ -1,10 +1,9 @@
-"""Score a candidate's parameters by cross-validation of the training part, as time goes on."""
+"""Score a candidate's parameters by cross-validation of the training part, in time order."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.special import expit
@@ -14,20 +13,20 @@ from stages.features.matrix import Features
 from stages.features.statistics import Fitted
 from stages.metrics import metrics
 from stages.models.fitting import registry
-from stages.models.fitting.folds import Fold
+from stages.models.fitting.folds import Fold, Rows
 from stages.models.fitting.job import Job, fill_empty
 from stages.models.fitting.parameters import Range
 from stages.models.fitting.training_rows import TrainingRows
 from stages.params import Params
 
-RANKS = ("roc_auc", "pr_auc", "ks")  # calibration does not move these
+RANKS = ("roc_auc", "pr_auc", "ks")  # calibration does not change these
 CUT_OFF = 0.5  # no metric that is searched depends on it
 Values = dict[str, float]
 
 
 @dataclass(frozen=True)
 class Search:
-    """A candidate to search, on the training rows."""
+    """The search of a candidate's parameters on the training rows."""
 
     name: str
     metric: str
@@ -38,7 +37,7 @@ class Search:
 
     @classmethod
     def of(cls, name: str, metric: str | None, folds: int, config: Params) -> Search:
-        """Read the training part; raises ValueError where its features are not up to date."""
+        """Return the search on the training part; raises ContractError if its features are old."""
         contract = contracts.load(config.dataset)
         features = Features(contract, config.mode)
         rows = TrainingRows.read("train", contract, features, config)
@@ -52,16 +51,16 @@ class Search:
 
     @property
     def present(self) -> Values:
-        """The parameters as they are, of those that are searched."""
+        """The present values of the parameters that are searched."""
         section = self.config.candidate(self.name)
         return {key: getattr(section, key) for key in self.space}
 
     def score(self, values: Values) -> float:
-        """The metric with `values`, its mean over the folds."""
+        """Return the metric with `values`, as its mean over the folds."""
         return float(np.mean([self.score_fold(values, *fold) for fold in self.folds]))
 
-    def score_fold(self, values: Values, inside: Any, outside: Any) -> float:
-        """Fit all that is fitted on the rows inside, judge on those outside."""
+    def score_fold(self, values: Values, inside: Rows, outside: Rows) -> float:
+        """Return the metric on the rows outside, with all that is fitted on the rows inside."""
         section = self.config.candidate(self.name).model_copy(update=values)
         rows, held = self.rows.take(inside), self.rows.take(outside)
         facts = self.config.featurize
@@ -78,7 +77,7 @@ class Search:
         return float(metrics.summary(held.bad, pd, CUT_OFF)[self.metric])
 
     def fingerprint(self) -> str:
-        """What a trial's score follows from besides the values tried."""
+        """Return a digest of all that a trial's score follows from besides the values tried."""
         section = self.config.candidate(self.name).model_copy(update=dict.fromkeys(self.space))
         facts = (section, self.config.train.seed, self.config.train.folds, self.space)
         digest = hashlib.sha256(repr((facts, self.config.featurize)).encode())

@@ -89,8 +89,8 @@ def test_a_rule_holds_element_by_element() -> None:
 
 def test_a_rule_is_not_known_where_a_side_is_missing() -> None:
     columns = {"a": np.array([np.nan, 1.0, 1.0]), "b": np.array([1.0, np.nan, 2.0])}
-    assert Rule.parse("a <= b").known(columns).tolist() == [False, False, True]
-    assert Rule.parse("a <= 1").known(columns).tolist() == [False, True, True]
+    assert Rule.parse("a <= b").has_values(columns).tolist() == [False, False, True]
+    assert Rule.parse("a <= 1").has_values(columns).tolist() == [False, True, True]
 
 
 FIELDS = {"ratio": None} | contract(CONTRACT.replace("home, other]", "home, the rest]")).fields
@@ -114,7 +114,7 @@ FIELDS = {"ratio": None} | contract(CONTRACT.replace("home, other]", "home, the 
     ],
 )
 def test_a_rule_about_a_category_compares_codes(rule: str, encoded: Rule) -> None:
-    assert Rule.parse(rule).encoded(FIELDS) == encoded
+    assert Rule.parse(rule).encode(FIELDS) == encoded
 
 
 @pytest.mark.parametrize(
@@ -133,10 +133,10 @@ def test_a_rule_that_names_no_field_or_no_category_is_refused_with_what_there_is
     rule: str, problem: str
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(problem)):
-        Rule.parse(rule).encoded(FIELDS)
+        Rule.parse(rule).encode(FIELDS)
 
 
 def test_a_rule_about_a_category_is_not_known_where_the_category_is_missing() -> None:
-    rule = Rule.parse("purpose == home").encoded(FIELDS)
+    rule = Rule.parse("purpose == home").encode(FIELDS)
     column = {"purpose": np.array([1.0, 0.0, np.nan])}
-    assert (rule.holds(column) & rule.known(column)).tolist() == [True, False, False]
+    assert (rule.holds(column) & rule.has_values(column)).tolist() == [True, False, False]

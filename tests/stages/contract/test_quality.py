@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.contract.cleaning import clean, decided, ripe
+from stages.contract.cleaning import clean, drop_indeterminate, drop_unripe
 from stages.contract.quality import QualityError, Report
 from stages.contract.schema import Contract, ContractError
 from tests.support.books import CONTRACT, book, contract
@@ -249,7 +249,7 @@ def windowed(until: str, changes: dict[str, dict[int, str]]) -> tuple[pd.DataFra
     for column, cells in changes.items():
         for row, value in cells.items():
             raw.loc[row, column] = value
-    return clean(source, ripe(source, raw, report), report), report
+    return clean(source, drop_unripe(source, raw, report), report), report
 
 
 def test_a_window_ends_with_the_last_day_of_a_shorter_month() -> None:
@@ -346,7 +346,7 @@ def running() -> Contract:
 def test_loans_without_an_outcome_yet_take_no_part_and_are_not_invalid() -> None:
     raw = pd.DataFrame({"outcome": ["repaid", "running", "sold", "running"]})
     report = Report()
-    kept = decided(running(), raw, report)
+    kept = drop_indeterminate(running(), raw, report)
     assert kept["outcome"].tolist() == ["repaid", "sold"]
     assert (report.summary(2)["indeterminate"], report.summary(2)["invalid_share"]) == (2, 0.0)
 
@@ -354,4 +354,4 @@ def test_loans_without_an_outcome_yet_take_no_part_and_are_not_invalid() -> None
 def test_a_book_without_any_outcome_yet_is_an_error_that_names_the_target() -> None:
     words = r"loans\.outcome: all 3 rows are indeterminate \(\['running'\]\)"
     with pytest.raises(ContractError, match=words):
-        decided(running(), pd.DataFrame({"outcome": ["running"] * 3}), Report())
+        drop_indeterminate(running(), pd.DataFrame({"outcome": ["running"] * 3}), Report())
