@@ -4,5 +4,6 @@
 `reading` reads it from YAML; every package may import these and `prepared`, which reads the rows
 of a split. `tables` reads raw files and joins them, `cleaning` types and validates their rows (with
 `raw_columns` for text, keys and dates), and `quality` counts what was dropped and repaired; only
-`preprocess`, `check` and `draft` import those. `command` is `python -m stages.contract check | draft`.
+`preprocess`, `check` and `draft` import those. `command` is
+`python -m stages.contract check | draft`.
 """
