@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from service.decision.advice.search import Search
 from service.decision.engine import Engine
-from service.decision.recourse import Search
 from stages.contract.schema import Field
 from stages.features.facts import Fact, sum_by_fact
 from stages.features.matrix import Floats, MissingReason

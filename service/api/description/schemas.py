@@ -88,11 +88,7 @@ class Value(Shape):
 
 
 class Contribution(Shape):
-    """What a fact adds to the margin (log-odds of default) and to the credit score (points).
-
-    A fact is a field with the ratios about it, or a group of the contract; a reason is about the
-    fact among whose `features` its `field` is.
-    """
+    """What a fact, a field with its ratios or a group, adds to the margin and to the score."""
 
     title: str
     features: list[str]
@@ -109,6 +105,7 @@ class Change(Shape):
     unit: str
     before: Annotated[Any, Key(alias="from")]
     after: Annotated[Any, Key(alias="to")]
+    until: Annotated[Any, Key(description="the last value that is approved; null: all beyond are")]
 
 
 class Way(Shape):
@@ -121,9 +118,10 @@ class Way(Shape):
 
 
 class Alternatives(Shape):
-    """What would change the decision: a statement, and combinations of changes that suffice."""
+    """What would change the decision; `proved`: no smaller change of one or two fields would."""
 
     statement: str
+    proved: bool
     ways: list[Way]
 
 

@@ -145,7 +145,8 @@ function changesCard({ statement, ways }, fields, attempt) {
           "Try it")))));
 }
 
-function words({ field: name, from, to }, fields) {
+function words({ field: name, from, to, until }, fields) {
   const field = fields.get(name);
-  return [label(field), ": ", h("b", {}, value(field, to)), " instead of ", value(field, from)];
+  const end = until === null ? "" : until === to ? " (exactly)" : ` (no further than ${value(field, until)})`;
+  return [label(field), ": ", h("b", {}, value(field, to)), " instead of ", value(field, from), end];
 }

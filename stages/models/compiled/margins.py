@@ -58,6 +58,11 @@ class Words:
         used = {feature for leaf in leaves for feature in leaf.reach}
         self._used = sorted(used) or [0]
 
+    def by_leaf(self) -> tuple[NDArray[Any], Floats]:
+        """Return the table (bins, words), and the values of each word's leaves (words, leaves)."""
+        values = self._values.reshape(len(self._start), -1)[:, 1:].astype(np.float64)
+        return self._table, values
+
     def margin_of_few(self, places: list[list[int]]) -> Floats:
         """Return what `margin` does; for a row or a few, given as lists, it is quicker."""
         words = np.empty((len(places), len(self._start)), self._table.dtype)

@@ -8,11 +8,14 @@ take milliseconds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.features.matrix import Floats
 from stages.models.compiled.forest import Forest, bins_of, category, leaves_of
+from stages.models.compiled.lines import Lines, half_way_below
 from stages.models.compiled.margins import Words
 from stages.models.compiled.shapley import explainers
 
@@ -32,6 +35,7 @@ class Trees:
         self._first: list[int] = first.astype(np.int64).tolist()
         leaves = list(leaves_of(forest, self._bins, self._sizes))
         self._words = Words(leaves, self._first, sum(self._sizes), forest)
+        self._lines: Lines | None = None
         self._explainers = explainers(leaves, self._first, sum(self._sizes), forest.features)
         self._base = forest.start + sum(part.expected for part in self._explainers)
 
@@ -51,6 +55,42 @@ class Trees:
                 out[place, :-1] += part.contributions(rows)
         out[:, -1] = self._base
         return out
+
+    def thresholds(self, x: Floats, moving: list[int]) -> dict[int, Floats]:
+        """Return for each moving feature where the margins of the rows x (k, F) can change.
+
+        In 32 bits a number falls into the next bin from half way to the threshold on.
+        """
+        edges = self._as_lines().edges(self._places(x), moving)
+        return {
+            feature: half_way_below(
+                np.array(self._bins[feature] or [])[bins - 1], self.forest.library.dtype
+            )
+            for feature, bins in edges.items()
+            if self._bins[feature]
+        }
+
+    def margins_along(self, x: Floats, moving: Mapping[int, Floats]) -> tuple[Floats, float]:
+        """Return log-odds (k, m) of x (k, F), some features of which move, and their error.
+
+        The values (k, m) of a moving feature only rise or only fall, and none is missing. The
+        error is a bound of the rounding of the sums.
+        """
+        dtype = self.forest.library.dtype
+        bins = {
+            feature: np.searchsorted(
+                np.array(self._bins[feature]), values.astype(dtype), self.forest.library.side
+            )
+            for feature, values in moving.items()
+        }
+        sums = self._as_lines().sums(self._places(x), bins)
+        terms = len(self.forest.trees) + 1
+        return sums, terms * float(np.finfo(dtype).eps) * (1 + float(abs(sums).max()))
+
+    def _as_lines(self) -> Lines:
+        if self._lines is None:
+            self._lines = Lines(*self._words.by_leaf(), self._first, self._sizes)
+        return self._lines
 
     def _rows(self, x: Floats) -> list[list[int]]:
         """Return for each row of x (n, F) the F rows of the tables that its values fall into."""

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.decision import recourse
 from service.decision.engine import Engine
 from service.decision.explanation import explain
 from service.decision.reasons import LEAST, MOST
-from stages.contract.schema import Field
 from tests.support.books import CANDIDATES, Project
 from tests.support.winners import crown, draw, loan_book
 
@@ -131,22 +129,10 @@ def test_what_would_change_it_keeps_bounds_and_directions(engine: Engine, explai
             assert field.type != "integer" or isinstance(change["to"], int)
 
 
-def test_a_single_change_is_about_the_smallest(engine: Engine, explained: Any) -> None:
-    """A tenth less of the change is not enough, on any of ten steps before it."""
-    early = total = 0
-    for application, told in explained:
-        for way in told["what_would_change_it"]["ways"]:
-            if len(way["changes"]) > 1:
-                continue
-            change = way["changes"][0]
-            whole = engine.contract.fields[change["field"]].type == "integer"
-            distance = change["to"] - change["from"]
-            for share in np.linspace(0.05, 0.9, 10):
-                value = change["from"] + distance * share
-                trial = application | {change["field"]: int(value) if whole else float(value)}
-                early += engine.decide(trial).decision == "approve"
-                total += 1
-    assert early <= 0.02 * total
+def test_what_would_change_it_is_named_in_steps(engine: Engine, explained: Any) -> None:
+    for _, told in explained:
+        for change in (c for w in told["what_would_change_it"]["ways"] for c in w["changes"]):
+            assert change["to"] % engine.contract.fields[change["field"]].step == 0
 
 
 def test_an_approved_application_needs_no_change(explained: Any) -> None:
@@ -154,7 +140,11 @@ def test_an_approved_application_needs_no_change(explained: Any) -> None:
     assert approved
     for told in approved:
         statement = "The application is approved as it stands."
-        assert told["what_would_change_it"] == {"statement": statement, "ways": []}
+        assert told["what_would_change_it"] == {
+            "statement": statement,
+            "proved": True,
+            "ways": [],
+        }
 
 
 def test_where_no_change_helps_it_is_said_plainly(engine: Engine) -> None:
@@ -169,7 +159,11 @@ def test_where_nothing_is_in_the_applicants_hands_it_is_said_plainly(any_engine:
     hopeless = any_engine.policy.model_copy(update={"cut_off": 1e-9})
     own = Engine(any_engine.model, hopeless, any_engine.identity)
     told = explain(own, any_engine.golden[0]["application"])["what_would_change_it"]
-    assert told == {"statement": "There is nothing that the applicant could change.", "ways": []}
+    assert told == {
+        "statement": "There is nothing that the applicant could change.",
+        "proved": True,
+        "ways": [],
+    }
 
 
 def test_two_fields_are_tried_where_one_does_not_suffice(engine: Engine) -> None:
@@ -182,37 +176,3 @@ def test_two_fields_are_tried_where_one_does_not_suffice(engine: Engine) -> None
     assert pairs
     for way in pairs:
         assert way["changes"][0]["field"] != way["changes"][1]["field"]
-
-
-@pytest.mark.parametrize(
-    ("actionable", "now", "expected"),
-    [("increase", 1.0, [2, 3]), ("decrease", 1.0, [0]), ("any", 1.0, [0, 2, 3])],
-)
-def test_a_category_changes_in_its_direction(
-    actionable: Any, now: float, expected: list[int]
-) -> None:
-    field = Field.model_validate(
-        {
-            "type": "string",
-            "ordered": True,
-            "actionable": actionable,
-            "constraints": {"enum": ["a", "b", "c", "d"]},
-        }
-    )
-    assert recourse.steps(field, now, 64).tolist() == expected
-
-
-def test_a_field_at_its_bound_has_no_steps() -> None:
-    field = Field.model_validate(
-        {"type": "number", "actionable": "decrease", "constraints": {"minimum": 0}}
-    )
-    assert recourse.steps(field, 0.0, 64).size == 0
-
-
-def test_steps_reach_the_bound_and_begin_near() -> None:
-    field = Field.model_validate(
-        {"type": "integer", "actionable": "any", "constraints": {"minimum": 0, "maximum": 5000}}
-    )
-    steps = recourse.steps(field, 40.0, 64).tolist()
-    assert {39, 41} <= {*steps[:2]}
-    assert {0, 5000} <= {*steps}

@@ -1,0 +1,7 @@
+"""Advise what would change a decision: the smallest changes of one field, and of two.
+
+- `allowed_values` says which values of a field may be advised: multiples of the contract's `step`
+- `breakpoints` finds where the answer can change as a field moves, from the model and the rules
+- `approvals` tells which values are approved, for many lines of values at once
+- `search` goes through the breakpoints of every field and of every pair
+"""

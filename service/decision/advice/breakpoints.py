@@ -1,0 +1,220 @@
+"""Find where the decision can change as one field of an application moves.
+
+Every feature is constant in the field, equal to it, or a ratio with it in the numerator or the
+denominator: `p + q v + s / v`. So a threshold of the model, a side of a rule, and the cut-off of a
+model that is linear in its features are all roots of such a term, and a term has two at most.
+Between two roots that follow one another the decision is the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from service.decision.engine import Engine
+from stages.contract.expressions import Rule
+from stages.contract.schema import Derived, Field
+from stages.features.matrix import Floats, bounded
+from stages.models.compiled.trees import Trees
+from stages.models.scorers import Additive, Scorer, Selected
+
+LARGEST_MARGIN = 700.0  # log-odds: a PD of e^-700 is the smallest that 64 bits can hold
+
+
+@dataclass(frozen=True)
+class Term:
+    """`p + q v + s / v` of a field's value v, for each of k rows: (k, 1) or a number each."""
+
+    p: Any = 0.0
+    q: Any = 0.0
+    s: Any = 0.0
+
+    def minus(self, other: Term, factor: float, offset: float) -> Term:
+        """Return this term less `factor * other + offset`."""
+        return Term(
+            self.p - factor * other.p - offset, self.q - factor * other.q, self.s - factor * other.s
+        )
+
+    def roots(self) -> Floats:
+        """Return the two values at which the term is 0: (k, 2), NaN or infinite where it is not."""
+        p, q, s = np.broadcast_arrays(*map(np.atleast_2d, (self.p, self.q, self.s)))
+        with np.errstate(all="ignore"):
+            # Neither division subtracts numbers of nearly the same size.
+            half = -(p + np.where(p < 0, -1.0, 1.0) * np.sqrt(p * p - 4 * q * s)) / 2
+            return np.concatenate((half / q, s / half), axis=1)
+
+
+class Breakpoints:
+    """The places at which the decision about applications can change as field j moves.
+
+    Attributes
+    ----------
+    complete : whether the model's thresholds are known, so that no place is left out.
+    continuous : whether the PD moves between the places too.
+    """
+
+    def __init__(self, engine: Engine, j: int) -> None:
+        self._engine, self._j = engine, j
+        features, name = engine.features, engine.features.inputs[j].name
+        place = {field.name: i for i, field in enumerate(features.inputs)}
+        self._ratios: dict[int, tuple[float, int, int] | None] = {}
+        for f, part in enumerate(features.parts):
+            if isinstance(part, Derived) and name in part.ratio.fields:
+                over, under = (place[side] for side in part.ratio.fields)
+                self._ratios[f] = part.ratio.scale, over, under
+            elif isinstance(part, Field) and part.name == name:
+                self._ratios[f] = None
+        self.complete = thresholds_of(engine.model.scorer, np.empty((0, 0)), []) is not None
+        self._linear = slopes_of(engine.model.scorer)
+        self.continuous = any(self._linear.get(f, (0.0,))[0] for f in self._ratios)
+
+    def values(self, rows: Floats, values: Floats) -> dict[int, Floats]:
+        """Return the features that move (k, m) at the field's values (k, m), as `Features` does.
+
+        A ratio whose other side is missing, or a denominator of 0, does not move.
+        """
+        moved = {}
+        for f, ratio in self._moving(rows).items():
+            if ratio is None:
+                moved[f] = bounded(values)
+                continue
+            scale, *sides = ratio
+            over, under = (values if side == self._j else rows[:, side, None] for side in sides)
+            with np.errstate(all="ignore"):
+                moved[f] = bounded(over * scale / under)
+        return moved
+
+    def _moving(self, rows: Floats) -> dict[int, tuple[float, int, int] | None]:
+        """Return the features that move with the field: the scale and the sides of a ratio."""
+        moving = {}
+        for f, ratio in self._ratios.items():
+            if ratio is not None:
+                _, over, under = ratio
+                other = rows[:, under if over == self._j else over]
+                if np.isnan(other).any() or (over == self._j and not other.all()):
+                    continue
+            moving[f] = ratio
+        return moving
+
+    def _terms(self, rows: Floats) -> dict[int, Term]:
+        """Return the features that move, as terms of the field; `rows` (k, inputs) are encoded."""
+        terms = {}
+        for f, ratio in self._moving(rows).items():
+            if ratio is None:
+                terms[f] = Term(q=1.0)
+                continue
+            scale, over, under = ratio
+            if over == self._j:
+                terms[f] = Term(q=scale / rows[:, under, None])
+            else:
+                terms[f] = Term(s=scale * rows[:, over, None])
+        return terms
+
+    def places(self, rows: Floats, x: Floats, other: Breakpoints | None = None) -> Floats:
+        """Return the places (k, p) for k rows; `rows` are encoded inputs, `x` (k, F) features.
+
+        They are the places for every value of the other field, where there is one. Some may be NaN,
+        infinite, or out of the field's bounds.
+        """
+        terms = self._terms(rows)
+        moving = dict.fromkeys([*terms, *(other._ratios if other else ())])
+        known = thresholds_of(self._engine.model.scorer, x, [*moving]) or {}
+        found = [
+            Term(term.p - thresholds, term.q, term.s).roots()
+            for f, term in terms.items()
+            if len(thresholds := known.get(f, np.empty(0)))
+        ]
+        found += [sides.roots() for sides in self._sides_of_rules(rows, x, terms)]
+        if self.continuous:
+            found += self._crossings(rows, x, terms, found)
+        found.append(np.empty((len(rows), 0)))
+        return np.concatenate([np.broadcast_to(f, (len(rows), f.shape[1])) for f in found], axis=1)
+
+    def _sides_of_rules(self, rows: Floats, x: Floats, terms: dict[int, Term]) -> list[Term]:
+        """Return the differences of both sides of every rule that the field can change."""
+        engine = self._engine
+        names = engine.features.names
+        by_name = {n: terms.get(f, Term(p=x[:, f, None])) for f, n in enumerate(names)}
+        inputs = {
+            field.name: Term(q=1.0) if i == self._j else Term(p=rows[:, i, None])
+            for i, field in enumerate(engine.features.inputs)
+        }
+        found = [(rule.parsed, by_name) for rule in engine.policy.rules]
+        found += [(check.parsed, inputs) for check in engine.contract.checks.values()]
+        return [difference(rule, sides) for rule, sides in found if {*rule.fields} <= sides.keys()]
+
+    def _crossings(
+        self, rows: Floats, x: Floats, terms: dict[int, Term], kinks: list[Floats]
+    ) -> list[Floats]:
+        """Return where the margin of a linear model reaches the cut-off, between its kinks."""
+        k = len(rows)
+        ends = np.concatenate([np.broadcast_to(kink, (k, kink.shape[1])) for kink in kinks], axis=1)
+        ends = np.sort(np.where(np.isfinite(ends), ends, rows[:, self._j, None]), axis=1)
+        far = 1 + 2 * abs(ends).max(axis=1, keepdims=True)
+        ends = np.concatenate((ends[:, :1] - far, ends, ends[:, -1:] + far), axis=1)
+        target = margin_at_cut_off(self._engine)
+        found = []
+        for middle in ((ends[:, 1:] + ends[:, :-1]) / 2).T[:, :, None]:
+            values = self.values(rows, middle)
+            moved = x.copy()
+            for f, value in values.items():
+                moved[:, f] = value[:, 0]
+            p = self._engine.model.scorer.margin(moved)[:, None] - target
+            q, s = np.zeros((k, 1)), np.zeros((k, 1))
+            for f, term in terms.items():
+                slope, low, high = self._linear.get(f, (0.0, 0.0, 0.0))
+                active = slope * ((values[f] > low) & (values[f] < high))
+                q, s = q + active * term.q, s + active * term.s
+            with np.errstate(all="ignore"):
+                rest = Term(p - q * middle - s / middle, q, s)
+            found.append(rest.roots())
+        return found
+
+
+def difference(rule: Rule, sides: dict[str, Term]) -> Term:
+    """Return the left side of a rule less its right side."""
+    right = Term() if rule.right is None else sides[rule.right]
+    return sides[rule.left].minus(right, rule.factor, rule.offset)
+
+
+def thresholds_of(scorer: Scorer, x: Floats, moving: list[int]) -> dict[int, Floats] | None:
+    """Return where moving features change the margin of rows x (k, F), or its slope.
+
+    They are None where they are not known.
+    """
+    if isinstance(scorer, Selected):
+        columns = scorer.columns.tolist()
+        inside = [columns.index(f) for f in moving if f in columns]
+        inner = thresholds_of(scorer.scorer, x[:, scorer.columns] if len(x) else x, inside)
+        return inner and {columns[f]: thresholds for f, thresholds in inner.items()}
+    if isinstance(scorer, Trees):
+        return scorer.thresholds(x, moving) if moving else {}
+    if isinstance(scorer, Additive):
+        linear = scorer.linear
+        ends = np.column_stack((linear.low, linear.high))
+        kinks = dict(zip(linear.columns.tolist(), ends, strict=True))
+        return kinks | {table.column: table.edges for table in scorer.tables}
+    return None
+
+
+def slopes_of(scorer: Scorer) -> dict[int, tuple[float, float, float]]:
+    """Return the slope of every linear feature, and the values between which it counts."""
+    if isinstance(scorer, Selected):
+        inner = slopes_of(scorer.scorer)
+        return {int(scorer.columns[f]): own for f, own in inner.items()}
+    if not isinstance(scorer, Additive):
+        return {}
+    parts = zip(scorer.linear.slope, scorer.linear.low, scorer.linear.high, strict=True)
+    return dict(zip(scorer.linear.columns.tolist(), parts, strict=True))
+
+
+def margin_at_cut_off(engine: Engine) -> float:
+    """Return the log-odds at which the calibrated PD reaches the first that is not approved."""
+    low, high = -LARGEST_MARGIN, LARGEST_MARGIN
+    while high - low > 1e-12 * max(1.0, abs(low)):
+        middle = (low + high) / 2
+        approved = engine.model.calibrator(np.array([middle]))[0] < engine.policy.approve_below
+        low, high = (middle, high) if approved else (low, middle)
+    return (low + high) / 2

@@ -1,0 +1,246 @@
+"""Search the smallest changes of one field, and of two, that lead to approval.
+
+Only fields that the contract calls actionable are changed, each in its direction and to multiples
+of its `step`. The size of a change is the sum of the relative changes of its fields. The model, the
+policy's rules and the contract's checks can only change their answer at known breakpoints, so it is
+enough to ask about the allowed values beside them: what is found is the smallest change there is.
+Every change that is returned was decided by the engine and approved.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+
+from service.decision.advice.allowed_values import AllowedValues, codes_of, raw, sides_of
+from service.decision.advice.approvals import Approvals
+from service.decision.advice.breakpoints import Breakpoints
+from service.decision.engine import Decision, Engine
+from stages.features.matrix import Floats
+
+MOST_WAYS = 6  # changes that are returned
+MOST_VALUES = 2000  # of one field of a pair that are all tried; of more, so many
+TOGETHER = 64  # of these at once
+NOTHING: dict[str, Any] = {"proved": True, "ways": []}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A new value of input j; `until` is the last better one that is approved, if any is not."""
+
+    j: int
+    value: float
+    until: float | None = None
+
+
+class Search:
+    """The search for one application."""
+
+    def __init__(self, engine: Engine, application: dict[str, Any]) -> None:
+        self._engine, self._application = engine, application
+        self._row = engine.encoded(application)[0]
+        inputs = list(enumerate(engine.features.inputs))
+        self._fields = {j: f for j, f in inputs if f.actionable and not np.isnan(self._row[j])}
+        self._breakpoints = {j: Breakpoints(engine, j) for j in self._fields}
+        self._approvals = Approvals(engine, application)
+        under = {d.ratio.denominator for d in engine.contract.derived.values()}
+        self._allowed = {
+            (j, side): AllowedValues(f, float(self._row[j]), side, f.name in under)
+            for j, f in self._fields.items()
+            if not f.codes
+            for side in sides_of(f)
+        }
+        self._complete = all(own.complete for own in self._breakpoints.values())
+
+    def answer(self, decision: str) -> dict[str, Any]:
+        """Return the ways to approval, the smallest first, and a sentence about them.
+
+        `proved` says that no smaller allowed change of one or two fields is approved.
+        """
+        if decision == "approve":
+            return NOTHING | {"statement": "The application is approved as it stands."}
+        if not self._fields:
+            return NOTHING | {"statement": "There is nothing that the applicant could change."}
+        singles = {j: way for j in self._fields if (way := self._single(j))}
+        pairs = [self._pair(a, b, singles) for a, b in combinations(self._fields, 2)]
+        found = [*singles.values(), *filter(None, pairs)]
+        ways = self._rescore(sorted(found, key=self._size)[:MOST_WAYS])
+        if ways:
+            statement = "Each of these would lead to approval."
+            return {"statement": statement, "proved": self._complete, "ways": ways}
+        titles = ", ".join(f.title or f.name for f in self._fields.values())
+        nothing = f"No change of {titles}, alone or two together, would lead to approval."
+        return {"statement": nothing, "proved": self._complete, "ways": []}
+
+    def _single(self, j: int) -> list[Change] | None:
+        """Return the smallest change of field j alone."""
+        found = [self._nearest(self._row, j, side) for side in sides_of(self._fields[j])]
+        return min(([change] for change in found if change), key=self._size, default=None)
+
+    def _nearest(self, row: Floats, j: int, side: int) -> Change | None:
+        """Return the nearest approved value of field j on one side, the others as in `row`."""
+        values = self._values(row[None], j, side)
+        approved = self._approvals.along(row[None], self._breakpoints[j], j, values)[0]
+        if not approved.any():
+            return None
+        first = int(approved.argmax())
+        value, refused = float(values[0, first]), np.flatnonzero(~approved[first:])
+        if self._fields[j].codes or not len(refused):
+            return Change(j, value)
+        return Change(j, value, float(values[0, first + refused[0] - 1]))
+
+    def _values(self, rows: Floats, j: int, side: int, other: int | None = None) -> Floats:
+        """Return the values (k, m) of field j to ask about, the nearest of each row first.
+
+        They are the same for every value of the `other` field.
+        """
+        field = self._fields[j]
+        if field.codes:
+            codes = codes_of(field, self._row[j])
+            codes = codes[codes > self._row[j]] if side > 0 else codes[codes < self._row[j]]
+            return np.repeat(codes[None], len(rows), axis=0)
+        allowed, breakpoints = self._allowed[j, side], self._breakpoints[j]
+        if allowed.count == 0:
+            return np.empty((len(rows), 0))
+        with_other = None if other is None else self._breakpoints[other]
+        places = breakpoints.places(rows, self._engine.features.matrix(rows), with_other)
+        if not breakpoints.complete:
+            places = np.hstack((places, np.tile(allowed.within(math.inf, 64)[0], (len(rows), 1))))
+        values = allowed.near(places)
+        return values if len(rows) > 1 else np.unique(values)[:: allowed.side][None]
+
+    def _pair(self, a: int, b: int, singles: dict[int, list[Change]]) -> list[Change] | None:
+        """Return the smallest change of two fields, where it is smaller than that of either."""
+        limit = min(self._size(singles.get(j)) for j in (a, b))
+        best: list[Change] | None = None
+        outer, inner = self._order(a, b, limit)
+        for side, other in product(*(sides_of(self._fields[j]) for j in (outer, inner))):
+            found = self._best_of_lines(outer, side, inner, other, min(limit, self._size(best)))
+            best = found or best
+        return best and self._with_ends(best)
+
+    def _order(self, a: int, b: int, limit: float) -> tuple[int, int]:
+        """Return the pair with that field first all of whose values are asked about."""
+        if self._fields[a].codes or self._fields[b].codes:
+            return (a, b) if self._fields[a].codes else (b, a)
+        counts = {
+            j: sum(
+                min(own.count, limit * abs(own.now or 1.0) / own.step)
+                for (field, _), own in self._allowed.items()
+                if field == j
+            )
+            for j in (a, b)
+        }
+        return (a, b) if counts[a] <= counts[b] else (b, a)
+
+    def _best_of_lines(
+        self, outer: int, side: int, inner: int, other: int, limit: float
+    ) -> list[Change] | None:
+        """Return the smallest change on two sides that is smaller than the limit.
+
+        Each value of the outer field is a line, along which the inner one moves.
+        """
+        best, coupled = None, self._are_coupled(outer, inner)
+        values = self._outer_values(outer, side, inner, limit)
+        shared = self._values(self._row[None], inner, other, outer)
+        for start in range(0, len(values), TOGETHER):
+            some = values[start : start + TOGETHER]
+            some = some[self._sizes(outer, some) < limit]
+            if not len(some):
+                break
+            rows = np.repeat(self._row[None], len(some), axis=0)
+            rows[:, outer] = some
+            lines = self._values(rows, inner, other) if coupled else shared
+            spare = limit - self._sizes(outer, some[0])
+            lines = lines[:, : int((self._sizes(inner, lines) < spare).sum(axis=1).max())]
+            if not lines.size:
+                continue
+            lines = np.broadcast_to(lines, (len(some), lines.shape[1]))
+            approved = self._approvals.along(rows, self._breakpoints[inner], inner, lines)
+            first = approved.argmax(axis=1)
+            nearest = lines[np.arange(len(some)), first]
+            sizes = self._sizes(outer, some) + self._sizes(inner, nearest)
+            sizes = np.where(approved.any(axis=1), sizes, np.inf)
+            line = int(sizes.argmin())
+            if sizes[line] < limit:
+                best = [Change(outer, float(some[line])), Change(inner, float(nearest[line]))]
+                limit = float(sizes[line])
+        return best
+
+    def _outer_values(self, outer: int, side: int, inner: int, limit: float) -> Floats:
+        """Return the values of the outer field to ask about, the nearest first."""
+        field, now = self._fields[outer], float(self._row[outer])
+        if field.codes or not self._are_coupled(outer, inner):
+            return np.asarray(self._values(self._row[None], outer, side, inner)[0])
+        values, all_of_them = self._allowed[outer, side].within(
+            limit * (abs(now) or 1.0), MOST_VALUES
+        )
+        self._complete &= all_of_them
+        return values
+
+    def _are_coupled(self, a: int, b: int) -> bool:
+        """Whether the breakpoints of one field move with the other, or the PD between them."""
+        if any(self._breakpoints[j].continuous for j in (a, b)):
+            return True
+        contract, names = self._engine.contract, {self._fields[a].name, self._fields[b].name}
+        sources = dict(zip(self._engine.features.names, self._engine.features.sources, strict=True))
+        read = [{*d.ratio.fields} for d in contract.derived.values()]
+        read += [{*check.parsed.fields} for check in contract.checks.values()]
+        for rule in self._engine.policy.rules:
+            read.append({name for field in rule.parsed.fields for name in sources[field]})
+        return any(names <= together for together in read)
+
+    def _with_ends(self, pair: list[Change]) -> list[Change]:
+        """Return a pair with the ends of what is approved: of each field, the other as advised."""
+        ended = []
+        for change, other in (pair, pair[::-1]):
+            row = self._row.copy()
+            row[other.j] = other.value
+            side = 1 if change.value > self._row[change.j] else -1
+            ended.append(self._nearest(row, change.j, side) or change)
+        return ended
+
+    def _sizes(self, j: int, values: Any) -> Any:
+        now = self._row[j]
+        return abs(values - now) / (abs(now) or 1.0)
+
+    def _size(self, changes: list[Change] | None) -> float:
+        """Return how large changes are together; infinite for None."""
+        if changes is None:
+            return math.inf
+        return float(sum(self._sizes(change.j, change.value) for change in changes))
+
+    def _rescore(self, found: list[list[Change]]) -> list[dict[str, Any]]:
+        """Return the changes that the engine approves, as `/explain` answers them."""
+        decided = [(changes, self._decide(changes)) for changes in found]
+        return [
+            {
+                "changes": [self._describe(change) for change in changes],
+                "default_probability": decision.default_probability,
+                "credit_score": decision.credit_score,
+                "decision": decision.decision,
+            }
+            for changes, decision in decided
+            if decision.decision == "approve"
+        ]
+
+    def _decide(self, changes: list[Change]) -> Decision:
+        changed = {self._fields[c.j].name: raw(self._fields[c.j], c.value) for c in changes}
+        stated = self._engine.applications.stated
+        kept = {k: v for k, v in self._application.items() if k not in stated}
+        return self._engine.decide(kept | changed)
+
+    def _describe(self, change: Change) -> dict[str, Any]:
+        field = self._fields[change.j]
+        return {
+            "field": field.name,
+            "title": field.title or field.name,
+            "unit": field.unit,
+            "from": self._application.get(field.name),
+            "to": raw(field, change.value),
+            "until": None if change.until is None else raw(field, change.until),
+        }
