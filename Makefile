@@ -16,7 +16,7 @@ help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
-	@test "$$(uname)" != Linux || ldconfig -p | grep -q libgomp.so.1 || apt-get install -y -qq libgomp1 || \
+	@test "$$(uname)" != Linux || PATH=$$PATH:/usr/sbin:/sbin ldconfig -p | grep -q libgomp.so.1 || apt-get install -y -qq libgomp1 || \
 	  { echo "LightGBM needs OpenMP: sudo apt-get install libgomp1" >&2; exit 1; }
 	@set -o pipefail; if command -v uv >/dev/null; then \
 	  echo "Setting up $(VENV) from requirements/dev.txt with uv (about 250 packages)" >&2; \

@@ -108,9 +108,10 @@ def test_the_schemas_for_editors_are_those_of_the_code() -> None:
         assert (ROOT / f"docs/schemas/{name}.schema.json").read_text() == text
 
 
-def test_every_parameter_is_described() -> None:
-    schema = json.loads((ROOT / "docs/schemas/params.schema.json").read_text())
-    sections = {"params.yaml": schema, **schema["$defs"]}
+@pytest.mark.parametrize("file", ["contract", "params"])
+def test_every_key_of_a_file_that_people_write_is_described(file: str) -> None:
+    schema = json.loads((ROOT / f"docs/schemas/{file}.schema.json").read_text())
+    sections = {file: schema, **schema["$defs"]}
     for name, section in sections.items():
         assert section["description"], name
         for key, what in section["properties"].items():  # a section's own words stand with it

@@ -10,7 +10,6 @@ This module holds the parts of a contract; `stages.contract.reading` reads them 
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Literal
@@ -19,7 +18,7 @@ from pydantic import Field as Key
 
 from stages.contract.expressions import Ratio, Rule
 from stages.contract.fields import BOOLEANS, Field, listed, text
-from stages.contract.parts import Part, ReasonWords, Risk, Scalar
+from stages.contract.parts import OutcomeWindow, Part, ReasonWords, Risk, Scalar
 
 __all__ = [
     "AVAILABLE",
@@ -48,10 +47,15 @@ class Table(Part):
     """A raw file; the first table has one row per loan, and the others are joined to it."""
 
     path: str
+    """File in the dataset's folder `raw`."""
     title: str = ""
+    """What people call the table."""
     key: str | list[str] | None = None
+    """Column, or columns, that identify a row."""
     join: str | list[str] | None = None
+    """Columns that hold the key in tables above: `COLUMN` of the first, or `TABLE.COLUMN`."""
     optional: bool = False
+    """Whether a loan may have no row in this table."""
 
     @property
     def keys(self) -> list[str]:
@@ -82,10 +86,15 @@ class Target(Part):
     """
 
     field: str
+    """Column with the outcome."""
     bad: Scalar | list[Scalar]
+    """Raw value, or values, of a loan that went bad."""
     good: Scalar | list[Scalar]
+    """Raw value, or values, of a good loan."""
     indeterminate: list[Scalar] = Key(default=[])
+    """Raw values of loans without an outcome yet, which are left out."""
     known_at: Literal["outcome"] = "outcome"
+    """When the outcome is known: always `outcome`."""
 
     @cached_property
     def words(self) -> tuple[list[str], list[str]]:
@@ -131,47 +140,26 @@ class Target(Part):
                 yield ["indeterminate"], f"{value!r} means bad or good too"
 
 
-class OutcomeWindow(Part):
-    """The time in which a loan can go bad, counted from the contract's `date`.
-
-    A loan is ripe once `months` have passed by `observed_until`, which is a date or a column of
-    the first table that holds one. Loans that are not ripe are left out. Where `event` names the
-    column with the date of the default, a default after the window counts as good.
-    """
-
-    months: int = Key(ge=1)
-    observed_until: dt.date | str
-    event: str | None = None
-
-    @property
-    def last_day(self) -> dt.date | None:
-        """The day until which all loans were observed; None where a column says it."""
-        if isinstance(self.observed_until, dt.date):
-            return self.observed_until
-        try:
-            return dt.date.fromisoformat(self.observed_until)
-        except ValueError:
-            return None
-
-    @property
-    def columns(self) -> list[str]:
-        """The columns of the first table that the window reads."""
-        until = [] if self.last_day else [str(self.observed_until)]
-        return until + ([self.event] if self.event else [])
-
-
 class Derived(Part):
     """A ratio of fields: its `formula`, and its value where the denominator is 0."""
 
     name: str = ""
     title: str = ""
+    """What people call the ratio."""
     unit: str = ""
+    """Unit of the ratio."""
     formula: str
+    """Formula over fields, such as `loan_amount / income`."""
     when_empty: float | None = None
+    """Value where the denominator is 0; without it the ratio is missing there."""
     stated_as: str | None = None
+    """Column that states the ratio too: it is derived anew, and differences are counted."""
     tolerance: float = 0.01
+    """Greatest difference between the stated and the computed ratio."""
     risk: Risk | None = None
+    """Direction of risk, which monotone candidates follow."""
     reason: ReasonWords = ReasonWords()
+    """What an applicant is told where the ratio counted against the application."""
 
     @cached_property
     def ratio(self) -> Ratio:
@@ -184,7 +172,9 @@ class Check(Part):
 
     name: str = ""
     rule: str
+    """Comparison of fields that every row must pass."""
     message: str
+    """What is said of a row that does not pass."""
 
     @cached_property
     def parsed(self) -> Rule:
@@ -196,16 +186,27 @@ class Contract(Part):
     """A whole contract, as `stages.contract.reading` returns it."""
 
     title: str = ""
+    """What people call the loan book."""
     description: str = ""
+    """What the loan book holds."""
     tables: dict[str, Table] = Key(min_length=1)
+    """Raw tables; the first has one row per loan."""
     target: Target
+    """The outcome."""
     date: str | None = None
+    """Field with the loan's date, by which the book is split; without it the split is random."""
     entity: str | None = None
-    exposure: str | None = None  # the field that says how much money is at risk
+    """Column that identifies the customer of a loan."""
+    exposure: str | None = None
+    """Field that says how much money is at risk."""
     outcome: OutcomeWindow | None = None
+    """Time in which a loan can go bad."""
     fields: dict[str, Field] = Key(min_length=1)
+    """Columns, by name."""
     derived: dict[str, Derived] = Key(default={})
+    """Ratios of fields, by name."""
     checks: dict[str, Check] = Key(default={})
+    """Rules between fields, by name."""
 
     def inputs(self, mode: Mode) -> list[Field]:
         """Return the fields that a model of this mode reads, in the contract's order."""
