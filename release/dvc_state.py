@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -152,13 +153,17 @@ def is_whole(path: Path, oid: str) -> bool:
 
 @contextmanager
 def storage(*, remote: bool) -> Iterator[Storage]:
-    """The DVC repository in the current folder; CannotJudge where there is none."""
-    with told("the DVC repository"):
-        repo = Repo(".")
-    try:
-        yield Storage(repo, remote=remote)
-    finally:
-        repo.close()
+    """The DVC repository in the current folder; CannotJudge where there is none.
+
+    Every file is hashed anew: what DVC remembers of files may be what a poisoned cache told it.
+    """
+    with tempfile.TemporaryDirectory(prefix="credit-pd-") as memory:
+        with told("the DVC repository"):
+            repo = Repo(".", config={"core": {"site_cache_dir": memory}})
+        try:
+            yield Storage(repo, remote=remote)
+        finally:
+            repo.close()
 
 
 def _changes(status: dict[str, list[Any]]) -> Iterator[tuple[str, str]]:

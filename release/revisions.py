@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import subprocess
 
@@ -61,6 +62,23 @@ def content(revision: str, path: str) -> str | None:
     """A file as it stands in a commit, or None where the commit does not hold it."""
     found = git("show", f"{revision}:{path}")
     return None if found is None else found.decode(errors="replace")
+
+
+def changed(base: str, *paths: str) -> list[str]:
+    """Return the files under some paths that differ between a commit and HEAD."""
+    names = git("diff", "--name-only", base, "HEAD", "--", *paths)
+    return [] if names is None else names.decode().splitlines()
+
+
+def history(revision: str, path: str, since: dt.date) -> list[str]:
+    """Return the commits of a line of first parents that changed a file since a day, newest first.
+
+    The day is compared with the time that the committer's machine, or GitHub, gave each commit.
+    """
+    command = ("log", "--first-parent", "--format=%H %cs", revision, "--", path)
+    lines = (git(*command) or b"").decode().split("\n")
+    found = [line.split() for line in lines if line]
+    return [name for name, day in found if dt.date.fromisoformat(day) >= since]
 
 
 def uncommitted() -> list[str]:

@@ -1,11 +1,14 @@
 """Judge a change against its base: `python -m release.gate --base REV`.
 
 - `limits`: the policy in models/gate.yaml, and what loosens it
-- `predictions`, `recalculation`, `rescoring`: the rows that both sides are judged on, the figures
-  that follow from them, and the PDs that the artifact gives them
+- `predictions`, `recalculation`: the rows that both sides are judged on, and the figures that
+  follow from them
+- `rescoring`, `reproduction`: the PDs that the artifact gives them, and what training again gives
 - `provenance`: whether commit, pipeline and remote hold what was judged
 - `comparison`, `checks`: champion against challenger, and the rules that hold for both
-- `attention`: what a person should look at, whatever the figures say
+- `ratchet`: the challenger against the best model since the last reset
+- `suspicions`: what figures cannot judge, and who answers for it
+- `judging`: the order of all these
 - `judgement`: all findings, and the verdict that follows from them
 
 `release.report` and `release.retrain` import from here; nothing else does.

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from release.gate.comparison import RESAMPLES, SEED, Difference, PairedRows
+from release.gate.comparison import POWER, RESAMPLES, SEED, Difference, PairedRows
 from release.gate.limits import HIGHER, Calibration, Groups, Limits
 from release.gate.predictions import GROUP
 from stages.judging.evaluation import Judged
@@ -93,18 +93,27 @@ def _finding(check: str, broken: bool, words: str, *values: float) -> Finding:
 
 
 def losses(differences: dict[str, Difference], limits: Limits) -> Iterator[Finding]:
-    """Fails where the whole interval lies on the bad side and the loss exceeds what is allowed."""
+    """Judge each figure's loss against the champion by its 95 % interval.
+
+    A loss beyond the tolerance fails where the whole interval lies on the bad side. Where the
+    interval reaches further than what must be excluded, the rows are too few to judge.
+    """
     for name, allowed in limits.max_loss.items():
         found = differences[name]
         words = (
             f"{name} {found.champion:.4f} → {found.challenger:.4f}, "
             f"{found.difference:+.4f} ({found.low:+.4f} to {found.high:+.4f}); "
-            f"a loss of {allowed:g} is allowed"
+            f"a loss of {allowed:g} is allowed, one of {found.detectable:.4f} is seen with a "
+            f"power of {POWER:.0%}"
         )
-        sign = 1 if name in HIGHER else -1
-        best = max(sign * found.low, sign * found.high)
-        worse = best < 0 and -sign * found.difference > allowed
+        least, most = found.losses(higher=name in HIGHER)
+        worse = least > 0 and found.loss(higher=name in HIGHER) > allowed
         finding = _finding("champion", worse, words, found.difference, found.low, found.high)
+        limit = limits.max_unexcluded_loss.get(name)
+        if finding.status == "pass" and limit is not None and most > limit:
+            words += f"; a loss of {most:.4f} cannot be excluded, and {limit:g} must be: "
+            words += "judge on more test rows"
+            finding = Finding("champion", "cannot judge", words)
         yield finding._replace(figure=name)
 
 
@@ -156,7 +165,12 @@ def _attribute(rows: Judged, attribute: str, labels: pd.Series, limits: Groups) 
         ratio = rates[group] / rates[most] if rates[most] else nan
         high = _ratio_high((rates[group], size), (rates[most], int(members[most].sum())))
         draws = intervals.bootstrap(
-            rows.bad[own], rows.pd[own], 1.0, resamples=GROUP_RESAMPLES, seed=SEED
+            rows.bad[own],
+            rows.pd[own],
+            1.0,
+            cluster=None if rows.cluster is None else rows.cluster[own],
+            resamples=GROUP_RESAMPLES,
+            seed=SEED,
         )
         ece = intervals.percentile_intervals(draws)["ece"]
         yield Group(

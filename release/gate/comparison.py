@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from stages.metrics.intervals import Draws
 from stages.metrics.rate_intervals import Interval
 from stages.policy import Policy
 
+POWER = 0.8
 RESAMPLES, SEED = intervals.RESAMPLES, 0  # not a parameter: a change must not choose its own noise
 
 
@@ -29,6 +31,20 @@ class Difference:
     difference: float
     low: float
     high: float
+
+    def loss(self, *, higher: bool) -> float:
+        """Return by how much the challenger is worse; negative where it is better."""
+        return -self.difference if higher else self.difference
+
+    def losses(self, *, higher: bool) -> tuple[float, float]:
+        """Return the least and the most that the challenger loses, by the 95 % interval."""
+        return (-self.high, -self.low) if higher else (self.low, self.high)
+
+    @property
+    def detectable(self) -> float:
+        """The loss that a comparison as precise as this one shows with a power of 80 %."""
+        z = NormalDist().inv_cdf
+        return (self.high - self.low) / (2 * z(0.975)) * (z(0.975) + z(POWER))
 
 
 @dataclass(frozen=True)
@@ -68,6 +84,11 @@ def pair(champion: Predictions, challenger: Predictions, *, same_fields: bool) -
     kept = both[same & ~edited]
     renamed = {f"{name}_champion": name for name in ("bad", "pd", "decision")}
     theirs = kept[[*renamed]].rename(columns=renamed)
+    # By the champion's clusters, where it has some: a change must not choose its own intervals.
+    cluster = next((c for c in ("cluster_champion", "cluster") if c in kept), None)
+    if cluster:
+        kept = kept.assign(cluster=kept[cluster])
+        theirs = theirs.assign(cluster=kept[cluster])
     return PairedRows(
         champion=predictions.judged(theirs),
         challenger=predictions.judged(kept),
@@ -107,13 +128,20 @@ def draw(rows: Judged, cut_off: float, policy: Policy) -> Draws:
         cut_off,
         approved=rows.approved,
         means={"profit": gains(rows, policy)},
+        cluster=rows.cluster,
         resamples=RESAMPLES,
         seed=SEED,
     )
 
 
 def delong(both: PairedRows) -> DeLong | None:
-    """DeLong's test of the two AUCs; None where a class has fewer than two rows."""
+    """DeLong's test of the two AUCs; None where a class has fewer than two rows.
+
+    None too where loans go good or bad together, which the test takes for independent: then the
+    bootstrap of whole clusters gives the interval.
+    """
+    if both.champion.cluster is not None:
+        return None
     bads = int(both.challenger.bad.sum())
     if min(bads, both.rows - bads) < 2:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 
@@ -22,11 +22,18 @@ from stages.params import Params, ParamsError
 
 EXIT: dict[Status, int] = {"pass": 0, "fail": 1, "cannot judge": 2}
 NEEDED = (
-    *("policy", "commit", "pipeline", "remote", "metrics", "rescoring", "rows", "calibration"),
-    "champion",
+    *("policy", "commit", "pipeline", "remote", "reproduction", "metrics", "rescoring", "rows"),
+    *("calibration", "champion", "ratchet"),
 )
 UNREADABLE = (CannotJudge, LimitsError, ParamsError, ContractError, yaml.YAMLError)
 Value = TypeVar("Value")
+
+
+class Suspicion(NamedTuple):
+    """What a person must answer for, by the name that an acknowledgement gives."""
+
+    name: str
+    words: str
 
 
 @dataclass
@@ -46,7 +53,9 @@ class Judgement:
     paired: PairedRows | None = None
     differences: dict[str, Difference] = field(default_factory=dict)
     delong: DeLong | None = None
+    microseconds: float | None = None  # of one application, by the artifact
     groups: list[Group] = field(default_factory=list)
+    suspicions: list[Suspicion] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -87,6 +96,10 @@ class Judgement:
     def add(self, check: str, step: Callable[[], Iterable[Finding]]) -> None:
         """Add a step's findings."""
         self.attempt(check, lambda: self.findings.extend(step()))
+
+    def suspect(self, step: Callable[[], Iterable[Suspicion]]) -> None:
+        """Add a step's suspicions, which are answered for at the end."""
+        self.attempt("suspicion", lambda: self.suspicions.extend(step()))
 
 
 def to_json(found: Judgement) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Any
 
 import yaml
@@ -62,6 +63,35 @@ class Groups(Section):
     max_ece: NotNegative
 
 
+class Suspicious(Section):
+    """What a change may do only where a person answers for it, by figure or by feature."""
+
+    max_gain: dict[str, NotNegative] = {}
+    max_optimism: NotNegative = 0.03
+    max_information_value: NotNegative = 1.0
+    max_association: NotNegative = 0.5
+
+
+class Reset(Section):
+    """A day from which the record counts anew, who decided so, and why."""
+
+    since: dt.date
+    who: Annotated[str, Key(min_length=3)]
+    why: Annotated[str, Key(min_length=15)]
+
+
+class Ratchet(Section):
+    """What all changes together may lose against the best model since the last reset."""
+
+    max_loss: dict[str, NotNegative] = {}
+    resets: list[Reset] = []
+
+    @property
+    def since(self) -> dt.date:
+        """The day of the last reset; models before it do not count."""
+        return max((reset.since for reset in self.resets), default=dt.date.min)
+
+
 class Limits(Section):
     """The gate policy; `books` has further floors of datasets by their name."""
 
@@ -70,15 +100,24 @@ class Limits(Section):
     floors: dict[str, Floor]
     books: dict[str, dict[str, Floor]] = {}
     max_loss: dict[str, NotNegative]
+    max_unexcluded_loss: dict[str, NotNegative] = {}
+    ratchet: Ratchet = Ratchet()
+    suspicious: Suspicious = Suspicious()
     calibration: Calibration
     groups: Groups
 
     @model_validator(mode="after")
     def _known(self) -> Limits:
-        named = {"floors": [*self.floors], "max_loss": [*self.max_loss]}
+        losses = {
+            "max_loss": self.max_loss,
+            "max_unexcluded_loss": self.max_unexcluded_loss,
+            "ratchet.max_loss": self.ratchet.max_loss,
+            "suspicious.max_gain": self.suspicious.max_gain,
+        }
+        named = {"floors": [*self.floors], **{place: [*held] for place, held in losses.items()}}
         named |= {f"books.{book}": [*floors] for book, floors in self.books.items()}
         for place, names in named.items():
-            allowed = (*HIGHER, *LOWER) if place == "max_loss" else FIGURES
+            allowed = (*HIGHER, *LOWER) if place in losses else FIGURES
             if unknown := [name for name in names if name not in allowed]:
                 raise ValueError(f"{place}: allowed are {', '.join(allowed)}; got {unknown}")
         return self
@@ -90,7 +129,7 @@ class Limits(Section):
     @property
     def required(self) -> tuple[str, ...]:
         """The figures that must be known for a judgement."""
-        also = ("ece", "mean_pd", "bad_rate", "calibration_slope")
+        also = (*self.ratchet.max_loss, "ece", "mean_pd", "bad_rate", "calibration_slope")
         return tuple(dict.fromkeys((*self.floors, *self.max_loss, *also)))
 
 
@@ -123,5 +162,7 @@ def _looser(name: str, before: Any, after: Any) -> bool:
     """`min...` binds from below, any other limit from above, a removed one no more."""
     if before is None or after is None:
         return after is None
+    if isinstance(before, list):
+        return bool(before != after)
     rises = name.rpartition(".")[2].startswith("min")
     return bool(after < before if rises else after > before)

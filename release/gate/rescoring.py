@@ -1,84 +1,166 @@
 """Score the rows of the predictions again, with the artifact that would be released.
 
-The artifact is loaded by a process of its own, with the code of the change: what a change brings is
-never executed in the process that judges it.
+The artifact is read in a process of its own, by the code of this gate. Only where that code does
+not give the PDs, and the change has code of its own, is the change's code asked: in CI by a job
+before, which the judge shares nothing with. Then a person answers for it.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from release import revisions
 from release.gate.checks import Finding
+from release.gate.judgement import Judgement, Suspicion
 from release.gate.predictions import Predictions
 from release.revisions import CannotJudge
 
 WINNER = Path("models/winner.json")
+GOLDEN = Path("models/golden.jsonl")
+OURS = Path(__file__).parents[2]
 SPLITS = ("validation", "test")
+SCORES = "scores"
 SECONDS = 900
+CODE = ("stages", "requirements")  # what may change how an artifact scores
 SCORE = """
-import sys
+import json, sys, time
+from itertools import cycle, islice
 from pathlib import Path
 import numpy as np
 from stages import params
 from stages.contract import prepared
 from stages.models import model_file
+folder = Path(sys.argv[2])
 model, config = model_file.read(Path(sys.argv[1])), params.load()
-for split in sys.argv[3:]:
+for split in sys.argv[4:]:
     table = prepared.read(config.data / "prepared" / f"{split}.parquet")
     columns = prepared.columns(table, model.contract.inputs(config.mode))
     scored = model.predict(columns), table.column("_row").to_numpy()
-    np.savez(Path(sys.argv[2]) / split, pd=scored[0], row=scored[1])
+    np.savez(folder / split, pd=scored[0], row=scored[1])
+golden = Path(sys.argv[3])
+lines = golden.read_text().splitlines() if golden.is_file() else []
+records = [json.loads(line)["application"] for line in lines]
+took = []
+for record in islice(cycle(records), 300 if records else 0):
+    begin = time.perf_counter_ns()
+    model.predict_one(record)
+    took.append((time.perf_counter_ns() - begin) / 1000)
+facts = {
+    "golden": [model.predict_one(record) for record in records],
+    "wanted": config.evaluate.golden,
+    "microseconds": sorted(took)[len(took) // 2] if took else None,
+}
+(folder / "facts.json").write_text(json.dumps(facts))
 """
 
 
-def score(
-    splits: tuple[str, ...] = SPLITS,
-) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """Return the row numbers and PDs that the artifact gives the prepared rows of each split."""
+@dataclass(frozen=True)
+class Scores:
+    """What an artifact says: row numbers and PDs of each split, and PDs of the golden records."""
+
+    splits: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
+    golden: list[float] | None = None
+    wanted: int | None = None  # how many golden records there must be; fewer rows give fewer
+    microseconds: float | None = None  # of one application, the median
+
+
+def score(code: Path = OURS) -> Scores:
+    """Return what the artifact in the current folder says, read by the code in a folder."""
     with tempfile.TemporaryDirectory(prefix="credit-pd-") as folder:
-        command = [sys.executable, "-c", SCORE, str(WINNER), folder, *splits]
-        environment = {**os.environ, "PYTHONPATH": "."}
-        environment.pop("PYTHONSAFEPATH", None)
-        try:
-            done = subprocess.run(
-                command,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise CannotJudge(f"{WINNER} did not score its rows in {SECONDS} s") from None
-        if done.returncode:
-            words = " ".join(done.stderr.strip().splitlines()[-1:])
-            raise CannotJudge(f"{WINNER} cannot score the prepared rows: {words}")
-        found = {}
-        for split in splits:
-            with np.load(Path(folder) / f"{split}.npz") as arrays:
-                found[split] = (arrays["row"].astype(np.int64), arrays["pd"])
-        return found
+        run(code, Path(folder))
+        return read(Path(folder))
 
 
-def compared(table: Predictions) -> Iterator[Finding]:
+def run(code: Path, folder: Path) -> None:
+    """Let the code of a folder write the scores into another; CannotJudge where it cannot."""
+    command = [sys.executable, "-P", "-c", SCORE, str(WINNER), str(folder), str(GOLDEN), *SPLITS]
+    environment = {**os.environ, "PYTHONPATH": str(code.resolve())}
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise CannotJudge(f"{WINNER} did not score its rows in {SECONDS} s") from None
+    if done.returncode:
+        words = " ".join(done.stderr.strip().splitlines()[-1:])
+        raise CannotJudge(f"{WINNER} cannot score the prepared rows: {words}")
+
+
+def read(folder: Path) -> Scores:
+    """Return the scores that a run left in a folder; CannotJudge where they are not whole."""
+    splits = {}
+    try:
+        for split in SPLITS:
+            with np.load(folder / f"{split}.npz") as arrays:
+                splits[split] = (arrays["row"].astype(np.int64), arrays["pd"])
+        facts = json.loads((folder / "facts.json").read_text())
+        return Scores(splits, facts["golden"], facts["wanted"], facts["microseconds"])
+    except (OSError, ValueError, KeyError) as error:
+        raise CannotJudge(f"the job that scored with the change's code failed: {error}") from None
+
+
+def save(folder: Path) -> str:
+    """Write what the artifact says, read by the change's own code."""
+    target = folder / SCORES
+    target.mkdir(parents=True, exist_ok=True)
+    run(Path(), target)
+    return f"scored in {target}"
+
+
+def compared(found: Judgement, table: Predictions, reproduced: Path | None) -> Iterator[Finding]:
     """Compare every PD with that of the artifact, bit for bit."""
+    changed = revisions.changed(found.base, *CODE) if found.base else []
+    try:
+        scores = score()
+        wrong, by = differences(table, scores), "the code of this gate"
+    except CannotJudge:
+        if not changed:
+            raise
+        wrong, by = [""], ""
+    if wrong and changed:
+        scores = read(reproduced / SCORES) if reproduced else score(Path())
+        wrong, by = differences(table, scores), "the change's own code alone"
+        words = f"{by} gives the PDs that were judged: {len(changed)} files of it changed"
+        found.suspicions.append(Suspicion("code", words))
+    if wrong:
+        words = f"{WINNER} does not give the PDs of the predictions: {'; '.join(wrong)}"
+        yield Finding("rescoring", "fail", f"{words}; run `dvc repro --force` and commit")
+    else:
+        found.microseconds = scores.microseconds
+        words = f"{WINNER} gives every PD of the predictions again, by {by}"
+        yield Finding("rescoring", "pass", words)
+
+
+def differences(table: Predictions, scores: Scores) -> list[str]:
+    """Say where predictions and golden records differ from what the artifact says."""
     wrong = []
-    for split, (row, pd) in score().items():
+    for split, (row, pd) in scores.splits.items():
         rows = table.split(split)
         if not np.array_equal(rows["row"].to_numpy(np.int64), row):
             wrong.append(f"the {split} rows are not those of the prepared data")
         elif count := int((rows["pd"].to_numpy(np.float64) != pd).sum()):
             wrong.append(f"{count:,} PDs of {split} rows differ")
-    if wrong:
-        words = f"{WINNER} does not give the PDs of the predictions: {'; '.join(wrong)}"
-        yield Finding("rescoring", "fail", f"{words}; run `dvc repro --force` and commit")
-    else:
-        yield Finding("rescoring", "pass", f"{WINNER} gives every PD of the predictions again")
+    if scores.golden is None or scores.wanted is None:
+        return wrong
+    stated = [json.loads(line) for line in GOLDEN.read_text().splitlines()]
+    needed = min(scores.wanted, len(scores.splits["test"][0]))
+    if len(stated) != needed:
+        wrong.append(f"{GOLDEN} holds {len(stated)} records, and {needed} are needed")
+    elif [each.get("default_probability") for each in stated] != scores.golden:
+        wrong.append(f"the PDs in {GOLDEN} are not the artifact's")
+    return wrong

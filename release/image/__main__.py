@@ -3,6 +3,8 @@
     bento=$(python -m release.image build)              # what serving needs, as a bento
     image=$(python -m release.image containerize $bento)
     python -m release.image run-check $image            # run it as a host does; facts as JSON
+    python -m release.image save $image FILE            # for another job, which then says:
+    python -m release.image load FILE
     python -m release.image publish $image REPOSITORY   # prints REPOSITORY@sha256:...
 
 The engine is `docker`, or the command in CREDIT_PD_ENGINE. Where packages come from another index
@@ -137,6 +139,11 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     trying = commands.add_parser("run-check", help="run an image and prove it; prints facts")
     trying.add_argument("image")
     trying.add_argument("--golden", type=project.resolve, default=GOLDEN)
+    saving = commands.add_parser("save", help="write an image to a file")
+    saving.add_argument("image")
+    loading = commands.add_parser("load", help="read an image from a file")
+    for each in (saving, loading):
+        each.add_argument("file", type=project.resolve)
     publishing = commands.add_parser("publish", help="push an image; prints its digest")
     publishing.add_argument("image")
     publishing.add_argument("repository")
@@ -153,6 +160,11 @@ def run(given: argparse.Namespace) -> str:
         return containerize(engine, given.bento, given.image, given.network)
     if given.command == "run-check":
         return json.dumps(asdict(run_check(engine, given.image, given.golden)), indent=2)
+    if given.command == "save":
+        given.file.parent.mkdir(parents=True, exist_ok=True)
+        return engine.run("save", "--output", str(given.file), given.image)
+    if given.command == "load":
+        return engine.run("load", "--input", str(given.file))
     published = publish(engine, given.image, given.repository)
     hand_on(given.output, digest=published.rpartition("@")[2])
     return published

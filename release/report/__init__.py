@@ -1,9 +1,11 @@
 """Show the judgement of a change to people: `python -m release.report --base REV`.
 
 - `sections`: decisions, calibration and protected groups
+- `totals`: the change in numbers of people and in money
+- `shift`: how scores and vintages move
+- `engineering`: commit, run, code, features
 - `impact`: who is approved by whom, how many of them go bad, what is earned
-- `origin`: the winner itself, and what changed in parameters, policy and data
-- `artifact`: size and latency of the winner
+- `origin`: the winner itself, its size and latency, and what changed in parameters, policy and data
 - `markdown`: the pieces of GitHub's Markdown that the others are made of
 
 It reads the gate's judgement and is imported by nothing.

@@ -11,10 +11,12 @@ import sys
 from collections.abc import Iterator
 
 from release.gate import __main__ as gate
-from release.gate import attention, limits
+from release.gate import limits
+from release.gate.checks import Finding
 from release.gate.comparison import Difference
 from release.gate.judgement import Judgement
-from release.report import origin, sections
+from release.gate.suspicions import acknowledgements, declarations
+from release.report import engineering, origin, sections, shift, totals
 from release.report.markdown import MARKS, details, number, prose, table
 from stages import files, project
 
@@ -60,34 +62,63 @@ def every(found: Judgement) -> Iterator[str]:
     yield verdict(found)
     yield figures(found)
     yield sections.decisions(found)
+    yield totals.section(found)
     yield sections.calibration(found)
+    yield shift.section(found)
     yield sections.groups(found)
     yield origin.model(found)
+    yield engineering.section(found)
     yield origin.parameters(found)
     yield origin.policy(found)
     yield origin.data(found)
-    lines = [[MARKS[f.status], f.check, prose(f.words)] for f in found.findings]
+    lines = [[MARKS[f.status], f.check, in_words(f)] for f in found.findings]
     yield details(f"All {len(lines)} findings", table(["", "check", "finding"], lines))
 
 
 def verdict(found: Judgement) -> str:
     """The first lines: what was decided, why, and of what."""
-    decisive = [f for f in found.findings if f.status in ("cannot judge", "fail")]
-    base = f"`{found.base[:10]}`" if found.base else "no base yet"
-    lines = [
-        f"## {MARKS[found.verdict]} {found.verdict.capitalize()}: {prose(found.sentence)}",
-        f"Head `{found.head[:10]}` against {base}, {rows(found)}.",
-        sections.summary(found),
-        "\n".join(f"- {MARKS[f.status]} {f.check}: {prose(f.words)}" for f in decisive),
+    decisive = [
+        f
+        for f in found.findings
+        if f.status in ("cannot judge", "fail") and f.check != acknowledgements.CHECK
     ]
-    if notices := [f.words for f in found.findings if f.check == attention.CHECK]:
-        lines.append("**To be looked at by a person, whatever the figures say:**")
-        lines.append("\n".join(f"- {MARKS['note']} {prose(words)}" for words in notices[:SHOWN]))
-        if len(notices) > SHOWN:
-            lines.append(f"… and {len(notices) - SHOWN} more, among all findings below.")
+    base = f"`{found.base[:10]}`" if found.base else "no base yet"
+    head = f"Head `{engineering.branch_commit(found)[:10]}` against {base}, {rows(found)}."
+    lines = [
+        f"## {MARKS[found.verdict]} {found.verdict.capitalize()}: {sentence(found)}",
+        f"{head} {engineering.links()}".strip(),
+        sections.summary(found),
+        "\n".join(f"- {MARKS[f.status]} {f.check}: {in_words(f)}" for f in decisive),
+        *for_a_person(found),
+    ]
     if any(f.check == "remote" and f.status == "note" for f in found.findings):
         lines.append("🔹 The remote was not asked (`--no-remote`): this is no verdict for a merge.")
     return "\n\n".join(line for line in lines if line)
+
+
+def for_a_person(found: Judgement) -> Iterator[str]:
+    """What figures cannot judge: first what nobody answered for, then the rest."""
+    named = (declarations.CHECK, acknowledgements.CHECK)
+    notices = [f for f in found.findings if f.check in named]
+    notices.sort(key=lambda f: f.status == "note")
+    if notices:
+        yield "**To be looked at by a person, whatever the figures say:**"
+        yield "\n".join(f"- {MARKS[f.status]} {prose(f.words)}" for f in notices[:SHOWN])
+    if len(notices) > SHOWN:
+        yield f"… and {len(notices) - SHOWN} more, among all findings below."
+
+
+def in_words(finding: Finding) -> str:
+    """Return a finding with the plain name of its figure in the place of the short one."""
+    name = finding.figure
+    return prose(finding.words.replace(name, TITLES.get(name, name)) if name else finding.words)
+
+
+def sentence(found: Judgement) -> str:
+    """Return the sentence of the judgement, with the plain name of the figure that decided."""
+    decisive = next((f for f in found.findings if f.status == found.verdict), None)
+    name = decisive.figure if decisive and found.verdict != "pass" else ""
+    return prose(found.sentence.replace(name, TITLES.get(name, name)) if name else found.sentence)
 
 
 def rows(found: Judgement) -> str:

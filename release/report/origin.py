@@ -12,7 +12,7 @@ from release import dvc_state, revisions
 from release.dvc_state import Change, changes
 from release.gate import limits
 from release.gate.judgement import Judgement
-from release.report import artifact
+from release.gate.rescoring import WINNER
 from release.report.markdown import code, details, table
 from release.revisions import CannotJudge
 
@@ -50,20 +50,18 @@ def price(figures: dict[str, Any]) -> str:
 
 
 def scored(found: Judgement) -> list[str]:
-    """Size of both winners, and the head's latency."""
-    head = artifact.measure()
-    if head is None:
+    """Return the size of both winners and the latency of the head's, which the gate measured."""
+    if not WINNER.is_file():
         return []
-    took = "" if head.microseconds is None else f", {head.microseconds:,.0f} µs an application"
-    trouble = head.trouble and f", not timed: {code(head.trouble)}"
-    return ["artifact", size(former(found)), size(head.size) + took + trouble]
+    took = "" if found.microseconds is None else f", {found.microseconds:,.0f} µs an application"
+    return ["artifact", size(former(found)), size(WINNER.stat().st_size) + took]
 
 
 def former(found: Judgement) -> int | None:
     """Return the size of the base's winner in bytes."""
     lock = revisions.content(found.base, "dvc.lock") if found.base else None
     try:
-        held = dvc_state.version(lock, str(artifact.PATH)) if lock else None
+        held = dvc_state.version(lock, str(WINNER)) if lock else None
     except CannotJudge:
         return None
     return held[1] if held else None

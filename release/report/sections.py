@@ -8,6 +8,8 @@ from release.gate.judgement import Judgement
 from release.report import impact
 from release.report.impact import Part
 from release.report.markdown import code, details, number, percent, points, table
+from stages.judging.evaluation import Judged
+from stages.metrics.ranked_rows import Bools
 from stages.policy import DECISIONS
 
 DIFFERENCES = ["", "base", "head", "difference"]
@@ -63,17 +65,27 @@ def summary(found: Judgement) -> str:
 
 
 def people(found: Judgement) -> str:
-    """Say how many applicants change sides, and how often they go bad against all applicants."""
+    """Say how many applicants change sides, and how often they go bad against the portfolio."""
     if not found.paired:
         return ""
     old, new = found.paired.champion, found.paired.challenger
     newly, no_longer = ~old.approved & new.approved, old.approved & ~new.approved
-    everyone = percent(impact.mean(new.bad), 1)
     return (
-        f"Of {found.paired.rows:,} applicants, {newly.sum():,} are newly approved (bad rate "
-        f"{percent(impact.mean(new.bad[newly]), 1)}) and {no_longer.sum():,} no longer (bad rate "
-        f"{percent(impact.mean(new.bad[no_longer]), 1)}); of all applicants {everyone} go bad."
+        f"Of {found.paired.rows:,} applicants, {newly.sum():,} are newly approved "
+        f"{rate(new, newly)} and {no_longer.sum():,} no longer {rate(new, no_longer)}. "
+        f"Of those whom the base approves, {percent(impact.mean(new.bad[old.approved]), 1)} go "
+        f"bad, of all applicants {percent(impact.mean(new.bad), 1)}."
     )
+
+
+def rate(rows: Judged, chosen: Bools) -> str:
+    """Return the bad rate of some rows with its 95 % interval, in words."""
+    count = int(chosen.sum())
+    if not count:
+        return "(nobody)"
+    low, high = impact.wilson(int(rows.bad[chosen].sum()), count)
+    mean = percent(impact.mean(rows.bad[chosen]), 1)
+    return f"(bad rate {mean}), by a 95 % interval {percent(low)} to {percent(high)},"
 
 
 def shares(name: str, before: float, after: float, digits: int = 1) -> list[str]:
@@ -127,7 +139,10 @@ def pairs(found: Judgement) -> dict[str, tuple[float, float]]:
 
 
 def groups(found: Judgement) -> str:
-    """Protected groups: rates, adverse impact and calibration."""
+    """Return the section on protected groups: approvals, price, adverse impact, calibration.
+
+    The price that a group pays follows from its mean PD.
+    """
     lines = [
         [
             group.attribute,
@@ -135,15 +150,25 @@ def groups(found: Judgement) -> str:
             f"{group.rows:,}",
             percent(approved(found.paired, group.attribute, group.group)),
             percent(group.approval_rate),
+            *(percent(value, 2) for value in prices(found.paired, group.attribute, group.group)),
             number(group.ratio, 2),
             percent(group.bad_rate),
             number(group.ece),
         ]
         for group in found.groups
     ]
-    rates = ["approved base", "approved head", "impact ratio", "bad rate", "ECE"]
-    text = table(["", "group", "rows", *rates], lines, "llrrrrrr")
+    rates = ["approved base", "approved head", "mean PD base", "mean PD head"]
+    head = ["", "group", "rows", *rates, "impact ratio", "bad rate", "ECE"]
+    text = table(head, lines, "llrrrrrrrr")
     return f"### Protected groups\n\n{text}" if lines else ""
+
+
+def prices(paired: PairedRows | None, attribute: str, group: str) -> tuple[float, float]:
+    """Return the mean PD of a group among the common rows on both sides; NaN without any."""
+    if paired is None:
+        return float("nan"), float("nan")
+    own = (paired.groups[f"{predictions.GROUP}{attribute}"] == group).to_numpy()
+    return impact.mean(paired.champion.pd[own]), impact.mean(paired.challenger.pd[own])
 
 
 def approved(paired: PairedRows | None, attribute: str, group: str) -> float | None:

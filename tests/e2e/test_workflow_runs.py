@@ -56,9 +56,11 @@ print(answer.get("prints", ""))
 sys.exit(answer.get("status", 0))
 """
 ANSWERS: dict[str, dict[str, Any]] = {
+    "gate.reproduction": {"files": {"collect": ""}},
     "release.gate": {"files": {"--json": "{}"}},
     "release.report": {"files": {"--out": "the report\n", "--summary": "the report\n"}},
     "dvc plots": {"files": {"--out": ""}},
+    "release.image save": {"files": {"credit-pd:candidate": "the image\n"}},
     "release.image publish": {"files": {"--output": f"digest={NEW}\n"}},
 }
 
@@ -237,24 +239,31 @@ def released(github: GitHub, version: str, image: str, revision: str = "main~1")
 
 def test_a_good_pull_request_is_reproduced_judged_and_commented(github: GitHub) -> None:
     results = github.pull_request()
-    assert results == {"data": "success", "judge": "success", "comment": "success"}
+    assert results == dict.fromkeys(("data", "reproduce", "judge", "comment"), "success")
     base = github.commit("main~1")
     report = f"--out ../build/report.md --summary {SUMMARY}"
+    given = "--reproduced ../build/reproduced --pushed success"
     install = "python -m pip install --quiet --require-hashes -r"
+    settings = "rsync --archive --delete base/.dvc/ change/.dvc/"
     assert github.calls() == [
         f"{install} base/requirements/pipeline.txt",
-        "rsync --archive --delete base/.dvc/ change/.dvc/",
+        settings,
         "dvc fetch",
+        "dvc fetch --all-commits models/predictions.parquet",
         "dvc fetch",
         "python -m release.remote check",
         "rsync --archive base/.dvc/cache/ change/.dvc/cache/",
         f"{install} change/requirements/pipeline.txt",
         "dvc checkout",
-        "dvc repro",
-        f"{install} base/requirements/pipeline.txt",
-        f"python -m release.gate --base {base} --json ../build/judgement.json --pushed success",
-        f"python -m release.report --base {base} {report} --pushed success",
+        "python -m release.gate.reproduction score ../build/reproduced",
+        "dvc repro --force",
+        "python -m release.gate.reproduction collect ../build/reproduced",
         "dvc plots show --out ../build/plots",
+        f"{install} base/requirements/pipeline.txt",
+        settings,
+        "dvc checkout",
+        f"python -m release.gate --base {base} --json ../build/judgement.json {given}",
+        f"python -m release.report --base {base} {report} {given}",
         "gh pr comment 7 --edit-last --create-if-none --body-file build/report.md",
     ]
     assert github.written["comments"] == [{"pull": 7, "body": "the report\n"}]
@@ -277,26 +286,41 @@ def test_the_job_that_may_comment_runs_nothing_of_the_repository(github: GitHub)
 
 def test_a_bad_pull_request_fails_and_is_told_why(github: GitHub) -> None:
     github.answers["release.gate"] = {"status": 1, "files": {"--json": "{}"}}
-    assert github.pull_request() == {"data": "success", "judge": "failure", "comment": "success"}
+    assert github.pull_request()["judge"] == "failure"
+    assert github.jobs["comment"]["result"] == "success"
     assert (github.folder / "artifacts/report/report.md").read_text() == "the report\n"
 
 
 def test_a_pipeline_that_cannot_be_reproduced_fails_and_is_told(github: GitHub) -> None:
     github.answers["dvc repro"] = {"status": 255}
-    assert github.pull_request() == {"data": "success", "judge": "failure", "comment": "success"}
+    github.answers["release.gate"] = {"status": 2, "files": {"--json": "{}"}}
+    results = github.pull_request()
+    assert (results["reproduce"], results["judge"]) == ("failure", "failure")
+    assert results["comment"] == "success"
+    assert len(github.calls("release.gate --base", "release.report")) == 2
+
+
+def test_what_trains_the_change_stands_apart_from_what_judges_it(github: GitHub) -> None:
+    github.pull_request()
+    ran = github.calls("dvc repro", "release.gate --base")
+    assert [line.split()[0] for line in ran] == ["dvc", "python"]
+    assert not any(
+        "repro" in step["name"] for step in github.jobs["judge"]["steps"] if "run" in step
+    )
+    assert github.step("judge", "release.gate")["status"] == "success"
 
 
 def test_what_was_not_pushed_is_for_the_gate_to_say(github: GitHub) -> None:
     github.answers["release.remote check"] = {"status": 1}
     assert github.pull_request()["judge"] == "success"
     assert all(
-        "--pushed failure" in line for line in github.calls("release.gate", "release.report")
+        "--pushed failure" in line for line in github.calls("release.gate --base", "release.report")
     )
 
 
 def test_both_sides_of_a_pull_request_stand_beside_each_other(github: GitHub) -> None:
     github.pull_request()
-    for job in ("data", "judge"):
+    for job in ("data", "reproduce", "judge"):
         folders = {name: github.folder / f"jobs/{job}" / name for name in ("base", "change")}
         commits = {name: git(folder, "rev-parse", "HEAD") for name, folder in folders.items()}
         assert commits == {"base": github.commit("main~1"), "change": github.commit()}
@@ -304,9 +328,17 @@ def test_both_sides_of_a_pull_request_stand_beside_each_other(github: GitHub) ->
 
 def test_a_fork_gets_its_report_in_the_summary_without_any_credential(github: GitHub) -> None:
     results = github.pull_request("stranger/credit")
-    assert results == {"data": "skipped", "judge": "success", "comment": "skipped"}
-    assert github.calls("stages.fetch", "dvc ")[:2] == ["python -m stages.fetch", "dvc repro"]
-    assert all("--no-remote" in line for line in github.calls("release.gate", "release.report"))
+    assert results == {
+        "data": "skipped",
+        "reproduce": "success",
+        "judge": "success",
+        "comment": "skipped",
+    }
+    fetched = ["python -m stages.fetch", "dvc repro --force"]
+    assert github.calls("stages.fetch", "dvc ")[:2] == fetched
+    judging = github.calls("release.gate --base", "release.report")
+    assert len(judging) == 2
+    assert all("--no-remote" in line for line in judging)
     assert github.step("judge", "release.report")["summary"] == "the report\n"
 
 
@@ -319,8 +351,8 @@ def test_the_first_push_is_judged_by_floors_and_becomes_the_first_version(
     github: GitHub, production: SSM
 ) -> None:
     results = github.run("release", "push")
-    wanted = ("gate", "image", "deploy", "promote")
-    assert [results[job] for job in wanted] == ["success"] * 4
+    wanted = ("data", "gate", "build", "image", "deploy", "promote")
+    assert [results[job] for job in wanted] == ["success"] * 6
     [gate] = github.calls("release.gate")
     assert f"--base {'0' * 40} " in gate
     assert served(production) == NEW
@@ -369,13 +401,13 @@ def test_after_a_failed_gate_nothing_is_built_and_the_summary_says_why(github: G
     github.answers["release.gate"] = {"status": 1, "files": {"--json": "{}"}}
     results = github.run("release", "push")
     assert results["gate"] == "failure"
-    assert {results[job] for job in ("image", "deploy", "promote")} == {"skipped"}
+    assert {results[job] for job in ("build", "image", "deploy", "promote")} == {"skipped"}
     assert github.step("gate", "release.report")["summary"] == "the report\n"
 
 
 def test_an_image_that_fails_its_proof_is_not_published(github: GitHub) -> None:
     github.answers["run-check"] = {"status": 1}
-    assert github.run("release", "push")["image"] == "failure"
+    assert github.run("release", "push")["build"] == "failure"
     assert github.calls("image publish", "release.deploy") == []
 
 

@@ -16,9 +16,10 @@ import yaml
 from dvc.repo import Repo
 
 from release.gate import __main__ as gate
-from release.gate import comparison, judgement, recalculation, rescoring
+from release.gate import comparison, judgement, recalculation, reproduction, rescoring
 from release.gate.judgement import Judgement
 from release.gate.predictions import Predictions
+from release.gate.rescoring import Scores
 from stages import params
 from stages.judging import evaluation
 from stages.policy import DECISIONS
@@ -27,6 +28,7 @@ from tests.support.books import CONTRACT, ROOT, settings
 ROWS = {"validation": 400, "test": 1600}
 CANDIDATES = ["logistic", "lightgbm"]
 UNIVERSE = 4000
+REASON = "The committee of 12 March decided so."
 FIRST = "0" * 40
 REAL_SCORE = rescoring.score
 CONFIG = """
@@ -36,22 +38,29 @@ CONFIG = """
 ['remote "beside"']
     url = ../../remote
 """
+JUDGED_ON = ("dataset", "mode", "candidates", "preprocess", "evaluate", "policy")
 PIPELINE = {
     "stages": {
         "evaluate": {
             "cmd": "python -m stages.evaluate",
             "deps": ["data/small/raw", "data/small/contract.yaml"],
-            "params": ["dataset", "mode", "candidates", "train.lightgbm", "evaluate", "policy"],
+            "params": [*JUDGED_ON, "train.lightgbm"],
             "outs": [
                 "models/predictions.parquet",
                 "models/winner.json",
                 "models/golden.jsonl",
+                "models/reference.json",
                 {"models/evaluation.json": {"cache": False}},
+                {"data/small/quality.json": {"cache": False}},
             ],
             "metrics": [{"models/metrics.json": {"cache": False}}],
         }
     }
 }
+
+
+IN_GIT = ("gate.yaml", "acknowledgements.yaml", "metrics.json", "evaluation.json")
+IGNORED = "\n".join(["*", "!.gitignore", *(f"!{name}" for name in IN_GIT), ""])
 
 
 def predictions(
@@ -93,12 +102,15 @@ def scores(table: pd.DataFrame) -> dict[str, Any]:
     return {s: (rows["row"].tolist(), rows["pd"].tolist()) for s, rows in parts.items()}
 
 
-def score() -> Any:
+def score(code: Path = rescoring.OURS) -> Scores:
     """What the winner in the current folder scores; a real one is left to the gate."""
-    held = json.loads(rescoring.WINNER.read_text()) if rescoring.WINNER.is_file() else {}
-    if "format" in held or not held:
-        return REAL_SCORE()
-    return {split: (np.array(row), np.array(pd)) for split, (row, pd) in held.items()}
+    try:
+        held = json.loads(rescoring.WINNER.read_bytes())
+    except (OSError, ValueError):
+        return REAL_SCORE(code)
+    if "format" in held:
+        return REAL_SCORE(code)
+    return Scores({split: (np.array(row), np.array(pd)) for split, (row, pd) in held.items()})
 
 
 class Lender:
@@ -108,8 +120,8 @@ class Lender:
         self.folder = folder / "work"
 
     @classmethod
-    def founded(cls, folder: Path) -> Lender:
-        """A new repository whose first commit holds a champion, pushed."""
+    def begun(cls, folder: Path, pipeline: dict[str, Any]) -> Lender:
+        """A new repository with a pipeline and no commit."""
         made = cls(folder)
         made.folder.mkdir(parents=True)
         (folder / "remote").mkdir()
@@ -118,10 +130,14 @@ class Lender:
         made.git("config", "user.name", "Tests")
         with contextlib.chdir(made.folder), Repo.init("."):
             made.text(".dvc/config", CONFIG)
-        made.text(
-            "models/.gitignore", "*\n!.gitignore\n!gate.yaml\n!metrics.json\n!evaluation.json\n"
-        )
-        made.text("dvc.yaml", yaml.safe_dump(PIPELINE))
+        made.text("models/.gitignore", IGNORED)
+        made.text("dvc.yaml", yaml.safe_dump(pipeline))
+        return made
+
+    @classmethod
+    def founded(cls, folder: Path) -> Lender:
+        """A new repository whose first commit holds a champion, pushed."""
+        made = cls.begun(folder, PIPELINE)
         made.text("data/small/raw/loans.csv", "loan\n1\n")
         made.text("data/small/contract.yaml", CONTRACT)
         made.text("data/small/quality.json", json.dumps({"rows_in": 2000, "rows_out": 2000}))
@@ -183,7 +199,8 @@ class Lender:
             headlines = evaluation.headlines(figures)
             Path("models/metrics.json").write_text(json.dumps(headlines, indent=2) + "\n")
             Path("models/winner.json").write_text(json.dumps(scores(table)))
-            Path("models/golden.jsonl").write_text("")
+            Path("models/golden.jsonl").write_text('{"default_probability": 0.1}\n' * 3)
+            Path("models/reference.json").write_text('{"income": {"mean": 40000.0}}\n')
             return self.lock()
 
     def lock(self) -> Lender:
@@ -204,14 +221,28 @@ class Lender:
             repo.push()
         return self
 
+    def acknowledge(self, *names: str, who: str = "Ada Lovelace", why: str = REASON) -> Lender:
+        """Answer for suspicions in the file that the gate reads."""
+        entries = [{"suspicion": name, "who": who, "why": why} for name in names]
+        return self.text("models/acknowledgements.yaml", yaml.safe_dump(entries))
+
+    def reproduced(self) -> Path:
+        """What a job that trains the head again would hand to the judge."""
+        folder = self.folder.parent / "reproduced"
+        with contextlib.chdir(self.folder):
+            reproduction.collect(folder)
+        return folder
+
     def change(self, table: pd.DataFrame) -> Lender:
         """A change that gives these predictions, done as it should be."""
         return self.run(table).commit("Change the model").push()
 
-    def judged(self, base: str = "HEAD^", *, remote: bool = True) -> Judgement:
+    def judged(
+        self, base: str = "HEAD^", *, remote: bool = True, reproduced: Path | None = None
+    ) -> Judgement:
         """The gate's judgement."""
         with contextlib.chdir(self.folder):
-            return gate.judge(base, remote=remote)
+            return gate.judge(base, remote=remote, reproduced=reproduced)
 
     def gate(self, *command: str) -> int:
         """The exit code of the gate's command."""

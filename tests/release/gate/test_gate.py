@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from release.gate import __main__ as gate
 from release.gate.limits import LimitsError, loosened, read
 from release.gate.predictions import PATH as PREDICTIONS
+from release.gate.predictions import Predictions
 from release.revisions import CannotJudge
 from tests.support.books import CONTRACT, ROOT
 from tests.support.champions import (
@@ -107,7 +107,7 @@ def test_an_edited_figure_fails_even_with_a_fitting_lock(lender: Lender) -> None
 def test_an_edited_decision_fails(lender: Lender) -> None:
     lender.run(BETTER)
     with contextlib.chdir(lender.folder):
-        table = gate.Predictions.read(Path(PREDICTIONS).read_bytes(), "predictions").table
+        table = Predictions.read(Path(PREDICTIONS).read_bytes(), "predictions").table
         held = table["split"] == "validation"
         table.assign(decision=table["decision"].mask(held, "approve")).to_parquet(PREDICTIONS)
     found = lender.lock().commit("Approve everyone").push().judged()
@@ -124,7 +124,7 @@ def test_a_figure_that_is_no_number_cannot_be_judged(lender: Lender, value: str)
 def test_a_pd_that_is_no_number_cannot_be_judged(lender: Lender) -> None:
     lender.run(BETTER)
     with contextlib.chdir(lender.folder):
-        table = gate.Predictions.read(Path(PREDICTIONS).read_bytes(), "predictions").table
+        table = Predictions.read(Path(PREDICTIONS).read_bytes(), "predictions").table
         table.assign(pd=table["pd"].mask(table["row"] == 1000)).to_parquet(PREDICTIONS)
     found = lender.lock().commit("Lose a PD").push().judged()
     assert code(found) == 2
@@ -232,7 +232,7 @@ def test_without_a_remote_only_local_use_is_judged(lender: Lender) -> None:
 
 @pytest.mark.parametrize(("ended", "status"), [("success", 0), ("failure", 1), ("skipped", 1)])
 def test_another_job_may_have_asked_the_remote(lender: Lender, ended: str, status: int) -> None:
-    lender.change(BETTER)
+    lender.acknowledge("storage").change(BETTER)
     lender.text(".dvc/config", "[core]\n    analytics = false\n").commit("Forget the remote")
     assert lender.gate("--base", "HEAD~2", "--pushed", ended) == status
 
@@ -307,8 +307,15 @@ def test_a_champion_without_a_policy_cannot_be_judged(lender: Lender) -> None:
 
 def another_book(lender: Lender, table: pd.DataFrame = BETTER) -> Lender:
     """A change of the dataset."""
+    data = lender.folder / "data"
+    shutil.copytree(data / "small", data / "other", dirs_exist_ok=True)
+    return lender.acknowledge("dataset").params(dataset="other").change(table)
+
+
+def expected_book(lender: Lender, floors: dict[str, object]) -> Lender:
+    """The base names another book: its contract and its floors."""
     shutil.copytree(lender.folder / "data/small", lender.folder / "data/other")
-    return lender.params(dataset="other").change(table)
+    return lender.policy(books={"other": floors}).commit("Expect another book")
 
 
 def test_another_book_cannot_be_judged_against_the_champion(lender: Lender) -> None:
@@ -318,14 +325,14 @@ def test_another_book_cannot_be_judged_against_the_champion(lender: Lender) -> N
 
 
 def test_another_book_is_judged_by_the_floors_that_the_base_has_for_it(lender: Lender) -> None:
-    lender.policy(books={"other": {"ks": {"min": 0.3}}}).commit("Expect another book")
+    expected_book(lender, {"ks": {"min": 0.3}})
     found = another_book(lender).judged()
     assert (code(found), found.differences) == (0, {})
     assert "judged by the floors that the base has for it" in words(found, "note")
 
 
 def test_another_book_must_keep_its_floors(lender: Lender) -> None:
-    lender.policy(books={"other": {"roc_auc": {"min": 0.99}}}).commit("Expect another book")
+    expected_book(lender, {"roc_auc": {"min": 0.99}})
     assert "≥ 0.99 is needed" in words(another_book(lender, WORSE).judged(), "fail")
 
 
@@ -410,16 +417,20 @@ def test_what_a_person_should_look_at_is_named(lender: Lender) -> None:
     lender.text("data/small/contract.yaml", yaml.safe_dump(contract))
     lender.params(preprocess__test_share=0.3)
     lender.text(".dvc/config", CONFIG + "['remote \"other\"']\n    url = ../../other\n")
-    named = words(lender.change(BETTER).judged(), "note")
-    assert f"attention: field {first}: known_at unset → pricing" in named
-    assert f"attention: field {second}: protected unset → True" in named
-    assert "attention: field score_of_today is new: known at application" in named
-    assert "attention: params.yaml: preprocess.test_share" in named
-    assert "attention: .dvc/config: data may come from another place" in named
+    found = lender.change(BETTER).judged()
+    assert "attention: field score_of_today is new: known at application" in words(found, "note")
+    named = words(found, "fail")
+    assert f"suspicion: field {first}: known_at unset → pricing" in named
+    assert f"suspicion: field {second}: protected unset → True" in named
+    assert "suspicion: params.yaml: preprocess.test_share" in named
+    assert "suspicion: .dvc/config: data may come from another place" in named
+    assert "add to models/acknowledgements.yaml an entry `suspicion: storage`" in named
 
 
 def test_nothing_is_named_where_only_the_model_changed(lender: Lender) -> None:
-    assert "attention" not in words(lender.change(BETTER).judged(), "note")
+    found = lender.change(BETTER).judged()
+    assert "attention" not in words(found, "note")
+    assert found.suspicions == []
 
 
 def test_a_small_group_is_written_for_machines(lender: Lender, tmp_path: Path) -> None:
@@ -500,7 +511,7 @@ def test_the_committed_winner_keeps_the_floors_of_its_book() -> None:
 def test_a_policy_names_what_it_does_not_allow(lender: Lender) -> None:
     text = (lender.folder / POLICY).read_text()
     with pytest.raises(LimitsError, match="gini_index"):
-        read(text.replace("max_loss:", "max_loss:\n  gini_index: 0.1"))
+        read(text.replace("\nmax_loss:", "\nmax_loss:\n  gini_index: 0.1"))
     with pytest.raises(LimitsError, match="min_bads: Input should be greater"):
         read(text.replace("min_bads: 50", "min_bads: 0"))
 

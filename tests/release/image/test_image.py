@@ -317,6 +317,23 @@ def test_a_command_that_fails_tells_its_last_words() -> None:
         Engine(f"{sys.executable} -c 'raise SystemExit(1)'").run("version")
 
 
+def test_an_image_goes_to_another_job_as_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    echo = tmp_path / "engine"
+    echo.write_text('#!/bin/sh\necho "$@"\n')
+    echo.chmod(0o755)
+    monkeypatch.setenv("CREDIT_PD_ENGINE", str(echo))
+    file = tmp_path / "build" / "image.tar"
+    assert image.main(["save", "credit-pd:1", str(file)]) == 0
+    assert image.main(["load", str(file)]) == 0
+    assert file.parent.is_dir()
+    assert capsys.readouterr().out.splitlines() == [
+        f"save --output {file} credit-pd:1",
+        f"load --input {file}",
+    ]
+
+
 def test_the_status_is_1_where_it_is_not_done(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,158 @@
+"""Train a change again, apart from the judge, and compare what came of it with what was pushed.
+
+    python -m release.gate.reproduction score FOLDER      # the PDs that its artifact gives
+    python -m release.gate.reproduction collect FOLDER    # what `dvc repro --force` made
+
+Both run the change's code, in a job that holds no token and that the judge shares nothing with but
+the folder. The gate reads the folder as data: `python -m release.gate --reproduced FOLDER`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from release.gate import rescoring
+from release.gate.checks import Finding
+from release.revisions import CannotJudge
+from release.steps import ended
+from stages import project
+
+CHECK = "reproduction"
+LOCK = Path("dvc.lock")
+CLOSE = 1e-6  # of a PD or a figure, between families of processors
+DATA = "data/"  # outputs of no floating-point fit: the same bytes on every machine
+COMPARABLE = (".parquet", ".csv", ".json", ".jsonl")
+
+
+def outputs(lock: str) -> dict[str, str]:
+    """Return the hash of every output that a dvc.lock names; CannotJudge where it is none."""
+    try:
+        stages = yaml.safe_load(lock)["stages"].values()
+        return {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", [])}
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise CannotJudge(f"{LOCK} must name each output with its md5; got {error!r}") from error
+
+
+def collect(folder: Path) -> str:
+    """Copy dvc.lock, and all that it names and that can be compared by its content."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(LOCK, folder / LOCK.name)
+    for name in outputs(LOCK.read_text()):
+        for path in files(Path(name)):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / path)
+    return f"collected in {folder}"
+
+
+def files(path: Path) -> list[Path]:
+    """Return the files of an output of models/ that hold text or a table."""
+    if str(path).startswith(DATA):
+        return []
+    every = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [each for each in every if each.suffix in COMPARABLE]
+
+
+def compared(folder: Path | None) -> Iterator[Finding]:
+    """Compare every output with that of the second training: its bytes, else its numbers."""
+    if folder is None:
+        words = "nothing was trained again (no --reproduced): for local use only"
+        yield Finding(CHECK, "note", words)
+        return
+    if not (folder / LOCK.name).is_file():
+        raise CannotJudge("training the change again failed: see the job before this one")
+    pushed, made = (outputs(each.read_text()) for each in (LOCK, folder / LOCK.name))
+    differing = [name for name in {**pushed, **made} if pushed.get(name) != made.get(name)]
+    wrong = [name for name in differing if name.startswith(DATA) or name not in pushed]
+    if not wrong:
+        wrong = [
+            str(path)
+            for name in differing
+            for path in files(Path(name))
+            if not is_close(path, folder / path)
+        ]
+    if wrong:
+        words = f"training again gave other results than were pushed: {', '.join(wrong[:5])}"
+        yield Finding(CHECK, "fail", f"{words}; run `dvc repro --force`, push and commit")
+    elif differing:
+        words = f"training again gave all figures within {CLOSE:g}, on another processor: other "
+        yield Finding(CHECK, "pass", f"{words}bytes in {', '.join(differing[:5])}")
+    else:
+        yield Finding(CHECK, "pass", f"training again gave all {len(pushed)} outputs bit for bit")
+
+
+def is_close(pushed: Path, made: Path) -> bool:
+    """Return whether two files hold the same words and, but for rounding, the same numbers."""
+    if not pushed.is_file() or not made.is_file():
+        return False
+    try:
+        if pushed.suffix == ".parquet":
+            return same_tables(pd.read_parquet(pushed), pd.read_parquet(made))
+        if pushed.suffix == ".csv":
+            return same_tables(pd.read_csv(pushed), pd.read_csv(made))
+        lines = [[*leaves(json.loads(f"[{as_list(path)}]"))] for path in (pushed, made)]
+    except ValueError:
+        return False
+    return len(lines[0]) == len(lines[1]) and all(map(same_value, *lines))
+
+
+def as_list(path: Path) -> str:
+    """Return the text of a JSON file, or the lines of one of JSON lines with commas between."""
+    text = path.read_text()
+    return ",".join(text.splitlines()) if path.suffix == ".jsonl" else text
+
+
+def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every value of nested JSON with its place."""
+    if isinstance(value, dict | list):
+        parts = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, part in parts:
+            yield from leaves(part, f"{name}.{key}")
+    else:
+        yield name, value
+
+
+def same_value(one: tuple[str, Any], other: tuple[str, Any]) -> bool:
+    """Return whether two leaves agree: numbers nearly, all else exactly."""
+    (place, a), (where, b) = one, other
+    if isinstance(a, float) and isinstance(b, int | float):
+        return place == where and bool(np.isclose(a, b, rtol=CLOSE, atol=CLOSE))
+    return place == where and bool(a == b)
+
+
+def same_tables(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Return whether two tables agree: numbers nearly, all else exactly."""
+    try:
+        pd.testing.assert_frame_equal(one, other, rtol=CLOSE, atol=CLOSE)
+    except AssertionError:
+        return False
+    return True
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the command line; 0 done, 1 not done, with the reason."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("verb", choices=("score", "collect"))
+    parser.add_argument("folder", type=project.resolve)
+    given = parser.parse_args(words)
+    steps = {
+        "score": lambda: rescoring.save(given.folder),
+        "collect": lambda: collect(given.folder),
+    }
+    return ended("not done", steps[given.verb], CannotJudge, OSError)
+
+
+if __name__ == "__main__":
+    project.enter()
+    sys.exit(main())

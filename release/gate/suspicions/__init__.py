@@ -1,0 +1,9 @@
+"""Name what figures cannot judge in a change, and who answered for it.
+
+- `declarations`: what the change says otherwise in params.yaml, dvc.yaml, contract and DVC's config
+- `features`: new features that give the outcome or a protected attribute away
+- `gains`: figures that are too good to be true
+- `acknowledgements`: models/acknowledgements.yaml, in which people answer for a suspicion
+
+A suspicion that nobody answers for fails the change.
+"""

@@ -1,0 +1,77 @@
+"""`models/acknowledgements.yaml`: who answers for a suspicion, and why.
+
+    - suspicion: known_at.branch
+      who: Ada Lovelace, credit risk
+      why: The branch is chosen before the decision since March 2026 (ticket 1815).
+
+The gate reads what the change adds to the file: what was acknowledged before is no answer to a new
+suspicion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import Field as Key
+
+from release import revisions
+from release.gate.checks import Finding
+from release.gate.judgement import Suspicion
+from release.revisions import CannotJudge
+
+PATH = Path("models/acknowledgements.yaml")
+CHECK = "suspicion"
+Words = Annotated[str, Key(min_length=3, pattern=r"\S")]
+
+
+class Acknowledgement(BaseModel):
+    """One entry: the name of a suspicion, who answers for it and why it is right."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    suspicion: Words
+    who: Words
+    why: Annotated[str, Key(min_length=15, pattern=r"\S")]
+
+
+Entries = TypeAdapter(list[Acknowledgement])
+
+
+def read(text: str, name: str = str(PATH)) -> list[Acknowledgement]:
+    """Read a file of acknowledgements; CannotJudge names the entry, what is allowed, what came."""
+    try:
+        return Entries.validate_python(yaml.safe_load(text) or [])
+    except yaml.YAMLError as error:
+        raise CannotJudge(f"{name} is no YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        problems = (
+            f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}; got {e['input']!r}"
+            for e in error.errors()
+        )
+        raise CannotJudge(f"{name}: {'; '.join(problems)}") from error
+
+
+def added(base: str | None) -> list[Acknowledgement]:
+    """Return the acknowledgements of the head that the base does not have."""
+    here = read(PATH.read_text()) if PATH.is_file() else []
+    before = read((revisions.content(base, str(PATH)) if base else None) or "", f"{PATH} at base")
+    return [entry for entry in here if entry not in before]
+
+
+def answered(suspicions: Iterable[Suspicion], base: str | None) -> Iterator[Finding]:
+    """Fail for each suspicion that no entry of the change answers for; note the others."""
+    entries = {entry.suspicion: entry for entry in added(base)}
+    for suspicion in dict.fromkeys(suspicions):
+        entry = entries.pop(suspicion.name, None)
+        if entry:
+            words = f"{suspicion.words}; acknowledged by {entry.who}: {entry.why}"
+            yield Finding(CHECK, "note", words)
+        else:
+            words = f"{suspicion.words}; if this is right, add to {PATH} an entry "
+            yield Finding(CHECK, "fail", f"{words}`suspicion: {suspicion.name}` with who and why")
+    for name in entries:
+        yield Finding(CHECK, "note", f"{PATH} acknowledges {name}, which nothing here raises")

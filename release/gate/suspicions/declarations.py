@@ -1,0 +1,137 @@
+"""Compare what a change declares with the base: fields, rows, stages, storage and code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from release import revisions
+from release.dvc_state import Change, changes
+from release.gate.checks import Finding
+from release.gate.judgement import Judgement, Suspicion
+
+CHECK = "attention"
+# Of a field: what decides whether it may be a feature, and whether groups are measured by it.
+DECISIVE = ("known_at", "protected", "feature", "type", "table")
+# Of the contract: what decides which rows there are, and what is predicted.
+MEANING = ("target", "date", "entity", "outcome", "tables", "exposure")
+# Of params.yaml: what decides on which rows both sides are judged, and on what they may know.
+ROWS = ("dataset", "mode", "preprocess")
+STORAGE = ".dvc/config"
+JUDGE = ("release", "stages", "requirements", "dvc.yaml", ".github", ".dvc/plots")
+
+
+def notices(judgement: Judgement) -> Iterator[Finding]:
+    """Yield what a reader should know of a change, and needs no acknowledgement."""
+    if judgement.base is None or judgement.params is None:
+        return
+    folder = judgement.params.data
+    before, after = both_sides(judgement.base, str(folder / "contract.yaml"))
+    if before:
+        old, new = (contract.get("fields") or {} for contract in (before, after))
+        for name in sorted(new.keys() - old.keys()):
+            words = f"field {name} is new: known at {_known_at(new[name])}"
+            yield Finding(CHECK, "note", words)
+        if changes(*both_sides(judgement.base, f"{folder / 'raw'}.dvc")):
+            words = f"{folder / 'raw'}: the tables are not those of the base"
+            yield Finding(CHECK, "note", words)
+    if code := revisions.changed(judgement.base, *JUDGE):
+        words = f"{len(code)} files of code that makes or judges models changed: {_first(code)}"
+        yield Finding(CHECK, "note", f"{words}; this judgement is by the code of the gate that ran")
+
+
+def suspicions(judgement: Judgement) -> Iterator[Suspicion]:
+    """Yield every change of what is judged, on which rows, from where."""
+    if judgement.base is None or judgement.params is None:
+        return
+    for change in changes(*both_sides(judgement.base, "params.yaml")):
+        if change.name.split(".")[0] in ROWS:
+            yield Suspicion(change.name, f"params.yaml: {_words(change)}")
+    path = str(judgement.params.data / "contract.yaml")
+    before, after = both_sides(judgement.base, path)
+    if before:
+        yield from contract_changes(before, after)
+    yield from stage_changes(*both_sides(judgement.base, "dvc.yaml"))
+    # Of the commit: the judge's job works with the settings of the base.
+    if revisions.content(judgement.base, STORAGE) != revisions.content("HEAD", STORAGE):
+        words = f"{STORAGE}: data may come from another place than at the base"
+        yield Suspicion("storage", words)
+
+
+def contract_changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Suspicion]:
+    """Say which fields went or changed their meaning, and what else defines the rows."""
+    old, new = (contract.get("fields") or {} for contract in (before, after))
+    for name in sorted(old.keys() - new.keys()):
+        if old[name].get("protected"):
+            yield Suspicion(f"gone.{name}", f"field {name}, a protected one, is gone")
+    for name in (name for name in new if name in old):
+        for change in changes(*(_part(fields[name], DECISIVE) for fields in (old, new))):
+            yield Suspicion(f"{change.name}.{name}", f"field {name}: {_words(change)}")
+    for change in changes(*(_part(contract, MEANING) for contract in (before, after))):
+        yield Suspicion(f"contract.{change.name}", f"contract: {_words(change)}")
+
+
+def stage_changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Suspicion]:
+    """Say which stages of dvc.yaml no longer depend on what they did, or run something else."""
+    old, new = (side.get("stages") or {} for side in (before, after))
+    for name, stage in old.items():
+        here = new.get(name) or {}
+        lost = [
+            str(entry)
+            for part in ("deps", "params", "outs", "metrics")
+            for entry in stage.get(part) or []
+            if entry not in (here.get(part) or [])
+        ]
+        if lost:
+            words = f"dvc.yaml: the stage {name} no longer names {_first(lost)}"
+            yield Suspicion(f"stage.{name}", words)
+        elif stage.get("cmd") != here.get("cmd"):
+            yield Suspicion(f"stage.{name}", f"dvc.yaml: the stage {name} runs another command")
+
+
+def same_fields(judgement: Judgement, revision: str | None) -> bool:
+    """Return whether a revision and the head describe an application by the same fields."""
+    if revision is None or judgement.params is None:
+        return False
+    sides = both_sides(revision, str(judgement.params.data / "contract.yaml"))
+    old, new = (
+        {name for name, f in (side.get("fields") or {}).items() if _known_at(f) != "outcome"}
+        for side in sides
+    )
+    return old == new
+
+
+def both_sides(base: str, path: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a YAML or JSON file at the base and in the working tree; {} where it is no mapping."""
+    here = Path(path)
+    text = here.read_text(errors="replace") if here.is_file() else ""
+    return _mapping(revisions.content(base, path) or ""), _mapping(text)
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _part(mapping: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    return {key: value for key, value in mapping.items() if key in keys}
+
+
+def _known_at(field: dict[str, Any]) -> str:
+    return str(field.get("known_at", "application"))
+
+
+def _first(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}"
+
+
+def _words(change: Change) -> str:
+    before, after = ("unset" if v is None else v for v in (change.before, change.after))
+    return f"{change.name} {before} → {after}"

@@ -1,0 +1,96 @@
+"""Find new features that give the outcome or a protected attribute away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from release import revisions
+from release.gate.judgement import Judgement, Suspicion
+from release.gate.limits import Suspicious
+from release.revisions import CannotJudge
+from stages.contract import prepared
+from stages.contract import reading as contracts
+from stages.contract.schema import Contract, ContractError
+from stages.features.information_value import category_cells, information_value_of, number_cells
+from stages.features.matrix import Features
+from stages.judging import evaluation
+
+BINS = 20
+
+
+def suspicions(judgement: Judgement, limits: Suspicious) -> Iterator[Suspicion]:
+    """Yield the new features whose training rows tell too much."""
+    config = judgement.params
+    if config is None or judgement.base is None:
+        return
+    contract = contracts.load(config.dataset)
+    features = Features(contract, config.mode)
+    path = config.data / "contract.yaml"
+    names = new_features(features, revisions.content(judgement.base, str(path)), config.mode)
+    if not names:
+        return
+    rows = config.data / "prepared" / "train.parquet"
+    if not rows.is_file():
+        raise CannotJudge(f"{rows} is missing, and {names[0]} is a new feature: run `dvc pull`")
+    table = prepared.read(rows)
+    x, bad = features(prepared.columns(table, features.inputs)), prepared.outcome(table)
+    groups = _groups(contract, table)
+    for name in names:
+        place = features.names.index(name)
+        of_levels = place in features.categories
+        cell = category_cells(x[:, place]) if of_levels else number_cells(x[:, place], BINS)
+        value = information_value_of(cell, bad)
+        if value > limits.max_information_value:
+            words = f"the new feature {name} has an information value of {value:.2f}; "
+            words += f"above {limits.max_information_value:g} it may know the outcome"
+            yield Suspicion(f"information_value.{name}", words)
+        for attribute, codes in groups.items():
+            strength = association(cell, codes)
+            if strength > limits.max_association:
+                words = f"the new feature {name} predicts {attribute}: Cramér's V is "
+                words += f"{strength:.2f}; above {limits.max_association:g} it stands in for it"
+                yield Suspicion(f"proxy.{name}.{attribute}", words)
+
+
+def new_features(features: Features, base: str | None, mode: Any) -> list[str]:
+    """Return the features that the base's contract does not have, or has by another definition."""
+    if base is None:
+        return list(features.names)
+    try:
+        former = Features(contracts.read(base, "contract.yaml of the base"), mode)
+    except ContractError as error:
+        raise CannotJudge(f"contract.yaml of the base cannot be read: {error}") from error
+    defined = dict(zip(former.names, map(_definition, former.parts), strict=True))
+    return [part.name for part in features.parts if defined.get(part.name) != _definition(part)]
+
+
+def _definition(part: Any) -> tuple[Any, ...]:
+    keys = ("type", "table", "column", "known_at", "formula")
+    return tuple(str(getattr(part, key, None)) for key in keys)
+
+
+def _groups(contract: Contract, table: Any) -> dict[str, NDArray[np.intp]]:
+    return {
+        field.name: np.unique(
+            evaluation.groups(field, prepared.column(table, field)), return_inverse=True
+        )[1]
+        for field in contract.protected
+    }
+
+
+def association(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """Return Cramér's V of two codings of the same rows, corrected for bias (Bergsma 2013)."""
+    one, other = (np.unique(codes, return_inverse=True)[1] for codes in (one, other))
+    counts = np.zeros((one.max() + 1, other.max() + 1))
+    np.add.at(counts, (one, other), 1)
+    rows, (r, k) = counts.sum(), counts.shape
+    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / rows
+    phi = float(((counts - expected) ** 2 / expected).sum() / rows)
+    phi = max(0.0, phi - (r - 1) * (k - 1) / (rows - 1))
+    smaller = min(r - (r - 1) ** 2 / (rows - 1), k - (k - 1) ** 2 / (rows - 1)) - 1
+    return sqrt(phi / smaller) if smaller > 0 else 0.0

@@ -1,0 +1,78 @@
+"""What an engineer wants to see of a change: its commit, its run, its code and its features."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+from release import revisions
+from release.gate.judgement import Judgement
+from release.gate.suspicions import declarations
+from release.report.markdown import code, details, number, table
+from release.revisions import git
+
+IMPORTANCE = Path("models/plots/importance.csv")
+FEATURES = 15
+FILES = 40
+
+
+def branch_commit(found: Judgement) -> str:
+    """Return the commit of the branch: of GitHub's merge with the base, the second parent."""
+    parents = (git("rev-parse", f"{found.head}^@") or b"").decode().split()
+    is_merge = len(parents) == 2 and parents[0] == found.base
+    return parents[1] if is_merge else found.head
+
+
+def links() -> str:
+    """Return links to the run and to what it keeps, where GitHub runs this; else nothing."""
+    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    server, repository, run = (os.environ.get(name, "") for name in names)
+    if not run:
+        return ""
+    address = f"{server}/{repository}/actions/runs/{run}"
+    return f"[This run]({address}) · [report, judgement and plots]({address}#artifacts)"
+
+
+def section(found: Judgement) -> str:
+    """Return the section on code, fields and the importance of features."""
+    parts = [changed_files(found), changed_fields(found), importance()]
+    parts = [part for part in parts if part]
+    return "\n\n".join(["### For the engineer", *parts]) if parts else ""
+
+
+def changed_files(found: Judgement) -> str:
+    """Return the files that differ from the base, without those that the pipeline writes."""
+    files = revisions.changed(found.base, ".") if found.base else []
+    if not files:
+        return ""
+    more = f"\n- … and {len(files) - FILES} more" if len(files) > FILES else ""
+    listed = "\n".join(f"- {code(name)}" for name in files[:FILES])
+    return details(f"Files: {len(files)} changed", f"{listed}{more}")
+
+
+def changed_fields(found: Judgement) -> str:
+    """Return the fields that came and went in the contract."""
+    if not found.base or not found.params:
+        return ""
+    path = str(found.params.data / "contract.yaml")
+    old, new = (
+        {*(side.get("fields") or {}), *(side.get("derived") or {})}
+        for side in declarations.both_sides(found.base, path)
+    )
+    if not old or old == new:
+        return ""
+    words = [f"new {code(name)}" for name in sorted(new - old)]
+    return "Fields: " + ", ".join([*words, *(f"gone {code(name)}" for name in sorted(old - new))])
+
+
+def importance() -> str:
+    """Return the features of the head that weigh most."""
+    if not IMPORTANCE.is_file():
+        return ""
+    with IMPORTANCE.open() as file:
+        rows = [[row["feature"], float(row["importance"])] for row in csv.DictReader(file)]
+    rows.sort(key=lambda row: -float(row[1]))
+    lines = [[code(name), number(float(weight), 3)] for name, weight in rows[:FEATURES]]
+    title = f"Importance: the {len(lines)} features that weigh most (mean |SHAP|, log-odds)"
+    return details(title, table(["feature", "importance"], lines, "lr"))

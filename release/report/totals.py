@@ -1,0 +1,74 @@
+"""What a change does in numbers of people and in money, each with its 95 % interval."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from release.gate.checks import Z
+from release.gate.comparison import PairedRows
+from release.gate.judgement import Judgement
+from release.report.markdown import table
+from stages.metrics.ranked_rows import Floats
+from stages.policy import Policy
+
+
+class Total(NamedTuple):
+    """A sum over the judged applications on both sides, and their difference."""
+
+    name: str
+    champion: float
+    challenger: float
+    low: float
+    high: float
+
+
+def section(found: Judgement) -> str:
+    """Return the section on people and money."""
+    if not found.paired or not found.params:
+        return ""
+    held = [*totals(found.paired, found.params.policy)]
+    lines = [
+        [
+            own.name,
+            f"{own.champion:,.0f}",
+            f"{own.challenger:,.0f}",
+            f"{own.challenger - own.champion:+,.0f}",
+            f"{own.low:+,.0f} to {own.high:+,.0f}",
+        ]
+        for own in held
+    ]
+    head = ["", "base", "head", "difference", "95 % interval"]
+    rows = f"{found.paired.rows:,} judged applications"
+    return f"### People and money, of {rows}\n\n{table(head, lines, 'lrrrr')}"
+
+
+def totals(both: PairedRows, policy: Policy) -> Iterator[Total]:
+    """Yield sums of decisions, of defaults and, where the contract names money, of amounts."""
+    old, new = both.champion, both.challenger
+    bad = np.asarray(new.bad, dtype=np.float64)
+    cluster = old.cluster
+    measures = {"Applicants approved": np.ones(both.rows), "Of these, loans that went bad": bad}
+    if new.exposure is not None:
+        money = np.asarray(new.exposure, dtype=np.float64)
+        measures |= {"Money approved": money, "Of this, money in bad loans": money * bad}
+        profit = np.where(bad == 1, -policy.loss_given_default, policy.margin)
+        measures["Profit as it turned out, in money"] = money * profit
+    for name, value in measures.items():
+        sides = value * old.approved, value * new.approved
+        low, high = interval(sides[1] - sides[0], cluster)
+        yield Total(name, float(sides[0].sum()), float(sides[1].sum()), low, high)
+
+
+def interval(values: Floats, cluster: np.ndarray | None) -> tuple[float, float]:
+    """Return the 95 % interval of a sum of rows (n,), of which those of a cluster go together."""
+    place = (
+        np.arange(len(values)) if cluster is None else np.unique(cluster, return_inverse=True)[1]
+    )
+    sums = np.bincount(place, weights=values)
+    spread = Z * sqrt(len(sums) * float(np.var(sums, ddof=1))) if len(sums) > 1 else float("inf")
+    total = float(values.sum())
+    return total - spread, total + spread
