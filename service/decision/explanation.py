@@ -15,7 +15,7 @@ from stages.contract.schema import Field
 from stages.features.facts import Fact, sum_by_fact
 from stages.features.matrix import Floats, MissingReason
 
-SHOWN = 6  # significant digits of a ratio
+SHOWN = 4  # significant digits of a ratio
 STEP = 1e-3  # log-odds over which the score's slope is taken where margin and base are equal
 
 
@@ -80,7 +80,9 @@ def describe_fact(
 
 def ratio_of(value: float) -> float | None:
     """Return a ratio with the digits that people read; None where it is missing."""
-    return None if np.isnan(value) else float(f"{value:.{SHOWN}g}")
+    if np.isnan(value):
+        return None
+    return float(f"{value:.{SHOWN}g}") if abs(value) < 10**SHOWN else float(round(value))
 
 
 def points_per_log_odds(engine: Engine, base: float, margin: float) -> float:

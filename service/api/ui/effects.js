@@ -1,7 +1,7 @@
 // Shows what each fact adds to the score, as a table with bars. The reasons name the same facts.
 
 import { h, hiddenText } from "./dom.js";
-import { label, points, signed, value } from "./format.js";
+import { heading, points, signed, value } from "./format.js";
 
 const SHOWN = 8;
 
@@ -31,12 +31,16 @@ export function effectsCard(explained, fields) {
     rows.length > SHOWN ? more(rows.slice(SHOWN)) : "");
 }
 
-/** Returns the applicant's values of a fact; several, or another title's, are named. */
+/** Returns a title as people read it, also where the contract gives none but the field's name. */
+const readable = (title, field) => (title === field ? heading(field) : title);
+
+/** Returns the applicant's values of a fact, one a line; those with another title are named. */
 function valuesOf({ title, values }, fields) {
-  const shown = values.map((one) => [one, value(fields.get(one.field) ?? one, one.value)]);
-  const named = ([one, text]) => `${one.title || label({ name: one.field })}: ${text}`;
-  if (shown.length === 1 && shown[0][0].title === title) return shown[0][1];
-  return shown.map(named).join("; ");
+  return values.map((one) => {
+    const text = value(fields.get(one.field) ?? one, one.value);
+    const named = one.title === title ? text : `${readable(one.title, one.field)}: ${text}`;
+    return h("span", { class: "muted" }, named);
+  });
 }
 
 function row(fact, fields, widest) {
@@ -47,7 +51,7 @@ function row(fact, fields, widest) {
     css: { width: `${share}%`, left: odds > 0 ? `${50 - share}%` : "50%" },
   });
   return h("tr", {},
-    h("th", { scope: "row" }, title, h("span", { class: "muted" }, valuesOf(fact, fields))),
+    h("th", { scope: "row" }, title, valuesOf(fact, fields)),
     h("td", { class: "plot" }, bar, hiddenText(odds > 0 ? "costs points" : "earns points")),
     h("td", { class: "number" }, signed(earned, 1)),
     h("td", { class: "number odds" }, signed(odds, 2)));
