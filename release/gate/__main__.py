@@ -17,7 +17,7 @@ from stages import files, project
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
-    """What gate and report both ask for."""
+    """Return the parser of the options that gate and report share."""
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )

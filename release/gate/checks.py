@@ -47,12 +47,12 @@ class Group(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Attribute and group in words."""
+        """Return attribute and group in words."""
         return f"{self.attribute} {self.group}"
 
 
 def floors(figures: dict[str, float], limits: Limits) -> Iterator[Finding]:
-    """Each floor against the challenger's figures."""
+    """Judge the challenger's figures by each floor."""
     for name, floor in limits.floors.items():
         value, broken = figures[name], floor.broken(figures[name])
         status: Status = "fail" if broken else "pass"
@@ -64,7 +64,7 @@ def floors(figures: dict[str, float], limits: Limits) -> Iterator[Finding]:
 
 
 def calibration(draws: Draws, limits: Calibration) -> Iterator[Finding]:
-    """ECE, |mean PD - bad rate| and slope; the last two fail only where they are significant."""
+    """Judge ECE, |mean PD - bad rate| and slope; the last two fail only where significant."""
     held = intervals.percentile_intervals(draws)
     ece, slope = held["ece"], held["calibration_slope"]
     gap = draws.estimates["mean_pd"] - draws.estimates["bad_rate"]
@@ -118,7 +118,7 @@ def losses(differences: dict[str, Difference], limits: Limits) -> Iterator[Findi
 
 
 def common(found: PairedRows, limits: Limits) -> Iterator[Finding]:
-    """Whether enough rows, with enough defaults, were common to both sides."""
+    """Judge whether both sides share enough rows, with enough defaults."""
     words = f"{found.rows:,} test rows are common to both sides, {found.share:.0%} of the larger"
     if found.moved:
         words += f"; {found.moved:,} were left out: their outcome or date changed"
@@ -134,7 +134,7 @@ def common(found: PairedRows, limits: Limits) -> Iterator[Finding]:
 
 
 def enough(rows: Judged, limits: Limits) -> Iterator[Finding]:
-    """Whether there are enough goods and bads to judge."""
+    """Judge whether there are enough goods and bads."""
     bads = int(rows.bad.sum())
     words = f"{bads:,} defaults among {len(rows.bad):,} test rows; {limits.min_bads} are needed"
     few = min(bads, len(rows.bad) - bads) < limits.min_bads
@@ -142,7 +142,7 @@ def enough(rows: Judged, limits: Limits) -> Iterator[Finding]:
 
 
 def groups(rows: Judged, table: pd.DataFrame, limits: Groups) -> list[Group]:
-    """Every protected group of the rows; `table` (n, ...) holds the group_ columns."""
+    """Return every protected group of the rows; `table` (n, ...) holds the group_ columns."""
     return [
         found
         for column in table.columns
@@ -179,12 +179,12 @@ def _attribute(rows: Judged, attribute: str, labels: pd.Series, limits: Groups) 
 
 
 def place(group: str) -> tuple[bool, list[float], str]:
-    """Where a group stands among its like: bands by their numbers, the open one below first."""
+    """Return a group's place in its order: bands by their numbers, the open one below first."""
     return not group.startswith("below "), [float(n) for n in re.findall(r"\d+", group)], group
 
 
 def _ratio_high(own: tuple[float, int], most: tuple[float, int]) -> float:
-    """Upper end of the 95 % interval of a ratio of two rates (Katz et al. 1978)."""
+    """Return the upper end of the 95 % interval of a ratio of two rates (Katz et al. 1978)."""
     if not own[0] or not most[0]:
         return 0.0
     error = sqrt(sum((1 - rate) / (rows * rate) for rate, rows in (own, most)))
@@ -192,7 +192,7 @@ def _ratio_high(own: tuple[float, int], most: tuple[float, int]) -> float:
 
 
 def fairness(found: list[Group], limits: Groups) -> Iterator[Finding]:
-    """Adverse impact where it is also significant, and ECE where its interval lies above."""
+    """Judge adverse impact where it is significant, and ECE by the lower end of its interval."""
     for group in found:
         if group.rows < limits.max_unjudged_rows:
             words = f"{group.name}: {group.rows} rows are too few to judge"

@@ -1,4 +1,4 @@
-"""Champion against challenger on the rows that both were tested on."""
+"""Compare champion and challenger on the rows that both were tested on."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class PairedRows:
 
     @property
     def rows(self) -> int:
-        """How many rows are common."""
+        """Return how many rows are common."""
         return len(self.challenger.bad)
 
 
@@ -116,12 +116,12 @@ def _numbered(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 
 def gains(rows: Judged, policy: Policy) -> np.ndarray:
-    """Realised profit of each row (n,) per unit applied for: 0 where it is not approved."""
+    """Return the realised profit of each row (n,) per unit applied for, 0 where not approved."""
     return np.where(rows.bad == 1, -policy.loss_given_default, policy.margin) * rows.approved
 
 
 def draw(rows: Judged, cut_off: float, policy: Policy) -> Draws:
-    """Every figure on resamples of the rows, at a side's own cut-off, valued by one policy."""
+    """Compute every figure on resamples of the rows, at one side's cut-off, by one policy."""
     return intervals.bootstrap(
         rows.bad,
         rows.pd,
@@ -135,7 +135,7 @@ def draw(rows: Judged, cut_off: float, policy: Policy) -> Draws:
 
 
 def delong(both: PairedRows) -> DeLong | None:
-    """DeLong's test of the two AUCs; None where a class has fewer than two rows.
+    """Return DeLong's test of the two AUCs; None where a class has fewer than two rows.
 
     None too where loans go good or bad together, which the test takes for independent: then the
     bootstrap of whole clusters gives the interval.
@@ -149,7 +149,7 @@ def delong(both: PairedRows) -> DeLong | None:
 
 
 def compare(champion: Draws, challenger: Draws, test: DeLong | None) -> dict[str, Difference]:
-    """Paired differences of every figure; those of AUC and Gini with DeLong's interval."""
+    """Return the paired difference of every figure; AUC and Gini have DeLong's interval."""
     paired = {**intervals.paired_intervals(champion, challenger)}
     if test:
         auc = Interval(test.difference, test.low, test.high)

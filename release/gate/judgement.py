@@ -60,7 +60,7 @@ class Judgement:
 
     @property
     def verdict(self) -> Status:
-        """What is unknown outweighs what failed: a judgement is whole or there is none."""
+        """Return the verdict; what is unknown outweighs what failed."""
         held = {finding.status for finding in self.findings}
         if "cannot judge" in held or self.unseen:
             return "cannot judge"
@@ -74,7 +74,7 @@ class Judgement:
 
     @property
     def sentence(self) -> str:
-        """Why, in one sentence."""
+        """Return the reason for the verdict in one sentence."""
         decisive = [f for f in self.findings if f.status == self.verdict]
         if self.verdict == "pass":
             if self.paired is None:
@@ -86,7 +86,7 @@ class Judgement:
         return f"{decisive[0].check}: {decisive[0].words}{more}"
 
     def attempt(self, check: str, step: Callable[[], Value]) -> Value | None:
-        """A step's value, or None with the finding that it cannot be judged."""
+        """Return a step's value; where it cannot be had, None, with a finding that says so."""
         try:
             return step()
         except UNREADABLE as error:
@@ -103,7 +103,7 @@ class Judgement:
 
 
 def to_json(found: Judgement) -> str:
-    """The judgement for machines; figures that are undefined are null."""
+    """Return the judgement as JSON; figures that are undefined are null."""
     content = {
         "verdict": found.verdict,
         "exit_code": EXIT[found.verdict],

@@ -94,7 +94,7 @@ def stored(found: Judgement, *, remote: bool, pushed: bool | None) -> None:
     """Check what DVC vouches for, and read the champion that it holds."""
     with dvc_state.storage(remote=remote) as held:
         found.add("pipeline", lambda: provenance.reproduced(held))
-        found.add("remote", lambda: provenance.pushed(held, asked=pushed))
+        found.add("remote", lambda: provenance.pushed(held, confirmed=pushed))
         found.add("champion", lambda: champion(found, held))
 
 
@@ -148,7 +148,7 @@ def champion(found: Judgement, held: dvc_state.Storage) -> Iterator[Finding]:
 
 
 def alone(found: Judgement, table: Predictions, policy: Policy, rules: Limits) -> Iterator[Finding]:
-    """The challenger by itself: floors, calibration and groups on all its test rows."""
+    """Judge the challenger by itself: floors, calibration and groups on all its test rows."""
     rows = predictions.judged(table.split("test"))
     yield from checks.enough(rows, rules)
     found.challenger = comparison.draw(rows, policy.pd_cut_off, policy)
@@ -161,7 +161,7 @@ def alone(found: Judgement, table: Predictions, policy: Policy, rules: Limits) -
 def against(
     found: Judgement, champion: Predictions, table: Predictions, config: Params, rules: Limits
 ) -> Iterator[Finding]:
-    """The challenger against the champion, both valued by the challenger's margin and loss."""
+    """Judge the challenger against the champion, both valued by the challenger's policy."""
     figures = found.champion_metrics or {}
     lost = sorted({*champion.attributes} - {*table.attributes})
     if figures.get("dataset") != config.dataset:
@@ -187,7 +187,7 @@ def against(
 
 
 def another_book(old: str, new: str, rules: Limits) -> Finding:
-    """A change of the book, which shares no row: by floors, where the base has some for the new."""
+    """Return the note on another book, which has no row in common and is judged by floors."""
     words = f"the base's model is of {old}, this one of {new}: no row is common"
     if new not in rules.books:
         raise CannotJudge(

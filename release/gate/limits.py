@@ -1,4 +1,4 @@
-"""`models/gate.yaml`: what a change must keep, and how two versions of it compare."""
+"""Read `models/gate.yaml`, which says what a change must keep, and compare two versions of it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Floor(Section):
         return f"{low} to {high}" if low and high else f"≥ {low}" if low else f"≤ {high}"
 
     def broken(self, value: float) -> str:
-        """The limit that a value breaks, in words, else nothing; NaN breaks every limit."""
+        """Return the limit that a value breaks, in words, else nothing; NaN breaks every limit."""
         if self.min is not None and not value >= self.min:
             return f"below {self.min:g}"
         if self.max is not None and not value <= self.max:
@@ -123,12 +123,12 @@ class Limits(Section):
         return self
 
     def of(self, book: str) -> Limits:
-        """The policy for a book: floors of its own stand in for those of every book."""
+        """Return the policy for a book, whose own floors replace those of every book."""
         return self.model_copy(update={"floors": {**self.floors, **self.books.get(book, {})}})
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The figures that must be known for a judgement."""
+        """Return the figures that must be known for a judgement."""
         also = (*self.ratchet.max_loss, "ece", "mean_pd", "bad_rate", "calibration_slope")
         return tuple(dict.fromkeys((*self.floors, *self.max_loss, *also)))
 
@@ -138,7 +138,7 @@ class LimitsError(ValueError):
 
 
 def read(text: str, name: str = PATH) -> Limits:
-    """A gate policy from YAML; raises LimitsError."""
+    """Return the gate policy in a YAML text; raises LimitsError."""
     try:
         return Limits.model_validate(yaml.safe_load(text))
     except yaml.YAMLError as error:
@@ -149,7 +149,7 @@ def read(text: str, name: str = PATH) -> Limits:
 
 
 def loosened(base: Limits, head: Limits) -> list[str]:
-    """What the head's policy would let pass that the base's does not, a limit a line."""
+    """Return each limit that the head's policy loosens, in words."""
     found = changes(base.model_dump(exclude_none=True), head.model_dump(exclude_none=True))
     return [
         f"{name}: {'—' if before is None else before} → {'—' if after is None else after}"

@@ -1,4 +1,4 @@
-"""The predictions that the pipeline wrote: what both sides are judged by."""
+"""Read and check the predictions that the pipeline wrote, by which both sides are judged."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ GROUP = "group_"
 
 @dataclass(frozen=True)
 class Predictions:
-    """A checked table of predictions: one line a row of validation and test."""
+    """A checked table of predictions: one line for each row of validation and test."""
 
     table: pd.DataFrame
 
     @classmethod
     def read(cls, content: bytes, name: str) -> Predictions:
-        """From the bytes of a parquet file; CannotJudge names the column and what came."""
+        """Read the bytes of a Parquet file; CannotJudge names the column and what came."""
         try:
             table = pd.read_parquet(io.BytesIO(content))
         except (pa.ArrowException, ValueError) as error:
@@ -48,17 +48,17 @@ class Predictions:
         return cls(table)
 
     def split(self, name: str) -> pd.DataFrame:
-        """The rows of a split."""
+        """Return the rows of a split."""
         return self.table[self.table["split"] == name]
 
     @property
     def attributes(self) -> list[str]:
-        """The protected attributes whose groups are known."""
+        """Return the protected attributes whose groups are known."""
         return [c.removeprefix(GROUP) for c in self.table.columns if c.startswith(GROUP)]
 
     @property
     def candidates(self) -> list[str]:
-        """The candidates that were compared on validation."""
+        """Return the candidates that were compared on validation."""
         return [c.removeprefix("pd_") for c in self.table.columns if c.startswith("pd_")]
 
 
@@ -69,7 +69,7 @@ def _check(name: str, rule: str, values: pd.Series, valid: pd.Series) -> None:
 
 
 def judged(rows: pd.DataFrame) -> Judged:
-    """Rows of predictions as outcome, PD and decision."""
+    """Return rows of predictions as outcome, PD and decision."""
     decision = pd.Index(DECISIONS).get_indexer(pd.Index(rows["decision"]))
     return Judged(
         rows["bad"].to_numpy(np.int64),

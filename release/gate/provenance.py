@@ -1,4 +1,4 @@
-"""Whether the commit, the pipeline and the remote hold what was judged."""
+"""Check that the commit, the pipeline and the remote hold what was judged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOWN = 5  # examples of a long list
 
 
 def committed() -> Iterator[Finding]:
-    """Whether HEAD is what lies in the working tree."""
+    """Check that the working tree is HEAD."""
     changed = revisions.uncommitted()
     words = f"differs from HEAD, so the commit is not what was run: {listed(changed)}"
     if changed:
@@ -30,13 +30,13 @@ def committed() -> Iterator[Finding]:
 
 
 def listed(names: list[str]) -> str:
-    """The first of many names."""
+    """Return the first of many names in words."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"{', '.join(names[:SHOWN])}{more}"
 
 
 def reproduced(held: dvc_state.Storage) -> Iterator[Finding]:
-    """Whether dvc.lock is what code, parameters and data give."""
+    """Check that dvc.lock is what code, parameters and data give."""
     dvc_state.here(Path("dvc.lock"))
     if absent := [path for path in RESULTS if path not in held.made()]:
         raise CannotJudge(f"no stage of dvc.yaml makes {listed(absent)}")
@@ -50,12 +50,12 @@ def reproduced(held: dvc_state.Storage) -> Iterator[Finding]:
         yield Finding("pipeline", "pass", "dvc.lock matches code, parameters and data")
 
 
-def pushed(held: dvc_state.Storage, *, asked: bool | None) -> Iterator[Finding]:
-    """Whether the remote holds what dvc.lock names; `asked` is what another job was told."""
-    if asked is not None:
+def pushed(held: dvc_state.Storage, *, confirmed: bool | None) -> Iterator[Finding]:
+    """Check that the remote holds what dvc.lock names; `confirmed` is what a job before saw."""
+    if confirmed is not None:
         words = "the job that fetched the data was told by the remote that it "
-        words += "holds all that dvc.lock names" if asked else "lacks what dvc.lock names"
-        yield Finding("remote", "pass" if asked else "fail", words)
+        words += "holds all that dvc.lock names" if confirmed else "lacks what dvc.lock names"
+        yield Finding("remote", "pass" if confirmed else "fail", words)
         return
     if not held.remote:
         yield Finding("remote", "note", "not asked (--no-remote): for local use only")

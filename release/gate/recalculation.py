@@ -28,7 +28,7 @@ CLOSE = 2e-6  # figures are published with six digits
 
 
 def published(text: str, name: str = PATH) -> dict[str, Any]:
-    """The content of an evaluation report; CannotJudge where it is none."""
+    """Return the content of an evaluation report; CannotJudge where it is none."""
     try:
         found = json.loads(text)
     except ValueError as error:
@@ -39,7 +39,7 @@ def published(text: str, name: str = PATH) -> dict[str, Any]:
 
 
 def published_at(revision: str) -> dict[str, Any] | None:
-    """The evaluation report of a revision, None where it has no model.
+    """Return the evaluation report of a revision, None where it has no model.
 
     A revision that has headline figures and no report cannot pass as one without a model: its
     metrics.json is read in the place of the report, as older revisions wrote it.
@@ -52,7 +52,7 @@ def published_at(revision: str) -> dict[str, Any] | None:
 
 
 def wrong_headlines(text: str, stated: dict[str, Any]) -> list[str]:
-    """What is wrong with the content of metrics.json beside the evaluation report."""
+    """Return what is wrong with metrics.json beside the evaluation report."""
     try:
         same = json.loads(text) == evaluation.headlines(stated)
     except (ValueError, KeyError, TypeError):
@@ -61,7 +61,7 @@ def wrong_headlines(text: str, stated: dict[str, Any]) -> list[str]:
 
 
 def unknown(figures: dict[str, Any], required: tuple[str, ...]) -> list[str]:
-    """Required test figures that have no finite value or interval."""
+    """Return the required test figures that have no finite value or interval."""
     test = figures["test"]
     return [name for name in required if not all(map(_finite, _parts(test.get(name))))]
 
@@ -76,7 +76,7 @@ def _finite(value: Any) -> bool:
 
 
 def recount(table: Predictions, config: Params) -> Any:
-    """The provable part of evaluation.json, as `stages.evaluate` writes it."""
+    """Compute the provable part of evaluation.json, as `stages.evaluate` writes it."""
     validation, test = table.split("validation"), table.split("test")
     policy, minimum = config.policy, config.evaluate.min_group
     compared: dict[str, dict[str, float]] = {
@@ -114,7 +114,7 @@ def recount(table: Predictions, config: Params) -> Any:
 
 
 def cross_validate(table: pd.DataFrame, names: list[str], metric: str) -> dict[str, Any]:
-    """Each candidate's figure over the folds that the winner was chosen by."""
+    """Return each candidate's figure over the folds that the winner was chosen by."""
     wanted = ["fold", *(f"pd_{name}" for name in names)]
     if absent := [column for column in wanted if column not in table]:
         raise CannotJudge(f"{predictions.PATH} lacks the columns {absent}")
@@ -127,14 +127,14 @@ def cross_validate(table: pd.DataFrame, names: list[str], metric: str) -> dict[s
 
 
 def is_new(rows: pd.DataFrame) -> Any:
-    """Whether each row's customer was not trained on (n,), None where that is unknown."""
+    """Return whether each row's customer was not trained on (n,), None where unknown."""
     if "new_customer" not in rows or rows["new_customer"].isna().any():
         return None
     return rows["new_customer"].to_numpy(bool)
 
 
 def _decided(rows: pd.DataFrame, candidate: str, config: Params) -> Judged:
-    """The rows of a split as a candidate and the policy see them."""
+    """Return the rows of a split as a candidate and the policy see them."""
     if f"pd_{candidate}" not in rows:
         raise CannotJudge(f"{predictions.PATH} lacks the column pd_{candidate}")
     bad, pd_ = rows["bad"].to_numpy(np.int64), rows[f"pd_{candidate}"].to_numpy(np.float64)
@@ -156,7 +156,7 @@ def _decide(rows: pd.DataFrame, pd_: Any, config: Params) -> Any:
 
 
 def misdecided(table: Predictions, config: Params) -> int:
-    """How many decisions of the predictions differ from what the policy says of their PD."""
+    """Count the decisions that differ from what the policy says of their PD."""
     wrong = 0
     for name in ("validation", "test"):
         rows = table.split(name)
@@ -167,7 +167,7 @@ def misdecided(table: Predictions, config: Params) -> int:
 
 
 def cut_off(figures: dict[str, Any]) -> float:
-    """The cut-off under which figures were published; CannotJudge where they do not say."""
+    """Return the cut-off under which figures were published; CannotJudge without one."""
     held = figures.get("cut_offs")
     value = held.get("cut_off") if isinstance(held, dict) else None
     if isinstance(value, int | float) and 0 <= value <= 1:
@@ -176,7 +176,7 @@ def cut_off(figures: dict[str, Any]) -> float:
 
 
 def differences(stated: dict[str, Any], proven: dict[str, Any]) -> list[str]:
-    """Figures that were published otherwise than the predictions prove, a figure a line."""
+    """Return each figure that was published otherwise than the predictions prove."""
     held = flatten({k: v for k, v in stated.items() if k not in UNPROVEN})
     found = flatten(proven)
     return [

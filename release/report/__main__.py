@@ -1,4 +1,4 @@
-"""One Markdown report of a change: the verdict first, then what it does to decisions.
+"""Write one Markdown report of a change: the verdict first, then what it does to decisions.
 
     python -m release.report --base REV [--out FILE] [--summary FILE] [--no-remote]
 
@@ -48,7 +48,7 @@ NEUTRAL = "calibration_slope", "calibration_intercept", "mean_pd", "bad_rate", "
 
 
 def report(found: Judgement) -> str:
-    """The report of a judgement, in Markdown; the last parts give way where it grows too long."""
+    """Return the report in Markdown; the last parts give way where it grows too long."""
     parts = [part for part in every(found) if part]
     text = "\n\n".join(parts) + "\n"
     while len(text) > LONGEST and parts:
@@ -58,7 +58,7 @@ def report(found: Judgement) -> str:
 
 
 def every(found: Judgement) -> Iterator[str]:
-    """The parts of the report, the decisive first; empty where their evidence is missing."""
+    """Yield the parts of the report, the decisive first; empty where evidence is missing."""
     yield verdict(found)
     yield figures(found)
     yield sections.decisions(found)
@@ -76,7 +76,7 @@ def every(found: Judgement) -> Iterator[str]:
 
 
 def verdict(found: Judgement) -> str:
-    """The first lines: what was decided, why, and of what."""
+    """Return the first lines: what was decided, why, and of what."""
     decisive = [
         f
         for f in found.findings
@@ -97,7 +97,7 @@ def verdict(found: Judgement) -> str:
 
 
 def for_a_person(found: Judgement) -> Iterator[str]:
-    """What figures cannot judge: first what nobody answered for, then the rest."""
+    """Yield what figures cannot judge: first what nobody answered for, then the rest."""
     named = (declarations.CHECK, acknowledgements.CHECK)
     notices = [f for f in found.findings if f.check in named]
     notices.sort(key=lambda f: f.status == "note")
@@ -129,7 +129,7 @@ def rows(found: Judgement) -> str:
 
 
 def figures(found: Judgement) -> str:
-    """The figures that have a limit, and below them the others; the head's alone without a base."""
+    """Return the table of figures with a limit, and below it that of the others."""
     if found.differences:
         head = ["figure", "base", "head", "difference", "95 % interval", "better", "gate"]
         lines, align = [figure(n, own, found) for n, own in found.differences.items()], "lrrrrcl"
@@ -165,14 +165,14 @@ def figure(name: str, own: Difference, found: Judgement) -> list[str]:
 
 
 def trend(name: str, own: Difference) -> str:
-    """A mark for a difference whose interval lies wholly on one side."""
+    """Return a mark for a difference whose interval lies wholly on one side."""
     if name in NEUTRAL or not (own.low > 0 or own.high < 0):
         return ""
     return "▲ " if (own.low > 0) == (name in limits.HIGHER) else "▼ "
 
 
 def gated(name: str, found: Judgement) -> str:
-    """The limits that hold for a figure, each with its mark."""
+    """Return the limits that hold for a figure, each with its mark."""
     if not found.limits:
         return ""
     marks = {(f.check, f.figure): MARKS[f.status] for f in found.findings if f.figure}

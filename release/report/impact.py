@@ -49,7 +49,7 @@ class Impact:
 
 
 def impact(both: PairedRows, policy: Policy) -> Impact:
-    """The decision impact on common rows; hard rules and referrals are in the decisions."""
+    """Return the impact on common rows; hard rules and referrals are in the decisions."""
     old, new = both.champion, both.challenger
     before = side(old, policy)
     kinds = len(DECISIONS)
@@ -81,7 +81,7 @@ def side(rows: Judged, policy: Policy) -> Side:
 
 
 def part(both: PairedRows, chosen: Bools) -> Part:
-    """A part of the common rows (n,) bool."""
+    """Return the figures of some of the common rows (n,) bool."""
     low, high = wilson(int(both.challenger.bad[chosen].sum()), int(chosen.sum()))
     return Part(
         applications=int(chosen.sum()),
@@ -95,7 +95,7 @@ def part(both: PairedRows, chosen: Bools) -> Part:
 
 
 def wilson(bads: int, rows: int) -> tuple[float, float]:
-    """95 % interval of a bad rate (Wilson 1927); all of 0 to 1 for no rows."""
+    """Return the 95 % interval of a bad rate (Wilson 1927); 0 to 1 for no rows."""
     if not rows:
         return 0.0, 1.0
     rate, spread = bads / rows, Z**2 / rows
@@ -110,7 +110,7 @@ def mean(values: NDArray[Any]) -> float:
 
 
 def accepted(bad: ArrayLike, pd: ArrayLike) -> tuple[NDArray[np.int64], Floats]:
-    """Applications and bads (k + 1,) with a PD up to each of k distinct ones, from none to all."""
+    """Return applications and bads (k + 1,) up to each of k distinct PDs, from none to all."""
     _, place = np.unique(np.asarray(pd), return_inverse=True)
     count = np.bincount(place)
     bads = np.bincount(place, weights=np.asarray(bad, dtype=np.float64))
@@ -118,13 +118,13 @@ def accepted(bad: ArrayLike, pd: ArrayLike) -> tuple[NDArray[np.int64], Floats]:
 
 
 def approval_at(bad: ArrayLike, pd: ArrayLike, bad_rate: float) -> float:
-    """Largest approval rate, by PD alone, at which the approved are no worse than `bad_rate`."""
+    """Return the largest approval rate, by PD alone, at a bad rate of at most `bad_rate`."""
     count, bads = accepted(bad, pd)
     return float(count[bads <= bad_rate * count].max() / count[-1])
 
 
 def bad_rate_at(bad: ArrayLike, pd: ArrayLike, approval_rate: float) -> float:
-    """Bad rate of the `approval_rate` of lowest PD; equal PDs share their bads. NaN of nothing."""
+    """Return the bad rate of the share `approval_rate` of lowest PD; NaN of nothing."""
     count, bads = accepted(bad, pd)
     wanted = approval_rate * count[-1]
     return float(np.interp(wanted, count, bads) / wanted) if wanted else float("nan")

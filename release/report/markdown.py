@@ -15,13 +15,13 @@ WIDTH = 160  # characters of a cell that comes from elsewhere
 
 
 def code(value: object) -> str:
-    """A value as code: no link, no mention and no markup comes of it."""
+    """Return a value as code, from which no link, mention or markup can come."""
     words = " ".join(str(value).split()).replace("`", "'").replace("|", "¦")
     return f"`{words[: WIDTH - 1] + '…' if len(words) > WIDTH else words}`" if words else ""
 
 
 def prose(words: str) -> str:
-    """Words that quote what comes from elsewhere, on one line and without markup."""
+    """Return words that quote what comes from elsewhere, on one line and without markup."""
     return " ".join(words.split()).translate(str.maketrans(MARKUP))
 
 

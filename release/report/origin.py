@@ -18,13 +18,16 @@ from release.revisions import CannotJudge
 
 
 def model(found: Judgement) -> str:
-    """The winner, the price of its monotone constraints, its size and its latency."""
+    """Return the section on the winner, the price of its constraints, its size and latency."""
     old, new = found.champion_metrics or {}, found.metrics
     if not new:
         return ""
     names = ("dataset", "mode", "winner", "chosen_by")
     lines = [
-        *([name.replace("_", " "), told(old.get(name)), told(new.get(name))] for name in names),
+        *(
+            [name.replace("_", " "), as_cell(old.get(name)), as_cell(new.get(name))]
+            for name in names
+        ),
         ["trained on", trained(old), trained(new)],
         ["price of monotone constraints", price(old), price(new)],
         *([measured] if (measured := scored(found)) else []),
@@ -73,7 +76,7 @@ def size(value: int | None) -> str:
 
 
 def both(found: Judgement, path: str) -> tuple[Any, Any]:
-    """A YAML or JSON file at the base and in the working tree; {} where it is none.
+    """Return a YAML or JSON file at the base and in the working tree; {} where it is none.
 
     Without a base nothing has changed: both are {}.
     """
@@ -85,7 +88,7 @@ def both(found: Judgement, path: str) -> tuple[Any, Any]:
 
 
 def parsed(text: str) -> Any:
-    """YAML, of which JSON is a part; {} where the text is neither."""
+    """Return the content of YAML or JSON; {} where the text is neither."""
     try:
         return yaml.safe_load(text) or {}
     except yaml.YAMLError:
@@ -96,11 +99,11 @@ def differing(title: str, found: list[Change]) -> str:
     """Return the changes as a table that opens on a click; nothing without changes."""
     if not found:
         return ""
-    lines = [[code(c.name), told(c.before), told(c.after)] for c in found]
+    lines = [[code(c.name), as_cell(c.before), as_cell(c.after)] for c in found]
     return details(f"{title}: {len(found)} changed", table(["", "base", "head"], lines))
 
 
-def told(value: Any) -> str:
+def as_cell(value: Any) -> str:
     """Return a value as the text of a table cell."""
     if value is None:
         return "—"
@@ -113,7 +116,7 @@ def parameters(found: Judgement) -> str:
 
 
 def policy(found: Judgement) -> str:
-    """What changed in the gate policy, which holds from the next change on."""
+    """Return the section on the gate policy, which holds from the next change on."""
     return differing("Gate policy", changes(*both(found, limits.PATH)))
 
 

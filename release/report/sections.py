@@ -16,7 +16,7 @@ DIFFERENCES = ["", "base", "head", "difference"]
 
 
 def decisions(found: Judgement) -> str:
-    """Decision impact and swap set."""
+    """Return the section on decisions and the swap set."""
     if not found.paired or not found.params:
         return ""
     done = impact.impact(found.paired, found.params.policy)
@@ -172,7 +172,7 @@ def prices(paired: PairedRows | None, attribute: str, group: str) -> tuple[float
 
 
 def approved(paired: PairedRows | None, attribute: str, group: str) -> float | None:
-    """The champion's approval rate of a group among the common rows."""
+    """Return the champion's approval rate of a group among the common rows."""
     if paired is None:
         return None
     own = (paired.groups[f"{predictions.GROUP}{attribute}"] == group).to_numpy()
