@@ -103,7 +103,7 @@ def state(situation: Situation, book: Book) -> dict[str, Stated]:
     judged = test.judge(winner.model, config)
     fresh_pd = winner.predict_proba(book.fresh)[:, 1]
     truths = true_figures(fresh_pd, book.true_pd)
-    stated = evaluation.with_intervals(judged, config.policy, config.evaluate)
+    stated = evaluation.figures_with_intervals(judged, config.policy, config.evaluate)
     figures = {
         name: Stated(*stated[name].values(), truths[name])
         for name in situation.figures
@@ -154,7 +154,7 @@ def code_figures(
     figures = {}
     for place, code in enumerate(CODES, start=1):
         rows = judged.taking(meaning == place)
-        rate = evaluation.with_intervals(rows, config.policy, config.evaluate)["bad_rate"]
+        rate = evaluation.figures_with_intervals(rows, config.policy, config.evaluate)["bad_rate"]
         value = float(rows.pd.mean())
         low, high = (value + rate[side] - rate["value"] for side in ("low", "high"))
         truth = float(book.true_pd[fresh == place].mean())

@@ -58,7 +58,7 @@ def main() -> None:
         one = Job.of(name, config.candidate(name), features, config)
         one.fit(x, bad)
         one.judge_folds(x, bad, rows.cut(config.train.folds, config.train.seed))
-    monotone.price(artifact.load(Path("models") / "winner.joblib"), config)
+    monotone.price_directions(artifact.load(Path("models") / "winner.joblib"), config)
     print(json.dumps(spent))
 
 

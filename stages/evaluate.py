@@ -69,14 +69,14 @@ class Rows:
     def groups(self) -> dict[str, NDArray[np.str_]]:
         """Return the group of each row (n,) for each protected attribute by name."""
         return {
-            field.name: evaluation.groups(field, prepared.column(self.table, field))
+            field.name: evaluation.name_groups(field, prepared.column(self.table, field))
             for field in self.contract.protected
         }
 
     def vintages(self) -> NDArray[np.str_] | None:
         """Return the quarter of each row (n,), or None where the loans have no dates."""
         dates = prepared.dates(self.table, self.contract)
-        return None if dates is None else evaluation.vintages(dates)
+        return None if dates is None else evaluation.name_vintages(dates)
 
 
 def predictions(rows: Rows, judged: Judged) -> pd.DataFrame:
@@ -131,7 +131,7 @@ def predictions_out_of_fold(
     held = held[held["split"] == "train"]
     place = pd.Index(rows.table.column("_row").to_numpy()).get_indexer(pd.Index(held["row"]))
     said = held[f"pd_{winner.candidate}"].to_numpy()
-    decided = policy.decide(said, evaluation.by_name(winner.features, x[place]))
+    decided = policy.decide(said, evaluation.columns_by_name(winner.features, x[place]))
     everything = predictions(rows, Judged(rows.bad, np.zeros(len(x)), 0 * rows.bad, rows.exposure))
     chosen: pd.DataFrame = everything.iloc[place]
     return chosen.assign(pd=said, decision=np.array(DECISIONS)[decided])
@@ -147,10 +147,12 @@ def build_report(
     is_new: NDArray[np.bool_] | None,
 ) -> dict[str, Any]:
     """Return the content of `models/evaluation.json`."""
-    minimum = config.evaluate.min_group
+    policy, minimum = config.policy, config.evaluate.min_group
+
+    def by_group(groups: Any) -> dict[str, Any]:
+        return evaluation.figures_by_group(judged, groups, policy, minimum)
+
     quarters = test.vintages()
-    policy = config.policy
-    by_vintage = {} if quarters is None else evaluation.by_group(judged, quarters, policy, minimum)
     return {
         "dataset": config.dataset,
         "mode": config.mode,
@@ -159,15 +161,12 @@ def build_report(
         "prefer": config.evaluate.prefer,
         "choice": choice,
         "cut_offs": policy.cut_offs,
-        "test": evaluation.with_intervals(judged, policy, config.evaluate),
-        "test_new_customers": evaluation.new_customers(judged, is_new, policy, minimum),
+        "test": evaluation.figures_with_intervals(judged, policy, config.evaluate),
+        "test_new_customers": evaluation.figures_of_new_customers(judged, is_new, policy, minimum),
         "validation": validation,
-        "by_vintage": by_vintage,
-        "by_group": {
-            name: evaluation.by_group(judged, group, policy, minimum)
-            for name, group in test.groups().items()
-        },
-        "monotone": monotone.price(winner, config),
+        "by_vintage": {} if quarters is None else by_group(quarters),
+        "by_group": {name: by_group(groups) for name, groups in test.groups().items()},
+        "monotone": monotone.price_directions(winner, config),
         "trained_on": winner.trained_on,
     }
 
@@ -222,16 +221,17 @@ def main() -> None:
     table = pd.concat(parts).merge(
         held.drop(columns=["split", "bad"]), on="row", how="left", validate="1:1"
     )
-    drift = reference.make(winner.contract, winner.features, trained, validation.bad, seen[name].pd)
-    drift["approved"] = reference.approved(winner, config.policy, trained)
+    judged_rows = validation.bad, seen[name].pd
+    drift = reference.make_reference(winner.contract, winner.features, trained, *judged_rows)
+    drift["approved"] = reference.describe_approved(winner, config.policy, trained)
     with files.whole_folder(MODELS / "plots") as folder:
-        cut_off = config.policy.pd_cut_off
-        plots.all_of(folder, winner, tested, judged, seen, compared, facts["by_vintage"], cut_off)
+        quarters, cut_off = facts["by_vintage"], config.policy.pd_cut_off
+        plots.write_all(folder, winner, tested, judged, seen, compared, quarters, cut_off)
     with files.whole_file(MODELS / "predictions.parquet") as path:
         table.to_parquet(path, index=False)
     with files.whole_file(MODELS / "winner.joblib") as path:
         shutil.copyfile(MODELS / "candidates" / f"{name}.joblib", path)
-    records = golden.records(winner, test.columns, judged.pd, config.evaluate.golden)
+    records = golden.pick_records(winner, test.columns, judged.pd, config.evaluate.golden)
     proof.write_model_file(winner, test.columns, judged.pd, records, MODELS / "winner.json")
     files.write_text(MODELS / "golden.jsonl", records)
     files.write_json(MODELS / "reference.json", drift, indent=1)

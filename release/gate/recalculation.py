@@ -87,7 +87,7 @@ def recount(table: Predictions, config: Params) -> Any:
     chosen_by = config.evaluate.choose_by
     choice = cross_validate(table.table, config.candidates, chosen_by)
     dated = test["date"].notna().all()
-    quarters = evaluation.vintages(test["date"].to_numpy("datetime64[D]")) if dated else None
+    quarters = evaluation.name_vintages(test["date"].to_numpy("datetime64[D]")) if dated else None
     return evaluation.rounded(
         {
             "dataset": config.dataset,
@@ -97,14 +97,16 @@ def recount(table: Predictions, config: Params) -> Any:
             "prefer": config.evaluate.prefer,
             "choice": choice,
             "cut_offs": policy.cut_offs,
-            "test": evaluation.with_intervals(rows, policy, config.evaluate),
-            "test_new_customers": evaluation.new_customers(rows, is_new(test), policy, minimum),
+            "test": evaluation.figures_with_intervals(rows, policy, config.evaluate),
+            "test_new_customers": evaluation.figures_of_new_customers(
+                rows, is_new(test), policy, minimum
+            ),
             "validation": compared,
             "by_vintage": {}
             if quarters is None
-            else evaluation.by_group(rows, quarters, policy, minimum),
+            else evaluation.figures_by_group(rows, quarters, policy, minimum),
             "by_group": {
-                name: evaluation.by_group(
+                name: evaluation.figures_by_group(
                     rows, test[f"{GROUP}{name}"].to_numpy(str), policy, minimum
                 )
                 for name in table.attributes
@@ -152,7 +154,7 @@ def _decide(rows: pd.DataFrame, pd_: Any, config: Params) -> Any:
     features = Features(contract, config.mode)
     columns = prepared.columns(prepared.read(path), contract.inputs(config.mode))
     policy = config.policy.of(contract, config.mode)
-    return policy.decide(pd_, evaluation.by_name(features, features(columns)))
+    return policy.decide(pd_, evaluation.columns_by_name(features, features(columns)))
 
 
 def misdecided(table: Predictions, config: Params) -> int:

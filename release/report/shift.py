@@ -51,7 +51,7 @@ def by_quarter(both: PairedRows) -> list[list[str]]:
     dates = both.groups["date"]
     if dates.isna().any():
         return []
-    quarters = evaluation.vintages(dates.to_numpy("datetime64[D]"))
+    quarters = evaluation.name_vintages(dates.to_numpy("datetime64[D]"))
     lines = []
     for quarter in np.unique(quarters):
         own = quarters == quarter

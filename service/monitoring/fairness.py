@@ -8,7 +8,7 @@ import numpy as np
 
 from service.monitoring.windows import Window
 from stages.contract.schema import Contract
-from stages.judging.evaluation import groups
+from stages.judging.evaluation import name_groups
 
 
 def compare_groups(contract: Contract, window: Window, minimum: int) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def compare_groups(contract: Contract, window: Window, minimum: int) -> dict[str
         if all(v is None for v in values):
             continue
         numbers = [np.nan if v is None else v for v in values] if field.is_numeric else values
-        labels = groups(field, np.array(numbers) if field.is_numeric else numbers)
+        labels = name_groups(field, np.array(numbers) if field.is_numeric else numbers)
         groups_of[field.name] = {
             str(label): {
                 "rows": int(rows.sum()),

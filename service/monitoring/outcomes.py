@@ -189,7 +189,7 @@ def realised_performance(mature: MatureOutcomes, cut_off: float) -> dict[str, An
         "outcomes": mature.recorded,
         "mature": len(mature.bad),
         "all": evaluation.rounded({name: summary[name] for name in names}),
-        "by_vintage": bad_rates(evaluation.vintages(mature.day), mature),
+        "by_vintage": bad_rates(evaluation.name_vintages(mature.day), mature),
         "by_rating": bad_rates(mature.rating, mature),
     }
 

@@ -57,11 +57,11 @@ def score_and_decide(
     """Score raw columns of n rows by a model's own path and decide by the policy."""
     x = model.features(columns)
     pd = model.predict_matrix(x)
-    return Judged(bad, pd, policy.decide(pd, by_name(model.features, x)), exposure)
+    return Judged(bad, pd, policy.decide(pd, columns_by_name(model.features, x)), exposure)
 
 
-def by_name(features: Features, x: Floats) -> dict[str, Floats]:
-    """The feature matrix (n, F) as columns by name."""
+def columns_by_name(features: Features, x: Floats) -> dict[str, Floats]:
+    """Return the feature matrix (n, F) as columns by name."""
     return dict(zip(features.names, x.T, strict=True))
 
 
@@ -121,7 +121,7 @@ def by_money(rows: Judged, policy: Policy) -> dict[str, tuple[Floats, Floats]]:
     }
 
 
-def with_intervals(rows: Judged, policy: Policy, config: Evaluate) -> dict[str, Any]:
+def figures_with_intervals(rows: Judged, policy: Policy, config: Evaluate) -> dict[str, Any]:
     """Return each figure with its 95 % interval: `{"value", "low", "high"}`."""
     draws = intervals.bootstrap(
         rows.bad,
@@ -140,7 +140,7 @@ def with_intervals(rows: Judged, policy: Policy, config: Evaluate) -> dict[str, 
     }
 
 
-def new_customers(
+def figures_of_new_customers(
     rows: Judged, is_new: NDArray[np.bool_] | None, policy: Policy, minimum: int
 ) -> dict[str, float]:
     """Return the figures of the rows whose customers were not trained on, {} where that is unknown.
@@ -153,23 +153,23 @@ def new_customers(
     return figures | (summary(rows.taking(is_new), policy) if is_new.sum() >= minimum else {})
 
 
-def by_group(rows: Judged, groups: Any, policy: Policy, minimum: int) -> dict[str, Any]:
-    """The figures of each group of rows; groups smaller than `minimum` have only their size."""
+def figures_by_group(rows: Judged, groups: Any, policy: Policy, minimum: int) -> dict[str, Any]:
+    """Return the figures of each group; one smaller than `minimum` has only its number of rows."""
     figures = metrics.by_group(
         groups, rows.bad, rows.pd, policy.pd_cut_off, minimum_rows=minimum, approved=rows.approved
     )
     wanted = ("rows", "approval_rate", "bad_rate", "mean_pd", "roc_auc", "ece")
-    return {group: {name: own[name] for name in wanted} for group, own in figures.items()}
+    return {group: {name: summed[name] for name in wanted} for group, summed in figures.items()}
 
 
-def vintages(dates: NDArray[np.datetime64]) -> NDArray[np.str_]:
-    """The quarter of each date (n,): '2024-Q1'."""
+def name_vintages(dates: NDArray[np.datetime64]) -> NDArray[np.str_]:
+    """Name the quarter of each date (n,), as in '2024-Q1'."""
     months = dates.astype("datetime64[M]").astype(np.int64)
     return np.array([f"{1970 + m // 12}-Q{m % 12 // 3 + 1}" for m in months.tolist()])
 
 
-def groups(field: Field, values: Any) -> NDArray[np.str_]:
-    """A protected attribute's groups (n,): its categories, or bands between its quartiles."""
+def name_groups(field: Field, values: Any) -> NDArray[np.str_]:
+    """Name the group of each value (n,): its category, or its band between quartiles."""
     if not field.is_numeric:
         return np.array(["missing" if v is None else str(v) for v in values])
     edges = np.unique(np.nanquantile(values, [0.25, 0.5, 0.75]).round())

@@ -10,7 +10,7 @@ from stages.features.matrix import Columns, Floats
 from stages.models.artifact import Model
 
 
-def records(winner: Model, columns: Columns, pd: Floats, count: int) -> str:
+def pick_records(winner: Model, columns: Columns, pd: Floats, count: int) -> str:
     """Return `count` applications spread over the whole range of PD (n,), one JSON line each."""
     order = np.argsort(pd, kind="stable")
     picked = order[np.linspace(0, len(order) - 1, min(count, len(order))).astype(np.int64)]

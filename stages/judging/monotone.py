@@ -13,8 +13,8 @@ from stages.models.fitting.job import Job
 from stages.params import Params
 
 
-def price(winner: Model, config: Params) -> dict[str, Any]:
-    """Validation AUC with the directions kept and with them free; their difference is the price.
+def price_directions(winner: Model, config: Params) -> dict[str, Any]:
+    """Return the validation AUC with the directions kept, with them free, and the price of keeping.
 
     Empty where the winner has no constraint that is on.
     """
@@ -26,8 +26,8 @@ def price(winner: Model, config: Params) -> dict[str, Any]:
     with np.load(folder / "train.npz") as train, np.load(folder / "validation.npz") as held:
         scorer = Job.of(winner.candidate, free, features, config).fit(train["x"], train["bad"])
         auc = {
-            name: metrics.roc_auc(held["bad"], expit(own.margin(held["x"])))
-            for name, own in (("kept", winner.scorer), ("free", scorer))
+            name: metrics.roc_auc(held["bad"], expit(fitted.margin(held["x"])))
+            for name, fitted in (("kept", winner.scorer), ("free", scorer))
         }
     names = [n for n, d in zip(features.names, features.directions, strict=True) if d]
     return {"features": names, "roc_auc": auc, "price": auc["free"] - auc["kept"]}

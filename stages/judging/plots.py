@@ -19,18 +19,18 @@ IMPORTANCE_ROWS = 500
 
 def write(folder: Path, name: str, columns: Mapping[str, Sequence[Any] | Floats]) -> None:
     """Write columns of k values each as `<name>.csv`."""
-    rows = zip(*(cells(values) for values in columns.values()), strict=True)
+    rows = zip(*(format_cells(values) for values in columns.values()), strict=True)
     lines = [",".join(columns), *(",".join(row) for row in rows)]
     (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
 
 
-def cells(values: Sequence[Any] | Floats) -> list[str]:
-    """Values as CSV cells; numbers at six significant digits."""
+def format_cells(values: Sequence[Any] | Floats) -> list[str]:
+    """Format values (k,) as CSV cells, numbers with six significant digits."""
     return [f"{v:.6g}" if isinstance(v, float) else str(v) for v in np.asarray(values).tolist()]
 
 
-def importance(model: Model, x: Floats) -> dict[str, Any]:
-    """Mean |Shapley value| of each feature in log-odds, the largest first."""
+def rank_features(model: Model, x: Floats) -> dict[str, Any]:
+    """Return the mean |Shapley value| of each feature in log-odds, the largest first."""
     spread = np.linspace(0, len(x) - 1, min(len(x), IMPORTANCE_ROWS)).astype(np.int64)
     mean = np.abs(model.scorer.contributions(x[spread])).mean(axis=0)[:-1]
     order = np.argsort(-mean, kind="stable")
@@ -46,7 +46,7 @@ def roc_by_candidate(judged: Mapping[str, Judged]) -> dict[str, Any]:
     return {"candidate": named, **stacked}
 
 
-def all_of(
+def write_all(
     folder: Path,
     model: Model,
     x: Floats,
@@ -66,7 +66,7 @@ def all_of(
     write(folder, "calibration", curves.reliability(rows.bad, rows.pd))
     write(folder, "scores", curves.histogram(rows.bad, rows.pd))
     write(folder, "ks", curves.kolmogorov_smirnov(rows.bad, rows.pd))
-    write(folder, "importance", importance(model, x))
+    write(folder, "importance", rank_features(model, x))
     named = np.array(["good", "bad"])
     predicted = named[(rows.pd >= cut_off).astype(np.int64)]
     write(folder, "confusion", {"actual": named[rows.bad], "predicted": predicted})
@@ -82,7 +82,7 @@ def all_of(
         "vintages",
         {"vintage": list(by_vintage) or ["all"]}
         | {
-            name: [own[name] for own in by_vintage.values()] or [float(np.mean(values))]
+            name: [figures[name] for figures in by_vintage.values()] or [float(np.mean(values))]
             for name, values in (("bad_rate", rows.bad), ("mean_pd", rows.pd))
         },
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stages.contract.schema import Derived, Field
 from stages.features.information_value import SMOOTHING
 from stages.features.matrix import Floats, MissingReason
-from stages.judging.reference import words
+from stages.judging.reference import names_of_codes
 from stages.models.artifact import Model
 from stages.models.calibration import Sigmoid
 from stages.models.scorers import Additive, Selected, Table
@@ -91,7 +91,7 @@ def levels_of(part: Field | Derived | MissingReason) -> list[str]:
     """Return the names of a category's codes; none for a quantity."""
     if isinstance(part, MissingReason):
         return part.levels
-    return words(part) if isinstance(part, Field) and part.codes else []
+    return names_of_codes(part) if isinstance(part, Field) and part.codes else []
 
 
 def label_of(edges: Floats, number: int) -> str:

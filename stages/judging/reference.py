@@ -27,68 +27,68 @@ DIGITS = 3  # of the ends of that range, which people read
 EXPLAINED = 500  # approved applicants whose contributions are averaged: exact ones take time
 
 
-def numeric(values: Floats) -> dict[str, Any]:
-    """Bin edges, shares, moments and quantiles of one number (n,); NaN is missing."""
-    known = values[~np.isnan(values)]
-    edges = quantile_edges(known, BINS)
-    counts = np.bincount(np.searchsorted(edges, known, side="right"), minlength=len(edges) + 1)
+def describe_number(values: Floats) -> dict[str, Any]:
+    """Return the bins, shares, moments and quantiles of one number (n,); NaN is missing."""
+    present = values[~np.isnan(values)]
+    edges = quantile_edges(present, BINS)
+    counts = np.bincount(np.searchsorted(edges, present, side="right"), minlength=len(edges) + 1)
     return {
         "kind": "number",
         "edges": edges.tolist(),
-        "shares": (counts / len(known)).tolist(),
-        "quantiles": np.quantile(known, np.linspace(0, 1, QUANTILES)).tolist(),
-        "mean": float(known.mean()),
-        "sd": float(known.std()),
+        "shares": (counts / len(present)).tolist(),
+        "quantiles": np.quantile(present, np.linspace(0, 1, QUANTILES)).tolist(),
+        "mean": float(present.mean()),
+        "sd": float(present.std()),
         "missing": float(np.isnan(values).mean()),
     }
 
 
-def category(codes: Floats, names: list[str]) -> dict[str, Any]:
-    """The share of each category, from its codes (n,); NaN is missing."""
-    known = codes[~np.isnan(codes)].astype(np.int64)
-    counts = np.bincount(known, minlength=len(names))
+def describe_category(codes: Floats, names: list[str]) -> dict[str, Any]:
+    """Return the share of each category, from its codes (n,); NaN is missing."""
+    present = codes[~np.isnan(codes)].astype(np.int64)
+    counts = np.bincount(present, minlength=len(names))
     return {
         "kind": "category",
         "categories": names,
-        "shares": (counts / max(len(known), 1)).tolist(),
+        "shares": (counts / max(len(present), 1)).tolist(),
         "missing": float(np.isnan(codes).mean()),
     }
 
 
-def words(field: Field) -> list[str]:
-    """The values of a category or boolean, in the order of their codes."""
+def names_of_codes(field: Field) -> list[str]:
+    """Return the values of a category or boolean, in the order of their codes."""
     return [str(v) for v in field.constraints.enum or (False, True)]
 
 
-def make(
+def make_reference(
     contract: Contract, features: Features, x: Floats, validation_bad: Any, validation_pd: Floats
 ) -> dict[str, Any]:
     """A winner's reference: its features on training rows x (n, F), its PD on validation (m,)."""
     described = {}
     for j, (name, part) in enumerate(zip(features.names, features.parts, strict=True)):
         if isinstance(part, MissingReason):
-            described[name] = category(x[:, j], part.levels)
+            described[name] = describe_category(x[:, j], part.levels)
         elif isinstance(part, Field) and part.codes:
-            described[name] = category(x[:, j], words(part))
+            described[name] = describe_category(x[:, j], names_of_codes(part))
         else:
-            described[name] = numeric(x[:, j])
+            described[name] = describe_number(x[:, j])
     return {
         "rows": len(x),
         "features": described,
-        "score": numeric(logit(validation_pd))
+        "score": describe_number(logit(validation_pd))
         | {"rows": len(validation_pd), "mean_pd": float(validation_pd.mean())},
-        "calibration": calibration(validation_bad, validation_pd),
+        "calibration": describe_calibration(validation_bad, validation_pd),
     }
 
 
-def approved(winner: Model, policy: Policy, x: Floats) -> dict[str, Any]:
+def describe_approved(winner: Model, policy: Policy, x: Floats) -> dict[str, Any]:
     """Describe the applicants of the training rows x (n, F) whom the winner approves.
 
     For each feature this is the usual range, which categories do not have, and the mean of its
     exact Shapley values.
     """
     features = winner.features
-    decided = policy.decide(winner.predict_matrix(x), evaluation.by_name(features, x))
+    decided = policy.decide(winner.predict_matrix(x), evaluation.columns_by_name(features, x))
     every, x = x, x[decided == DECISIONS.index("approve")]
     some = x[:: max(1, len(x) // EXPLAINED)]
     means = winner.scorer.contributions(some).mean(axis=0) if len(x) else np.zeros(len(x.T))
@@ -96,8 +96,8 @@ def approved(winner: Model, policy: Policy, x: Floats) -> dict[str, Any]:
     for j, (name, part) in enumerate(zip(features.names, features.parts, strict=True)):
         values = x[~np.isnan(x[:, j]), j]
         is_number = isinstance(part, Derived) or (isinstance(part, Field) and not part.codes)
-        known = is_number and len(values)
-        ends = usual_range(values, float(np.nanmedian(every[:, j]))) if known else None
+        has_range = is_number and len(values)
+        ends = usual_range(values, float(np.nanmedian(every[:, j]))) if has_range else None
         usual[name] = {"range": ends, "contribution": float(means[j])}
     return {"rows": len(x), "features": usual}
 
@@ -124,11 +124,11 @@ def rounded(value: float, towards: Callable[[float], float]) -> float:
     return float(whole / 10.0**places) if places >= 0 else float(whole * 10.0**-places)
 
 
-def calibration(bad: Any, pd: Floats) -> dict[str, Any]:
-    """Logistic recalibration of the PDs (n,) on validation outcomes, with its covariance (2, 2).
+def describe_calibration(bad: Any, pd: Floats) -> dict[str, Any]:
+    """Recalibrate the PDs (n,) on validation outcomes, and return the fit with its covariance.
 
-    `slope` and `intercept` of log-odds (Cox 1958); the covariance is the inverse of the Fisher
-    information at the fit.
+    The fit is the `slope` and `intercept` of log-odds (Cox 1958). The covariance (2, 2) is the
+    inverse of the Fisher information at the fit.
     """
     fitted = metrics.calibration_slope_intercept(bad, pd)
     if not np.isfinite(fitted.slope):  # constant or separating PDs have none

@@ -25,8 +25,8 @@ def outcomes_agree(bad: Codes, pd: Floats, cluster: Codes) -> bool:
     def over_pairs(values: Floats) -> float:
         return float(np.sum(np.bincount(place, values) ** 2) - np.sum(values**2))
 
-    found, chance = over_pairs(error), float(np.sqrt(2 * max(over_pairs(variance), 0.0)))
-    return found > max(ERRORS * chance, AGREEMENT * over_pairs(np.sqrt(variance)))
+    observed, chance = over_pairs(error), float(np.sqrt(2 * max(over_pairs(variance), 0.0)))
+    return observed > max(ERRORS * chance, AGREEMENT * over_pairs(np.sqrt(variance)))
 
 
 def design_effect(values: Floats, cluster: Codes) -> float:

@@ -111,7 +111,9 @@ def test_figures_by_money_weigh_each_loan_by_its_amount() -> None:
     assert found["approved_bad_rate_by_money"] == 3 / 8
     profit = (5 * policy.margin - 3 * policy.loss_given_default) / 16
     assert found["profit_by_money"] == pytest.approx(profit)
-    told = evaluation.with_intervals(rows, policy, params.load(ROOT / "params.yaml").evaluate)
+    told = evaluation.figures_with_intervals(
+        rows, policy, params.load(ROOT / "params.yaml").evaluate
+    )
     assert told["profit_by_money"]["value"] == pytest.approx(profit)
 
 
@@ -122,10 +124,10 @@ def test_customers_that_were_not_trained_on_are_judged_apart() -> None:
     rows = Judged(bad, pd_, (pd_ > 0.5).astype(np.int64))
     policy = params.load(ROOT / "params.yaml").policy
     is_new = np.arange(400) < 150
-    found = evaluation.new_customers(rows, is_new, policy, 100)
+    found = evaluation.figures_of_new_customers(rows, is_new, policy, 100)
     assert found["roc_auc"] == metrics.roc_auc(bad[:150], pd_[:150])
-    assert evaluation.new_customers(rows, is_new, policy, 151) == {"rows": 150}
-    assert evaluation.new_customers(rows, None, policy, 1) == {}
+    assert evaluation.figures_of_new_customers(rows, is_new, policy, 151) == {"rows": 150}
+    assert evaluation.figures_of_new_customers(rows, None, policy, 1) == {}
 
 
 def test_test_outcomes_do_not_change_the_winner(again: Project) -> None:
@@ -244,7 +246,7 @@ def test_the_reference_of_the_features_is_of_the_training_rows(judged: Project) 
 def test_the_price_of_directions_is_measured_on_the_validation_rows(judged: Project) -> None:
     model = artifact.load(judged.artifact("xgboost"))
     with contextlib.chdir(judged.folder):
-        price = monotone.price(model, judged.config)
+        price = monotone.price_directions(model, judged.config)
     margin = model.scorer.margin(model.features(judged.columns("validation")))
     bad = judged.split("validation")["_bad"].to_numpy()
     kept = metrics.roc_auc(bad, 1 / (1 + np.exp(-margin)))

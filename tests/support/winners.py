@@ -46,7 +46,7 @@ def crown(project: Project, candidate: str, folder: Path, **changes: object) -> 
     ]
     (folder / GOLDEN).write_text("".join(json.dumps(record) + "\n" for record in records))
     x, policy = winner.features(own.columns("train")), own.config.policy
-    usual = reference.approved(winner, policy.of(winner.contract, winner.mode), x)
+    usual = reference.describe_approved(winner, policy.of(winner.contract, winner.mode), x)
     (folder / REFERENCE).write_text(json.dumps({"approved": usual}))
     return folder
 

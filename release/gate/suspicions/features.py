@@ -77,7 +77,7 @@ def _definition(part: Any) -> tuple[Any, ...]:
 def _groups(contract: Contract, table: Any) -> dict[str, NDArray[np.intp]]:
     return {
         field.name: np.unique(
-            evaluation.groups(field, prepared.column(table, field)), return_inverse=True
+            evaluation.name_groups(field, prepared.column(table, field)), return_inverse=True
         )[1]
         for field in contract.protected
     }

@@ -120,7 +120,7 @@ def judge(project: Project, model: Model) -> Judged:
     if not 0.1 < np.mean(pd >= policy.approve_below) < 0.9:
         cut_off = float(np.quantile(pd, 1 - REFUSED))
         policy = policy.model_copy(update={"cut_off": cut_off, "refer_band": 0.0})
-    usual = Approved.read(reference.approved(model, policy, train))
+    usual = Approved.read(reference.describe_approved(model, policy, train))
     engine = Engine(model, policy, {}, usual)
     columns = project.columns("test", mode)
     decisions = engine.decide_columns(columns)

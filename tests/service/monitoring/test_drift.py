@@ -35,7 +35,7 @@ def by_name(columns: dict[str, Any]) -> dict[str, Any]:
 def known() -> dict[str, Any]:
     columns, pd = live(ROWS, 1)
     bad = np.random.default_rng(0).random(ROWS) < pd
-    return reference.make(CONTRACT, FEATURES, FEATURES(columns), bad, pd)
+    return reference.make_reference(CONTRACT, FEATURES, FEATURES(columns), bad, pd)
 
 
 @pytest.mark.parametrize(("rows", "windows"), [(100, 200), (1000, 40), (10_000, 4)])
@@ -55,7 +55,7 @@ def test_no_drift_is_quiet_whatever_the_window(
 def test_a_score_known_from_few_rows_is_held_to_a_wider_bound() -> None:
     columns, pd = live(ROWS, 6)
     bad = np.random.default_rng(0).random(ROWS) < pd
-    few = reference.make(CONTRACT, FEATURES, FEATURES(columns), bad[:1000], pd[:1000])
+    few = reference.make_reference(CONTRACT, FEATURES, FEATURES(columns), bad[:1000], pd[:1000])
     few["score"] |= {"rows": 1000}
     own, their = live(10_000, 26)
     found = drift.report(few, by_name(own), their)["score"]["psi"]

@@ -54,7 +54,7 @@ def test_windows_of_three_thousand_are_within_two_hundredths() -> None:
 def test_pds_that_were_off_on_validation_are_put_right() -> None:
     odds = 3 * PD / (1 - PD)
     off = odds / (1 + odds)
-    calibration = reference.calibration(BAD[:20_000], off[:20_000])
+    calibration = reference.describe_calibration(BAD[:20_000], off[:20_000])
     found = performance.estimate(off[20_000:], off[20_000:] < 0.1, calibration)["bad_rate"]
     assert found.low <= BAD[20_000:].mean() <= found.high
 
@@ -136,7 +136,7 @@ def fitted(folder: Path, dataset: str, mode: str, *, public: bool) -> Book:
             with np.load(data / f"features/{part}.npz") as rows:
                 parts[part] = rows["bad"], winner.predict_matrix(rows["x"])
         cut_off = params.load().policy.pd_cut_off
-    return Book(reference.calibration(*parts["validation"]), *parts["test"][::-1], cut_off)
+    return Book(reference.describe_calibration(*parts["validation"]), *parts["test"][::-1], cut_off)
 
 
 @pytest.fixture(

@@ -20,7 +20,7 @@ def number(name: str = "age") -> Field:
 def test_the_bands_of_a_number_lie_between_its_rounded_quartiles() -> None:
     ages = np.array([20.0, 30, 40, 50, 60, np.nan, 29.6, 39.9])
     # the quartiles of the seven ages: 29.8, 39.9 and 45, each rounded
-    assert evaluation.groups(number(), ages).tolist() == [
+    assert evaluation.name_groups(number(), ages).tolist() == [
         "below 30",
         "30 to 40",
         "40 to 45",
@@ -34,18 +34,18 @@ def test_the_bands_of_a_number_lie_between_its_rounded_quartiles() -> None:
 
 def test_equal_quartiles_make_fewer_bands() -> None:
     children = np.array([0.0, 0, 0, 0, 0, 2, 3, 4])
-    found = evaluation.groups(number("children"), children)
+    found = evaluation.name_groups(number("children"), children)
     assert found.tolist() == ["0 to 2"] * 5 + ["2 and above"] * 3
 
 
 def test_the_groups_of_a_category_are_its_values() -> None:
     sex = Field.model_validate({"name": "sex", "type": "string"})
-    assert evaluation.groups(sex, ["f", None, "m"]).tolist() == ["f", "missing", "m"]
+    assert evaluation.name_groups(sex, ["f", None, "m"]).tolist() == ["f", "missing", "m"]
 
 
 def test_a_vintage_is_a_quarter() -> None:
     days = np.array(["1969-12-31", "2024-03-31", "2024-04-01", "2024-12-31"], "datetime64[D]")
-    found = evaluation.vintages(days).tolist()
+    found = evaluation.name_vintages(days).tolist()
     assert found == ["1969-Q4", "2024-Q1", "2024-Q2", "2024-Q4"]
 
 

@@ -14,7 +14,7 @@ from tests.support.judged_rows import book
 
 def test_a_number_is_described_by_what_is_not_missing() -> None:
     values = np.append(np.arange(100.0), np.full(25, np.nan))
-    found = reference.numeric(values)
+    found = reference.describe_number(values)
     assert found["edges"] == pytest.approx(np.quantile(np.arange(100), np.arange(1, 10) / 10))
     assert found["shares"] == pytest.approx([0.1] * 10)
     assert found["missing"] == pytest.approx(0.2)
@@ -23,21 +23,21 @@ def test_a_number_is_described_by_what_is_not_missing() -> None:
 
 
 def test_a_bin_holds_its_lower_edge() -> None:
-    found = reference.numeric(np.repeat([0.0, 1.0], [30, 70]))
+    found = reference.describe_number(np.repeat([0.0, 1.0], [30, 70]))
     assert len(found["shares"]) == len(found["edges"]) + 1
     held = np.searchsorted(found["edges"], [0.0, 1.0], side="right")
     assert np.array(found["shares"])[held] == pytest.approx([0.3, 0.7])
 
 
 def test_a_category_has_a_share_for_every_level_also_where_nobody_has_it() -> None:
-    found = reference.category(np.array([0.0, 0, 2, np.nan]), ["a", "b", "c"])
+    found = reference.describe_category(np.array([0.0, 0, 2, np.nan]), ["a", "b", "c"])
     assert found["categories"] == ["a", "b", "c"]
     assert found["shares"] == pytest.approx([2 / 3, 0, 1 / 3])
     assert found["missing"] == 0.25
 
 
 def test_a_category_that_is_always_missing_has_no_shares() -> None:
-    found = reference.category(np.full(3, np.nan), ["a", "b"])
+    found = reference.describe_category(np.full(3, np.nan), ["a", "b"])
     assert (found["shares"], found["missing"]) == ([0, 0], 1)
 
 
@@ -45,7 +45,7 @@ def test_the_covariance_of_the_recalibration_is_how_its_fits_vary() -> None:
     _, pd = book(4000, seed=1)
     generator = np.random.default_rng(0)
     true = expit(0.8 * logit(pd) - 0.3)
-    fits = [reference.calibration(generator.random(4000) < true, pd) for _ in range(300)]
+    fits = [reference.describe_calibration(generator.random(4000) < true, pd) for _ in range(300)]
     varying = np.cov([[fit["slope"], fit["intercept"]] for fit in fits], rowvar=False)
     assert np.mean([fit["slope"] for fit in fits]) == pytest.approx(0.8, abs=0.01)
     assert np.mean([fit["intercept"] for fit in fits]) == pytest.approx(-0.3, abs=0.02)
@@ -54,7 +54,7 @@ def test_the_covariance_of_the_recalibration_is_how_its_fits_vary() -> None:
 
 
 def test_constant_pds_are_taken_as_they_are() -> None:
-    found = reference.calibration(np.arange(50) % 2, np.full(50, 0.3))
+    found = reference.describe_calibration(np.arange(50) % 2, np.full(50, 0.3))
     assert (found["slope"], found["intercept"]) == (1, 0)
     assert np.array(found["covariance"]).tolist() == [[0, 0], [0, 0]]
 
@@ -78,7 +78,7 @@ def test_the_ends_of_a_range_have_three_digits(value: float, down: float, up: fl
 def test_the_approved_are_described_by_themselves(fitted_book: Project, fitted: Model) -> None:
     x = fitted.features(fitted_book.columns("train"))
     policy = fitted_book.config.policy
-    found = reference.approved(fitted, policy, x)
+    found = reference.describe_approved(fitted, policy, x)
     approved = x[fitted.predict_matrix(x) < policy.approve_below]
     assert 0 < found["rows"] == len(approved) < len(x)
     assert list(found["features"]) == list(fitted.features.names)
@@ -92,6 +92,8 @@ def test_the_approved_are_described_by_themselves(fitted_book: Project, fitted: 
 
 def test_where_nobody_is_approved_nothing_is_usual(fitted_book: Project, fitted: Model) -> None:
     policy = fitted_book.config.policy.model_copy(update={"cut_off": 1e-12})
-    found = reference.approved(fitted, policy, fitted.features(fitted_book.columns("train")))
+    found = reference.describe_approved(
+        fitted, policy, fitted.features(fitted_book.columns("train"))
+    )
     assert found["rows"] == 0
     assert {(f["range"], f["contribution"]) for f in found["features"].values()} == {(None, 0.0)}

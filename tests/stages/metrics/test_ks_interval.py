@@ -47,6 +47,17 @@ def test_rows_of_a_cluster_widen_the_interval() -> None:
     assert GAP - fives.low == pytest.approx(np.sqrt(5) * (GAP - alone.low))
 
 
+def test_a_cluster_counts_by_what_its_rows_add_to_the_gap() -> None:
+    cluster = np.arange(120) // 7
+    below = np.repeat([1, 0], [85, 35])
+    added = np.where(BAD, -(below - 0.25) / 20, (below - 0.8) / 100)
+    effect = np.sum(np.bincount(cluster, added) ** 2) / np.sum(added**2)
+    alone = ks_interval(RANKED, COUNTS, np.array([GAP]), None)
+    found = ks_interval(RANKED, COUNTS, np.array([GAP]), cluster)
+    assert effect > 1.1
+    assert GAP - found.low == pytest.approx(np.sqrt(effect) * (GAP - alone.low))
+
+
 # Of 200 books, 95 % hold with a standard error of 1.5 points; the true KS of the book is 0.50.
 def test_the_interval_of_ks_holds_the_truth() -> None:
     true = coverage.truth("calibrated")["ks"]
