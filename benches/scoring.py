@@ -19,7 +19,7 @@ from stages import params
 from stages.contract import prepared
 from stages.models import artifact, model_file
 from stages.models.artifact import Model
-from stages.params import LightGBM
+from stages.models.candidates.lightgbm import Parameters
 
 ARTIFACT = Path("models") / "candidates" / "lightgbm.joblib"
 
@@ -75,7 +75,7 @@ def single(seconds: float) -> dict[str, float]:
     )
 
 
-def pipeline(frame: pd.DataFrame, config: LightGBM, own: Model) -> Pipeline:
+def pipeline(frame: pd.DataFrame, config: Parameters, own: Model) -> Pipeline:
     """What scikit-learn's users build: add ratios, impute, scale and encode by column, boost."""
     ratios = {d.name: d.ratio for d in own.contract.feature_ratios(own.mode)}
 

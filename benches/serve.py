@@ -37,10 +37,10 @@ from benches.pipeline import line, say, step
 from benches.scoring import pipeline, raw
 from service.api.asgi import Application
 from service.api.handlers import DecisionApi
-from service.decision.artifacts import GOLDEN, WINNER
+from service.decision.hashes import GOLDEN, WINNER
 from stages import params
 from stages.contract import prepared
-from stages.models import artifact
+from stages.models import artifact, model_file
 
 ROOT = Path(__file__).parent.parent
 PIPELINE = Path("models/pipeline.pickle")
@@ -94,7 +94,7 @@ def made(folder: Path) -> None:
     shutil.copy(config.data / "contract.yaml", folder / config.data)
     shutil.copy("params.yaml", folder)
     (folder / "models").mkdir()
-    artifact.save(own, folder / WINNER)
+    model_file.write(own, folder / WINNER)
     shutil.copy("models/reference.json", folder / "models")
     # Complete applications only: the reference way fails where a category is missing.
     test = own.features.encode(raw(own, "test"))

@@ -48,11 +48,16 @@ def released(
 ) -> Path:
     """A folder as the build lays it out, with a manifest; not to be changed."""
     root = crown(fitted_book, request.param, tmp_path_factory.mktemp("released") / "own")
-    for path in FILES[2:]:
-        (root / path).write_text('{"stands": "here"}\n')
-    (root / MANIFEST).write_text(hashes.manifest({p: (root / p).read_bytes() for p in FILES}))
+    state(root)
     Engine.load(root)
     return root
+
+
+def state(root: Path) -> None:
+    """Write the manifest of a winner's files, and an evaluation where there is none."""
+    if not (root / "models/evaluation.json").exists():
+        (root / "models/evaluation.json").write_text('{"stands": "here"}\n')
+    (root / MANIFEST).write_text(hashes.manifest({p: (root / p).read_bytes() for p in FILES}))
 
 
 @pytest.fixture
@@ -127,9 +132,7 @@ def test_altered_leaves_that_no_golden_record_reaches_are_refused(
     candidate: str, fitted_book: Project, tmp_path: Path
 ) -> None:
     root = crown(fitted_book, candidate, tmp_path / "own")
-    for path in FILES[2:]:
-        (root / path).write_text("{}")
-    (root / MANIFEST).write_text(hashes.manifest({p: (root / p).read_bytes() for p in FILES}))
+    state(root)
     records = [json.loads(line) for line in (root / GOLDEN).read_text().splitlines()]
     engine = Engine.load(root)
     matrix = engine.matrix(*[engine.applications.check(r["application"]) for r in records])
