@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stages import project
+from stages.judging.evaluation import HIGHER_IS_BETTER
 
 TITLES = {
     "roc_auc": "ROC-AUC",
@@ -43,11 +44,16 @@ EVALUATION = Path("models/evaluation.json")
 
 def table(metrics: dict[str, Any]) -> str:
     """Return the metrics of `models/evaluation.json` as a table for people."""
-    candidates = sorted(metrics["validation"].items(), key=lambda item: -item[1]["roc_auc"])
+    chosen_by = metrics["chosen_by"]
+    candidates = sorted(
+        metrics["choice"].items(),
+        key=lambda item: item[1]["value"],
+        reverse=HIGHER_IS_BETTER[chosen_by],
+    )
     lines = [
         f"{metrics['dataset']}, {metrics['mode']} mode: {metrics['winner']} wins by "
-        f"{metrics['chosen_by']}",
-        "  " + " · ".join(f"{name} {metrics['roc_auc']:.4f}" for name, metrics in candidates),
+        f"{chosen_by} over the folds of the training and validation rows",
+        "  " + " · ".join(f"{name} {figure['value']:.4f}" for name, figure in candidates),
         "",
         f"{'The winner on test':32}{'value':>9}   95 % interval",
     ]

@@ -22,10 +22,14 @@ def test_the_table_names_the_winner_and_each_figure_with_its_interval() -> None:
     assert f"{METRICS['test']['roc_auc']['low']:.4f} to" in text
 
 
-def test_candidates_stand_in_the_order_of_their_auc() -> None:
-    second = show.table(METRICS).splitlines()[1]
-    figures = [float(part.split()[1]) for part in second.split("·")]
-    assert figures == sorted(figures, reverse=True)
+@pytest.mark.parametrize(("metric", "is_best_first"), [("roc_auc", True), ("brier", False)])
+def test_candidates_stand_with_what_chose_among_them_the_best_first(
+    metric: str, is_best_first: bool
+) -> None:
+    second = show.table({**METRICS, "chosen_by": metric}).splitlines()[1]
+    named = {part.split()[0]: float(part.split()[1]) for part in second.split("·")}
+    assert named == {n: round(own["value"], 4) for n, own in METRICS["choice"].items()}
+    assert list(named.values()) == sorted(named.values(), reverse=is_best_first)
 
 
 def test_the_headline_figures_fit_a_line_of_120_characters() -> None:
