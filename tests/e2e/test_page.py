@@ -192,6 +192,12 @@ def test_nothing_is_wider_than_a_phone(officer: Officer, see: Callable[[Officer]
     assert officer.page.evaluate("document.documentElement.scrollWidth") == 360
 
 
+@pytest.mark.parametrize("officer", ["phone"], indirect=True)
+def test_the_documentation_is_no_wider_than_a_phone(officer: Officer) -> None:
+    officer.page.goto(f"{officer.served.url}/docs")
+    assert officer.page.evaluate("document.documentElement.scrollWidth") == 360
+
+
 def test_nothing_comes_from_another_host(officer: Officer) -> None:
     see_refer(officer)
     assert {url.split("/")[2] for url in officer.requests} == {officer.served.url.split("/")[2]}
