@@ -55,6 +55,7 @@ def compare(database: str | None, entry_id: str, rescore: Rescore) -> int:
     result = replay(record.entry, rescore)
     for difference in result.identities:
         print(f"identity differs: {difference}")
+    print(f"policy of that time: {policy_in_words(record.policy)}")
     for difference in result.answers:
         print(f"answer differs: {difference}")
     if result.answers and not result.identities:
@@ -62,6 +63,22 @@ def compare(database: str | None, entry_id: str, rescore: Rescore) -> int:
     if not result.answers:
         print(f"{entry_id}: the answer is identical")
     return 1 if result.answers else 0
+
+
+def policy_in_words(policy: dict[str, Any] | None) -> str:
+    """Return what a recorded policy decided by, on one line."""
+    if policy is None:
+        return "it was not recorded"
+    rules = [f"{rule['decision']} where {rule['rule']}" for rule in policy["rules"]]
+    return "; ".join(
+        (
+            f"approve below a PD of {policy['approve_below']:.6g}",
+            f"decline from {policy['decline_from']:.6g}",
+            f"{policy['base_score']:g} points at odds of {policy['base_odds']:g} : 1",
+            f"{policy['pdo']:g} points double the odds",
+            *(rules or ["no rules"]),
+        )
+    )
 
 
 if __name__ == "__main__":

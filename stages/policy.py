@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,6 +131,12 @@ class Policy(BaseModel):
             "approve_below": self.approve_below,
             "decline_from": self.decline_from,
         }
+
+    @property
+    def in_full(self) -> dict[str, Any]:
+        """Everything that the policy says, with its cut-offs as PDs, as the ledger keeps it."""
+        cut_offs = ("pd_cut_off", "approve_below", "decline_from")
+        return self.model_dump() | {name: getattr(self, name) for name in cut_offs}
 
     def decide(self, pd: Floats, columns: Mapping[str, Floats]) -> NDArray[np.int64]:
         """Return the places in DECISIONS (n,) for PDs (n,) and features (n,) by name.

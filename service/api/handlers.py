@@ -87,6 +87,7 @@ class DecisionApi:
             self.ledger.prepare()
         try:
             self.engine = Engine.load(self.root)
+            self.ledger.policy = self.engine.policy_record
         except NotReady as error:
             self.problem = str(error)
 

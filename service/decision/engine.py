@@ -75,6 +75,11 @@ class Engine:
         engine.prove(contents.get(GOLDEN))
         return engine
 
+    @property
+    def policy_record(self) -> tuple[str, str]:
+        """The policy's identity, and the text of which it is the hash."""
+        return str(self.identity["policy"]), identity.policy_text(self.policy)
+
     def prove(self, golden: bytes | None) -> None:
         """Score the golden records; raises NotReady unless every PD is the recorded one."""
         records = read_golden(golden)

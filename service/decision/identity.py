@@ -7,27 +7,54 @@ import subprocess
 from hashlib import sha256
 from pathlib import Path
 
+import yaml
+
 from service import settings
 from stages.policy import Policy
 
 Identity = dict[str, str | None]
 DIGITS = 16  # hexadecimal digits: 64 bits
+DATA = ("raw", "prepared")  # folders of a dataset
 
 
 def of(root: Path, model: bytes, policy: Policy) -> Identity:
     """Return the identities of a model file's bytes, of a policy, and of the folder `root`.
 
-    `data` is the digest of dvc.lock, which names the bytes of every input and output of the
-    pipeline. An identity that cannot be known here is None.
+    `policy` is the digest of the policy as the ledger keeps it, `data` that of the raw and the
+    prepared files. An identity that cannot be known here is None.
     """
-    lock, configured = root / "dvc.lock", settings.load()
+    configured = settings.load()
     return {
         "model": digest(model),
-        "policy": digest(json.dumps(policy.model_dump(), sort_keys=True).encode()),
-        "data": digest(lock.read_bytes()) if lock.exists() else None,
+        "policy": digest(policy_text(policy).encode()),
+        "data": data_hash(root / "dvc.lock"),
         "image": configured.image,
         "git_commit": configured.git_commit or commit(root),
     }
+
+
+def policy_text(policy: Policy) -> str:
+    """Return the policy in full, as the ledger keeps it: equal policies give equal text."""
+    return json.dumps(policy.in_full, sort_keys=True)
+
+
+def data_hash(lock: Path) -> str | None:
+    """Return the digest of the data that a dvc.lock names; None where it is absent or damaged.
+
+    Only the hashes of the raw and the prepared files count: another policy, model or wording of the
+    contract leaves the data as it is.
+    """
+    try:
+        stages = yaml.safe_load(lock.read_text())["stages"].values()
+        files = {
+            file["path"]: file["md5"]
+            for stage in stages
+            for file in (*stage.get("deps", ()), *stage.get("outs", ()))
+            if Path(file["path"]).name in DATA
+        }
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+        return None
+    return digest(json.dumps(files, sort_keys=True).encode()) if files else None
 
 
 def digest(content: bytes) -> str:

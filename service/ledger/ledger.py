@@ -5,14 +5,20 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from service.ledger import reader
 from service.ledger.connections import DEADLINE
-from service.ledger.database import LedgerUnavailable, connection_to, database_url, open_engine
+from service.ledger.database import (
+    LedgerUnavailable,
+    begin_writing,
+    connection_to,
+    database_url,
+    open_engine,
+)
 from service.ledger.entries import Draft, Entry, Head, chain
 from service.ledger.reader import EntryHistory, HistoryPage
-from service.ledger.schema import insert, lock_head, move_head
+from service.ledger.schema import insert, lock_head, move_head, policies
 from service.ledger.writer import ANSWER_TIMEOUT, Writer, WriterStatus
 
 READERS = 8  # threads that may wait for the database at the same time, beside the writer
@@ -40,6 +46,8 @@ class Ledger:
         """
         self.engine = open_engine(database_url(url), deadline)
         self._writer = Writer(self.engine)
+        self.policy: tuple[str, str] | None = None  # its hash and its JSON
+        self._kept: tuple[str, str] | None = None
         self._readers = ThreadPoolExecutor(READERS, "ledger-reader")
 
     async def append(self, draft: Draft) -> Entry:
@@ -47,7 +55,14 @@ class Ledger:
         return (await self._writer.append((draft,)))[0]
 
     async def append_group(self, drafts: Sequence[Draft]) -> list[Entry]:
-        """Append several drafts in one transaction; otherwise like `append`."""
+        """Append several drafts in one transaction; otherwise like `append`.
+
+        The `policy` that decides is kept before the first decisions by it.
+        """
+        if drafts and self.policy and self.policy != self._kept:
+            policy = self.policy
+            await self.in_thread(self.keep_policy, *policy)
+            self._kept = policy
         return await self._writer.append(drafts) if drafts else []
 
     async def probe(self) -> None:
@@ -110,6 +125,19 @@ class Ledger:
     def append_many(self, drafts: Sequence[Draft]) -> list[Entry]:
         """Append several drafts in one transaction, without an event loop."""
         return self._writer.append_blocking(drafts) if drafts else []
+
+    def keep_policy(self, name: str, content: str) -> None:
+        """Keep the JSON of a policy under its digest, which decisions name, unless it is there.
+
+        Raises LedgerUnavailable when the database cannot be used.
+        """
+        self.prepare()
+        with connection_to(self.engine) as connection:
+            begin_writing(connection)
+            known = select(policies.c.policy).where(policies.c.policy == name)
+            if connection.execute(known).first() is None:
+                connection.execute(policies.insert(), {"policy": name, "content": content})
+            connection.commit()
 
     def prepare(self) -> None:
         """Create or upgrade the tables unless this process has already done so.

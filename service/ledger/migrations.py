@@ -100,6 +100,11 @@ _TRANSPARENCY = (
         size BIGINT PRIMARY KEY, time TEXT NOT NULL, note TEXT NOT NULL)""",
 )
 
+_POLICIES = (
+    # The policies that decided, each under the digest of its content, which entries name.
+    "CREATE TABLE ledger_policies (policy TEXT PRIMARY KEY, content TEXT NOT NULL)",
+)
+
 MIGRATIONS: list[dict[str, tuple[str, ...]]] = [
     {
         "sqlite": _for_type("INTEGER") + _APPEND_ONLY_SQLITE,
@@ -111,6 +116,7 @@ MIGRATIONS: list[dict[str, tuple[str, ...]]] = [
         "postgresql": _PROBE_AND_MODEL_INDEX,
     },
     {"sqlite": _TRANSPARENCY, "postgresql": _TRANSPARENCY},
+    {"sqlite": _POLICIES, "postgresql": _POLICIES},
 ]
 _MIGRATION_LOCK = 7_264_331_902  # any number that only this program uses
 

@@ -1,7 +1,9 @@
 """Look up and search entries; these functions wait for the database."""
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, func, or_, select
@@ -9,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, func, or_, select
 from service.ledger.database import connection_to
 from service.ledger.entries import Entry, Head
 from service.ledger.schema import entries as table
-from service.ledger.schema import read_head
+from service.ledger.schema import policies, read_head
 
 SEARCH_SPAN = 20_000  # entries that one search reads; the next page continues after them
 
@@ -19,10 +21,13 @@ class EntryHistory(NamedTuple):
 
     entry: Entry
     later: tuple[Entry, ...]
+    policy: dict[str, Any] | None = None
+    """The policy that decided; None where it was not recorded, or does not give its hash."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content with its position in the chain, its overrides and its outcomes."""
         result = _with_place(self.entry)
+        result["policy"] = self.policy
         result["overrides"] = [_with_place(e) for e in self.later if e.kind == "override"]
         result["outcomes"] = [_with_place(e) for e in self.later if e.kind == "outcome"]
         return result
@@ -113,4 +118,21 @@ def _with_later(connection: Connection, entries: Sequence[Entry]) -> list[EntryH
     later: defaultdict[str | None, list[Entry]] = defaultdict(list)
     for row in connection.execute(query):
         later[row.refers_to].append(Entry(*row))
-    return [EntryHistory(entry, tuple(later[entry.id])) for entry in entries]
+    in_force = read_policies(connection, {entry.policy for entry in entries if entry.policy})
+    return [
+        EntryHistory(entry, tuple(later[entry.id]), in_force.get(entry.policy or ""))
+        for entry in entries
+    ]
+
+
+def read_policies(connection: Connection, names: set[str]) -> dict[str, dict[str, Any]]:
+    """Return the recorded policies of these digests; one that does not give its digest is left out.
+
+    The digest is a part of the hashed entries, so a policy that was changed afterwards is noticed.
+    """
+    query = select(policies).where(policies.c.policy.in_(names))
+    return {
+        name: json.loads(content)
+        for name, content in connection.execute(query)
+        if sha256(content.encode()).hexdigest().startswith(name)
+    }

@@ -8,7 +8,6 @@ from typing import Any
 
 from service.decision.engine import Engine
 from stages.contract.schema import Contract, Field
-from stages.policy import Policy
 
 METRICS = Path("models/evaluation.json")
 
@@ -30,7 +29,7 @@ def describe(engine: Engine, root: Path) -> dict[str, Any]:
         "golden": {"records": len(engine.golden), "identical": True},
         "metrics": json.loads(metrics.read_text()) if metrics.exists() else {},
         "contract": describe_contract(engine.contract, engine.applications.required),
-        "policy": describe_policy(engine.policy),
+        "policy": engine.policy.in_full,
         "example": engine.applications.example,
     }
 
@@ -59,9 +58,3 @@ def describe_field(source: Field, required: bool) -> dict[str, Any]:
     described = source.model_dump(by_alias=True, exclude={"repair", "missing_values", "feature"})
     described["constraints"] |= {"required": required}
     return described
-
-
-def describe_policy(source: Policy) -> dict[str, Any]:
-    """Return the policy and the cut-offs that follow from it, as PDs."""
-    cut_offs = ("pd_cut_off", "approve_below", "decline_from")
-    return source.model_dump() | {name: getattr(source, name) for name in cut_offs}

@@ -182,6 +182,7 @@ class RecordedDecision(RecordedEntry):
     sequence: int
     previous_hash: str
     hash: str
+    policy: dict[str, Any] | None
     overrides: list[RecordedEntry]
     outcomes: list[RecordedEntry]
 

@@ -11,6 +11,7 @@ export const badge = (decision) =>
 
 /** Returns a sentence on why the policy decides so at this probability. */
 export function because({ decision, default_probability: pd }, policy) {
+  if (!policy) return "The policy of that time was not recorded.";
   const { approve_below: approve, decline_from: decline } = policy;
   const byRisk = pd < approve ? "approve" : pd < decline ? "refer" : "decline";
   if (decision !== byRisk) return "A rule of the policy asks for this, whatever the risk.";
@@ -29,7 +30,7 @@ export function decisionCard(answer, policy, level = "h2") {
   return h("section", { class: "card decided" },
     h("div", { class: `banner ${decision}` }, head, h("p", {}, because(answer, policy))),
     figures(answer),
-    scale(policy, answer),
+    policy ? scale(policy, answer) : "",
     reasons(answer, "Principal reasons"));
 }
 

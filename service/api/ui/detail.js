@@ -7,7 +7,7 @@ import { effectsCard } from "./effects.js";
 import { heading, label, value, when } from "./format.js";
 import { overrideForm, overrideNote } from "./override.js";
 
-export async function showDetail(id, { fields, policy, identity, start, failed }) {
+export async function showDetail(id, { fields, identity, start, failed }) {
   const body = byId("detail-body");
   body.replaceChildren(h("p", { class: "muted loading" }, "The decision is being fetched…"));
   let record;
@@ -15,13 +15,13 @@ export async function showDetail(id, { fields, policy, identity, start, failed }
     record = await prediction(id);
   } catch (problem) {
     body.replaceChildren(h("p", {}, h("a", { href: "#/recent" }, "To the recent decisions")));
-    failed(problem, () => showDetail(id, { fields, policy, identity, start, failed }));
+    failed(problem, () => showDetail(id, { fields, identity, start, failed }));
     return;
   }
   const effects = h("div", {});
   const open = record.decision === "refer" && record.overrides.length === 0;
   body.replaceChildren(h("div", { class: "split" },
-    h("div", { class: "stack" }, decisionCard(record, policy), record.overrides.map(overrideNote),
+    h("div", { class: "stack" }, decisionCard(record, record.policy), record.overrides.map(overrideNote),
       open ? overrideForm(id, failed) : "", effects),
     h("div", { class: "stack" }, applicationCard(record, fields, start), identityCard(record))));
   await showEffects(effects, record, { fields, identity });

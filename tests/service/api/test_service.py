@@ -15,6 +15,7 @@ from service.api.handlers import DecisionApi
 from service.api.monitoring import MonitoringApi
 from service.api.requests import Request
 from service.decision import hashes
+from service.decision.engine import Engine
 from service.ledger import Ledger
 from service.transparency.log import TransparencyLog
 from service.transparency.signing import Signer
@@ -218,6 +219,20 @@ def test_one_decision_is_found_by_its_id(client: Client, case: Any) -> None:
     assert record["application"] == case("refer")
     assert record["sequence"] == 1
     assert client.get("/predictions/unknown").status_code == 404
+
+
+def test_a_decision_is_shown_with_the_policy_of_its_time(
+    client: Client, api: DecisionApi, case: Any
+) -> None:
+    assert api.engine
+    then = client.get("/model-info").json()["policy"]
+    answer = client.post("/predict", json=case("approve")).json()
+    stricter = api.engine.policy.model_copy(update={"cut_off": 0.01})
+    identity = api.engine.identity | {"policy": "another"}
+    api.engine = Engine(api.engine.model, stricter, identity)
+    assert client.get("/model-info").json()["policy"] != then
+    assert client.get(f"/predictions/{answer['prediction_id']}").json()["policy"] == then
+    assert client.get("/logs").json()["records"][0]["policy"] == then
 
 
 def test_a_recorded_decision_has_a_receipt_once_it_was_signed(

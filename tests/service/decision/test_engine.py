@@ -15,6 +15,7 @@ import pytest
 from service.decision.applications import InvalidApplication
 from service.decision.engine import Engine
 from service.decision.hashes import GOLDEN, REFERENCE, WINNER, NotReady
+from service.decision.identity import data_hash
 from tests.support.books import CANDIDATES, Project
 from tests.support.winners import crown, draw
 
@@ -114,13 +115,15 @@ def test_a_hard_rule_only_makes_a_decision_stricter_and_gives_its_reason(
         assert (ruled.reasons[:1] == [first]) == broken
 
 
-def state_files(root: Path) -> None:
+def state_files(root: Path, prepared_hash: str = "12.dir") -> None:
     """Write a dvc.lock that states the winner's files."""
     outs = [
         {"path": str(path), "md5": hashlib.md5((root / path).read_bytes()).hexdigest()}  # noqa: S324
         for path in (WINNER, GOLDEN, REFERENCE)
     ]
-    (root / "dvc.lock").write_text(json.dumps({"stages": {"evaluate": {"outs": outs}}}))
+    prepared = {"outs": [{"path": "data/small/prepared", "md5": prepared_hash}]}
+    stages = {"preprocess": prepared, "evaluate": {"outs": outs}}
+    (root / "dvc.lock").write_text(json.dumps({"stages": stages}))
 
 
 def test_identities_are_those_of_the_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,6 +139,17 @@ def test_identities_are_those_of_the_files(root: Path, monkeypatch: pytest.Monke
     after = Engine.load(root).identity
     assert after["data"]
     assert {k: v for k, v in after.items() if v != before[k]} == {"data": after["data"]}
+
+
+def test_the_identity_of_the_data_changes_with_the_data_alone(root: Path) -> None:
+    state_files(root)
+    first = data_hash(root / "dvc.lock")
+    (root / "dvc.lock").write_text((root / "dvc.lock").read_text().replace("evaluate", "train"))
+    assert data_hash(root / "dvc.lock") == first
+    state_files(root, "34.dir")
+    assert data_hash(root / "dvc.lock") not in (first, None)
+    (root / "dvc.lock").write_text("stages: [")
+    assert data_hash(root / "dvc.lock") is None
 
 
 def test_a_changed_policy_has_another_identity(root: Path) -> None:

@@ -1,7 +1,9 @@
 import asyncio
+import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -301,6 +303,29 @@ def test_a_search_goes_through_a_window_and_says_where_to_go_on(
     assert ([r.entry.sequence for r in second.records], second.next_before) == ([1], None)
 
 
+def test_a_decision_stands_with_the_policy_that_decided(ledger: Ledger) -> None:
+    contents = [json.dumps({"approve_below": bound}) for bound in (0.1, 0.2)]
+    names = [sha256(content.encode()).hexdigest()[:16] for content in contents]
+    for name, content in zip(names, contents, strict=True):
+        ledger.keep_policy(name, content)
+        ledger.keep_policy(name, content)
+    identities = [IDENTITY | {"policy": name} for name in (*names, "unknown")]
+    content = json.loads(decided().payload)
+    stored = ledger.append_many(
+        [draft("decision", content | {"identity": identity}) for identity in identities]
+    )
+    records = [ledger.get(entry.id) for entry in stored]
+    assert [r.as_dict()["policy"] for r in records if r] == [
+        {"approve_below": 0.1},
+        {"approve_below": 0.2},
+        None,
+    ]
+    change(ledger.engine, "UPDATE ledger_policies SET content = '{}'")
+    changed = ledger.get(stored[0].id)
+    assert changed is not None
+    assert changed.policy is None
+
+
 def test_an_unknown_id_is_nothing(ledger: Ledger) -> None:
     add(ledger, 1)
     assert ledger.get("no such id") is None
@@ -319,7 +344,10 @@ def test_the_tables_have_the_columns_of_an_entry(ledger: Ledger) -> None:
 def test_a_newer_schema_is_refused_in_clear_words(ledger: Ledger) -> None:
     add(ledger, 1)
     change(ledger.engine, "UPDATE schema_version SET version = 99")
-    with pytest.raises(LedgerUnavailable, match=r"schema version 99 .* up to 3: run the newer"):
+    newest = len(migrations.MIGRATIONS)
+    with pytest.raises(
+        LedgerUnavailable, match=rf"schema version 99 .* up to {newest}: run the newer"
+    ):
         ledger.check()
 
 
