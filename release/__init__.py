@@ -1,13 +1,13 @@
-"""The way from a green model to production, and back.
+"""Release a model to production, and roll it back.
 
-- `gate` judges a change against its base, and `report` shows the judgement to people
+- `gate` judges a change against its base; `report` writes the judgement for people
 - `image` builds, checks and publishes the image of the service
-- `deploy` releases an image to the hosts; `deploy/host/` is what runs on them, `deploy/infra/` is
-  what they need of AWS, `deploy/compose/` is the whole stack on one machine
-- `registry` says which version is and was live, `retrain` makes the weekly challenger, `tracking`
-  copies the winner to MLflow
-- `remote` moves data and models to and from S3
-- `dvc_state` and `revisions` say what DVC and git know, `steps` how a command ends
+- `deploy` releases an image to the hosts: `deploy/host/` runs on each host, `deploy/infra/` has the
+  CloudFormation templates, and `deploy/compose/` is the whole stack on one machine
+- `registry` records which version is live; `retrain` makes the weekly challenger; `tracking` copies
+  the winner to MLflow
+- `remote` pushes data and models to S3 and pulls them
+- `dvc_state` and `revisions` read DVC and git; `steps` runs a command and prints its result
 
 Every module with a command explains it in its docstring: `python -m release.NAME --help`. Nothing
 outside of this package imports from it.

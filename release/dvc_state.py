@@ -1,4 +1,4 @@
-"""What DVC knows: whether dvc.lock matches the workspace, and the objects that it names."""
+"""Ask DVC whether dvc.lock matches the workspace, and whether the remote holds its objects."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from dvc.utils.flatten import flatten
 from release.revisions import CannotJudge
 
 UNREADABLE = (DvcException, BotoCoreError, ClientError, OSError)
-MISSING = ("deleted", "not in cache")  # as `dvc status` calls what was not pulled
-# What may be said, and what to do about it; the first that fits. S3 gives reasons to some requests,
-# and 403 without words to others.
+MISSING = ("deleted", "not in cache")  # states in `dvc status` of files that were not pulled
+# Patterns of error messages, and what to do about them; the first that matches applies. S3 states a
+# reason for some refused requests and only the status 403 for others.
 ADVICE = {
     "locate credentials|NoCredentials|[Pp]artial credentials": "no credentials: set "
     "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or let the job assume its role",
@@ -52,8 +52,8 @@ class Change(NamedTuple):
 
 
 def changes(before: Any, after: Any) -> list[Change]:
-    """The values that differ between two nested mappings, in order of first appearance."""
-    old, new = (flatten(each) if isinstance(each, dict) else {} for each in (before, after))
+    """Return the values that differ between two nested mappings, in order of first appearance."""
+    old, new = (flatten(tree) if isinstance(tree, dict) else {} for tree in (before, after))
     return [
         Change(str(name), old.get(name), new.get(name))
         for name in {**old, **new}
@@ -62,53 +62,56 @@ def changes(before: Any, after: Any) -> list[Change]:
 
 
 class Storage:
-    """The DVC side of the current folder's repository; without `remote` the network stays idle."""
+    """The DVC repository in the current folder; its remote is used only if `remote` is true."""
 
     def __init__(self, repo: Repo, *, remote: bool) -> None:
         self.repo, self.remote = repo, remote
 
-    def made(self) -> list[str]:
-        """Outputs of the stages of dvc.yaml; CannotJudge for a stage whose inputs are not seen."""
-        with told("dvc.yaml"):
+    def outputs(self) -> list[str]:
+        """Return the outputs of the stages of dvc.yaml; raises CannotJudge for a frozen stage."""
+        with explain_errors("dvc.yaml"):
             stages = [s for s in self.repo.index.stages if not s.is_data_source]
         if frozen := [stage.addressing for stage in stages if stage.frozen]:
-            raise CannotJudge(f"frozen stages hide what they depend on: {', '.join(frozen)}")
+            raise CannotJudge(f"frozen stages hide their dependencies: {', '.join(frozen)}")
         return [str(out) for stage in stages for out in stage.outs]
 
-    def changed(self) -> tuple[list[str], list[str]]:
-        """What differs from dvc.lock, and what is not here to be compared, in words."""
-        with told("dvc status"):
+    def differences(self) -> tuple[list[str], list[str]]:
+        """Return descriptions of what differs from dvc.lock, and of the files that are missing."""
+        with explain_errors("dvc status"):
             status: dict[str, list[Any]] = self.repo.status()
         changes = [*_changes(status)]
-        differs = [words for words, kind in changes if kind not in MISSING]
-        return differs, [words for words, kind in changes if kind in MISSING]
+        differing = [words for words, state in changes if state not in MISSING]
+        return differing, [words for words, state in changes if state in MISSING]
 
-    def named(self) -> dict[str, str]:
-        """Every object that dvc.lock and the .dvc files name: hash → path."""
-        found: dict[str, str] = {}
+    def objects(self) -> dict[str, str]:
+        """Return the path of every object that dvc.lock and the .dvc files name, by its hash."""
+        paths: dict[str, str] = {}
         for out in self.repo.index.outs:
             if not out.use_cache:
                 continue
             if not out.hash_info:
                 raise CannotJudge(f"{out} has no version in dvc.lock: run `dvc repro` and commit")
-            found[out.hash_info.value] = str(out)
+            paths[out.hash_info.value] = str(out)
             if out.hash_info.isdir:
                 listing = json.loads(self.read(out.hash_info.value, str(out)))
-                found |= {entry["md5"]: f"{out}/{entry['relpath']}" for entry in listing}
-        return found
+                paths |= {entry["md5"]: f"{out}/{entry['relpath']}" for entry in listing}
+        return paths
 
     def not_pushed(self) -> list[str]:
-        """Paths whose object the remote does not hold; asks the remote, not DVC's index of it."""
-        with told("the remote"):
-            named, odb = self.named(), self._remote()
-            there = set(odb.oids_exist([*named]))
-        return sorted(path for oid, path in named.items() if oid not in there)
+        """Return the paths whose object is not in the remote itself, whatever DVC's index says."""
+        with explain_errors("the remote"):
+            paths, odb = self.objects(), self._remote()
+            present = set(odb.oids_exist([*paths]))
+        return sorted(path for oid, path in paths.items() if oid not in present)
 
     def read(self, oid: str, name: str) -> bytes:
-        """An object from the cache, else the remote; CannotJudge unless it is whole."""
-        places = [self.repo.cache.local]
-        with told(f"{name} in the remote"):
-            for odb in [*places, *([self._remote()] if self.remote else [])]:
+        """Return an object from the cache or, if it is not there, from the remote.
+
+        Raises CannotJudge when neither has it with the bytes that its hash promises.
+        """
+        cache = self.repo.cache.local
+        with explain_errors(f"{name} in the remote"):
+            for odb in [cache, *([self._remote()] if self.remote else [])]:
                 try:
                     content: bytes = odb.fs.cat_file(odb.oid_to_path(oid))
                 except FileNotFoundError:
@@ -124,7 +127,7 @@ class Storage:
         return path.is_file() and not is_whole(path, oid)
 
     def restore(self, oid: str) -> bool:
-        """Fetch an object of the cache anew; False where the remote has it not whole either."""
+        """Fetch an object again from the remote; False when it is missing or damaged there too."""
         path, remote = self._cached(oid), self._remote()
         fetched = path.with_name(f".{path.name}.tmp")
         try:
@@ -152,13 +155,13 @@ def is_whole(path: Path, oid: str) -> bool:
 
 
 @contextmanager
-def storage(*, remote: bool) -> Iterator[Storage]:
-    """The DVC repository in the current folder; CannotJudge where there is none.
+def open_storage(*, remote: bool) -> Iterator[Storage]:
+    """Open the DVC repository in the current folder; raises CannotJudge when there is none.
 
-    Every file is hashed anew: what DVC remembers of files may be what a poisoned cache told it.
+    Every file is hashed again, because DVC's index of earlier hashes may have been manipulated.
     """
     with tempfile.TemporaryDirectory(prefix="credit-pd-") as memory:
-        with told("the DVC repository"):
+        with explain_errors("the DVC repository"):
             repo = Repo(".", config={"core": {"site_cache_dir": memory}})
         try:
             yield Storage(repo, remote=remote)
@@ -167,42 +170,45 @@ def storage(*, remote: bool) -> Iterator[Storage]:
 
 
 def _changes(status: dict[str, list[Any]]) -> Iterator[tuple[str, str]]:
-    """Each change of `dvc status` in words, with its kind."""
+    """Yield a description of each change in `dvc status`, with its state, such as "modified"."""
     for stage, entries in status.items():
         for entry in entries:
             if isinstance(entry, str):
                 yield f"{stage}: {entry}", entry
                 continue
-            for path, state in (pair for found in entry.values() for pair in found.items()):
-                inner = state if isinstance(state, dict) else {"": state}
-                for key, kind in inner.items():
-                    yield f"{stage}: {path}{':' if key else ''}{key} {kind}", kind
+            for path, states in (pair for part in entry.values() for pair in part.items()):
+                by_key = states if isinstance(states, dict) else {"": states}
+                for key, state in by_key.items():
+                    yield f"{stage}: {path}{':' if key else ''}{key} {state}", state
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
-    """Turn the errors of DVC, S3 and files into CannotJudge with words that say what to do."""
+def explain_errors(what: str) -> Iterator[None]:
+    """Raise errors of DVC, S3 and files as CannotJudge, with what to do about them."""
     try:
         yield
     except UNREADABLE as error:
-        said = _text(error)
-        raise CannotJudge(f"cannot read {what}: {advised(said)} ({said})") from error
+        message = _text(error)
+        raise CannotJudge(f"cannot read {what}: {advice_for(message)} ({message})") from error
 
 
-def advised(error: str) -> str:
-    """What to do about an error of the remote, by what S3, its client or DVC said."""
-    fitting = (words for said, words in ADVICE.items() if re.search(said, error))
-    return next(fitting, "see the message")
+def advice_for(message: str) -> str:
+    """Return what to do about an error message of S3, its client or DVC."""
+    advice = (text for pattern, text in ADVICE.items() if re.search(pattern, message))
+    return next(advice, "see the message")
 
 
 def _text(error: BaseException) -> str:
-    """An error and its cause on one line."""
+    """Return an error and its cause on one line."""
     cause = f": {error.__cause__}" if error.__cause__ else ""
     return " ".join(f"{type(error).__name__}: {error}{cause}".split())
 
 
-def version(lock: str, path: str) -> tuple[str, int] | None:
-    """Hash and bytes of an output as a dvc.lock names it, or None."""
+def locked_version(lock: str, path: str) -> tuple[str, int] | None:
+    """Return hash and size in bytes of an output in the text of a dvc.lock, None if absent.
+
+    Raises CannotJudge when the text is no dvc.lock.
+    """
     try:
         stages = yaml.safe_load(lock)["stages"].values()
         outs = [out for stage in stages for out in stage.get("outs", [])]
@@ -211,8 +217,8 @@ def version(lock: str, path: str) -> tuple[str, int] | None:
         raise CannotJudge(f"this is no dvc.lock: {_text(error)}") from error
 
 
-def here(path: Path) -> str:
-    """A text file of the working tree; CannotJudge where it is missing."""
+def read_text(path: Path) -> str:
+    """Return a text file of the working tree; raises CannotJudge when it is missing."""
     if not path.is_file():
         raise CannotJudge(f"{path} is missing: run `dvc repro`, or `dvc pull` and `git checkout`")
     return path.read_text()

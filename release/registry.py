@@ -1,13 +1,13 @@
-"""Which version of the model is in production, and which was: GTO's tags in the git history.
+"""Record which version of the model is in production, and when, by GTO's tags in git.
 
     python -m release.registry promote VERSION|next [--commit REV] [--image DIGEST] [--push]
     python -m release.registry rollback [--image DIGEST] [--push]
     python -m release.registry show
     python -m release.registry live [--on DATE] [--output FILE]
 
-`credit-pd@v1.2.0` names a commit, `credit-pd#prod#7` makes its version the live one from the tag's
-time on; the message of that tag holds the digest of the image. A date is a whole day in UTC unless
-it has a time. A roll-back, like that of a host, undoes the last change: twice is where it began.
+The tag `credit-pd@v1.2.0` names a commit as that version. The tag `credit-pd#prod#7` makes a
+version live from the tag's time on; its message states the digest of the image. A date means a
+whole day in UTC unless it has a time. A roll-back undoes the last change, a second one the first.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gto.base import Artifact, Assignment, Unassignment
 from gto.exceptions import GTOException
 from gto.registry import GitRegistry
 
-from release.steps import ended, hand_on
+from release.steps import run_command, write_outputs
 from stages import project
 
 ARTIFACT = "credit-pd"
@@ -37,12 +37,15 @@ IMAGE = re.compile(r"^Image: (sha256:[0-9a-f]{64})$", re.MULTILINE)
 
 
 class Refused(Exception):
-    """The registry cannot answer, or must not change; the message says why and what to do."""
+    """The registry cannot be read or changed; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Period:
-    """A version's time in production; `until` is None while it is live, `image` may be unknown."""
+    """A period of a version in production; `until` is None while it is live.
+
+    `image` is the digest of its image, "" if unknown.
+    """
 
     version: str
     commit: str
@@ -56,46 +59,46 @@ class Period:
         return f"{since} - {until}  {self.version}  {self.commit[:12]}  {self.image or '-'}"
 
     def overlaps(self, start: datetime, end: datetime) -> bool:
-        """Whether the version was live at some time from `start` to before `end`."""
+        """Tell whether the version was live at some time from `start` to before `end`."""
         return self.since < end and (self.until is None or self.until > start)
 
 
-def git(*words: str) -> str:
-    """What a git command prints; `Refused` with its message where it fails."""
-    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+def git(*arguments: str) -> str:
+    """Return what a git command prints; raises Refused with its message when it fails."""
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Refused(f"git {words[0]}: {done.stderr.strip()}")
+        raise Refused(f"git {arguments[0]}: {done.stderr.strip()}")
     return done.stdout.strip()
 
 
 def periods() -> list[Period]:
-    """Every time in production, oldest first; `Refused` where the clone is not whole."""
+    """Return all periods in production, oldest first; raises Refused in a shallow clone."""
     if git("rev-parse", "--is-shallow-repository") == "true":
         raise Refused("this clone is shallow: `git fetch --unshallow --tags` (fetch-depth: 0)")
     return list(_periods(_changes()))
 
 
 def _artifact() -> Artifact | None:
-    """All that the tags of this clone say of the model; None where there is no tag yet."""
+    """Return the model as the tags of this clone describe it, None when there is no tag yet."""
     with GitRegistry.from_url(".") as registry:
-        found: Artifact | None = registry.get_artifacts().get(ARTIFACT)
-    return found
+        artifact: Artifact | None = registry.get_artifacts().get(ARTIFACT)
+    return artifact
 
 
 def _versions() -> dict[str, str]:
     """Return the commit of every registered version."""
-    known = _artifact()
-    registered = known.get_versions() if known else []
-    return {each.version: each.commit_hexsha for each in registered if each.is_registered}
+    artifact = _artifact()
+    versions = artifact.get_versions() if artifact else []
+    return {v.version: v.commit_hexsha for v in versions if v.is_registered}
 
 
 def _changes() -> list[Assignment | Unassignment]:
-    """What changed production, in order; tags of one second are ordered by their number."""
-    known = _artifact()
-    events = known.get_events() if known else []
-    kinds = (Assignment, Unassignment)
-    changes = [each for each in events if isinstance(each, kinds) and each.stage == STAGE]
-    return sorted(changes, key=lambda each: (each.created_at, int(each.tag.rpartition("#")[2])))
+    """Return the changes of production in order of time and, within one second, of their number."""
+    artifact = _artifact()
+    events = artifact.get_events() if artifact else []
+    types = (Assignment, Unassignment)
+    changes = [event for event in events if isinstance(event, types) and event.stage == STAGE]
+    return sorted(changes, key=lambda event: (event.created_at, int(event.tag.rpartition("#")[2])))
 
 
 def _periods(changes: list[Assignment | Unassignment]) -> Iterator[Period]:
@@ -112,41 +115,41 @@ def _periods(changes: list[Assignment | Unassignment]) -> Iterator[Period]:
 
 
 def live() -> Period | None:
-    """Return the period of the version that is live now; None if there is none."""
-    known = periods()
-    return known[-1] if known and known[-1].until is None else None
+    """Return the period of the version that is live now, None if there is none."""
+    every = periods()
+    return every[-1] if every and every[-1].until is None else None
 
 
 def span(date: str) -> tuple[datetime, datetime]:
-    """First and last moment that `date` means: a day, or the second of an ISO 8601 time."""
+    """Return the start and the end of a date (a day in UTC) or of an ISO 8601 time (a second)."""
     try:
         start = datetime.fromisoformat(date)
     except ValueError:
-        words = f"a date must look like 2025-03-31 or 2025-03-31T14:00:00+02:00; got {date!r}"
-        raise Refused(words) from None
-    whole = start.time() == time() and len(date) <= len("2025-03-31")
+        message = f"a date must look like 2025-03-31 or 2025-03-31T14:00:00+02:00; got {date!r}"
+        raise Refused(message) from None
+    is_day = start.time() == time() and len(date) <= len("2025-03-31")
     start = start if start.tzinfo else start.replace(tzinfo=UTC)
-    return start, start + (timedelta(days=1) if whole else timedelta(seconds=1))
+    return start, start + (timedelta(days=1) if is_day else timedelta(seconds=1))
 
 
 def promote(version: str, commit: str, image: str) -> tuple[Period, list[str]]:
-    """Make `version` the live one; returns its period and the tags that are new.
+    """Make `version` live, and return its period and the new tags.
 
-    `next` is the version of the commit or, where it has none, the one after the latest. A version
-    that does not exist yet is registered for the commit.
+    `next` means the version of the commit or, if it has none, the one after the latest version. A
+    version that does not exist yet is registered for the commit.
     """
-    held, tags = _versions(), []
+    commits, tags = _versions(), []
     version = f"v{version}" if version[:1].isdigit() else version
     target = git("rev-parse", f"{commit or 'HEAD'}^{{commit}}")
-    ours = next((name for name, its in held.items() if its == target), None)
-    if version == "next" and ours:
-        version = ours
-    elif version == "next" or version not in held:
+    present = next((name for name, sha in commits.items() if sha == target), None)
+    if version == "next" and present:
+        version = present
+    elif version == "next" or version not in commits:
         wanted = None if version == "next" else version
         made = gto.api.register(".", ARTIFACT, target, version=wanted)
         version, tags = made.version, [made.tag]
-    elif commit and held[version] != target:
-        raise Refused(f"{version} is commit {held[version]}, not {target}")
+    elif commit and commits[version] != target:
+        raise Refused(f"{version} is commit {commits[version]}, not {target}")
     now = live()
     if now and now.version == version and image in ("", now.image):
         return now, tags
@@ -154,29 +157,29 @@ def promote(version: str, commit: str, image: str) -> tuple[Period, list[str]]:
 
 
 def rollback(image: str) -> tuple[Period, list[str]]:
-    """Make the version live again that was so before, or that had `image`."""
-    known, now = periods(), live()
+    """Make the previous version (or the last with `image`) live; return its period and new tags."""
+    every, now = periods(), live()
     if now is None:
         raise Refused(f"no version is in {STAGE}: there is nothing to roll back")
     if image and image == now.image:
         return now, []
-    earlier = [each for each in known if each.version != now.version]
-    found = [each for each in earlier if image in ("", each.image)]
-    if not found:
+    earlier = [period for period in every if period.version != now.version]
+    candidates = [period for period in earlier if image in ("", period.image)]
+    if not candidates:
         what = f"with the image {image}" if image else f"other than {now.version}"
         raise Refused(f"no version {what} was ever in {STAGE}; see `show`")
-    return _assign(found[-1].version, found[-1].image, [])
+    return _assign(candidates[-1].version, candidates[-1].image, [])
 
 
 def _assign(version: str, image: str, tags: list[str]) -> tuple[Period, list[str]]:
-    """Tag `version` as the live one; GTO needs `force` for one that was so before."""
+    """Tag `version` as the live one; GTO needs `force` for a version that was live before."""
     message = f"{ARTIFACT} {version} is live\n\nImage: {image or 'unknown'}"
     made = gto.api.assign(".", ARTIFACT, STAGE, version=version, message=message, force=True)
     return periods()[-1], [*tags, made.tag]
 
 
 def push(tags: list[str]) -> None:
-    """Push all tags or none; those that the remote refuses are removed here too."""
+    """Push all tags or none; when the remote refuses them, they are deleted here as well."""
     if not tags:
         return
     try:
@@ -187,60 +190,59 @@ def push(tags: list[str]) -> None:
 
 
 def describe_periods(shown: list[Period], output: Path | None) -> str:
-    """Describe the periods in words, and hand on the facts of the last one."""
+    """Return the periods as lines of text, and write the facts of the last one to `output`."""
     last = shown[-1] if shown else Period("", NOTHING, "", datetime.min, None)
-    hand_on(output, version=last.version, commit=last.commit, image=last.image)
+    write_outputs(output, version=last.version, commit=last.commit, image=last.image)
     return "\n".join(map(str, shown)) or f"no version is in {STAGE}"
 
 
-def parse(words: list[str] | None) -> argparse.Namespace:
-    """Return the arguments of the command line."""
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="release.registry", description="The live version.")
     parser.set_defaults(output=None, push=False)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    each = {name: verbs.add_parser(name) for name in ("promote", "rollback", "show", "live")}
-    each["promote"].add_argument("version", help="v1.2.3, or `next`")
-    each["promote"].add_argument("--commit", default="", help="of a new version; default HEAD")
-    each["live"].add_argument("--on", metavar="DATE", help="a day (UTC) or a time (ISO 8601)")
+    parsers = {name: verbs.add_parser(name) for name in ("promote", "rollback", "show", "live")}
+    parsers["promote"].add_argument("version", help="v1.2.3, or `next`")
+    parsers["promote"].add_argument("--commit", default="", help="of a new version; default HEAD")
+    parsers["live"].add_argument("--on", metavar="DATE", help="a day (UTC) or a time (ISO 8601)")
     for name in ("promote", "rollback"):
-        each[name].add_argument("--image", default="", help="[REPOSITORY@]sha256:...")
-        each[name].add_argument("--push", action="store_true", help="push the tags to origin")
+        parsers[name].add_argument("--image", default="", help="[REPOSITORY@]sha256:...")
+        parsers[name].add_argument("--push", action="store_true", help="push the tags to origin")
     for name in ("promote", "rollback", "live"):
-        each[name].add_argument(
-            "--output", type=project.resolve, help="append KEY=VALUE lines there"
-        )
-    return parser.parse_args(words)
+        parsers[name].add_argument("--output", type=project.resolve, help="append KEY=VALUE there")
+    return parser.parse_args(arguments)
 
 
-def answer(given: argparse.Namespace) -> list[Period]:
-    """Do what the command line asks; the periods to show."""
-    if given.verb in ("promote", "rollback"):
-        image = given.image.rpartition("@")[2]
+def run_verb(options: argparse.Namespace) -> list[Period]:
+    """Run promote, rollback, show or live, and return the periods to show."""
+    if options.verb in ("promote", "rollback"):
+        image = options.image.rpartition("@")[2]
         if image and not IMAGE.fullmatch(f"Image: {image}"):
-            raise Refused(f"an image is sha256:<64 hexadecimal digits>; got {given.image!r}")
-        changed, tags = (
-            promote(given.version, given.commit, image)
-            if given.verb == "promote"
-            else rollback(image)
-        )
-        if given.push:
+            raise Refused(f"an image is sha256:<64 hexadecimal digits>; got {options.image!r}")
+        if options.verb == "promote":
+            changed, tags = promote(options.version, options.commit, image)
+        else:
+            changed, tags = rollback(image)
+        if options.push:
             push(tags)
         return [changed]
-    if given.verb == "show":
+    if options.verb == "show":
         return periods()
-    if given.on:
-        start, end = span(given.on)
-        return [each for each in periods() if each.overlaps(start, end)]
+    if options.on:
+        start, end = span(options.on)
+        return [period for period in periods() if period.overlaps(start, end)]
     now = live()
     return [now] if now else []
 
 
-def main(words: list[str] | None = None) -> int:
-    """Run the command line; 0 done, 1 refused."""
-    given = parse(words)
-    return ended(
-        "refused", lambda: describe_periods(answer(given), given.output), Refused, GTOException
-    )
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0 done, 1 refused."""
+    options = parse_arguments(arguments)
+
+    def show() -> str:
+        return describe_periods(run_verb(options), options.output)
+
+    return run_command("refused", show, Refused, GTOException)
 
 
 if __name__ == "__main__":

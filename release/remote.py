@@ -1,12 +1,12 @@
-"""Move data and models to and from the S3 remote, with words a person can act on.
+"""Push data and models to the S3 remote, pull them, or check that they are there.
 
     python -m release.remote push     # data, models and the run-cache
     python -m release.remote pull     # what dvc.lock and the .dvc files name
-    python -m release.remote check    # is all of it in the remote?
-    python -m release.remote check --local   # is the cache here whole? repairs it from the remote
+    python -m release.remote check    # whether the remote has all of them
+    python -m release.remote check --local   # whether the local cache is undamaged; repairs it
 
 Credentials come from the environment (keys, a profile, or the role of a job), never from files of
-this repository. Exit status: 0 done, 1 not done, with the reason.
+this repository. Exit status: 0 done, 1 failed, with a message that says what to do.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dvc.config import Config
 from dvc.repo import Repo
 
-from release.dvc_state import Storage, advised, storage, told
+from release.dvc_state import Storage, advice_for, explain_errors, open_storage
 from release.revisions import CannotJudge
-from release.steps import ended
+from release.steps import run_command
 from stages import project
 
 VERBS = ("push", "pull", "check")
-WORDLESS = r"\(403\) when calling the HeadObject"  # what DVC asks first; S3 gives no reason
+WORDLESS = r"\(403\) when calling the HeadObject"  # DVC's first request; S3 states no reason
 
 
 class Failed(Exception):
-    """The remote does not hold, give or take what it should; the message says what to do."""
+    """A push, pull or check failed; the message says what to do."""
 
 
-def push(held: Storage) -> str:
-    """Push all that is named, with the run-cache; then ask the remote whether it has it."""
-    said = dvc("push", "--run-cache")
-    demand(held)
-    return said
+def push(storage: Storage) -> str:
+    """Push all objects and the run-cache, check that they arrived, and return DVC's output."""
+    printed = dvc("push", "--run-cache")
+    require_pushed(storage)
+    return printed
 
 
-def pull(held: Storage) -> str:
-    """Pull all that is named; Failed names the objects that did not come whole."""
+def pull(storage: Storage) -> str:
+    """Pull all objects and return DVC's output; Failed names the missing or damaged ones."""
     try:
         return dvc("pull")
     except Failed as failure:
         if "Checkout failed" not in str(failure):
             raise
-        cache, named = held.repo.cache.local, held.named()
-        lost = [f"{path} ({key(oid)})" for oid, path in named.items() if not cache.exists(oid)]
+        cache, paths = storage.repo.cache.local, storage.objects()
+        lost = [f"{path} ({key(oid)})" for oid, path in paths.items() if not cache.exists(oid)]
         raise Failed(
             f"damaged or missing in the remote: {', '.join(lost)}; delete those objects if they "
             "are there, then run `python -m release.remote push` where the files are whole "
@@ -58,23 +58,24 @@ def pull(held: Storage) -> str:
         ) from None
 
 
-def check(held: Storage) -> str:
-    """Failed unless the remote can be reached and has everything that is named."""
+def check(storage: Storage) -> str:
+    """Return a message that the remote has every object; raises Failed when it has not."""
     dvc("status", "--cloud")
-    demand(held)
+    require_pushed(storage)
     return "The remote has everything that dvc.lock and the .dvc files name."
 
 
-def check_cache(held: Storage) -> str:
-    """Hold every object of the cache against its hash; fetch those that are damaged anew.
+def check_cache(storage: Storage) -> str:
+    """Compare every object of the cache with its hash, and fetch the damaged ones again.
 
-    Failed where one is damaged and the remote does not have it whole.
+    Returns a message about what was repaired. Raises Failed when an object is damaged in the cache
+    and missing or damaged in the remote.
     """
-    with told("the DVC cache"):
-        named = held.named()
-        damaged = {oid: path for oid, path in named.items() if held.is_damaged(oid)}
-    with told("the remote"):
-        restored = {oid: path for oid, path in damaged.items() if held.restore(oid)}
+    with explain_errors("the DVC cache"):
+        paths = storage.objects()
+        damaged = {oid: path for oid, path in paths.items() if storage.is_damaged(oid)}
+    with explain_errors("the remote"):
+        restored = {oid: path for oid, path in damaged.items() if storage.restore(oid)}
     if lost := [f"{path} ({key(oid)})" for oid, path in damaged.items() if oid not in restored]:
         raise Failed(
             f"damaged in the cache and not whole in the remote: {', '.join(lost)}; delete them "
@@ -88,9 +89,9 @@ def check_cache(held: Storage) -> str:
     return "\n".join([*repaired, "The cache is whole: what it has is what dvc.lock and .dvc name."])
 
 
-def demand(held: Storage) -> None:
-    """Failed unless the remote has every object that dvc.lock and the .dvc files name."""
-    if lost := held.not_pushed():
+def require_pushed(storage: Storage) -> None:
+    """Raise Failed unless the remote has every object that dvc.lock and the .dvc files name."""
+    if lost := storage.not_pushed():
         raise Failed(
             f"not in the remote: {', '.join(lost)}; run `python -m release.remote push` where "
             "these files are"
@@ -102,20 +103,20 @@ def key(oid: str) -> str:
     return f"files/md5/{oid[:2]}/{oid[2:]}"
 
 
-def dvc(*words: str) -> str:
-    """What a command of DVC says; Failed with advice where it fails."""
-    command = [sys.executable, "-m", "dvc", *words]
+def dvc(*arguments: str) -> str:
+    """Return what a command of DVC prints; raises Failed with advice when it fails."""
+    command = [sys.executable, "-m", "dvc", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         error = reason(done.stderr)
         if re.search(WORDLESS, error):
-            error = asked() or error
-        raise Failed(f"{advised(error)} ({error})")
+            error = list_error() or error
+        raise Failed(f"{advice_for(error)} ({error})")
     return done.stdout.strip()
 
 
-def asked() -> str:
-    """What S3 says when it is asked to list the remote; nothing where it lists it."""
+def list_error() -> str:
+    """Return S3's error when it is asked to list the remote, "" when it lists it."""
     config = Config(Repo.find_dvc_dir())
     remote = config["remote"][config["core"]["remote"]]
     url = urlsplit(remote["url"])
@@ -128,30 +129,31 @@ def asked() -> str:
     return ""
 
 
-def reason(said: str) -> str:
-    """Return the first error that DVC reports, without its decoration."""
-    errors = [line for line in said.splitlines() if line.startswith("ERROR: ")]
-    first = errors[0] if errors else said.strip()
+def reason(printed: str) -> str:
+    """Return the first error in DVC's output, without its prefix."""
+    errors = [line for line in printed.splitlines() if line.startswith("ERROR: ")]
+    first = errors[0] if errors else printed.strip()
     return first.removeprefix("ERROR: ").removeprefix("unexpected error - ")
 
 
 def run(verb: str, *, local: bool = False) -> str:
-    """Do what the command line asks; returns what to print."""
-    with storage(remote=True) as held:
-        return {"push": push, "pull": pull, "check": check_cache if local else check}[verb](held)
+    """Run push, pull or check, and return the text to print."""
+    verbs = {"push": push, "pull": pull, "check": check_cache if local else check}
+    with open_storage(remote=True) as storage:
+        return verbs[verb](storage)
 
 
-def main(words: list[str] | None = None) -> int:
-    """Run one verb; returns the exit status."""
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
     parser = argparse.ArgumentParser(prog="release.remote", description="The S3 remote.")
     parser.add_argument("verb", choices=VERBS)
     parser.add_argument("--local", action="store_true", help="check and repair the cache instead")
-    given = parser.parse_args(words)
-    if given.local and given.verb != "check":
+    options = parser.parse_args(arguments)
+    if options.local and options.verb != "check":
         parser.error("--local goes with check alone")
-    return ended(
-        f"remote: cannot {given.verb}",
-        lambda: run(given.verb, local=given.local),
+    return run_command(
+        f"remote: cannot {options.verb}",
+        lambda: run(options.verb, local=options.local),
         Failed,
         CannotJudge,
     )

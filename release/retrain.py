@@ -1,12 +1,12 @@
-"""The weekly challenger: new tables in, and a judgement of what they taught.
+"""Make the weekly challenger: collect new tables, commit the results, decide whether it is better.
 
-    python -m release.retrain collect URL [--output FILE]    # new tables into data/<dataset>/raw
-    python -m release.retrain commit                         # what the pipeline made of them
+    python -m release.retrain collect URL [--output FILE]    # copy tables to data/<dataset>/raw
+    python -m release.retrain commit                         # commit what the pipeline wrote
     python -m release.retrain decide JUDGEMENT [--output FILE]
 
-`collect` writes `new=true|false`, `decide` writes `improved=true|false`: the gate passed, and a
-figure is better than the champion's with its whole interval, or there is no champion yet.
-Exit status: 0 done, 1 not done, with the reason.
+`collect` writes `new=true|false`, and `decide` writes `improved=true|false`. The challenger is
+improved when the gate passes and the whole confidence interval of some difference from the champion
+is on the better side, or when there is no champion yet. Exit status: 0 done, 1 failed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import fsspec  # type: ignore[import-untyped]
 from release import dvc_state
 from release.gate.limits import HIGHER, LOWER
 from release.revisions import CannotJudge
-from release.steps import ended, hand_on
+from release.steps import run_command, write_outputs
 from stages import files, params, project
 from stages.contract import reading as contracts
 
@@ -37,14 +37,14 @@ class NotDone(Exception):
 
 
 def collect(url: str) -> bool:
-    """Put the contract's tables of `url` (s3://... or a folder) in place; whether they are new."""
+    """Copy the contract's tables from `url` (s3://... or a folder); tell whether they are new."""
     config = params.load()
     names = [table.path for table in contracts.load(config.dataset).tables.values()]
     raw = config.data / "raw"
     with tempfile.TemporaryDirectory(prefix="credit-pd-") as folder:
         fetched = Path(folder)
         download(url, names, fetched)
-        if all(same(fetched / name, raw / name) for name in names):
+        if all(is_same(fetched / name, raw / name) for name in names):
             return False
         for name in names:
             check_grown(fetched / name, raw / name)
@@ -58,20 +58,20 @@ def collect(url: str) -> bool:
 
 
 def download(url: str, names: list[str], folder: Path) -> None:
-    """Copy the named files of `url` into a folder; CannotJudge where one cannot be read."""
-    with dvc_state.told(url):
+    """Copy the named files of `url` to a folder; raises CannotJudge when one cannot be read."""
+    with dvc_state.explain_errors(url):
         place, root = fsspec.url_to_fs(url)
         for name in names:
             place.get_file(f"{root.rstrip('/')}/{name}", str(folder / name))
 
 
-def same(new: Path, old: Path) -> bool:
-    """Return whether two files hold the same bytes."""
+def is_same(new: Path, old: Path) -> bool:
+    """Tell whether two files have the same bytes."""
     return old.exists() and filecmp.cmp(new, old, shallow=False)
 
 
 def check_grown(new: Path, old: Path) -> None:
-    """NotDone where a table lost rows: a loan book grows, and half a file looks like that."""
+    """Raise NotDone when a table has fewer rows than before: the file may be incomplete."""
     rows = [path.read_bytes().count(b"\n") if path.exists() else 0 for path in (new, old)]
     if rows[0] < rows[1]:
         raise NotDone(
@@ -80,7 +80,7 @@ def check_grown(new: Path, old: Path) -> None:
 
 
 def commit() -> None:
-    """Commit what the pipeline made, so that the gate can judge it; identity is git's."""
+    """Commit what the pipeline wrote, as git's configured author, so that the gate can judge it."""
     config = params.load()
     run("git", "add", "--update")
     run("git", "add", str((config.data / "raw").with_suffix(".dvc")))
@@ -88,41 +88,41 @@ def commit() -> None:
 
 
 def run(*command: str) -> None:
-    """Run a command; raise NotDone if it fails."""
+    """Run a command; raises NotDone when it fails."""
     done = subprocess.run(command, check=False)
     if done.returncode:
-        raise NotDone(f"{' '.join(command)} ended with status {done.returncode}")
+        raise NotDone(f"{' '.join(command)} run_command with status {done.returncode}")
 
 
-def improved(judgement: Mapping[str, Any]) -> bool:
-    """Whether a judgement of the gate says that the challenger is better than the champion."""
+def is_improved(judgement: Mapping[str, Any]) -> bool:
+    """Tell whether the challenger is better than the champion, by a judgement of the gate."""
     if judgement["verdict"] == "cannot judge":
         raise NotDone(f"the gate cannot judge: {judgement['sentence']}")
     figures = judgement["figures"]
-    gains = [name for name, figure in figures.items() if better(name, figure)]
+    gains = [name for name, figure in figures.items() if is_better(name, figure)]
     print(f"{judgement['verdict']}: {judgement['sentence']}")
-    print(f"clearly better: {', '.join(gains) or 'nothing'}")
+    print(f"significantly better: {', '.join(gains) or 'nothing'}")
     return judgement["verdict"] == "pass" and (bool(gains) or not figures)
 
 
-def better(name: str, figure: Mapping[str, float | None]) -> bool:
-    """Whether the 95 % interval of a difference lies wholly on the good side."""
+def is_better(name: str, figure: Mapping[str, float | None]) -> bool:
+    """Tell whether the whole 95 % interval of a figure's difference is on the better side."""
     low, high = figure["low"], figure["high"]
     if low is None or high is None:
         return False
     return (name in HIGHER and low > 0) or (name in LOWER and high < 0)
 
 
-def read(path: Path) -> Any:
-    """Read a judgement; raise NotDone if the gate wrote none."""
+def read_judgement(path: Path) -> Any:
+    """Return the judgement in a file; raises NotDone when the gate did not write one."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise NotDone(f"{path} must be what `release.gate --json` writes: {error}") from None
 
 
-def parse(words: list[str] | None) -> argparse.Namespace:
-    """Return the arguments of the command line."""
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="release.retrain", description="The weekly challenger.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     collecting = verbs.add_parser("collect", help="get new raw tables")
@@ -130,28 +130,28 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     verbs.add_parser("commit", help="commit what the pipeline made")
     deciding = verbs.add_parser("decide", help="is the challenger better?")
     deciding.add_argument("judgement", type=project.resolve, help="what release.gate --json wrote")
-    for each in (collecting, deciding):
-        each.add_argument("--output", type=project.resolve, help="append KEY=VALUE there")
-    return parser.parse_args(words)
+    for command in (collecting, deciding):
+        command.add_argument("--output", type=project.resolve, help="append KEY=VALUE there")
+    return parser.parse_args(arguments)
 
 
-def answer(given: argparse.Namespace) -> str:
-    """Do what the command line asks; returns what to print."""
-    if given.verb == "commit":
+def run_verb(options: argparse.Namespace) -> str:
+    """Run collect, commit or decide, and return the text to print."""
+    if options.verb == "commit":
         commit()
         return "committed"
-    if given.verb == "collect":
-        name, fact = "new", collect(given.url)
+    if options.verb == "collect":
+        name, fact = "new", collect(options.url)
     else:
-        name, fact = "improved", improved(read(given.judgement))
-    hand_on(given.output, **{name: str(fact).lower()})
+        name, fact = "improved", is_improved(read_judgement(options.judgement))
+    write_outputs(options.output, **{name: str(fact).lower()})
     return f"{name}={fact}".lower()
 
 
-def main(words: list[str] | None = None) -> int:
-    """Run the command line; returns its exit status."""
-    given = parse(words)
-    return ended("not done", lambda: answer(given), NotDone, CannotJudge)
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    options = parse_arguments(arguments)
+    return run_command("not done", lambda: run_verb(options), NotDone, CannotJudge)
 
 
 if __name__ == "__main__":

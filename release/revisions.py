@@ -1,4 +1,4 @@
-"""What git knows of two revisions: the base that a change is judged against, and the head."""
+"""Read two git revisions: the base that a change is judged against, and the head."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime as dt
 import re
 import subprocess
 
-# What a judgement reads of the head; an edit that is not committed would be judged unseen.
+# The paths that a judgement reads; uncommitted edits there would be judged without being shown.
 JUDGED = ("params.yaml", "dvc.yaml", "dvc.lock", "data", "models", "stages")
 PARENTS = ("HEAD^", "HEAD^1", "HEAD~", "HEAD~1")
 
@@ -16,37 +16,37 @@ class CannotJudge(Exception):
 
 
 def git(*command: str) -> bytes | None:
-    """What a git command prints, or None where it fails."""
+    """Return what a git command prints, None when it fails."""
     done = subprocess.run(["git", *command], capture_output=True, check=False)
     return done.stdout if done.returncode == 0 else None
 
 
 def commit(revision: str) -> str | None:
-    """The commit that a revision names, or None."""
+    """Return the hash of the commit that a revision names, None when it names none."""
     name = f"{revision}^{{commit}}"
-    found = git("rev-parse", "--verify", "--quiet", "--end-of-options", name)
-    return found.decode().strip() if found else None
+    sha = git("rev-parse", "--verify", "--quiet", "--end-of-options", name)
+    return sha.decode().strip() if sha else None
 
 
 def head() -> str:
-    """The commit that is judged; raises CannotJudge outside a repository with a commit."""
-    found = commit("HEAD")
-    if found is None:
+    """Return the commit that is judged; raises CannotJudge when there is no commit."""
+    sha = commit("HEAD")
+    if sha is None:
         raise CannotJudge("HEAD names no commit: run this in a git repository with one")
-    return found
+    return sha
 
 
 def base(revision: str) -> str | None:
-    """The commit to judge against; None where none can exist yet.
+    """Return the commit to judge against, None when there cannot be one yet.
 
-    None for the all-zero SHA, which GitHub sends with the first push, and for the parent of a
-    commit that has none. Raises CannotJudge for a revision that this clone does not know.
+    This is the case for the all-zero SHA, which GitHub sends with the first push, and for the
+    parent of the first commit. Raises CannotJudge for a revision that this clone does not have.
     """
     if re.fullmatch("0{40}|0{64}", revision):
         return None
-    found = commit(revision)
-    if found is not None:
-        return found
+    sha = commit(revision)
+    if sha is not None:
+        return sha
     shallow = (git("rev-parse", "--is-shallow-repository") or b"").strip() == b"true"
     if revision in PARENTS and not shallow:
         return None
@@ -59,9 +59,9 @@ def base(revision: str) -> str | None:
 
 
 def content(revision: str, path: str) -> str | None:
-    """A file as it stands in a commit, or None where the commit does not hold it."""
-    found = git("show", f"{revision}:{path}")
-    return None if found is None else found.decode(errors="replace")
+    """Return the text of a file in a commit, None when the commit does not have the file."""
+    text = git("show", f"{revision}:{path}")
+    return None if text is None else text.decode(errors="replace")
 
 
 def changed(base: str, *paths: str) -> list[str]:
@@ -82,7 +82,7 @@ def history(revision: str, path: str, since: dt.date) -> list[str]:
 
 
 def uncommitted() -> list[str]:
-    """Files that a judgement reads and that differ from HEAD."""
+    """Return the files that a judgement reads and that differ from HEAD."""
     changed = git("diff", "--name-only", "HEAD", "--", *JUDGED)
     added = git("ls-files", "--others", "--exclude-standard", "--", *JUDGED)
     if changed is None or added is None:

@@ -13,6 +13,10 @@ TIMEOUT = 30  # seconds
 ERROR = 300  # the lowest status that is not a success
 
 
+Fields = dict[str, dict[str, Any]]
+"""The contract's fields by name, as `/model-info` describes them."""
+
+
 class CannotSend(Exception):
     """No request can be sent; the message says why and what is allowed."""
 
@@ -63,7 +67,7 @@ def connect(url: str, key: str = "") -> Client:
     return Client(host, port, key)
 
 
-def application_fields(client: Client) -> dict[str, dict[str, Any]]:
+def application_fields(client: Client) -> Fields:
     """Return the contract's fields that an application to the running model may have, by name.
 
     Raises CannotSend when no service answers, or when it answers with an error.

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from service import settings
-from service.loopback import ERROR, CannotSend, Client, application_fields, connect
+from service.loopback import ERROR, CannotSend, Client, Fields, application_fields, connect
 from service.settings import SettingsError
 from stages import params
 
@@ -34,9 +34,10 @@ GROUP = 50  # outcomes in one request
 GOLDEN = Path("models/golden.jsonl")
 
 Application = dict[str, Any]
+"""The values of an application by field."""
 
 
-def read_applications(dataset: Path, fields: dict[str, dict[str, Any]]) -> list[Application]:
+def read_applications(dataset: Path, fields: Fields) -> list[Application]:
     """Return applications as JSON objects with those of the contract's `fields` that have a value.
 
     Raises CannotSend when there are neither prepared test rows nor golden records.
@@ -54,7 +55,7 @@ def read_applications(dataset: Path, fields: dict[str, dict[str, Any]]) -> list[
     return [as_json(row, fields) for row in rows]
 
 
-def as_json(row: Application, fields: dict[str, dict[str, Any]]) -> Application:
+def as_json(row: Application, fields: Fields) -> Application:
     """Return a row as a JSON object with integers and dates as texts, without missing values."""
     result = {}
     for name, value in row.items():
@@ -67,7 +68,7 @@ def as_json(row: Application, fields: dict[str, dict[str, Any]]) -> Application:
     return result
 
 
-def parse_drift(options: list[str], fields: dict[str, dict[str, Any]]) -> dict[str, float | str]:
+def parse_drift(options: list[str], fields: Fields) -> dict[str, float | str]:
     """Return the factor of each number and the new category of each other field, by field name.
 
     The options are FIELD=FACTOR or FIELD=CATEGORY. Raises CannotSend for any other option.
@@ -89,9 +90,7 @@ def parse_drift(options: list[str], fields: dict[str, dict[str, Any]]) -> dict[s
     return drift
 
 
-def apply_drift(
-    row: Application, drift: dict[str, float | str], fields: dict[str, dict[str, Any]]
-) -> Application:
+def apply_drift(row: Application, drift: dict[str, float | str], fields: Fields) -> Application:
     """Return a copy of a row with its numbers multiplied and its categories replaced."""
     result = dict(row)
     for name, change in drift.items():

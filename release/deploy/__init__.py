@@ -1,8 +1,8 @@
 """Release an image to every host: `python -m release.deploy`.
 
-- `host/`: the blue/green switch, which runs on a host with the standard library alone
-- `infra/`: CloudFormation templates and the README of an account
+- `host/`: the blue/green deployment, which runs on a host and needs only the standard library
+- `infra/`: the CloudFormation templates, with a README about the account
 - `compose/`: the whole stack on one machine, with Prometheus, Alertmanager and Grafana
 
-`release.image.run_check` starts images by `host`, as a host does.
+`release.image.run_check` uses `host` to start an image as a host does.
 """

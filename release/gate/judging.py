@@ -72,7 +72,7 @@ def judge(
 
 def policy(found: Judgement) -> Iterator[Finding]:
     """Read the base's gate policy, and tell what the head's would let pass."""
-    text = dvc_state.here(Path(limits.PATH))
+    text = dvc_state.read_text(Path(limits.PATH))
     head = limits.read(text)
     held = revisions.content(found.base, limits.PATH) if found.base else None
     if held is not None:
@@ -92,7 +92,7 @@ def policy(found: Judgement) -> Iterator[Finding]:
 
 def stored(found: Judgement, *, remote: bool, pushed: bool | None) -> None:
     """Check what DVC vouches for, and read the champion that it holds."""
-    with dvc_state.storage(remote=remote) as held:
+    with dvc_state.open_storage(remote=remote) as held:
         found.add("pipeline", lambda: provenance.reproduced(held))
         found.add("remote", lambda: provenance.pushed(held, confirmed=pushed))
         found.add("champion", lambda: champion(found, held))
@@ -100,15 +100,15 @@ def stored(found: Judgement, *, remote: bool, pushed: bool | None) -> None:
 
 def best(found: Judgement, rules: Limits, *, remote: bool) -> None:
     """Compare with the best model since the last reset."""
-    with dvc_state.storage(remote=remote) as held:
+    with dvc_state.open_storage(remote=remote) as held:
         found.add("ratchet", lambda: ratchet.judge(found, held, rules))
 
 
 def challenger(found: Judgement) -> Iterator[Finding]:
     """Read the head's figures and prove them by its predictions."""
-    dvc_state.here(Path("params.yaml"))
+    dvc_state.read_text(Path("params.yaml"))
     found.params = config = params.load()
-    stated = recalculation.published(dvc_state.here(Path(recalculation.PATH)))
+    stated = recalculation.published(dvc_state.read_text(Path(recalculation.PATH)))
     found.metrics = stated
     if found.limits:
         found.limits = found.limits.of(config.dataset)
@@ -124,7 +124,7 @@ def challenger(found: Judgement) -> Iterator[Finding]:
     if count := recalculation.misdecided(table, config):
         wrong.append(f"{count:,} decisions differ from the policy in params.yaml")
     wrong.extend(recalculation.differences(stated, recalculation.recount(table, config)))
-    headlines = dvc_state.here(Path(recalculation.HEADLINES))
+    headlines = dvc_state.read_text(Path(recalculation.HEADLINES))
     wrong.extend(recalculation.wrong_headlines(headlines, stated))
     if wrong:
         words = f"{recalculation.PATH} is not what the predictions give: {listed(wrong)}"
@@ -139,7 +139,9 @@ def champion(found: Judgement, held: dvc_state.Storage) -> Iterator[Finding]:
     if figures is None or found.base is None:
         yield Finding("champion", "note", "the base has no model yet: floors only")
         return
-    version = dvc_state.version(revisions.content(found.base, "dvc.lock") or "", predictions.PATH)
+    version = dvc_state.locked_version(
+        revisions.content(found.base, "dvc.lock") or "", predictions.PATH
+    )
     if version is None:
         raise CannotJudge(f"dvc.lock at the base names no {predictions.PATH}")
     name = f"{predictions.PATH} of the base"

@@ -37,10 +37,10 @@ def listed(names: list[str]) -> str:
 
 def reproduced(held: dvc_state.Storage) -> Iterator[Finding]:
     """Check that dvc.lock is what code, parameters and data give."""
-    dvc_state.here(Path("dvc.lock"))
-    if absent := [path for path in RESULTS if path not in held.made()]:
+    dvc_state.read_text(Path("dvc.lock"))
+    if absent := [path for path in RESULTS if path not in held.outputs()]:
         raise CannotJudge(f"no stage of dvc.yaml makes {listed(absent)}")
-    differs, missing = held.changed()
+    differs, missing = held.differences()
     if missing:
         raise CannotJudge(f"not here to compare with dvc.lock: {listed(missing)}; run `dvc pull`")
     if differs:

@@ -24,7 +24,7 @@ import yaml
 from release.gate import rescoring
 from release.gate.checks import Finding
 from release.revisions import CannotJudge
-from release.steps import ended
+from release.steps import run_command
 from stages import project
 
 CHECK = "reproduction"
@@ -150,7 +150,7 @@ def main(words: list[str] | None = None) -> int:
         "score": lambda: rescoring.save(given.folder),
         "collect": lambda: collect(given.folder),
     }
-    return ended("not done", steps[given.verb], CannotJudge, OSError)
+    return run_command("not done", steps[given.verb], CannotJudge, OSError)
 
 
 if __name__ == "__main__":

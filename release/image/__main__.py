@@ -1,15 +1,15 @@
-"""Build the image of the service, look into it, prove it, publish it.
+"""Build, check and publish the image of the service.
 
-    bento=$(python -m release.image build)              # what serving needs, as a bento
+    bento=$(python -m release.image build)              # packs what serving needs as a bento
     image=$(python -m release.image containerize $bento)
-    python -m release.image run-check $image            # run it as a host does; facts as JSON
-    python -m release.image save $image FILE            # for another job, which then says:
-    python -m release.image load FILE
+    python -m release.image run-check $image            # runs it as a host does; prints JSON
+    python -m release.image save $image FILE            # writes it to a file for another job
+    python -m release.image load FILE                   # reads it there
     python -m release.image publish $image REPOSITORY   # prints REPOSITORY@sha256:...
 
-The engine is `docker`, or the command in CREDIT_PD_ENGINE. Where packages come from another index
-than usual, the variables that service/image.py lists lead the build there; none stays in the image.
-Exit status: 0 done, 1 not done, with the reason.
+The engine is `docker`, or the command in CREDIT_PD_ENGINE. The variables that service/image.py
+lists select another package index for the build; none of them is written to the image. Exit status:
+0 done, 1 failed, with the reason.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from release.image import bento
 from release.image.bento import NotBuildable
 from release.image.container_engine import Engine, Failed, command
 from release.image.run_check import run_check
-from release.steps import ended, hand_on
+from release.steps import run_command, write_outputs
 from stages import project
 
 TARGET = "service.image:CreditPD"
@@ -46,11 +46,11 @@ LABELS = {
 
 
 def build(root: Path, base_image: str | None) -> str:
-    """Pack the checkout `root` into BentoML's store; returns the bento's tag, `credit_pd:...`."""
+    """Pack the checkout `root` into BentoML's store, and return the bento's tag `credit_pd:...`."""
     with tempfile.TemporaryDirectory(prefix="credit-pd-") as temporary:
         folder, tools = Path(temporary) / "bento", Path(temporary) / "bin"
         tools.mkdir()
-        # BentoML installs the newest uv where it finds none, and needs none: we lock ourselves.
+        # BentoML would install the newest uv for its own locking, which we do not use.
         (tools / "uv").write_text("#!/bin/sh\nexit 1\n")
         (tools / "uv").chmod(0o755)
         made = bento.lay_out(root, folder)
@@ -67,17 +67,17 @@ def build(root: Path, base_image: str | None) -> str:
 
 
 def containerize(engine: Engine, tag: str, image: str | None, network: str | None) -> str:
-    """Make an image of the bento `tag`; returns its name, by default `credit-pd:COMMIT`.
+    """Make an image of the bento `tag`, and return its name, by default `credit-pd:COMMIT`.
 
-    `bentoml containerize` installs; service/Dockerfile takes from there what runs.
+    `bentoml containerize` installs the packages; service/Dockerfile copies what the service needs.
     """
     if not tag:
-        raise Failed("name the bento, as `python -m release.image build` prints it")
+        raise Failed("name the bento that `python -m release.image build` prints")
     about = json.loads(bentoml("get", tag, "--output", "json"))
     commit, _, dirty = about["labels"]["git_commit"].partition("-")
     name: str = image or f"{NAME}:{commit[:12]}{dirty and '-dirty'}"
-    own_network = ("--opt", f"network={network}") if network else ()
-    bentoml("containerize", tag, "--image-tag", tag, "--backend", engine.backend, *own_network)
+    network_option = ("--opt", f"network={network}") if network else ()
+    bentoml("containerize", tag, "--image-tag", tag, "--backend", engine.backend, *network_option)
     labels = {LABELS[key]: value for key, value in about["labels"].items() if key in LABELS}
     try:
         engine.run(
@@ -94,13 +94,16 @@ def containerize(engine: Engine, tag: str, image: str | None, network: str | Non
     return name
 
 
-def bentoml(*words: str, cwd: Path | None = None, path: Path | None = None) -> str:
+def bentoml(*arguments: str, cwd: Path | None = None, path: Path | None = None) -> str:
     """Return what a command of BentoML prints."""
-    return command([sys.executable, "-m", "bentoml", *words], cwd, path)
+    return command([sys.executable, "-m", "bentoml", *arguments], cwd, path)
 
 
 def publish(engine: Engine, image: str, repository: str) -> str:
-    """Push `image`; returns its digest reference. Failed for an image on a stand-in base."""
+    """Push `image`, and return REPOSITORY@DIGEST.
+
+    Raises Failed for an image on a stand-in base, or of a commit with changes.
+    """
     about = engine.inspect(image)
     labels = about["Config"]["Labels"] or {}
     if labels.get(STAND_IN) == "true":
@@ -108,15 +111,15 @@ def publish(engine: Engine, image: str, repository: str) -> str:
     commit = labels.get(LABELS["git_commit"], "")
     if not COMMIT.fullmatch(commit):
         raise Failed(f"{image} must be built from a commit without changes; it says {commit!r}")
-    # A registry of immutable tags takes a second build of one commit under another tag only.
+    # A registry with immutable tags accepts a second build of a commit only under another tag.
     tag = f"{repository}:{commit}-{about['Id'].removeprefix('sha256:')[:12]}"
     engine.run("tag", image, tag)
     return f"{repository}@{push(engine, tag)}"
 
 
 def push(engine: Engine, tag: str) -> str:
-    """Push a tag, and return the digest under which the registry has it."""
-    if engine.backend == "podman":  # it knows another digest than what it compresses to push
+    """Push a tag, and return the digest that the registry gives it."""
+    if engine.backend == "podman":  # its local digest differs from that of the compressed layers
         with tempfile.NamedTemporaryFile("r") as file:
             engine.run("push", "--digestfile", file.name, tag)
             return file.read().strip()
@@ -126,8 +129,8 @@ def push(engine: Engine, tag: str) -> str:
     return next(digest for name, _, digest in names if name == tag.rpartition(":")[0])
 
 
-def parse(words: list[str] | None) -> argparse.Namespace:
-    """The command line."""
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="release.image", description="The service's image.")
     commands = parser.add_subparsers(dest="command", required=True)
     packing = commands.add_parser("build", help="pack this checkout as a bento; prints its tag")
@@ -136,44 +139,44 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     making.add_argument("bento")
     making.add_argument("--image", help="name of the image, by default credit-pd:COMMIT")
     making.add_argument("--network", help="network of the build's commands, as the engine has it")
-    trying = commands.add_parser("run-check", help="run an image and prove it; prints facts")
-    trying.add_argument("image")
-    trying.add_argument("--golden", type=project.resolve, default=GOLDEN)
+    checking = commands.add_parser("run-check", help="run an image and check it; prints JSON")
+    checking.add_argument("image")
+    checking.add_argument("--golden", type=project.resolve, default=GOLDEN)
     saving = commands.add_parser("save", help="write an image to a file")
     saving.add_argument("image")
     loading = commands.add_parser("load", help="read an image from a file")
-    for each in (saving, loading):
-        each.add_argument("file", type=project.resolve)
+    for transfer in (saving, loading):
+        transfer.add_argument("file", type=project.resolve)
     publishing = commands.add_parser("publish", help="push an image; prints its digest")
     publishing.add_argument("image")
     publishing.add_argument("repository")
     publishing.add_argument("--output", type=project.resolve, help="append digest=sha256:... there")
-    return parser.parse_args(words)
+    return parser.parse_args(arguments)
 
 
-def run(given: argparse.Namespace) -> str:
-    """Do what the command line asks; returns what to print."""
+def run(options: argparse.Namespace) -> str:
+    """Run a command, and return the text to print."""
     engine = Engine()
-    if given.command == "build":
-        return build(Path.cwd(), given.base_image)
-    if given.command == "containerize":
-        return containerize(engine, given.bento, given.image, given.network)
-    if given.command == "run-check":
-        return json.dumps(asdict(run_check(engine, given.image, given.golden)), indent=2)
-    if given.command == "save":
-        given.file.parent.mkdir(parents=True, exist_ok=True)
-        return engine.run("save", "--output", str(given.file), given.image)
-    if given.command == "load":
-        return engine.run("load", "--input", str(given.file))
-    published = publish(engine, given.image, given.repository)
-    hand_on(given.output, digest=published.rpartition("@")[2])
+    if options.command == "build":
+        return build(Path.cwd(), options.base_image)
+    if options.command == "containerize":
+        return containerize(engine, options.bento, options.image, options.network)
+    if options.command == "run-check":
+        return json.dumps(asdict(run_check(engine, options.image, options.golden)), indent=2)
+    if options.command == "save":
+        options.file.parent.mkdir(parents=True, exist_ok=True)
+        return engine.run("save", "--output", str(options.file), options.image)
+    if options.command == "load":
+        return engine.run("load", "--input", str(options.file))
+    published = publish(engine, options.image, options.repository)
+    write_outputs(options.output, digest=published.rpartition("@")[2])
     return published
 
 
-def main(words: list[str] | None = None) -> int:
-    """Run one command; returns its exit status."""
-    given = parse(words)
-    return ended("image", lambda: run(given), NotBuildable, Failed)
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    options = parse_arguments(arguments)
+    return run_command("image", lambda: run(options), NotBuildable, Failed)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What goes into the bento: the files that serving needs, and the facts that name them."""
+"""Collect the files of the bento, and the versions that its labels state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MODELS = hashes.FILES
 TEXTS = (Path("params.yaml"), Path("dvc.lock"), Path("requirements/service.txt"))
 HEADLINE = "roc_auc"
 PACKAGES = ("service", "stages")
-# What is started in the container: the service, what it starts, and what people and engines call.
+# The modules that are started in the container, by BentoML, by the service or by an operator.
 STARTED = (
     "service.image",
     "service.monitoring.__main__",
@@ -32,15 +32,15 @@ PAGES = ("*.html", "*.css", "*.js", "*.svg")
 
 
 class NotBuildable(Exception):
-    """The checkout must not become an image; the message says why and what to do."""
+    """The checkout cannot become an image; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a bento was made of.
+    """The versions in a bento.
 
     `dvc_lock` and `model` are the SHA-256 of dvc.lock and of the model file; `headline` is the
-    winner's.
+    ROC-AUC of the winner.
     """
 
     git_commit: str
@@ -50,7 +50,7 @@ class Facts:
     headline: float
 
     def labels(self) -> dict[str, str]:
-        """The facts as labels of a bento."""
+        """Return the facts as labels of a bento."""
         return {
             "git_commit": self.git_commit,
             "dvc_lock": self.dvc_lock,
@@ -61,10 +61,10 @@ class Facts:
 
 
 def facts(root: Path, packed: list[Path]) -> Facts:
-    """The facts about the checkout `root`; NotBuildable unless its models are those of dvc.lock.
+    """Return the facts about the checkout `root`.
 
-    The commit ends in `-dirty` when a packed file differs from it: such an image serves, but no
-    deployment takes it for the commit.
+    The commit ends in `-dirty` when a packed file differs from it; a deployment refuses such an
+    image. Raises NotBuildable unless the models are those that dvc.lock names.
     """
     models = verified_models(root)
     metrics = json.loads(models[Path("models/evaluation.json")])
@@ -78,7 +78,7 @@ def facts(root: Path, packed: list[Path]) -> Facts:
 
 
 def verified_models(root: Path) -> dict[Path, bytes]:
-    """The content of each file of `MODELS`; NotBuildable unless it is what dvc.lock names."""
+    """Return the content of each file of `MODELS`; raises NotBuildable unless dvc.lock names it."""
     stages = yaml.safe_load((root / "dvc.lock").read_text())["stages"]
     named = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
     contents = {}
@@ -95,7 +95,7 @@ def verified_models(root: Path) -> dict[Path, bytes]:
 
 
 def commit(root: Path, packed: list[Path]) -> str:
-    """The commit of the checkout, `-dirty` when a packed file is changed or not in git."""
+    """Return the commit of the checkout, with `-dirty` if a packed file is changed or untracked."""
     try:
         head = git(root, "rev-parse", "HEAD").strip()
         ours = [str(path) for path in packed]
@@ -112,7 +112,7 @@ def git(root: Path, *words: str) -> str:
 
 
 def files(root: Path) -> list[Path]:
-    """Files that serving needs, relative to `root`: the service, and the nouns of stages."""
+    """Return the files that serving needs, relative to `root`: code, pages, contract and models."""
     pages = (path for name in PAGES for path in (root / "service/api").rglob(name))
     contract = params.load(root / "params.yaml").data / "contract.yaml"
     found = {path.relative_to(root) for path in (*modules(root), *pages)}
@@ -120,7 +120,7 @@ def files(root: Path) -> list[Path]:
 
 
 def modules(root: Path) -> Iterator[Path]:
-    """What runs in the container, and every module of ours that it imports."""
+    """Yield the modules that are started in the container, and all that they import from here."""
     finder = ModuleFinder([str(root)])
     for name in STARTED:
         finder.import_hook(name)
@@ -131,7 +131,7 @@ def modules(root: Path) -> Iterator[Path]:
 
 
 def lay_out(root: Path, folder: Path) -> Facts:
-    """Copy what serving needs into the empty `folder`, with the manifest of the model's files.
+    """Copy the files that serving needs to the empty `folder`, with a manifest of the model files.
 
     The manifest states the bytes that were held against dvc.lock, and a service that starts from
     the folder refuses others. Returns the facts about what was packed.

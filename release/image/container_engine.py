@@ -1,4 +1,4 @@
-"""The container engine, by its command line: docker, or podman."""
+"""Run commands of the container engine, docker or podman."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ SETTINGS = {"DOCKER_BUILDKIT": "1", "BENTOML_DO_NOT_TRACK": "true", "PYTHONWARNI
 
 
 class Failed(Exception):
-    """A command that did not do what it was asked; the message is what it said."""
+    """A command failed; the message holds its output."""
 
 
 class Engine:
     """An engine's command with its global options."""
 
     def __init__(self, command: str | None = None) -> None:
-        """Use `command`, else what CREDIT_PD_ENGINE says, else docker."""
+        """Use `command`, else the command in CREDIT_PD_ENGINE, else docker."""
         self.words = shlex.split(command or os.environ.get(VARIABLE, "docker"))
 
     @property
     def backend(self) -> str:
-        """The engine as BentoML calls it."""
+        """The name of the engine's program, which BentoML expects."""
         return Path(self.words[0]).name
 
     def run(self, *words: str, check: bool = True) -> str:
-        """Return a command's standard output; raise `Failed` if it fails and `check` is set."""
+        """Return a command's standard output; raises Failed when it fails and `check` is true."""
         return command([*self.words, *words], check=check)
 
     def inspect(self, name: str) -> dict[str, Any]:
-        """Return what the engine knows about an image or a container."""
-        found: list[dict[str, Any]] = json.loads(self.run("inspect", name))
-        return found[0]
+        """Return the engine's description of an image or a container."""
+        descriptions: list[dict[str, Any]] = json.loads(self.run("inspect", name))
+        return descriptions[0]
 
 
 def command(
     words: list[str], cwd: Path | None = None, path: Path | None = None, *, check: bool = True
 ) -> str:
-    """Standard output of a command; `Failed` with its errors when it fails and `check`.
+    """Return a command's standard output; raises Failed when it fails and `check` is true.
 
-    Programs in the folder `path` come before those of the same name in PATH.
+    Programs in the folder `path` precede those of the same name in PATH.
     """
     environment = {**SETTINGS, **os.environ}
     if path:
@@ -57,6 +57,6 @@ def command(
     except OSError as error:
         raise Failed(f"{words[0]} cannot be run: {error}") from None
     if check and done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip())[-3000:]
-        raise Failed(f"`{' '.join(words[:3])} ...` ended with status {done.returncode}:\n{said}")
+        output = (done.stderr.strip() or done.stdout.strip())[-3000:]
+        raise Failed(f"`{' '.join(words[:3])} ...` ended with status {done.returncode}:\n{output}")
     return done.stdout.strip()

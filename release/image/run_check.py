@@ -1,4 +1,4 @@
-"""Run an image as a host runs it, and prove that it serves what the pipeline made."""
+"""Run an image as a host does, and check that it answers as the pipeline did."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ STOP_SECONDS = "30"
 
 
 @dataclass(frozen=True)
-class Trial:
-    """Measurements of an image that passed."""
+class CheckResult:
+    """Measurements of an image that passed the check."""
 
     image: str
     megabytes: float
@@ -41,11 +41,11 @@ class Trial:
     identity: dict[str, Any]
 
 
-def run_check(engine: Engine, image: str, golden: Path) -> Trial:
-    """Run `image`, ask it every golden record, stop it, read its ledger; Failed says what is wrong.
+def run_check(engine: Engine, image: str, golden: Path) -> CheckResult:
+    """Run `image` as a host does, and return the measurements; raises Failed with the fault.
 
-    It runs read-only and without rights, as the serving host starts it, and must answer each
-    record's PD to the last bit; what it answered must be in the ledger after SIGTERM.
+    It must answer the PD of each golden record to the last bit, end with status 0 after SIGTERM,
+    and have recorded every answer in its ledger.
     """
     records = [json.loads(line) for line in golden.read_text().splitlines()]
     about = engine.inspect(image)
@@ -53,43 +53,43 @@ def run_check(engine: Engine, image: str, golden: Path) -> Trial:
         settings = local_settings(engine, Path(folder))
         try:
             with running(settings, image) as ready_seconds:
-                identity = identified(settings.blue, image, about)
+                identity = check_identity(settings.blue, image, about)
                 ask_all(settings.blue, records)
-                memory = used(engine, container(settings))
-                status = stop_container(engine, container(settings))
+                memory = memory_usage(engine, container_name(settings))
+                status = stop_container(engine, container_name(settings))
         except Refused as refusal:
             raise Failed(str(refusal)) from None
-        recorded = count(engine, image, settings.ledger)
+        recorded = count_entries(engine, image, settings.ledger)
     if status != 0:
         raise Failed(f"{image} must end with status 0 after SIGTERM; it ended with {status}")
     answers = len(records) * ROUNDS
     if recorded != answers:
         raise Failed(f"{image} answered {answers} applications; its ledger holds {recorded}")
     megabytes = round(about["Size"] / 1e6, 1)
-    return Trial(
+    return CheckResult(
         image, megabytes, round(ready_seconds, 1), memory, len(records), answers, recorded, identity
     )
 
 
 def local_settings(engine: Engine, folder: Path) -> Settings:
-    """The committed settings of a host, for a container and a ledger of this trial alone."""
+    """Return the committed settings of a host, with a separate container and ledger in `folder`."""
     port = free_port()
-    own = {
+    changed = {
         "REPOSITORY": "local",
         "ENGINE": " ".join(engine.words),
-        "NAME": f"credit-pd-trial-{port}",
+        "NAME": f"credit-pd-check-{port}",
         "BLUE": f"127.0.0.1:{port}",
         "LEDGER": folder / "ledger",
         "SERVICE_ENV": folder / "service.env",
     }
     committed = Path(host.__file__).parent
-    known = dict(
+    lines = dict(
         line.split("=", 1)
         for line in (committed / "host.env").read_text().splitlines()
         if line[:1] != "#"
     )
-    known |= {f"CREDIT_PD_{key}": str(value) for key, value in own.items()}
-    (folder / "host.env").write_text("".join(f"{key}={value}\n" for key, value in known.items()))
+    lines |= {f"CREDIT_PD_{key}": str(value) for key, value in changed.items()}
+    (folder / "host.env").write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
     (folder / "service.env").write_text((committed / "service.env").read_text())
     (folder / "ledger").mkdir()
     (folder / "ledger").chmod(0o777)  # the container's user is another one
@@ -104,14 +104,14 @@ def free_port() -> int:
         return port
 
 
-def container(settings: Settings) -> str:
+def container_name(settings: Settings) -> str:
     """Return the name of the container."""
     return f"{settings.name}-{COLOUR}"
 
 
 @contextmanager
 def running(settings: Settings, image: str) -> Iterator[float]:
-    """The image, running and ready; gives the seconds that this took."""
+    """Run the image; yields the seconds until it is ready, and removes the container at the end."""
     containers = Containers(settings, key="")
     began = time.monotonic()
     try:
@@ -120,7 +120,7 @@ def running(settings: Settings, image: str) -> Iterator[float]:
             waited = time.monotonic() - began
             fault = containers.fault(COLOUR) or probe.early_fault(settings.blue)
             if fault or waited > settings.ready_seconds:
-                late = f"not ready after {waited:.0f} s{containers.last_words(COLOUR)}"
+                late = f"not ready after {waited:.0f} s{containers.end_of_log(COLOUR)}"
                 raise Failed(f"{image}: {fault or late}")
             time.sleep(0.05)
         yield time.monotonic() - began
@@ -128,8 +128,8 @@ def running(settings: Settings, image: str) -> Iterator[float]:
         containers.remove(COLOUR)
 
 
-def identified(address: str, image: str, about: dict[str, Any]) -> dict[str, Any]:
-    """What the service says it is; Failed where that is not what the image's labels say."""
+def check_identity(address: str, image: str, about: dict[str, Any]) -> dict[str, Any]:
+    """Return the identity of the service; raises Failed when the image has other labels."""
     info = probe.model_info(address)
     fault = probe.golden_fault(info)
     if fault:
@@ -147,14 +147,14 @@ def identified(address: str, image: str, about: dict[str, Any]) -> dict[str, Any
 
 
 def ask_all(address: str, records: list[dict[str, Any]]) -> None:
-    """Ask every record `ROUNDS` times, by several clients at once; Failed where a PD differs."""
+    """Request each record `ROUNDS` times with several clients; raises Failed when a PD differs."""
     with ThreadPoolExecutor(CLIENTS) as clients:
         for _ in clients.map(lambda record: ask(address, record), records * ROUNDS):
             pass
 
 
 def ask(address: str, record: dict[str, Any]) -> None:
-    """Ask for one recorded application; Failed unless its PD is the recorded one."""
+    """Request a decision about a golden record; raises Failed unless it gets the recorded PD."""
     connection = HTTPConnection(address, timeout=30)
     headers = {"content-type": "application/json"}
     connection.request("POST", "/predict", json.dumps(record["application"]), headers)
@@ -164,13 +164,13 @@ def ask(address: str, record: dict[str, Any]) -> None:
     expected = record["default_probability"]
     if response.status != 200 or answer["default_probability"] != expected:
         raise Failed(
-            f"a golden record must get the PD {expected!r}; {response.status} {answer} came for "
-            f"{record['application']}"
+            f"a golden record must get the PD {expected!r}; the answer was {response.status} "
+            f"{answer} for {record['application']}"
         )
 
 
-def used(engine: Engine, name: str) -> str:
-    """Return the memory of a running container, and its limit."""
+def memory_usage(engine: Engine, name: str) -> str:
+    """Return the memory of a running container and its limit, as the engine prints them."""
     return engine.run("stats", "--no-stream", "--format", "{{.MemUsage}}", name)
 
 
@@ -181,12 +181,12 @@ def stop_container(engine: Engine, name: str) -> int:
     return status
 
 
-def count(engine: Engine, image: str, ledger: Path) -> int:
-    """Entries of a ledger whose chain is sound, read with the image itself."""
+def count_entries(engine: Engine, image: str, ledger: Path) -> int:
+    """Return the number of entries that the image's own `verify` finds in a sound ledger."""
     user, volume = f"{SERVICE_USER}:{SERVICE_USER}", f"{ledger}:/ledger"
     verify = ("python", "-m", "service.ledger", "verify")
     printed = engine.run("run", "--rm", "--user", user, "--volume", volume, image, *verify)
-    found = re.search(r"the chain of (\d+) entries is sound", printed)
-    if not found:
+    match = re.search(r"the chain of (\d+) entries is sound", printed)
+    if not match:
         raise Failed(f"the ledger of {image}: {printed}")
-    return int(found[1])
+    return int(match[1])

@@ -64,7 +64,7 @@ def former(found: Judgement) -> int | None:
     """Return the size of the base's winner in bytes."""
     lock = revisions.content(found.base, "dvc.lock") if found.base else None
     try:
-        held = dvc_state.version(lock, str(WINNER)) if lock else None
+        held = dvc_state.locked_version(lock, str(WINNER)) if lock else None
     except CannotJudge:
         return None
     return held[1] if held else None

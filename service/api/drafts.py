@@ -12,23 +12,26 @@ from service.ledger import Draft, draft
 MAX_PROBLEMS = 1000  # of a batch; each further refused row states one problem
 
 
+JsonObject = dict[str, Any]
+
+
 class DraftedDecision(NamedTuple):
     """A decision with the draft of its entry and its answer, which holds once it is recorded."""
 
     decision: Decision
     entry: Draft
-    answer: dict[str, Any]
+    answer: JsonObject
 
 
 def decide_rows(
     engine: Engine, rows: list[Any]
-) -> tuple[list[dict[str, Any]], list[int], list[DraftedDecision]]:
+) -> tuple[list[JsonObject], list[int], list[DraftedDecision]]:
     """Decide about the rows of a batch that keep the contract.
 
     Returns three lists: one result per row, which states the errors of a refused row and is empty
     for the others; the indices of those others; and their decisions.
     """
-    results: list[dict[str, Any]] = [{} for _ in rows]
+    results: list[JsonObject] = [{} for _ in rows]
     kept: list[int] = []
     refusals = 0
     for index, row in enumerate(rows):
@@ -44,7 +47,7 @@ def decide_rows(
 
 
 def draft_decisions(
-    decisions: list[Decision], applications: list[dict[str, Any]]
+    decisions: list[Decision], applications: list[JsonObject]
 ) -> list[DraftedDecision]:
     """Return each decision with the draft of its entry and its answer."""
     drafts = []
@@ -56,6 +59,6 @@ def draft_decisions(
     return drafts
 
 
-def decision_content(decision: Decision) -> dict[str, Any]:
+def decision_content(decision: Decision) -> JsonObject:
     """Return the fields of a decision that are both recorded and answered."""
     return {name: getattr(decision, name) for name in Decision.__slots__}

@@ -1,9 +1,9 @@
-"""The page for those who watch the model: `python -m service.dashboard`.
+"""The dashboard, a Streamlit page about decisions and the model: `python -m service.dashboard`.
 
-It reads the ledger's database and writes nothing. Nothing may import from here.
+It only reads the ledger's database. No other package imports from here.
 
-- `page`: what Streamlit runs: totals, open incidents, and the tabs
-- `tabs`: decisions, drift, performance, overrides, and the model
-- `charts`: the charts that Streamlit does not have ready
-- `queries`, `cached`: what the database counts, remembered for half a minute
+- `page`: the script that Streamlit runs, with totals, open incidents and the tabs
+- `tabs`: the tabs about decisions, drift, performance, overrides and the model
+- `charts`: the charts that Streamlit itself does not offer
+- `queries`: the database queries; `cached` keeps their results for half a minute
 """

@@ -1,7 +1,7 @@
-"""Serve the page that shows what the model decides: `python -m service.dashboard`, on loopback.
+"""Serve the dashboard on the loopback interface: `python -m service.dashboard`.
 
-It reads the ledger's database (`DATABASE_URL`) and writes nothing. `DASHBOARD_PORT` is 8501 unless
-it is set.
+It only reads the ledger's database (`DATABASE_URL`). `DASHBOARD_PORT` sets the port, by default
+8501.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> None:
         database_url()
     except ValueError as error:
         sys.exit(f"dashboard: {error}")
-    from streamlit.web import cli  # noqa: PLC0415 - it takes a second
+    from streamlit.web import cli  # noqa: PLC0415 - the import takes a second
 
     options = OPTIONS | {"server.port": str(port)}
     flags = [f"--{name}={value}" for name, value in options.items()]

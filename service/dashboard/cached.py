@@ -1,5 +1,5 @@
 # mypy: disallow-untyped-decorators=False
-"""Answers of the ledger that are remembered, so that a click does not count everything anew."""
+"""Cache the results of queries, so that a click does not run them again."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from service.ledger.database import database_url, open_engine
 from service.monitoring import outcomes
 from stages import params
 
-LIFETIME = 30  # seconds; what the page shows of the ledger is at most so old
+LIFETIME = 30  # seconds for which a result is kept
 
 
 @st.cache_resource
 def engine(url: str) -> Engine:
-    """Return one pool of connections for all visitors."""
+    """Return the engine for a URL, which all visitors share."""
     return open_engine(database_url(url), LONG_DEADLINE)
 
 
 @st.cache_data(ttl=LIFETIME, show_spinner="Counting…")
 def query(url: str, name: str, *options: Any) -> Any:
-    """Return what the function `name` of `queries` says of the ledger at `url`."""
+    """Return the result of the function `name` of `queries` for the ledger at `url`."""
     function: Callable[..., Any] = getattr(queries, name)
     return function(engine(url), *options)
 
 
 @st.cache_data(ttl=10 * LIFETIME, show_spinner="Comparing outcomes…")
 def realised_performance(url: str) -> dict[str, Any]:
-    """Return the performance of decisions that are old enough to be judged by their outcomes."""
+    """Return the performance of mature decisions by their outcomes."""
     config, today = params.load(), datetime.now(UTC).date()
     ledger = Ledger(url, LONG_DEADLINE)
     try:

@@ -1,4 +1,4 @@
-"""The charts of the page that Streamlit does not have ready."""
+"""The charts of the dashboard that Streamlit itself does not offer."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from service.dashboard import queries
 from service.monitoring.drift_rules import format_number
 
 REFERENCE = Path("models/reference.json")
-PAIR: list[Any] = ["#9aa5b1", "#2563a8"]  # reference, live
+Chart = Any  # altair does not annotate its methods
+PAIR: list[Any] = ["#9aa5b1", "#2563a8"]  # the colours of reference and live data
 DECISIONS = {"approve": "#2a9d6f", "refer": "#e0a526", "decline": "#c8453b"}
 SHADES = alt.Scale(domain=list(DECISIONS), range=list(DECISIONS.values()))
 HEIGHT = 260
-FEW = 40  # points that are marked on a line
+MAX_MARKS = 40  # a line with more points has no marks
 BELOW = alt.Legend(orient="bottom")
 UTC = alt.Scale(type="utc")
-UNITS: dict[int, tuple[Any, str]] = {  # by the characters of a time that begins it
+UNITS: dict[int, tuple[Any, str]] = {  # Vega's time unit and label, by the length of a time's text
     7: ("utcyearmonth", "%b %Y"),
     10: ("utcyearmonthdate", "%d %b"),
     13: ("utcyearmonthdatehours", "%d %b %H:%M"),
@@ -32,8 +33,8 @@ UNITS: dict[int, tuple[Any, str]] = {  # by the characters of a time that begins
 FLAT = alt.Axis(labelAngle=0)
 
 
-def decisions_over_time(table: pd.DataFrame) -> Any:
-    """Return stacked decisions by `time`: the first characters of a time of the ledger."""
+def decisions_over_time(table: pd.DataFrame) -> Chart:
+    """Return a chart of stacked decisions by `time`, the first characters of a ledger's time."""
     unit, form = UNITS[len(table["time"].iloc[0])]
     axis = alt.Axis(format=form, labelOverlap=True)
     x = alt.X("when:T", timeUnit=unit, title=None, scale=UTC, axis=axis)
@@ -45,8 +46,8 @@ def decisions_over_time(table: pd.DataFrame) -> Any:
     return bars.properties(height=HEIGHT)
 
 
-def approval_and_pd(table: pd.DataFrame) -> Any:
-    """Return the approval rate and the mean PD over time."""
+def approval_and_pd(table: pd.DataFrame) -> Chart:
+    """Return a chart of the approval rate and the mean PD over time."""
     counted = table.assign(approved=table["decisions"].where(table["decision"] == "approve", 0))
     sums = counted.groupby("time")[["decisions", "approved", "pd"]].sum()
     shares = {"approval rate": sums["approved"], "mean PD": sums["pd"]}
@@ -59,29 +60,29 @@ def approval_and_pd(table: pd.DataFrame) -> Any:
     scale = alt.Scale(domain=list(shares), range=[DECISIONS["approve"], PAIR[1]])
     y = alt.Y("share:Q", title=None, axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
     colour = alt.Color("of:N", scale=scale, title=None, legend=BELOW)
-    line = alt.Chart(with_times(long)).mark_line(point=len(sums) < FEW)
+    line = alt.Chart(with_times(long)).mark_line(point=len(sums) < MAX_MARKS)
     return line.encode(x=alt.X("when:T", title=None, scale=UTC), y=y, color=colour).properties(
         height=HEIGHT
     )
 
 
 def with_times(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with `when`, its `time` as a time, and `place`, the order in a stack."""
+    """Return the table with the columns `when` (`time` as a datetime) and `place` in the stack."""
     made = table.assign(when=pd.to_datetime(table["time"], format="ISO8601", utc=True))
     if "decision" in made:
         made["place"] = made["decision"].map({d: i for i, d in enumerate(DECISIONS)})
     return made
 
 
-def ratings(rows: queries.Rows) -> Any:
-    """Return decisions by rating."""
+def ratings(rows: queries.Rows) -> Chart:
+    """Return a chart of the decisions by rating."""
     x = alt.X("rating:N", title=None, axis=FLAT)
     bars = alt.Chart(pd.DataFrame(rows)).mark_bar(color=PAIR[1])
     return bars.encode(x=x, y="decisions:Q").properties(height=HEIGHT)
 
 
-def scores(rows: queries.Rows) -> Any:
-    """Return decisions by band of the credit score; empty bands are gaps."""
+def scores(rows: queries.Rows) -> Chart:
+    """Return a chart of the decisions by band of the credit score, with gaps for empty bands."""
     table = pd.DataFrame(rows)
     table["end"] = table["score"] + queries.BAND
     x = alt.X("score:Q", bin="binned", title=None, scale=alt.Scale(zero=False, nice=False))
@@ -90,8 +91,8 @@ def scores(rows: queries.Rows) -> Any:
     return encoded.properties(height=HEIGHT)
 
 
-def bad_rates(facts: dict[str, dict[str, float]]) -> Any:
-    """Return the bad rate of each label, expected beside realised."""
+def bad_rates(facts: dict[str, dict[str, float]]) -> Chart:
+    """Return a chart of the expected and the realised bad rate of each label."""
     rows = [
         {"label": label, "of": of, "share": rates[name]}
         for label, rates in facts.items()
@@ -111,12 +112,12 @@ def bad_rates(facts: dict[str, dict[str, float]]) -> Any:
 
 
 def minute(time: str) -> str:
-    """Return a time of the ledger to the minute."""
+    """Return the ledger's text of a time to the minute, such as "2026-11-21 18:30"."""
     return time[:16].replace("T", " ")
 
 
 def show_feature(name: str, features: dict[str, Any]) -> None:
-    """Show the live shares of a feature beside those of the training data."""
+    """Show the shares of a feature's bins in the window and in the training data."""
     if not REFERENCE.exists():
         st.info(f"{REFERENCE} is missing: run the pipeline to see the reference.")
         return
@@ -124,7 +125,7 @@ def show_feature(name: str, features: dict[str, Any]) -> None:
     trained = reference["score"] if name == "score" else reference["features"].get(name)
     live = features[name]["shares"]
     if trained is None or len(trained["shares"]) != len(live):
-        st.info("The report is of another model than the reference here.")
+        st.info("The report is about another model than the reference in this folder.")
         return
     shares = {"bin": labels(trained), "training": trained["shares"], "live": live}
     bars_of = ["training", "live"]
@@ -144,8 +145,8 @@ def labels(reference: dict[str, Any]) -> list[str]:
     return [f"below {edges[0]}", *between, f"from {edges[-1]}"]
 
 
-def interval_over_time(table: pd.DataFrame, name: str) -> Any:
-    """Return a figure over time within its interval."""
+def interval_over_time(table: pd.DataFrame, name: str) -> Chart:
+    """Return a chart of a figure and its interval over time."""
     base = alt.Chart(with_times(table)).encode(
         x=alt.X("when:T", title=None, scale=UTC, axis=alt.Axis(tickCount=5))
     )

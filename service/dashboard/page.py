@@ -1,7 +1,4 @@
-"""The page that shows what the model decides and how it does: `python -m service.dashboard`.
-
-Times are UTC.
-"""
+"""The script of the dashboard that Streamlit runs. Times are in UTC."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ PERIODS = {"All time": None, "90 days": 90, "7 days": 7, "24 hours": 1, "Last ho
 
 
 def show_page() -> None:
-    """Show the whole page, or why the ledger cannot be read."""
+    """Show the whole page, or a message when the ledger cannot be read."""
     st.set_page_config("Credit decisions", "📈", layout="wide")
     url = settings.load().database_url
     st.title("Credit decisions")
@@ -33,16 +30,16 @@ def show_page() -> None:
 
 
 def show_ledger(url: str) -> None:
-    """Show totals, open incidents, and a tab for each question."""
+    """Show the totals, the open incidents and the tabs."""
     chosen = st.segmented_control("Period", list(PERIODS), default="All time") or "All time"
-    # To the minute: a start that moves with every click would never be found in the cache.
+    # Rounded to the minute, so that the next click finds the results in the cache.
     since = queries.start(PERIODS[chosen])[:16]
     totals = queries.Totals(*cached.query(url, "totals", since))
     incidents = cached.query(url, "latest_incidents")
     opened = by_field(incident for incident in incidents if incident["closed"] is None)
     show_totals(totals, len(opened), cached.query(url, "overrides"))
     for loudness, box in (("alarm", st.error), ("warning", st.warning)):
-        lines = [as_line(same) for same in opened.values() if same[0]["loudness"] == loudness]
+        lines = [as_line(group) for group in opened.values() if group[0]["loudness"] == loudness]
         if lines:
             box("\n".join(lines))
     first, *others = st.tabs(["Decisions", "Drift", "Performance", "Overrides", "Model"])
@@ -55,31 +52,31 @@ def show_ledger(url: str) -> None:
 
 
 def by_field(incidents: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Return the incidents of each field, alarms first, and of those the largest window."""
+    """Return the incidents by field, sorted with alarms first, then by window, largest first."""
     grouped: dict[str, list[dict[str, Any]]] = {}
     for incident in incidents:
         grouped.setdefault(field_of(incident["key"]), []).append(incident)
-    for same in grouped.values():
-        same.sort(key=lambda one: (one["loudness"] == "alarm", window_of(one)), reverse=True)
+    for group in grouped.values():
+        group.sort(key=lambda one: (one["loudness"] == "alarm", window_of(one)), reverse=True)
     return grouped
 
 
 def window_of(incident: dict[str, Any]) -> int:
-    """Return the window that an incident was seen in; 0 where it was seen elsewhere."""
+    """Return the size of the window of an incident, 0 if it is not about a window."""
     source = incident["key"].partition("/")[0]
     return int(source) if source.isdigit() else 0
 
 
-def as_line(same: list[dict[str, Any]]) -> str:
-    """Return the open incidents of one field as a line of a list."""
-    windows = sorted(filter(None, map(window_of, same)))
-    seen = f"last {' and '.join(f'{w:,}' for w in windows)} decisions, " if windows else ""
-    since = minute(min(incident["opened"] for incident in same))
-    return f"- {escape(same[0]['words'])} ({seen}since {since})"
+def as_line(incidents: list[dict[str, Any]]) -> str:
+    """Return the open incidents of one field as an item of a Markdown list."""
+    sizes = sorted(filter(None, map(window_of, incidents)))
+    scope = f"last {' and '.join(f'{size:,}' for size in sizes)} decisions, " if sizes else ""
+    since = minute(min(incident["opened"] for incident in incidents))
+    return f"- {escape(incidents[0]['words'])} ({scope}since {since})"
 
 
 def show_totals(totals: queries.Totals, incidents: int, overrides: dict[str, int]) -> None:
-    """Show the figures that matter most."""
+    """Show the main figures of the period."""
     rate = f"{totals.approve / totals.decisions:.1%}" if totals.decisions else "none"
     mean = f"{totals.mean_pd:.1%}" if totals.decisions else "none"
     facts = {

@@ -1,6 +1,7 @@
-"""What the page shows, counted by the database; recorded contents are read only where needed.
+"""The database queries of the dashboard.
 
-All aggregates stay inside the index `ledger_entries_by_time`; a million decisions take a second.
+Aggregates use only the index `ledger_entries_by_time` and take a second for a million decisions;
+recorded contents are read only for single entries.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Engine, Integer, and_, case, cast, func, select
+from sqlalchemy import ColumnElement, Engine, Executable, Integer, and_, case, cast, func, select
 
 from service.ledger.database import connection_to
 from service.ledger.schema import entries
@@ -17,18 +18,18 @@ from service.monitoring.reports import incidents, reports
 
 BAND = 20  # points of the credit score in one bar: the policy's PDO
 STEPS = (
-    (timedelta(minutes=3), 19),  # up to this length, so many characters of a time make one step
+    (timedelta(minutes=3), 19),  # a period up to this length is grouped by so many characters
     (timedelta(hours=3), 16),
     (timedelta(days=4), 13),
     (timedelta(days=400), 10),
 )
-MONTHS = 7  # characters of a time that tell its month
+MONTHS = 7  # characters of a time's text from the year to the month
 
 Rows = list[dict[str, Any]]
 
 
 class Totals(NamedTuple):
-    """Decisions of a period: how many, how many of each, their mean PD, first and last time."""
+    """The decisions of a period: their number, overall and by decision, mean PD, first and last."""
 
     decisions: int
     approve: int
@@ -40,14 +41,14 @@ class Totals(NamedTuple):
 
 
 def start(days: float | None, now: datetime | None = None) -> str:
-    """Return the time `days` before now as the ledger writes it; an empty text for None."""
+    """Return the time `days` before now in the ledger's format, "" for None."""
     if days is None:
         return ""
     return ((now or datetime.now(UTC)) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def decided(since: str) -> ColumnElement[bool]:
-    """Return the condition that an entry is a decision of this time or later."""
+def decided_since(since: str) -> ColumnElement[bool]:
+    """Return the condition that an entry is a decision made at this time or later."""
     return and_(entries.c.kind == "decision", entries.c.time >= since)
 
 
@@ -63,36 +64,36 @@ def totals(engine: Engine, since: str) -> Totals:
         func.coalesce(func.avg(entries.c.default_probability), 0.0),
         func.coalesce(func.min(entries.c.time), ""),
         func.coalesce(func.max(entries.c.time), ""),
-    ).where(decided(since))
+    ).where(decided_since(since))
     with connection_to(engine) as connection:
         return Totals(*connection.execute(query).one())
 
 
 def over_time(engine: Engine, since: str, period: Totals) -> Rows:
-    """Return decisions and the sum of PD by `time` and `decision`; steps are seconds to months."""
+    """Return `decisions` and `pd` (sum) by `time` and `decision`, grouped by seconds to months."""
     length = datetime.fromisoformat(period.last) - datetime.fromisoformat(period.first)
     step = next((characters for most, characters in STEPS if length <= most), MONTHS)
     bucket = func.substr(entries.c.time, 1, step).label("time")
     counted = (func.count().label("decisions"), func.sum(entries.c.default_probability).label("pd"))
-    query = select(bucket, entries.c.decision, *counted).where(decided(since))
+    query = select(bucket, entries.c.decision, *counted).where(decided_since(since))
     return _rows(engine, query.group_by(bucket, entries.c.decision).order_by(bucket))
 
 
 def ratings(engine: Engine, since: str) -> Rows:
-    """Return decisions by rating."""
-    query = select(entries.c.rating, func.count().label("decisions")).where(decided(since))
+    """Return the number of decisions by rating."""
+    query = select(entries.c.rating, func.count().label("decisions")).where(decided_since(since))
     return _rows(engine, query.group_by(entries.c.rating).order_by(entries.c.rating))
 
 
 def scores(engine: Engine, since: str) -> Rows:
-    """Return decisions by credit score, in bands of 20 points; `score` is where a band begins."""
+    """Return the number of decisions by band of 20 points; `score` is the band's lower bound."""
     band = cast(entries.c.credit_score, Integer) // BAND * BAND
     query = select(band.label("score"), func.count().label("decisions"))
-    return _rows(engine, query.where(decided(since)).group_by(band).order_by(band))
+    return _rows(engine, query.where(decided_since(since)).group_by(band).order_by(band))
 
 
 def models(engine: Engine) -> Rows:
-    """Return which model and policy decided when and how often, the latest first."""
+    """Return first and last time and number of decisions by model and policy, latest first."""
     by = (entries.c.model, entries.c.policy)
     facts = (
         func.min(entries.c.time).label("first"),
@@ -111,7 +112,7 @@ def latest(engine: Engine, limit: int = 50) -> Rows:
 
 
 def overrides(engine: Engine) -> dict[str, int]:
-    """Return how many referred cases people decided, by their decision."""
+    """Return the number of overrides by decision."""
     is_override = entries.c.kind == "override"
     query = select(entries.c.decision, func.count()).where(is_override).group_by(entries.c.decision)
     with connection_to(engine) as connection:
@@ -119,11 +120,11 @@ def overrides(engine: Engine) -> dict[str, int]:
 
 
 def latest_overrides(engine: Engine, limit: int = 50) -> Rows:
-    """Return the newest overrides: when, who, what and why."""
+    """Return the newest overrides with time, author, decision, reason and the decision's id."""
     query = select(entries.c.payload).where(entries.c.kind == "override")
     with connection_to(engine) as connection:
-        found = connection.execute(query.order_by(entries.c.sequence.desc()).limit(limit)).scalars()
-        contents = [json.loads(text) for text in found]
+        texts = connection.execute(query.order_by(entries.c.sequence.desc()).limit(limit)).scalars()
+        contents = [json.loads(text) for text in texts]
     names = ("time", "author", "decision", "reason", "refers_to")
     return [{name: content[name] for name in names} for content in contents]
 
@@ -139,8 +140,8 @@ def newest_reports(engine: Engine, window: int, limit: int = 100) -> Rows:
     """Return the newest reports of a window, newest first."""
     query = select(reports.c.content).where(reports.c.window == window)
     with connection_to(engine) as connection:
-        found = connection.execute(query.order_by(reports.c.id.desc()).limit(limit)).scalars()
-        return [json.loads(text) for text in found]
+        texts = connection.execute(query.order_by(reports.c.id.desc()).limit(limit)).scalars()
+        return [json.loads(text) for text in texts]
 
 
 def latest_incidents(engine: Engine, limit: int = 100) -> Rows:
@@ -151,6 +152,6 @@ def latest_incidents(engine: Engine, limit: int = 100) -> Rows:
     return _rows(engine, query.order_by(*order).limit(limit))
 
 
-def _rows(engine: Engine, query: Any) -> Rows:
+def _rows(engine: Engine, query: Executable) -> Rows:
     with connection_to(engine) as connection:
         return [dict(row._mapping) for row in connection.execute(query)]

@@ -1,4 +1,4 @@
-"""The tabs of the page: decisions, drift, performance, overrides, and the model."""
+"""The tabs of the dashboard: decisions, drift, performance, overrides and the model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEADLINES = ("roc_auc", "gini", "ks", "brier", "ece", "mean_pd", "bad_rate", "ap
 
 
 def decisions(url: str, since: str, totals: queries.Totals) -> None:
-    """Show decisions over time, by rating and by score, and the newest ones."""
+    """Show the decisions over time, by rating and by credit score, and the newest decisions."""
     if not totals.decisions:
         st.info("No decisions in this period.")
         return
@@ -31,7 +31,7 @@ def decisions(url: str, since: str, totals: queries.Totals) -> None:
     if table["time"].nunique() > 1:
         left.altair_chart(charts.approval_and_pd(table))
     else:
-        left.caption("A line needs decisions at two times at least.")
+        left.caption("A line needs decisions at two or more times.")
     right.subheader("Rating")
     right.altair_chart(charts.ratings(cached.query(url, "ratings", since)))
     st.subheader("Credit score")
@@ -41,7 +41,7 @@ def decisions(url: str, since: str, totals: queries.Totals) -> None:
 
 
 def show_table(rows: list[dict[str, Any]]) -> None:
-    """Show rows as a table: times to the minute, probabilities in percent, titles for people."""
+    """Show rows as a table, with times to the minute and probabilities in percent."""
     table = pd.DataFrame(rows)
     for name in {"time", "first", "last", "opened", "closed"} & {*table.columns}:
         table[name] = table[name].map(minute, na_action="ignore").fillna("")
@@ -52,10 +52,10 @@ def show_table(rows: list[dict[str, Any]]) -> None:
 
 
 def drift(url: str) -> None:
-    """Show the newest report of a window: what moved, and each feature beside training."""
+    """Show the newest report about a window: its findings, and each feature beside training."""
     sizes = cached.query(url, "windows")
     if not sizes:
-        st.info("No drift report yet: the first comes after the first full window of decisions.")
+        st.info("There is no drift report before the first window of decisions is full.")
         return
     window = st.selectbox("Window, decisions", sizes, index=len(sizes) - 1)
     report = cached.query(url, "newest_reports", window)[0]
@@ -89,20 +89,20 @@ def drift(url: str) -> None:
 
 
 def performance(url: str) -> None:
-    """Show what the PDs alone promise, and what became of the loans."""
+    """Show the performance expected from the PDs, and the performance realised by outcomes."""
     sizes = cached.query(url, "windows")
     if sizes:
         st.subheader("Expected, from the PDs alone")
-        found = cached.query(url, "newest_reports", sizes[-1])[::-1]
-        named = {"roc_auc": "ROC-AUC", "bad_rate": "Bad rate"}
-        for place, (name, title) in zip(st.columns(2), named.items(), strict=True):
-            table = pd.DataFrame([{"time": r["time"], **r["expected"][name]} for r in found])
+        reports = cached.query(url, "newest_reports", sizes[-1])[::-1]
+        titles = {"roc_auc": "ROC-AUC", "bad_rate": "Bad rate"}
+        for place, (name, title) in zip(st.columns(2), titles.items(), strict=True):
+            table = pd.DataFrame([{"time": r["time"], **r["expected"][name]} for r in reports])
             place.markdown(f"{title} of the last {sizes[-1]:,} decisions, with its 95 % interval")
             place.altair_chart(charts.interval_over_time(table.dropna(), title))
     st.subheader("Realised")
     facts = cached.realised_performance(url)
     if not facts["mature"]:
-        st.info(f"{facts['outcomes']:,} outcomes, none of a decision that is old enough to count.")
+        st.info(f"There are {facts['outcomes']:,} outcomes, none of them of a mature decision.")
         return
     whole = pd.DataFrame([{"decisions": facts["mature"]} | facts["all"]])
     st.dataframe(whole, hide_index=True, column_config={"decisions": COUNT})
@@ -112,10 +112,10 @@ def performance(url: str) -> None:
 
 
 def overrides(url: str) -> None:
-    """Show what people decided about referred cases."""
+    """Show the overrides of referred decisions."""
     rows = cached.query(url, "latest_overrides")
     if not rows:
-        st.info("No referred case has been decided by a person yet.")
+        st.info("Nobody has decided about a referred application yet.")
         return
     counts = cached.query(url, "overrides")
     st.markdown(", ".join(f"**{count:,}** {decision}" for decision, count in counts.items()))
@@ -123,16 +123,16 @@ def overrides(url: str) -> None:
 
 
 def model(url: str) -> None:
-    """Show the winner, the models that decided before, and the incidents."""
+    """Show the winner, all models that have decided, and the incidents."""
     if METRICS.exists():
         facts = json.loads(METRICS.read_text())
-        of = facts["trained_on"]
+        trained = facts["trained_on"]
         st.markdown(
             f"Winner **{facts['winner']}** on {facts['dataset']}, {facts['mode']} mode; trained on "
-            f"{of['rows']:,} rows, {of['bad_rate']:.1%} bad. On test:"
+            f"{trained['rows']:,} rows, {trained['bad_rate']:.1%} bad. Its metrics on test:"
         )
-        named = {name: facts["test"][name]["value"] for name in HEADLINES}
-        st.dataframe(pd.DataFrame([named]), hide_index=True)
+        figures = {name: facts["test"][name]["value"] for name in HEADLINES}
+        st.dataframe(pd.DataFrame([figures]), hide_index=True)
     for title, question in (("Models that decided", "models"), ("Incidents", "latest_incidents")):
         st.subheader(title)
         rows = cached.query(url, question)
@@ -143,5 +143,5 @@ def model(url: str) -> None:
 
 
 def escape(words: str) -> str:
-    """Return words of applications so that Markdown shows them as they are."""
+    """Return a text in which every character that is special in Markdown is escaped."""
     return "".join(f"\\{letter}" if letter in "\\`*_[]<>$#~:|!" else letter for letter in words)

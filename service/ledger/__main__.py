@@ -82,7 +82,7 @@ def _verify(engine: Engine, expected: Head | None) -> int:
     state = "is broken" if verdict.total else "is sound"
     print(f"the chain of {verdict.head.sequence} entries {state}; head {verdict.head}")
     if not expected:
-        print("to detect removed last entries, give a head kept elsewhere: --expect-head SEQ:HASH")
+        print("a removed end is found only by a head kept elsewhere: --expect-head SEQ:HASH")
     return 1 if verdict.total else 0
 
 

@@ -16,9 +16,9 @@ from collections.abc import Iterable
 from email.message import EmailMessage
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
 
 from service import settings
+from service.monitoring.reports import Incident
 
 TIMEOUT = 5  # seconds in which a receiver must answer
 
@@ -27,7 +27,7 @@ class NotSent(Exception):
     """A message could not be sent; the text says why."""
 
 
-def announce(opened: Iterable[dict[str, Any]], closed: Iterable[dict[str, Any]]) -> None:
+def announce(opened: Iterable[Incident], closed: Iterable[Incident]) -> None:
     """Send one message about incidents that began and ended.
 
     When a receiver fails, its error is printed on standard error and the others are still told.

@@ -18,6 +18,7 @@ from service.monitoring.drift_rules import (
     FALSE_REPORTS,
     Finding,
     Floats,
+    Reference,
     category_rules,
     count_by_bin,
     loudness_of,
@@ -28,14 +29,16 @@ from service.monitoring.drift_rules import (
     psi_rule,
 )
 
+Report = dict[str, Any]
+"""A drift report as a JSON object; `report` and `Monitor.report` describe it."""
+FindingObject = dict[str, Any]
+"""A `Finding` as a JSON object."""
 Action = Literal["none", "source", "retrain", "watch", "recalibrate"]
 STEPS = ("notice", "warning", "alarm")
 RULES = 6  # the largest number of rules per feature
 
 
-def report(
-    reference: Mapping[str, Any], columns: Mapping[str, Floats], pd: Floats
-) -> dict[str, Any]:
+def report(reference: Reference, columns: Mapping[str, Floats], pd: Floats) -> Report:
     """Return the drift report about a window.
 
     `columns` has each feature by name (n,), with NaN for missing values and codes for categories;
@@ -61,13 +64,13 @@ def report(
     }
 
 
-def loudest_first(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def loudest_first(findings: list[FindingObject]) -> list[FindingObject]:
     """Return findings with alarms first, then warnings, then notices."""
     return sorted(findings, key=lambda finding: STEPS.index(finding["loudness"]), reverse=True)
 
 
 def judge_feature(
-    name: str, reference: Mapping[str, Any], values: Floats, trained: int, level: float
+    name: str, reference: Reference, values: Floats, trained: int, level: float
 ) -> tuple[dict[str, Any], list[Finding]]:
     """Return the facts and findings of one feature (n,), compared with `trained` training rows."""
     present = values[~np.isnan(values)]
@@ -92,7 +95,7 @@ def judge_feature(
     return facts, findings
 
 
-def score_shift(reference: Mapping[str, Any], margin: Floats) -> dict[str, float]:
+def score_shift(reference: Reference, margin: Floats) -> dict[str, float]:
     """Return the score's drift in two parts: `level`, the shift in log-odds, and `shape`, the PSI
     of the scores after the shift is removed.
     """

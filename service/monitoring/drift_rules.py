@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from scipy.stats import binom, chi2, kstwo, norm
 
 Floats = NDArray[np.float64]
+Reference = Mapping[str, Any]
+"""A part of `models/reference.json` about one feature, such as its shares and quantiles."""
 Loudness = Literal["notice", "warning", "alarm"]
 
 # The probability that a report without drift has a finding: one false report in 10,000.
@@ -52,7 +54,7 @@ RuleResult = tuple[str, float, float, float, str]
 """The name of a rule, its value, its bound, the size of the shift, and a description."""
 
 
-def count_by_bin(reference: Mapping[str, Any], present: Floats) -> NDArray[np.int64]:
+def count_by_bin(reference: Reference, present: Floats) -> NDArray[np.int64]:
     """Return the number of values (n,) without NaN in each of the reference's bins (bins,)."""
     size = len(reference["shares"])
     if reference["kind"] == "category":
@@ -61,7 +63,7 @@ def count_by_bin(reference: Mapping[str, Any], present: Floats) -> NDArray[np.in
 
 
 def psi_rule(
-    reference: Mapping[str, Any], counts: NDArray[np.int64], trained: int, level: float
+    reference: Reference, counts: NDArray[np.int64], trained: int, level: float
 ) -> RuleResult:
     """Compare PSI with its bound: PSI / (1/n + 1/m) is chi-squared by chance (Yurdakul 2018)."""
     expected, live = pool_rare_bins(np.asarray(reference["shares"]), counts)
@@ -87,9 +89,7 @@ def pool_rare_bins(shares: Floats, counts: NDArray[np.int64]) -> tuple[Floats, F
     return np.maximum(expected, floor), live
 
 
-def missing_rule(
-    reference: Mapping[str, Any], values: Floats, trained: int, level: float
-) -> RuleResult:
+def missing_rule(reference: Reference, values: Floats, trained: int, level: float) -> RuleResult:
     """Compare the share of missing values with its bound."""
     rate = float(np.isnan(values).mean())
     bound = share_bound(reference["missing"], len(values), trained, level)
@@ -111,7 +111,7 @@ def share_bound(share: float, rows: int, trained: float, level: float) -> float:
 
 
 def numeric_rules(
-    reference: Mapping[str, Any], present: Floats, counts: Any, trained: int, level: float
+    reference: Reference, present: Floats, counts: NDArray[np.int64], trained: int, level: float
 ) -> Iterator[RuleResult]:
     """Yield the rules of a number: mean (z), Kolmogorov-Smirnov, range, and a constant value."""
     n, sd = len(present), reference["sd"] or 1.0
@@ -153,7 +153,7 @@ def ks_distance(quantiles: list[float], present: Floats) -> float:
     )
 
 
-def unit_change(reference: Mapping[str, Any], present: Floats) -> str:
+def unit_change(reference: Reference, present: Floats) -> str:
     """Return a remark when the medians differ by a usual factor between units, else ""."""
     old, new = reference["quantiles"][len(reference["quantiles"]) // 2], float(np.median(present))
     if old <= 0 or new <= 0:
@@ -166,7 +166,7 @@ def unit_change(reference: Mapping[str, Any], present: Floats) -> str:
 
 
 def category_rules(
-    reference: Mapping[str, Any],
+    reference: Reference,
     present: Floats,
     counts: NDArray[np.int64],
     trained: int,

@@ -18,6 +18,7 @@ from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.connections import LONG_DEADLINE
 from service.ledger.migrations import require_tables
 from service.monitoring import alerts, drift, fairness, outcomes, performance, retraining, windows
+from service.monitoring.drift import FindingObject, Report
 from service.monitoring.outcomes import MatureOutcomes
 from service.monitoring.reports import Reports
 from service.monitoring.windows import Window
@@ -41,9 +42,9 @@ class Monitor:
         self.ledger = ledger
         self.reports = Reports(ledger.engine)
         self._as_of: tuple[int, date] | None = None
-        self._realised: tuple[dict[str, Any], dict[str, Any] | None] = {}, None
+        self._realised: tuple[dict[str, Any], FindingObject | None] = {}, None
 
-    def report_due_windows(self, every: int | None = None) -> list[dict[str, Any]]:
+    def report_due_windows(self, every: int | None = None) -> list[Report]:
         """Store a report about every window that is due, and return these reports.
 
         A window is due when `every` of its decisions are new; by default as params.yaml says.
@@ -53,7 +54,7 @@ class Monitor:
             self.start_retraining_once(reports)
         return reports
 
-    def judge(self, rows: int, every: int | None = None) -> dict[str, Any] | None:
+    def judge(self, rows: int, every: int | None = None) -> Report | None:
         """Store and return a report about the newest `rows` decisions; None if it is not due."""
         seen = self.reports.last_covered(rows, self.model)
         new = every or max(self.config.every, rows // NEW_SHARE)
@@ -70,30 +71,30 @@ class Monitor:
         alerts.announce(*self.reports.settle(str(rows), report["findings"], report["time"]))
         return report
 
-    def start_retraining_once(self, reports: list[dict[str, Any]]) -> None:
+    def start_retraining_once(self, reports: list[Report]) -> None:
         """Start the retraining if a report advises it and none was started for open incidents."""
         opened = [incident["key"] for incident in self.reports.open_incidents()]
         advising = (report for report in reports if report["action"] == "retrain")
         due = next(advising, None) if retraining.repository() else None
-        findings: list[dict[str, Any]] = []
+        findings: list[FindingObject] = []
         if due and f"{RETRAINING}/{STARTED}" not in opened:
             findings = [start_retraining(due)]
         elif any(not key.startswith(f"{RETRAINING}/") for key in opened):
             return
         alerts.announce(*self.reports.settle(RETRAINING, findings, reports[-1]["time"]))
 
-    def report(self, window: Window) -> dict[str, Any]:
+    def report(self, window: Window) -> Report:
         """Return the report about a window."""
         drifted = drift.report(self.reference, window.columns(self.engine.features), window.pd)
         groups = fairness.compare_groups(self.engine.contract, window, self.config.min_group)
         unfair = fairness.find_unequal_approval(groups, self.config.lowest_approval_ratio)
         approved = window.decision == "approve"
         expected = performance.estimate(window.pd, approved, self.reference["calibration"])
-        realised, worse = self.realised()
+        realised, worse = self.realised_performance()
         if worse and worse["loudness"] != "notice" and drifted["action"] != "source":
             drifted |= {"action": "retrain", "advice": f"Retrain: {worse['words']}."}
         findings = drift.loudest_first([*drifted["findings"], *unfair, *([worse] if worse else [])])
-        facts: dict[str, Any] = as_json(
+        facts: Report = as_json(
             {
                 "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
                 "window": len(window.pd),
@@ -115,7 +116,7 @@ class Monitor:
         )
         return facts
 
-    def realised(self) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    def realised_performance(self) -> tuple[dict[str, Any], FindingObject | None]:
         """Return the performance by outcomes, and a finding when it is worse than expected.
 
         Both are computed again when there are new outcomes, and once a day.
@@ -130,7 +131,7 @@ class Monitor:
             self._as_of = now
         return self._realised
 
-    def find_fall(self, mature: MatureOutcomes) -> dict[str, Any] | None:
+    def find_fall(self, mature: MatureOutcomes) -> FindingObject | None:
         """Return a finding when the realised ROC-AUC of this model is lower than expected."""
         by_model = mature.model == self.model
         finding = performance.find_fall(
@@ -139,7 +140,7 @@ class Monitor:
         return asdict(finding) if finding else None
 
 
-def start_retraining(report: dict[str, Any]) -> dict[str, Any]:
+def start_retraining(report: Report) -> FindingObject:
     """Start the retraining that a report advises, and return a finding that says whether it was."""
     facts = {name: report[name] for name in ("id", "model", "window", "advice")}
     fields = sorted({f["field"] for f in report["findings"] if f["loudness"] != "notice"})

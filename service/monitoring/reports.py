@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Float,
+    Row,
     Table,
     Text,
     func,
@@ -24,6 +25,19 @@ from service.ledger.schema import metadata
 
 LOCK_TIMEOUT = 15.0  # seconds; longer than for decisions, since nobody waits for a report
 _LOCK = 7_264_331_903  # any number that only this program uses
+
+
+class Incident(TypedDict):
+    """An incident as the database holds it; `key` is SOURCE/FIELD, times are in UTC."""
+
+    id: int
+    key: str
+    opened: str
+    closed: str | None
+    loudness: str
+    words: str
+    value: float
+
 
 reports = Table(
     "drift_reports",
@@ -95,15 +109,15 @@ class Reports:
         with connection_to(self.engine) as connection:
             return _last_reported(connection, window, model)
 
-    def open_incidents(self) -> list[dict[str, Any]]:
+    def open_incidents(self) -> list[Incident]:
         """Return the incidents that are not closed, oldest first."""
         query = select(incidents).where(incidents.c.closed.is_(None)).order_by(incidents.c.id)
         with connection_to(self.engine) as connection:
-            return [dict(row._mapping) for row in connection.execute(query)]
+            return [_as_incident(row) for row in connection.execute(query)]
 
     def settle(
         self, source: str, findings: list[dict[str, Any]], time: str
-    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    ) -> tuple[list[Incident], list[Incident]]:
         """Open an incident for each field with a warning or alarm, and close those without.
 
         Only incidents of the same source, such as the window "1000", are closed, because a small
@@ -118,9 +132,9 @@ class Reports:
         with connection_to(self.engine) as connection:
             begin_writing(connection, _LOCK, LOCK_TIMEOUT)
             query = select(incidents).where(incidents.c.closed.is_(None))
-            present = {row.key: dict(row._mapping) for row in connection.execute(query)}
+            present = {row.key: _as_incident(row) for row in connection.execute(query)}
             new = [(key, finding) for key, finding in loud.items() if key not in present]
-            opened = [
+            opened: list[Incident] = [
                 {
                     "id": number,
                     "key": key,
@@ -132,13 +146,13 @@ class Reports:
                 }
                 for number, (key, finding) in enumerate(new, _next(connection, incidents))
             ]
-            closed = [
-                incident | {"closed": time}
+            closed: list[Incident] = [
+                {**incident, "closed": time}
                 for key, incident in present.items()
                 if key.startswith(prefix) and key not in loud
             ]
             if opened:
-                connection.execute(insert(incidents), opened)
+                connection.execute(insert(incidents), [dict(incident) for incident in opened])
             for incident in closed:
                 has_id = incidents.c.id == incident["id"]
                 connection.execute(update(incidents).where(has_id).values(closed=time))
@@ -153,6 +167,10 @@ class Reports:
 def field_of(key: str) -> str:
     """Return the field in the key SOURCE/FIELD of an incident."""
     return key.partition("/")[2]
+
+
+def _as_incident(row: Row[Any]) -> Incident:
+    return cast(Incident, dict(row._mapping))
 
 
 def _last_reported(connection: Connection, window: int, model: str) -> int:

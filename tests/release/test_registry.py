@@ -117,7 +117,7 @@ def test_a_rollback_makes_the_version_before_live_again(run: Run) -> None:
     assert history() == ["v0.1.0", "v0.2.0", "v0.1.0"]
 
 
-def test_two_rollbacks_are_where_they_began(run: Run) -> None:
+def test_two_rollbacks_restore_the_first_version(run: Run) -> None:
     for version in ("v0.1.0", "v0.2.0", "v0.3.0"):
         run("promote", version)
         commit()
@@ -154,7 +154,7 @@ def test_a_rollback_to_the_image_that_is_live_changes_nothing(run: Run) -> None:
         ("2030-01-01", ["v0.2.0"]),
     ],
 )
-def test_what_was_live_on_a_date_has_an_answer(
+def test_the_live_version_of_a_date_is_shown(
     run: Run, monkeypatch: pytest.MonkeyPatch, date: str, versions: list[str]
 ) -> None:
     monkeypatch.setenv("TZ", "America/New_York")
@@ -174,7 +174,7 @@ def test_a_version_that_was_taken_out_of_production_is_not_live(run: Run) -> Non
     assert run("live") == "no version is in prod\n"
 
 
-def test_the_facts_go_to_the_steps_to_come(run: Run, tmp_path: Path) -> None:
+def test_the_facts_are_written_for_later_steps(run: Run, tmp_path: Path) -> None:
     run("promote", "v0.1.0", "--image", FIRST, "--output", str(tmp_path / "facts"))
     head = git("rev-parse", "HEAD")
     assert (tmp_path / "facts").read_text() == f"version=v0.1.0\ncommit={head}\nimage={FIRST}\n"
@@ -213,7 +213,9 @@ def test_a_shallow_clone_is_refused(run: Run, refusal: Run, tmp_path: Path) -> N
         (("live", "--on", "yesterday"), "a date must look like 2025-03-31"),
     ],
 )
-def test_what_cannot_be_is_refused(refusal: Run, words: tuple[str, ...], message: str) -> None:
+def test_an_impossible_change_is_refused(
+    refusal: Run, words: tuple[str, ...], message: str
+) -> None:
     assert message in refusal(*words)
 
 

@@ -38,7 +38,7 @@ def objects(folder: Path) -> list[Path]:
     return [path for path in (folder / "files").rglob("*") if path.is_file()]
 
 
-def test_what_is_pushed_is_there_and_comes_back(repository: Path) -> None:
+def test_pushed_files_are_in_the_remote_and_can_be_pulled(repository: Path) -> None:
     assert remote.main(["push"]) == 0
     assert remote.main(["check"]) == 0
     (repository / "loans").unlink()
@@ -48,13 +48,15 @@ def test_what_is_pushed_is_there_and_comes_back(repository: Path) -> None:
     assert (repository / "loans").read_text() == "loans"
 
 
-def test_what_was_not_pushed_is_named(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_that_were_not_pushed_are_named(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert remote.main(["check"]) == 1
     told = "remote: cannot check: not in the remote: loans, people; run `python -m release.remote"
     assert capsys.readouterr().err.startswith(told)
 
 
-def test_what_the_remote_lost_is_named_with_its_place(
+def test_objects_that_the_remote_lost_are_named_with_their_paths(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert remote.main(["push"]) == 0
@@ -76,7 +78,7 @@ def damage(folder: Path, content: str) -> Path:
     return path
 
 
-def test_a_whole_cache_is_told_so_without_the_remote(
+def test_an_undamaged_cache_is_confirmed_without_the_remote(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (repository / "store").rmdir()
@@ -120,7 +122,7 @@ def test_a_corrupt_listing_of_a_folder_is_repaired_too(
     assert listing.read_text() == content
 
 
-def test_a_corrupt_object_that_the_remote_has_not_whole_is_named(
+def test_a_corrupt_object_that_is_damaged_in_the_remote_too_is_named(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert remote.main(["push"]) == 0
@@ -132,12 +134,12 @@ def test_a_corrupt_object_that_the_remote_has_not_whole_is_named(
     assert "damaged in the cache and not whole in the remote: people (" in capsys.readouterr().err
 
 
-def test_only_a_check_is_local() -> None:
+def test_local_is_an_option_of_check_alone() -> None:
     with pytest.raises(SystemExit):
         remote.main(["push", "--local"])
 
 
-def test_a_folder_without_dvc_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_dvc_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert remote.main(["check"]) == 1
 
@@ -186,7 +188,7 @@ def test_an_error_of_s3_comes_with_advice(
 ) -> None:
     done = subprocess.CompletedProcess([], 255, "", f"ERROR: unexpected error - {error}")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
-    monkeypatch.setattr(remote, "asked", str)
+    monkeypatch.setattr(remote, "list_error", str)
     with pytest.raises(Failed, match=advice):
         remote.dvc("push")
 
@@ -234,7 +236,7 @@ class S3(BaseHTTPRequestHandler):
         ("AccessDenied", "these credentials may read and not write; a push needs s3:PutObject"),
     ],
 )
-def test_a_push_that_s3_refuses_is_told_why(
+def test_a_push_that_s3_refuses_is_explained(
     code: str,
     advice: str,
     repository: Path,

@@ -51,7 +51,7 @@ def decide(tmp_path: Path, figures: dict[str, Any], verdict: str = "pass") -> tu
     return retrain.main(words), facts.read_text() if facts.exists() else ""
 
 
-def test_tables_that_are_known_are_not_new(lender: Path, tmp_path: Path) -> None:
+def test_unchanged_tables_are_not_new(lender: Path, tmp_path: Path) -> None:
     assert retrain.main(["collect", str(lender), "--output", str(tmp_path / "facts")]) == 0
     assert (tmp_path / "facts").read_text() == "new=false\n"
 
@@ -66,7 +66,7 @@ def test_new_tables_take_the_place_of_the_old_ones(lender: Path, tmp_path: Path)
     assert yaml.safe_load(Path("data/small/raw.dvc").read_text()) != before
 
 
-def test_what_the_new_tables_changed_is_committed(lender: Path) -> None:
+def test_files_that_the_new_tables_changed_are_committed(lender: Path) -> None:
     with (lender / "loans.csv").open("a") as file:
         file.write((lender / "loans.csv").read_text().splitlines()[-1] + "\n")
     retrain.main(["collect", str(lender)])
@@ -111,11 +111,11 @@ def test_improved_means_that_a_whole_interval_is_better(
     assert decide(tmp_path, figures) == (0, f"improved={improved}\n")
 
 
-def test_what_the_gate_fails_is_no_improvement(tmp_path: Path) -> None:
+def test_a_challenger_that_fails_the_gate_is_not_improved(tmp_path: Path) -> None:
     assert decide(tmp_path, {"roc_auc": BETTER}, "fail") == (0, "improved=false\n")
 
 
-def test_what_the_gate_cannot_judge_is_an_error(tmp_path: Path) -> None:
+def test_a_challenger_that_the_gate_cannot_judge_is_an_error(tmp_path: Path) -> None:
     assert decide(tmp_path, {"roc_auc": BETTER}, "cannot judge") == (1, "")
 
 

@@ -60,7 +60,7 @@ def test_parameters_are_named_by_their_path(checkout: Path) -> None:
 
 
 def test_metrics_come_without_their_intervals(checkout: Path) -> None:
-    assert tracking.figures(checkout) == {"test.roc_auc": 0.9}
+    assert tracking.metrics(checkout) == {"test.roc_auc": 0.9}
 
 
 def test_a_winner_that_dvc_lock_does_not_name_is_not_tracked(checkout: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_winner_that_dvc_lock_does_not_name_is_not_tracked(checkout: Path) -> 
         tracking.tags(checkout)
 
 
-def test_nothing_happens_unless_it_is_asked_for(
+def test_without_a_tracking_uri_nothing_happens(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -97,7 +97,7 @@ def needs() -> dict[tuple[str, ...], set[str]]:
 
 
 @pytest.mark.parametrize("locks", needs(), ids=" ".join)
-def test_what_a_job_runs_is_in_the_locks_that_it_installs(locks: tuple[str, ...]) -> None:
+def test_a_job_runs_only_packages_of_the_locks_that_it_installs(locks: tuple[str, ...]) -> None:
     modules = ", ".join(sorted({"sys", *needs()[locks]}))
     command = (
         f"import sys; old = set(sys.modules); import {modules}; print(*sys.modules.keys() - old)"
@@ -146,7 +146,7 @@ def test_a_path_that_starts_a_release_matches_a_file(pattern: str) -> None:
     assert any(re.fullmatch(regex, name) for name in TRACKED)
 
 
-def test_what_goes_into_the_image_starts_a_release() -> None:
+def test_a_change_of_a_packed_file_starts_a_release() -> None:
     patterns = WORKFLOWS["release"]["on"]["push"]["paths"]
     for needed in (
         "params.yaml",
@@ -158,14 +158,14 @@ def test_what_goes_into_the_image_starts_a_release() -> None:
         assert needed in patterns
 
 
-def test_what_starts_a_release_starts_the_end_to_end_tests_as_does_every_night() -> None:
+def test_the_end_to_end_tests_start_every_night_and_with_every_release() -> None:
     started = WORKFLOWS["e2e"]["on"]
     assert started["push"] == WORKFLOWS["release"]["on"]["push"]
     [schedule] = started["schedule"]
     assert re.fullmatch(r"\d+ \d+ \* \* \*", schedule["cron"])
 
 
-def test_a_program_that_a_workflow_runs_as_root_is_there() -> None:
+def test_a_program_that_a_workflow_runs_as_root_exists() -> None:
     named = [words[-1] for words in commands() if words[0] == "sudo" and "/" in words[-1]]
     assert named == [".ci/run"]
     assert os.access(ROOT / named[0], os.X_OK)
@@ -178,14 +178,14 @@ def test_an_action_is_pinned_and_gets_inputs_that_it_has(step: dict[str, Any]) -
     assert [key for key in step.get("with", {}) if key not in ACTIONS[name]["inputs"]] == []
 
 
-def test_every_pin_says_its_version() -> None:
+def test_every_pin_states_its_version() -> None:
     for text in TEXTS.values():
         for name, pin in re.findall(r"uses: ([^@\s]+)@(.+)", text):
             assert pin == ACTIONS[name]["pin"]
 
 
 @pytest.mark.parametrize(("name", "job"), JOBS)
-def test_a_job_has_rights_of_its_own_and_an_end(name: str, job: str) -> None:
+def test_a_job_has_its_own_permissions_and_a_timeout(name: str, job: str) -> None:
     held = WORKFLOWS[name]["jobs"][job]
     assert WORKFLOWS[name]["permissions"] == {}
     assert isinstance(held["permissions"], dict)
@@ -193,11 +193,11 @@ def test_a_job_has_rights_of_its_own_and_an_end(name: str, job: str) -> None:
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_a_workflow_says_what_may_run_beside_it(name: str) -> None:
+def test_a_workflow_limits_its_concurrency(name: str) -> None:
     assert WORKFLOWS[name]["concurrency"]["group"]
 
 
-def test_only_what_must_may_write() -> None:
+def test_only_jobs_that_need_it_may_write() -> None:
     rights = {
         (name, job, right)
         for name, job in JOBS
@@ -276,7 +276,7 @@ def test_the_job_that_trains_a_change_again_has_no_token_and_trusts_no_stored_ru
 
 
 @pytest.mark.parametrize("name", ["ci", "pipeline"])
-def test_what_a_pull_request_starts_sees_no_secret(name: str) -> None:
+def test_a_pull_request_gets_no_secret(name: str) -> None:
     assert "secrets." not in TEXTS[name]
     assert "pull_request_target" not in TEXTS[name]
 

@@ -47,7 +47,9 @@ def scored(engine: Engine, source: Path) -> tuple[pd.DataFrame, list[dict[str, A
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_file_is_decided_as_its_rows_alone(engine: Engine, tmp_path: Path, kind: str) -> None:
+def test_a_file_gets_the_same_decisions_as_its_single_rows(
+    engine: Engine, tmp_path: Path, kind: str
+) -> None:
     applications = draw(engine.applications, 50)
     table, source = pd.DataFrame(applications), tmp_path / f"in.{kind}"
     if kind == "csv":
@@ -88,7 +90,7 @@ def test_columns_that_the_contract_does_not_know_are_carried_over(
     assert rows["id"].tolist() == ["A7", "C"]
 
 
-def test_files_are_read_in_the_contracts_words_for_files(engine: Engine, tmp_path: Path) -> None:
+def test_values_in_files_are_read_as_the_contract_says(engine: Engine, tmp_path: Path) -> None:
     rows, refused = scored(
         engine, written(tmp_path, "1,5000,-9,hoem,Y,10,20000", "2,5000,,home,Y,10,20000")
     )
@@ -96,7 +98,7 @@ def test_files_are_read_in_the_contracts_words_for_files(engine: Engine, tmp_pat
     assert rows["default_probability"].nunique() == 1
 
 
-def test_many_chunks_give_what_one_gives(
+def test_many_chunks_give_the_same_result_as_one(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = [f"{i},{5000 if i % 7 else 1},12,car,Y,10,{20000 + i}" for i in range(900)]
@@ -108,7 +110,7 @@ def test_many_chunks_give_what_one_gives(
     assert len(refused) == 129
 
 
-def test_the_output_says_what_scored_it(engine: Engine, tmp_path: Path) -> None:
+def test_the_output_states_the_identity_of_the_model(engine: Engine, tmp_path: Path) -> None:
     scored(engine, written(tmp_path, "1,5000,12,car,Y,10,20000"))
     metadata = pq.read_schema(tmp_path / "out.parquet").metadata
     assert metadata[b"model"].decode() == engine.identity["model"]

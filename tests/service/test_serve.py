@@ -52,7 +52,7 @@ def test_another_database_ends_in_one_message(monkeypatch: pytest.MonkeyPatch) -
         serve.check_files()
 
 
-def test_a_missing_model_is_said_with_what_makes_one(
+def test_a_missing_model_is_reported_with_the_command_that_makes_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serve, "ROOT", tmp_path)
@@ -63,7 +63,7 @@ def test_a_missing_model_is_said_with_what_makes_one(
     serve.check_files()
 
 
-def test_an_altered_model_is_said_before_anything_is_started(
+def test_an_altered_model_is_reported_before_anything_is_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "models").mkdir()
@@ -74,20 +74,20 @@ def test_an_altered_model_is_said_before_anything_is_started(
         serve.check_files()
 
 
-def test_a_port_in_use_is_said_with_another_one(port: int) -> None:
+def test_a_port_in_use_is_reported_with_another_one(port: int) -> None:
     with pytest.raises(CannotServe, match=f"port {port} cannot be used .*PORT={port + 1}"):
         serve.check_port(port, "PORT")
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "abc", "-1", "", "3000.0"])
-def test_a_port_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_port_is_refused(text: str) -> None:
     done = run("service.serve", f"--port={text}")
     assert done.returncode == 2
     assert f"must be a whole number from 1 to 65535; got {text!r}" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_the_demo_has_a_ledger_of_its_own_and_tells_nobody(
+def test_the_demo_uses_a_separate_ledger_and_sends_no_alerts(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in ("DATABASE_URL", "CREDIT_PD_API_KEYS", "ALERT_WEBHOOK", "RETRAIN_REPOSITORY"):
@@ -98,7 +98,7 @@ def test_the_demo_has_a_ledger_of_its_own_and_tells_nobody(
         assert surroundings[name] == ""
 
 
-def test_the_demo_says_what_to_open_and_when_the_drift_begins() -> None:
+def test_the_demo_prints_the_addresses_and_when_the_drift_begins() -> None:
     told = demo.instructions(3000)
     for address in (":3000 ", ":3000/docs", ":8501"):
         assert f"http://127.0.0.1{address}" in told

@@ -36,7 +36,7 @@ def test_a_setting_that_is_no_number_ends_the_start(
     assert str(error.value).endswith(f"; got {text!r}")
 
 
-def test_a_word_that_is_not_allowed_is_said_with_those_that_are(
+def test_a_value_that_is_not_allowed_is_reported_with_those_that_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CREDIT_PD_MONITOR", "no")

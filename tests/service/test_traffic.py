@@ -132,7 +132,7 @@ def test_drift_leaves_a_missing_number_missing() -> None:
 
 
 @pytest.mark.parametrize("wish", ["income", "wage=2", "income=much"])
-def test_a_drift_that_cannot_be_is_refused_with_its_field(wish: str) -> None:
+def test_an_invalid_drift_is_refused_with_its_field(wish: str) -> None:
     with pytest.raises(CannotSend, match=wish.partition("=")[0]):
         traffic.parse_drift([wish], FIELDS)
 
@@ -178,11 +178,11 @@ def test_no_idle_connection_is_kept_while_applications_are_read(service: Client)
     assert service.connection.sock is None
 
 
-def test_a_service_that_is_not_there_is_named() -> None:
+def test_an_unreachable_service_is_named() -> None:
     with pytest.raises(CannotSend, match="no service answers at"):
         application_fields(connect("http://127.0.0.1:9"))
 
 
-def test_an_answer_that_never_comes_is_an_error_among_others() -> None:
+def test_a_missing_answer_is_counted_as_an_error() -> None:
     done = traffic.send_all(connect("http://127.0.0.1:9"), repeat({}), iter(range(2)))
     assert done.counts == {"lost": 2}

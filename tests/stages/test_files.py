@@ -1,4 +1,4 @@
-"""Outputs that are whole or not there."""
+"""Outputs are written atomically: a failure leaves the old output or none."""
 
 from __future__ import annotations
 

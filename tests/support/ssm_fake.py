@@ -49,7 +49,7 @@ class Host:
     def tidy(self, release):
         pass
 
-    def served(self):
+    def served_image(self):
         other = self.settings.state / "serves"
         live = self.state.releases()["live"]
         return other.read_text() if other.exists() else live.image if live else "nothing"
@@ -57,7 +57,7 @@ class Host:
     def status(self):
         known = self.state.releases().items()
         told = {role: release and vars(release) for role, release in known}
-        return {**told, "served": self.served()}
+        return {**told, "served": self.served_image()}
 '''
 
 

@@ -1,4 +1,4 @@
-"""Switch one host from one colour to the other, and back by itself when the new one fails."""
+"""Switch a host from one colour to the other, and back when the new one fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ POLL_SECONDS = 0.25
 
 
 class Host:
-    """One host: two containers, the proxy before them, and what it remembers."""
+    """A host with two containers, a proxy in front of them, and its stored state."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -28,17 +28,21 @@ class Host:
         self.proxy = Proxy(settings.socket, settings.state / "live.map")
 
     def deploy(self, image: str, expected: dict[str, Any]) -> Release:
-        """Make `image` live if it proves itself; `expected` is what its identity must hold."""
+        """Start `image`, check it, make it live and return its release.
+
+        Its identity must contain `expected`. Raises Refused, or RolledBack after the switch; then
+        the old image serves.
+        """
         old = self.settle()
         new = COLOURS[old == COLOURS[0]]
         self.containers.fetch(image)
         with ExitStack() as undo:
-            undo.callback(self.back_to, old, new)
+            undo.callback(self.go_back, old, new)
             self.containers.start(new, image)
-            identity = self.checked_identity(new, {**expected, "image": image})
+            identity = self.check_identity(new, {**expected, "image": image})
             before = self.proxy.counters(new)
             self.proxy.switch(new)
-            self.check_front(identity)
+            self.check_proxy(identity)
             self.watch(new, before)
             release = Release(new, image, identity, now())
             self.state.promote(release)
@@ -46,7 +50,7 @@ class Host:
         return release
 
     def settle(self) -> str:
-        """Undo what an interrupted deployment left; returns the live colour, or `none`."""
+        """Undo an interrupted deployment, and return the live colour, or "none"."""
         live = self.state.releases()["live"]
         serving = self.proxy.live()
         keep = live.colour if live else "none"
@@ -54,36 +58,36 @@ class Host:
             keep = serving
         for colour in COLOURS:
             if colour != keep:
-                self.back_to(keep, colour)
+                self.go_back(keep, colour)
         return keep
 
     def tidy(self, release: Release) -> None:
-        """Remove what `release` replaced: the other container, and images no roll-back needs."""
+        """Remove the container that `release` replaced, and images that no roll-back needs."""
         self.retire(next(colour for colour in COLOURS if colour != release.colour))
         kept = self.state.releases().values()
-        self.containers.forget_images({each.image for each in kept if each})
+        self.containers.remove_images({release.image for release in kept if release})
 
-    def back_to(self, old: str, new: str) -> None:
-        """Let `old` serve, and remove `new` when nothing is in flight there."""
+    def go_back(self, old: str, new: str) -> None:
+        """Let the colour `old` serve, and remove `new` after its last request."""
         if self.proxy.live() != old:
             self.proxy.switch(old)
         self.retire(new)
 
     def retire(self, colour: str) -> None:
-        """Drain at the proxy, then stop: a service that is stopped resets what is in flight."""
+        """Remove a colour after its last request: a stopped service resets its connections."""
         self.wait(lambda: not self.proxy.in_flight(colour), self.settings.drain_seconds)
         self.containers.remove(colour)
 
-    def checked_identity(self, colour: str, expected: dict[str, Any]) -> dict[str, Any]:
-        """Identity of the ready container; `Refused` unless it is the expected one.
+    def check_identity(self, colour: str, expected: dict[str, Any]) -> dict[str, Any]:
+        """Wait until the container is ready, and return its identity.
 
-        The service checks its golden records itself: asking it for predictions would write
-        decisions that nobody made into the ledger.
+        Raises Refused when it does not become ready, or has another identity than expected. The
+        service checks its golden records itself: a prediction would add a decision to the ledger.
         """
         address = self.settings.address(colour)
-        if not self.wait(lambda: self.came_up(colour), self.settings.ready_seconds):
-            words = self.containers.last_words(colour)
-            raise Refused(f"not ready after {self.settings.ready_seconds:.0f} s{words}")
+        if not self.wait(lambda: self.is_ready(colour), self.settings.ready_seconds):
+            log = self.containers.end_of_log(colour)
+            raise Refused(f"not ready after {self.settings.ready_seconds:.0f} s{log}")
         info = probe.model_info(address, self.key)
         fault = probe.golden_fault(info)
         if fault:
@@ -94,8 +98,8 @@ class Host:
                 raise Refused(f"its {key} must be {value}; it says {identity.get(key)!r}")
         return identity
 
-    def came_up(self, colour: str) -> bool:
-        """Whether the container is ready; `Refused` as soon as it cannot become so."""
+    def is_ready(self, colour: str) -> bool:
+        """Tell whether the container is ready; raises Refused when it cannot become ready."""
         address = self.settings.address(colour)
         if probe.is_ready(address):
             return True
@@ -104,14 +108,14 @@ class Host:
             raise Refused(fault)
         return False
 
-    def check_front(self, identity: dict[str, Any]) -> None:
-        """`RolledBack` unless what the proxy serves is the checked container."""
+    def check_proxy(self, identity: dict[str, Any]) -> None:
+        """Raise RolledBack unless the checked container answers through the proxy."""
         served = probe.model_info(self.settings.front, self.key)["identity"]
         if served != identity:
             raise RolledBack(f"the proxy must serve {identity}; it serves {served}")
 
     def watch(self, colour: str, before: Counters) -> None:
-        """Look at the error counters for a while; `RolledBack` when too many requests fail."""
+        """Watch the error counters for `watch_seconds`; raises RolledBack after too many errors."""
         settings = self.settings
         unready = 0
         until = time.monotonic() + settings.watch_seconds
@@ -125,23 +129,25 @@ class Host:
             time.sleep(POLL_SECONDS)
             unready += not probe.is_ready(settings.address(colour))
 
-    def wait(self, happened: Callable[[], bool], seconds: float) -> bool:
-        """Poll until `happened` or until `seconds` are over; tells which."""
+    def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Poll until the condition holds; returns False when it does not within `seconds`."""
         until = time.monotonic() + seconds
-        while not happened():
+        while not condition():
             if time.monotonic() > until:
                 return False
             time.sleep(POLL_SECONDS)
         return True
 
     def status(self) -> dict[str, Any]:
-        """What is recorded as live and previous, where the proxy points, and who answers there."""
+        """Return the recorded releases `live` and `previous`, the colour that the `proxy` sends
+        requests to, and the image that it has `served`.
+        """
         releases = self.state.releases().items()
         answer = {role: asdict(release) if release else None for role, release in releases}
-        return {**answer, "proxy": self.proxy.live(), "served": self.served()}
+        return {**answer, "proxy": self.proxy.live(), "served": self.served_image()}
 
-    def served(self) -> str:
-        """Image that answers through the proxy, or `nothing`."""
+    def served_image(self) -> str:
+        """Return the image that answers through the proxy, or "nothing"."""
         try:
             return str(probe.model_info(self.settings.front, self.key)["identity"]["image"])
         except (Refused, KeyError):

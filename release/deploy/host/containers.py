@@ -10,14 +10,14 @@ from hashlib import sha256
 from release.deploy.host import Refused
 from release.deploy.host.settings import Settings, pairs
 
-SERVICE_USER = 1034  # BentoML's own; the model folder is its alone
+SERVICE_USER = 1034  # BentoML's user, which alone can read the model folder
 SERVICE_PORT = 3000
 STOP_SECONDS = 15
 KEYS = "CREDIT_PD_API_KEYS"
 
 
 class Containers:
-    """Pull, start and stop the blue and the green container, which take the host's own `key`."""
+    """Pulls, starts and stops the blue and the green container, which accept the host's `key`."""
 
     def __init__(self, settings: Settings, key: str) -> None:
         self.settings = settings
@@ -25,12 +25,12 @@ class Containers:
         self.engine = shlex.split(settings.engine)
 
     def fetch(self, image: str) -> None:
-        """Pull `image`, unless this host has it already: a roll-back needs no registry."""
+        """Pull `image` unless the host has it, so that a roll-back needs no registry."""
         if self._run("image", "inspect", image, check=False).returncode:
             self._run("pull", "--quiet", image, timeout=self.settings.pull_seconds)
 
     def start(self, colour: str, image: str) -> None:
-        """Start `image` as `colour`: read-only, unprivileged, one writable folder, own limits."""
+        """Start `image` as `colour`: read-only but for one folder, unprivileged, with limits."""
         settings = self.settings
         settings.ledger.mkdir(parents=True, exist_ok=True)
         if os.geteuid() == 0:
@@ -49,42 +49,42 @@ class Containers:
         )
 
     def fault(self, colour: str) -> str:
-        """Why the container cannot get ready any more, with its last words; empty while it runs."""
-        state = "{{.State.Running}} {{.RestartCount}}"
-        found = self._run("inspect", "--format", state, self._name(colour)).stdout.split()
-        return "" if found == ["true", "0"] else f"it ended by itself{self.last_words(colour)}"
+        """Return why the container has ended, with the end of its log; "" while it runs."""
+        template = "{{.State.Running}} {{.RestartCount}}"
+        state = self._run("inspect", "--format", template, self._name(colour)).stdout.split()
+        return "" if state == ["true", "0"] else f"it ended by itself{self.end_of_log(colour)}"
 
-    def last_words(self, colour: str) -> str:
-        """The end of the container's log, indented."""
+    def end_of_log(self, colour: str) -> str:
+        """Return the last lines of the container's log, indented."""
         log = self._run("logs", "--tail", "15", self._name(colour), check=False)
         lines = (log.stdout + log.stderr).splitlines()
         return "".join(f"\n    {line}" for line in lines)
 
     def remove(self, colour: str) -> None:
-        """Stop and remove the container, if there is one; it gets SIGTERM first."""
+        """Stop the container with SIGTERM and remove it, if there is one."""
         self._run("stop", "--time", str(STOP_SECONDS), self._name(colour), check=False)
         self._run("rm", "--force", self._name(colour), check=False)
 
-    def forget_images(self, keep: set[str]) -> None:
+    def remove_images(self, keep: set[str]) -> None:
         """Remove the repository's images that are not in `keep`, so that the disk does not fill."""
-        listed = ("images", "--digests", "--format", "{{.Repository}}@{{.Digest}}")
-        known = self._run(*listed, self.settings.repository, check=False).stdout.split()
-        for image in set(known) - keep:
+        command = ("images", "--digests", "--format", "{{.Repository}}@{{.Digest}}")
+        present = self._run(*command, self.settings.repository, check=False).stdout.split()
+        for image in set(present) - keep:
             self._run("rmi", image, check=False)
 
     def _keys(self) -> tuple[str, ...]:
-        """Where the service asks for keys, let it take the host's as well."""
-        found = pairs(self.settings.service_env).get(KEYS)
+        """Return the option that adds the host's key to those of the service, if it has any."""
+        digests = pairs(self.settings.service_env).get(KEYS)
         digest = sha256(self.key.encode()).hexdigest()
-        return ("--env", f"{KEYS}={found},{digest}") if found else ()
+        return ("--env", f"{KEYS}={digests},{digest}") if digests else ()
 
     def _name(self, colour: str) -> str:
         return f"{self.settings.name}-{colour}"
 
     def _run(
-        self, *words: str, check: bool = True, timeout: float = 120
+        self, *arguments: str, check: bool = True, timeout: float = 120
     ) -> subprocess.CompletedProcess[str]:
-        command = [*self.engine, *words]
+        command = [*self.engine, *arguments]
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, timeout=timeout, check=False
@@ -92,7 +92,7 @@ class Containers:
         except OSError as error:
             raise Refused(f"the container engine cannot be run: {error}") from None
         except subprocess.TimeoutExpired:
-            raise Refused(f"'{words[0]}' took longer than {timeout:.0f} s") from None
+            raise Refused(f"'{arguments[0]}' took longer than {timeout:.0f} s") from None
         if check and done.returncode:
-            raise Refused(f"'{words[0]}' failed: {done.stderr.strip()}")
+            raise Refused(f"'{arguments[0]}' failed: {done.stderr.strip()}")
         return done

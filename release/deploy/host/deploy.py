@@ -1,10 +1,11 @@
-"""Deploy one image on this host without losing a request, or leave everything as it was.
+"""Deploy one image on this host without losing a request, or keep the old one.
 
     python3 -m release.deploy.host.deploy sha256:DIGEST [--git-commit SHA]
     python3 -m release.deploy.host.deploy --rollback
     python3 -m release.deploy.host.deploy --status
 
-Exit status: 0 live, 1 refused (the old one serves), 2 wrong arguments or settings, 3 busy.
+Exit status: 0 live, 1 refused (the old image serves), 2 wrong arguments or settings, 3 another
+deployment is running.
 """
 
 from __future__ import annotations
@@ -26,31 +27,36 @@ SETTINGS = Path("/etc/credit-pd/host.env")
 
 
 def attempt(host: Host, image: str, expected: dict[str, Any]) -> Release:
-    """Deploy and write the outcome into the history; `Refused` also says what serves now."""
+    """Deploy `image`, write the outcome to the history, and return the release.
+
+    Raises Refused with the reason and the image that serves now.
+    """
     try:
         release = host.deploy(image, expected)
     except Refused as refusal:
         outcome = "rolled back" if isinstance(refusal, RolledBack) else "refused"
         host.state.note(image, outcome, str(refusal))
-        raise Refused(f"{outcome}: {image}: {refusal}\nserving now: {host.served()}") from None
+        raise Refused(
+            f"{outcome}: {image}: {refusal}\nserving now: {host.served_image()}"
+        ) from None
     host.state.note(image, "live")
     try:
         host.tidy(release)
     except Refused as refusal:
-        print(f"live, but the old one is still to be removed: {refusal}", file=sys.stderr)
+        print(f"live, but the old one could not be removed: {refusal}", file=sys.stderr)
     return release
 
 
 def previous(host: Host) -> tuple[str, dict[str, Any]]:
-    """Image and identity of the release before the live one."""
+    """Return the image and the identity of the release before the live one."""
     release = host.state.releases()["previous"]
     if not release:
         raise Refused("there is no previous release to go back to")
     return release.image, release.identity
 
 
-def parse(words: list[str] | None) -> argparse.Namespace:
-    """Command line of the host; exactly one of IMAGE, --rollback and --status."""
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the options: exactly one of IMAGE, --rollback and --status."""
     parser = argparse.ArgumentParser(
         prog="release.deploy.host.deploy", description="Blue/green switch."
     )
@@ -59,45 +65,45 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rollback", action="store_true", help="deploy the previous image")
     parser.add_argument("--status", action="store_true", help="print what is live, as JSON")
     parser.add_argument("--settings", type=Path, default=SETTINGS)
-    given = parser.parse_args(words)
-    if bool(given.image) + given.rollback + given.status != 1:
+    options = parser.parse_args(arguments)
+    if bool(options.image) + options.rollback + options.status != 1:
         parser.error("give exactly one of IMAGE, --rollback and --status")
-    return given
+    return options
 
 
 def stop(number: int, frame: FrameType | None) -> None:
-    """Turn a signal into a refusal, so that everything is put back; a second one is ignored."""
+    """Handle a signal by raising Refused, so that the deployment is undone; ignore a second one."""
     signal.signal(number, signal.SIG_IGN)
     raise Refused(f"interrupted by {signal.Signals(number).name}")
 
 
-def run(host: Host, given: argparse.Namespace, image: str) -> int:
-    """Do what the command line asks; returns the exit status."""
+def run(host: Host, options: argparse.Namespace, image: str) -> int:
+    """Deploy the image or roll back, and return the exit status."""
     with host.state.lock():
-        expected: dict[str, Any] = {"git_commit": given.git_commit} if given.git_commit else {}
-        if given.rollback:
+        expected: dict[str, Any] = {"git_commit": options.git_commit} if options.git_commit else {}
+        if options.rollback:
             image, expected = previous(host)
         release = attempt(host, image, expected)
     print(f"live: {release.colour} {release.image}")
     return 0
 
 
-def main(words: list[str] | None = None) -> int:
-    """Run the command line; every refusal is one message on standard error."""
-    given = parse(words)
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit status; a refusal prints one message."""
+    options = parse_arguments(arguments)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
     try:
-        host = Host(Settings.read(given.settings))
-        image = host.settings.reference(given.image) if given.image else ""
+        host = Host(Settings.read(options.settings))
+        image = host.settings.reference(options.image) if options.image else ""
     except (Refused, OSError) as refusal:
         print(f"refused: {refusal}", file=sys.stderr)
         return 2
     try:
-        if given.status:
+        if options.status:
             print(json.dumps(host.status(), indent=1))
             return 0
-        return run(host, given, image)
+        return run(host, options, image)
     except Busy as refusal:
         print(f"refused: {refusal}", file=sys.stderr)
         return 3

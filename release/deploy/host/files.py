@@ -1,4 +1,4 @@
-"""What a host remembers: files that are always whole, and a lock."""
+"""The state of a host: its releases, its history and a lock, in files written atomically."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Busy(Refused):
 
 @dataclass(frozen=True)
 class Release:
-    """One image that went live: `identity` is what the service told about itself."""
+    """An image that went live: `identity` is what the service stated about itself."""
 
     colour: str
     image: str
@@ -31,12 +31,12 @@ class Release:
 
 
 def now() -> str:
-    """UTC in ISO 8601, to the second."""
+    """Return the time in UTC, in ISO 8601 to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write `path` so that a reader, or a power cut, meets the old text or the new one."""
+    """Replace the text of `path` durably and atomically, also in a power cut."""
     temporary = path.with_name(f"{path.name}.new")
     with temporary.open("w") as file:
         file.write(text)
@@ -52,16 +52,16 @@ class State:
         self.folder = folder
 
     def releases(self) -> dict[str, Release | None]:
-        """The `live` and the `previous` release; None where there is none yet."""
+        """Return the releases `live` and `previous`, None for one that does not exist yet."""
         path = self.folder / "state.json"
-        known = json.loads(path.read_text()) if path.exists() else {}
+        stored = json.loads(path.read_text()) if path.exists() else {}
         return {
-            role: Release(**known[role]) if known.get(role) else None
+            role: Release(**stored[role]) if stored.get(role) else None
             for role in ("live", "previous")
         }
 
     def key(self) -> str:
-        """The host's own key for its services, made once; root's alone."""
+        """Return the host's API key for its services; it is created once and readable by root."""
         path = self.folder / "probe.key"
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -72,23 +72,23 @@ class State:
         return path.read_text()
 
     def promote(self, release: Release) -> None:
-        """Make `release` the live one; what was live becomes previous, unless it is the same."""
-        known = self.releases()
-        live, previous = known["live"], known["previous"]
+        """Record `release` as live; another image that was live becomes previous."""
+        releases = self.releases()
+        live, previous = releases["live"], releases["previous"]
         if live and live.image != release.image:
             previous = live
         roles = {"live": asdict(release), "previous": asdict(previous) if previous else None}
         replace_text(self.folder / "state.json", json.dumps(roles, indent=1) + "\n")
 
     def note(self, image: str, outcome: str, reason: str = "") -> None:
-        """Append one line to the history: `outcome` is live, refused or rolled back."""
+        """Append a line to the history; `outcome` is "live", "refused" or "rolled back"."""
         line = {"at": now(), "image": image, "outcome": outcome, "reason": reason}
         with (self.folder / "history.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the host for one deployment; `Busy` when another one holds it."""
+        """Lock the host for one deployment; raises Busy when another one is running."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "lock").open("a+") as file:
             try:

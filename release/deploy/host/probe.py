@@ -1,4 +1,4 @@
-"""Ask a service over HTTP: is it ready, and which model is it?"""
+"""Ask a service over HTTP whether it is ready, and which model it serves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TIMEOUT = 5.0
 
 
 def get(address: str, path: str, key: str = "") -> tuple[int, bytes]:
-    """Status and body of `GET path` at `address` (`host:port`); status 0 when nothing answers."""
+    """Return status and body of `GET path` at `address` (HOST:PORT); status 0 without an answer."""
     connection = HTTPConnection(address, timeout=TIMEOUT)
     try:
         connection.request("GET", path, headers={"x-api-key": key} if key else {})
@@ -25,24 +25,24 @@ def get(address: str, path: str, key: str = "") -> tuple[int, bytes]:
 
 
 def is_ready(address: str) -> bool:
-    """Whether the service says that it can take requests."""
+    """Tell whether the service states that it can take requests."""
     return get(address, "/readyz")[0] == 200
 
 
 def model_info(address: str, key: str = "") -> dict[str, Any]:
-    """`{"identity": {...}, "golden": {...}}` of the service; `Refused` when it cannot tell."""
+    """Return the `identity` and `golden` of `/model-info`; raises Refused when they are missing."""
     status, body = get(address, "/model-info", key)
     try:
         info = json.loads(body)
         return {"identity": dict(info["identity"]), "golden": dict(info["golden"])}
     except (ValueError, KeyError, TypeError):
         raise Refused(
-            f"{address}/model-info must tell identity and golden; got {status} {body[:200]!r}"
+            f"{address}/model-info must state identity and golden; got {status} {body[:200]!r}"
         ) from None
 
 
 def early_fault(address: str, key: str = "") -> str:
-    """Why a service that is not ready will never be: its golden records differ; else empty."""
+    """Return why a service can never become ready (its golden records differ), else ""."""
     try:
         info = model_info(address, key)
     except Refused:
@@ -51,7 +51,7 @@ def early_fault(address: str, key: str = "") -> str:
 
 
 def golden_fault(info: dict[str, Any]) -> str:
-    """Why the golden records do not hold, or an empty string when every one scores identically."""
+    """Return the fault of the golden records, "" when each one scores identically."""
     golden = info["golden"]
     if golden.get("identical") is True and golden.get("records", 0) > 0:
         return ""

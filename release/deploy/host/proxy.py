@@ -1,4 +1,4 @@
-"""HAProxy through its runtime socket: which colour is live, and how its requests fare."""
+"""Control HAProxy through its runtime socket: the live colour, its requests and errors."""
 
 from __future__ import annotations
 
@@ -15,47 +15,47 @@ SIGNS_OF_FAILURE = ("hrsp_5xx", "econ", "eresp", "wretr")
 
 @dataclass(frozen=True)
 class Counters:
-    """Requests since the proxy's start, and signs of failure (one request may show two)."""
+    """Requests and errors since the proxy's start; one request may count as two errors."""
 
     requests: int
     errors: int
 
     def since(self, earlier: Counters) -> Counters:
-        """What was added after `earlier`; all of it when the proxy was restarted in between."""
+        """Return the difference from `earlier`, or all counts if the proxy was restarted since."""
         if self.requests < earlier.requests:
             return self
         return Counters(self.requests - earlier.requests, self.errors - earlier.errors)
 
 
 class Proxy:
-    """The proxy of one host; its map of one entry, `live COLOUR`, is a file that outlives it."""
+    """The proxy of a host; the file `live_map` keeps its one entry `live COLOUR` over restarts."""
 
     def __init__(self, control: Path, live_map: Path) -> None:
         self.control = control
         self.live_map = live_map
 
     def live(self) -> str:
-        """Colour that takes the requests now, or `none`."""
+        """Return the colour that receives the requests, or "none"."""
         for line in self._ask(f"show map {self.live_map}").splitlines():
             _, key, colour = line.split()
             if key == "live":
                 return colour
-        raise Refused(f"{self.live_map} must hold a line 'live none'; the proxy knows none")
+        raise Refused(f"{self.live_map} must hold a line 'live none'; the proxy has none")
 
     def switch(self, colour: str) -> None:
-        """Send every further request to `colour`, now and after a restart of the proxy."""
+        """Send all further requests to `colour`, also after a restart of the proxy."""
         replace_text(self.live_map, f"live {colour}\n")
         answer = self._ask(f"set map {self.live_map} live {colour}")
         if answer.strip():
             raise Refused(f"the proxy did not switch to {colour}: {answer.strip()}")
 
     def counters(self, colour: str) -> Counters:
-        """Requests and failures of `colour` since the proxy started."""
+        """Return the requests and errors of `colour` since the proxy's start."""
         row = self._backend(colour)
         return Counters(int(row["req_tot"]), sum(int(row[name]) for name in SIGNS_OF_FAILURE))
 
     def in_flight(self, colour: str) -> int:
-        """Requests that `colour` has not answered yet."""
+        """Return the number of requests that `colour` has not answered yet."""
         return int(self._backend(colour)["scur"])
 
     def _backend(self, colour: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Settings of one host: a file of KEY=VALUE lines that systemd and HAProxy read as well."""
+"""Read the settings of a host, a file of KEY=VALUE lines that systemd and HAProxy also read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLOURS = ("blue", "green")
 
 @dataclass(frozen=True)
 class Settings:
-    """Every key of `host.env`, without its prefix; seconds are `float`, addresses `host:port`."""
+    """The keys of `host.env` without their prefix; addresses are HOST:PORT."""
 
     repository: str
     engine: str
@@ -41,29 +41,29 @@ class Settings:
 
     @classmethod
     def read(cls, path: Path) -> Settings:
-        """Read `path`; `Refused` names the key that is unknown, missing, empty or malformed."""
-        given = pairs(path)
-        for key, value in given.items():
+        """Read `path`; raises Refused naming a key that is unknown, missing, empty or malformed."""
+        texts = pairs(path)
+        for key, value in texts.items():
             if not value:
                 raise Refused(f"{path}: {key} needs a value")
-        kinds = {PREFIX + field.name.upper(): field for field in fields(cls)}
-        for key in sorted(given.keys() ^ kinds.keys()):
-            fault = "is missing" if key in kinds else "is unknown"
-            raise Refused(f"{path}: {key} {fault}; the keys are {', '.join(kinds)}")
+        keys = {PREFIX + field.name.upper(): field for field in fields(cls)}
+        for key in sorted(texts.keys() ^ keys.keys()):
+            fault = "is missing" if key in keys else "is unknown"
+            raise Refused(f"{path}: {key} {fault}; the keys are {', '.join(keys)}")
         values = {}
-        for key, field in kinds.items():
+        for key, field in keys.items():
             try:
-                values[field.name] = CONVERT[str(field.type)](given[key])
+                values[field.name] = CONVERT[str(field.type)](texts[key])
             except ValueError:
-                raise Refused(f"{path}: {key} must be {field.type}; got {given[key]!r}") from None
+                raise Refused(f"{path}: {key} must be {field.type}; got {texts[key]!r}") from None
         return cls(**values)
 
     def address(self, colour: str) -> str:
-        """`host:port` where the container of `colour` is published."""
+        """Return HOST:PORT at which the container of `colour` is published."""
         return {"blue": self.blue, "green": self.green}[colour]
 
     def reference(self, image: str) -> str:
-        """Full reference of `image`, which must be a digest, bare or of this host's repository."""
+        """Return REPOSITORY@DIGEST of `image`, which is a digest, bare or with this repository."""
         repository, _, digest = image.rpartition("@")
         if not DIGEST.fullmatch(digest):
             raise Refused(f"image must be pinned as sha256:<64 hexadecimal digits>; got {image!r}")
@@ -73,7 +73,7 @@ class Settings:
 
 
 def pairs(path: Path) -> dict[str, str]:
-    """KEY=VALUE lines of a file; `Refused` when it cannot be read."""
+    """Return the KEY=VALUE lines of a file; raises Refused when it cannot be read."""
     try:
         lines = [line.strip() for line in path.read_text().splitlines()]
     except OSError as error:

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+Description = dict[str, Any]
+"""A part of an OpenAPI document as a JSON object."""
 TEMPLATE = Path(__file__).with_name("docs.html")
 ENVIRONMENT = Environment(
     loader=FileSystemLoader(TEMPLATE.parent),
@@ -36,13 +38,13 @@ class Operation(NamedTuple):
     method: str
     path: str
     summary: str
-    parameters: list[dict[str, Any]]
+    parameters: list[Description]
     body: str
     example: str
     answers: list[tuple[str, str, str]]
 
 
-def render(document: dict[str, Any]) -> bytes:
+def render(document: Description) -> bytes:
     """Return an OpenAPI description as an HTML page in UTF-8."""
     schemas = document["components"]["schemas"]
     page = ENVIRONMENT.get_template(TEMPLATE.name).render(
@@ -54,7 +56,7 @@ def render(document: dict[str, Any]) -> bytes:
     return page.encode()
 
 
-def _operations(paths: dict[str, Any]) -> Iterator[Operation]:
+def _operations(paths: Description) -> Iterator[Operation]:
     for path, methods in paths.items():
         for method, described in methods.items():
             body = described.get("requestBody", {}).get("content", {}).get("application/json", {})
@@ -74,11 +76,11 @@ def _operations(paths: dict[str, Any]) -> Iterator[Operation]:
             )
 
 
-def _answer_type(answer: dict[str, Any]) -> str:
+def _answer_type(answer: Description) -> str:
     return type_name(answer["content"]["application/json"]["schema"])
 
 
-def _rows(schema: dict[str, Any]) -> list[Row]:
+def _rows(schema: Description) -> list[Row]:
     required = schema.get("required", [])
     return [
         Row(
@@ -92,7 +94,7 @@ def _rows(schema: dict[str, Any]) -> list[Row]:
     ]
 
 
-def type_name(schema: dict[str, Any]) -> str:
+def type_name(schema: Description) -> str:
     """Return the values that a JSON schema allows, in words such as "number from 0 to 1"."""
     if "$ref" in schema:
         return str(schema["$ref"]).rsplit("/", 1)[-1]
@@ -107,7 +109,7 @@ def type_name(schema: dict[str, Any]) -> str:
     return " ".join([str(name), *_bounds(schema)])
 
 
-def _bounds(schema: dict[str, Any]) -> Iterator[str]:
+def _bounds(schema: Description) -> Iterator[str]:
     for key, word in (("minimum", "from"), ("maximum", "to"), ("maxLength", "of at most")):
         if key in schema:
             yield f"{word} {schema[key]:.15g}"

@@ -13,6 +13,8 @@ from pydantic.json_schema import models_json_schema
 from service.api.description import monitoring_schemas, schemas
 from service.decision.applications import Applications
 
+Description = dict[str, Any]
+"""A part of an OpenAPI document as a JSON object."""
 REF = "#/components/schemas/{model}"
 SHAPES: tuple[type[BaseModel], ...] = (
     schemas.Answer,
@@ -58,7 +60,7 @@ PAGE_QUERY = (
 )
 
 
-def describe(applications: Applications | None, max_batch: int, keys: bool) -> dict[str, Any]:
+def describe(applications: Applications | None, max_batch: int, keys: bool) -> Description:
     """Return the OpenAPI description; `applications` is None when no model is loaded.
 
     `keys` tells whether requests need an API key.
@@ -66,7 +68,7 @@ def describe(applications: Applications | None, max_batch: int, keys: bool) -> d
     application = applications.schema() if applications else {"type": "object"}
     example = applications.example if applications else {}
     _, shapes = models_json_schema([(s, "serialization") for s in SHAPES], ref_template=REF)
-    schemas: dict[str, Any] = {**shapes["$defs"], "Application": application}
+    schemas: Description = {**shapes["$defs"], "Application": application}
     schemas["Outcomes"] = {
         "type": "array",
         "items": {"anyOf": [{"$ref": REF.format(model="Outcome")}, {"type": "object"}]},
@@ -81,7 +83,7 @@ def describe(applications: Applications | None, max_batch: int, keys: bool) -> d
         "minItems": 1,
         "maxItems": max_batch,
     }
-    described: dict[str, Any] = {
+    described: Description = {
         "openapi": "3.1.0",
         "info": {
             "title": "Credit decisions",
@@ -99,7 +101,7 @@ def describe(applications: Applications | None, max_batch: int, keys: bool) -> d
     return described
 
 
-def paths(example: dict[str, Any]) -> dict[str, Any]:
+def paths(example: Description) -> Description:
     """Return the description of every endpoint."""
     one = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     one["description"] = "The identifier that an answer or a list states"
@@ -181,7 +183,7 @@ def paths(example: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def get(summary: str, shape: str, refused: tuple[int, ...]) -> dict[str, Any]:
+def get(summary: str, shape: str, refused: tuple[int, ...]) -> Description:
     """Return the description of a GET endpoint."""
     return {"summary": summary, "responses": responses(shape, 200, refused)}
 
@@ -193,7 +195,7 @@ def post(
     shape: str,
     status: int = 200,
     more: tuple[int, ...] = (),
-) -> dict[str, Any]:
+) -> Description:
     """Return the description of a POST endpoint."""
     content = {"schema": {"$ref": REF.format(model=body)}, "example": example}
     return {
@@ -203,7 +205,7 @@ def post(
     }
 
 
-def responses(shape: str, status: int, refused: tuple[int, ...]) -> dict[str, Any]:
+def responses(shape: str, status: int, refused: tuple[int, ...]) -> Description:
     """Return the descriptions of all answers of an endpoint."""
     refusals = {
         str(code): answer(REFUSALS[code], "Errors") for code in sorted({403, 405, *refused})
@@ -211,7 +213,7 @@ def responses(shape: str, status: int, refused: tuple[int, ...]) -> dict[str, An
     return {str(status): answer("The answer", shape), **refusals}
 
 
-def answer(description: str, shape: str) -> dict[str, Any]:
+def answer(description: str, shape: str) -> Description:
     """Return the description of one answer, whose body has the schema `shape`."""
     content = {"application/json": {"schema": {"$ref": REF.format(model=shape)}}}
     return {"description": description, "content": content}

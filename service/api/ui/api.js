@@ -1,9 +1,9 @@
-// Calls the service; a refusal becomes a Problem.
+// Sends requests to the service; a refusal is thrown as a Problem.
 
 const KEY = "credit-decision-key";
 const PATIENCE = 30_000;
 
-/** Why a call has no answer; `status` is 0 where the service could not be reached. */
+/** The errors of a request; `status` is 0 when the service could not be reached. */
 export class Problem extends Error {
   constructor(status, errors) {
     super(errors.map((error) => error.message).join(" ") || `The service answered ${status}.`);
@@ -11,7 +11,7 @@ export class Problem extends Error {
     this.errors = errors;
   }
 
-  /** Whether the request must be changed; then `errors` say how. */
+  /** Whether the request itself is wrong; then `errors` say what must be changed. */
   get isRefusal() {
     return [400, 413, 422].includes(this.status) && this.errors.length > 0;
   }
@@ -34,7 +34,7 @@ export function logs({ limit, before, search }, signal) {
   return call("GET", `logs?${query}`, undefined, signal);
 }
 
-/** The documentation of the API as HTML; a plain link to it could not send the key. */
+/** Returns the documentation of the API as HTML; a plain link to it could not send the key. */
 export const docs = async () => (await send("GET", "docs")).text();
 
 const call = async (method, path, body, signal) =>

@@ -1,4 +1,4 @@
-// Starts the page: it reads what the model is, makes the form, and switches between the views.
+// Starts the page: reads the model's description, makes the form, and switches between the views.
 
 import { docs, explain, modelInfo, predict } from "./api.js";
 import { decisionCard, reasons } from "./decision.js";
@@ -25,13 +25,13 @@ async function boot() {
   }
   const { contract, policy } = info;
   page.fields = new Map(contract.fields.map((field) => [field.name, field]));
-  const known = contract.fields.filter((field) =>
+  const fields = contract.fields.filter((field) =>
     field.known_at === "application" || field.known_at === info.model.mode);
   page.policy = policy;
   page.identity = info.identity ?? {};
   byId("about").textContent = contract.description;
   byId("model").textContent = describe(info.model);
-  page.form = createForm(known, { example: info.example, submit: decide, edited });
+  page.form = createForm(fields, { example: info.example, submit: decide, edited });
   page.recent = createRecent(page.fields, notice.show);
   byId("form").replaceChildren(page.form.element);
   empty();
@@ -94,7 +94,7 @@ async function showMore(place, answer, application) {
     const explained = await explain(application);
     place.replaceChildren(
       answer.decision === "approve" && explained.reasons.length
-        ? h("section", { class: "card" }, reasons(explained, "What weighs against it all the same"))
+        ? h("section", { class: "card" }, reasons(explained, "Reasons against approval"))
         : "",
       effectsCard(explained, page.fields),
       ...whatIfCard({

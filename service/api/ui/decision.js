@@ -9,20 +9,20 @@ export const WORDS = { approve: "Approve", refer: "Refer", decline: "Decline" };
 export const badge = (decision) =>
   h("span", { class: `badge ${decision}` }, icon(decision), WORDS[decision] ?? decision);
 
-/** Returns a sentence on why the policy decides so at this probability. */
+/** Returns a sentence that says why the policy decides so at this probability. */
 export function because({ decision, default_probability: pd }, policy) {
   if (!policy) return "The policy of that time was not recorded.";
   const { approve_below: approve, decline_from: decline } = policy;
   const byRisk = pd < approve ? "approve" : pd < decline ? "refer" : "decline";
-  if (decision !== byRisk) return "A rule of the policy asks for this, whatever the risk.";
+  if (decision !== byRisk) return "A rule of the policy requires this decision, whatever the risk.";
   return {
-    approve: "The risk lies below the cut-off.",
-    refer: "The risk lies close to the cut-off: a person decides.",
-    decline: "The risk lies above the cut-off.",
+    approve: "The risk is below the cut-off.",
+    refer: "The risk is close to the cut-off, so a person decides.",
+    decline: "The risk is above the cut-off.",
   }[decision];
 }
 
-/** Returns a card with banner, figures, scale and reasons; `level` is that of its heading. */
+/** Returns a card with the verdict, figures, scale and reasons; `level` is the heading's level. */
 export function decisionCard(answer, policy, level = "h2") {
   const { decision } = answer;
   const head = h(level, { tabindex: "-1", class: "verdict" },

@@ -49,17 +49,18 @@ function identityCard({ id, time, identity, sequence, hash }) {
       pair("Time", h("time", { datetime: time }, when(time))),
       pair("Identifier", id),
       parts.map(([name, text]) => pair(heading(name), String(text))),
-      pair("Place in the ledger", String(sequence)),
+      pair("Number in the ledger", String(sequence)),
       pair("Hash", hash)));
 }
 
-/** Shows contributions by the present model, which may not be the one that decided. */
+/** Shows the contributions by the present model, which may differ from the one that decided. */
 async function showEffects(place, record, { fields, identity }) {
   try {
     const explained = await explain(record.application);
     const same = !identity.model || identity.model === record.identity.model;
     place.replaceChildren(
-      same ? "" : h("p", { class: "muted" }, "Another model serves now; this is its view."),
+      same ? "" : h("p", { class: "muted" },
+        "This explanation is by the present model, which is not the one that decided."),
       effectsCard(explained, fields));
   } catch (problem) {
     const text = `There is no explanation: ${problem.message}`;

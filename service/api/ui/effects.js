@@ -5,7 +5,7 @@ import { heading, points, signed, value } from "./format.js";
 
 const SHOWN = 8;
 
-/** `explained` is what `POST /explain` answers; `fields` maps names to the contract's fields. */
+/** Returns a card; `explained` is an answer of `POST /explain`, `fields` the contract's by name. */
 export function effectsCard(explained, fields) {
   const sorted = [...explained.contributions]
     .sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution));
@@ -14,7 +14,7 @@ export function effectsCard(explained, fields) {
   const rows = sorted.map((one) => row(one, fields, widest));
   rows.slice(SHOWN).forEach((node) => { node.hidden = true; });
   return h("section", { class: "card" },
-    h("h3", {}, "What moved the score"),
+    h("h3", {}, "What changed the score"),
     h("p", { class: "muted" }, "The points that each item adds to the score of an average " +
       "application, or takes from it; beside them the log-odds of default."),
     h("table", { class: "effects" },

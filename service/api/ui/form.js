@@ -6,7 +6,7 @@ import { capital, given, heading, label, number, truth, word } from "./format.js
 const GROUPED = /^-?\d{1,3}(,\d{3})+(\.\d+)?$/;
 const PLAIN = /^-?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
 
-/** Returns the number that a text writes; other texts stay, so that the service names the field. */
+/** Returns the number that a text states; the service refuses any other text by its field. */
 export function parse(text) {
   const bare = text.replace(/\s/g, "");
   const plain = GROUPED.test(bare) ? bare.replaceAll(",", "") : bare;
@@ -91,7 +91,7 @@ function hintText(field) {
   return [field.help, bounds].filter(Boolean).join(" · ");
 }
 
-/** Returns the whole form; it calls `submit(application)` with what is filled in. */
+/** Returns the whole form; it calls `submit(application)` with the fields that have a value. */
 export function createForm(fields, { example, submit, edited }) {
   const parts = fields.map(createField);
   const byName = new Map(parts.map((part) => [part.field.name, part]));
@@ -135,8 +135,8 @@ function groups(parts) {
     open.filter((part) => part.field.table === table)));
   const kept = parts.filter((part) => part.field.protected);
   if (kept.length === 0) return sets;
-  const note = "These answers never enter the decision. They let the lender check that groups " +
-    "are treated alike.";
+  const note = "These answers are never used for the decision. The lender checks with them that " +
+    "groups are treated alike.";
   return [...sets, fieldset("Recorded for fairness monitoring only", note, kept, "protected")];
 }
 
@@ -145,7 +145,7 @@ const fieldset = (legend, note, parts, kind) =>
     note.length ? h("p", { class: "muted" }, note) : "",
     h("div", { class: "fields" }, parts.map((part) => part.element)));
 
-/** Shows each message at its field and the others above the form; focuses the first. */
+/** Shows each error at its field, other errors above the form, and focuses the first one. */
 function showErrors(errors, byName, general) {
   const fields = new Map([...byName].map(([name, part]) => [name, part.field]));
   for (const part of byName.values()) part.refuse();
@@ -157,12 +157,12 @@ function showErrors(errors, byName, general) {
   if (errors.length) (first?.control ?? general).focus();
 }
 
-/** Returns an error's message with titles in place of names, and without its own field's. */
+/** Returns an error's message with fields' titles in place of names, without the first one. */
 export function sentence({ field, message }, fields = new Map()) {
-  const own = field && message.startsWith(field) ? message.slice(field.length) : message;
-  const told = own.replace(/^[: ]+/, "").replace(/[\w.]+/g, (part) => {
+  const rest = field && message.startsWith(field) ? message.slice(field.length) : message;
+  const text = rest.replace(/^[: ]+/, "").replace(/[\w.]+/g, (part) => {
     if (fields.has(part)) return `“${label(fields.get(part))}”`;
     return /^\d{4,}$/.test(part) ? number(part) : part;
   });
-  return capital(told);
+  return capital(text);
 }

@@ -22,7 +22,7 @@ export function signed(value, digits) {
 
 export const when = (iso) => moment.format(new Date(iso));
 
-/** Returns a probability as "about 1 in 12", which is easier to weigh. */
+/** Returns a probability as "about 1 in 12", which is easier to judge. */
 export function frequency(share) {
   if (share < 0.0005) return "fewer than 1 in 2,000";
   if (share > 0.2) return `about ${Math.round(100 * share)} in 100`;
@@ -42,16 +42,16 @@ export const given = (raw) => raw !== null && raw !== undefined;
 
 export function value(field, raw) {
   if (!given(raw)) return "not given";
-  const known = field ? truth(field, raw) : raw;
-  if (typeof known === "boolean") return known ? "Yes" : "No";
-  if (typeof known === "number") {
-    const text = near.format(known);
+  const plain = field ? truth(field, raw) : raw;
+  if (typeof plain === "boolean") return plain ? "Yes" : "No";
+  if (typeof plain === "number") {
+    const text = near.format(plain);
     return field?.unit ? `${text}${SPACE}${field.unit}` : text;
   }
-  return word(String(known));
+  return word(String(plain));
 }
 
-/** A boolean field's value, however it is written; any other field's value as it is. */
+/** Returns a boolean field's value as true or false, and any other field's value unchanged. */
 export function truth(field, raw) {
   if (field.type !== "boolean") return raw;
   if (field.trueValues?.includes(raw)) return true;

@@ -1,11 +1,11 @@
-// Shows above the page what keeps it from working: no service, no model or no key.
+// Shows above the page why a request failed: no service, no model or no key.
 
 import { hasKey, setKey } from "./api.js";
 import { byId, h, icon } from "./dom.js";
 
 export const clear = () => byId("notice").replaceChildren();
 
-/** Shows a problem and what to do about it; `again` repeats what failed. */
+/** Shows a problem and what to do about it; `again` repeats the request. */
 export function show(problem, again) {
   const body = problem.status === 401 ? keyForm(again) : trouble(problem, again);
   byId("notice").replaceChildren(body);
@@ -24,17 +24,17 @@ function trouble(problem, again) {
 function words(problem) {
   if (problem.status === 0) {
     return ["The service cannot be reached",
-      "What you entered is still here. It may be restarting; try again in a moment."];
+      "Your entries are kept. The service may be restarting; try again in a moment."];
   }
   if (problem.status === 503) return ["The service cannot decide at the moment", problem.message];
-  if (problem.status === 404) return ["There is nothing here", problem.message];
-  return ["This did not work", problem.message];
+  if (problem.status === 404) return ["Not found", problem.message];
+  return ["The request failed", problem.message];
 }
 
 function keyForm(again) {
   const input = h("input", { 
     id: "key", type: "password", autocomplete: "off", required: true, pattern: "[ -~]+",
-    title: "letters, digits and signs of ASCII",
+    title: "ASCII characters",
   });
   const submit = (event) => {
     event.preventDefault();

@@ -1,4 +1,4 @@
-// Records a person's decision about a referred case, beside the model's.
+// Records a person's decision about a referred application, in addition to the model's.
 
 import { override } from "./api.js";
 import { badge } from "./decision.js";
@@ -13,19 +13,19 @@ export const overrideNote = ({ decision, reason, author, time }) =>
       h("time", { datetime: time }, when(time))),
     h("blockquote", {}, reason));
 
-let forms = 0; // two views may have a form each, and identifiers are the document's
+let forms = 0; // two views may show a form, and identifiers must be unique in the document
 
-/** Returns the form; once its decision is recorded, a note replaces it. */
+/** Returns the form; when its decision is recorded, a note replaces the form. */
 export function overrideForm(id, failed) {
-  const own = `override-${(forms += 1)}`;
+  const prefix = `override-${(forms += 1)}`;
   const choice = ["approve", "decline"].map((decision) => h("label", { class: "choice" },
     h("input", { type: "radio", name: "decision", value: decision, required: true }),
     icon(decision), decision === "approve" ? "Approve" : "Decline"));
   const parts = {
-    decision: part(`${own}-decision`,
+    decision: part(`${prefix}-decision`,
       h("fieldset", { class: "choices" }, h("legend", {}, "Your decision"), choice)),
-    reason: part(`${own}-reason`, h("textarea", { rows: 3, required: true }), "Reason"),
-    author: part(`${own}-author`, h("input", { autocomplete: "name", required: true }),
+    reason: part(`${prefix}-reason`, h("textarea", { rows: 3, required: true }), "Reason"),
+    author: part(`${prefix}-author`, h("input", { autocomplete: "name", required: true }),
       "Your name"),
   };
   const send = async (event) => {
@@ -78,8 +78,8 @@ const entered = (form, parts) => ({
 
 const missing = ({ decision, reason, author }) => [
   ...(decision ? [] : [{ field: "decision", message: "Choose approve or decline" }]),
-  ...(reason ? [] : [{ field: "reason", message: "Say why, for whoever reads this later" }]),
-  ...(author ? [] : [{ field: "author", message: "Say who decides" }]),
+  ...(reason ? [] : [{ field: "reason", message: "State the reason" }]),
+  ...(author ? [] : [{ field: "author", message: "State your name" }]),
 ];
 
 function accept(parts, errors) {

@@ -36,8 +36,7 @@ export function createRecent(fields, failed) {
       h("label", { for: "search" }, "Search"), input, filters,
       h("button", { type: "button", class: "quiet", click: () => load(true) }, "Refresh")),
     h("p", { class: "hint", id: "search-hint" },
-      "A rating, or three letters and more of anything that was recorded: a value, a reason, an " +
-      "identifier."),
+      "Enter a rating, or at least three letters of a recorded value, reason or identifier."),
     status, list, older);
 
   async function load(anew) {
@@ -63,9 +62,9 @@ export function createRecent(fields, failed) {
 function said(count, search, further) {
   const noun = count === 1 ? "decision" : "decisions";
   if (count) return `${count} ${noun}${further ? ", and older ones" : ""}`;
-  if (further) return "Nothing among the latest decisions; look further with “Older”.";
+  if (further) return "No match among the latest decisions; search earlier ones with “Older”.";
   if (search) return "No decision fits the search.";
-  return "No decision has been recorded yet. Decide about an application, and it stands here.";
+  return "No decision has been recorded yet.";
 }
 
 function item(record, fields) {
@@ -81,7 +80,7 @@ function item(record, fields) {
     h("time", { datetime: record.time, class: "muted" }, when(record.time))));
 }
 
-/** Returns the first fields of an application, to recognise it by. */
+/** Returns the first fields of an application, by which it can be recognised. */
 const summary = (application, fields) =>
   [...fields.values()].filter((field) => !field.protected && application[field.name] !== undefined)
     .slice(0, 3).map((field) => value(field, application[field.name])).join(" · ");

@@ -1,9 +1,9 @@
-// Draws the scale of scores: its ratings, what is decided where, and this application's place.
+// Draws the scale of credit scores with its ratings, the cut-offs and this application's score.
 
 import { h, svg } from "./dom.js";
 import { percent, points } from "./format.js";
 
-/** Returns the points of a probability of default, as the policy defines them. */
+/** Returns the credit score of a probability of default by the policy's scale. */
 export function score({ base_score: base, base_odds: odds, pdo }, pd) {
   return base + (pdo / Math.LN2) * (Math.log((1 - pd) / pd) - Math.log(odds));
 }
@@ -13,10 +13,10 @@ function geometry(policy) {
   const inner = bounds.slice(0, -1).map(([, pd]) => score(policy, pd));
   const approve = score(policy, policy.approve_below);
   const decline = policy.decline_from < 1 ? score(policy, policy.decline_from) : -Infinity;
-  const known = [...inner, approve, decline].filter(Number.isFinite);
-  const pad = Math.max((Math.max(...known) - Math.min(...known)) / 5, policy.pdo);
-  const low = Math.min(...known) - pad;
-  const high = Math.max(...known) + pad;
+  const marks = [...inner, approve, decline].filter(Number.isFinite);
+  const pad = Math.max((Math.max(...marks) - Math.min(...marks)) / 5, policy.pdo);
+  const low = Math.min(...marks) - pad;
+  const high = Math.max(...marks) + pad;
   const at = (value) => 100 * Math.min(1, Math.max(0, (value - low) / (high - low)));
   const edges = [high, ...inner, low];
   const ratings = bounds.map(([name], index) =>

@@ -1,4 +1,4 @@
-// Shows what would change the decision, with sliders to try other values; nothing is recorded.
+// Shows what would change the decision, and sliders for other values; nothing is recorded.
 
 import { explain } from "./api.js";
 import { badge } from "./decision.js";
@@ -8,7 +8,7 @@ import { isNumber, sentence } from "./form.js";
 
 const PAUSE = 200;
 
-/** Returns a slider's ends and step: round numbers within the contract's bounds. */
+/** Returns a slider's minimum, maximum and step: round numbers within the contract's bounds. */
 export function range(field, now) {
   const { minimum, maximum } = field.constraints ?? {};
   const usual = Math.max(Math.abs(now), Math.abs(Number(field.example) || 0));
@@ -84,7 +84,7 @@ function slider(field, now, change) {
     h("label", { for: id }, label(field)), output, control) };
 }
 
-/** Asks about the changed application after a pause; only the last answer counts. */
+/** Requests an explanation of the changed application after a pause; shows the last answer only. */
 function createTrial(application, outcome, { decided, fields, failed }) {
   let changes = {};
   let timer;

@@ -20,7 +20,7 @@ MOUNTED = {
 
 
 @pytest.mark.parametrize("source", MOUNTED)
-def test_what_is_mounted_is_there(source: str) -> None:
+def test_every_mounted_file_exists(source: str) -> None:
     assert (FOLDER / source).exists()
 
 

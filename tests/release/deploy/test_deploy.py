@@ -83,15 +83,13 @@ def test_an_image_becomes_live_on_every_serving_host_and_no_other(two: SSM, run:
     ]
 
 
-def test_the_host_is_told_which_commit_the_image_must_name(ssm: SSM, run: Run) -> None:
+def test_the_host_checks_the_commit_of_the_image(ssm: SSM, run: Run) -> None:
     run("--image", FIRST, "--git-commit", COMMIT)
     known = json.loads((ssm.hosts[0].state / "state.json").read_text())
     assert known["live"]["identity"]["git_commit"] == COMMIT
 
 
-def test_a_rollback_deploys_what_was_before_by_its_digest(
-    ssm: SSM, run: Run, tmp_path: Path
-) -> None:
+def test_a_rollback_deploys_the_previous_digest(ssm: SSM, run: Run, tmp_path: Path) -> None:
     run("--image", FIRST, "--git-commit", COMMIT)
     run("--image", SECOND)
     status, _, _ = run("--rollback", "--output", str(tmp_path / "facts"))
@@ -152,9 +150,7 @@ def test_a_script_that_takes_too_long_is_a_failure(ssm: SSM, run: Run) -> None:
     assert "ExecutionTimedOut" in words
 
 
-def test_patience_ends_with_a_message_that_names_the_command(
-    ssm: SSM, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_timeout_names_the_command(ssm: SSM, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = ("Success", "", "")
     monkeypatch.setattr(ssm.hosts[0], "run", lambda *_: time.sleep(0.5) or slow)
     status, _, words = run("--image", FIRST, "--wait", "0.1")
@@ -162,14 +158,14 @@ def test_patience_ends_with_a_message_that_names_the_command(
     assert f"the command {next(iter(ssm.commands))} is InProgress after 0 s" in words
 
 
-def test_a_host_that_serves_something_else_is_found_out(ssm: SSM, run: Run) -> None:
+def test_a_host_that_serves_another_image_is_a_failure(ssm: SSM, run: Run) -> None:
     (ssm.hosts[0].state / "serves").write_text(f"{REPOSITORY}@{SECOND}")
     status, _, words = run("--image", FIRST)
     assert status == 1
     assert f"i-one must serve {FIRST}; it serves {REPOSITORY}@{SECOND}" in words
 
 
-def test_verification_says_what_every_host_serves(two: SSM, run: Run) -> None:
+def test_verification_prints_the_image_of_every_host(two: SSM, run: Run) -> None:
     for host in (two.hosts[0], two.hosts[2]):
         (host.state / "serves").write_text(f"{REPOSITORY}@{FIRST}")
     lines = [f"{name}: serves {REPOSITORY}@{FIRST}" for name in ("i-one", "i-two")]
@@ -177,7 +173,7 @@ def test_verification_says_what_every_host_serves(two: SSM, run: Run) -> None:
     assert run("--verify", SECOND)[0] == 1
 
 
-def test_the_status_is_what_each_host_says(ssm: SSM, run: Run) -> None:
+def test_the_status_is_that_of_each_host(ssm: SSM, run: Run) -> None:
     known = json.loads(run("--status")[1])
     assert known == {"i-one": {"live": None, "previous": None, "served": "nothing"}}
 
@@ -206,8 +202,8 @@ def test_the_document_admits_digests_and_status_alone(ssm: SSM, run: Run, words:
 
 
 @pytest.mark.parametrize("release", [FIRST, "--status"])
-def test_the_hosts_command_line_takes_what_the_document_says(release: str) -> None:
-    given = host_deploy.parse([release, "--git-commit", ""])
+def test_the_host_accepts_the_command_of_the_document(release: str) -> None:
+    given = host_deploy.parse_arguments([release, "--git-commit", ""])
     assert (given.image, given.status) == (
         (None, True) if release == "--status" else (release, False)
     )
@@ -227,7 +223,7 @@ def test_missing_credentials_are_named(run: Run, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.e2e
 @pytest.mark.usefixtures("environment")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_success_without_evidence_is_not_believed(
+def test_a_success_without_the_live_digest_is_a_failure(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Moto says Success to everything, prints nothing, and cannot list invocations."""
@@ -240,7 +236,7 @@ def test_a_success_without_evidence_is_not_believed(
             DocumentType=document["DocumentType"],
         )
         host = serving_host(boto3.client("ec2"))
-        monkeypatch.setattr(deploy.Fleet, "reached", lambda *_: [host])
+        monkeypatch.setattr(deploy.Fleet, "reached_hosts", lambda *_: [host])
         status, _, words = run("--image", FIRST)
     assert (status, words) == (1, f"failed: {host} does not say that {FIRST} is live there\n")
 

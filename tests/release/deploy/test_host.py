@@ -73,7 +73,7 @@ def test_wrong_settings_end_with_status_2(tmp_path: Path, capsys: pytest.Capture
     assert "cannot read the settings" in capsys.readouterr().err
 
 
-def test_what_was_live_becomes_previous(tmp_path: Path) -> None:
+def test_the_live_release_becomes_previous(tmp_path: Path) -> None:
     state = State(tmp_path)
     state.promote(release("first"))
     state.promote(release("second", "green"))
@@ -108,7 +108,7 @@ def test_golden_records_hold_only_when_some_were_checked_and_all_agree(golden: o
     assert not probe.golden_fault({"golden": {"records": 5, "identical": True}})
 
 
-def test_a_service_that_cannot_tell_its_model_is_refused() -> None:
+def test_a_service_that_does_not_state_its_model_is_refused() -> None:
     class Speechless(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
@@ -137,7 +137,7 @@ def test_the_host_needs_no_newer_python_than_3_9_and_no_packages(path: Path) -> 
     assert used <= sys.stdlib_module_names | {"release"}
 
 
-def test_the_installer_leaves_a_proxy_alone_that_has_nothing_new(tmp_path: Path) -> None:
+def test_the_installer_does_not_restart_an_unchanged_proxy(tmp_path: Path) -> None:
     def installed() -> str:
         command = [FOLDER / "install.sh", "registry", tmp_path]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -152,7 +152,7 @@ def test_the_installer_leaves_a_proxy_alone_that_has_nothing_new(tmp_path: Path)
     assert installed() == "proxy: restart\n"
 
 
-def test_the_hosts_own_key_is_made_once_and_is_roots_alone(tmp_path: Path) -> None:
+def test_the_key_of_the_host_is_created_once_and_readable_by_root_alone(tmp_path: Path) -> None:
     state = State(tmp_path / "state")
     assert state.key() == State(tmp_path / "state").key() != State(tmp_path / "other").key()
     assert (tmp_path / "state/probe.key").stat().st_mode & 0o777 == 0o600

@@ -53,7 +53,7 @@ def allowed(role: str) -> set[str]:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_names_every_action_and_no_more_than_it_must_without_resource(role: str) -> None:
+def test_a_role_names_every_action_and_few_without_a_resource(role: str) -> None:
     for statement in statements(role):
         actions = set(listed(statement["Action"]))
         assert statement["Effect"] == "Allow"
@@ -92,7 +92,7 @@ def test_a_subject_prefix_with_a_star_is_no_parameter() -> None:
         assert not re.fullmatch(pattern["AllowedPattern"], prefix)
 
 
-def test_who_reads_cannot_write() -> None:
+def test_a_reading_role_cannot_write() -> None:
     assert allowed("foundation/ReadRole") == {"s3:ListBucket", "s3:GetObject"}
 
 
@@ -101,7 +101,7 @@ def test_nobody_may_delete() -> None:
         assert not any("Delete" in action for action in allowed(role) - WITHOUT_RESOURCE)
 
 
-def test_the_deployment_may_send_one_document_to_tagged_hosts_and_read_what_came_of_it() -> None:
+def test_the_deployment_may_send_one_document_to_tagged_hosts_and_read_its_results() -> None:
     sends = [each for each in statements("foundation/DeployRole") if "SendCommand" in str(each)]
     document, hosts = (each["Resource"]["Fn::Sub"] for each in sends)
     name = templates.only("AWS::SSM::Document")["Name"]
@@ -156,12 +156,12 @@ def test_the_ledger_outlives_the_stack() -> None:
     assert held["DeletionPolicy"] == held["UpdateReplacePolicy"] == "Snapshot"
 
 
-def test_every_alarm_is_heard() -> None:
+def test_every_alarm_notifies_somebody() -> None:
     for _, alarm in templates.resources("AWS::CloudWatch::Alarm"):
         assert alarm["AlarmActions"] == [{"Ref": "Alarms"}]
 
 
-def test_every_alarm_of_ours_watches_a_metric_that_a_filter_makes() -> None:
+def test_every_log_alarm_watches_a_metric_of_a_filter() -> None:
     made = {
         change["MetricName"]
         for _, each in templates.resources("AWS::Logs::MetricFilter")
@@ -188,15 +188,13 @@ def test_every_alarm_of_ours_watches_a_metric_that_a_filter_makes() -> None:
         ("ServiceErrors", "2026-11-21T09:00:00+0000 [INFO] [service] started", False),
     ],
 )
-def test_a_filter_counts_what_is_said_when_something_is_wrong(
-    name: str, line: str, counted: bool
-) -> None:
+def test_a_filter_counts_the_messages_of_failures(name: str, line: str, counted: bool) -> None:
     pattern = dict(templates.resources("AWS::Logs::MetricFilter"))[f"host/{name}"]["FilterPattern"]
     words = [quoted or plain for quoted, plain in re.findall(r'\?(?:"([^"]+)"|(\S+))', pattern)]
     assert any(word in line for word in words) is counted
 
 
-def test_what_the_host_says_when_it_refuses_is_counted(
+def test_a_refusal_of_the_host_is_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert host_deploy.main(["--settings", str(tmp_path / "none"), "--status"]) == 2
@@ -258,7 +256,7 @@ def started(tmp_path: Path) -> tuple[Path, list[str]]:
     return root, calls.read_text().splitlines()
 
 
-def test_a_start_installs_the_host_files_whatever_was_done_before(
+def test_every_start_installs_the_host_files(
     started: tuple[Path, list[str]],
 ) -> None:
     _, calls = started
@@ -282,7 +280,7 @@ def test_without_the_ledgers_volume_no_container_starts(started: tuple[Path, lis
     assert len((etc / "fstab").read_text().splitlines()) == 1
 
 
-def test_host_files_other_than_those_that_were_named_are_not_installed(tmp_path: Path) -> None:
+def test_host_files_with_another_hash_are_not_installed(tmp_path: Path) -> None:
     script = user_data(
         Ledger="-",
         HostFiles="0" * 64,

@@ -157,7 +157,7 @@ def test_every_module_that_the_service_starts_is_packed() -> None:
     assert all({p.with_suffix(".py"), p / "__main__.py"} & set(packed) for p in runnable)
 
 
-def test_nothing_that_is_packed_needs_a_package_that_is_not_installed() -> None:
+def test_packed_modules_import_only_installed_packages() -> None:
     packed = [ROOT / path for path in bento.files(ROOT) if path.suffix == ".py"]
     needed = {name for path in packed for name in imported(path)} - {"service", "stages"}
     lock = (ROOT / "requirements/service.txt").read_text()
@@ -198,7 +198,7 @@ def test_every_module_that_scores_is_packed() -> None:
 @pytest.mark.parametrize(
     "place", ["service/dashboard", "service/traffic", "service/batch", "release"]
 )
-def test_what_people_run_beside_the_service_is_not_packed(place: str) -> None:
+def test_commands_for_people_are_not_packed(place: str) -> None:
     assert not [path for path in bento.files(ROOT) if str(path).startswith(place)]
 
 
@@ -240,7 +240,7 @@ def test_a_model_that_the_lock_does_not_name_is_refused(checkout: Checkout) -> N
         checkout.facts()
 
 
-def test_a_missing_model_is_told(checkout: Checkout) -> None:
+def test_a_missing_model_is_reported(checkout: Checkout) -> None:
     (checkout.folder / "models/golden.jsonl").unlink()
     with pytest.raises(NotBuildable, match=r"golden.jsonl is missing: run `dvc pull`"):
         checkout.facts()
@@ -252,7 +252,7 @@ def test_a_folder_that_is_no_checkout_is_refused(checkout: Checkout, tmp_path: P
         checkout.facts()
 
 
-def test_what_is_laid_out_is_what_was_asked_for(checkout: Checkout, tmp_path: Path) -> None:
+def test_the_packed_files_are_copied_and_no_others(checkout: Checkout, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     bento.lay_out(checkout.folder, tmp_path / "out")
     found = {p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*") if p.is_file()}
@@ -295,24 +295,24 @@ def test_a_published_image_is_named_by_its_digest_in_that_repository() -> None:
     assert ("push", f"registry/credit-pd:{COMMIT}-0123456789ab") in engine.asked
 
 
-def test_a_trial_uses_the_settings_of_a_host(tmp_path: Path) -> None:
+def test_a_check_uses_the_settings_of_a_host(tmp_path: Path) -> None:
     settings = run_check.local_settings(Stub({}), tmp_path)
     assert f"CREDIT_PD_MEMORY={settings.memory}\n" in HOST
     assert settings.ledger == tmp_path / "ledger"
 
 
-def test_a_ledger_that_is_not_sound_is_told(tmp_path: Path) -> None:
+def test_a_broken_ledger_is_reported(tmp_path: Path) -> None:
     engine = Stub({}, {"run": "the chain of 3 entries is broken"})
     with pytest.raises(Failed, match="is broken"):
-        run_check.count(engine, "credit-pd:1", tmp_path)
+        run_check.count_entries(engine, "credit-pd:1", tmp_path)
 
 
-def test_an_engine_that_is_not_there_is_told() -> None:
+def test_a_missing_engine_is_reported() -> None:
     with pytest.raises(Failed, match="no-such-engine cannot be run"):
         Engine("no-such-engine").run("version")
 
 
-def test_a_command_that_fails_tells_its_last_words() -> None:
+def test_a_failed_command_states_its_output() -> None:
     with pytest.raises(Failed, match="ended with status 1"):
         Engine(f"{sys.executable} -c 'raise SystemExit(1)'").run("version")
 
@@ -334,7 +334,7 @@ def test_an_image_goes_to_another_job_as_a_file(
     ]
 
 
-def test_the_status_is_1_where_it_is_not_done(
+def test_the_exit_status_of_a_failure_is_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CREDIT_PD_ENGINE", "no-such-engine")

@@ -91,7 +91,7 @@ def test_a_search_of_ten_words_is_done(client: Client, search: str) -> None:
     assert client.get("/logs", params={"search": search}).status_code == 200
 
 
-def test_an_identifier_with_a_nul_is_nobodys(client: Client) -> None:
+def test_an_identifier_with_a_nul_is_not_found(client: Client) -> None:
     assert client.get("/predictions/a%00b").status_code == 404
 
 

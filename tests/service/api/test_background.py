@@ -31,7 +31,7 @@ def age() -> float:
 @pytest.mark.parametrize(
     "error", [ZeroDivisionError("seen"), OSError("seen"), TimeoutError("seen")]
 )
-def test_a_task_goes_on_after_an_error_and_says_it(
+def test_a_task_continues_after_an_error_and_prints_it(
     error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calls: list[int] = []
@@ -50,13 +50,15 @@ def test_a_task_goes_on_after_an_error_and_says_it(
     assert "seen" in capsys.readouterr().err
 
 
-def test_a_look_makes_the_tables_and_tells_its_time(beside: Background, ledger: Ledger) -> None:
+def test_an_update_creates_the_tables_and_sets_its_time(beside: Background, ledger: Ledger) -> None:
     asyncio.run(beside.update_monitoring())
     assert ledger.head().sequence == 0
     assert age() < 60
 
 
-def test_a_look_that_fails_gets_older(beside: Background, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_update_does_not_set_its_time(
+    beside: Background, monkeypatch: pytest.MonkeyPatch
+) -> None:
     metrics.LAST_BACKGROUND_UPDATE.set(0)
     monkeypatch.setattr(background, "MONITORING_DEADLINE", 0.05)
     monkeypatch.setattr(beside.monitoring, "update_gauges", lambda: time.sleep(0.2))

@@ -27,7 +27,7 @@ class Work:
         return [2 * item for item in items]
 
 
-def test_what_comes_in_one_turn_is_one_call_and_each_gets_its_own_result() -> None:
+def test_requests_of_one_turn_are_one_call_and_each_gets_its_result() -> None:
     work = Work()
 
     async def ask() -> list[int]:
@@ -38,7 +38,7 @@ def test_what_comes_in_one_turn_is_one_call_and_each_gets_its_own_result() -> No
     assert work.calls == [[0, 1, 2, 3, 4]]
 
 
-def test_what_comes_alone_waits_for_nobody() -> None:
+def test_a_single_request_does_not_wait() -> None:
     work = Work()
 
     async def ask() -> list[int]:
@@ -49,7 +49,7 @@ def test_what_comes_alone_waits_for_nobody() -> None:
     assert work.calls == [[1], [2]]
 
 
-def test_who_goes_away_keeps_nothing_from_the_others() -> None:
+def test_a_client_that_disconnects_does_not_affect_the_others() -> None:
     async def ask() -> int:
         batcher = Batcher(Work())
         gone, stays = asyncio.create_task(batcher(1)), asyncio.create_task(batcher(2))
@@ -60,7 +60,7 @@ def test_who_goes_away_keeps_nothing_from_the_others() -> None:
     assert asyncio.run(ask()) == 4
 
 
-def test_a_failure_is_told_to_all_of_its_turn_and_to_nobody_else() -> None:
+def test_an_error_reaches_all_requests_of_its_turn_and_no_others() -> None:
     async def ask() -> int:
         batcher = Batcher(Work())
         found = await asyncio.gather(batcher(1), batcher(13), return_exceptions=True)
@@ -71,7 +71,7 @@ def test_a_failure_is_told_to_all_of_its_turn_and_to_nobody_else() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 50])
-def test_many_turns_lose_nothing(count: int) -> None:
+def test_every_request_of_many_turns_is_answered(count: int) -> None:
     async def one(batcher: Batcher[int, int], start: int) -> list[int]:
         return [await batcher(start + step) for step in range(20)]
 

@@ -75,7 +75,7 @@ def test_the_page_needs_no_script(page: Page) -> None:
     assert page.tags["script"] == 0
 
 
-def test_what_the_contract_says_is_text_and_never_markup() -> None:
+def test_texts_of_the_contract_are_escaped() -> None:
     document = openapi.describe(None, 10, keys=False)
     document["info"]["description"] = "<script>alert(1)</script>"
     assert b"<script" not in docs.render(document)
@@ -94,5 +94,7 @@ def test_what_the_contract_says_is_text_and_never_markup() -> None:
         ({}, "any value"),
     ],
 )
-def test_the_values_of_a_field_are_said_in_words(schema: dict[str, object], words: str) -> None:
+def test_the_values_of_a_field_are_described_in_words(
+    schema: dict[str, object], words: str
+) -> None:
     assert docs.type_name(schema) == words

@@ -37,7 +37,7 @@ def refused(application: Any) -> set[tuple[str, str]]:
         ({"wage": 1}, (UNKNOWN_FIELD, "unknown")),
     ],
 )
-def test_what_was_wrong_is_told_by_field_and_rule(
+def test_problems_are_counted_by_field_and_rule(
     change: dict[str, Any], expected: tuple[str, str]
 ) -> None:
     assert refused(GOOD | change) == {expected}
@@ -48,7 +48,7 @@ def test_a_field_left_out_is_missing() -> None:
     assert refused(without) == {("income", "missing")}
 
 
-def test_what_is_no_application_is_told_of_the_whole() -> None:
+def test_a_body_that_is_no_object_is_counted_for_the_whole_application() -> None:
     assert refused([]) == {(WHOLE, "object")}
 
 
@@ -80,7 +80,7 @@ def test_a_tenth_of_a_feed_is_a_warning() -> None:
 
 
 @pytest.mark.parametrize(("refused", "accepted"), [(0, 100), (2, 98), (20, 980)])
-def test_mistakes_of_a_few_applicants_are_quiet(refused: int, accepted: int) -> None:
+def test_errors_of_a_few_applicants_give_no_finding(refused: int, accepted: int) -> None:
     assert after(refused, accepted) == []
 
 
@@ -88,7 +88,7 @@ def test_too_few_applications_are_not_judged() -> None:
     assert after(refused=BLOCK - 1, accepted=0) is None
 
 
-def test_what_was_judged_is_not_judged_again() -> None:
+def test_counts_are_reset_after_they_were_judged() -> None:
     refusals = Refusals()
     refusals.count_accepted(BLOCK)
     refusals.take_findings()

@@ -143,7 +143,7 @@ def test_another_method_is_refused(client: Client, method: str, path: str, allow
 @pytest.mark.parametrize(
     "path", ["/nothing", "/predict/", "/ui/../service.py", "/ui/%2e%2e/handlers.py"]
 )
-def test_where_nothing_is_there_is_nothing(client: Client, path: str) -> None:
+def test_an_unknown_path_is_not_found(client: Client, path: str) -> None:
     assert client.get(path).status_code == 404
 
 
@@ -338,7 +338,7 @@ def test_health_and_readiness_say_that_all_is_well(client: Client) -> None:
     assert client.get("/health").json()["status"] == "ready"
 
 
-def test_model_info_tells_what_serves(client: Client, api: DecisionApi) -> None:
+def test_model_info_describes_the_served_model(client: Client, api: DecisionApi) -> None:
     told = client.get("/model-info").json()
     assert api.engine
     assert told["identity"] == api.engine.identity
@@ -413,7 +413,7 @@ def test_the_page_may_only_use_what_comes_with_it(client: Client, path: str) -> 
 
 
 @pytest.mark.parametrize("path", ["/health", "/predict", "/nothing"])
-def test_no_answer_is_kept_by_a_cache(client: Client, path: str) -> None:
+def test_no_answer_may_be_cached(client: Client, path: str) -> None:
     assert client.get(path).headers["cache-control"] == "no-store"
 
 
@@ -424,12 +424,12 @@ def test_the_page_names_no_other_host() -> None:
         assert "https://" not in hosts, file
 
 
-def test_what_is_bentomls_is_handed_on(client: Client) -> None:
+def test_bentomls_own_paths_are_forwarded(client: Client) -> None:
     for path in ("/livez", "/healthz", "/metrics", "/schema.json"):
         assert client.get(path).text == f"inner {path}"
 
 
-def test_the_description_is_of_every_endpoint(client: Client, api: DecisionApi) -> None:
+def test_the_description_covers_every_endpoint(client: Client, api: DecisionApi) -> None:
     paths = client.get("/docs.json").json()["paths"]
     described = {(path, method.upper()) for path, own in paths.items() for method in own}
     routes = api.routes | MonitoringApi(api).routes
@@ -444,7 +444,7 @@ def test_the_examples_of_the_description_work(client: Client) -> None:
         assert client.post(path, json=example).status_code == 200
 
 
-def test_every_answer_has_the_shape_that_is_described(
+def test_every_answer_matches_its_described_schema(
     client: Client, api: DecisionApi, case: Any
 ) -> None:
     """Schemathesis sees no case that exists; here there is one, referred and overridden."""
@@ -472,7 +472,7 @@ def test_every_answer_has_the_shape_that_is_described(
             assert answer.status_code in (200, 201) or path == "/drift-reports/{id}", path
 
 
-def test_what_is_not_foreseen_is_counted_as_a_failure(
+def test_an_unexpected_error_is_counted_as_a_failure(
     client: Client, api: DecisionApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(request: Request) -> tuple[int, bytes]:
@@ -488,7 +488,7 @@ def test_what_is_not_foreseen_is_counted_as_a_failure(
     assert counted == [("/health", 500)]
 
 
-def test_a_client_that_only_asks_for_the_head_gets_it(client: Client) -> None:
+def test_a_head_request_is_answered(client: Client) -> None:
     assert client.request("HEAD", "/health").status_code == 200
     assert client.request("HEAD", "/").status_code == 200
 

@@ -86,7 +86,7 @@ def figures(app: Any) -> dict[str, str]:
     return {metric.label: metric.value for metric in app.metric}
 
 
-def test_a_ledger_that_is_not_there_is_said(at: Path) -> None:
+def test_a_missing_ledger_is_reported(at: Path) -> None:
     assert "cannot be read" in opened().error[0].value
 
 
@@ -124,7 +124,7 @@ def test_the_reason_of_an_override_is_shown_as_it_was_written(page: Any) -> None
     assert reasons == [["knows *her*"]]
 
 
-def test_another_period_is_counted_anew(page: Any) -> None:
+def test_another_period_has_its_own_counts(page: Any) -> None:
     page.segmented_control[0].set_value("Last hour").run()
     assert not page.exception
     assert figures(page)["Decisions"] == "10"
@@ -145,7 +145,7 @@ def test_outcomes_of_old_decisions_stand_beside_what_was_expected(
     assert [t["decisions"].tolist() for t in tables if "brier" in t] == [[10]]
 
 
-def test_markdown_in_words_stays_words() -> None:
+def test_markdown_in_texts_is_escaped() -> None:
     from service.dashboard.tabs import escape  # noqa: PLC0415
 
     assert escape("![x](http://y) <b>") == r"\!\[x\](http\://y) \<b\>"

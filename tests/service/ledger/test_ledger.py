@@ -165,7 +165,7 @@ def test_a_fault_in_the_writer_leaves_nobody_waiting(
             add(ledger, 1)
 
 
-def test_checking_proves_a_durable_write_and_adds_nothing(ledger: Ledger) -> None:
+def test_a_check_proves_a_durable_write_and_adds_no_entry(ledger: Ledger) -> None:
     last = add(ledger, 2)[-1]
     assert ledger.check() == ledger.head() == Head(2, last.hash)
 
@@ -221,7 +221,7 @@ def test_an_override_is_its_own_entry_and_stands_with_its_decision(ledger: Ledge
         ("refer", ("approve", "r", ""), "author must not be empty"),
     ],
 )
-def test_an_override_without_ground_is_refused(
+def test_an_override_without_a_reason_is_refused(
     ledger: Ledger, was: str, given: tuple[str, str, str], message: str
 ) -> None:
     (entry,) = ledger.append_many([decided(was)])
@@ -291,7 +291,7 @@ def test_a_search_finds_decisions_ratings_and_words(
     assert [record.entry.sequence for record in page.records] == found
 
 
-def test_a_search_goes_through_a_window_and_says_where_to_go_on(
+def test_a_search_reads_a_limited_span_and_returns_the_next_cursor(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger.append_many([decided("refer")])
@@ -326,7 +326,7 @@ def test_a_decision_stands_with_the_policy_that_decided(ledger: Ledger) -> None:
     assert changed.policy is None
 
 
-def test_an_unknown_id_is_nothing(ledger: Ledger) -> None:
+def test_an_unknown_id_returns_none(ledger: Ledger) -> None:
     add(ledger, 1)
     assert ledger.get("no such id") is None
 
@@ -341,7 +341,7 @@ def test_the_tables_have_the_columns_of_an_entry(ledger: Ledger) -> None:
     assert tuple(columns) == Entry._fields
 
 
-def test_a_newer_schema_is_refused_in_clear_words(ledger: Ledger) -> None:
+def test_a_newer_schema_is_refused_with_a_clear_message(ledger: Ledger) -> None:
     add(ledger, 1)
     change(ledger.engine, "UPDATE schema_version SET version = 99")
     newest = len(migrations.MIGRATIONS)
@@ -391,7 +391,7 @@ def test_other_databases_are_refused(url: str, message: str) -> None:
 
 
 @pytest.mark.e2e
-def test_a_database_that_is_not_in_utf8_is_refused_in_words(postgres: Postgres) -> None:
+def test_a_database_that_is_not_in_utf8_is_refused_with_a_message(postgres: Postgres) -> None:
     ledger = Ledger(postgres.new_database("TEMPLATE template0 ENCODING 'SQL_ASCII'"))
     with pytest.raises(LedgerUnavailable, match="needs a database in UTF8; this one is in SQL_AS"):
         ledger.check()
@@ -479,7 +479,7 @@ def test_verification_names_only_the_entry_that_was_changed(ledger: Ledger) -> N
     assert len(findings(ledger.engine)) == 1
 
 
-def test_a_cut_end_with_its_head_set_back_shows_against_a_head_kept_elsewhere(
+def test_removed_last_entries_are_found_by_a_head_kept_elsewhere(
     ledger: Ledger,
 ) -> None:
     kept = add(ledger, 10)
@@ -492,14 +492,14 @@ def test_a_cut_end_with_its_head_set_back_shows_against_a_head_kept_elsewhere(
     assert "the chain ends at 8, before the expected 10:" in found
 
 
-def test_a_chain_written_anew_shows_against_a_head_kept_elsewhere(ledger: Ledger) -> None:
+def test_a_rewritten_chain_is_found_by_a_head_kept_elsewhere(ledger: Ledger) -> None:
     add(ledger, 10)
     (found,) = findings(ledger.engine, Head(5, "0" * 64))
     assert "entry 5" in found
     assert "is not the expected head" in found
 
 
-def test_verification_walks_on_while_entries_are_recorded(ledger: Ledger) -> None:
+def test_verification_continues_while_entries_are_recorded(ledger: Ledger) -> None:
     add(ledger, 10)
 
     def record_more(done: int, total: int) -> None:
@@ -520,7 +520,7 @@ def run_replay(database: str, entry_id: str, rescore: Callable[..., Any] = dict)
     return replay.main(["--database", database, entry_id], rescore)
 
 
-def test_verify_says_the_head_and_exits_by_the_finding(
+def test_verify_prints_the_head_and_its_exit_code_states_the_result(
     ledger: Ledger, database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     last = add(ledger, 5)[-1]
@@ -534,13 +534,13 @@ def test_verify_says_the_head_and_exits_by_the_finding(
     assert "entries 3 to 3 are missing" in capsys.readouterr().out
 
 
-def test_verify_of_no_ledger_makes_none(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_creates_no_ledger(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(f"sqlite:///{tmp_path}/none.sqlite", "verify") == 2
     assert "unable to open" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_migrate_makes_the_tables(ledger: Ledger, database: str) -> None:
+def test_migrate_creates_the_tables(ledger: Ledger, database: str) -> None:
     assert run(database, "migrate") == 0
     assert ledger.head() == Head(0, GENESIS)
 
@@ -578,7 +578,7 @@ def decided_content() -> dict[str, Any]:
         ),
     ],
 )
-def test_replay_says_identical_or_exactly_what_differs(
+def test_replay_states_that_answers_are_identical_or_what_differs(
     ledger: Ledger,
     database: str,
     capsys: pytest.CaptureFixture[str],

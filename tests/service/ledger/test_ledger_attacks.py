@@ -57,7 +57,7 @@ def readiness(ledger: Ledger) -> int:
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_a_probe_does_not_make_the_file_that_is_away(ledger: Ledger, database: str) -> None:
+def test_a_probe_does_not_create_a_missing_file(ledger: Ledger, database: str) -> None:
     add(ledger, 3)
     path = Path(database.removeprefix("sqlite:///"))
     take_away(ledger)
@@ -68,14 +68,14 @@ def test_a_probe_does_not_make_the_file_that_is_away(ledger: Ledger, database: s
     assert ledger.head().sequence == 3
 
 
-def test_a_probe_makes_no_tables(ledger: Ledger) -> None:
+def test_a_probe_creates_no_tables(ledger: Ledger) -> None:
     with pytest.raises(LedgerUnavailable):
         ledger.check()
     with pytest.raises(LedgerUnavailable):
         ledger.head()
 
 
-def test_readiness_says_what_appending_says_when_entries_were_lost(ledger: Ledger) -> None:
+def test_readiness_and_appends_fail_alike_when_entries_were_lost(ledger: Ledger) -> None:
     add(ledger, 3)
     disarm(ledger.engine)
     change(ledger.engine, "DELETE FROM ledger_entries WHERE sequence > 1")
@@ -88,7 +88,7 @@ def test_readiness_says_what_appending_says_when_entries_were_lost(ledger: Ledge
 # ---- after a restart
 
 
-def test_a_ledger_that_was_there_is_not_begun_anew_after_a_restart(
+def test_a_lost_ledger_is_not_created_again_after_a_restart(
     ledger: Ledger, database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     add(ledger, 3)
@@ -138,7 +138,7 @@ def test_another_chain_of_the_same_length_is_refused(ledger: Ledger, database: s
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_a_checkpoint_that_cannot_be_written_is_said_and_stops_nothing(
+def test_a_checkpoint_that_cannot_be_written_is_reported_and_decisions_go_on(
     database: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -188,7 +188,7 @@ async def refused_soon(call: Callable[[], Any]) -> str:
 
 
 @pytest.mark.e2e
-def test_a_hung_database_refuses_soon_and_comes_back_by_itself(postgres: Postgres) -> None:
+def test_a_hung_database_is_refused_soon_and_recovers_by_itself(postgres: Postgres) -> None:
     ledger = Ledger(postgres.new_database())
     add(ledger, 1)
 
@@ -249,7 +249,7 @@ def test_a_slow_query_is_ended_by_the_server(postgres: Postgres) -> None:
 
 
 @pytest.mark.e2e
-def test_readiness_tells_of_a_full_disk(
+def test_readiness_reports_a_full_disk(
     on_small_disk: str, small_disk: Path, tmp_path: Path
 ) -> None:
     ledger = Ledger(on_small_disk)

@@ -80,7 +80,7 @@ def test_two_processes_keep_one_chain(ledger: Ledger, database: str) -> None:
     assert recorded(ledger) == {entry_id for ids in answered for entry_id in ids}
 
 
-def test_a_busy_neighbour_starves_nobody(tmp_path: Path) -> None:
+def test_a_busy_process_does_not_starve_others(tmp_path: Path) -> None:
     path = tmp_path / "decisions.sqlite"
     ledger = Ledger(f"sqlite:///{path}")
     ledger.append_many([decided()])
@@ -164,7 +164,7 @@ def test_a_ledger_opened_before_its_server_works_when_that_is_there(postgres: "P
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_a_file_that_vanished_is_missed_and_not_begun_anew(ledger: Ledger, database: str) -> None:
+def test_a_missing_file_is_reported_and_not_created_again(ledger: Ledger, database: str) -> None:
     path = Path(database.removeprefix("sqlite:///"))
     away = path.with_suffix(".away")
     ledger.append_many([decided()])
@@ -253,7 +253,7 @@ class Cut:
 
 
 @pytest.mark.e2e
-def test_a_commit_whose_answer_was_lost_is_never_acknowledged(postgres: "Postgres") -> None:
+def test_a_commit_whose_answer_was_lost_is_not_acknowledged(postgres: "Postgres") -> None:
     database = postgres.new_database()
     cut = Cut(postgres.port)
     port = cut.listener.getsockname()[1]

@@ -31,7 +31,7 @@ def test_an_incident_is_mailed_to_the_address_that_is_set(mail: Mail) -> None:
     assert mail.logins == []
 
 
-def test_the_end_of_an_incident_is_told(mail: Mail) -> None:
+def test_the_end_of_an_incident_is_announced(mail: Mail) -> None:
     alerts.announce([], OPENED)
     assert mail.received[0]["Subject"] == "RESOLVED income: its mean moved"
 
@@ -47,7 +47,7 @@ def test_the_account_is_used_with_the_password_of_a_file(
     assert len(mail.received) == 1
 
 
-def test_a_password_that_is_not_there_stops_nothing(
+def test_a_missing_password_file_does_not_stop_the_monitor(
     mail: Mail, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ALERT_SMTP_USER", "ada")
@@ -65,12 +65,12 @@ def test_another_machine_without_tls_gets_no_password(
     assert mail.logins == []
 
 
-def test_nothing_to_tell_sends_nothing(mail: Mail) -> None:
+def test_without_incidents_nothing_is_sent(mail: Mail) -> None:
     alerts.announce([], [])
     assert mail.received == []
 
 
-def test_an_address_that_is_no_web_address_is_said(
+def test_an_invalid_webhook_address_is_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("ALERT_SMTP", raising=False)
@@ -82,7 +82,7 @@ def test_an_address_that_is_no_web_address_is_said(
 @pytest.mark.parametrize(
     "address", ["http://[", "http://127.0.0.1:99999/", "http://a b/", "http://"]
 )
-def test_an_address_that_cannot_be_read_stops_nothing(
+def test_a_malformed_address_does_not_stop_the_monitor(
     address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("ALERT_SMTP", raising=False)
@@ -91,6 +91,6 @@ def test_an_address_that_cannot_be_read_stops_nothing(
     assert "alerts: ALERT_WEBHOOK: " in capsys.readouterr().err
 
 
-def test_words_with_a_line_break_are_mailed(mail: Mail) -> None:
+def test_a_text_with_a_line_break_is_mailed(mail: Mail) -> None:
     alerts.announce([{"loudness": "alarm", "words": "purpose: 5% are A\nB"}], [])
     assert mail.received[0]["Subject"] == "ALARM purpose: 5% are A B"

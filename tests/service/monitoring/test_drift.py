@@ -39,7 +39,7 @@ def known() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("rows", "windows"), [(100, 200), (1000, 40), (10_000, 4)])
-def test_no_drift_is_quiet_whatever_the_window(
+def test_without_drift_there_is_no_finding_in_any_window(
     known: dict[str, Any], rows: int, windows: int
 ) -> None:
     columns, pd = live(rows * windows, 2)
@@ -75,7 +75,7 @@ def test_a_lower_income_is_named(
     assert next(f["loudness"] for f in found if f["field"] == "income") == loudest
 
 
-def test_the_plain_rule_of_three_deviations_never_sees_it(known: dict[str, Any]) -> None:
+def test_the_plain_rule_of_three_deviations_never_finds_it(known: dict[str, Any]) -> None:
     columns, pd = live(1000, 3)
     columns["income"] = [v * 0.1 for v in columns["income"]]
     assert drift.report(known, by_name(columns), pd)["features"]["income"]["plain_sd_rule"] < 3
@@ -100,7 +100,7 @@ def test_a_category_unseen_in_training_is_named(known: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("rule", "broken"), [("constant", [1e6] * 1000), ("missing", [None] * 300 + [1e6, 2e6] * 350)]
 )
-def test_a_broken_feed_is_named_as_a_matter_of_the_source(
+def test_a_broken_feed_is_blamed_on_the_data_source(
     known: dict[str, Any], rule: str, broken: list[Any]
 ) -> None:
     columns, pd = live(1000, 6)

@@ -103,13 +103,15 @@ def test_undrifted_decisions_are_reported_quiet(monitor: Monitor, root: Path) ->
     assert set(report["groups"]["sex"]) >= {"F", "M"}
 
 
-def test_a_window_is_judged_once_until_enough_is_new(monitor: Monitor, root: Path) -> None:
+def test_a_window_is_reported_once_until_enough_decisions_are_new(
+    monitor: Monitor, root: Path
+) -> None:
     decide(monitor, root)
     assert len(monitor.report_due_windows()) == 1
     assert monitor.report_due_windows() == []
 
 
-def test_a_look_on_a_schedule_judges_whatever_is_new(monitor: Monitor, root: Path) -> None:
+def test_a_scheduled_run_reports_about_all_new_decisions(monitor: Monitor, root: Path) -> None:
     decide(monitor, root)
     monitor.report_due_windows()
     decide(monitor, root, rows=5)
@@ -117,7 +119,7 @@ def test_a_look_on_a_schedule_judges_whatever_is_new(monitor: Monitor, root: Pat
     assert monitor.report_due_windows(every=1) == []
 
 
-def test_the_command_says_what_it_found(monitor: Monitor, root: Path, tmp_path: Path) -> None:
+def test_the_command_prints_its_findings(monitor: Monitor, root: Path, tmp_path: Path) -> None:
     decide(monitor, root, factor=0.05)
     url = monitor.ledger.engine.url.render_as_string(hide_password=False)
     command = [sys.executable, "-m", "service.monitoring", "--root", str(root)]
@@ -149,7 +151,7 @@ def test_a_drift_opens_one_incident_for_its_field_and_recovery_closes_it(
     assert sum("RESOLVED amount:" in text for text in slack) == 1
 
 
-def test_a_receiver_that_is_away_stops_nothing(
+def test_an_unreachable_receiver_does_not_stop_the_monitor(
     monitor: Monitor,
     root: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -210,7 +212,9 @@ def test_after_a_recovery_the_next_drift_starts_it_again(
     assert len(github.events) == 2
 
 
-def test_quiet_decisions_start_nothing(monitor: Monitor, root: Path, github: GitHubFake) -> None:
+def test_decisions_without_drift_start_no_retraining(
+    monitor: Monitor, root: Path, github: GitHubFake
+) -> None:
     assert seen(monitor, root) == []
     assert github.requests == []
 
@@ -241,7 +245,7 @@ def test_the_token_follows_no_redirect(monitor: Monitor, root: Path, github: Git
     assert not any("elsewhere" in request for request in github.requests)
 
 
-def test_performance_that_fell_starts_the_retraining(
+def test_lower_performance_starts_the_retraining(
     monitor: Monitor, root: Path, github: GitHubFake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng, rows = np.random.default_rng(0), 2000
@@ -259,7 +263,7 @@ def test_performance_that_fell_starts_the_retraining(
     assert opened[0].startswith("100/roc_auc roc_auc: 0.4"), opened
 
 
-def test_outcomes_are_looked_at_again_only_when_there_are_more(
+def test_outcomes_are_evaluated_again_only_when_there_are_more(
     monitor: Monitor, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
@@ -277,7 +281,7 @@ def test_outcomes_are_looked_at_again_only_when_there_are_more(
     assert len(asked) == 2
 
 
-def test_outcomes_of_another_model_say_nothing_of_this_one(monitor: Monitor, root: Path) -> None:
+def test_outcomes_of_another_model_are_not_counted(monitor: Monitor, root: Path) -> None:
     one = np.array([0, 1])
     other = MatureOutcomes(
         2, one.astype("datetime64[D]"), 1 - one * 0.9, one, one.astype(str), one.astype(str)
@@ -291,7 +295,7 @@ def test_the_workflow_starts_on_the_event_that_is_sent() -> None:
     assert retraining.EVENT in workflow["on"]["repository_dispatch"]["types"]
 
 
-def test_a_drift_that_several_windows_see_is_told_once(monitor: Monitor) -> None:
+def test_a_drift_in_several_windows_is_announced_once(monitor: Monitor) -> None:
     finding = {"field": "income", "words": "moved", "loudness": "alarm", "value": 1.0}
     told = [monitor.reports.settle(window, [finding], "t") for window in ("100", "1000")]
     assert [len(opened) for opened, _ in told] == [1, 0]

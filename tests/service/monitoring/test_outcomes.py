@@ -25,7 +25,7 @@ def decide(ledger: Ledger, pd: float = 0.05, rating: str = "C") -> str:
     return ledger.append_many([entry])[0].id
 
 
-def told(ledger: Ledger, maturity_days: int) -> dict[str, Any]:
+def performance_of(ledger: Ledger, maturity_days: int) -> dict[str, Any]:
     return outcomes.realised_performance(
         outcomes.mature_outcomes(ledger, maturity_days, TODAY), 0.1
     )
@@ -88,7 +88,7 @@ def test_a_refused_row_is_named_and_the_rest_is_kept(ledger: Ledger) -> None:
         ({"amount": 3}, "unknown field 'amount'"),
     ],
 )
-def test_a_row_that_cannot_be_is_refused_with_the_reason(
+def test_an_invalid_row_is_refused_with_the_reason(
     ledger: Ledger, changed: dict[str, Any], words: str
 ) -> None:
     count, (refusal,) = outcomes.record(ledger, [row(decide(ledger)) | changed])
@@ -120,7 +120,7 @@ def test_an_identifier_with_a_nul_refuses_its_row_alone(ledger: Ledger) -> None:
 
 def test_only_mature_decisions_count_as_realised(ledger: Ledger) -> None:
     outcomes.record(ledger, [row(decide(ledger))])
-    assert told(ledger, 365) == {"outcomes": 1, "mature": 0}
+    assert performance_of(ledger, 365) == {"outcomes": 1, "mature": 0}
 
 
 def test_a_decision_counts_from_the_day_on_which_it_is_mature(ledger: Ledger) -> None:
@@ -135,7 +135,7 @@ def test_realised_bad_rates_stand_beside_what_was_expected(ledger: Ledger) -> No
     for pd, rating in ((0.02, "A"), (0.4, "E")):
         rows += [row(decide(ledger, pd, rating), int(rng.random() < pd)) for _ in range(60)]
     outcomes.record(ledger, rows)
-    found = told(ledger, 0)
+    found = performance_of(ledger, 0)
     assert found["mature"] == 120
     assert found["by_rating"]["E"]["expected"] == pytest.approx(0.4)
     assert found["by_rating"]["E"]["bad_rate"] > found["by_rating"]["A"]["bad_rate"]

@@ -51,7 +51,7 @@ def test_windows_of_three_thousand_are_within_two_hundredths() -> None:
         assert found == pytest.approx(metrics.roc_auc(BAD[own], PD[own]), abs=0.02)
 
 
-def test_pds_that_were_off_on_validation_are_put_right() -> None:
+def test_pds_that_were_miscalibrated_on_validation_are_corrected() -> None:
     odds = 3 * PD / (1 - PD)
     off = odds / (1 + odds)
     calibration = reference.describe_calibration(BAD[:20_000], off[:20_000])
@@ -77,7 +77,7 @@ def test_an_auc_far_below_what_was_expected_is_an_alarm() -> None:
 
 
 @pytest.mark.parametrize("rows", [100, 1000, 10_000])
-def test_an_auc_as_expected_is_quiet(rows: int) -> None:
+def test_an_auc_as_expected_gives_no_finding(rows: int) -> None:
     for own in windows(rows, 20):
         assert performance.find_fall(BAD[own] * 1, PD[own], EXACT) is None
 
@@ -91,11 +91,11 @@ def test_false_alarms_of_the_auc_are_one_in_ten_thousand() -> None:
 
 
 @pytest.mark.parametrize("outcome", [0, 1])
-def test_outcomes_of_one_kind_rank_nothing(outcome: int) -> None:
+def test_outcomes_of_one_class_give_no_finding(outcome: int) -> None:
     assert performance.find_fall(np.full(100, outcome), PD[:100], EXACT) is None
 
 
-def test_nobody_approved_has_no_bad_rate() -> None:
+def test_without_approvals_there_is_no_approved_bad_rate() -> None:
     found = performance.estimate(PD[:100], np.zeros(100, dtype=bool), EXACT)
     assert np.isnan(found["approved_bad_rate"].value)
 

@@ -89,11 +89,11 @@ def test_a_window_that_another_monitor_reported_is_not_reported_twice(watch: Mon
 
 
 @pytest.mark.parametrize("part", ["3", "x", "-1", "9" * 40])
-def test_a_report_that_is_not_there_is_not_found(watch: MonitoringApi, part: str) -> None:
+def test_a_missing_report_is_not_found(watch: MonitoringApi, part: str) -> None:
     assert ask(watch.drift_report, part=part)[0] == 404
 
 
-def test_the_watching_process_ends_with_the_service(
+def test_the_monitor_ends_with_the_service(
     watch: MonitoringApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", str(watch.decisions.ledger.engine.url))
@@ -107,7 +107,7 @@ def test_the_watching_process_ends_with_the_service(
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.2, 1.0])
-def test_a_killed_service_leaves_no_watching_process_behind(seconds: float, tmp_path: Path) -> None:
+def test_a_killed_service_leaves_no_monitor_behind(seconds: float, tmp_path: Path) -> None:
     program = (
         "import asyncio, sys, time; from pathlib import Path\n"
         "from service.api.monitoring import MonitoringApi\n"
@@ -134,7 +134,7 @@ def is_watching(process: Path) -> bool:
         return False
 
 
-def test_a_watching_process_without_its_parent_ends_by_itself() -> None:
+def test_a_monitor_without_its_parent_ends_by_itself() -> None:
     command = [sys.executable, "-m", "service.monitoring", "--watch", "--root", "nowhere"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE)
     assert process.stdin is not None
@@ -162,7 +162,7 @@ def test_a_feed_that_is_refused_opens_an_incident_that_ends_with_it(
     assert watch.reports.open_incidents() == []
 
 
-def test_nothing_is_judged_where_nobody_watches(
+def test_refusals_are_not_judged_when_the_monitor_is_off(
     watch: MonitoringApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CREDIT_PD_MONITOR", "off")

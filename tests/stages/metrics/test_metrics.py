@@ -199,7 +199,7 @@ def test_approval_counts_the_bads_among_the_approved() -> None:
     assert (found["approval_rate"], found["approved_bad_rate"]) == (0.5, 0.5)
 
 
-def test_nobody_approved_has_no_bad_rate() -> None:
+def test_without_approvals_there_is_no_approved_bad_rate() -> None:
     found = metrics.summary([1, 0], [0.1, 0.2], 0.3, approved=[False, False])
     assert found["approval_rate"] == 0
     assert math.isnan(found["approved_bad_rate"])
