@@ -1,4 +1,4 @@
-"""Run commands and calls, and say what they took."""
+"""Run commands and calls, and return the time and the memory that they took."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 TURN = 0.2
 
 
 class Cost(NamedTuple):
-    """Of a process and those it waited for: seconds, CPU seconds, and peak memory in MB."""
+    """The cost of a process and its children: seconds, CPU seconds, and peak memory in MB."""
 
     wall: float
     cpu: float
@@ -23,7 +23,7 @@ class Cost(NamedTuple):
 
 
 def run(folder: Path, *command: str, **environment: str) -> Cost:
-    """Run a command in a folder; CalledProcessError where it fails."""
+    """Run a command in a folder, and return its cost; raises CalledProcessError on failure."""
     since = perf_counter()
     with subprocess.Popen(
         command, cwd=folder, env=os.environ | environment, stdout=subprocess.DEVNULL
@@ -38,12 +38,12 @@ def run(folder: Path, *command: str, **environment: str) -> Cost:
 
 
 def middle(costs: Sequence[Cost]) -> Cost:
-    """The median of each part."""
+    """Return the median of each part of the costs."""
     return Cost(*(median(parts) for parts in zip(*costs, strict=True)))
 
 
-def in_turn(ways: dict[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
-    """The median seconds of a call of each way, in turns of `TURN` for `seconds` in all.
+def in_turn(ways: dict[str, Callable[[], object]], seconds: float) -> dict[str, float]:
+    """Return the median seconds of a call of each way, called in turns for `seconds` in all.
 
     A turn is many quick calls: a call right after another way's finds its caches cold.
     """
@@ -57,4 +57,4 @@ def in_turn(ways: dict[str, Callable[[], Any]], seconds: float) -> dict[str, flo
             while (since := perf_counter()) < end:
                 call()
                 taken[name].append(perf_counter() - since)
-    return {name: median(own) for name, own in taken.items()}
+    return {name: median(times) for name, times in taken.items()}

@@ -34,7 +34,7 @@ BOOKS = ("calibrated", "extreme", "shifted", "bump", "constant", "separated", "s
 
 
 def simulate(book: str, rows: int, seed: int) -> tuple[Bools, Floats, Floats]:
-    """Draw outcomes, stated PDs and amounts (n,) of a book of one kind."""
+    """Return the outcomes, stated PDs and amounts (n,) of a book, one of BOOKS."""
     bad, stated, amounts, _, _ = draw(book, rows, seed)
     return bad, stated, amounts
 

@@ -1,4 +1,4 @@
-"""What the book does to the figures: what the pipeline states, against what is true.
+"""Compare the metrics that the pipeline states with the truth, on many small books.
 
     python -m benches.figures [SEEDS]
 
@@ -30,6 +30,7 @@ from benches.situations import CODES, SITUATIONS, Book, Situation
 from stages import evaluate, featurize, params, preprocess, train
 from stages.contract import check
 from stages.contract import reading as contracts
+from stages.features.matrix import Floats
 from stages.features.statistics import (
     Fitted,
     category_cells,
@@ -63,7 +64,7 @@ class Stated(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Whether the interval holds the truth."""
+        """Return whether the interval holds the truth."""
         return self.low <= self.truth <= self.high
 
 
@@ -115,8 +116,8 @@ def state(situation: Situation, book: Book) -> dict[str, Stated]:
     return figures
 
 
-def true_figures(fresh_pd: Any, true_pd: Any) -> dict[str, float]:
-    """Return the figures of PDs (n,) for loans with these true PDs (n,)."""
+def true_figures(fresh_pd: Floats, true_pd: Floats) -> dict[str, float]:
+    """Return the metrics of PDs (n,) for loans with these true PDs (n,)."""
     bad = np.random.default_rng(0).random(len(true_pd)) < true_pd
     figures = metrics.summary(bad, fresh_pd, 0.5)
     order = np.argsort(fresh_pd, kind="stable")

@@ -1,5 +1,5 @@
-"""The fitting calls of a run alone, on what a run has left at hand: each candidate's, its folds',
-and the winner's without its directions of risk.
+"""Time the fitting calls of a run alone, on the files that a run has left: each candidate and its
+folds, and the winner without its directions of risk.
 
     python -m benches.fits
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
-# An import is no fit: what the fitting calls import is there before they are timed.
+# The fitting calls import these; imported here, they do not count as fitting.
 import lightgbm  # noqa: F401
 import optbinning  # noqa: F401
 import sklearn.linear_model  # noqa: F401
@@ -32,16 +32,16 @@ from stages.models.fitting.training_rows import TrainingRows
 
 
 def timed(call: Callable[..., Any], spent: dict[str, float]) -> Callable[..., Any]:
-    """The same call, its seconds added to what was spent."""
+    """Return the same call, which adds its seconds to those that were spent."""
 
-    def own(*arguments: Any) -> Any:
+    def call_and_time(*arguments: Any) -> Any:
         wall, cpu = perf_counter(), process_time()
         result = call(*arguments)
         spent["wall"] += perf_counter() - wall
         spent["cpu"] += process_time() - cpu
         return result
 
-    return own
+    return call_and_time
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Load for an HTTP service: keep-alive connections that each send the next request on an answer.
+"""Load an HTTP service over keep-alive connections, each of which sends one request at a time.
 
     python -m benches.load PORT CONNECTIONS SECONDS BODIES.jsonl
 
@@ -14,13 +14,13 @@ from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import cast
 
 HEAD = "POST /predict HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
 
 
 class Client(asyncio.Protocol):
-    """One connection."""
+    """One connection, which sends a request after each answer until the time is over."""
 
     def __init__(self, requests: cycle[bytes], until: float) -> None:
         self.requests, self.until = requests, until
@@ -29,9 +29,9 @@ class Client(asyncio.Protocol):
         self.buffer = b""
         self.done = asyncio.get_running_loop().create_future()
 
-    def connection_made(self, transport: Any) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the first request."""
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)
         self.send()
 
     def send(self) -> None:
@@ -55,31 +55,31 @@ class Client(asyncio.Protocol):
             self.transport.close()
 
     def answered(self, head: bytes, body: bytes) -> None:
-        """Count what is no success, and show the first."""
+        """Count an answer that is an error, and print the first."""
         if not head.startswith(b"HTTP/1.1 200"):
             if not self.errors:
                 print(head.decode(), body.decode(), file=sys.stderr)
             self.errors += 1
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Tell that this client is done."""
+        """Mark this client as done."""
         self.errors += error is not None
         self.done.set_result(None)
 
 
 def request_of(body: bytes) -> bytes:
-    """A whole request for a decision."""
+    """Return a whole request for a decision."""
     return f"{HEAD}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def length(head: bytes) -> int:
-    """The length of the body that an answer's head announces."""
+    """Return the length of the body that the head of an answer announces."""
     start = head.lower().index(b"content-length:") + 15
     return int(head[start:].split(b"\r\n", 1)[0])
 
 
 async def connected(port: int, connections: int, make: Callable[[], Client]) -> list[Client]:
-    """Connect, send until each client is done, and give the clients."""
+    """Connect, wait until each client is done, and return the clients."""
     loop = asyncio.get_running_loop()
     made = [await loop.create_connection(make, "127.0.0.1", port) for _ in range(connections)]
     clients = [client for _, client in made]
@@ -88,7 +88,7 @@ async def connected(port: int, connections: int, make: Callable[[], Client]) -> 
 
 
 async def run(port: int, connections: int, seconds: float, bodies: list[bytes]) -> dict[str, float]:
-    """Load the port; the figures."""
+    """Load the port, and return the numbers of answers and errors, the seconds and latencies."""
     requests, start = cycle(map(request_of, bodies)), perf_counter()
     clients = await connected(port, connections, lambda: Client(requests, start + seconds))
     took = perf_counter() - start

@@ -46,7 +46,7 @@ def say(text: str) -> None:
 
 
 def step(text: str) -> None:
-    """Tell what is under way."""
+    """Print on stderr what is under way."""
     print(f"... {text}", file=sys.stderr, flush=True)
 
 
@@ -56,13 +56,13 @@ def line(title: str, value: float, aim: str, detail: str = "") -> None:
 
 
 def copied(folder: Path, rows: int, threads: int | None) -> Path:
-    """The project's files in a folder of its own, with a simulated book and its true PDs."""
+    """Copy the project to a folder with a simulated book and its true PDs; return the folder."""
     for package in ("stages", "benches", "service"):
         shutil.copytree(ROOT / package, folder / package)
     for dataset in (ROOT / "data").glob("*/contract.yaml"):
-        own = folder / dataset.relative_to(ROOT)
-        own.parent.mkdir(parents=True)
-        shutil.copyfile(dataset, own)
+        target = folder / dataset.relative_to(ROOT)
+        target.parent.mkdir(parents=True)
+        shutil.copyfile(dataset, target)
     shutil.copyfile(ROOT / "dvc.yaml", folder / "dvc.yaml")
     text = (ROOT / "params.yaml").read_text()
     if threads:
@@ -85,7 +85,7 @@ def whole(folder: Path) -> Cost:
 
 
 def fits(folder: Path) -> Cost:
-    """The seconds in fitting calls."""
+    """Return the seconds in fitting calls."""
     command = [sys.executable, "-m", "benches.fits"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     return Cost(**json.loads(done.stdout), peak=0.0)
@@ -116,8 +116,8 @@ def starts(folder: Path, total: float, pure: float) -> None:
     for verb, *rest in runs:
         late = LATE.get([verb, *rest][-1], "sys")
         start = clock.run(folder, sys.executable, "-c", f"import stages.{verb}, {late}").cpu
-        own = stage(folder, f"stages.{verb}", *rest).cpu
-        say(f"    {' '.join([verb, *rest]):24}{own:6.1f}{start:6.1f}")
+        cost = stage(folder, f"stages.{verb}", *rest).cpu
+        say(f"    {' '.join([verb, *rest]):24}{cost:6.1f}{start:6.1f}")
         imports += start
     detail = f"{total - imports:.1f} s, {pure:.1f} s"
     line(f"the same less {len(runs)} starts of Python", (total - imports) / pure, "", detail)
@@ -144,9 +144,9 @@ def speed(folder: Path, seconds: float) -> None:
         single = scoring.single(seconds)
     detail = f"{batch['artifact'] * 1e3:.0f} ms, {batch['booster'] * 1e3:.0f} ms"
     line("batch: raw booster / artifact", batch["booster"] / batch["artifact"], ">= 0.75", detail)
-    for own in ("artifact", "served"):
-        detail = f"{single['pipeline'] * 1e3:.2f} ms, {single[own] * 1e3:.3f} ms"
-        line(f"one row: usual pipeline / {own}", single["pipeline"] / single[own], ">= 50", detail)
+    for way in ("artifact", "served"):
+        detail = f"{single['pipeline'] * 1e3:.2f} ms, {single[way] * 1e3:.3f} ms"
+        line(f"one row: usual pipeline / {way}", single["pipeline"] / single[way], ">= 50", detail)
 
 
 def bayes(folder: Path) -> None:
@@ -155,16 +155,16 @@ def bayes(folder: Path) -> None:
     loans = pd.read_csv(folder / RAW / "loans.csv", usecols=["loan_id"])
     truth = pd.read_csv(folder / "truth.csv").set_index("loan_id")["true_pd"]
     best = truth.loc[loans["loan_id"].iloc[said["row"]]].to_numpy()
-    bad, own = said["bad"].to_numpy(), said["pd"].to_numpy()
+    bad, stated = said["bad"].to_numpy(), said["pd"].to_numpy()
     for name in ("roc_auc", "brier"):
         figure: Any = getattr(metrics, name)
-        detail = f"{figure(bad, own):.4f}, {figure(bad, best):.4f}"
-        line(f"{name}: winner / true PD", figure(bad, own) / figure(bad, best), "1", detail)
-    say(f"    mean |PD - true PD| {np.abs(own - best).mean():.4f}")
+        detail = f"{figure(bad, stated):.4f}, {figure(bad, best):.4f}"
+        line(f"{name}: winner / true PD", figure(bad, stated) / figure(bad, best), "1", detail)
+    say(f"    mean |PD - true PD| {np.abs(stated - best).mean():.4f}")
 
 
 def parse() -> argparse.Namespace:
-    """The options."""
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser("python -m benches.pipeline", description=__doc__)
     parser.add_argument("--rows", metavar="N", type=int, default=50_000, help="(%(default)s)")
     parser.add_argument("--threads", metavar="N", type=int, help="(params.yaml: threads)")

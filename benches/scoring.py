@@ -24,26 +24,26 @@ from stages.models.candidates.lightgbm import Parameters
 ARTIFACT = Path("models") / "candidates" / "lightgbm.joblib"
 
 
-def raw(own: Model, split: str) -> dict[str, Any]:
-    """The raw columns of a split, as a model takes them."""
+def raw(model: Model, split: str) -> dict[str, Any]:
+    """Return the raw columns of a split by name, as a model takes them."""
     rows = prepared.read(params.load().data / "prepared" / f"{split}.parquet")
-    return prepared.columns(rows, own.features.inputs)
+    return prepared.columns(rows, model.features.inputs)
 
 
 def batch(seconds: float) -> dict[str, float]:
-    """Seconds to score all training rows.
+    """Return the seconds to score all training rows.
 
     `artifact` and `shipped` do it from raw columns, `booster` from features.
     """
-    own = artifact.load(ARTIFACT)
-    served = shipped(own)
-    columns = raw(own, "train")
-    x = own.features(columns)
-    scorer: Any = own.scorer
+    model = artifact.load(ARTIFACT)
+    served = shipped(model)
+    columns = raw(model, "train")
+    x = model.features(columns)
+    scorer: Any = model.scorer
     booster = lightgbm.Booster(model_str=scorer.text)
     return in_turn(
         {
-            "artifact": lambda: own.predict(columns),
+            "artifact": lambda: model.predict(columns),
             "shipped": lambda: served.predict(columns),
             "booster": lambda: booster.predict(x),
         },
@@ -51,23 +51,23 @@ def batch(seconds: float) -> dict[str, float]:
     )
 
 
-def shipped(own: Model) -> Model:
+def shipped(model: Model) -> Model:
     """The model as the service reads it."""
-    return model_file.parse(model_file.text(own).encode(), "shipped")
+    return model_file.parse(model_file.text(model).encode(), "shipped")
 
 
 def single(seconds: float) -> dict[str, float]:
-    """Seconds to score one application: `artifact`, `served`, and `pipeline` by a DataFrame."""
-    own, config = artifact.load(ARTIFACT), params.load()
-    engine = Engine(shipped(own), config.policy, {})
-    columns = raw(own, "train")
+    """Return the seconds to score one application by `artifact`, `served` and `pipeline`."""
+    model, config = artifact.load(ARTIFACT), params.load()
+    engine = Engine(shipped(model), config.policy, {})
+    columns = raw(model, "train")
     frame = pd.DataFrame(columns)
     bad = prepared.outcome(prepared.read(config.data / "prepared" / "train.parquet"))
-    usual = pipeline(frame, config.train.lightgbm, own).fit(frame, bad)
-    application = own.features.application(own.features.encode(columns)[0])
+    usual = pipeline(frame, config.train.lightgbm, model).fit(frame, bad)
+    application = model.features.application(model.features.encode(columns)[0])
     return in_turn(
         {
-            "artifact": lambda: own.predict_one(application),
+            "artifact": lambda: model.predict_one(application),
             "served": lambda: engine.predict(engine.matrix(application)),
             "pipeline": lambda: usual.predict_proba(pd.DataFrame([application])),
         },
@@ -75,15 +75,15 @@ def single(seconds: float) -> dict[str, float]:
     )
 
 
-def pipeline(frame: pd.DataFrame, config: Parameters, own: Model) -> Pipeline:
-    """What scikit-learn's users build: add ratios, impute, scale and encode by column, boost."""
-    ratios = {d.name: d.ratio for d in own.contract.feature_ratios(own.mode)}
+def pipeline(frame: pd.DataFrame, config: Parameters, model: Model) -> Pipeline:
+    """Return the usual pipeline of scikit-learn: add ratios, impute, scale, encode and boost."""
+    ratios = {d.name: d.ratio for d in model.contract.feature_ratios(model.mode)}
 
     def with_ratios(rows: pd.DataFrame) -> pd.DataFrame:
         parts = ((name, rows[r.numerator], rows[r.denominator]) for name, r in ratios.items())
         return rows.assign(**{name: over / under.clip(lower=1) for name, over, under in parts})
 
-    words = [f.name for f in own.features.inputs if f.is_category]
+    words = [f.name for f in model.features.inputs if f.is_category]
     numbers = [name for name in [*frame.columns, *ratios] if name not in words]
     prepare = ColumnTransformer(
         [
@@ -103,9 +103,9 @@ def pipeline(frame: pd.DataFrame, config: Parameters, own: Model) -> Pipeline:
 
 def main() -> None:
     """Score every prepared row by the winner, as one batch: `python -m benches.scoring`."""
-    own = model_file.read(Path("models") / "winner.json")
+    model = model_file.read(Path("models") / "winner.json")
     for split in ("train", "validation", "test"):
-        print(f"{split}: mean PD {np.mean(own.predict(raw(own, split))):.4f}")
+        print(f"{split}: mean PD {np.mean(model.predict(raw(model, split))):.4f}")
 
 
 if __name__ == "__main__":

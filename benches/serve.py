@@ -85,33 +85,35 @@ class Turn(NamedTuple):
     cpu: float
 
 
-def made(folder: Path) -> None:
-    """A folder that all ways serve from: code, model, golden records, applications, pipeline."""
+def prepare(folder: Path) -> None:
+    """Fill the folder that all ways serve from: code, model, golden records and applications."""
     for package in ("stages", "service", "benches"):
         shutil.copytree(ROOT / package, folder / package)
-    config, own = params.load(), artifact.load(Path("models/candidates/lightgbm.joblib"))
+    config, model = params.load(), artifact.load(Path("models/candidates/lightgbm.joblib"))
     (folder / config.data).mkdir(parents=True)
     shutil.copy(config.data / "contract.yaml", folder / config.data)
     shutil.copy("params.yaml", folder)
     (folder / "models").mkdir()
-    model_file.write(own, folder / WINNER)
+    model_file.write(model, folder / WINNER)
     shutil.copy("models/reference.json", folder / "models")
     # Complete applications only: the reference way fails where a category is missing.
-    test = own.features.encode(raw(own, "test"))
+    test = model.features.encode(raw(model, "test"))
     test = test[~np.isnan(test).any(axis=1)][:APPLICATIONS]
-    applications = [own.features.application(row) for row in test]
-    records = [{"application": a, "default_probability": own.predict_one(a)} for a in applications]
+    applications = [model.features.application(row) for row in test]
+    records = [
+        {"application": a, "default_probability": model.predict_one(a)} for a in applications
+    ]
     (folder / GOLDEN).write_text("".join(json.dumps(r) + "\n" for r in records))
     (folder / "bodies.jsonl").write_text("".join(json.dumps(a) + "\n" for a in applications))
-    train = pd.DataFrame(raw(own, "train"))
+    train = pd.DataFrame(raw(model, "train"))
     bad = prepared.outcome(prepared.read(config.data / "prepared" / "train.parquet"))
-    usual = pipeline(train, config.train.lightgbm, own).fit(train, bad)
+    usual = pipeline(train, config.train.lightgbm, model).fit(train, bad)
     (folder / PIPELINE).write_bytes(cloudpickle.dumps(usual))
 
 
 @contextlib.contextmanager
-def served(folder: Path, way: Way) -> Iterator[tuple[int, psutil.Process]]:
-    """Serve in the folder; gives the port and the process that answers."""
+def serve(folder: Path, way: Way) -> Iterator[tuple[int, psutil.Process]]:
+    """Serve in the folder, and yield the port and the process that answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -136,7 +138,7 @@ def served(folder: Path, way: Way) -> Iterator[tuple[int, psutil.Process]]:
 
 
 def wait(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Until the port is ready, or says that it knows no readiness."""
+    """Wait until the port is ready, or answers that it has no check of readiness."""
     until = time.monotonic() + START
     while time.monotonic() < until and process.poll() is None:
         with contextlib.suppress(httpx.TransportError):
@@ -150,7 +152,7 @@ def wait(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 def turn(folder: Path, port: int, process: psutil.Process, connections: int) -> Turn:
-    """One turn of load from a process of its own."""
+    """Return the measures of one turn of load, which a separate process sends."""
     before = sum(process.cpu_times()[:2])
     bodies = str(folder / "bodies.jsonl")
     command = [
@@ -163,34 +165,36 @@ def turn(folder: Path, port: int, process: psutil.Process, connections: int) -> 
         bodies,
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    told = json.loads(done.stdout)
-    if told["errors"]:
+    counts = json.loads(done.stdout)
+    if counts["errors"]:
         log = (folder / "log").read_text()[-2000:]
-        raise RuntimeError(f"{told['errors']} requests failed: {done.stderr}\n{log}")
-    used = 1e6 * (sum(process.cpu_times()[:2]) - before) / told["answers"]
-    return Turn(told["answers"] / told["seconds"], told["p50"], told["p95"], told["p99"], used)
+        raise RuntimeError(f"{counts['errors']} requests failed: {done.stderr}\n{log}")
+    used = 1e6 * (sum(process.cpu_times()[:2]) - before) / counts["answers"]
+    return Turn(
+        counts["answers"] / counts["seconds"], counts["p50"], counts["p95"], counts["p99"], used
+    )
 
 
-def measured(folder: Path) -> dict[tuple[str, int], Turn]:
-    """The medians of every way and number of connections."""
-    found: dict[tuple[str, int], list[Turn]] = {}
+def measure(folder: Path) -> dict[tuple[str, int], Turn]:
+    """Return the medians for every way and number of connections."""
+    turns: dict[tuple[str, int], list[Turn]] = {}
     with contextlib.ExitStack() as stack:
         running = {}
         for name, way in WAYS.items():
             step(f"starting {way.title}")
-            running[name] = stack.enter_context(served(folder, way))
+            running[name] = stack.enter_context(serve(folder, way))
         for number in range(ROUNDS + 1):
             step(f"round {number} of {ROUNDS}" if number else "warming up")
             for connections in CONNECTIONS:
                 for name, (port, process) in running.items():
-                    own = turn(folder, port, process, connections)
+                    one = turn(folder, port, process, connections)
                     if number:
-                        found.setdefault((name, connections), []).append(own)
-    return {key: Turn(*map(median, zip(*own, strict=True))) for key, own in found.items()}
+                        turns.setdefault((name, connections), []).append(one)
+    return {key: Turn(*map(median, zip(*group, strict=True))) for key, group in turns.items()}
 
 
 def commits(folder: Path) -> list[float]:
-    """p50, p95 and p99 of a durable commit of one row with nothing else to do, in milliseconds."""
+    """Return p50, p95 and p99 of a durable commit of one row alone, in milliseconds."""
     taken = []
     with contextlib.closing(sqlite3.connect(folder / "commits.sqlite")) as database:
         database.execute("PRAGMA journal_mode = WAL")
@@ -205,21 +209,21 @@ def commits(folder: Path) -> list[float]:
 
 
 class Silent:
-    """A ledger that takes everything at once."""
+    """A ledger that accepts everything and records nothing."""
 
-    async def append_group(self, drafts: Any) -> None:
+    async def append_group(self, drafts: object) -> None:
         """Record nothing."""
 
     def check(self) -> None:
-        """Be there."""
+        """Find the ledger in order."""
 
 
-def profiled(folder: Path, count: int) -> pstats.Stats:
-    """The service's own part of a request, in this process: all but server and ledger."""
+def profile_requests(folder: Path, count: int) -> pstats.Stats:
+    """Return the profile of requests in this process, without the server and the ledger."""
     api = DecisionApi(folder, Silent())  # type: ignore[arg-type]
     api.load()
     app = Application(api, lambda: api, [], 1 << 20)  # type: ignore[arg-type]
-    bodies = [own.encode() for own in (folder / "bodies.jsonl").read_text().splitlines()]
+    bodies = [line.encode() for line in (folder / "bodies.jsonl").read_text().splitlines()]
 
     async def ask(body: bytes) -> None:
         async def receive() -> dict[str, Any]:
@@ -243,22 +247,22 @@ def profiled(folder: Path, count: int) -> pstats.Stats:
     return pstats.Stats(profile)
 
 
-def told(found: dict[tuple[str, int], Turn], alone: list[float]) -> None:
+def print_table(medians: dict[tuple[str, int], Turn], alone: list[float]) -> None:
     """Print the table and the ratios."""
     say(f"{'':22}{'conns':>6}{'answers/s':>11}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'CPU µs':>9}")
-    for (name, connections), own in sorted(found.items()):
-        figures = f"{own.rate:>11.0f}{own.p50:>9.2f}{own.p95:>9.2f}{own.p99:>9.2f}{own.cpu:>9.0f}"
-        say(f"({name}) {WAYS[name].title:18}{connections:>6}{figures}")
+    for (name, connections), one in sorted(medians.items()):
+        numbers = f"{one.rate:>11.0f}{one.p50:>9.2f}{one.p95:>9.2f}{one.p99:>9.2f}{one.cpu:>9.0f}"
+        say(f"({name}) {WAYS[name].title:18}{connections:>6}{numbers}")
     commit = "".join(f"{value:>9.2f}" for value in alone)
     say(f"{'a durable commit alone':39}{commit}")
-    a, b, c, d, e = (found[name, 32] for name in "abcde")
+    a, b, c, d, e = (medians[name, 32] for name in "abcde")
     line("answers/s at 32 connections, (a) to (c)", a.rate / c.rate, ">= 40")
     line("CPU an answer at 32 connections, (b) to (d)", b.cpu / d.cpu, "<= 2")
-    line("p99 at 1 connection, (c) to (a)", found["c", 1].p99 / found["a", 1].p99, ">= 30")
+    line("p99 at 1 connection, (c) to (a)", medians["c", 1].p99 / medians["a", 1].p99, ">= 30")
     line("answers/s at 32 connections, (a) to (e)", a.rate / e.rate, ">= 0.95")
 
 
-def explained(profile: pstats.Stats, count: int) -> None:
+def print_profile(profile: pstats.Stats, count: int) -> None:
     """Print where the time of `count` requests went."""
     say(f"Where our own part of a request goes (µs under the profiler, {count} requests):")
     rows: Any = profile.stats  # type: ignore[attr-defined]
@@ -275,10 +279,10 @@ def main() -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         step("fitting the reference pipeline")
-        made(folder)
-        found = measured(folder)
-        told(found, commits(folder))
-        explained(profiled(folder, REQUESTS), REQUESTS)
+        prepare(folder)
+        medians = measure(folder)
+        print_table(medians, commits(folder))
+        print_profile(profile_requests(folder, REQUESTS), REQUESTS)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Small simulated loan books that are not kind, each with the truth that a real book hides.
+"""Simulate small loan books with the troubles of real ones, and with their truth.
 
 A situation draws a raw table with its contract, and fresh loans of the same population with their
 true PDs. The fresh loans say what a figure of the model would be if the test part were very large.
@@ -42,12 +42,12 @@ class Book:
 
 @dataclass(frozen=True)
 class Situation:
-    """What a book does to the figures.
+    """A trouble of loan books, and the metrics that it distorts.
 
     Attributes
     ----------
     draw : returns the book of a seed.
-    figures : the figures of the test part that the situation distorts.
+    figures : the metrics of the test part that the situation distorts.
     candidates : the candidates that compete.
     warns : whether the pipeline cannot know the truth from this contract, and has to warn.
     """
@@ -86,7 +86,7 @@ def applications(rng: np.random.Generator, rows: int) -> tuple[pd.DataFrame, Flo
 
 
 def labelled(rng: np.random.Generator, table: pd.DataFrame, true_pd: Floats) -> pd.DataFrame:
-    """Add a loan's key and its outcome."""
+    """Return the table with the key and the outcome of each loan."""
     status = np.where(rng.random(len(table)) < true_pd, "bad", "good")
     return table.assign(loan=np.arange(len(table)), status=status)
 
@@ -133,7 +133,7 @@ def dated_copies(share: float) -> Callable[[int], Book]:
 
 
 def customers(seed: int) -> Book:
-    """Draw four loans of each customer, whose risk no field says but who can be recognised."""
+    """Draw four loans of each customer, whose risk is in no field but who can be recognised."""
     rng = np.random.default_rng(seed)
     person = np.repeat(np.arange(CUSTOMERS), 4)
 
@@ -223,7 +223,7 @@ def information_value(level: pd.Series, true_pd: Floats) -> float:
 
 
 def leak(seed: int) -> Book:
-    """Draw a book with a field that tells the outcome, and whose contract says when it is known."""
+    """Draw a book with a field that gives the outcome away, and is marked as known afterwards."""
     book, rng = clean(seed), np.random.default_rng([seed, 1])
     arrears = (book.raw["status"] == "bad") * rng.uniform(1, 9, ROWS).round(2)
     fields = book.contract["fields"] | {"arrears": {"type": "number", "known_at": "outcome"}}

@@ -33,10 +33,10 @@ DATABASE = "reference.sqlite"
 
 
 def reference() -> FastAPI:
-    """The reference way, on the pipeline and into a SQLite file of this folder."""
+    """Return the reference way, which scores by the pipeline and writes to SQLite."""
     config = params.load()
     shape = Applications(contracts.load(config.dataset), config.mode).model
-    pipeline = pickle.loads(PIPELINE.read_bytes())  # noqa: S301  (our own)
+    pipeline = pickle.loads(PIPELINE.read_bytes())  # noqa: S301  (written by this bench)
     with closing(sqlite3.connect(DATABASE)) as database, database:
         database.execute("CREATE TABLE decisions (id TEXT, time REAL, application TEXT, pd REAL)")
     app = FastAPI()
@@ -45,16 +45,16 @@ def reference() -> FastAPI:
     def predict(application: shape) -> dict[str, Any]:  # type: ignore[valid-type]
         row = pd.DataFrame([application.model_dump()])[pipeline.feature_names_in_]
         pd_ = float(pipeline.predict_proba(row)[0, 1])
-        own = str(uuid4()), time.time(), application.model_dump_json(), pd_
+        row_values = str(uuid4()), time.time(), application.model_dump_json(), pd_
         with closing(sqlite3.connect(DATABASE)) as database, database:
-            database.execute("INSERT INTO decisions VALUES (?, ?, ?, ?)", own)
+            database.execute("INSERT INTO decisions VALUES (?, ?, ?, ?)", row_values)
         return {"default_probability": pd_, "prediction": int(pd_ >= config.policy.pd_cut_off)}
 
     return app
 
 
 async def bare(scope: Scope, receive: Receive, send: Send) -> None:
-    """Decode, add, encode."""
+    """Decode the body, add two numbers, and encode the sum."""
     if scope["type"] != "http":
         return
     message: Message = await receive()
@@ -66,14 +66,14 @@ async def bare(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class Forgetful(CreditPD.inner):  # type: ignore[misc,name-defined]
-    """The service, with nothing recorded."""
+    """The service without its ledger: it records nothing."""
 
     def __init__(self) -> None:
         super().__init__()
         self.api._decide_together = Batcher(self.decided)
 
     async def decided(self, applications: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Answers that are in no ledger."""
+        """Return answers that no ledger records."""
         decisions, now = self.api.loaded_engine().decide_rows(applications), time.time_ns()
         return [
             {"prediction_id": new_id(now), **decision_content(d), "timestamp": now}

@@ -45,7 +45,7 @@ async def parts(*contents: bytes) -> AsyncIterator[bytes]:
 
 
 async def inner(scope: Scope, receive: Receive, send: Send) -> None:
-    """What stands behind: it says which path came through."""
+    """Answer as the application behind the guard, with the path that came through."""
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"inner " + scope["path"].encode()})
 

@@ -1,4 +1,4 @@
-"""Small raw loan books, and the stages run on them in a folder of their own."""
+"""Make small raw loan books, and run the stages on them in a separate folder."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ MEANINGS = CONTRACT.replace(
 
 
 def book(rows: int = 600, seed: int = 1) -> Tables:
-    """Clean raw tables as text, about 20 % bad, the outcome learnable from the features."""
+    """Return clean raw tables as text, with about 20 % bad loans that the features explain."""
     rng = np.random.default_rng(seed)
     amount, income = rng.integers(1_000, 20_000, rows), rng.integers(10_000, 90_000, rows)
     purpose, sex = rng.choice(["car", "home", "other"], rows), rng.choice(["F", "M"], rows)
@@ -93,12 +93,12 @@ def book(rows: int = 600, seed: int = 1) -> Tables:
 
 
 def contract(text: str = CONTRACT) -> Contract:
-    """The contract of the small book."""
+    """Return the contract of the small book."""
     return contracts.read(text)
 
 
 def settings(**changes: Any) -> dict[str, Any]:
-    """The repository's params.yaml made small; `changes` as `train__folds=2`."""
+    """Return the repository's params.yaml for a small book, with changes as `train__folds=2`."""
     config: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
     config |= {"dataset": "small", "threads": 1, "candidates": list(CANDIDATES)}
     small = {"trees": 20}
@@ -153,21 +153,21 @@ class Project:
         return params.load(self.folder / "params.yaml")
 
     def artifact(self, candidate: str) -> Path:
-        """Where a candidate is written."""
+        """Return the path to which a candidate is written."""
         return self.folder / "models" / "candidates" / f"{candidate}.joblib"
 
     def split(self, name: str) -> pd.DataFrame:
-        """The prepared rows of a split."""
+        """Return the prepared rows of a split."""
         return pd.read_parquet(self.data / "prepared" / f"{name}.parquet")
 
     def columns(self, name: str, mode: Mode = "application") -> dict[str, Any]:
-        """The raw columns of a split, as a model takes them."""
+        """Return the raw columns of a split by name, as a model takes them."""
         rows = prepared.read(self.data / "prepared" / f"{name}.parquet")
         fields = contracts.read((self.data / "contract.yaml").read_text()).inputs(mode)
         return prepared.columns(rows, fields)
 
     def files(self) -> dict[str, bytes]:
-        """Every output of the stages so far: path → bytes."""
+        """Return the bytes of every output of the stages so far, by path."""
         return dict(self._files())
 
     def _files(self) -> Iterator[tuple[str, bytes]]:
@@ -178,14 +178,14 @@ class Project:
 
 
 def values(field: Field) -> st.SearchStrategy[Any]:
-    """Any raw value that a field may have, None and missing codes among them."""
+    """Return a strategy for the raw values of a field, with None and missing codes."""
     if field.missing_codes:
         return present(field) | st.sampled_from([*field.missing_codes])
     return present(field)
 
 
 def present(field: Field) -> st.SearchStrategy[Any]:
-    """Any raw value that a field may have, None among them, but no missing code."""
+    """Return a strategy for the raw values of a field, with None but no missing code."""
     if field.codes:
         return st.sampled_from([*field.codes, None])
     low, high = field.constraints.minimum, field.constraints.maximum
@@ -198,6 +198,6 @@ def present(field: Field) -> st.SearchStrategy[Any]:
 
 
 def applications(contract: Contract, mode: Mode = "application") -> st.SearchStrategy[Any]:
-    """Raw applications of a contract; a field may be absent."""
+    """Return a strategy for raw applications of a contract, in which fields may be absent."""
     every = {f.name: values(f) for f in contract.inputs(mode)}
     return st.fixed_dictionaries({}, optional=every)

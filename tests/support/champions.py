@@ -1,4 +1,4 @@
-"""Small git and DVC repositories with a champion, made without training, and changes to them."""
+"""Make small git and DVC repositories with a champion, without training, and change them."""
 
 from __future__ import annotations
 
@@ -66,9 +66,10 @@ IGNORED = "\n".join(["*", "!.gitignore", *(f"!{name}" for name in IN_GIT), ""])
 def predictions(
     noise: float = 0.4, shift: float = 0.0, first: int = 0, against: float = 0.0
 ) -> pd.DataFrame:
-    """Rows `first` and on of a book of which about 15 % are bad, and what a model says of them.
+    """Return a book from row `first` on, about 15 % bad, with the predictions of a model.
 
-    Its PDs miss the true log-odds by noise, by a shift and, for women, by `against`.
+    The log-odds of its PDs differ from the true ones by noise, by a shift and, for women, by
+    `against`.
     """
     generator = np.random.default_rng(7)
     odds = generator.normal(-3, 2.2, UNIVERSE)
@@ -92,18 +93,18 @@ def predictions(
 
 
 def sigmoid(odds: np.ndarray) -> np.ndarray:
-    """Log-odds as probabilities."""
+    """Return the probabilities of log-odds."""
     return 1 / (1 + np.exp(-odds))
 
 
 def scores(table: pd.DataFrame) -> dict[str, Any]:
-    """The row numbers and PDs of each split: what stands in for a winner."""
+    """Return the row numbers and PDs of each split, which stand in for a winner."""
     parts = {split: table[table["split"] == split] for split in ROWS}
     return {s: (rows["row"].tolist(), rows["pd"].tolist()) for s, rows in parts.items()}
 
 
 def score(code: Path = rescoring.OURS) -> Scores:
-    """What the winner in the current folder scores; a real one is left to the gate."""
+    """Return the scores of the winner in the current folder; the gate scores a real winner."""
     try:
         held = json.loads(rescoring.WINNER.read_bytes())
     except (OSError, ValueError):
@@ -136,7 +137,7 @@ class Lender:
 
     @classmethod
     def founded(cls, folder: Path) -> Lender:
-        """A new repository whose first commit holds a champion, pushed."""
+        """Return a new repository whose first commit holds a champion, with its data pushed."""
         made = cls.begun(folder, PIPELINE)
         made.text("data/small/raw/loans.csv", "loan\n1\n")
         made.text("data/small/contract.yaml", CONTRACT)
@@ -148,7 +149,7 @@ class Lender:
         return made.run(predictions()).commit("Judge the first model").push()
 
     def copied(self, folder: Path) -> Lender:
-        """The same repository in another folder, with the same remote's content."""
+        """Return a copy of the repository and of its remote in another folder."""
         shutil.copytree(self.folder.parent, folder, dirs_exist_ok=True)
         return Lender(folder)
 
@@ -204,7 +205,7 @@ class Lender:
             return self.lock()
 
     def lock(self) -> Lender:
-        """Bring dvc.lock up to date with the files as they are."""
+        """Write a dvc.lock that agrees with the present files."""
         with contextlib.chdir(self.folder), Repo(".") as repo:
             repo.commit(force=True)
         return self
@@ -234,51 +235,51 @@ class Lender:
         return folder
 
     def change(self, table: pd.DataFrame) -> Lender:
-        """A change that gives these predictions, done as it should be."""
+        """Change the model so that it gives these predictions, and commit and push the change."""
         return self.run(table).commit("Change the model").push()
 
     def judged(
         self, base: str = "HEAD^", *, remote: bool = True, reproduced: Path | None = None
     ) -> Judgement:
-        """The gate's judgement."""
+        """Return the judgement of the gate."""
         with contextlib.chdir(self.folder):
             return gate.judge(base, remote=remote, reproduced=reproduced)
 
     def gate(self, *command: str) -> int:
-        """The exit code of the gate's command."""
+        """Run the command of the gate, and return its exit code."""
         with contextlib.chdir(self.folder):
             return gate.main([*command])
 
 
 @pytest.fixture(scope="module")
 def founded(tmp_path_factory: pytest.TempPathFactory) -> Lender:
-    """A repository with a champion, made once a module."""
+    """Return a repository with a champion, which is made once per module."""
     return Lender.founded(tmp_path_factory.mktemp("founded"))
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is planted shows on few resamples too, and winners here are what they would score."""
+    """Make the gate quick: few resamples, and winners that are stored as their scores."""
     monkeypatch.setattr(comparison, "RESAMPLES", 200)
     monkeypatch.setattr(rescoring, "score", score)
 
 
 @pytest.fixture
 def lender(founded: Lender, tmp_path: Path) -> Lender:
-    """A repository with a champion in its only commit."""
+    """Return a repository with a champion in its only commit."""
     return founded.copied(tmp_path)
 
 
 def failed(found: Judgement) -> list[str]:
-    """The checks that failed, in order, each once."""
+    """Return the checks that failed, in order, each once."""
     return list(dict.fromkeys(f.check for f in found.findings if f.status == "fail"))
 
 
 def words(found: Judgement, status: str) -> str:
-    """All findings of a status in one text."""
+    """Return all findings of a status as one text."""
     return "\n".join(f"{f.check}: {f.words}" for f in found.findings if f.status == status)
 
 
 def code(found: Judgement) -> int:
-    """The exit code of a judgement."""
+    """Return the exit code of a judgement."""
     return judgement.EXIT[found.verdict]

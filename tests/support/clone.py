@@ -1,4 +1,4 @@
-"""A repository of its own with the project in it, in which real git and DVC run."""
+"""Make a new repository with the project in it, in which real git and DVC run."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Clone:
         path.write_text(text)
 
     def simulate(self, rows: int) -> None:
-        """Put a simulated loan book in place, known to DVC."""
+        """Put a simulated loan book in place, and let DVC track it."""
         self.run("python", "-m", "stages.simulate", "--rows", str(rows))
         self.dvc("add", "--quiet", "data/loan_book/raw")
         self.commit("A small book")
@@ -87,18 +87,18 @@ class Clone:
         )
 
     def run(self, *command: str, check: bool = True) -> str:
-        """Run a command here; its output, or AssertionError with it where it fails."""
+        """Run a command here and return its output; raises AssertionError where it fails."""
         done = self.done(*command)
         said = done.stdout + done.stderr
         assert (done.returncode == 0) is check, f"{' '.join(command)}\n{said}"
         return said
 
     def dvc(self, *arguments: str, check: bool = True) -> str:
-        """Run DVC; what it said."""
+        """Run DVC and return its output."""
         return self.run(sys.executable, "-m", "dvc", *arguments, check=check)
 
     def facts(self, *arguments: str) -> Any:
-        """Run DVC for JSON."""
+        """Run DVC and return its output, which is JSON."""
         done = self.done(sys.executable, "-m", "dvc", *arguments, "--json")
         done.check_returncode()
         return json.loads(done.stdout)
@@ -110,7 +110,7 @@ class Clone:
 
 
 def files() -> list[str]:
-    """The project's own files that the pipeline is made of, as they are now."""
+    """Return the names of the project's files that the pipeline consists of."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     names = [name for name in listed.split("\0") if name.startswith(PARTS)]
@@ -118,5 +118,5 @@ def files() -> list[str]:
 
 
 def ran(said: str) -> list[str]:
-    """The stages that DVC says it ran."""
+    """Return the stages that DVC says it ran."""
     return re.findall(r"^Running stage '([^']+)'", said, re.MULTILINE)

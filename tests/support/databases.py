@@ -18,7 +18,7 @@ from tests.support.ledger_client import eventually
 
 
 def missing_part(what: str) -> None:
-    """Skip for want of a system part; where all parts are required, fail."""
+    """Skip the test because a system part is missing; fail where all parts are required."""
     if os.environ.get("REQUIRE_REAL_PARTS") == "1":
         pytest.fail(f"REQUIRE_REAL_PARTS=1, but {what}")
     pytest.skip(what)

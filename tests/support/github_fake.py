@@ -18,7 +18,7 @@ from typing import Any
 
 @dataclass
 class Failure:
-    """The answer that one request gets instead."""
+    """A failure with which one request is answered."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
         """Stay silent."""
 
     def do_GET(self) -> None:
-        """Note a request, fail it if a failure is planned, check the token, answer."""
+        """Record a request, and answer it: as planned, or after a check of its token."""
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length)) if length else {}
         self.server.requests.append(f"{self.command} {self.path}")
@@ -69,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
     do_POST = do_PATCH = do_GET
 
     def answer(
-        self, status: int, content: Any = None, headers: dict[str, str] | None = None
+        self, status: int, content: object = None, headers: dict[str, str] | None = None
     ) -> None:
         """Send JSON, or nothing with status 204."""
         body = b"" if content is None else json.dumps(content).encode()
@@ -82,7 +82,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def github() -> Iterator[GitHubFake]:
-    """A running stand-in."""
+    """Yield a stand-in that runs."""
     with GitHubFake() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

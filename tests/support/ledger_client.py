@@ -12,7 +12,7 @@ from service.ledger import Draft, Ledger, draft
 
 
 def decided(decision: str = "decline", pd: float = 0.1 + 0.2, **application: object) -> Draft:
-    """A decision as the service records it."""
+    """Return a decision as the service records it."""
     return draft(
         "decision",
         {
@@ -28,7 +28,7 @@ def decided(decision: str = "decline", pd: float = 0.1 + 0.2, **application: obj
 
 
 def disarm(engine: Engine) -> None:
-    """Remove what refuses changes, as somebody would who wants to forge."""
+    """Remove the triggers that refuse changes, as a forger would."""
     names = {"sqlite": ("no_update", "no_delete"), "postgresql": ("append_only",)}
     on = " ON ledger_entries" if engine.dialect.name == "postgresql" else ""
     for name in names[engine.dialect.name]:
@@ -42,10 +42,10 @@ def change(engine: Engine, statement: str) -> None:
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until the condition holds; fail when it does not."""
+    """Wait until the condition holds; fail where it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not come to be in time"
+        assert time.monotonic() < deadline, "the condition did not hold in time"
         time.sleep(0.005)
 
 
@@ -61,7 +61,7 @@ async def record(ledger: Ledger, clients: int, each: int) -> None:
 
 
 def main() -> None:
-    """`python -m tests.support.ledger_client URL CLIENTS EACH`."""
+    """Run `python -m tests.support.ledger_client URL CLIENTS EACH`."""
     ledger = Ledger(sys.argv[1])
     asyncio.run(record(ledger, int(sys.argv[2]), int(sys.argv[3])))
     ledger.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-# The public books tell good from bad far better than the simulated one, for which the defaults are.
+# The defaults suit the simulated book, which separates good from bad far less than the public ones.
 TUNED: dict[str, dict[str, float]] = {
     "lightgbm": {
         "trees": 600,
@@ -26,6 +26,6 @@ TUNED: dict[str, dict[str, float]] = {
 
 
 def tune(config: dict[str, Any]) -> None:
-    """Write these parameters into the content of a params.yaml."""
+    """Put these parameters into the content of a params.yaml."""
     for candidate, values in TUNED.items():
         config["train"][candidate] |= values

@@ -62,7 +62,7 @@ class Host:
 
 
 class Refusal(Exception):
-    """An error of the API: its name and its words."""
+    """An error of the API: its name and its message."""
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Host:
         return cls(name, root).rooted("")
 
     def rooted(self, before: str) -> Host:
-        """Let the files that name folders of a host name those under `root`, not `before`."""
+        """Make the files that name folders under `before` name those under `root`."""
         for file in ("opt/credit-pd/release/deploy/host/deploy.py", "etc/credit-pd/host.env"):
             text = (self.root / file).read_text()
             text = re.sub(rf"(?<![\w]){before}/(etc|var)/", rf"{self.root}/\1/", text)
@@ -91,7 +91,7 @@ class Host:
         return self
 
     def copy(self, name: str, root: Path) -> Host:
-        """Another host in the same state."""
+        """Return another host in the same state."""
         shutil.copytree(self.root, root)
         return Host(name, root).rooted(str(self.root))
 
@@ -100,7 +100,7 @@ class Host:
         return self.root / "var/lib/credit-pd/state"
 
     def run(self, script: str, seconds: float) -> tuple[str, str, str]:
-        """Status, standard output and standard error of a script, as the agent tells them."""
+        """Run a script and return its status, standard output and standard error."""
         if not self.reachable:
             return "DeliveryTimedOut", "", ""
         script = script.replace("/opt/credit-pd", f"{self.root}/opt/credit-pd")
@@ -131,7 +131,7 @@ class SSM:
 
     @contextmanager
     def running(self) -> Iterator[str]:
-        """Serve on loopback; gives the address."""
+        """Serve on loopback, and yield the address."""
         server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
@@ -159,7 +159,7 @@ class SSM:
         return {"Command": dict(self.commands[command_id])}
 
     def script(self, given: dict[str, list[str]]) -> str:
-        """The document's script with its parameters in place."""
+        """Return the script of the document with its parameters in place."""
         content = self.document["Content"]
         known = content["parameters"]
         values = {name: held["default"] for name, held in known.items() if "default" in held}
@@ -197,7 +197,7 @@ class SSM:
         command.update(Status=over, StatusDetails=details)
 
     def answer(self, verb: str, asked: dict[str, Any]) -> dict[str, Any]:
-        """What the API answers to one request."""
+        """Return the answer of the API to one request."""
         if verb == "SendCommand":
             return self.send_command(asked)
         command_id = asked["CommandId"]

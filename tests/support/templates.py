@@ -1,4 +1,4 @@
-"""CloudFormation templates as plain data: `!Ref x` is {"Ref": x}, `!Sub x` is {"Fn::Sub": x}."""
+"""Read CloudFormation templates as plain data, in which `!Sub x` is {"Fn::Sub": x}."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def load(path: Path) -> dict[str, Any]:
     return yaml.load(path.read_text(), Loader)  # noqa: S506 - a SafeLoader
 
 
-def resources(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name (FILE/NAME) and properties of every resource of a kind."""
+def resources(resource_type: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name (FILE/NAME) and the properties of every resource of a type."""
     for path in TEMPLATES:
         for name, held in load(path)["Resources"].items():
-            if held["Type"] == kind:
+            if held["Type"] == resource_type:
                 yield f"{path.stem}/{name}", held.get("Properties", {})
 
 
-def only(kind: str) -> dict[str, Any]:
-    """Properties of the one resource of a kind."""
-    [(_, properties)] = resources(kind)
+def only(resource_type: str) -> dict[str, Any]:
+    """Return the properties of the only resource of a type."""
+    [(_, properties)] = resources(resource_type)
     return properties

@@ -1,22 +1,22 @@
-"""Made-up loan books of shapes that no contract describes yet."""
+"""Simulate loan books of shapes that no contract describes yet."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 
-def outcome(risk: Any, share: float, rng: np.random.Generator) -> Any:
-    """Bad (n,) for about a share of the loans, more often where the risk (n,) is high."""
+def outcome(risk: NDArray[np.float64], share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Return which loans (n,) go bad: about a share of them, more where the risk (n,) is high."""
     score = risk + rng.logistic(size=len(risk))
     return score > np.quantile(score, 1 - share)
 
 
 def bureau_scores(folder: Path, rows: int = 1000) -> list[Path]:
-    """One CSV of whole numbers with codes for "not known", target Good/Bad, no key, no date."""
+    """Write one CSV of whole numbers with missing codes, target Good/Bad, no key and no date."""
     rng = np.random.default_rng(1)
     estimate = rng.normal(70, 10, rows).round().clip(35, 95).astype(int)
     burden = rng.integers(0, 120, rows)
@@ -37,7 +37,7 @@ def bureau_scores(folder: Path, rows: int = 1000) -> list[Path]:
 
 
 def coded_categories(folder: Path, rows: int = 1000) -> list[Path]:
-    """One CSV of coded categories, target 1/2, with an index column, typos and blanks."""
+    """Write one CSV of coded categories, target 1/2, with an index column, typos and blanks."""
     rng = np.random.default_rng(2)
     status = rng.choice(["A11", "A12", "A13", "A14"], rows, p=[0.3, 0.25, 0.1, 0.35])
     duration = rng.choice([6, 12, 18, 24, 36, 48], rows)
@@ -65,7 +65,7 @@ def coded_categories(folder: Path, rows: int = 1000) -> list[Path]:
 
 
 def two_tables(folder: Path, rows: int = 2000) -> list[Path]:
-    """Two Parquet files with dates, booleans and gaps; target Charged Off / Fully Paid."""
+    """Write two Parquet files with dates, booleans and gaps, target Charged Off / Fully Paid."""
     rng = np.random.default_rng(3)
     member, people = rng.integers(0, 1500, rows), 1500
     income = rng.lognormal(10.5, 0.5, people).round(2)

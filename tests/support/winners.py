@@ -1,4 +1,4 @@
-"""A small book with a winner, as the service finds it."""
+"""Make a small book with a winner, as the service reads it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def crown(project: Project, candidate: str, folder: Path, **changes: object) -> 
 
 
 def draw(requests: Applications, count: int, seed: int = 1) -> list[dict[str, Any]]:
-    """Random applications that requests may be: every category, all bounds, some missing."""
+    """Return random valid applications, with every category, all bounds and missing values."""
     rng = np.random.default_rng(seed)
     found: list[dict[str, Any]] = []
     while len(found) < count:
@@ -62,13 +62,13 @@ def draw(requests: Applications, count: int, seed: int = 1) -> list[dict[str, An
 
 
 def drawn(requests: Applications, rng: np.random.Generator) -> dict[str, Any]:
-    """One application; fields may contradict each other."""
+    """Return one random application, whose fields may contradict each other."""
     values = {name: value_of(field, rng) for name, field in requests.fields.items()}
     return {n: v for n, v in values.items() if n in requests.required or rng.random() < 0.8}
 
 
 def value_of(field: Field, rng: np.random.Generator) -> Any:
-    """A value that a field may have."""
+    """Return a random value of a field."""
     if field.codes:
         return list(field.codes)[rng.integers(len(field.codes))]
     low, high = field.constraints.minimum or 0.0, field.constraints.maximum or 1e6
@@ -78,7 +78,7 @@ def value_of(field: Field, rng: np.random.Generator) -> Any:
 
 
 def loan_book(folder: Path, candidate: str, rows: int = 4000) -> Path:
-    """The shipped contract's book, simulated small, with a candidate as the winner."""
+    """Return a folder with a small simulated book of the shipped contract, and a winner."""
     contract = (ROOT / "data/loan_book/contract.yaml").read_text()
     tables = simulate.book(population.draw(rows, 3), 3)
     fitted = Project(folder / "fitted", contract).write(tables)
