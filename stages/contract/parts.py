@@ -48,13 +48,13 @@ class ReasonWords(Part):
     low: str = ""
     """The sentence for a number below the usual range of approved applicants."""
     missing: str | dict[Scalar, str] = ""
-    """The sentence for a missing value, or a mapping from each missing code with a meaning."""
+    """The sentence for a missing value, or one for each missing code that has a meaning."""
     categories: dict[Scalar, str] = Key(default={})
     """The sentence for each value of a category or boolean that needs one."""
     quote: bool = False
     """Whether a sentence quotes the number, and what is usual for approved applicants."""
     group: str = ""
-    """What people call the fact that several fields tell of together: it is one reason."""
+    """The title of the fact that fields and ratios of this group tell of: it is one reason."""
 
     @model_validator(mode="before")
     @classmethod

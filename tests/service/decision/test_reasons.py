@@ -119,6 +119,17 @@ def test_a_category_without_a_sentence_is_named() -> None:
     assert texts({"insured": 1}, insured="N") == ["insured (no) counted against this application"]
 
 
+def test_the_sentence_of_one_value_is_not_said_of_another() -> None:
+    words = "insured: {reason: {categories: {true: The bureau knows of a default}}, "
+    text = WORDED.replace("insured: {", words)
+    for value, sentence in (
+        ("Y", "The bureau knows of a default"),
+        ("N", "insured (no) counted against this application"),
+        (None, "insured: not known"),
+    ):
+        assert said({"insured": 1.0}, text=text, insured=value)[0]["text"] == sentence
+
+
 def test_a_missing_value_has_a_sentence_of_its_own() -> None:
     assert texts({"income": 1}, income=None) == ["No income is stated"]
     assert texts({"months": 1}, months=None) == ["months: not known"]

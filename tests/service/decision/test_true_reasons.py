@@ -24,7 +24,7 @@ from stages.contract.schema import Derived
 from stages.features.facts import Fact, sum_by_fact
 from stages.features.matrix import Floats, MissingReason
 from stages.judging import reference
-from stages.models import artifact
+from stages.models import artifact, model_file
 from stages.models.artifact import Model
 from stages.simulation import population
 from tests.support import unknown_books
@@ -109,7 +109,9 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="module", params=CANDIDATES)
 def judged(request: pytest.FixtureRequest, trained: Project) -> Judged:
     """What a candidate refuses of all rows of the test part."""
-    return judge(trained, artifact.load(trained.artifact(request.param)))
+    fitted = artifact.load(trained.artifact(request.param))
+    served = model_file.parse(model_file.text(fitted).encode(), request.param)
+    return judge(trained, served)
 
 
 def judge(project: Project, model: Model) -> Judged:
