@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 
 from stages.contract.schema import Field
 from stages.judging import evaluation
+from stages.judging.evaluation import Judged
 from stages.metrics import metrics
+from stages.policy import Policy
+from tests.support.books import ROOT
 
 
 def number(name: str = "age") -> Field:
@@ -109,3 +114,61 @@ def test_a_candidate_that_is_better_by_0_008_wins_on_most_small_books(better: st
         }
         wins += evaluation.choose(figures, better) == "better"
     assert wins >= 34
+
+
+POLICY = Policy.model_validate(yaml.safe_load((ROOT / "params.yaml").read_text())["policy"])
+ROWS = Judged(
+    bad=np.array([0, 1, 0, 1]),
+    pd=np.array([0.1, 0.2, 0.3, 0.4]),
+    decision=np.array([0, 0, 0, 2]),
+    exposure=np.array([10.0, 30, 60, 100]),
+    cluster=np.array([7, 7, 8, 9]),
+)
+
+
+def test_some_of_the_rows_keep_their_money_and_clusters() -> None:
+    part = ROWS.taking(np.array([False, True, True, False]))
+    assert part.exposure is not None
+    assert part.cluster is not None
+    assert (part.exposure.tolist(), part.cluster.tolist()) == ([30, 60], [7, 8])
+    assert part.pd.tolist() == [0.2, 0.3]
+    bare = replace(ROWS, exposure=None, cluster=None).taking(np.array([True] * 4))
+    assert (bare.exposure, bare.cluster) == (None, None)
+
+
+def test_figures_by_money_are_sums_of_money_over_sums_of_money() -> None:
+    found = evaluation.summary(ROWS, POLICY)
+    assert found["approval_rate_by_money"] == pytest.approx(100 / 200)
+    assert found["approved_bad_rate_by_money"] == pytest.approx(30 / 100)
+    gain = 70 * POLICY.margin - 30 * POLICY.loss_given_default
+    assert found["profit_by_money"] == pytest.approx(gain / 200)
+
+
+def test_without_money_nothing_is_stated_by_money() -> None:
+    assert evaluation.by_money(replace(ROWS, exposure=None), POLICY) == {}
+
+
+def test_a_rate_by_money_of_nobody_is_undefined() -> None:
+    nobody = replace(ROWS, decision=np.full(4, 2))
+    assert math.isnan(evaluation.summary(nobody, POLICY)["approved_bad_rate_by_money"])
+
+
+def test_new_customers_have_figures_where_there_are_enough() -> None:
+    is_new = np.array([True, True, False, True])
+    found = evaluation.figures_of_new_customers(ROWS, is_new, POLICY, 3)
+    assert found["rows"] == 3
+    assert found["bad_rate"] == pytest.approx(2 / 3)
+    assert evaluation.figures_of_new_customers(ROWS, is_new, POLICY, 4) == {"rows": 3}
+    assert evaluation.figures_of_new_customers(ROWS, None, POLICY, 1) == {}
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "pr_auc", "ks"])
+def test_the_highest_wins_by_figures_of_rank(metric: str) -> None:
+    figures = {n: {"value": v, "standard_error": 0.0} for n, v in (("low", 0.1), ("high", 0.2))}
+    assert evaluation.choose(figures, metric) == "high"
+
+
+@pytest.mark.parametrize("metric", ["brier", "log_loss"])
+def test_the_lowest_wins_by_figures_of_loss(metric: str) -> None:
+    figures = {n: {"value": v, "standard_error": 0.0} for n, v in (("high", 0.2), ("low", 0.1))}
+    assert evaluation.choose(figures, metric) == "low"
