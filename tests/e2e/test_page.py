@@ -194,7 +194,8 @@ def test_nothing_is_wider_than_a_phone(officer: Officer, see: Callable[[Officer]
 
 @pytest.mark.parametrize("officer", ["phone"], indirect=True)
 def test_the_documentation_is_no_wider_than_a_phone(officer: Officer) -> None:
-    officer.page.goto(f"{officer.served.url}/docs")
+    officer.open("docs")
+    expect(officer.page.get_by_role("heading", name="API", exact=True)).to_be_visible()
     assert officer.page.evaluate("document.documentElement.scrollWidth") == 360
 
 
