@@ -37,7 +37,7 @@ def model_info(address: str, key: str = "") -> dict[str, Any]:
         return {"identity": dict(info["identity"]), "golden": dict(info["golden"])}
     except (ValueError, KeyError, TypeError):
         raise Refused(
-            f"{address}/model-info must state identity and golden; got {status} {body[:200]!r}"
+            f"{address}/model-info must tell identity and golden; got {status} {body[:200]!r}"
         ) from None
 
 
