@@ -39,6 +39,7 @@ COMMIT = re.compile("[0-9a-f]{40}")
 LABELS = {
     "git_commit": "org.opencontainers.image.revision",
     "dvc_lock": "credit-pd.dvc-lock",
+    "data": "credit-pd.data",
     "model": "credit-pd.model",
     "winner": "credit-pd.winner",
     bento.HEADLINE: "credit-pd.roc-auc",

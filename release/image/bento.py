@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from service.decision import hashes
+from service.decision import hashes, identity
 from stages import params
 
 MODELS = hashes.FILES
@@ -39,12 +39,13 @@ class NotBuildable(Exception):
 class Facts:
     """The versions in a bento.
 
-    `dvc_lock` and `model` are the SHA-256 of dvc.lock and of the model file; `headline` is the
-    ROC-AUC of the winner.
+    `dvc_lock` and `model` are the SHA-256 of dvc.lock and of the model file, `data` is the digest
+    by which decisions name the data; `headline` is the ROC-AUC of the winner.
     """
 
     git_commit: str
     dvc_lock: str
+    data: str
     model: str
     winner: str
     headline: float
@@ -54,6 +55,7 @@ class Facts:
         return {
             "git_commit": self.git_commit,
             "dvc_lock": self.dvc_lock,
+            "data": self.data,
             "model": self.model,
             "winner": self.winner,
             HEADLINE: f"{self.headline:.6f}",
@@ -71,6 +73,7 @@ def facts(root: Path, packed: list[Path]) -> Facts:
     return Facts(
         git_commit=commit(root, packed),
         dvc_lock=hashlib.sha256((root / "dvc.lock").read_bytes()).hexdigest(),
+        data=identity.data_hash(root / "dvc.lock") or "",
         model=hashlib.sha256(models[hashes.WINNER]).hexdigest(),
         winner=metrics["winner"],
         headline=metrics["test"][HEADLINE]["value"],

@@ -139,10 +139,10 @@ def check_identity(address: str, image: str, about: dict[str, Any]) -> dict[str,
     commit = labels.get("org.opencontainers.image.revision")
     if identity["git_commit"] != commit:
         raise Failed(f"{image} is labelled {commit}; it says {identity['git_commit']}")
-    for label, name in (("dvc-lock", "data"), ("model", "model")):
-        stated = labels.get(f"credit-pd.{label}", "")
+    for name in ("data", "model"):
+        stated = labels.get(f"credit-pd.{name}", "")
         if not stated.startswith(identity[name] or "none"):
-            raise Failed(f"{image} is labelled {label} {stated}; it says {identity[name]}")
+            raise Failed(f"{image} is labelled {name} {stated}; it says {identity[name]}")
     return dict(identity)
 
 

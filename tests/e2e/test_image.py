@@ -72,7 +72,7 @@ def test_it_answers_every_golden_record_and_loses_no_answer(
 def test_it_says_which_commit_and_data_it_was_made_of(built: Built, facts: dict[str, Any]) -> None:
     expected = bento.facts(built.checkout, bento.files(built.checkout))
     assert facts["identity"]["git_commit"] == expected.git_commit
-    assert expected.dvc_lock.startswith(facts["identity"]["data"])
+    assert expected.data == facts["identity"]["data"]
     assert re.fullmatch("[0-9a-f]{40}", expected.git_commit)
 
 
@@ -81,6 +81,7 @@ def test_its_labels_name_commit_data_and_headline_metric(engine: Engine, built: 
     expected = bento.facts(built.checkout, bento.files(built.checkout))
     assert labels["org.opencontainers.image.revision"] == expected.git_commit
     assert labels["credit-pd.dvc-lock"] == expected.dvc_lock
+    assert labels["credit-pd.data"] == expected.data
     assert labels["credit-pd.model"] == expected.model
     assert labels["credit-pd.winner"] == expected.winner
     assert float(labels["credit-pd.roc-auc"]) == expected.headline

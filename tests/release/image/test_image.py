@@ -17,7 +17,7 @@ from release.image import __main__ as image
 from release.image import bento, run_check
 from release.image.bento import NotBuildable
 from release.image.container_engine import Engine, Failed
-from service.decision import hashes
+from service.decision import hashes, identity
 from service.decision.hashes import NotReady
 from tests.support.books import ROOT
 
@@ -220,7 +220,9 @@ def test_facts_name_commit_lock_winner_and_headline(checkout: Checkout) -> None:
         hashlib.sha256((checkout.folder / name).read_bytes()).hexdigest()
         for name in ("dvc.lock", "models/winner.json")
     )
-    expected = bento.Facts(checkout.git("rev-parse", "HEAD"), lock, model, "scorecard", 0.75)
+    data = identity.data_hash(checkout.folder / "dvc.lock") or ""
+    head = checkout.git("rev-parse", "HEAD")
+    expected = bento.Facts(head, lock, data, model, "scorecard", 0.75)
     assert checkout.facts() == expected
 
 
