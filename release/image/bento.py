@@ -27,6 +27,7 @@ STARTED = (
     "service.ready",
     "service.ledger.__main__",
     "service.replay",
+    "service.transparency.__main__",
 )
 PAGES = ("*.html", "*.css", "*.js", "*.svg")
 

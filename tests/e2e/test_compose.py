@@ -66,16 +66,6 @@ def test_golden_records_score_identically_through_the_front(
         assert answer["decision"] in DECISIONS
 
 
-def test_decisions_are_in_postgresql_and_survive_a_restart(
-    stack: Stack, records: list[dict[str, Any]]
-) -> None:
-    made = ask(stack, records[0]["application"])["prediction_id"]
-    stack.compose("restart", "--timeout", "20", "postgres", "service")
-    wait_until(lambda: probe.is_ready(stack.front), 180, "the stack's return")
-    psql = ("psql", "--host=/run/postgresql", "--username=credit_pd", "--tuples-only", "-c")
-    assert made in stack.compose("exec", "-T", "postgres", *psql, "SELECT id FROM ledger_entries")
-
-
 def test_a_decision_is_signed_and_witnessed_within_seconds(
     stack: Stack, records: list[dict[str, Any]]
 ) -> None:
@@ -95,6 +85,16 @@ def test_a_decision_is_signed_and_witnessed_within_seconds(
         return answer.status == 200 and verify(receipt, log, witnesses)["id"] == made
 
     wait_until(witnessed, 60, "a receipt with two cosignatures")
+
+
+def test_decisions_are_in_postgresql_and_survive_a_restart(
+    stack: Stack, records: list[dict[str, Any]]
+) -> None:
+    made = ask(stack, records[0]["application"])["prediction_id"]
+    stack.compose("restart", "--timeout", "20", "postgres", "service")
+    wait_until(lambda: probe.is_ready(stack.front), 180, "the stack's return")
+    psql = ("psql", "--host=/run/postgresql", "--username=credit_pd", "--tuples-only", "-c")
+    assert made in stack.compose("exec", "-T", "postgres", *psql, "SELECT id FROM ledger_entries")
 
 
 def test_metrics_are_hidden_and_large_bodies_refused(stack: Stack) -> None:
