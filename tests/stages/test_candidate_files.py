@@ -92,9 +92,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     own.run("added")
     file.write_text(MINE.replace("constant, shifted", "shifted constant"))
     own.look("edited")
-    own.edit("stages/models/candidates/xgboost.py", "Fit on x", "Fit to x")
+    own.edit("stages/models/candidates/xgboost.py", r"\A", "# An edit.\n")
     own.look("another edited")
-    own.edit("stages/models/candidates/xgboost.py", "Fit to x", "Fit on x")
+    own.edit("stages/models/candidates/xgboost.py", "# An edit.\n", "")
 
     own.edit("params.yaml", LISTED, two)
     own.run("taken off")
