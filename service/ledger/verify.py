@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, func, select
 from service.ledger.database import connection_to
 from service.ledger.entries import GENESIS, Entry, Head, chained_hash, columns_of
 from service.ledger.schema import entries as table
-from service.ledger.schema import read_head
+from service.ledger.schema import policies, read_head
 
 BATCH = 2_000  # entries in memory at a time
 MAX_FINDINGS = 100  # findings that are returned; more are only counted
@@ -35,7 +35,7 @@ def verify(
     expected: Head | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Verification:
-    """Check every entry against its hash, its neighbours and its columns.
+    """Check every entry against its hash, its neighbours and its columns, and every policy.
 
     This finds every change, insertion, removal and reordering inside the chain. A person with write
     access to the database can remove the last entries, or write a whole new chain, and set the head
@@ -112,6 +112,9 @@ class _Walk:
         extra = self._connection.execute(counted).scalar_one() - self._seen
         if extra:
             yield f"{extra} entries stand outside the chain"
+        for name, content in self._connection.execute(select(policies)):
+            if not sha256(content.encode(errors="replace")).hexdigest().startswith(name):
+                yield f"the policy {name} was changed: its content does not give its digest"
         if self._expected and self._expected.sequence > self.last.sequence:
             yield f"the chain ends at {self.last.sequence}, before the expected {self._expected}"
 

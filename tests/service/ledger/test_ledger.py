@@ -320,7 +320,12 @@ def test_a_decision_stands_with_the_policy_that_decided(ledger: Ledger) -> None:
         {"approve_below": 0.2},
         None,
     ]
+    assert verify(ledger.engine).findings == []
     change(ledger.engine, "UPDATE ledger_policies SET content = '{}'")
+    findings = verify(ledger.engine).findings
+    assert sorted(f.partition(" was changed")[0] for f in findings) == sorted(
+        f"the policy {name}" for name in names
+    )
     changed = ledger.get(stored[0].id)
     assert changed is not None
     assert changed.policy is None
