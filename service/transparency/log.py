@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Column, Connection, Engine, MetaData, Table, Text, select
 
-from service.ledger.database import LedgerUnavailable, begin_writing, connection_to
+from service.ledger.database import begin_writing, connection_to
 from service.ledger.entries import GENESIS, Head
 from service.ledger.schema import entries, read_hash, read_head
 from service.transparency.merkle_tree import BLOCK, MerkleTree, block_hash
@@ -232,6 +232,6 @@ def _store_checkpoint(connection: Connection, size: int, moment: str, note: str)
         connection.execute(checkpoints.insert(), values)
         return
     if parse_checkpoint(before)[1] != parse_checkpoint(note)[1]:
-        raise LedgerUnavailable(f"another tree of {size} entries was signed before")
+        raise Broken(f"another tree of {size} entries was signed before")
     if len(note) > len(before):
         connection.execute(checkpoints.update().where(checkpoints.c.size == size), values)

@@ -235,6 +235,17 @@ def test_the_log_signs_nothing_after_entries_were_cut_off(ledger: Ledger, signin
         log_of(ledger).publish(signing.log)
 
 
+def test_another_tree_of_the_same_size_is_not_kept(ledger: Ledger, signing: Signers) -> None:
+    entries = add(ledger, 3)
+    log_of(ledger).publish(signing.log)
+    disarm(ledger.engine)
+    if ledger.engine.dialect.name == "sqlite":
+        change(ledger.engine, "DROP TRIGGER ledger_entries_no_replace")
+    rewrite(ledger.engine, [as_draft(entry) for entry in entries[::-1]])
+    with pytest.raises(Broken, match="another tree of 3 entries was signed before"):
+        log_of(ledger).publish(signing.log)
+
+
 def test_lost_blocks_of_the_tree_are_made_again(ledger: Ledger, signing: Signers) -> None:
     entry = add(ledger, 1000)[0]
     log_of(ledger).publish(signing.log, signing.clients)
