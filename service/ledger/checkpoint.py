@@ -86,10 +86,15 @@ class Checkpoint:
             "hash": head.hash,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-        with new.open("w") as file:
-            file.write(json.dumps(content) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.path)
+        write_durably(self.path, json.dumps(content) + "\n")
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Replace a file durably and atomically, and make its folder; raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    with new.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)

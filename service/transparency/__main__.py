@@ -17,6 +17,7 @@ from pathlib import Path
 
 import uvicorn
 
+from service.ledger.checkpoint import write_durably
 from service.ledger.connections import LONG_DEADLINE
 from service.ledger.database import LedgerUnavailable, database_url, open_engine
 from service.ledger.verify import Verification
@@ -78,7 +79,7 @@ def publish(options: argparse.Namespace) -> int:
             for name, problem in published.refusals.items():
                 print(f"witness {name}: {problem}", file=sys.stderr, flush=True)
             if options.folder:
-                _keep(options.folder / f"{published.size}.checkpoint", published.note)
+                write_durably(options.folder / f"{published.size}.checkpoint", published.note)
             if published.size != last:
                 signed = len(witnesses) - len(published.refusals)
                 print(f"{published.size} entries, cosigned by {signed} witnesses", flush=True)
@@ -156,13 +157,6 @@ def _verify_chain(database: str | None) -> Verification:
 
 def _key(path: Path) -> Key:
     return Key.parse(path.read_text())
-
-
-def _keep(path: Path, note: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    new.write_text(note)
-    new.replace(path)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from service.ledger.checkpoint import write_durably
 from service.transparency.merkle_tree import EMPTY, require_consistency
 from service.transparency.signing import Signer
 from service.transparency.verify_receipt import Invalid, Key, parse_checkpoint, signers
@@ -107,13 +108,7 @@ class Witness:
         return checkpoint.size, checkpoint.root
 
     def _keep(self, origin: str, note: str) -> None:
-        path = self._file(origin)
-        new = path.with_suffix(".new")
-        with new.open("w") as file:
-            file.write(note)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+        write_durably(self._file(origin), note)
         folder = os.open(self.folder, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
