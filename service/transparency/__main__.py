@@ -17,6 +17,7 @@ from pathlib import Path
 
 import uvicorn
 
+from service.ledger import reader
 from service.ledger.checkpoint import write_durably
 from service.ledger.connections import LONG_DEADLINE
 from service.ledger.database import LedgerUnavailable, database_url, open_engine
@@ -120,7 +121,7 @@ def prove(options: argparse.Namespace) -> int:
 
 def show_status(options: argparse.Namespace) -> int:
     """Print what was signed; return 1 where entries wait for a signature for too long."""
-    newest, end = options.ledger.newest(), options.ledger.head()
+    newest, end = options.ledger.newest(), reader.head(options.ledger.engine)
     if newest is None:
         print(f"nothing was signed; the ledger has {end.sequence} entries")
         return 1

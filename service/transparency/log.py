@@ -66,11 +66,6 @@ class TransparencyLog:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def head(self) -> Head:
-        """Return the end of the ledger's chain."""
-        with connection_to(self.engine) as connection:
-            return read_head(connection)
-
     def newest(self) -> Published | None:
         """Return the newest checkpoint; None where there is none."""
         with connection_to(self.engine) as connection:
