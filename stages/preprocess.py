@@ -12,9 +12,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stages import errors, files, params, project
-from stages.contract import quality, tables
+from stages.contract import quality
 from stages.contract import reading as contracts
-from stages.contract.raw_columns import as_dates, months_later
+from stages.contract.raw import tables
+from stages.contract.raw.columns import as_dates, months_later
 from stages.contract.schema import Contract, ContractError
 from stages.features import groups, split
 

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from stages import params
-from stages.contract import quality, tables
+from stages.contract import quality
 from stages.contract import reading as contracts
 from stages.contract.draft import column_names, leakage, ripeness
+from stages.contract.raw import tables
+from stages.contract.raw.files import header
 from stages.contract.schema import Contract, ContractError, Field, text
 
 
@@ -53,7 +55,7 @@ def find_missing_columns(contract: Contract, folder: Path) -> Iterator[str]:
             near = contracts.did_you_mean(table.path, there)
             yield f"{path}: the file is missing; its folder holds {there}{near}"
             continue
-        columns = tables.header(path)
+        columns = header(path)
         for column in tables.required_columns(contract, name):
             if column not in columns:
                 near = contracts.did_you_mean(column, columns)

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.contract import tables
 from stages.contract.draft import column_names, keys, leakage, outcome, profile
 from stages.contract.draft.column import Column, Floats, Guess
 from stages.contract.draft.keys import Link
 from stages.contract.draft.outcome import Outcome
+from stages.contract.raw.files import read_file
 from stages.contract.reading import did_you_mean
 from stages.contract.schema import ContractError
 from stages.features import split
@@ -109,7 +109,7 @@ def read(paths: list[Path], target: str) -> Book:
 
 def _read_table(path: Path) -> pd.DataFrame:
     """Read one file; raises ContractError where its columns are not separated by commas."""
-    frame = tables.read_file(path)
+    frame = read_file(path)
     if len(frame.columns) == 1 and any(mark in str(frame.columns[0]) for mark in ";\t|"):
         raise ContractError(
             f"{path}: columns must be separated by commas; got {frame.columns[0]!r}"

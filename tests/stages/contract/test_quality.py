@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.contract.cleaning import clean, drop_indeterminate, drop_unripe
 from stages.contract.quality import QualityError, Report
+from stages.contract.raw.cleaning import clean, drop_indeterminate, drop_unripe
 from stages.contract.schema import Contract, ContractError
 from tests.support.books import CONTRACT, book, contract
 

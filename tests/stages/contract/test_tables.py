@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.contract.cleaning import clean
 from stages.contract.quality import Report
+from stages.contract.raw.cleaning import clean
+from stages.contract.raw.tables import join, read_file
 from stages.contract.schema import ContractError
-from stages.contract.tables import join, read_file
 from tests.support.books import CONTRACT, Tables, book, contract
 
 

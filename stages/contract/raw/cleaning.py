@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stages.contract.fields import BLANKS, BOOLEANS, Field, missing_column, text
 from stages.contract.quality import Report
-from stages.contract.raw_columns import (
+from stages.contract.raw.columns import (
     as_dates,
     as_text,
     key_text,

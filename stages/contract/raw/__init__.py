@@ -1,0 +1,7 @@
+"""Reads the raw files of a contract: only `preprocess`, `check` and `draft` import this package.
+
+- `files`: one CSV or Parquet file as a table
+- `columns`: raw columns as text, keys and dates
+- `tables`: the tables of a contract, joined to one row per loan
+- `cleaning`: type, repair and validate the joined rows
+"""
