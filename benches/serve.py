@@ -36,7 +36,7 @@ import psutil
 from benches.pipeline import line, say, step
 from benches.scoring import pipeline, raw
 from service.api.asgi import Application
-from service.api.handlers import DecisionApi
+from service.api.handlers.api import Api
 from service.decision.hashes import GOLDEN, WINNER
 from stages import params
 from stages.contract import prepared
@@ -220,9 +220,9 @@ class Silent:
 
 def profile_requests(folder: Path, count: int) -> pstats.Stats:
     """Return the profile of requests in this process, without the server and the ledger."""
-    api = DecisionApi(folder, Silent())  # type: ignore[arg-type]
-    api.load()
-    app = Application(api, lambda: api, [], 1 << 20)  # type: ignore[arg-type]
+    api = Api(folder, Silent())  # type: ignore[arg-type]
+    api.state.load()
+    app = Application(api, lambda: api.routes, [], 1 << 20)  # type: ignore[arg-type]
     bodies = [line.encode() for line in (folder / "bodies.jsonl").read_text().splitlines()]
 
     async def ask(body: bytes) -> None:

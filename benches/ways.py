@@ -70,11 +70,11 @@ class Forgetful(CreditPD.inner):  # type: ignore[misc,name-defined]
 
     def __init__(self) -> None:
         super().__init__()
-        self.api._decide_together = Batcher(self.decided)
+        self.api.decisions._decide_together = Batcher(self.decided)
 
     async def decided(self, applications: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return answers that no ledger records."""
-        decisions, now = self.api.loaded_engine().decide_rows(applications), time.time_ns()
+        decisions, now = self.api.state.loaded_engine().decide_rows(applications), time.time_ns()
         return [
             {"prediction_id": new_id(now), **decision_content(d), "timestamp": now}
             for d in decisions

@@ -19,10 +19,10 @@ from starlette.types import ASGIApp
 from service import settings
 from service.api.asgi import Application
 from service.api.background import Background
-from service.api.description.schemas import Answer, Explanation, Override, RecordedOverride, Rows
-from service.api.handlers import DecisionApi
-from service.api.monitoring import MonitoringApi
-from service.api.requests import Handler, Request, respond
+from service.api.description.schemas.decisions import Answer, Explanation, Rows
+from service.api.description.schemas.records import Override, RecordedOverride
+from service.api.handlers.api import Api
+from service.api.requests import Handler, Request, Routes, respond
 from service.ledger import Ledger
 
 ROOT = Path(__file__).parent.parent
@@ -37,7 +37,7 @@ class GuardedService(bentoml.Service):  # type: ignore[misc]
         inner = super().to_asgi(is_main)
         return Application(
             inner,
-            running_api,
+            running_routes,
             SETTINGS.api_keys,
             SETTINGS.max_body,
             SETTINGS.hosts,
@@ -51,10 +51,10 @@ def is_first_worker() -> bool:
     return (bentoml.server_context.worker_index or 1) == 1
 
 
-def running_api() -> DecisionApi:
-    """Return the handlers of the running service."""
-    api: DecisionApi = bentoml.get_current_service().api
-    return api
+def running_routes() -> Routes:
+    """Return the routes of the running service."""
+    routes: Routes = bentoml.get_current_service().api.routes
+    return routes
 
 
 @bentoml.service(
@@ -67,48 +67,48 @@ class CreditPD:
     """Probability of default, decision and reasons for one application or many."""
 
     def __init__(self) -> None:
-        self.api = DecisionApi(ROOT, Ledger(), SETTINGS.max_batch, keys=bool(SETTINGS.api_keys))
-        self.api.load()
-        if self.api.engine is None:
-            print(f"service: not ready: {self.api.problem}", file=sys.stderr, flush=True)
-        self.monitoring = MonitoringApi(self.api)
-        self.api.routes |= self.monitoring.routes
+        self.api = Api(ROOT, Ledger(), SETTINGS.max_batch, has_keys=bool(SETTINGS.api_keys))
+        self.api.state.load()
+        if self.api.state.engine is None:
+            print(f"service: not ready: {self.api.state.problem}", file=sys.stderr, flush=True)
 
     @bentoml.on_startup
     async def start(self) -> None:
         """Start the background tasks of this worker."""
-        self.background = Background(self.api, self.monitoring, ROOT, is_first_worker())
+        self.background = Background(self.api, is_first_worker())
         self.background.start()
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
         """Stop the monitor, and record the decisions that still wait for the ledger."""
         self.background.stop()
-        await asyncio.to_thread(self.monitoring.stop)
-        await asyncio.to_thread(self.api.ledger.close)
+        await asyncio.to_thread(self.api.monitoring.stop)
+        await asyncio.to_thread(self.api.state.ledger.close)
 
     def __is_ready__(self) -> bool:
-        return self.api.engine is not None
+        return self.api.state.engine is not None
 
     @bentoml.api
     async def predict(self, application: dict[str, Any], /) -> Answer:
         """Decide about one application; the decision is recorded before it is returned."""
-        return Answer(**await self._call(self.api.predict, application))
+        return Answer(**await self._call(self.api.decisions.predict, application))
 
     @bentoml.api
     async def predict_batch(self, applications: list[dict[str, Any]], /) -> Rows:
         """Decide about many applications; each is answered or refused on its own."""
-        return Rows(**await self._call(self.api.predict_batch, applications))
+        return Rows(**await self._call(self.api.decisions.predict_batch, applications))
 
     @bentoml.api
     async def explain(self, application: dict[str, Any], /) -> Explanation:
         """Explain a decision and what would change it; nothing is recorded."""
-        return Explanation(**await self._call(self.api.explain, application))
+        return Explanation(**await self._call(self.api.decisions.explain, application))
 
     @bentoml.api
     async def overrides(self, override: Override, /) -> RecordedOverride:
         """Record an officer's decision about a referred case."""
-        return RecordedOverride(**await self._call(self.api.overrides, override.model_dump()))
+        return RecordedOverride(
+            **await self._call(self.api.records.overrides, override.model_dump())
+        )
 
     async def _call(self, handler: Handler, value: Any) -> Any:
         status, body = await respond(handler, Request("", {}, to_json(value)))

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from service.api.asgi import FORWARDED
-from service.api.handlers import DecisionApi
-from service.api.monitoring import MonitoringApi
+from service.api.handlers.api import Api
 from service.ledger import Ledger
 from stages import params
 from stages.contract import reading as contracts
@@ -119,8 +118,8 @@ def test_every_key_of_a_file_that_people_write_is_described(file: str) -> None:
 
 
 def test_every_endpoint_is_served_and_every_served_one_is_told(tmp_path: Path) -> None:
-    api = DecisionApi(tmp_path, Ledger(f"sqlite:///{tmp_path}/l.sqlite"))
-    served = set(api.routes | MonitoringApi(api).routes)
+    api = Api(tmp_path, Ledger(f"sqlite:///{tmp_path}/l.sqlite"))
+    served = set(api.routes)
     page = TEXT["docs/reference/http-api.md"]
     table = page[page.index("| endpoint |") : page.index("`/` is the page")]
     told = set(re.findall(r"`(?:GET |POST )?(/[\w./{}-]+)`", table))

@@ -3,7 +3,6 @@
 - `asgi` is the application that wraps BentoML's; `guards` checks keys, hosts and bodies for it,
   and `load` refuses what would make everybody wait
 - `handlers` decide, record and answer; `drafts` turns decisions into ledger entries and answers
-- `monitoring` answers requests about outcomes and drift, and starts the monitor
 - `background` runs the periodic tasks of a worker
 - `requests` defines requests, responses and refusals; `batching` groups simultaneous requests
 - `refusals` counts the rules that refused applications broke; `metrics` are those of Prometheus

@@ -22,9 +22,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import metrics
 from service.api.guards import is_admitted, read_body, refuse_other_sites
-from service.api.handlers import DecisionApi, Routes
 from service.api.load import PROBES, InFlight
-from service.api.requests import Handler, Refused, Request, error_response, refusal, respond
+from service.api.requests import (
+    Handler,
+    Refused,
+    Request,
+    Routes,
+    error_response,
+    refusal,
+    respond,
+)
 from service.decision.problems import clip
 
 UI = Path(__file__).parent / "ui"
@@ -61,12 +68,12 @@ ERROR = 400  # statuses from here on are errors
 
 
 class Application:
-    """The application; `find_api` returns the handlers once the service has started."""
+    """The application; `find_routes` returns the routes once the service has started."""
 
     def __init__(
         self,
         inner: ASGIApp,
-        find_api: Callable[[], DecisionApi],
+        find_routes: Callable[[], Routes],
         keys: Sequence[bytes],
         max_body: int,
         hosts: Collection[str] = (),
@@ -75,7 +82,8 @@ class Application:
     ) -> None:
         self._in_flight = InFlight(max_requests, max_body)
         self._hosts, self._has_open_docs = hosts, has_open_docs
-        self._inner, self._find_api, self._keys, self._max_body = inner, find_api, keys, max_body
+        self._inner, self._find_routes, self._keys = inner, find_routes, keys
+        self._max_body = max_body
         self._router: Router | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,7 +99,7 @@ class Application:
                 raise refusal(
                     401, "an API key is needed, in the header x-api-key", headers=CHALLENGE
                 )
-            self._router = self._router or self._create_router(self._find_api().routes)
+            self._router = self._router or self._create_router(self._find_routes())
             await self._router(scope, receive, send)
             return
         except Refused as error:

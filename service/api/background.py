@@ -12,11 +12,9 @@ import traceback
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from pathlib import Path
 
 from service.api import metrics
-from service.api.handlers import DecisionApi
-from service.api.monitoring import MonitoringApi
+from service.api.handlers.api import Api
 from service.ledger import LedgerUnavailable
 from service.transparency.log import TransparencyLog
 
@@ -28,11 +26,9 @@ MONITORING_DEADLINE = 30.0  # seconds; the receiver of an alert may be slow
 class Background:
     """The periodic tasks of one worker; only one worker `runs_monitor`."""
 
-    def __init__(
-        self, decisions: DecisionApi, monitoring: MonitoringApi, root: Path, runs_monitor: bool
-    ) -> None:
-        self.decisions, self.monitoring = decisions, monitoring
-        self.root, self.runs_monitor = root, runs_monitor
+    def __init__(self, api: Api, runs_monitor: bool) -> None:
+        self.state, self.monitoring = api.state, api.monitoring
+        self.runs_monitor = runs_monitor
         self._pool = ThreadPoolExecutor(1, "background")
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -54,14 +50,14 @@ class Background:
 
     async def set_gauges(self) -> None:
         """Set the gauges of the ledger's writer and of readiness."""
-        status = self.decisions.ledger.writer_status()
-        metrics.READY.set(self.decisions.engine is not None and status.failure is None)
+        status = self.state.ledger.writer_status()
+        metrics.READY.set(self.state.engine is not None and status.failure is None)
         metrics.set_ledger_gauges(status)
 
     async def probe_after_failure(self) -> None:
         """Probe the ledger when its last write failed, so that its recovery is noticed."""
-        if self.decisions.ledger.writer_status().failure is not None:
-            await self.decisions.ledger.probe()
+        if self.state.ledger.writer_status().failure is not None:
+            await self.state.ledger.probe()
 
     async def update_monitoring(self) -> None:
         """Start the monitor unless it runs, create missing tables, and set gauges from its reports.
@@ -74,13 +70,13 @@ class Background:
         metrics.LAST_BACKGROUND_UPDATE.set(time.time())
 
     def _update_monitoring(self) -> None:
-        self.monitoring.start(self.root)
-        self.decisions.ledger.prepare()
+        self.monitoring.start()
+        self.state.ledger.prepare()
         self.monitoring.update_gauges()
         self._set_checkpoint_gauges()
 
     def _set_checkpoint_gauges(self) -> None:
-        ledger = self.decisions.ledger
+        ledger = self.state.ledger
         newest = TransparencyLog(ledger.engine).newest()
         if newest is not None:
             when = datetime.fromisoformat(newest.time).timestamp()

@@ -50,6 +50,8 @@ class Request(NamedTuple):
 
 
 Handler = Callable[[Request], Awaitable[Response]]
+Routes = dict[str, dict[str, Handler]]
+"""The handler of each method of each path."""
 Model = TypeVar("Model", bound=BaseModel)
 
 

@@ -11,8 +11,8 @@ import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.asgi import Application
-from service.api.handlers import DecisionApi
-from service.settings import digests
+from service.api.handlers.api import Api
+from service.settings.declaration import digests
 
 JSON = {"content-type": "application/json"}
 KEY = "a long and random key"
@@ -51,7 +51,7 @@ async def inner(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def client_of(
-    api: DecisionApi,
+    api: Api,
     keys: tuple[str, ...] = (),
     max_body: int = 4000,
     hosts: tuple[str, ...] = (),
@@ -60,7 +60,7 @@ def client_of(
 ) -> Client:
     app = Application(
         inner,
-        lambda: api,
+        lambda: api.routes,
         digests(",".join(sha256(k.encode()).hexdigest() for k in keys)),
         max_body,
         hosts,

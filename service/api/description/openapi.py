@@ -10,29 +10,29 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.api.description import monitoring_schemas, schemas
+from service.api.description.schemas import decisions, monitoring, parts, records, service
 from service.decision.applications import Applications
 
 Description = dict[str, Any]
 """A part of an OpenAPI document as a JSON object."""
 REF = "#/components/schemas/{model}"
 SHAPES: tuple[type[BaseModel], ...] = (
-    schemas.Answer,
-    monitoring_schemas.DriftReport,
-    monitoring_schemas.DriftReports,
-    schemas.Errors,
-    schemas.Explanation,
-    schemas.Health,
-    schemas.ModelInfo,
-    monitoring_schemas.Outcome,
-    monitoring_schemas.OutcomesRecorded,
-    schemas.Override,
-    schemas.Ready,
-    schemas.Receipt,
-    schemas.RecentDecisions,
-    schemas.RecordedDecision,
-    schemas.RecordedOverride,
-    schemas.Rows,
+    decisions.Answer,
+    monitoring.DriftReport,
+    monitoring.DriftReports,
+    parts.Errors,
+    decisions.Explanation,
+    service.Health,
+    service.ModelInfo,
+    monitoring.Outcome,
+    monitoring.OutcomesRecorded,
+    records.Override,
+    service.Ready,
+    records.Receipt,
+    records.RecentDecisions,
+    records.RecordedDecision,
+    records.RecordedOverride,
+    decisions.Rows,
 )
 REFUSALS = {
     400: "The body is not JSON",

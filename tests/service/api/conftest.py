@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.api.handlers import DecisionApi
+from service.api.handlers.api import Api
 from service.ledger import Ledger
 from tests.support.api_client import Client, client_of
 from tests.support.books import Project
@@ -35,25 +35,25 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def api(root: Path, ledger: Ledger) -> DecisionApi:
-    made = DecisionApi(root, ledger, max_batch=5)
-    made.load()
-    assert made.engine, made.problem
+def api(root: Path, ledger: Ledger) -> Api:
+    made = Api(root, ledger, max_batch=5)
+    made.state.load()
+    assert made.state.engine, made.state.problem
     return made
 
 
 @pytest.fixture
-def client(api: DecisionApi) -> Client:
+def client(api: Api) -> Client:
     return client_of(api)
 
 
 @pytest.fixture
-def case(api: DecisionApi) -> Callable[[str], dict[str, Any]]:
+def case(api: Api) -> Callable[[str], dict[str, Any]]:
     """An application with a given decision."""
-    assert api.engine
-    applications = draw(api.engine.applications, 400)
+    assert api.state.engine
+    applications = draw(api.state.engine.applications, 400)
     found = {
         d.decision: a
-        for a, d in zip(applications, api.engine.decide_rows(applications), strict=True)
+        for a, d in zip(applications, api.state.engine.decide_rows(applications), strict=True)
     }
     return found.__getitem__

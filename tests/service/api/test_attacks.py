@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.api.handlers import DecisionApi
+from service.api.handlers.api import Api
 from service.ledger import Ledger
 from tests.support.api_client import JSON, KEY, Client, client_of, errors
 
@@ -124,7 +124,7 @@ def test_without_keys_a_name_of_this_network_is_answered(client: Client, host: s
     assert client.get("/health", headers={"host": host}).status_code == 200
 
 
-def test_a_host_that_is_set_is_answered(api: DecisionApi) -> None:
+def test_a_host_that_is_set_is_answered(api: Api) -> None:
     allowed = client_of(api, hosts=("credit.lender.example",))
     for host, status in (("credit.lender.example:443", 200), ("evil.example", 403)):
         assert allowed.get("/health", headers={"host": host}).status_code == status
@@ -142,14 +142,14 @@ def test_without_keys_a_page_of_another_origin_decides_nothing(
     assert same.status_code == 200
 
 
-def test_with_keys_host_and_origin_do_not_matter(api: DecisionApi, case: Any) -> None:
+def test_with_keys_host_and_origin_do_not_matter(api: Api, case: Any) -> None:
     """No browser adds the key of another page's."""
     strangers = {"host": "credit.example", "origin": "https://app.example", "x-api-key": KEY}
     answer = post(client_of(api, keys=(KEY,)), "/predict", json.dumps(case("approve")), **strangers)
     assert answer.status_code == 200
 
 
-def test_a_flood_of_unknown_fields_is_refused_at_once(api: DecisionApi) -> None:
+def test_a_flood_of_unknown_fields_is_refused_at_once(api: Api) -> None:
     body = json.dumps({f"unknown field {number}": number for number in range(30_000)})
     client = client_of(api, max_body=1 << 20)
     post(client, "/predict", b"{}")
@@ -160,8 +160,8 @@ def test_a_flood_of_unknown_fields_is_refused_at_once(api: DecisionApi) -> None:
 
 
 def test_a_batch_of_bad_rows_has_a_bounded_answer(root: Any, ledger: Ledger) -> None:
-    api = DecisionApi(root, ledger, max_batch=1000)
-    api.load()
+    api = Api(root, ledger, max_batch=1000)
+    api.state.load()
     rows = [{f"unknown {number}": number for number in range(30)} for _ in range(1000)]
     answer = client_of(api, max_body=1 << 20).post("/predict_batch", json=rows)
     results = answer.json()["results"]
@@ -174,8 +174,8 @@ def test_health_names_neither_the_host_nor_the_account_of_the_database(
 ) -> None:
     monkeypatch.setenv("LEDGER_CHECKPOINTS", str(tmp_path))
     away = Ledger("postgresql://clerk@127.0.0.1:9/credit")
-    api = DecisionApi(root, away)
-    api.load()
+    api = Api(root, away)
+    api.state.load()
     client = client_of(api)
     for path in ("/health", "/readyz"):
         text = client.get(path).text

@@ -10,8 +10,7 @@ import pytest
 
 from service.api import background, metrics
 from service.api.background import Background, repeat
-from service.api.handlers import DecisionApi
-from service.api.monitoring import MonitoringApi
+from service.api.handlers.api import Api
 from service.ledger import Ledger
 
 pytest_plugins = ("tests.support.databases",)
@@ -20,8 +19,7 @@ pytest_plugins = ("tests.support.databases",)
 @pytest.fixture
 def beside(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Background:
     monkeypatch.setenv("CREDIT_PD_MONITOR", "off")
-    decisions = DecisionApi(tmp_path, ledger)
-    return Background(decisions, MonitoringApi(decisions), tmp_path, runs_monitor=True)
+    return Background(Api(tmp_path, ledger), runs_monitor=True)
 
 
 def age() -> float:
@@ -71,7 +69,7 @@ def test_a_failed_update_does_not_set_its_time(
 def test_readiness_is_a_metric_and_comes_back_without_traffic(
     beside: Background, ledger: Ledger, database: str
 ) -> None:
-    beside.decisions.engine = object()  # type: ignore[assignment]
+    beside.state.engine = object()  # type: ignore[assignment]
     path = Path(database.removeprefix("sqlite:///"))
     ledger.prepare()
     ledger.check()

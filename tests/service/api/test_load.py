@@ -12,7 +12,7 @@ import pytest
 from service.api import guards, load
 from service.api.asgi import Application
 from service.api.description import openapi
-from service.api.handlers import DecisionApi
+from service.api.handlers.api import Api
 from service.api.load import Turnstile
 from service.api.requests import Refused, Request, Response
 from service.ledger import Ledger
@@ -25,10 +25,10 @@ class Blocked:
     """A service whose answers to `/predict` wait until `go` is set."""
 
     def __init__(self, tmp_path: Path, max_requests: int) -> None:
-        self.api = DecisionApi(tmp_path, Ledger(f"sqlite:///{tmp_path}/ledger.sqlite"))
+        self.api = Api(tmp_path, Ledger(f"sqlite:///{tmp_path}/ledger.sqlite"))
         self.go = asyncio.Event()
         self.api.routes["/predict"] = {"POST": self.predict}
-        app = Application(inner, lambda: self.api, (), MAX_BODY, max_requests=max_requests)
+        app = Application(inner, lambda: self.api.routes, (), MAX_BODY, max_requests=max_requests)
         transport = httpx.ASGITransport(app)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://service")
 
@@ -127,13 +127,13 @@ def test_a_body_that_never_begins_is_given_up(
     asyncio.run(attack())
 
 
-def test_the_documentation_is_made_once(api: DecisionApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_documentation_is_made_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     describe = openapi.describe
     monkeypatch.setattr(openapi, "describe", lambda *a: made.append(1) or describe(*a))
 
     async def attack() -> None:
-        for handler in (api.docs_json, api.docs) * 3:
+        for handler in (api.documentation.docs_json, api.documentation.docs) * 3:
             assert (await handler(Request("", {}, b"")))[0] == 200
 
     asyncio.run(attack())

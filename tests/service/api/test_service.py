@@ -11,8 +11,7 @@ import pytest
 
 from service.api import metrics
 from service.api.description import model_info
-from service.api.handlers import DecisionApi
-from service.api.monitoring import MonitoringApi
+from service.api.handlers.api import Api
 from service.api.requests import Request
 from service.decision import hashes
 from service.decision.engine import Engine
@@ -26,12 +25,12 @@ from tests.support.api_client import JSON, KEY, Client, client_of, errors, overr
 ENDPOINTS = ("/predict", "/predict_batch", "/explain", "/overrides")
 
 
-def test_a_prediction_is_the_engines_decision(client: Client, api: DecisionApi, case: Any) -> None:
+def test_a_prediction_is_the_engines_decision(client: Client, api: Api, case: Any) -> None:
     for decision in ("approve", "refer", "decline"):
         application = case(decision)
         answer = client.post("/predict", json=application).json()
-        assert api.engine
-        own = api.engine.decide(application)
+        assert api.state.engine
+        own = api.state.engine.decide(application)
         assert answer.pop("prediction_id")
         assert answer.pop("timestamp").endswith("Z")
         assert answer == {name: getattr(own, name) for name in own.__slots__}
@@ -222,21 +221,21 @@ def test_one_decision_is_found_by_its_id(client: Client, case: Any) -> None:
 
 
 def test_a_decision_is_shown_with_the_policy_of_its_time(
-    client: Client, api: DecisionApi, case: Any
+    client: Client, api: Api, case: Any
 ) -> None:
-    assert api.engine
+    assert api.state.engine
     then = client.get("/model-info").json()["policy"]
     answer = client.post("/predict", json=case("approve")).json()
-    stricter = api.engine.policy.model_copy(update={"cut_off": 0.01})
-    identity = api.engine.identity | {"policy": "another"}
-    api.engine = Engine(api.engine.model, stricter, identity)
+    stricter = api.state.engine.policy.model_copy(update={"cut_off": 0.01})
+    identity = api.state.engine.identity | {"policy": "another"}
+    api.state.engine = Engine(api.state.engine.model, stricter, identity)
     assert client.get("/model-info").json()["policy"] != then
     assert client.get(f"/predictions/{answer['prediction_id']}").json()["policy"] == then
     assert client.get("/logs").json()["records"][0]["policy"] == then
 
 
 def test_a_recorded_decision_has_a_receipt_once_it_was_signed(
-    client: Client, api: DecisionApi, case: Any
+    client: Client, api: Api, case: Any
 ) -> None:
     answer = client.post("/predict", json=case("refer")).json()
     path = f"/predictions/{answer['prediction_id']}/receipt"
@@ -244,7 +243,7 @@ def test_a_recorded_decision_has_a_receipt_once_it_was_signed(
     assert refused.status_code == 404
     assert "no checkpoint holds entry 1 yet" in refused.text
     signer = Signer.generate("lender.example/ledger", LOG)
-    TransparencyLog(api.ledger.engine).publish(signer)
+    TransparencyLog(api.state.ledger.engine).publish(signer)
     content = verify(client.get(path).json(), signer.key, [], quorum=0)
     assert content["id"] == answer["prediction_id"]
     assert client.get("/predictions/unknown/receipt").status_code == 404
@@ -287,8 +286,8 @@ def test_without_a_ledger_there_are_no_answers_until_it_returns(
 ) -> None:
     (tmp_path / "away.sqlite").mkdir()
     away = Ledger(f"sqlite:///{tmp_path}/away.sqlite")
-    api = DecisionApi(root, away)
-    api.load()
+    api = Api(root, away)
+    api.state.load()
     client = client_of(api)
     for path, body in (("/predict", case("approve")), ("/predict_batch", [case("approve")])):
         answer = client.post(path, json=body)
@@ -316,8 +315,8 @@ def test_without_a_sound_model_the_service_lives_and_says_why_it_is_not_ready(
             (tmp_path / path).write_bytes(b"altered")
         (tmp_path / hashes.MANIFEST).write_text(hashes.manifest(contents))
         reason = "winner.json is not the file that models/manifest.json states"
-    api = DecisionApi(tmp_path, ledger)
-    api.load()
+    api = Api(tmp_path, ledger)
+    api.state.load()
     client = client_of(api)
     for path in ("/predict", "/predict_batch", "/explain"):
         answer = client.post(path, json=[])
@@ -338,14 +337,16 @@ def test_health_and_readiness_say_that_all_is_well(client: Client) -> None:
     assert client.get("/health").json()["status"] == "ready"
 
 
-def test_model_info_describes_the_served_model(client: Client, api: DecisionApi) -> None:
+def test_model_info_describes_the_served_model(client: Client, api: Api) -> None:
     told = client.get("/model-info").json()
-    assert api.engine
-    assert told["identity"] == api.engine.identity
+    assert api.state.engine
+    assert told["identity"] == api.state.engine.identity
     assert told["golden"] == {"records": 20, "identical": True}
     assert told["winner"] == "lightgbm"
-    assert told["policy"]["approve_below"] == api.engine.policy.approve_below
-    assert {f["name"] for f in told["contract"]["fields"]} == {*api.engine.applications.fields}
+    assert told["policy"]["approve_below"] == api.state.engine.policy.approve_below
+    assert {f["name"] for f in told["contract"]["fields"]} == {
+        *api.state.engine.applications.fields
+    }
     assert told["model"]["trained_on"]["rows"] > 0
 
 
@@ -367,7 +368,7 @@ def test_the_form_heads_its_parts_with_the_titles_of_the_tables() -> None:
         "/schema.json",
     ],
 )
-def test_with_keys_set_an_endpoint_needs_one(api: DecisionApi, path: str) -> None:
+def test_with_keys_set_an_endpoint_needs_one(api: Api, path: str) -> None:
     client = client_of(api, keys=("another", KEY))
     method = "POST" if path in ENDPOINTS else "GET"
     for headers in (
@@ -384,14 +385,14 @@ def test_with_keys_set_an_endpoint_needs_one(api: DecisionApi, path: str) -> Non
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs.json"])
-def test_an_operator_may_open_the_documentation_to_all(api: DecisionApi, path: str) -> None:
+def test_an_operator_may_open_the_documentation_to_all(api: Api, path: str) -> None:
     client = client_of(api, keys=(KEY,), has_open_docs=True)
     assert client.get(path).status_code == 200
     assert client.get("/logs").status_code == 401
 
 
 @pytest.mark.parametrize("path", ["/", "/ui/app.js", "/health", "/readyz", "/livez", "/healthz"])
-def test_health_readiness_and_the_page_need_no_key(api: DecisionApi, path: str) -> None:
+def test_health_readiness_and_the_page_need_no_key(api: Api, path: str) -> None:
     assert client_of(api, keys=(KEY,)).get(path).status_code == 200
 
 
@@ -429,11 +430,10 @@ def test_bentomls_own_paths_are_forwarded(client: Client) -> None:
         assert client.get(path).text == f"inner {path}"
 
 
-def test_the_description_covers_every_endpoint(client: Client, api: DecisionApi) -> None:
+def test_the_description_covers_every_endpoint(client: Client, api: Api) -> None:
     paths = client.get("/docs.json").json()["paths"]
     described = {(path, method.upper()) for path, own in paths.items() for method in own}
-    routes = api.routes | MonitoringApi(api).routes
-    served = {(path, m) for path, own in routes.items() for m in own}
+    served = {(path, m) for path, own in api.routes.items() for m in own}
     assert described == served - {("/docs", "GET"), ("/docs.json", "GET")}
 
 
@@ -444,15 +444,12 @@ def test_the_examples_of_the_description_work(client: Client) -> None:
         assert client.post(path, json=example).status_code == 200
 
 
-def test_every_answer_matches_its_described_schema(
-    client: Client, api: DecisionApi, case: Any
-) -> None:
+def test_every_answer_matches_its_described_schema(client: Client, api: Api, case: Any) -> None:
     """Schemathesis sees no case that exists; here there is one, referred and overridden."""
-    api.routes |= MonitoringApi(api).routes
     document = client.get("/docs.json").json()
     referred, declined = case("refer"), case("decline")
     prediction = client.post("/predict", json=referred).json()["prediction_id"]
-    TransparencyLog(api.ledger.engine).publish(Signer.generate("lender.example/ledger", LOG))
+    TransparencyLog(api.state.ledger.engine).publish(Signer.generate("lender.example/ledger", LOG))
     wish = {"decision": "approve", "reason": "Payslips seen", "author": "A. Officer"}
     bodies: dict[str, Any] = {
         "/predict": declined,
@@ -473,7 +470,7 @@ def test_every_answer_matches_its_described_schema(
 
 
 def test_an_unexpected_error_is_counted_as_a_failure(
-    client: Client, api: DecisionApi, monkeypatch: pytest.MonkeyPatch
+    client: Client, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(request: Request) -> tuple[int, bytes]:
         raise ZeroDivisionError

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from service.api.handlers import DecisionApi
+from service.api.handlers.api import Api
 from service.api.requests import Request, respond
 from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.__main__ import main
@@ -51,9 +51,9 @@ def take_away(ledger: Ledger) -> None:
 
 
 def readiness(ledger: Ledger) -> int:
-    api = DecisionApi(Path(), ledger)
-    api.engine = object()  # type: ignore[assignment]
-    return asyncio.run(respond(api.readyz, Request("", {}, b"")))[0]
+    api = Api(Path(), ledger)
+    api.state.engine = object()  # type: ignore[assignment]
+    return asyncio.run(respond(api.probes.readyz, Request("", {}, b"")))[0]
 
 
 # ---- a probe

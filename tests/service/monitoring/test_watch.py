@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from pydantic_core import from_json, to_json
 
-from service.api.handlers import DecisionApi
-from service.api.monitoring import MonitoringApi
+from service.api.handlers.monitoring import Monitoring
+from service.api.handlers.state import State
 from service.api.requests import Handler, Request, respond
 from service.decision.applications import Applications
 from service.ledger import Ledger
@@ -26,9 +26,9 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def watch(ledger: Ledger, tmp_path: Path) -> MonitoringApi:
+def watch(ledger: Ledger, tmp_path: Path) -> Monitoring:
     ledger.prepare()
-    return MonitoringApi(DecisionApi(tmp_path, ledger, max_batch=3))
+    return Monitoring(State(tmp_path, ledger, max_batch=3))
 
 
 def ask(handler: Handler, body: Any = None, part: str = "", **query: str) -> tuple[int, Any]:
@@ -41,19 +41,19 @@ def report(**changes: Any) -> dict[str, Any]:
     return facts | {"loudest": "quiet", "model": "m", "findings": []} | changes
 
 
-def test_outcomes_are_recorded_or_refused_row_by_row(watch: MonitoringApi) -> None:
-    which = decide(watch.decisions.ledger)
+def test_outcomes_are_recorded_or_refused_row_by_row(watch: Monitoring) -> None:
+    which = decide(watch.state.ledger)
     status, answer = ask(watch.outcomes, [row(which), row("nobody")])
     assert (status, answer["recorded"]) == (200, 1)
     assert answer["refused"][0]["row"] == 1
 
 
 @pytest.mark.parametrize("body", [{}, [], [1], [{}] * 4])
-def test_a_body_that_is_no_list_of_outcomes_is_refused(watch: MonitoringApi, body: Any) -> None:
+def test_a_body_that_is_no_list_of_outcomes_is_refused(watch: Monitoring, body: Any) -> None:
     assert ask(watch.outcomes, body)[0] == 422
 
 
-def test_reports_are_served_newest_first_and_one_by_one(watch: MonitoringApi) -> None:
+def test_reports_are_served_newest_first_and_one_by_one(watch: Monitoring) -> None:
     for window in (100, 1000):
         watch.reports.add(report(window=window))
     assert [r["window"] for r in ask(watch.drift_reports, limit="1")[1]["reports"]] == [1000]
@@ -81,7 +81,7 @@ def test_reports_and_incidents_of_many_processes_are_all_kept(
     assert len(stores[0].open_incidents()) == 80
 
 
-def test_a_window_that_another_monitor_reported_is_not_reported_twice(watch: MonitoringApi) -> None:
+def test_a_window_that_another_monitor_reported_is_not_reported_twice(watch: Monitoring) -> None:
     with ThreadPoolExecutor(8) as monitors:
         numbers = list(monitors.map(lambda _: watch.reports.add(report()), range(8)))
     assert [number for number in numbers if number is not None] == [1]
@@ -89,17 +89,17 @@ def test_a_window_that_another_monitor_reported_is_not_reported_twice(watch: Mon
 
 
 @pytest.mark.parametrize("part", ["3", "x", "-1", "9" * 40])
-def test_a_missing_report_is_not_found(watch: MonitoringApi, part: str) -> None:
+def test_a_missing_report_is_not_found(watch: Monitoring, part: str) -> None:
     assert ask(watch.drift_report, part=part)[0] == 404
 
 
 def test_the_monitor_ends_with_the_service(
-    watch: MonitoringApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    watch: Monitoring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", str(watch.decisions.ledger.engine.url))
+    monkeypatch.setenv("DATABASE_URL", str(watch.state.ledger.engine.url))
     monkeypatch.delenv("CREDIT_PD_MONITOR", raising=False)
     monkeypatch.chdir(Path(__file__).parents[3])
-    watch.start(tmp_path)
+    watch.start()
     process = watch._process
     assert process is not None
     watch.stop()
@@ -110,9 +110,11 @@ def test_the_monitor_ends_with_the_service(
 def test_a_killed_service_leaves_no_monitor_behind(seconds: float, tmp_path: Path) -> None:
     program = (
         "import asyncio, sys, time; from pathlib import Path\n"
-        "from service.api.monitoring import MonitoringApi\n"
-        "watch = MonitoringApi.__new__(MonitoringApi); watch._process = None\n"
-        "watch.start(Path(sys.argv[1])); print(watch._process.pid, flush=True); time.sleep(600)"
+        "from service.api.handlers.monitoring import Monitoring\n"
+        "from service.api.handlers.state import State\n"
+        "from service.ledger import Ledger\n"
+        "watch = Monitoring(State(Path(sys.argv[1]), Ledger()))\n"
+        "watch.start(); print(watch._process.pid, flush=True); time.sleep(600)"
     )
     environment = os.environ | {"DATABASE_URL": f"sqlite:///{tmp_path}/x.sqlite"}
     environment.pop("CREDIT_PD_MONITOR", None)
@@ -142,28 +144,28 @@ def test_a_monitor_without_its_parent_ends_by_itself() -> None:
     assert process.wait(timeout=60) == 0
 
 
-def refuse(watch: MonitoringApi, count: int) -> None:
+def refuse(watch: Monitoring, count: int) -> None:
     problem = [{"field": "wage", "allowed": "", "got": 1}]
     requests = Applications(contracts.load("loan_book"), "application")
     for _ in range(count):
-        watch.decisions.refusals.count_refused(problem, requests)
+        watch.state.refusals.count_refused(problem, requests)
 
 
 def test_a_feed_that_is_refused_opens_an_incident_that_ends_with_it(
-    watch: MonitoringApi, monkeypatch: pytest.MonkeyPatch
+    watch: Monitoring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CREDIT_PD_MONITOR", raising=False)
     refuse(watch, 100)
     watch.update_gauges()
     (opened,) = watch.reports.open_incidents()
     assert opened["words"] == "(unknown): 100% of applications were refused for it (unknown)"
-    watch.decisions.refusals.count_accepted(100)
+    watch.state.refusals.count_accepted(100)
     watch.update_gauges()
     assert watch.reports.open_incidents() == []
 
 
 def test_refusals_are_not_judged_when_the_monitor_is_off(
-    watch: MonitoringApi, monkeypatch: pytest.MonkeyPatch
+    watch: Monitoring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CREDIT_PD_MONITOR", "off")
     refuse(watch, 100)

@@ -6,14 +6,13 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 from pydantic_core import to_json
 
 from service import settings
 from service.api import metrics
-from service.api.handlers import DecisionApi, Routes
-from service.api.requests import Request, Response, read_whole_number, refusal
+from service.api.handlers.state import State
+from service.api.requests import Request, Response, Routes, read_whole_number, refusal
 from service.decision.json_bodies import decode
 from service.decision.problems import as_text, quote
 from service.monitoring import alerts, outcomes
@@ -25,15 +24,15 @@ MAX_NEW_REPORTS = 10  # reports that are read in one update of the gauges
 REFUSED = "refused"  # the source of incidents about applications without a decision
 
 
-class MonitoringApi:
+class Monitoring:
     """The endpoints about outcomes and drift, and the process that watches for drift.
 
     `CREDIT_PD_MONITOR=off` starts no such process.
     """
 
-    def __init__(self, decisions: DecisionApi) -> None:
-        self.decisions = decisions
-        self.reports = Reports(decisions.ledger.engine)
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.reports = Reports(state.ledger.engine)
         self._process: subprocess.Popen[bytes] | None = None
         self._seen = 0
         self.routes: Routes = {
@@ -45,15 +44,13 @@ class MonitoringApi:
     async def outcomes(self, request: Request) -> Response:
         """Record which loans went bad; each row is recorded or refused separately."""
         rows = decode(request.body)
-        limit = f"a JSON array of 1 to {self.decisions.max_batch} outcomes"
-        if not isinstance(rows, list) or not 1 <= len(rows) <= self.decisions.max_batch:
+        limit = f"a JSON array of 1 to {self.state.max_batch} outcomes"
+        if not isinstance(rows, list) or not 1 <= len(rows) <= self.state.max_batch:
             raise refusal(422, f"the body is {limit}; got {as_text(quote(rows))}", allowed=limit)
         for number, row in enumerate(rows):
             if not isinstance(row, dict):
                 raise refusal(422, f"row {number} must be an object; got {as_text(quote(row))}")
-        count, refused = await self.decisions.ledger.in_thread(
-            outcomes.record, self.decisions.ledger, rows
-        )
+        count, refused = await self.state.ledger.in_thread(outcomes.record, self.state.ledger, rows)
         body = {"recorded": count, "refused": [row._asdict() for row in refused]}
         return 200, to_json(body)
 
@@ -61,19 +58,19 @@ class MonitoringApi:
         """List drift reports, newest first."""
         limit = read_whole_number(request.query, "limit", MAX_REPORTS) or 20
         before = read_whole_number(request.query, "before", 1 << 62)
-        reports = await self.decisions.ledger.in_thread(self.reports.recent, limit, before)
+        reports = await self.state.ledger.in_thread(self.reports.recent, limit, before)
         return 200, to_json({"reports": reports})
 
     async def drift_report(self, request: Request) -> Response:
         """Return one drift report."""
         text = request.id
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
-        report = await self.decisions.ledger.in_thread(self.reports.get, number)
+        report = await self.state.ledger.in_thread(self.reports.get, number)
         if report is None:
             raise refusal(404, "no drift report has this number")
         return 200, to_json(report)
 
-    def start(self, root: Path) -> None:
+    def start(self) -> None:
         """Start the monitor unless it runs."""
         if settings.load().monitor == "off":
             return
@@ -87,9 +84,9 @@ class MonitoringApi:
             "service.monitoring",
             "--watch",
             "--root",
-            str(root),
+            str(self.state.root),
         ]
-        environment = os.environ | {"PYTHONPATH": str(root)}
+        environment = os.environ | {"PYTHONPATH": str(self.state.root)}
         self._process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
 
     def stop(self) -> None:
@@ -112,7 +109,7 @@ class MonitoringApi:
         """
         if settings.load().monitor == "off":
             return
-        findings = self.decisions.refusals.take_findings()
+        findings = self.state.refusals.take_findings()
         if findings is not None:
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
             alerts.announce(*self.reports.settle(REFUSED, findings, now))

@@ -1,4 +1,4 @@
-"""Models of the JSON objects that are sent and answered about outcomes and drift."""
+"""The JSON objects of outcomes and drift reports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from service.api.description.schemas import Shape
+from service.api.description.schemas.parts import Shape
 
 
 class Outcome(Shape):

@@ -1,0 +1,41 @@
+"""The JSON objects that describe the service: its readiness and its model."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from service.api.description.schemas.parts import Identity, Shape
+
+
+class Ready(Shape):
+    """The answer while decisions can be made and recorded."""
+
+    status: Literal["ready"]
+
+
+class Health(Shape):
+    """Whether decisions can be made and recorded now, and the reason if not."""
+
+    status: Literal["ready", "unavailable"]
+    reason: str | None
+    model: str | None
+
+
+class Golden(Shape):
+    """The number of golden records, and whether the service scored each as the pipeline did."""
+
+    records: int
+    identical: bool
+
+
+class ModelInfo(Shape):
+    """The winner, its metrics, the parts of its contract that a form needs, and the policy."""
+
+    winner: str
+    model: dict[str, Any]
+    identity: Identity
+    golden: Golden
+    metrics: dict[str, Any]
+    contract: dict[str, Any]
+    policy: dict[str, Any]
+    example: dict[str, Any]

@@ -1,0 +1,35 @@
+"""All handlers of a worker, and the route of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from service.api.handlers.decisions import Decisions
+from service.api.handlers.documentation import Documentation
+from service.api.handlers.monitoring import Monitoring
+from service.api.handlers.probes import Probes
+from service.api.handlers.records import Records
+from service.api.handlers.state import State
+from service.api.requests import Routes
+from service.ledger import Ledger
+
+
+class Api:
+    """The endpoints of one worker; `has_keys` tells whether requests need an API key."""
+
+    def __init__(
+        self, root: Path, ledger: Ledger, max_batch: int = 1000, has_keys: bool = False
+    ) -> None:
+        self.state = State(root, ledger, max_batch)
+        self.decisions = Decisions(self.state)
+        self.records = Records(self.state)
+        self.monitoring = Monitoring(self.state)
+        self.probes = Probes(self.state)
+        self.documentation = Documentation(self.state, has_keys)
+        self.routes: Routes = {
+            **self.decisions.routes,
+            **self.records.routes,
+            **self.monitoring.routes,
+            **self.probes.routes,
+            **self.documentation.routes,
+        }

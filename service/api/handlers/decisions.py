@@ -1,0 +1,94 @@
+"""Handle requests for decisions: decide, record and explain.
+
+Every decision is recorded in the ledger before it is answered. When it cannot be recorded, the
+request is refused with status 503.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from pydantic_core import to_json
+
+from service.api import metrics
+from service.api.batching import Batcher
+from service.api.drafts import DraftedDecision, decide_rows, draft_decisions
+from service.api.handlers.state import State
+from service.api.load import Turnstile
+from service.api.requests import Request, Response, Routes, as_dicts, refusal
+from service.decision.applications import InvalidApplication
+from service.decision.explanation import explain
+from service.decision.json_bodies import decode
+from service.decision.problems import as_text, quote
+
+HEAVY = (4, 32)  # batches and explanations that are worked on at once, and that wait
+
+
+class Decisions:
+    """The endpoints that decide about applications."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self._decide_together = Batcher(self.decide)
+        self._heavy = Turnstile(*HEAVY)
+        self.routes: Routes = {
+            "/predict": {"POST": self.predict},
+            "/predict_batch": {"POST": self.predict_batch},
+            "/explain": {"POST": self.explain},
+        }
+
+    async def predict(self, request: Request) -> Response:
+        """Decide about one application."""
+        engine, refusals = self.state.loaded_engine(), self.state.refusals
+        try:
+            application = engine.applications.parse(request.body)
+        except InvalidApplication as error:
+            metrics.count_refused(
+                refusals.count_refused(as_dicts(error.problems), engine.applications)
+            )
+            raise
+        refusals.count_accepted()
+        return 200, to_json(await self._decide_together(application))
+
+    async def decide(self, applications: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the answers to valid applications once their entries are durable."""
+        decisions = self.state.loaded_engine().decide_rows(applications)
+        return await self.record(draft_decisions(decisions, applications))
+
+    async def record(self, drafts: list[DraftedDecision]) -> list[dict[str, Any]]:
+        """Record decisions, either all of them or none, and return their answers."""
+        await self.state.ledger.append_group([drafted.entry for drafted in drafts])
+        for drafted in drafts:
+            metrics.count_decision(drafted.decision)
+        return [drafted.answer for drafted in drafts]
+
+    async def predict_batch(self, request: Request) -> Response:
+        """Decide about many applications; each row is answered or refused separately."""
+        engine, refusals = self.state.loaded_engine(), self.state.refusals
+        rows = self._rows(request.body)
+        async with self._heavy.pass_through():
+            results, kept, drafts = await asyncio.to_thread(decide_rows, engine, rows)
+            answers = await self.record(drafts)
+        refusals.count_accepted(len(kept))
+        for refused in filter(None, results):
+            metrics.count_refused(refusals.count_refused(refused["errors"], engine.applications))
+        for index, answer in zip(kept, answers, strict=True):
+            results[index] = {"index": index, "decision": answer}
+        return 200, to_json({"results": results})
+
+    def _rows(self, body: bytes) -> list[Any]:
+        rows = decode(body)
+        limit = f"a JSON array of 1 to {self.state.max_batch} applications"
+        if not isinstance(rows, list):
+            raise refusal(422, f"a batch is {limit}; got {as_text(quote(rows))}", allowed=limit)
+        if not 1 <= len(rows) <= self.state.max_batch:
+            raise refusal(422, f"a batch is {limit}; got {len(rows)}", allowed=limit, got=len(rows))
+        return rows
+
+    async def explain(self, request: Request) -> Response:
+        """Explain a decision without recording it."""
+        engine = self.state.loaded_engine()
+        application = engine.applications.parse(request.body)
+        async with self._heavy.pass_through():
+            return 200, to_json(await asyncio.to_thread(explain, engine, application))

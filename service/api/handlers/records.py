@@ -1,0 +1,83 @@
+"""Handle requests about recorded decisions: list, show and override them, and prove them."""
+
+from __future__ import annotations
+
+from pydantic_core import to_json
+
+from service.api.description.schemas.records import Override
+from service.api.handlers.state import State
+from service.api.requests import (
+    Request,
+    Response,
+    Routes,
+    read_search,
+    read_whole_number,
+    refusal,
+    validate,
+)
+from service.decision.json_bodies import decode
+from service.ledger import AlreadyRecorded, override
+from service.transparency.log import TransparencyLog
+from service.transparency.verify_receipt import Invalid
+
+MAX_LOGS = 500
+MAX_WORDS, MAX_SEARCH = 10, 200  # words and characters of a search
+
+
+class Records:
+    """The endpoints about what the ledger holds."""
+
+    def __init__(self, state: State) -> None:
+        self.ledger = state.ledger
+        self.routes: Routes = {
+            "/overrides": {"POST": self.overrides},
+            "/logs": {"GET": self.logs},
+            "/predictions/{id}": {"GET": self.prediction},
+            "/predictions/{id}/receipt": {"GET": self.receipt},
+        }
+
+    async def overrides(self, request: Request) -> Response:
+        """Record an officer's decision about a referred case."""
+        requested = validate(Override, decode(request.body))
+        record = await self.ledger.in_thread(self.ledger.get, requested.prediction_id)
+        if record is None:
+            raise refusal(404, f"no decision has the id {requested.prediction_id}", "prediction_id")
+        try:
+            entry = override(record.entry, requested.decision, requested.reason, requested.author)
+            recorded = await self.ledger.in_thread(self.ledger.append_once, entry)
+        except ValueError as error:
+            raise refusal(409, str(error)) from None
+        except AlreadyRecorded:
+            problem = f"a person has already decided about {requested.prediction_id}"
+            raise refusal(409, problem) from None
+        return 201, to_json(recorded.content)
+
+    async def logs(self, request: Request) -> Response:
+        """List recent decisions, newest first."""
+        limit = read_whole_number(request.query, "limit", MAX_LOGS) or 50
+        before = read_whole_number(request.query, "before", 1 << 62)
+        search = read_search(request.query, "search", MAX_WORDS, MAX_SEARCH)
+        page = await self.ledger.in_thread(self.ledger.recent, limit, before, search)
+        records = [record.as_dict() for record in page.records]
+        return 200, to_json({"records": records, "next_before": page.next_before})
+
+    async def prediction(self, request: Request) -> Response:
+        """Return one decision with its overrides and outcomes."""
+        if "\0" in request.id:  # PostgreSQL accepts no text with NUL
+            raise refusal(404, "no decision has this id")
+        record = await self.ledger.in_thread(self.ledger.get, request.id)
+        if record is None or record.entry.kind != "decision":
+            raise refusal(404, "no decision has this id")
+        return 200, to_json(record.as_dict())
+
+    async def receipt(self, request: Request) -> Response:
+        """Return the proof that an entry stands in the ledger that witnesses have seen."""
+        log = TransparencyLog(self.ledger.engine)
+        try:
+            if "\0" in request.id:
+                raise KeyError(request.id)
+            return 200, to_json(await self.ledger.in_thread(log.receipt, request.id))
+        except KeyError:
+            raise refusal(404, "no entry has this id") from None
+        except Invalid as error:
+            raise refusal(404, str(error)) from None

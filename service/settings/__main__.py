@@ -1,0 +1,5 @@
+"""Print all settings as the table that the documentation shows."""
+
+from service import settings
+
+print(settings.table())

@@ -1,0 +1,36 @@
+"""Who may send requests, and under which names the service is reached."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from service.settings.declaration import Digests, Names, Section, variable
+
+
+class AccessSettings(Section):
+    """The settings of access."""
+
+    api_keys: Digests = variable(
+        "CREDIT_PD_API_KEYS",
+        (),
+        "The SHA-256 digests of the API keys, separated by commas. When there is at least one, "
+        "every request needs a key in the header `x-api-key`.",
+        "SHA-256 digests of 64 hexadecimal digits",
+    )
+    api_key: str = variable(
+        "CREDIT_PD_API_KEY", "", "The API key that `python -m service.traffic` sends.", "a text"
+    )
+    hosts: Names = variable(
+        "CREDIT_PD_HOSTS",
+        (),
+        "The host names, separated by commas, under which a service without API keys may be "
+        "reached, besides IP addresses and names without a dot.",
+        "host names",
+    )
+    docs: Literal["key", "open"] = variable(
+        "CREDIT_PD_DOCS",
+        "key",
+        "Who may read `/docs` and `/docs.json` of a service with API keys: holders of a key "
+        "(`key`) or everybody (`open`).",
+        "key or open",
+    )

@@ -1,0 +1,23 @@
+"""Where the ledger of decisions is kept."""
+
+from __future__ import annotations
+
+from service.settings.declaration import Section, variable
+
+
+class LedgerSettings(Section):
+    """The settings of the ledger."""
+
+    database_url: str = variable(
+        "DATABASE_URL",
+        "sqlite:///ledger/decisions.sqlite",
+        "The database that holds the ledger of decisions.",
+        "sqlite:///PATH or postgresql://...",
+    )
+    ledger_checkpoints: str = variable(
+        "LEDGER_CHECKPOINTS",
+        "",
+        "The folder of the checkpoint (length and last hash of the ledger), best on another disk; "
+        "the default is the folder of a SQLite ledger, and `ledger` for PostgreSQL.",
+        "a path",
+    )

@@ -1,0 +1,30 @@
+"""How much the service takes at once."""
+
+from __future__ import annotations
+
+from service.settings.declaration import Count, Section, variable
+
+MEBIBYTE = 1 << 20
+
+
+class LimitSettings(Section):
+    """The limits of requests."""
+
+    max_body: Count = variable(
+        "CREDIT_PD_MAX_BODY",
+        MEBIBYTE,
+        "The largest size of a request body, in bytes.",
+        "a whole number from 1",
+    )
+    max_batch: Count = variable(
+        "CREDIT_PD_MAX_BATCH",
+        1000,
+        "The largest number of applications or outcomes in one request.",
+        "a whole number from 1",
+    )
+    max_requests: Count = variable(
+        "CREDIT_PD_MAX_REQUESTS",
+        512,
+        "The requests that a worker answers at the same time; further ones get a 503 at once.",
+        "a whole number from 1",
+    )
