@@ -15,7 +15,7 @@ from stages import errors, files, params, project
 from stages.contract import quality
 from stages.contract import reading as contracts
 from stages.contract.raw import tables
-from stages.contract.raw.columns import as_dates, months_later
+from stages.contract.raw.columns import as_dates, outcome_known
 from stages.contract.schema import Contract, ContractError
 from stages.features import groups, split
 
@@ -34,11 +34,8 @@ def assign(contract: Contract, rows: pd.DataFrame, section: params.Preprocess) -
     """Return each row's place in `split.SPLITS` (n,), or `split.EMBARGOED`."""
     shares = section.validation_share, section.test_share
     if contract.date:
-        outcome_known = None
-        if contract.outcome:
-            ends = months_later(rows["_date"], contract.outcome.months)
-            outcome_known = ends.to_numpy().astype("datetime64[D]")
-        return split.by_time(rows["_date"].to_numpy(), *shares, outcome_known)
+        days = rows["_date"].to_numpy()
+        return split.by_time(days, *shares, outcome_known(days, contract))
     group = rows["_entity" if contract.entity else "_copy"].to_numpy()
     if contract.entity:
         check_entities(contract.entity, len(rows), len(np.unique(group)))

@@ -17,7 +17,7 @@ from stages.contract import reading as contracts
 from stages.features.matrix import Features, Floats
 from stages.models import artifact
 from stages.models.artifact import Model
-from stages.models.fitting.folds import Fold
+from stages.models.fitting.folds import Fold, learn_from_later_days
 from stages.models.fitting.job import Job
 from stages.models.fitting.parameters import CandidateParameters
 from stages.models.fitting.training_rows import TrainingRows
@@ -34,6 +34,19 @@ def warn_of_resampling(name: str, section: CandidateParameters) -> None:
         print(
             f"warning: train.{name}: balance: {section.balance} without calibration overstates PD, "
             "because resampled rows have more bad loans than the book; set calibration: sigmoid",
+            file=sys.stderr,
+        )
+
+
+def warn_of_later_days(train: TrainingRows, folds: list[Fold]) -> None:
+    """Print a warning on stderr where folds learn from outcomes of later days than they judge."""
+    day, known = train.day, train.outcome_known
+    if day is not None and known is not None and learn_from_later_days(folds, day, known):
+        print(
+            f"warning: the training rows, of {day.min()} to {day.max()}, span too little time for "
+            "their folds to learn only from outcomes that were known before the fold began: "
+            "the calibration and the choice of the winner may look too good. Shorten "
+            "`outcome.months`, or bring older loans",
             file=sys.stderr,
         )
 
@@ -80,6 +93,7 @@ def main(name: str) -> None:
         TrainingRows.read(s, contract, features, config) for s in ("train", "validation")
     )
     folds = train.cut(config.train.folds, config.train.seed)
+    warn_of_later_days(train, folds)
     order = "drawn at random" if train.day is None else "in time order"
     print(
         f"train {name}: {len(train.bad):,} rows, {len(job.kept)} of {len(features.names)} "

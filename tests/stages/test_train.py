@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -16,7 +17,11 @@ import pandas as pd
 import pytest
 
 from stages import train
+from stages.contract import reading as contracts
+from stages.features.matrix import Features
 from stages.models import artifact
+from stages.models.fitting.folds import learn_from_later_days
+from stages.models.fitting.training_rows import TrainingRows
 from stages.params import ParamsError
 from tests.support.books import CANDIDATES, ROOT, Project
 
@@ -106,6 +111,25 @@ def test_a_fold_is_later_than_what_its_model_learnt_from(fitted_book: Project) -
     days = date["_date"].loc[judged["_row"]].to_numpy()
     ends = [days[judged["fold"] == k] for k in range(fitted_book.config.train.folds + 1)]
     assert all(a.max() < b.min() for a, b in pairwise(ends))
+
+
+@pytest.mark.parametrize(("months", "kept"), [(2, True), (24, False)])
+def test_a_fold_learns_from_no_outcome_of_a_later_day_or_says_that_it_does(
+    months: int, kept: bool, ready: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = ready.data / "contract.yaml"
+    window = f"outcome: {{months: {months}, observed_until: 2024-01-01, event: closed}}\n"
+    path.write_text(window + path.read_text())
+    with contextlib.chdir(ready.folder):
+        contract = contracts.load("small")
+        features = Features(contract, ready.config.mode)
+        rows = TrainingRows.read("train", contract, features, ready.config)
+    assert rows.day is not None
+    assert rows.outcome_known is not None
+    folds = rows.cut(3, 7)
+    assert learn_from_later_days(folds, rows.day, rows.outcome_known) != kept
+    train.warn_of_later_days(rows, folds)
+    assert ("`outcome.months`" in capsys.readouterr().err) != kept
 
 
 def test_training_says_what_it_does_in_one_line(

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.contract.fields import BLANKS, text
+from stages.contract.schema import Contract
 
 SEPARATOR = "\x1f"  # a character that no person writes
 
@@ -50,6 +51,19 @@ def months_later(dates: pd.Series, months: int) -> pd.Series:
     days = dates.dt.floor("D")
     later: pd.Series = days + pd.DateOffset(months=months)
     return later
+
+
+def outcome_known(
+    days: NDArray[np.datetime64], contract: Contract
+) -> NDArray[np.datetime64] | None:
+    """Return the day on which the outcome of each loan of these days (n,) was known.
+
+    It is None where the contract does not say how long an outcome takes.
+    """
+    if contract.outcome is None:
+        return None
+    ends = months_later(pd.Series(days), contract.outcome.months)
+    return ends.to_numpy().astype("datetime64[D]")
 
 
 def text_codes(words: pd.Series) -> NDArray[np.int64]:

@@ -14,6 +14,9 @@ Fold = tuple[Rows, Rows]
 # The share of the rows that even the first of the folds in time learns from: a model of few rows
 # is more extreme than the final one, and its calibration would shrink PDs too much.
 FIRST = 0.5
+# The smallest share of the rows that it may learn from so that no outcome is of a later day. Where
+# outcomes take so long that fewer rows are left, folds follow the loans' days alone.
+FEWEST = 0.15
 
 
 class FoldsError(ContractError):
@@ -26,6 +29,7 @@ def cut(
     day: NDArray[np.datetime64] | None,
     folds: int,
     seed: int,
+    outcome_known: NDArray[np.datetime64] | None = None,
 ) -> list[Fold]:
     """Return for each fold the rows to learn from and the rows to judge on.
 
@@ -35,24 +39,59 @@ def cut(
     its fold; else the folds are drawn at random with the same bad rate, and each row is judged
     once.
 
+    `outcome_known` (n,) is the day on which each outcome was known, where loans take time to go
+    bad: a model learns from the outcomes alone that were known on the first day of its fold. The
+    folds begin later then, at half of the outcomes that any of them could learn from. Where that is
+    less than FEWEST of the rows, this embargo is not kept, as `learn_from_later_days` says.
+
     Raises FoldsError where a side of a fold lacks good or bad loans.
     """
-    cuts = at_random(bad, group, folds, seed) if day is None else in_time(group, day, folds)
-    result = list(cuts)
+    if day is None:
+        result = list(at_random(bad, group, folds, seed))
+    else:
+        result = list(in_time(group, day, folds, outcome_known))
     for part in (rows for fold in result for rows in fold):
         if len(np.unique(bad[part])) < 2:
             raise FoldsError(f"{folds} folds leave one without good and bad loans: try fewer")
     return result
 
 
-def in_time(group: NDArray[np.int64], day: NDArray[np.datetime64], folds: int) -> Iterator[Fold]:
+def in_time(
+    group: NDArray[np.int64],
+    day: NDArray[np.datetime64],
+    folds: int,
+    outcome_known: NDArray[np.datetime64] | None = None,
+) -> Iterator[Fold]:
     """Yield folds of whole days, each with the rows before it, less the groups that it judges."""
-    shares = FIRST + (1 - FIRST) * np.arange(folds) / folds
-    edges = np.sort(day)[(shares * len(day)).astype(np.intp)]
+    start = None if outcome_known is None else first_day(day, outcome_known)
+    days = np.sort(day)
+    first = FIRST if start is None else float(np.searchsorted(days, start)) / len(day)
+    shares = first + (1 - first) * np.arange(folds) / folds
+    edges = days[(shares * len(day)).astype(np.intp)]
     for since, until in zip(edges, [*edges[1:], day.max() + 1], strict=True):
         outside = (day >= since) & (day < until)
-        inside = (day < since) & ~np.isin(group, group[outside])
+        before = day < since if start is None or outcome_known is None else outcome_known <= since
+        inside = before & ~np.isin(group, group[outside])
         yield np.flatnonzero(inside), np.flatnonzero(outside)
+
+
+def first_day(
+    day: NDArray[np.datetime64], outcome_known: NDArray[np.datetime64]
+) -> np.datetime64 | None:
+    """Return the day on which the first fold begins under an embargo, or None without one.
+
+    On that day FIRST of the outcomes are known that are known before the last day (n,).
+    """
+    early = np.sort(outcome_known[outcome_known < day.max()])
+    count = int(np.ceil(FIRST * len(early)))
+    return np.datetime64(early[count - 1]) if count >= FEWEST * len(day) else None
+
+
+def learn_from_later_days(
+    folds: list[Fold], day: NDArray[np.datetime64], outcome_known: NDArray[np.datetime64]
+) -> bool:
+    """Return whether a fold learns from an outcome that was known after its first day."""
+    return any(outcome_known[inside].max() > day[outside].min() for inside, outside in folds)
 
 
 def at_random(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.contract import prepared
+from stages.contract.raw.columns import outcome_known
 from stages.contract.schema import Contract, ContractError
 from stages.features.matrix import Features, Floats
 from stages.models.fitting import folds
@@ -30,6 +31,8 @@ class TrainingRows:
     x, bad : features (n, F) and outcomes (n,), 1 for a bad loan.
     group : (n,) one code for the loans of a customer, or else for the copies of an application.
     day : (n,) the loans' dates, or None where the contract has no date.
+    outcome_known : (n,) the days on which the outcomes were known, or None where the contract does
+        not say how long an outcome takes.
     """
 
     row: NDArray[np.int64]
@@ -37,6 +40,7 @@ class TrainingRows:
     bad: NDArray[np.int64]
     group: NDArray[np.int64]
     day: NDArray[np.datetime64] | None
+    outcome_known: NDArray[np.datetime64] | None = None
 
     @classmethod
     def read(
@@ -57,16 +61,21 @@ class TrainingRows:
         if x.shape != (table.num_rows, len(features.names)):
             raise OutOfDate(f"features of {config.dataset} are out of date: dvc repro featurize")
         codes = (table.column(name).to_numpy() for name in ("_row", group))
-        return cls(next(codes), x, bad, next(codes), prepared.dates(table, contract))
+        day = prepared.dates(table, contract)
+        known = None if day is None else outcome_known(day, contract)
+        return cls(next(codes), x, bad, next(codes), day, known)
 
     def take(self, rows: NDArray[np.intp]) -> TrainingRows:
         """Return some of the rows."""
         day = None if self.day is None else self.day[rows]
-        return TrainingRows(self.row[rows], self.x[rows], self.bad[rows], self.group[rows], day)
+        known = None if self.outcome_known is None else self.outcome_known[rows]
+        return TrainingRows(
+            self.row[rows], self.x[rows], self.bad[rows], self.group[rows], day, known
+        )
 
     def cut(self, number: int, seed: int) -> list[Fold]:
         """Return as many folds as `number` says, as `folds.cut` makes them."""
-        return folds.cut(self.bad, self.group, self.day, number, seed)
+        return folds.cut(self.bad, self.group, self.day, number, seed, self.outcome_known)
 
     def facts(self) -> dict[str, Any]:
         """Return how many rows there are, their bad rate, and their first and last date."""

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from stages import params
 from stages.models.calibration import Sigmoid
 from stages.models.fitting import registry
-from stages.models.fitting.folds import FoldsError, cut
+from stages.models.fitting.folds import FoldsError, cut, learn_from_later_days
 from stages.models.fitting.job import Job
 from tests.support.books import ROOT
 
@@ -36,6 +36,49 @@ def test_the_first_fold_in_time_learns_from_half_of_the_rows() -> None:
     dates = days(1000)
     inside, _ = cut(np.arange(1000) % 2, np.arange(1000), dates, 3, 7)[0]
     assert 0.48 < len(inside) / 1000 < 0.52
+
+
+@pytest.mark.parametrize("months", [1, 6, 12])
+def test_a_fold_learns_from_outcomes_alone_that_were_known_on_its_first_day(months: int) -> None:
+    rng = np.random.default_rng(5)
+    day = np.datetime64("2019-01-01") + rng.integers(0, 3 * 365, 2000)
+    known = day + np.timedelta64(30 * months, "D")
+    folds = cut(rng.integers(0, 2, 2000), np.arange(2000), day, 3, 7, known)
+    assert not learn_from_later_days(folds, day, known)
+    for inside, outside in folds:
+        first = day[outside].min()
+        assert known[inside].max() <= first
+        assert len(inside) == (known <= first).sum()
+    sizes = [len(outside) for _, outside in folds]
+    assert max(sizes) - min(sizes) < 20  # days stay whole
+
+
+def test_under_an_embargo_the_first_fold_has_half_of_the_outcomes_that_any_can_learn_from() -> None:
+    day = np.datetime64("2020-01-01") + np.arange(1000)
+    known = day + np.timedelta64(200, "D")  # 799 of them before the last day
+    inside, outside = cut(np.arange(1000) % 2, np.arange(1000), day, 3, 7, known)[0]
+    assert (len(inside), outside.min()) == (400, 599)
+
+
+def test_outcomes_that_are_known_at_once_change_no_fold() -> None:
+    day, bad = days(1000), np.arange(1000) % 2
+    plain = cut(bad, np.arange(1000), day, 3, 7)
+    known = cut(bad, np.arange(1000), day, 3, 7, day + np.timedelta64(1, "D"))
+    for (inside, outside), (others, same) in zip(plain, known, strict=True):
+        assert len(np.setxor1d(inside, others)) + len(np.setxor1d(outside, same)) < 50  # few days
+
+
+@pytest.mark.parametrize(("lag", "broken"), [(600, False), (800, True), (1200, True)])
+def test_an_embargo_that_leaves_too_few_rows_to_learn_from_is_not_kept(
+    lag: int, broken: bool
+) -> None:
+    day, bad = np.datetime64("2020-01-01") + np.arange(1000), np.arange(1000) % 2
+    known = day + np.timedelta64(lag, "D")
+    folds = cut(bad, np.arange(1000), day, 3, 7, known)
+    assert learn_from_later_days(folds, day, known) == broken
+    if broken:
+        plain = cut(bad, np.arange(1000), day, 3, 7)
+        assert all(np.array_equal(a, b) for a, b in zip(folds[0], plain[0], strict=True))
 
 
 def test_rows_without_dates_are_judged_once_each() -> None:
