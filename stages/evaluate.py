@@ -166,7 +166,7 @@ def build_report(
         "validation": validation,
         "by_vintage": {} if quarters is None else by_group(quarters),
         "by_group": {name: by_group(groups) for name, groups in test.groups().items()},
-        "monotone": monotone.price_directions(winner, config),
+        "monotone": monotone.judge_directions(winner, config, test.table),
         "trained_on": winner.trained_on,
     }
 

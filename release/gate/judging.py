@@ -22,7 +22,7 @@ from release.gate.judgement import Judgement, Suspicion
 from release.gate.limits import Limits
 from release.gate.predictions import Predictions
 from release.gate.provenance import listed
-from release.gate.suspicions import acknowledgements, declarations, features, gains
+from release.gate.suspicions import acknowledgements, declarations, directions, features, gains
 from release.revisions import CannotJudge
 from stages import params
 from stages.params import Params
@@ -55,6 +55,7 @@ def judge(
     found.add("reproduction", lambda: reproduction.compared(reproduced))
     found.add("attention", lambda: declarations.notices(found))
     found.suspect(lambda: declarations.suspicions(found))
+    found.suspect(lambda: directions.suspicions(found))
     table, config, rules = found.predictions, found.params, found.limits
     if table and config:
         found.add("rescoring", lambda: rescoring.compared(found, table, reproduced))

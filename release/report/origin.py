@@ -30,9 +30,11 @@ def model(found: Judgement) -> str:
         ),
         ["trained on", trained(old), trained(new)],
         ["price of monotone constraints", price(old), price(new)],
+        ["PD against a stated direction", against(old), against(new)],
         *([measured] if (measured := scored(found)) else []),
     ]
-    return "### Model\n\n" + table(["", "base", "head"], lines)
+    shown = table(["", "base", "head"], lines)
+    return "\n\n".join(part for part in ("### Model", shown, directions(new)) if part)
 
 
 def trained(figures: dict[str, Any]) -> str:
@@ -50,6 +52,48 @@ def price(figures: dict[str, Any]) -> str:
     if "price" not in held:
         return "—"
     return f"{held['price']:+.4f} AUC for {len(held['features'])} features"
+
+
+def fields_of(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what `evaluate` found of each field with a direction of risk; {} where it did not."""
+    return (figures.get("monotone") or {}).get("fields") or {}
+
+
+def against(figures: dict[str, Any]) -> str:
+    """Return for how many fields the PD goes against the direction of risk that is stated."""
+    fields = fields_of(figures)
+    wrong = sum(1 for field in fields.values() if field["violations"])
+    return f"{wrong} of {len(fields)} fields" if fields else "—"
+
+
+def directions(figures: dict[str, Any]) -> str:
+    """Return what the head's constraints buy: the rows in which the PD keeps each direction."""
+    fields = fields_of(figures)
+    if not fields:
+        return ""
+    lines = [
+        [code(name), field["risk"], kept(field), as_count(field.get("violations_when_free"))]
+        for name, field in fields.items()
+    ]
+    head = ["field", "risk is", "test rows against it", "without constraints"]
+    title = f"Directions of risk, each through all its values in {figures['monotone']['rows']:,} "
+    return details(f"{title}test rows", table(head, lines, "llrr"))
+
+
+def kept(field: dict[str, Any]) -> str:
+    """Return whether the PD keeps a field's direction; else in how many rows not, and the worst."""
+    if field["proved"]:
+        return "0 (proved for every application)"
+    if not field["violations"]:
+        return "0"
+    shown = field["counterexample"]
+    values, risk = f"{shown['from']} → {shown['to']}", f"{shown['pd_from']} → {shown['pd_to']}"
+    return f"{field['violations']:,}: row {shown['row']} from {code(values)} has PD {risk}"
+
+
+def as_count(value: int | None) -> str:
+    """Return a number of rows, a dash where it is not known."""
+    return "—" if value is None else f"{value:,}"
 
 
 def scored(found: Judgement) -> list[str]:

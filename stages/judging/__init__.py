@@ -1,7 +1,9 @@
 """Compare candidates by their PDs, and write what follows from the choice.
 
 - `evaluation`: which candidate wins, and what `models/evaluation.json` says of it
-- `points`: the points table of a scorecard; `monotone`: the price of the directions of risk
+- `points`: the points table of a scorecard
+- `monotone`: what the directions of risk cost, and whether the PD keeps them: by the model's form
+  (`monotone_proof`), or else through all values of a field for each row (`monotone_lines`)
 - `golden`: applications with their PD, which a service must reproduce
 - `proof`: the file that ships, written once it scores as the winner does
 - `reference`: what monitoring compares live applications with

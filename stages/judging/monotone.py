@@ -1,33 +1,136 @@
-"""What keeping the contract's directions of risk costs the winner."""
+"""What the contract's directions of risk cost the winner, and whether its PD keeps them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 from scipy.special import expit
 
+from stages.contract import prepared
+from stages.features.matrix import Floats
+from stages.judging import monotone_lines, monotone_proof
+from stages.judging.monotone_lines import Fall, Line
 from stages.metrics import metrics
 from stages.models.artifact import Model
+from stages.models.compiled import libraries
 from stages.models.fitting.job import Job
+from stages.models.scorers import Scorer
 from stages.params import Params
 
+MOST_ROWS = 20_000  # that are followed where nothing is proved: about 0.3 ms a row and field
 
-def price_directions(winner: Model, config: Params) -> dict[str, Any]:
-    """Return the validation AUC with the directions kept, with them free, and the price of keeping.
 
-    Empty where the winner has no constraint that is on.
+def judge_directions(winner: Model, config: Params, test: pa.Table) -> dict[str, Any]:
+    """Return the price of the winner's constraints, and whether each direction of risk is kept.
+
+    `test` are the prepared test rows. With constraints, the same model without them says what they
+    prevent: `violations_when_free`.
     """
+    free = fit_without_directions(winner, config)
+    encoded = winner.features.encode(prepared.columns(test, winner.features.inputs))
+    numbers = test.column("_row").to_numpy()
+    fields = check_directions(winner, encoded, numbers)
+    if free is None:
+        return {"rows": rows_followed(len(encoded)), "fields": fields}
+    freed = check_directions(replace(winner, scorer=free), encoded, numbers)
+    for name, figures in freed.items():
+        fields[name]["violations_when_free"] = figures["violations"]
+    price = price_directions(winner, free, config)
+    return {**price, "rows": rows_followed(len(encoded)), "fields": fields}
+
+
+def fit_without_directions(winner: Model, config: Params) -> Scorer | None:
+    """Return the winner's scorer as it is without constraints; None where it has none."""
     section, features = config.candidate(winner.candidate), winner.features
     if not getattr(section, "monotone", False) or not features.directions.any():
-        return {}
+        return None
     free = section.model_copy(update={"monotone": False})
-    folder = config.data / "features"
-    with np.load(folder / "train.npz") as train, np.load(folder / "validation.npz") as held:
-        scorer = Job.of(winner.candidate, free, features, config).fit(train["x"], train["bad"])
+    with np.load(config.data / "features" / "train.npz") as train:
+        job = Job.of(winner.candidate, free, features, config)
+        return job.fit(train["x"], train["bad"])
+
+
+def price_directions(winner: Model, free: Scorer, config: Params) -> dict[str, Any]:
+    """Return the validation AUC with the directions kept, with them free, and their price."""
+    features = winner.features
+    with np.load(config.data / "features" / "validation.npz") as held:
         auc = {
-            name: metrics.roc_auc(held["bad"], expit(fitted.margin(held["x"])))
-            for name, fitted in (("kept", winner.scorer), ("free", scorer))
+            name: metrics.roc_auc(held["bad"], expit(scorer.margin(held["x"])))
+            for name, scorer in (("kept", winner.scorer), ("free", free))
         }
     names = [n for n, d in zip(features.names, features.directions, strict=True) if d]
     return {"features": names, "roc_auc": auc, "price": auc["free"] - auc["kept"]}
+
+
+def check_directions(
+    model: Model, encoded: Floats, numbers: NDArray[np.int64]
+) -> dict[str, dict[str, Any]]:
+    """Return for each field with a direction of risk whether the PD keeps it.
+
+    Where the form of the model proves it, for every application that there could be. Else for the
+    rows encoded (n, inputs), each through all values that the field may have: how many have a PD
+    that goes against the direction, and the worst of them as a counterexample.
+    """
+    model = replace(model, scorer=libraries.compile_trees(model.scorer) or model.scorer)
+    some = np.linspace(0, len(encoded) - 1, rows_followed(len(encoded))).astype(np.int64)
+    report: dict[str, dict[str, Any]] = {}
+    for j, field in enumerate(model.features.inputs):
+        if field.risk is None:
+            continue
+        proved = monotone_proof.is_proved(model, field)
+        report[field.name] = {"risk": field.risk, "proved": proved, "violations": 0}
+        if proved:
+            continue
+        wrong, worst = monotone_lines.falls_along(model, encoded[some], j)
+        report[field.name]["violations"] = int(wrong.sum())
+        if worst:
+            row = int(some[worst.row])
+            shown = counterexample(model, encoded[row], j, worst)
+            report[field.name]["counterexample"] = {"row": int(numbers[row]), **shown}
+    return report
+
+
+def rows_followed(rows: int) -> int:
+    """Return how many of the rows are followed: all, or as many as are spread over them evenly."""
+    return min(rows, MOST_ROWS)
+
+
+def counterexample(model: Model, row: Floats, j: int, fall: Fall) -> dict[str, Any]:
+    """Return the values of field j between which the PD of a row (inputs,) goes the wrong way."""
+    line = Line(model, j)
+    start, end = (readable(line, row, value) for value in (fall.start, fall.end))
+    changed = np.repeat(row[None], 2, axis=0)
+    changed[:, j] = start, end
+    before, after = model.predict_matrix(model.features.matrix(changed)).tolist()
+    raw = [model.features.application(change)[line.field.name] for change in changed]
+    return {"from": raw[0], "to": raw[1], "pd_from": before, "pd_to": after}
+
+
+def readable(line: Line, row: Floats, value: float) -> float:
+    """Return a value with as few digits as possible at which the row (inputs,) has the same PD."""
+    if line.field.codes:
+        return float(value)
+    margin = line.margins(row[None], np.array([[value]]))
+    low, high = line.bounds()
+    for near in rounded(value):
+        values = np.array([[near]])
+        if (
+            low <= near <= high
+            and line.allowed(row[None], values).all()
+            and np.array_equal(line.margins(row[None], values), margin)
+        ):
+            return near
+    return float(value)
+
+
+def rounded(value: float) -> Iterator[float]:
+    """Yield values near one that is given, from few digits to many."""
+    for digits in range(-9, 10):
+        step = 10.0**-digits
+        for near in (np.round(value / step), np.floor(value / step), np.ceil(value / step)):
+            yield float(np.round(near * step, max(0, digits)))

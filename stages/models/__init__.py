@@ -7,11 +7,12 @@
 - `compiled`: the trees of boosters in a form that needs no library and is quick
 - `calibration`: the maps from margins to PDs
 - `contributions`: the explanation of a margin by raw field
+- `breakpoints`: where a margin can change as some features move
 - `candidates`: one file per candidate
 - `fitting`: the code that fits a candidate
 
-The service imports `artifact`, `model_file` and `contributions`, the stages import from here and
-from `fitting`, and notebooks use `load`. This package imports from `stages.contract`,
+The service imports `artifact`, `model_file`, `contributions` and `breakpoints`, the stages import
+from here and from `fitting`, and notebooks use `load`. This package imports from `stages.contract`,
 `stages.features` and `stages.params`, and never a stage.
 """
 

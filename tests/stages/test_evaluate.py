@@ -246,13 +246,25 @@ def test_the_reference_of_the_features_is_of_the_training_rows(judged: Project) 
 def test_the_price_of_directions_is_measured_on_the_validation_rows(judged: Project) -> None:
     model = artifact.load(judged.artifact("xgboost"))
     with contextlib.chdir(judged.folder):
-        price = monotone.price_directions(model, judged.config)
+        free = monotone.fit_without_directions(model, judged.config)
+        assert free is not None
+        price = monotone.price_directions(model, free, judged.config)
     margin = model.scorer.margin(model.features(judged.columns("validation")))
     bad = judged.split("validation")["_bad"].to_numpy()
     kept = metrics.roc_auc(bad, 1 / (1 + np.exp(-margin)))
     assert price["roc_auc"]["kept"] == pytest.approx(kept)
     assert price["price"] == pytest.approx(price["roc_auc"]["free"] - kept)
     assert price["features"]
+
+
+def test_the_report_says_what_the_constraints_of_the_winner_prevent(judged: Project) -> None:
+    report = figures(judged)["monotone"]
+    assert report["rows"] == len(judged.split("test"))
+    amount = report["fields"].pop("amount")
+    assert report["fields"] == {}
+    if "price" in report:
+        assert (amount["proved"], amount["violations"]) == (True, 0)
+        assert amount["violations_when_free"] >= 0
 
 
 def test_the_plots_show_the_winner_on_the_test_rows(judged: Project) -> None:

@@ -2,6 +2,7 @@
 
 - `declarations`: what the change says otherwise in params.yaml, dvc.yaml, contract and DVC's config
 - `features`: new features that give the outcome or a protected attribute away
+- `directions`: fields whose PD goes against the direction of risk that the contract states
 - `gains`: figures that are too good to be true
 - `acknowledgements`: models/acknowledgements.yaml, in which people answer for a suspicion
 

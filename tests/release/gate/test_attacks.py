@@ -54,6 +54,16 @@ def shipped(lender: Lender) -> Lender:
     return lender.lock().commit("Change the model").push()
 
 
+def against_direction(lender: Lender) -> Lender:
+    """Let the evaluation say that the winner's PD goes against a stated direction."""
+    path = lender.folder / METRICS
+    worst = {"row": 7, "from": 0, "to": 100, "pd_from": 0.3, "pd_to": 0.2}
+    field = {"risk": "increasing", "proved": False, "violations": 40, "counterexample": worst}
+    figures = json.loads(path.read_text()) | {"monotone": {"rows": 50, "fields": {"income": field}}}
+    path.write_text(json.dumps(figures, indent=2) + "\n")
+    return lender
+
+
 def edit_table(lender: Lender, **columns: object) -> Lender:
     path = lender.folder / PREDICTIONS
     pd.read_parquet(path).assign(**columns).to_parquet(path, index=False)
@@ -227,6 +237,10 @@ ATTACKS: dict[str, tuple[Plant, str]] = {
     "an edited figure": (
         lambda own: shipped(edit_figures(own.run(BETTER), 0.999)),
         "metrics: .*test.roc_auc.value: published 0.999",
+    ),
+    "a PD that falls where the contract says that risk rises": (
+        lambda own: shipped(against_direction(own.run(BETTER))),
+        "risk: increasing. of income in 40 test rows: in row 7 from 0 to 100 .*direction.income",
     ),
     "an edited headline": (
         lambda own: shipped(edit_figures(own.run(BETTER), 0.999, "models/metrics.json")),

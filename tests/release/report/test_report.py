@@ -15,7 +15,7 @@ from release.gate import __main__ as gate
 from release.gate import checks
 from release.gate.judgement import Judgement
 from release.report import __main__ as report
-from release.report import impact, markdown, totals
+from release.report import impact, markdown, origin, totals
 from stages import params
 from tests.support.champions import FIRST, Lender, founded, lender, predictions, quick
 from tests.support.clone import Clone
@@ -224,6 +224,20 @@ def test_parameters_policy_and_data_that_changed_are_shown(lender: Lender) -> No
     assert "| `policy.margin` | `0.08` | `0.1` |" in text
     assert "| `max_loss.roc_auc` | `0.002` | `0.01` |" in text
     assert "| `rows_in` | `2000` | `2500` |" in text
+
+
+def test_the_report_says_what_directions_of_risk_cost_and_prevent() -> None:
+    worst = {"row": 7, "from": 0, "to": 100, "pd_from": 0.3, "pd_to": 0.2}
+    income = {"risk": "increasing", "proved": False, "violations": 40, "counterexample": worst}
+    amount = {"risk": "increasing", "proved": True, "violations": 0, "violations_when_free": 1234}
+    fields = {"income": income, "amount": amount}
+    price = {"features": ["amount"], "price": 0.001}
+    found = Judgement("HEAD^", metrics={"monotone": {"rows": 50, "fields": fields, **price}})
+    text = origin.model(found)
+    assert "| price of monotone constraints | — | +0.0010 AUC for 1 features |" in text
+    assert "| PD against a stated direction | — | 1 of 2 fields |" in text
+    assert "| 40: row 7 from `0 → 100` has PD 0.3 → 0.2 | — |" in text
+    assert "| `amount` | increasing | 0 (proved for every application) | 1,234 |" in text
 
 
 def test_the_first_commit_is_reported_without_a_base(lender: Lender) -> None:

@@ -1,0 +1,32 @@
+"""Find fields whose PD goes against the direction of risk that the contract states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from release.gate.judgement import Judgement, Suspicion
+
+SHOWN = ("row", "from", "to", "pd_from", "pd_to")
+
+
+def suspicions(judgement: Judgement) -> Iterator[Suspicion]:
+    """Yield each field of the winner that goes against its direction, and did not at the base."""
+    if judgement.base is None:
+        return
+    former = violated(judgement.champion_metrics or {})
+    for name, field in violated(judgement.metrics or {}).items():
+        if name in former:
+            continue
+        shown = field.get("counterexample") or {}
+        row, start, end, before_pd, after_pd = (shown.get(key) for key in SHOWN)
+        words = f"the PD goes against `risk: {field.get('risk')}` of {name} in "
+        words += f"{field['violations']:,} test rows: in row {row} from {start} to {end} it goes "
+        words += f"from {before_pd} to {after_pd}"
+        yield Suspicion(f"direction.{name}", words)
+
+
+def violated(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what evaluation.json says of the fields with violations, by their names."""
+    fields = (figures.get("monotone") or {}).get("fields") or {}
+    return {name: field for name, field in fields.items() if field.get("violations")}
