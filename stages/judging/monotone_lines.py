@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.contract.schema import Derived, Field
-from stages.features.matrix import DIRECTION, Floats, bounded
+from stages.features.matrix import DIRECTION, Floats
 from stages.models.artifact import Model
-from stages.models.breakpoints import slopes_of, thresholds_of
+from stages.models.breakpoints import MovedRatio, slopes_of, thresholds_of
 from stages.models.compiled.trees import Trees
 from stages.models.scorers import Selected
 
@@ -23,35 +23,6 @@ ROWS = 64  # that are followed at once: fewer share their breakpoints better, mo
 SMALLEST_FALL = 1e-6  # of the PD: a smaller one is rounding
 NEAREST_TO_ZERO = 1e-6  # a denominator is followed down to it, and read at 0
 Bools = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """A ratio that the field moves: its scale, the place of its other side, and which side is it.
-
-    The feature is `scale * v / other` of the field's value v, or `scale * other / v`.
-    """
-
-    scale: float
-    other: int
-    is_over: bool
-
-    def values(self, v: Floats, rows: Floats) -> Floats:
-        """Return the ratio (k, m) at the values v (k, m), to the last bit as `Features` does."""
-        other = rows[:, self.other, None]
-        if self.is_over:  # by 0 nothing is divided: the ratio is empty, whatever v is
-            other = np.where(other == 0, np.nan, other)
-        over, under = (v, other) if self.is_over else (other, v)
-        with np.errstate(all="ignore"):
-            return bounded(over * self.scale / under)
-
-    def reached_at(self, thresholds: Floats, rows: Floats) -> Floats:
-        """Return the field's values (k, t) at which the ratio is at a threshold (t,)."""
-        other = rows[:, self.other, None]
-        with np.errstate(all="ignore"):
-            if self.is_over:
-                return thresholds * other / self.scale
-            return np.asarray(self.scale * other / thresholds)
 
 
 @dataclass(frozen=True)
@@ -89,14 +60,14 @@ class Line:
         self.field: Field = model.features.inputs[j]
         self.sign = DIRECTION[self.field.risk]
         place = {field.name: i for i, field in enumerate(model.features.inputs)}
-        self.moved: dict[int, Ratio | None] = {}
+        self.moved: dict[int, MovedRatio | None] = {}
         for f, part in enumerate(model.features.parts):
             if isinstance(part, Field) and part.name == self.field.name:
                 self.moved[f] = None
             elif isinstance(part, Derived) and self.field.name in part.ratio.fields:
                 over, under = (place[side] for side in part.ratio.fields)
                 other = under if over == j else over
-                self.moved[f] = Ratio(part.ratio.scale, other, is_over=over == j)
+                self.moved[f] = MovedRatio(part.ratio.scale, other, is_over=over == j)
         self.checks = [
             check.parsed
             for check in model.contract.checks.values()
@@ -152,8 +123,8 @@ class Line:
             return np.full((k, 1), low)
         found = [np.broadcast_to(b, (k, b.shape[1])) for b in self.breakpoints(rows, low, high)]
         breaks = np.concatenate([*found, np.empty((k, 0))], axis=1)
-        finite = np.where(np.isfinite(breaks), breaks, 0.0)
-        far = 1.0 + 2 * float(abs(finite).max(initial=0.0))
+        finite = abs(np.concatenate((breaks.ravel(), [low, high])))
+        far = 1.0 + 2 * float(finite[np.isfinite(finite)].max(initial=0.0))
         low, high = max(low, -far), min(high, far)
         breaks = np.sort(np.where(np.isfinite(breaks), breaks, low).clip(low, high), axis=1)
         ends = np.tile([low, high], (k, 1))

@@ -1,10 +1,12 @@
-"""Where a scorer's margin can change as some features move."""
+"""Where a scorer's margin can change as some features, or the field of a ratio, move."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from stages.features.matrix import Floats
+from stages.features.matrix import Floats, bounded
 from stages.models.compiled.trees import Trees
 from stages.models.scorers import Additive, Scorer, Selected
 
@@ -38,3 +40,32 @@ def slopes_of(scorer: Scorer) -> dict[int, tuple[float, float, float]]:
         return {}
     parts = zip(scorer.linear.slope, scorer.linear.low, scorer.linear.high, strict=True)
     return dict(zip(scorer.linear.columns.tolist(), parts, strict=True))
+
+
+@dataclass(frozen=True)
+class MovedRatio:
+    """A ratio that a field moves: its scale, the place of its other side, and which side is it.
+
+    The feature is `scale * v / other` of the field's value v, or `scale * other / v`.
+    """
+
+    scale: float
+    other: int
+    is_over: bool
+
+    def values(self, v: Floats, rows: Floats) -> Floats:
+        """Return the ratio (k, m) at the values v (k, m), to the last bit as `Features` does."""
+        other = rows[:, self.other, None]
+        if self.is_over:  # by 0 nothing is divided: the ratio is empty, whatever v is
+            other = np.where(other == 0, np.nan, other)
+        over, under = (v, other) if self.is_over else (other, v)
+        with np.errstate(all="ignore"):
+            return bounded(over * self.scale / under)
+
+    def reached_at(self, thresholds: Floats, rows: Floats) -> Floats:
+        """Return the field's values (k, t) at which the ratio is at a threshold (t,)."""
+        other = rows[:, self.other, None]
+        with np.errstate(all="ignore"):
+            if self.is_over:
+                return thresholds * other / self.scale
+            return np.asarray(self.scale * other / thresholds)

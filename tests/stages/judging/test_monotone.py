@@ -234,6 +234,11 @@ def test_values_that_the_checks_forbid_are_no_counterexample() -> None:
     assert figures == {"risk": "increasing", "proved": False, "violations": 0}
 
 
+def test_a_fall_below_the_least_value_that_is_allowed_is_none() -> None:
+    assert judged(split_at(0, 40.0, 0.5, -0.5))["amount"]["violations"] == 0
+    assert judged(split_at(0, 9000.0, 0.5, -0.5))["amount"]["violations"] == 0
+
+
 def test_a_boolean_is_followed_from_no_to_yes() -> None:
     figures = judged(split_at(4, 0.5, -0.5, 0.5))["insured"]
     assert figures["violations"] == 40
