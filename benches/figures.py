@@ -27,7 +27,7 @@ import numpy as np
 import yaml
 
 from benches.situations import CODES, SITUATIONS, Book, Situation
-from stages import evaluate, featurize, params, preprocess, train
+from stages import featurize, params, preprocess, train
 from stages.contract import check
 from stages.contract import reading as contracts
 from stages.features.matrix import Floats
@@ -37,8 +37,9 @@ from stages.features.statistics import (
     chance_information_value,
     information_value_of,
 )
-from stages.judging import evaluation
+from stages.judging import evaluation, predictions
 from stages.judging.evaluation import Judged
+from stages.judging.rows import Rows
 from stages.metrics import calibration_error, metrics
 from stages.models import classifier
 from stages.params import Params
@@ -96,11 +97,11 @@ def state(situation: Situation, book: Book) -> dict[str, Stated]:
     for name in situation.candidates:
         train.main(name)
     config = params.load()
-    held = evaluate.out_of_fold(config.candidates)
-    choice = evaluate.cross_validate(held, config.candidates, config.evaluate.choose_by)
+    held = predictions.read_out_of_fold(Path("models/candidates"), config.candidates)
+    choice = predictions.cross_validate(held, config.candidates, config.evaluate.choose_by)
     name = evaluation.choose(choice, config.evaluate.choose_by)
     winner = classifier.load(Path("models") / "candidates" / f"{name}.joblib")
-    test = evaluate.Rows(config, contracts.load(config.dataset), "test")
+    test = Rows(config, contracts.load(config.dataset), "test")
     judged = test.judge(winner.model, config)
     fresh_pd = winner.predict_proba(book.fresh)[:, 1]
     truths = true_figures(fresh_pd, book.true_pd)
@@ -144,9 +145,7 @@ def stated_iv(name: str, book: Book, config: Params) -> Stated:
     return Stated(value, value - margin, value + margin, book.true_iv[field])
 
 
-def code_figures(
-    test: evaluate.Rows, judged: Judged, book: Book, config: Params
-) -> dict[str, Stated]:
+def code_figures(test: Rows, judged: Judged, book: Book, config: Params) -> dict[str, Stated]:
     """Return the mean PD of the loans with each missing code.
 
     Its interval is as wide as that of their bad rate: what the test part can tell of it.

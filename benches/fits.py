@@ -25,8 +25,7 @@ from stages import params
 from stages.contract import reading as contracts
 from stages.features.matrix import Features
 from stages.judging import monotone
-from stages.models import artifact
-from stages.models.fitting import registry
+from stages.models import artifact, registry
 from stages.models.fitting.job import Job
 from stages.models.fitting.training_rows import TrainingRows
 

@@ -20,8 +20,8 @@ from pydantic.fields import FieldInfo
 from service import settings
 from stages import params
 from stages.contract.schema import Contract
+from stages.models import registry
 from stages.models.document import Document
-from stages.models.fitting import registry
 
 EDITOR = (
     "Your editor checks it with `# yaml-language-server: $schema={}.schema.json` in its first line."

@@ -27,8 +27,7 @@ from service.decision.applications import InvalidApplication
 from service.decision.engine import Decision, Engine
 from service.decision.hashes import NotReady
 from stages import files, project
-from stages.contract.fields import BLANKS, BOOLEANS
-from stages.contract.schema import Field, text
+from stages.contract.fields import BLANKS, BOOLEANS, Field, text
 
 CHUNK = 10_000  # rows in memory at a time
 BLOCK = 4 << 20  # bytes of a CSV file in memory at a time

@@ -3,138 +3,32 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from stages import errors, files, params, project
-from stages.contract import prepared
 from stages.contract import reading as contracts
-from stages.contract.schema import Contract
-from stages.features.matrix import Floats
-from stages.judging import evaluation, golden, monotone, plots, points, proof, reference
+from stages.judging import (
+    evaluation,
+    golden,
+    monotone,
+    plots,
+    points,
+    predictions,
+    proof,
+    reference,
+)
 from stages.judging.evaluation import Judged
-from stages.metrics import clusters
+from stages.judging.rows import Rows
 from stages.models import artifact
 from stages.models.artifact import Model
 from stages.params import Params
-from stages.policy import DECISIONS, Policy
 
 MODELS = Path("models")
-
-
-class Rows:
-    """The rows of one split, as evaluation reads them."""
-
-    def __init__(self, config: Params, contract: Contract, name: str) -> None:
-        self.name, self.contract, self.raw = name, contract, config.data / "raw"
-        self.table: pa.Table = prepared.read(config.data / "prepared" / f"{name}.parquet")
-        self.bad = prepared.outcome(self.table)
-        self.columns = prepared.columns(self.table, self.contract.inputs(config.mode))
-
-    def judge(self, candidate: Model, config: Params) -> Judged:
-        """Return the PDs of a candidate and the decisions of the policy on these rows."""
-        judged = evaluation.score_and_decide(
-            candidate, config.policy, self.columns, self.bad, self.exposure
-        )
-        return replace(judged, cluster=self.cluster(judged))
-
-    def cluster(self, judged: Judged) -> NDArray[np.int64] | None:
-        """Return the customer of each row (n,), or its copies where their outcomes agree."""
-        if "_entity" in self.table.column_names:
-            return np.asarray(self.table.column("_entity").to_numpy())
-        copy = np.asarray(self.table.column("_copy").to_numpy())
-        return copy if clusters.outcomes_agree(judged.bad, judged.pd, copy) else None
-
-    @property
-    def exposure(self) -> Floats | None:
-        """The money at risk of each row (n,), 0 where missing; None where no field says it."""
-        if self.contract.exposure is None:
-            return None
-        money = prepared.column(self.table, self.contract.fields[self.contract.exposure])
-        return np.nan_to_num(np.asarray(money, dtype=np.float64))
-
-    def has_customer_outside(self, other: Rows) -> NDArray[np.bool_] | None:
-        """Return whether each customer (n,) has no row in another split; None without an entity."""
-        if "_entity" not in self.table.column_names:
-            return None
-        here, there = (rows.table.column("_entity").to_numpy() for rows in (self, other))
-        return np.isin(here, there, invert=True)
-
-    def groups(self) -> dict[str, NDArray[np.str_]]:
-        """Return the group of each row (n,) for each protected attribute by name."""
-        return {
-            field.name: evaluation.name_groups(field, prepared.column(self.table, field))
-            for field in self.contract.protected
-        }
-
-    def vintages(self) -> NDArray[np.str_] | None:
-        """Return the quarter of each row (n,), or None where the loans have no dates."""
-        dates = prepared.dates(self.table, self.contract)
-        return None if dates is None else evaluation.name_vintages(dates)
-
-
-def predictions(rows: Rows, judged: Judged) -> pd.DataFrame:
-    """Return one line per row: the winner's PD and decision, and what the gate judges them by."""
-    dates = prepared.dates(rows.table, rows.contract)
-    facts: dict[str, Any] = {
-        "row": rows.table.column("_row").to_numpy(),
-        "loan": prepared.loan_keys(rows.table, rows.contract, rows.raw),
-        "fields": prepared.fingerprints(rows.table, rows.contract),
-        "split": rows.name,
-        "date": None if dates is None else dates.astype("datetime64[s]"),
-        "bad": judged.bad,
-        "pd": judged.pd,
-        "decision": np.array(DECISIONS)[judged.decision],
-    }
-    if judged.exposure is not None:
-        facts["exposure"] = judged.exposure
-    if judged.cluster is not None:
-        facts["cluster"] = judged.cluster
-    return pd.DataFrame(facts | {f"group_{name}": group for name, group in rows.groups().items()})
-
-
-def out_of_fold(names: list[str]) -> pd.DataFrame:
-    """Return the PDs by which the winner is chosen: those of every candidate out of fold.
-
-    The columns are `row`, `split`, `fold`, `bad` and a `pd_<candidate>` for each candidate.
-    """
-    tables = {
-        name: pd.read_parquet(MODELS / "candidates" / f"{name}.folds.parquet") for name in names
-    }
-    first = next(iter(tables.values()))
-    for name, table in tables.items():
-        if not np.array_equal(table["_row"], first["_row"]):
-            raise ValueError(f"{name} was judged on other rows than {names[0]}: run `dvc repro`")
-    rows = first[["_row", "split", "fold", "bad"]].rename(columns={"_row": "row"})
-    return rows.assign(**{f"pd_{name}": table["pd"] for name, table in tables.items()})
-
-
-def cross_validate(rows: pd.DataFrame, names: list[str], metric: str) -> dict[str, Any]:
-    """Return the mean over folds of each candidate's metric, with its standard error."""
-    bad, fold = rows["bad"].to_numpy(np.int64), rows["fold"].to_numpy(np.int64)
-    return {
-        name: evaluation.cross_validate(bad, rows[f"pd_{name}"].to_numpy(), fold, metric)
-        for name in names
-    }
-
-
-def predictions_out_of_fold(
-    rows: Rows, held: pd.DataFrame, winner: Model, x: Floats, policy: Policy
-) -> pd.DataFrame:
-    """Return the winner's predictions for the training rows x (n, F) that a fold judged."""
-    held = held[held["split"] == "train"]
-    place = pd.Index(rows.table.column("_row").to_numpy()).get_indexer(pd.Index(held["row"]))
-    said = held[f"pd_{winner.candidate}"].to_numpy()
-    decided = policy.decide(said, evaluation.columns_by_name(winner.features, x[place]))
-    everything = predictions(rows, Judged(rows.bad, np.zeros(len(x)), 0 * rows.bad, rows.exposure))
-    chosen: pd.DataFrame = everything.iloc[place]
-    return chosen.assign(pd=said, decision=np.array(DECISIONS)[decided])
 
 
 def build_report(
@@ -204,8 +98,8 @@ def main() -> None:
     }
     seen = {name: validation.judge(model, config) for name, model in models.items()}
     compared = {name: evaluation.summary(rows, config.policy) for name, rows in seen.items()}
-    held = out_of_fold(config.candidates)
-    choice = cross_validate(held, config.candidates, config.evaluate.choose_by)
+    held = predictions.read_out_of_fold(MODELS / "candidates", config.candidates)
+    choice = predictions.cross_validate(held, config.candidates, config.evaluate.choose_by)
     name = evaluation.choose(choice, config.evaluate.choose_by, config.evaluate.prefer)
     winner, judged = models[name], test.judge(models[name], config)
     print(describe_choice([train, validation, test], choice, name, config.evaluate.choose_by))
@@ -214,9 +108,9 @@ def main() -> None:
     facts = build_report(config, winner, test, judged, compared, choice, is_new)
     trained, tested = (winner.features(rows.columns) for rows in (train, test))
     parts = [
-        predictions_out_of_fold(train, held, winner, trained, config.policy),
-        predictions(validation, seen[name]),
-        predictions(test, judged).assign(new_customer=is_new),
+        predictions.make_predictions_out_of_fold(train, held, winner, trained, config.policy),
+        predictions.make_predictions(validation, seen[name]),
+        predictions.make_predictions(test, judged).assign(new_customer=is_new),
     ]
     table = pd.concat(parts).merge(
         held.drop(columns=["split", "bad"]), on="row", how="left", validate="1:1"

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, model_validator
 from pydantic import Field as Key
 
 from stages.contract.expressions import Rule
-from stages.contract.schema import Contract, ContractError, Field, Mode
+from stages.contract.fields import Field
+from stages.contract.schema import Contract, ContractError, Mode
 from stages.features.matrix import Floats, Outcomes
 
 DECISIONS = ("approve", "refer", "decline")

@@ -19,8 +19,8 @@ from stages.models import artifact
 from stages.models.artifact import Model
 from stages.models.fitting.folds import Fold, learn_from_later_days
 from stages.models.fitting.job import Job
-from stages.models.fitting.parameters import CandidateParameters
 from stages.models.fitting.training_rows import TrainingRows
+from stages.models.parameters import CandidateParameters
 
 
 def overstates_pd(section: CandidateParameters) -> bool:

@@ -19,7 +19,7 @@ LONGER = {
 }
 # Imports by name, which the import rules cannot see, with the reason.
 BY_NAME = {
-    "stages/models/fitting/registry.py": "a candidate is a plug-in: params.yaml names its file",
+    "stages/models/registry.py": "a candidate is a plug-in: params.yaml names its file",
 }
 UNSEEN = {
     *("import_module", "__import__", "exec", "eval", "exec_module"),

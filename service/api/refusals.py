@@ -14,7 +14,7 @@ from typing import Any
 
 from service.decision.applications import Applications
 from service.monitoring.drift_rules import FALSE_REPORTS, Finding, loudness_of, share_bound
-from stages.contract.schema import Field
+from stages.contract.fields import Field
 
 BLOCK = 100  # applications that are judged at a time, at least
 USUAL_SHARE = 0.01  # share of applications that may break one rule in normal operation

@@ -18,7 +18,8 @@ from service.decision.field_types import example_value, missing_code_type, value
 from service.decision.json_bodies import decode
 from service.decision.problems import Problem, allowed_values, as_text, clip, contradiction, quote
 from stages.contract.expressions import Ratio
-from stages.contract.schema import AVAILABLE, Contract, Field, Mode
+from stages.contract.fields import Field
+from stages.contract.schema import AVAILABLE, Contract, Mode
 from stages.features.matrix import Floats
 
 NAN = float("nan")

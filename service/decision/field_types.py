@@ -6,17 +6,18 @@ from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator
+from pydantic import Field as Key
 from pydantic_core import PydanticCustomError
 
-from stages.contract import schema
+from stages.contract.fields import Field
 
 EXACT = 2.0**53
 DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 LONGEST = 200  # characters of a text
 
 
-def value_type(field: schema.Field) -> Any:
+def value_type(field: Field) -> Any:
     """Return the type that a field's values have in a request."""
     low, high = field.constraints.minimum, field.constraints.maximum
     if field.codes:
@@ -25,15 +26,15 @@ def value_type(field: schema.Field) -> Any:
         # Beyond 2^53 a whole number has no float of its own.
         low = -EXACT if low is None else low
         high = EXACT if high is None else high
-        return Annotated[int, Field(strict=True, ge=low, le=high), BeforeValidator(whole)]
+        return Annotated[int, Key(strict=True, ge=low, le=high), BeforeValidator(whole)]
     if field.type == "number":
-        return Annotated[float, Field(strict=True, allow_inf_nan=False, ge=low, le=high)]
+        return Annotated[float, Key(strict=True, allow_inf_nan=False, ge=low, le=high)]
     if field.type == "date":
-        return Annotated[str, Field(strict=True, pattern=DATE), AfterValidator(calendar_day)]
-    return Annotated[str, Field(strict=True, max_length=LONGEST)]
+        return Annotated[str, Key(strict=True, pattern=DATE), AfterValidator(calendar_day)]
+    return Annotated[str, Key(strict=True, max_length=LONGEST)]
 
 
-def missing_code_type(field: schema.Field) -> Any:
+def missing_code_type(field: Field) -> Any:
     """Return the type of the codes that a request may have in place of a missing value."""
     codes = field.missing_codes
     meanings = [*field.missing_meanings.values()]
@@ -45,7 +46,7 @@ def missing_code_type(field: schema.Field) -> Any:
         same = None if isinstance(value, bool) else next((c for c in codes if c == value), None)
         return value if same is None else same
 
-    return Annotated[known, BeforeValidator(check), Field(description="; ".join(words))]
+    return Annotated[known, BeforeValidator(check), Key(description="; ".join(words))]
 
 
 def one_of(values: set[Any]) -> Callable[[Any], Any]:
@@ -71,7 +72,7 @@ def calendar_day(text: str) -> str:
     return text
 
 
-def example_value(field: schema.Field) -> Any:
+def example_value(field: Field) -> Any:
     """Return a value for a required field whose contract gives no example."""
     if field.codes:
         return next(iter(field.codes))

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any, NamedTuple
 
-from stages.contract.schema import Check, Field
+from stages.contract.derived import Check
+from stages.contract.fields import Field
 
 SHOWN = 60  # characters of a refused value that are repeated in the answer
 

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from service.decision.sentences import Range, Sentences
-from stages.contract.schema import Contract, Derived
+from stages.contract.derived import Derived
+from stages.contract.schema import Contract
 from stages.features.facts import Fact, group_features, sum_by_fact
 from stages.features.matrix import Features, Floats, MissingReason
 from stages.policy import HardRule

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from stages.contract.derived import Derived
+from stages.contract.fields import Field
 from stages.contract.fields import text as written
-from stages.contract.schema import Derived, Field
 
 SIGNIFICANT = 4  # digits of a quoted number
 MOST_PLACES = 15  # of decimals

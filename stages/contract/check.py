@@ -12,9 +12,10 @@ from stages import params
 from stages.contract import quality
 from stages.contract import reading as contracts
 from stages.contract.draft import column_names, leakage, ripeness
+from stages.contract.fields import Field, text
 from stages.contract.raw import tables
 from stages.contract.raw.files import header
-from stages.contract.schema import Contract, ContractError, Field, text
+from stages.contract.schema import Contract, ContractError
 
 
 def run(dataset: str | None) -> int:

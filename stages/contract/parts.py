@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Collection, Iterator
 from typing import Any, Literal
 
@@ -88,35 +87,3 @@ class ReasonWords(Part):
             if code not in meanings:
                 allowed = f"must be one of the codes with a meaning, {list(meanings)}"
                 yield ["reason", "missing"], f"{allowed}; got {code!r}"
-
-
-class OutcomeWindow(Part):
-    """The time in which a loan can go bad, counted from the contract's `date`.
-
-    A loan is ripe once `months` have passed by `observed_until`, which is a date or a column of
-    the first table that holds one. Loans that are not ripe are left out. Where `event` names the
-    column with the date of the default, a default after the window counts as good.
-    """
-
-    months: int = Key(ge=1)
-    """Months from the loan's date in which it can go bad."""
-    observed_until: dt.date | str
-    """Date until which loans were observed, or the column that holds it."""
-    event: str | None = None
-    """Column with the date of the default."""
-
-    @property
-    def last_day(self) -> dt.date | None:
-        """The day until which all loans were observed; None where a column says it."""
-        if isinstance(self.observed_until, dt.date):
-            return self.observed_until
-        try:
-            return dt.date.fromisoformat(self.observed_until)
-        except ValueError:
-            return None
-
-    @property
-    def columns(self) -> list[str]:
-        """The columns of the first table that the window reads."""
-        until = [] if self.last_day else [str(self.observed_until)]
-        return until + ([self.event] if self.event else [])

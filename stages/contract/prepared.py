@@ -23,8 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from stages.contract.fields import missing_column
-from stages.contract.schema import Contract, Field, Scalar
+from stages.contract.fields import Field, missing_column
+from stages.contract.parts import Scalar
+from stages.contract.schema import Contract
 
 Column = NDArray[np.float64] | NDArray[np.int8] | list[Scalar | None]
 

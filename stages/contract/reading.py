@@ -11,20 +11,12 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from stages.contract.derived import Check, Derived
 from stages.contract.expressions import Ratio, Rule
 from stages.contract.fields import Field
 from stages.contract.parts import Constraints, Part, ReasonWords
-from stages.contract.schema import (
-    AVAILABLE,
-    Check,
-    Contract,
-    ContractError,
-    Derived,
-    OutcomeWindow,
-    Table,
-    Target,
-    presence,
-)
+from stages.contract.schema import AVAILABLE, Contract, ContractError, Table, presence
+from stages.contract.target import OutcomeWindow, Target
 
 SCALARS = ("bool", "int", "float", "str")
 

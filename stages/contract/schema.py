@@ -5,35 +5,20 @@ page, the drift reference and the sentences of the reasons are all made from
 `data/<dataset>/contract.yaml`. The words follow Frictionless Table Schema where it has one (`type`,
 `constraints`, `title`, `missingValues`, `trueValues`, `falseValues`).
 
-This module holds the parts of a contract; `stages.contract.reading` reads them from a file.
+`stages.contract.reading` reads a contract from its file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Literal
 
 from pydantic import Field as Key
 
-from stages.contract.expressions import Ratio, Rule
-from stages.contract.fields import BOOLEANS, Field, listed, text
-from stages.contract.parts import OutcomeWindow, Part, ReasonWords, Risk, Scalar
-
-__all__ = [
-    "AVAILABLE",
-    "Check",
-    "Contract",
-    "ContractError",
-    "Derived",
-    "Field",
-    "Mode",
-    "OutcomeWindow",
-    "Scalar",
-    "Table",
-    "Target",
-    "text",
-]
+from stages.contract.derived import Check, Derived
+from stages.contract.fields import Field, listed
+from stages.contract.parts import Part
+from stages.contract.target import OutcomeWindow, Target
 
 Mode = Literal["application", "pricing"]
 AVAILABLE = {"application": ("application",), "pricing": ("application", "pricing")}
@@ -77,109 +62,6 @@ class Table(Part):
             yield [], "a joined table needs `key` (its own) and `join` (of a table above it)"
         elif len(self.keys) != len(self.joins):
             yield ["join"], f"needs as many columns as `key`; got {self.joins} for {self.keys}"
-
-
-class Target(Part):
-    """The outcome column and the raw values that mean bad (1) and good (0).
-
-    Loans without an outcome yet (`indeterminate`: still running, for example) are left out.
-    """
-
-    field: str
-    """Column with the outcome."""
-    bad: Scalar | list[Scalar]
-    """Raw value, or values, of a loan that went bad."""
-    good: Scalar | list[Scalar]
-    """Raw value, or values, of a good loan."""
-    indeterminate: list[Scalar] = Key(default=[])
-    """Raw values of loans without an outcome yet, which are left out."""
-    known_at: Literal["outcome"] = "outcome"
-    """When the outcome is known: always `outcome`."""
-
-    @cached_property
-    def words(self) -> tuple[list[str], list[str]]:
-        """The raw texts that mean good, and those that mean bad."""
-        return [text(v) for v in listed(self.good)], [text(v) for v in listed(self.bad)]
-
-    @cached_property
-    def codes(self) -> dict[str, int]:
-        """The outcome of each raw text of the column: 1 for bad, 0 for good.
-
-        `true` and `false` stand for every way of writing them that files have (`True`, `1`).
-        """
-        good, bad = self.words
-        stated = dict.fromkeys(good, 0) | dict.fromkeys(bad, 1)
-        truths = {truth: stated[text(truth)] for truth in (True, False) if self._is_stated(truth)}
-        written = {word: truths[truth] for word, truth in BOOLEANS.items() if truth in truths}
-        return written | stated
-
-    def _is_stated(self, truth: bool) -> bool:
-        """Return whether a boolean, and not its text, is one of the raw values."""
-        return any(v is truth for side in (self.good, self.bad) for v in listed(side))
-
-    @property
-    def indeterminate_words(self) -> list[str]:
-        """The raw texts of loans without an outcome yet."""
-        return [text(v) for v in self.indeterminate]
-
-    @property
-    def allowed(self) -> list[str]:
-        """The raw texts that the contract states, sorted."""
-        return sorted({word for side in self.words for word in side})
-
-    def problems(self) -> Iterator[tuple[list[str], str]]:
-        """Yield each contradiction within the target: the keys of its place, and the problem."""
-        good, bad = self.words
-        for key, values in (("good", good), ("bad", bad)):
-            if not values:
-                yield [key], "needs at least one raw value"
-        for value in sorted(set(good) & set(bad)):
-            yield ["good"], f"{value!r} means bad too"
-        for value in map(text, self.indeterminate):
-            if value in self.codes:
-                yield ["indeterminate"], f"{value!r} means bad or good too"
-
-
-class Derived(Part):
-    """A ratio of fields: its `formula`, and its value where the denominator is 0."""
-
-    name: str = ""
-    title: str = ""
-    """What people call the ratio."""
-    unit: str = ""
-    """Unit of the ratio."""
-    formula: str
-    """Formula over fields, such as `loan_amount / income`."""
-    when_empty: float | None = None
-    """Value where the denominator is 0; without it the ratio is missing there."""
-    stated_as: str | None = None
-    """Column that states the ratio too: it is derived anew, and differences are counted."""
-    tolerance: float = 0.01
-    """Greatest difference between the stated and the computed ratio."""
-    risk: Risk | None = None
-    """Direction of risk, which monotone candidates follow."""
-    reason: ReasonWords = ReasonWords()
-    """What an applicant is told where the ratio counted against the application."""
-
-    @cached_property
-    def ratio(self) -> Ratio:
-        """The parsed formula."""
-        return Ratio.parse(self.formula)
-
-
-class Check(Part):
-    """A rule between fields; a row with a missing side does not break it."""
-
-    name: str = ""
-    rule: str
-    """Comparison of fields that every row must pass."""
-    message: str
-    """What is said of a row that does not pass."""
-
-    @cached_property
-    def parsed(self) -> Rule:
-        """The parsed rule."""
-        return Rule.parse(self.rule)
 
 
 class Contract(Part):

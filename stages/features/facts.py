@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.contract.schema import Contract, Derived
+from stages.contract.derived import Derived
+from stages.contract.schema import Contract
 from stages.features.matrix import Features, Floats, MissingReason
 
 

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.contract.fields import missing_column
-from stages.contract.schema import Contract, ContractError, Derived, Field, Mode, Scalar
+from stages.contract.derived import Derived
+from stages.contract.fields import Field, missing_column
+from stages.contract.parts import Scalar
+from stages.contract.schema import Contract, ContractError, Mode
 
 Floats = NDArray[np.float64]
 Outcomes = NDArray[np.int64]  # 1 for a bad loan, 0 for a good one

@@ -1,5 +1,6 @@
 """Compare candidates by their PDs, and write what follows from the choice.
 
+- `rows`: the rows of one split; `predictions`: the PDs out of fold, and the predictions file
 - `evaluation`: which candidate wins, and what `models/evaluation.json` says of it
 - `points`: the points table of a scorecard
 - `monotone`: what the directions of risk cost, and whether the PD keeps them: by the model's form

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.contract.schema import Field
+from stages.contract.fields import Field
 from stages.features.matrix import Features, Floats
 from stages.metrics import intervals, metrics
 from stages.models.artifact import Model

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.contract.schema import Derived, Field
+from stages.contract.derived import Derived
+from stages.contract.fields import Field
 from stages.features.matrix import DIRECTION, Floats
 from stages.models.artifact import Model
 from stages.models.breakpoints import MovedRatio, slopes_of, thresholds_of

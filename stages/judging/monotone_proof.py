@@ -10,7 +10,8 @@ import math
 
 import numpy as np
 
-from stages.contract.schema import Derived, Field
+from stages.contract.derived import Derived
+from stages.contract.fields import Field
 from stages.features.matrix import DIRECTION, Features
 from stages.models.artifact import Model
 from stages.models.calibration import Calibrator, Isotonic, Sigmoid

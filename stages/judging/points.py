@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.contract.schema import Derived, Field
+from stages.contract.derived import Derived
+from stages.contract.fields import Field
 from stages.features.information_value import SMOOTHING
 from stages.features.matrix import Floats, MissingReason
 from stages.judging.reference import names_of_codes

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logit
 
-from stages.contract.schema import Contract, Derived, Field
+from stages.contract.derived import Derived
+from stages.contract.fields import Field
+from stages.contract.schema import Contract
 from stages.features.information_value import quantile_edges
 from stages.features.matrix import Features, Floats, MissingReason
 from stages.judging import evaluation

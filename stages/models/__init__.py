@@ -8,12 +8,13 @@
 - `calibration`: the maps from margins to PDs
 - `contributions`: the explanation of a margin by raw field
 - `breakpoints`: where a margin can change as some features move
-- `candidates`: one file per candidate
+- `candidates`: one file per candidate; `registry` finds a candidate by its name
+- `parameters` and `task`: what the files of all candidates build on
 - `fitting`: the code that fits a candidate
 
-The service imports `artifact`, `model_file`, `contributions` and `breakpoints`, the stages import
-from here and from `fitting`, and notebooks use `load`. This package imports from `stages.contract`,
-`stages.features` and `stages.params`, and never a stage.
+The service imports `artifact`, `model_file`, `contributions` and `breakpoints`, `stages.params`
+imports `registry` and `parameters`, the stages import from here and from `fitting`, and notebooks
+use `load`. This package imports from `stages.contract` and `stages.features`, and never a stage.
 """
 
 import os

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, NoReturn, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.contract.fields import missing_column
-from stages.contract.schema import ContractError, Field
+from stages.contract.fields import Field, missing_column
+from stages.contract.schema import ContractError
 from stages.features.matrix import Columns, Floats, Values
 from stages.models import artifact, model_file
 from stages.models.artifact import Model

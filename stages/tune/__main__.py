@@ -27,8 +27,8 @@ from tqdm import tqdm
 from stages import files, params, project
 from stages.contract.schema import ContractError
 from stages.judging.evaluation import HIGHER_IS_BETTER
-from stages.models.fitting import registry
-from stages.models.fitting.parameters import Range
+from stages.models import registry
+from stages.models.parameters import Range
 from stages.tune.search import Search, Values
 
 PARAMS, KEPT = Path("params.yaml"), Path(".tune")

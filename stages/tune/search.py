@@ -12,11 +12,11 @@ from stages.contract import reading as contracts
 from stages.features.matrix import Features
 from stages.features.statistics import Fitted
 from stages.metrics import metrics
-from stages.models.fitting import registry
+from stages.models import registry
 from stages.models.fitting.folds import Fold, Rows
 from stages.models.fitting.job import Job, fill_empty
-from stages.models.fitting.parameters import Range
 from stages.models.fitting.training_rows import TrainingRows
+from stages.models.parameters import Range
 from stages.params import Params
 
 RANKS = ("roc_auc", "pr_auc", "ks")  # calibration does not change these

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stages.models.fitting import registry
+from stages.models import registry
 from tests.support.books import ROOT
 from tests.support.clone import Clone, ran
 
@@ -17,7 +17,7 @@ MINE = '''"""A constant: the log-odds of the bad rate."""
 
 import numpy as np
 
-from stages.models.fitting.parameters import CandidateParameters, Range
+from stages.models.parameters import CandidateParameters, Range
 from stages.models.scorers import Additive, Linear
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from stages import params
-from stages.models.fitting import registry
+from stages.models import registry
 from stages.params import ParamsError
 from tests.support.books import ROOT, settings
 

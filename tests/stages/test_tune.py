@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from stages import params
 from stages.features.statistics import Fitted
-from stages.models.fitting import registry
+from stages.models import registry
 from stages.tune import __main__ as tune
 from stages.tune.search import Search
 from tests.support.books import CONTRACT, ROOT, Project, book

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from stages import evaluate, featurize, params, preprocess, train
 from stages.contract import prepared
 from stages.contract import reading as contracts
-from stages.contract.schema import Contract, Field, Mode
+from stages.contract.fields import Field
+from stages.contract.schema import Contract, Mode
 
 ROOT = Path(__file__).parents[2]
 CANDIDATES = ("logistic", "scorecard", "random_forest", "xgboost", "lightgbm")

@@ -20,7 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from stages.contract.schema import Contract, Derived, Field
+from stages.contract.derived import Derived
+from stages.contract.fields import Field
+from stages.contract.schema import Contract
 from stages.features.matrix import Features, Floats, MissingReason
 
 QUOTE = re.compile(

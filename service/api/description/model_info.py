@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from service.decision.engine import Engine
-from stages.contract.schema import Contract, Field
+from stages.contract.fields import Field
+from stages.contract.schema import Contract
 
 METRICS = Path("models/evaluation.json")
 

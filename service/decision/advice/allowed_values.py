@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.contract.schema import Field
+from stages.contract.fields import Field
 from stages.features.matrix import Floats, decode
 
 DIGITS = 3  # of the present value that a step keeps where the contract gives none

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from service.decision.engine import Engine
+from stages.contract.derived import Derived
 from stages.contract.expressions import Rule
-from stages.contract.schema import Derived, Field
+from stages.contract.fields import Field
 from stages.features.matrix import Floats, bounded
 from stages.models.breakpoints import slopes_of, thresholds_of
 

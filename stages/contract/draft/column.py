@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.contract.fields import BLANKS
-from stages.contract.schema import Scalar, text
+from stages.contract.fields import BLANKS, text
+from stages.contract.parts import Scalar
 
 Floats = NDArray[np.float64]
 Type = Literal["integer", "number", "boolean", "string", "date"]

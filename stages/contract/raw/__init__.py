@@ -3,5 +3,7 @@
 - `files`: one CSV or Parquet file as a table
 - `columns`: raw columns as text, keys and dates
 - `tables`: the tables of a contract, joined to one row per loan
-- `cleaning`: type, repair and validate the joined rows
+- `cleaning`: type, repair and validate the joined rows; `values` does so for one column
+- `outcomes`: which loans have an outcome, and which went bad
+- `broken_rows`: the rows that break a rule
 """

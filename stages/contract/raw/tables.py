@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.contract.quality import Report
-from stages.contract.raw import cleaning
+from stages.contract.raw import cleaning, outcomes
 from stages.contract.raw.columns import SEPARATOR, key_text
 from stages.contract.raw.files import header, read_file
 from stages.contract.schema import Contract, ContractError, presence
@@ -28,8 +28,8 @@ def read_valid(
 
     Raises QualityError where joining alone dropped more than `max_invalid` of the rows.
     """
-    raw = cleaning.drop_indeterminate(contract, join(contract, folder, report), report)
-    raw = cleaning.drop_unripe(contract, raw, report)
+    raw = outcomes.drop_indeterminate(contract, join(contract, folder, report), report)
+    raw = outcomes.drop_unripe(contract, raw, report)
     report.check(len(raw), max_invalid)
     return cleaning.clean(contract, raw, report)
 

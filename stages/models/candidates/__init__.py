@@ -5,7 +5,7 @@
 - `random_forest`: a random forest of XGBoost's trees
 - `xgboost`, `lightgbm`: gradient boosting
 
-Nothing imports a candidate: `stages.models.fitting.registry` finds it by its name in params.yaml.
+Nothing imports a candidate: `stages.models.registry` finds it by its name in params.yaml.
 
 To add the candidate `mine`, write `mine.py` here, add a section `train.mine` to params.yaml, and
 list `mine` under `candidates:`. The file defines
@@ -17,7 +17,7 @@ list `mine` under `candidates:`. The file defines
 - and, where its margins are not log-odds, `calibrate_by_default(bad)`, which returns the map from
   margins to PDs under `calibration: none`.
 
-A candidate may import what the candidates share (`fitting.parameters`, `fitting.task`,
-`fitting.xgboost_trees`, `scorers` and `calibration` of `stages.models`), but never another
-candidate: DVC trains a candidate again when its file changes, or one that they share.
+A candidate may import what the candidates share (`parameters`, `task`, `scorers`, `calibration` and
+`fitting.xgboost_trees` of `stages.models`), but never another candidate: DVC trains a candidate
+again when its file changes, or one that they share.
 """

@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import Field as Key
 
 from stages.features.matrix import Floats, Outcomes
-from stages.models.fitting.parameters import BoostingParameters, Part, Range, Whole
-from stages.models.fitting.task import Task
+from stages.models.parameters import BoostingParameters, Part, Range, Whole
 from stages.models.scorers import LightGBM
+from stages.models.task import Task
 
 # Up to this many categories, splitting one against the rest is better on both shipped books.
 FEW_CATEGORIES = 8

@@ -7,9 +7,9 @@ from scipy.sparse import csr_matrix, hstack
 
 from stages.features.information_value import Codes, category_cells
 from stages.features.matrix import Floats, Outcomes
-from stages.models.fitting.parameters import CandidateParameters, Positive, Range
-from stages.models.fitting.task import Task
+from stages.models.parameters import CandidateParameters, Positive, Range
 from stages.models.scorers import Additive, Linear, Table
+from stages.models.task import Task
 
 
 class Parameters(CandidateParameters):

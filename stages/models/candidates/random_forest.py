@@ -10,9 +10,9 @@ import numpy as np
 from stages.features.matrix import Floats, Outcomes
 from stages.models.calibration import ForestShare
 from stages.models.fitting import xgboost_trees
-from stages.models.fitting.parameters import CandidateParameters, Part, Positive, Range, Whole
-from stages.models.fitting.task import Task
+from stages.models.parameters import CandidateParameters, Part, Positive, Range, Whole
 from stages.models.scorers import XGBoost
+from stages.models.task import Task
 
 # The share of distinct rows in a bootstrap sample, which Breiman's forests draw.
 DISTINCT = 0.632

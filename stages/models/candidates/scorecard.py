@@ -10,9 +10,9 @@ from pydantic import Field as Key
 
 from stages.features.information_value import SMOOTHING, Codes, number_cells
 from stages.features.matrix import Floats, Outcomes
-from stages.models.fitting.parameters import CandidateParameters, Positive, Range
-from stages.models.fitting.task import Task
+from stages.models.parameters import CandidateParameters, Positive, Range
 from stages.models.scorers import Additive, Linear, Table
+from stages.models.task import Task
 
 
 class Parameters(CandidateParameters):

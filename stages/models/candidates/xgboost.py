@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from stages.features.matrix import Floats, Outcomes
 from stages.models.fitting import xgboost_trees
-from stages.models.fitting.parameters import BoostingParameters, NotNegative, Part, Range, Whole
-from stages.models.fitting.task import Task
+from stages.models.parameters import BoostingParameters, NotNegative, Part, Range, Whole
 from stages.models.scorers import XGBoost
+from stages.models.task import Task
 
 
 class Parameters(BoostingParameters):

@@ -12,14 +12,14 @@ from threadpoolctl import threadpool_limits
 
 from stages.features.matrix import Features, Floats, Outcomes
 from stages.features.statistics import Fitted, NoFeatureLeft, select
+from stages.models import registry
 from stages.models.calibration import Calibrator, Isotonic, Sigmoid
-from stages.models.fitting import registry
 from stages.models.fitting.folds import Fold
-from stages.models.fitting.parameters import CandidateParameters
-from stages.models.fitting.registry import Candidate
 from stages.models.fitting.resampling import TooFewRows, resample
-from stages.models.fitting.task import Task
+from stages.models.parameters import CandidateParameters
+from stages.models.registry import Candidate
 from stages.models.scorers import Scorer, Selected
+from stages.models.task import Task
 from stages.params import Params, ParamsError
 
 FACTS = ("fill", "low", "high", "mean", "sd")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from stages.features.matrix import Floats, Outcomes
-from stages.models.fitting.task import Task
 from stages.models.scorers import XGBoost
+from stages.models.task import Task
 
 
 def grow(task: Task, x: Floats, bad: Outcomes, settings: dict[str, Any], *, rounds: int) -> XGBoost:

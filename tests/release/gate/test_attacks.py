@@ -363,7 +363,7 @@ def test_a_shallow_clone_is_stopped(lender: Lender, tmp_path: Path) -> None:
 
 def test_code_that_forces_the_verdict_is_not_the_code_of_the_judge(lender: Lender) -> None:
     lender.text("stages/__init__.py", "")
-    lender.text("stages/params.py", "import os\nprint('PASS')\nos._exit(0)\n")
+    lender.text("stages/params/__init__.py", "import os\nprint('PASS')\nos._exit(0)\n")
     lender.change(WORSE)
     done = subprocess.run(
         [sys.executable, "-P", "-m", "release.gate", "--base", "HEAD^"],

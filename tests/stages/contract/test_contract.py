@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from stages.contract import reading as contracts
+from stages.contract.fields import text
 from stages.contract.reading import read
-from stages.contract.schema import AVAILABLE, Contract, ContractError, text
+from stages.contract.schema import AVAILABLE, Contract, ContractError
 
 ROOT = Path(__file__).parents[3]
 BURDEN = "derived.burden.formula"

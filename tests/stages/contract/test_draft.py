@@ -14,7 +14,8 @@ import pytest
 from stages.contract import command
 from stages.contract import reading as contracts
 from stages.contract.draft.column import scalar
-from stages.contract.schema import Contract, ContractError, text
+from stages.contract.fields import text
+from stages.contract.schema import Contract, ContractError
 from tests.support import unknown_books
 from tests.support.books import ROOT, Project
 

@@ -29,7 +29,7 @@ from stages.features.statistics import (
     select,
     variance_inflation,
 )
-from stages.models.fitting.parameters import CandidateParameters
+from stages.models.parameters import CandidateParameters
 from tests.support.books import contract
 
 FEATURES = Features(contract(), "application")

@@ -18,14 +18,14 @@ from threadpoolctl import threadpool_limits
 from stages.contract.schema import Contract
 from stages.features.matrix import Features, Floats
 from stages.features.statistics import Fitted
+from stages.models import registry
 from stages.models.artifact import Model
 from stages.models.calibration import Calibrator, ForestShare, Isotonic, Sigmoid
 from stages.models.candidates import logistic
-from stages.models.fitting import registry
 from stages.models.fitting.folds import cut
 from stages.models.fitting.job import Job
-from stages.models.fitting.task import Task
 from stages.models.scorers import Additive, Scorer, Selected
+from stages.models.task import Task
 from tests.support.books import CANDIDATES, Project, contract
 
 FEATURES = Features(contract(), "application")

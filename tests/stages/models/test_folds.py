@@ -10,8 +10,8 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from stages import params
+from stages.models import registry
 from stages.models.calibration import Sigmoid
-from stages.models.fitting import registry
 from stages.models.fitting.folds import FoldsError, cut, learn_from_later_days
 from stages.models.fitting.job import Job
 from tests.support.books import ROOT

@@ -7,7 +7,7 @@ import pytest
 
 from stages import params
 from stages.models.candidates import random_forest
-from stages.models.fitting.task import Task
+from stages.models.task import Task
 from tests.support.books import ROOT
 
 

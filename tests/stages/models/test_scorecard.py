@@ -13,8 +13,8 @@ from sklearn.metrics import roc_auc_score
 
 from stages.models.candidates import scorecard
 from stages.models.candidates.scorecard import Parameters
-from stages.models.fitting.task import Task
 from stages.models.scorers import Additive
+from stages.models.task import Task
 
 CONFIG: dict[str, Any] = {
     "c": 1.0,

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from stages.features.matrix import Floats, Outcomes
 from stages.models.calibration import Calibrator, Sigmoid
-from stages.models.fitting.parameters import CandidateParameters, Range
-from stages.models.fitting.task import Task
+from stages.models.parameters import CandidateParameters, Range
 from stages.models.scorers import Scorer
+from stages.models.task import Task
 
-FOLDER = Path(__file__).parents[1] / "candidates"
+FOLDER = Path(__file__).parent / "candidates"
 REQUIRED = ("Parameters", "fit", "SEARCH")
 
 

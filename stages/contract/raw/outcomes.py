@@ -1,0 +1,79 @@
+"""Decide the outcome of loans: which are known, and which went bad.
+
+Where the contract has an `outcome` window, a loan's window ends on the same day of the month, that
+many months after its date (the last day of a shorter month); its outcome is known from that day on.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from stages.contract.fields import text
+from stages.contract.quality import Report
+from stages.contract.raw.broken_rows import Broken
+from stages.contract.raw.columns import as_dates, as_text, months_later, whole_numbers
+from stages.contract.schema import Contract, ContractError
+from stages.contract.target import OutcomeWindow
+
+
+def drop_indeterminate(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame:
+    """Return the rows whose outcome is decided; raises ContractError where there are none."""
+    name, words = contract.target.field, contract.target.indeterminate_words
+    undecided = whole_numbers(as_text(raw[name])).isin(words)
+    if len(raw) and undecided.all():
+        raise ContractError(
+            f"{contract.base_table}.{name}: all {len(raw):,} rows are indeterminate ({words})"
+        )
+    report.indeterminate = int(undecided.sum())
+    return report.leave_out(raw, undecided)
+
+
+def drop_unripe(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame:
+    """Return the rows whose window ended while they were observed; raises ContractError if none.
+
+    Rows without a readable date are kept, for `clean` to refuse.
+    """
+    window = contract.outcome
+    if window is None or contract.date is None:
+        return raw
+    end = months_later(as_dates(raw[contract.date]), window.months)
+    last_day = window.last_day
+    until = pd.Timestamp(last_day) if last_day else as_dates(raw[str(window.observed_until)])
+    unripe = end.notna() & ~(end <= until)
+    if len(raw) and unripe.all():
+        raise ContractError(
+            f"{contract.base_table}.{contract.date}: no loan has had {window.months} months by "
+            f"{window.observed_until}; the first one's window ends on {end.min().date()}"
+        )
+    report.unripe = int(unripe.sum())
+    return report.leave_out(raw, unripe)
+
+
+def outcome_of(contract: Contract, raw: pd.DataFrame, broken: Broken) -> pd.Series:
+    """Return the outcome as 0/1, of which both must occur."""
+    target = contract.target
+    values = whole_numbers(as_text(raw[target.field])).map(target.codes)
+    broken.add(values.isna(), "unknown outcome", target.field, f"allowed: {target.allowed}")
+    if contract.outcome and contract.outcome.event and contract.date:
+        values = values.where(
+            ~_late_defaults(contract, contract.outcome, raw, values == 1, broken), 0
+        )
+    if values.nunique() < 2:
+        raise ContractError(
+            f"{contract.base_table}.{target.field}: needs both {target.bad!r} (bad) and "
+            f"{target.good!r} (good); got {sorted(raw[target.field].map(text).unique())[:10]}"
+        )
+    return values
+
+
+def _late_defaults(
+    contract: Contract, window: OutcomeWindow, raw: pd.DataFrame, bad: pd.Series, broken: Broken
+) -> pd.Series:
+    """Return the loans that went bad after their window; a default without a date breaks a rule."""
+    name, start = str(window.event), as_dates(raw[str(contract.date)])
+    event = as_dates(raw[name])
+    broken.add(bad & event.isna(), "bad without the date of the default", name)
+    broken.add(bad & (event < start), "default before the loan's date", name)
+    late: pd.Series = bad & (event.dt.floor("D") > months_later(start, window.months))
+    broken.report.late_defaults = int(late.sum())
+    return late

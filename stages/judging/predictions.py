@@ -1,0 +1,76 @@
+"""The PDs by which the winner is chosen, and the predictions file, by which the gate judges it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.contract import prepared
+from stages.features.matrix import Floats
+from stages.judging import evaluation
+from stages.judging.evaluation import Judged
+from stages.judging.rows import Rows
+from stages.models.artifact import Model
+from stages.policy import DECISIONS, Policy
+
+
+def read_out_of_fold(folder: Path, names: list[str]) -> pd.DataFrame:
+    """Return the PDs by which the winner is chosen: those of every candidate out of fold.
+
+    They are read from the `folder` of the candidates. The columns are `row`, `split`, `fold`, `bad`
+    and a `pd_<candidate>` for each candidate.
+    """
+    tables = {name: pd.read_parquet(folder / f"{name}.folds.parquet") for name in names}
+    first = next(iter(tables.values()))
+    for name, table in tables.items():
+        if not np.array_equal(table["_row"], first["_row"]):
+            raise ValueError(f"{name} was judged on other rows than {names[0]}: run `dvc repro`")
+    rows = first[["_row", "split", "fold", "bad"]].rename(columns={"_row": "row"})
+    return rows.assign(**{f"pd_{name}": table["pd"] for name, table in tables.items()})
+
+
+def cross_validate(rows: pd.DataFrame, names: list[str], metric: str) -> dict[str, Any]:
+    """Return the mean over folds of each candidate's metric, with its standard error."""
+    bad, fold = rows["bad"].to_numpy(np.int64), rows["fold"].to_numpy(np.int64)
+    return {
+        name: evaluation.cross_validate(bad, rows[f"pd_{name}"].to_numpy(), fold, metric)
+        for name in names
+    }
+
+
+def make_predictions(rows: Rows, judged: Judged) -> pd.DataFrame:
+    """Return one line per row: the winner's PD and decision, and what the gate judges them by."""
+    dates = prepared.dates(rows.table, rows.contract)
+    facts: dict[str, Any] = {
+        "row": rows.table.column("_row").to_numpy(),
+        "loan": prepared.loan_keys(rows.table, rows.contract, rows.raw),
+        "fields": prepared.fingerprints(rows.table, rows.contract),
+        "split": rows.name,
+        "date": None if dates is None else dates.astype("datetime64[s]"),
+        "bad": judged.bad,
+        "pd": judged.pd,
+        "decision": np.array(DECISIONS)[judged.decision],
+    }
+    if judged.exposure is not None:
+        facts["exposure"] = judged.exposure
+    if judged.cluster is not None:
+        facts["cluster"] = judged.cluster
+    return pd.DataFrame(facts | {f"group_{name}": group for name, group in rows.groups().items()})
+
+
+def make_predictions_out_of_fold(
+    rows: Rows, held: pd.DataFrame, winner: Model, x: Floats, policy: Policy
+) -> pd.DataFrame:
+    """Return the winner's predictions for the training rows x (n, F) that a fold judged."""
+    held = held[held["split"] == "train"]
+    place = pd.Index(rows.table.column("_row").to_numpy()).get_indexer(pd.Index(held["row"]))
+    said = held[f"pd_{winner.candidate}"].to_numpy()
+    decided = policy.decide(said, evaluation.columns_by_name(winner.features, x[place]))
+    everything = make_predictions(
+        rows, Judged(rows.bad, np.zeros(len(x)), 0 * rows.bad, rows.exposure)
+    )
+    chosen: pd.DataFrame = everything.iloc[place]
+    return chosen.assign(pd=said, decision=np.array(DECISIONS)[decided])

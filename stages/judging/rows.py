@@ -1,0 +1,69 @@
+"""The rows of one split, as candidates are judged on them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from stages.contract import prepared
+from stages.contract.schema import Contract
+from stages.features.matrix import Floats
+from stages.judging import evaluation
+from stages.judging.evaluation import Judged
+from stages.metrics import clusters
+from stages.models.artifact import Model
+from stages.params import Params
+
+
+class Rows:
+    """The rows of one split, with what evaluation needs of them."""
+
+    def __init__(self, config: Params, contract: Contract, name: str) -> None:
+        self.name, self.contract, self.raw = name, contract, config.data / "raw"
+        self.table: pa.Table = prepared.read(config.data / "prepared" / f"{name}.parquet")
+        self.bad = prepared.outcome(self.table)
+        self.columns = prepared.columns(self.table, self.contract.inputs(config.mode))
+
+    def judge(self, candidate: Model, config: Params) -> Judged:
+        """Return the PDs of a candidate and the decisions of the policy on these rows."""
+        judged = evaluation.score_and_decide(
+            candidate, config.policy, self.columns, self.bad, self.exposure
+        )
+        return replace(judged, cluster=self.cluster(judged))
+
+    def cluster(self, judged: Judged) -> NDArray[np.int64] | None:
+        """Return the customer of each row (n,), or its copies where their outcomes agree."""
+        if "_entity" in self.table.column_names:
+            return np.asarray(self.table.column("_entity").to_numpy())
+        copy = np.asarray(self.table.column("_copy").to_numpy())
+        return copy if clusters.outcomes_agree(judged.bad, judged.pd, copy) else None
+
+    @property
+    def exposure(self) -> Floats | None:
+        """The money at risk of each row (n,), 0 where missing; None where no field says it."""
+        if self.contract.exposure is None:
+            return None
+        money = prepared.column(self.table, self.contract.fields[self.contract.exposure])
+        return np.nan_to_num(np.asarray(money, dtype=np.float64))
+
+    def has_customer_outside(self, other: Rows) -> NDArray[np.bool_] | None:
+        """Return whether each customer (n,) has no row in another split; None without an entity."""
+        if "_entity" not in self.table.column_names:
+            return None
+        here, there = (rows.table.column("_entity").to_numpy() for rows in (self, other))
+        return np.isin(here, there, invert=True)
+
+    def groups(self) -> dict[str, NDArray[np.str_]]:
+        """Return the group of each row (n,) for each protected attribute by name."""
+        return {
+            field.name: evaluation.name_groups(field, prepared.column(self.table, field))
+            for field in self.contract.protected
+        }
+
+    def vintages(self) -> NDArray[np.str_] | None:
+        """Return the quarter of each row (n,), or None where the loans have no dates."""
+        dates = prepared.dates(self.table, self.contract)
+        return None if dates is None else evaluation.name_vintages(dates)

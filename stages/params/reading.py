@@ -1,0 +1,66 @@
+"""Read and check params.yaml; a message names the parameter that is unknown or impossible."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import AfterValidator, ValidationError, create_model
+from pydantic import Field as Key
+
+from stages.models import registry
+from stages.params.errors import ParamsError, explain
+from stages.params.sections import Params, Train
+
+
+def load(path: Path = Path("params.yaml"), *, with_candidates: bool = True) -> Params:
+    """Read and check params.yaml; raises ParamsError naming the parameter.
+
+    `with_candidates=False` skips the sections of the candidates: who only scores need not have the
+    files of the candidates.
+    """
+    if not path.exists():
+        raise ParamsError(f"{path} is not here: go to the project's folder, which has it")
+    try:
+        document = yaml.load(path.read_text(), yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: not YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise ParamsError(f"{path}: must be a mapping of sections; got {document!r}")
+    model, train = Params, document.get("train")
+    if with_candidates:
+        model = model_with_candidates(candidates_in(document))
+    elif isinstance(train, dict):
+        shared = {key: value for key, value in train.items() if key in Train.model_fields}
+        document = document | {"train": shared}
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise ParamsError("\n".join(explain(path, error.errors(), model))) from error
+
+
+def candidates_in(document: dict[str, Any]) -> tuple[str, ...]:
+    """Return the candidates with a file that the document lists or gives a section."""
+    sections, listed = document.get("train"), document.get("candidates")
+    named = [
+        *(sections if isinstance(sections, dict) else ()),
+        *(listed if isinstance(listed, list) else ()),
+    ]
+    there = registry.names()
+    return tuple(dict.fromkeys(name for name in named if name in there))
+
+
+@cache
+def model_with_candidates(names: tuple[str, ...]) -> type[Params]:
+    """Return `Params` with a section for each of these candidates, checked by its own file."""
+    models = {name: registry.load(name).parameters for name in names}
+    sections: Any = {n: (m, Key(description=m.__doc__)) for n, m in models.items()}
+    section: Any = create_model("Train", __base__=Train, __doc__=Train.__doc__, **sections)
+    name: Any = Annotated[str, AfterValidator(registry.check_name)]
+    about = {key: field.description for key, field in Params.model_fields.items()}
+    train: Any = Annotated[section, Key(description=about["train"])]
+    candidates: Any = Annotated[list[name], Key(min_length=1, description=about["candidates"])]
+    keys: Any = {"train": train, "candidates": candidates}
+    return create_model("Params", __base__=Params, __doc__=Params.__doc__, **keys)

@@ -1,0 +1,147 @@
+"""The sections of params.yaml, and what each of their parameters may be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field as Key
+from pydantic import model_validator
+
+from stages.contract.schema import Mode
+from stages.models import registry
+from stages.models.parameters import (
+    CandidateParameters,
+    Part,
+    Section,
+    Seed,
+    Share,
+    Whole,
+)
+from stages.params.errors import ParamsError
+from stages.policy import Policy
+
+
+class Simulate(Section):
+    """The simulated loan book."""
+
+    rows: Whole
+    """Number of loans."""
+    seed: Seed
+    """Seed of the draws."""
+    separation: Annotated[float, Key(ge=0.25, le=1)]
+    """How far good and bad loans lie apart: the true PD has an AUC of 0.84 at 0.45, 0.96 at 1."""
+
+
+class Preprocess(Section):
+    """Split and tolerance."""
+
+    seed: Seed
+    """Seed of the stratified split; a contract with a date is split by time."""
+    test_share: Annotated[float, Key(gt=0, lt=1)]
+    """Share of the loans in the test part: the latest, where there are dates."""
+    validation_share: Annotated[float, Key(gt=0, lt=1)]
+    """Share of the loans in the validation part, before the test part in time."""
+    max_invalid: Share
+    """The stage stops where a larger share of the rows breaks the contract."""
+
+    @model_validator(mode="after")
+    def _something_to_train_on(self) -> Preprocess:
+        if self.test_share + self.validation_share >= 1:
+            raise ValueError("test_share and validation_share leave no training rows")
+        return self
+
+
+class Featurize(Section):
+    """What is fitted about features."""
+
+    bins: Annotated[int, Key(ge=2)]
+    """Number of bins for the information value of each feature."""
+    clip: Annotated[float, Key(ge=0, lt=0.5)]
+    """Share of each tail beyond which linear models see no difference."""
+
+
+class Train(Section):
+    """What all candidates share; the section of each candidate stands beside it, by its name."""
+
+    # `load` adds a field for each of those sections, which the candidate's own file checks.
+    seed: Seed
+    """Seed of the folds, of resampling and of what each candidate draws."""
+    folds: Annotated[int, Key(ge=2)]
+    """Number of folds of the training rows, for calibration and for the choice of the winner."""
+
+
+class Evaluate(Section):
+    """How candidates are judged."""
+
+    choose_by: Literal["roc_auc", "pr_auc", "brier", "log_loss", "ks"]
+    """Figure, cross-validated, that chooses the winner."""
+    prefer: Literal["best", "simplest"]
+    """`best`, or `simplest`: the first of `candidates` within a standard error of the best."""
+    seed: Seed
+    """Seed of the bootstrap."""
+    resamples: Annotated[int, Key(ge=100)]
+    """Number of bootstrap samples behind each 95 % interval."""
+    min_group: Whole
+    """Groups of fewer loans are not judged."""
+    golden: Whole
+    """Number of applications recorded with their PD, which a deployment must repeat."""
+
+
+class Monitor(Section):
+    """How live decisions are watched; no stage reads it."""
+
+    every: Whole
+    """Number of new decisions before a window is judged again."""
+    windows: Annotated[list[Annotated[int, Key(ge=100)]], Key(min_length=1)]
+    """Numbers of decisions in a window: small ones are quick, large ones see small shifts."""
+    min_group: Whole
+    """Smaller groups of a protected attribute are not judged."""
+    lowest_approval_ratio: Part
+    """Lowest approval rate of a group, as a share of the highest (the four-fifths rule)."""
+    maturity_days: Whole
+    """Days after which a loan without a default counts as good."""
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    dataset: str
+    """Folder of `data/` with a `contract.yaml` and the files."""
+    mode: Mode
+    """What is known when the decision is made: the application, or its grade and price too."""
+    threads: Whole
+    """Number of threads; results do not depend on it."""
+    candidates: Annotated[list[str], Key(min_length=1)]
+    """Candidates to train and judge, the simplest first."""
+    simulate: Simulate
+    """The simulated loan book."""
+    preprocess: Preprocess
+    """Split and tolerance."""
+    featurize: Featurize
+    """What is fitted about features."""
+    train: Train
+    """What candidates share, and a section for each."""
+    evaluate: Evaluate
+    """How candidates are judged."""
+    policy: Policy
+    """From PD to decision, score and rating; a change trains nothing."""
+    monitor: Monitor
+    """How live decisions are watched; no stage reads it."""
+
+    @property
+    def data(self) -> Path:
+        """The folder of the chosen dataset."""
+        return Path("data") / self.dataset
+
+    def candidate(self, name: str) -> CandidateParameters:
+        """Return the checked section of a candidate; raises ParamsError where there is none."""
+        try:
+            section: CandidateParameters | None = getattr(
+                self.train, registry.check_name(name), None
+            )
+        except registry.UnknownCandidate as error:
+            raise ParamsError(str(error)) from None
+        if section is None:
+            raise ParamsError(f"params.yaml: train.{name}: a section is required")
+        return section
