@@ -14,7 +14,7 @@ from service.dashboard import queries
 from service.ledger import Ledger
 from service.ledger.connections import LONG_DEADLINE
 from service.ledger.database import database_url, open_engine
-from service.monitoring import outcomes
+from service.monitoring import realised_performance as realised
 from stages import params
 
 LIFETIME = 30  # seconds for which a result is kept
@@ -39,7 +39,7 @@ def realised_performance(url: str) -> dict[str, Any]:
     config, today = params.load(), datetime.now(UTC).date()
     ledger = Ledger(url, LONG_DEADLINE)
     try:
-        mature = outcomes.mature_outcomes(ledger, config.monitor.maturity_days, today)
+        mature = realised.mature_outcomes(ledger, config.monitor.maturity_days, today)
     finally:
         ledger.close()
-    return outcomes.realised_performance(mature, config.policy.pd_cut_off)
+    return realised.realised_performance(mature, config.policy.pd_cut_off)

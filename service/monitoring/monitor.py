@@ -17,9 +17,17 @@ from service.decision.hashes import NotReady
 from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.connections import LONG_DEADLINE
 from service.ledger.migrations import require_tables
-from service.monitoring import alerts, drift, fairness, outcomes, performance, retraining, windows
+from service.monitoring import (
+    alerts,
+    drift,
+    fairness,
+    performance,
+    realised_performance,
+    retraining,
+    windows,
+)
 from service.monitoring.drift import FindingObject, Report
-from service.monitoring.outcomes import MatureOutcomes
+from service.monitoring.realised_performance import MatureOutcomes
 from service.monitoring.reports import Reports
 from service.monitoring.windows import Window
 from stages import params
@@ -121,11 +129,13 @@ class Monitor:
 
         Both are computed again when there are new outcomes, and once a day.
         """
-        now = outcomes.count_outcomes(self.ledger), datetime.now(UTC).date()
+        now = realised_performance.count_outcomes(self.ledger), datetime.now(UTC).date()
         if now != self._as_of:
-            mature = outcomes.mature_outcomes(self.ledger, self.config.maturity_days, now[1])
+            mature = realised_performance.mature_outcomes(
+                self.ledger, self.config.maturity_days, now[1]
+            )
             self._realised = (
-                outcomes.realised_performance(mature, self.engine.policy.pd_cut_off),
+                realised_performance.realised_performance(mature, self.engine.policy.pd_cut_off),
                 self.find_fall(mature),
             )
             self._as_of = now

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from release import registry
+from release.registry import periods
+from release.registry.__main__ import main
 
 FIRST, SECOND = (f"sha256:{letter * 64}" for letter in "ab")
 NOON = "2025-03-{day:02d}T12:00:00+02:00"
@@ -40,7 +41,7 @@ def run(repository: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs a command line that must succeed; returns what it prints."""
 
     def command(*words: str) -> str:
-        status = registry.main([*words])
+        status = main([*words])
         shown = capsys.readouterr()
         assert (status, shown.err) == (0, "")
         return shown.out
@@ -53,7 +54,7 @@ def refusal(repository: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs a command line that must be refused; returns the message."""
 
     def command(*words: str) -> str:
-        assert registry.main([*words]) == 1
+        assert main([*words]) == 1
         return capsys.readouterr().err
 
     return command
@@ -65,12 +66,12 @@ def commit() -> str:
 
 
 def live() -> str:
-    found = registry.live()
-    return found.version if found else ""
+    period = periods.live()
+    return period.version if period else ""
 
 
 def history() -> list[str]:
-    return [each.version for each in registry.periods()]
+    return [each.version for each in periods.periods()]
 
 
 def dated(*days: int) -> None:
@@ -106,7 +107,7 @@ def test_next_of_a_commit_that_has_a_version_is_that_version(run: Run) -> None:
 def test_another_image_of_the_live_version_is_a_change(run: Run) -> None:
     run("promote", "v0.1.0", "--image", FIRST)
     run("promote", "v0.1.0", "--image", SECOND)
-    assert [each.image for each in registry.periods()] == [FIRST, SECOND]
+    assert [each.image for each in periods.periods()] == [FIRST, SECOND]
 
 
 def test_a_rollback_makes_the_version_before_live_again(run: Run) -> None:
@@ -170,7 +171,7 @@ def test_changes_within_one_second_keep_their_order(run: Run) -> None:
 def test_a_version_that_was_taken_out_of_production_is_not_live(run: Run) -> None:
     dated(2)
     git("tag", "--annotate", "credit-pd#prod!#2", "--message", "-", at=NOON.format(day=3))
-    assert registry.periods()[0].until is not None
+    assert periods.periods()[0].until is not None
     assert run("live") == "no version is in prod\n"
 
 

@@ -22,7 +22,7 @@ from service.api.drafts import decision_content
 from service.ledger import Ledger, draft
 from service.monitoring import outcomes, retraining
 from service.monitoring.monitor import Monitor
-from service.monitoring.outcomes import MatureOutcomes
+from service.monitoring.realised_performance import MatureOutcomes
 from stages import evaluate
 from tests.support import github_fake
 from tests.support.books import ROOT, Project, book

@@ -9,6 +9,7 @@ import pytest
 
 from service.ledger import Ledger, draft
 from service.monitoring import outcomes
+from service.monitoring import realised_performance as realised
 
 TODAY = datetime.now(UTC).date()
 ANSWER: dict[str, Any] = {
@@ -26,8 +27,8 @@ def decide(ledger: Ledger, pd: float = 0.05, rating: str = "C") -> str:
 
 
 def performance_of(ledger: Ledger, maturity_days: int) -> dict[str, Any]:
-    return outcomes.realised_performance(
-        outcomes.mature_outcomes(ledger, maturity_days, TODAY), 0.1
+    return realised.realised_performance(
+        realised.mature_outcomes(ledger, maturity_days, TODAY), 0.1
     )
 
 
@@ -67,7 +68,7 @@ def test_of_contradicting_outcomes_at_the_same_time_one_is_recorded(
     with ThreadPoolExecutor(6) as officers:
         assert sum(officers.map(tell, range(12))) == 1
     other.close()
-    assert outcomes.count_outcomes(ledger) == 1
+    assert realised.count_outcomes(ledger) == 1
 
 
 def test_a_refused_row_is_named_and_the_rest_is_kept(ledger: Ledger) -> None:
@@ -126,7 +127,7 @@ def test_only_mature_decisions_count_as_realised(ledger: Ledger) -> None:
 def test_a_decision_counts_from_the_day_on_which_it_is_mature(ledger: Ledger) -> None:
     outcomes.record(ledger, [row(decide(ledger))])
     ahead = TODAY + timedelta(days=30)
-    assert [len(outcomes.mature_outcomes(ledger, days, ahead).bad) for days in (30, 31)] == [1, 0]
+    assert [len(realised.mature_outcomes(ledger, days, ahead).bad) for days in (30, 31)] == [1, 0]
 
 
 def test_realised_bad_rates_stand_beside_what_was_expected(ledger: Ledger) -> None:
