@@ -4,6 +4,7 @@
 - `ledger` records decisions and imports nothing of `decision`
 - `transparency` signs checkpoints of the ledger and proves its content
 - `monitoring` reads the ledger and looks for drift; `dashboard` shows its reports
+- `letters` writes to applicants about recorded decisions
 - `api` connects these packages over HTTP
 - `service` declares the endpoints to BentoML; `image` says how BentoML builds the image
 - `settings` reads every environment variable of the service

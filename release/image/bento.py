@@ -26,6 +26,7 @@ STARTED = (
     "service.monitoring.__main__",
     "service.ready",
     "service.ledger.__main__",
+    "service.letters.__main__",
     "service.replay",
     "service.transparency.__main__",
 )
@@ -117,7 +118,7 @@ def git(root: Path, *words: str) -> str:
 
 def files(root: Path) -> list[Path]:
     """Return the files that serving needs, relative to `root`: code, pages, contract and models."""
-    pages = (path for name in PAGES for path in (root / "service/api").rglob(name))
+    pages = (path for name in PAGES for path in (root / "service").rglob(name))
     contract = params.load(root / "params.yaml").data / "contract.yaml"
     found = {path.relative_to(root) for path in (*modules(root), *pages)}
     return sorted(found | {contract, *TEXTS, *MODELS})

@@ -8,7 +8,7 @@ and the page itself, and forwards only liveness, metrics and the schema to Bento
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qsl
@@ -60,6 +60,15 @@ JSON_HEADERS = {
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+# Letters hold their style and images themselves, and need nothing else.
+LETTER_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+DOCUMENT_HEADERS = {
+    ".html": {**HTML_HEADERS, "content-security-policy": LETTER_POLICY},
+    ".pdf": {**JSON_HEADERS, "content-type": "application/pdf"},
 }
 CHALLENGE = {"www-authenticate": "ApiKey"}
 UNAVAILABLE = 503
@@ -133,7 +142,9 @@ class Endpoint:
     ) -> None:
         self.path, self.handlers, self.max_body = path, handlers, max_body
         self._in_flight, self._is_probe = in_flight, path in PROBES
-        self._headers = HTML_HEADERS if path == "/docs" else JSON_HEADERS
+        self._headers = DOCUMENT_HEADERS.get(PurePath(path).suffix, JSON_HEADERS)
+        if path == "/docs":
+            self._headers = HTML_HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request and count it; an unexpected error counts as status 500."""

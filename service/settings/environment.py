@@ -13,11 +13,13 @@ from service.settings.access import AccessSettings
 from service.settings.alerts import AlertSettings
 from service.settings.identity import IdentitySettings
 from service.settings.ledger import LedgerSettings
+from service.settings.letters import LetterSettings
 from service.settings.limits import LimitSettings
 from service.settings.monitoring import MonitoringSettings
 
 
 class Settings(
+    LetterSettings,
     AlertSettings,
     MonitoringSettings,
     IdentitySettings,

@@ -21,7 +21,7 @@ STAND_IN = "credit-pd.stand-in-base"
 PACKAGES = """
     base-files base-passwd bash coreutils dash debianutils findutils grep sed mawk tar gzip login
     passwd libc-bin ca-certificates openssl libstdc++6 python3 tzdata netbase
-    util-linux perl-base
+    util-linux perl-base libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core
 """.split()  # noqa: SIM905 - one word a package
 LEFT_OUT = {"debconf", "perl"}
 UNWANTED = re.compile(

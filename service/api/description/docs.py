@@ -77,7 +77,9 @@ def _operations(paths: Description) -> Iterator[Operation]:
 
 
 def _answer_type(answer: Description) -> str:
-    return type_name(answer["content"]["application/json"]["schema"])
+    ((media_type, content),) = answer["content"].items()
+    words = type_name(content["schema"])
+    return words if media_type == "application/json" else media_type
 
 
 def _rows(schema: Description) -> list[Row]:

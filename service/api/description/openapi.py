@@ -41,7 +41,7 @@ REFUSALS = {
     404: "There is no such path or identifier",
     405: "The endpoint does not support this method",
     408: "The body did not arrive in time",
-    409: "The decision cannot be overridden",
+    409: "What is recorded or set up does not allow this; the message says why",
     413: "The body is too large",
     415: "The body is not application/json",
     422: "The request breaks the contract; there is one error per field",
@@ -180,7 +180,24 @@ def paths(example: Description) -> Description:
             )
             | {"parameters": [one]}
         },
+        "/predictions/{id}/letter.html": {
+            "get": page("Return the letter to the applicant about a decision", "text/html")
+            | {"parameters": [one]}
+        },
+        "/predictions/{id}/letter.pdf": {
+            "get": page("Return that letter as PDF", "application/pdf") | {"parameters": [one]}
+        },
     }
+
+
+def page(summary: str, media_type: str) -> Description:
+    """Return the description of a GET endpoint whose answer is no JSON."""
+    described = get(summary, "Errors", (404, 409, *GET_REFUSALS))
+    described["responses"]["200"] = {
+        "description": "The answer",
+        "content": {media_type: {"schema": {"type": "string"}}},
+    }
+    return described
 
 
 def get(summary: str, shape: str, refused: tuple[int, ...]) -> Description:

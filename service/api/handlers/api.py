@@ -6,6 +6,7 @@ from pathlib import Path
 
 from service.api.handlers.decisions import Decisions
 from service.api.handlers.documentation import Documentation
+from service.api.handlers.letters import Letters
 from service.api.handlers.monitoring import Monitoring
 from service.api.handlers.probes import Probes
 from service.api.handlers.records import Records
@@ -23,12 +24,14 @@ class Api:
         self.state = State(root, ledger, max_batch)
         self.decisions = Decisions(self.state)
         self.records = Records(self.state)
+        self.letters = Letters(self.state)
         self.monitoring = Monitoring(self.state)
         self.probes = Probes(self.state)
         self.documentation = Documentation(self.state, has_keys)
         self.routes: Routes = {
             **self.decisions.routes,
             **self.records.routes,
+            **self.letters.routes,
             **self.monitoring.routes,
             **self.probes.routes,
             **self.documentation.routes,

@@ -28,7 +28,7 @@ class Records:
     """The endpoints about what the ledger holds."""
 
     def __init__(self, state: State) -> None:
-        self.ledger = state.ledger
+        self.state, self.ledger = state, state.ledger
         self.routes: Routes = {
             "/overrides": {"POST": self.overrides},
             "/logs": {"GET": self.logs},
@@ -63,12 +63,7 @@ class Records:
 
     async def prediction(self, request: Request) -> Response:
         """Return one decision with its overrides and outcomes."""
-        if "\0" in request.id:  # PostgreSQL accepts no text with NUL
-            raise refusal(404, "no decision has this id")
-        record = await self.ledger.in_thread(self.ledger.get, request.id)
-        if record is None or record.entry.kind != "decision":
-            raise refusal(404, "no decision has this id")
-        return 200, to_json(record.as_dict())
+        return 200, to_json((await self.state.find_decision(request.id)).as_dict())
 
     async def receipt(self, request: Request) -> Response:
         """Return the proof that an entry stands in the ledger that witnesses have seen."""

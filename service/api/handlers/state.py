@@ -9,7 +9,7 @@ from service.api.refusals import Refusals
 from service.api.requests import refusal
 from service.decision.engine import Engine
 from service.decision.hashes import NotReady
-from service.ledger import Ledger, LedgerUnavailable
+from service.ledger import EntryHistory, Ledger, LedgerUnavailable
 
 
 class State:
@@ -36,3 +36,12 @@ class State:
         if self.engine is None:
             raise refusal(503, f"no decisions are made: {self.problem}")
         return self.engine
+
+    async def find_decision(self, entry_id: str) -> EntryHistory:
+        """Return a recorded decision with the later entries about it; refuses an unknown id."""
+        if "\0" in entry_id:  # PostgreSQL accepts no text with NUL
+            raise refusal(404, "no decision has this id")
+        record = await self.ledger.in_thread(self.ledger.get, entry_id)
+        if record is None or record.entry.kind != "decision":
+            raise refusal(404, "no decision has this id")
+        return record

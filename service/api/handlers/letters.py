@@ -1,0 +1,56 @@
+"""Handle requests for letters about recorded decisions, as HTML and as PDF."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from service import settings
+from service.api.handlers.state import State
+from service.api.load import Turnstile
+from service.api.requests import Request, Response, Routes, refusal
+from service.letters.content import Record, letter_about
+from service.letters.creditor import LetterError, creditor_of
+from service.letters.pdf import pdf_of
+from service.letters.rendering import Templates
+
+Written = TypeVar("Written")
+
+TURNS = (1, 16)  # letters that are written at once, and that wait
+
+
+class Letters:
+    """The endpoints of letters. They read the ledger alone and need no model."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self._turns = Turnstile(*TURNS)
+        self.routes: Routes = {
+            "/predictions/{id}/letter.html": {"GET": self.letter_html},
+            "/predictions/{id}/letter.pdf": {"GET": self.letter_pdf},
+        }
+
+    async def letter_html(self, request: Request) -> Response:
+        """Return the letter about a decision as HTML."""
+        return 200, (await self._write(request, letter)).encode()
+
+    async def letter_pdf(self, request: Request) -> Response:
+        """Return the letter about a decision as PDF."""
+        return 200, await self._write(request, lambda record: pdf_of(letter(record)))
+
+    async def _write(self, request: Request, write: Callable[[Record], Written]) -> Written:
+        """Return what `write` makes of the recorded decision, in a thread."""
+        record = (await self.state.find_decision(request.id)).as_dict()
+        async with self._turns.pass_through():
+            try:
+                return await asyncio.to_thread(write, record)
+            except LetterError as error:
+                raise refusal(409, str(error)) from None
+
+
+def letter(record: Record) -> str:
+    """Return the letter about a recorded decision as HTML; raises LetterError."""
+    configured = settings.load()
+    creditor = creditor_of(configured)
+    return Templates(configured.letters).letter(letter_about(record, creditor))

@@ -1,0 +1,89 @@
+"""Letters over HTTP and by their command, about decisions that the service recorded."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pypdf import PdfReader
+
+from service.api.handlers.api import Api
+from service.ledger import Ledger
+from service.letters import __main__ as command
+from tests.support.api_client import Client, client_of, errors, overridden
+from tests.support.creditor import CREDITOR
+
+
+@pytest.fixture
+def client(api: Api, monkeypatch: pytest.MonkeyPatch) -> Client:
+    for name, text in CREDITOR.items():
+        monkeypatch.setenv(name, text)
+    return client_of(api)
+
+
+def text_of(pdf: bytes) -> str:
+    pages = PdfReader(io.BytesIO(pdf)).pages
+    return " ".join(" ".join(page.extract_text() for page in pages).split())
+
+
+def test_a_declined_applicant_reads_the_reasons_of_the_answer(client: Client, case: Any) -> None:
+    answer = client.post("/predict", json=case("decline") | {"sex": "F"}).json()
+    address = f"/predictions/{answer['prediction_id']}/letter"
+    letter = client.get(f"{address}.pdf")
+    assert letter.headers["content-type"] == "application/pdf"
+    page = client.get(f"{address}.html")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert (
+        "default-src 'none'; style-src 'unsafe-inline'" in page.headers["content-security-policy"]
+    )
+    text = text_of(letter.content)
+    assert answer["reasons"]
+    for reason in answer["reasons"]:
+        assert reason["text"] in text
+    assert str(answer["credit_score"]) in text
+    assert f"{answer['default_probability']}"[:6] not in text + page.text
+
+
+@pytest.mark.parametrize("final", ["approve", "decline"])
+def test_a_letter_follows_the_officer(client: Client, case: Any, final: str) -> None:
+    number = client.post("/predict", json=case("refer")).json()["prediction_id"]
+    assert overridden(client, number, decision=final).status_code == 201
+    text = text_of(client.get(f"/predictions/{number}/letter.pdf").content)
+    assert ("We have denied" in text) == (final == "decline")
+    assert ("We have approved" in text) == (final == "approve")
+
+
+def test_an_unknown_decision_has_no_letter(client: Client) -> None:
+    assert client.get("/predictions/none/letter.pdf").status_code == 404
+
+
+def test_a_service_without_its_creditor_says_which_setting_is_missing(
+    client: Client, case: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CREDIT_PD_REGULATOR")
+    number = client.post("/predict", json=case("decline")).json()["prediction_id"]
+    answer = client.get(f"/predictions/{number}/letter.pdf")
+    assert answer.status_code == 409
+    assert "set CREDIT_PD_REGULATOR" in errors(answer)[""]
+
+
+def test_the_command_writes_the_same_letter(
+    client: Client, ledger: Ledger, case: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    number = client.post("/predict", json=case("decline")).json()["prediction_id"]
+    database = ["--database", ledger.engine.url.render_as_string(hide_password=False)]
+    for suffix in ("html", "pdf"):
+        output = tmp_path / f"letter.{suffix}"
+        assert command.main([*database, "--output", str(output), number]) == 0
+        assert output.read_bytes() == client.get(f"/predictions/{number}/letter.{suffix}").content
+    assert command.main([*database, number]) == 0
+    assert "We have denied" in capsys.readouterr().out
+    assert command.main([*database, "none"]) == 2
+    assert command.main([*database, "--output", "letter.doc", number]) == 2
+    told = capsys.readouterr().err
+    assert told.splitlines() == [
+        "letters: no decision has the id none",
+        "letters: --output must end in .html or .pdf; got letter.doc",
+    ]
