@@ -2,8 +2,9 @@
 
 A row that keeps the contract gets its decision in OUT.parquet. A row that breaks it gets a line
 with its problems in OUT.errors.jsonl. Both outputs state the row's number in the input, from 0.
-Missing and wrong values are read as the contract says (`missingValues`, `repair`). Columns that the
-contract does not have, such as identifiers, are copied to the output. The file is read in chunks,
+Columns may have the fields' names or those of the lender's files (`column`), and values are read as
+the contract says (`missingValues`, `repair`, `format`, `decimalChar`). Columns that the contract
+does not have, such as identifiers, are copied to the output. The file is read in chunks,
 so the memory needed does not depend on its size. Nothing is recorded in the ledger, because scoring
 a portfolio is no decision about an applicant.
 
@@ -27,7 +28,8 @@ from service.decision.applications import InvalidApplication
 from service.decision.engine import Decision, Engine
 from service.decision.hashes import NotReady
 from stages import files, project
-from stages.contract.fields import BLANKS, BOOLEANS, Field, text
+from stages.contract.fields import Field
+from stages.contract.written import BLANKS, BOOLEANS, text
 
 CHUNK = 10_000  # rows in memory at a time
 BLOCK = 4 << 20  # bytes of a CSV file in memory at a time
@@ -57,6 +59,9 @@ def score(engine: Engine, source: Path, target: Path) -> Counts:
     Raises ValueError for a file that cannot be read, or that has none of the contract's fields.
     """
     schema, total, chunks = read_chunks(source)
+    columns = engine.applications.fields.values()
+    renamed = {f.source: f.name for f in columns if f.name not in schema.names}
+    schema = pa.schema([c.with_name(renamed.get(c.name, c.name)) for c in schema])
     names = {*engine.applications.fields, *engine.applications.stated}
     carried = [column for column in schema if column.name not in names]
     if len(carried) == len(schema):
@@ -76,7 +81,8 @@ def score(engine: Engine, source: Path, target: Path) -> Counts:
         problems.open("w") as out,
         tqdm(total=total, unit="B", unit_scale=True, desc=source.name, disable=None) as bar,
     ):
-        for chunk, size in chunks:
+        for raw, size in chunks:
+            chunk = raw.rename_columns(schema.names)
             table, invalid = score_chunk(engine, chunk, first, carried)
             writer.write_table(table)
             out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in invalid)
@@ -169,11 +175,13 @@ def value_reader(field: Field) -> Callable[[object], object]:
     meant = {text(code): code for code in field.missing_meanings}
     repaired = {text(wrong): right for wrong, right in field.repair.items()}
     words = (BOOLEANS if field.is_boolean else {}) | {text(v): v for v in field.codes}
-    numeric = field.type in ("integer", "number")
+    numeric, plain = field.type in ("integer", "number"), field.plain_text
 
     def read(value: object) -> object:
         if value is None or value != value:  # noqa: PLR0124  (NaN)
             return None
+        if plain and isinstance(value, str) and value not in missing:
+            value = plain(value)
         value = number(value) if numeric else value
         word = text(value) if words or missing or repaired else ""
         if word in missing:

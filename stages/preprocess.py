@@ -12,10 +12,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stages import errors, files, params, project
-from stages.contract import quality
 from stages.contract import reading as contracts
-from stages.contract.raw import tables
-from stages.contract.raw.columns import as_dates, outcome_known
+from stages.contract.raw import quality, tables
+from stages.contract.raw.columns import dates_of, outcome_known
 from stages.contract.schema import Contract, ContractError
 from stages.features import groups, split
 
@@ -85,11 +84,14 @@ def describe(rows: pd.DataFrame, train: pd.DataFrame) -> dict[str, Any]:
     return facts
 
 
-def count_dropped(report: quality.Report, parts: dict[str, pd.DataFrame]) -> dict[str, int]:
+def count_dropped(
+    contract: Contract, report: quality.Report, parts: dict[str, pd.DataFrame]
+) -> dict[str, int]:
     """Return how many of the dropped rows fall, by their date, into the time of each split."""
     if not report.date:
         return {}
-    dates = pd.concat([as_dates(raw) for raw in report.dropped_dates] or [pd.Series(dtype=object)])
+    days = [dates_of(contract, report.date, raw.to_frame()) for raw in report.dropped_dates]
+    dates = pd.concat(days or [pd.Series(dtype=object)])
     first = np.array([part["_date"].min().to_datetime64() for part in parts.values()][1:])
     place = np.searchsorted(first, pd.to_datetime(dates.dropna()).to_numpy(), side="right")
     return dict(zip(parts, np.bincount(place, minlength=len(parts)).tolist(), strict=True))
@@ -124,7 +126,7 @@ def main() -> None:
             )
     warn_of_embargo(config.preprocess, len(rows), report.embargoed, len(parts["train"]))
     facts = report.summary(sum(map(len, parts.values())))
-    lost = count_dropped(report, parts)
+    lost = count_dropped(contract, report, parts)
     facts["split"] = {
         name: describe(part, parts["train"]) | ({"dropped": lost[name]} if lost else {})
         for name, part in parts.items()

@@ -1,9 +1,8 @@
 """The data contract of a loan book, and the rows that are read by that contract.
 
-`schema` defines a contract, which consists of `fields`, a `target`, and what is `derived` from
-fields by `expressions`; `parts` are the small parts of these. `reading` reads a contract from YAML.
-Every package may import these and `prepared`, which reads the rows of a split. `raw` reads the raw
-files, joins, types and validates them, and `quality` counts what was dropped and repaired; only
-`preprocess`, `check` and `draft` import those. `command` is
-`python -m stages.contract check | draft`.
+`schema` defines a contract, which consists of `tables`, `fields`, a `target`, and what is `derived`
+from fields by `expressions`; `parts` are the small parts of these. `written` says how files write
+values, and `reading` reads a contract from YAML. Every package may import these and `prepared`,
+which reads the rows of a split. `raw` reads the raw files, joins, types and validates them; only
+`preprocess`, `check` and `draft` import it. `command` is `python -m stages.contract check | draft`.
 """

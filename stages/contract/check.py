@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from stages import params
-from stages.contract import quality
 from stages.contract import reading as contracts
 from stages.contract.draft import column_names, leakage, ripeness
-from stages.contract.fields import Field, text
-from stages.contract.raw import tables
+from stages.contract.fields import Field
+from stages.contract.raw import quality, tables
 from stages.contract.raw.files import header
 from stages.contract.schema import Contract, ContractError
+from stages.contract.written import text
 
 
 def run(dataset: str | None) -> int:

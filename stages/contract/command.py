@@ -33,8 +33,11 @@ def draft_contract(paths: list[Path], target: str, date: str | None = None) -> D
     parts = [part for name in book.frames for part in books.describe_columns(book, name)]
     date, about = books.choose_decision_date(book, parts, date)
     books.keep_one_feature(parts)
-    books.leave_out_repeated_names(book, parts, date)
+    books.rename_repeated(book, parts, date)
     books.mark_later_dates(parts, date)
+    if all(part.guess.left_out for part in parts):
+        why = "; ".join(f"{part.name}: {part.guess.left_out}" for part in parts)
+        raise ContractError(f"no column is left for a field ({why})")
     source = contract_text.write_contract(book, parts, date, about)
     contracts.read(source, "the drafted contract")
     return Draft(source, contract_text.list_to_confirm(book, parts, date, about))
@@ -50,8 +53,9 @@ def parser() -> argparse.ArgumentParser:
     draft = verbs.add_parser(
         "draft",
         help="write a first contract from raw files",
-        description="Write a first contract.yaml from CSV or Parquet files. It runs as it is, but "
-        "it is a guess: what a person should look at is marked `confirm` and listed at the end.",
+        description="Write a first contract.yaml from raw files (text, Excel, Parquet). It runs as "
+        "it is, but it is a guess: what a person should look at is marked `confirm`, and listed at "
+        "the end.",
         epilog="example: python -m stages.contract draft data/my_book/raw/*.csv --target default",
     )
     draft.add_argument(
@@ -59,7 +63,8 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         type=project.resolve,
         metavar="FILE",
-        help="CSV (UTF-8, commas) or Parquet; the first that has the target has one row per loan",
+        help="text with any delimiter, Excel or Parquet; the first that has the target has one row "
+        "per loan",
     )
     draft.add_argument(
         "--target",

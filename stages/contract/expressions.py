@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from stages.contract.fields import BOOLEANS, Field
-from stages.contract.fields import text as written
+from stages.contract.fields import Field
+from stages.contract.written import BOOLEANS
+from stages.contract.written import text as written
 
 NAME = r"[A-Za-z_]\w*"
 NUMBER = r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"

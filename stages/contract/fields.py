@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from functools import cached_property, partial
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field as Key
 
 from stages.contract.parts import Constraints, Part, ReasonWords, Risk, Scalar
+from stages.contract.written import pattern_problem, plain_date, plain_number, text
 
 T = TypeVar("T")
 CATEGORIES = {"string": (str,), "integer": (int,), "number": (int, float)}
-# What a raw file may write for a missing value without a word in the contract.
-BLANKS = ("", "NA", "NaN", "nan", "null", "None")
-# How Frictionless Table Schema (and pandas, and R) write booleans.
-BOOLEANS = dict.fromkeys(("false", "False", "FALSE", "0"), False) | dict.fromkeys(
-    ("true", "True", "TRUE", "1"), True
-)
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
-
-
-def text(value: object) -> str:
-    """Return a scalar as a raw file would write it: 1.0 as 1, True as true."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def listed(value: T | list[T] | None) -> list[T]:
@@ -49,8 +35,18 @@ class Field(Part):
     name: str = ""
     table: str = ""
     """The table that has the column; the first where none is named."""
+    column: str = ""
+    """The name of the column in the file, where it is not the field's name."""
     type: Literal["integer", "number", "boolean", "string", "date"]
     """The type of the values."""
+    format: str = ""
+    """How a file writes dates, by `strptime`: `%d/%m/%Y`, `%b-%Y`; ISO 8601 where none is given."""
+    decimal_char: str = Key(default=".", alias="decimalChar", min_length=1, max_length=1)
+    """What a file writes before the fraction of a number."""
+    group_char: str = Key(default="", alias="groupChar", max_length=1)
+    """What a file writes between the thousands of a number."""
+    bare_number: bool = Key(default=True, alias="bareNumber")
+    """Whether a file writes numbers alone; false where words and signs stand around them."""
     title: str = ""
     """What people call the field."""
     help: str = ""
@@ -87,6 +83,21 @@ class Field(Part):
     """A plausible value, for documents and the form."""
     required_with_table: bool = False
     """Added on reading: whether a value must be there where the optional table has a row."""
+
+    @property
+    def source(self) -> str:
+        """The name of the column in the file."""
+        return self.column or self.name
+
+    @property
+    def plain_text(self) -> Callable[[str], str] | None:
+        """What turns a file's text of a number or date into plain text; None where it is plain."""
+        if self.format:
+            return partial(plain_date, pattern=self.format)
+        if (self.decimal_char, self.group_char, self.bare_number) == (".", "", True):
+            return None
+        form = partial(plain_number, decimal=self.decimal_char, group=self.group_char)
+        return partial(form, bare=self.bare_number)
 
     @property
     def missing_meanings(self) -> dict[Scalar, str]:
@@ -148,6 +159,7 @@ class Field(Part):
     def problems(self) -> Iterator[tuple[list[str], str]]:
         """Yield each contradiction within the field: the keys of its place, and the problem."""
         yield from self._wrong_values()
+        yield from self._wrong_texts()
         yield from self._wrong_uses()
         yield from self.reason.problems(self.codes, self.missing_meanings, self.risk)
 
@@ -174,6 +186,21 @@ class Field(Part):
         for right in self.repair.values():
             if self.is_category and right not in self.codes:
                 yield ["repair"], f"{right!r} is none of the categories {self.constraints.enum}"
+
+    def _wrong_texts(self) -> Iterator[tuple[list[str], str]]:
+        """Yield what is wrong about how a file writes the values."""
+        if self.format and self.type != "date":
+            yield ["format"], f"is for dates; the type is {self.type}"
+        elif self.format and (problem := pattern_problem(self.format)):
+            yield ["format"], f"{problem}; got {self.format!r}"
+        for key in ("decimal_char", "group_char", "bare_number"):
+            if key in self.model_fields_set and not self.is_numeric:
+                yield [str(Field.model_fields[key].alias)], "is for numbers alone"
+        for key, sign in (("decimalChar", self.decimal_char), ("groupChar", self.group_char)):
+            if sign.isdigit() or sign in ("+", "-"):
+                yield [key], f"must not be a digit or a sign; got {sign!r}"
+        if self.decimal_char == self.group_char:
+            yield ["groupChar"], f"must differ from `decimalChar`; both are {self.group_char!r}"
 
     def _wrong_uses(self) -> Iterator[tuple[list[str], str]]:
         """Yield what is wrong about the order, the direction and the use of the field."""

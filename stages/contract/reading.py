@@ -15,7 +15,8 @@ from stages.contract.derived import Check, Derived
 from stages.contract.expressions import Ratio, Rule
 from stages.contract.fields import Field
 from stages.contract.parts import Constraints, Part, ReasonWords
-from stages.contract.schema import AVAILABLE, Contract, ContractError, Table, presence
+from stages.contract.schema import AVAILABLE, Contract, ContractError, presence
+from stages.contract.tables import Dialect, Table
 from stages.contract.target import OutcomeWindow, Target
 
 SCALARS = ("bool", "int", "float", "str")
@@ -158,6 +159,7 @@ def explain(error: ErrorDetails) -> str:
         owner = models.get(str(error["loc"][0]), Contract) if len(error["loc"]) > 1 else Contract
         owner = Constraints if "constraints" in error["loc"] else owner
         owner = ReasonWords if "reason" in error["loc"] else owner
+        owner = Dialect if "dialect" in error["loc"] else owner
         allowed = sorted(f.alias or n for n, f in owner.model_fields.items() if n != "name")
         return f"unknown key; allowed are {', '.join(allowed)}"
     got = "" if error["type"] == "missing" else f"; got {error['input']!r}"
@@ -182,8 +184,13 @@ def contradictions(contract: Contract) -> Iterator[tuple[list[str], str]]:
             yield ["fields", name, "table"], problem
         yield from ((["fields", name, *keys], problem) for keys, problem in field.problems())
     yield from ((["target", *keys], problem) for keys, problem in contract.target.problems())
-    if contract.target.field in fields:
-        yield ["fields", contract.target.field], "the target is declared under `target` alone"
+    for name, field in fields.items():
+        if contract.target.field == (name if field.table != contract.base_table else field.source):
+            yield ["fields", name], "the target is declared under `target` alone"
+        links = [contract.place(join) for table in tables.values() for join in table.joins]
+        taken = [*tables[field.table].keys, *(c for t, c in links if t == field.table)]
+        if field.column not in ("", name) and name in taken:
+            yield ["fields", name], f"is the name of a key of {field.table!r}: choose another"
     if contract.date in fields and fields[contract.date].type != "date":
         yield ["date"], f"must be a date; {contract.date!r} is a {fields[contract.date].type}"
     if contract.exposure and (

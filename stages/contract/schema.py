@@ -10,14 +10,14 @@ page, the drift reference and the sentences of the reasons are all made from
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field as Key
 
 from stages.contract.derived import Check, Derived
-from stages.contract.fields import Field, listed
+from stages.contract.fields import Field
 from stages.contract.parts import Part
+from stages.contract.tables import Table
 from stages.contract.target import OutcomeWindow, Target
 
 Mode = Literal["application", "pricing"]
@@ -26,42 +26,6 @@ AVAILABLE = {"application": ("application",), "pricing": ("application", "pricin
 
 class ContractError(ValueError):
     """A contract, or data that it describes, is wrong; the message names place, rule and value."""
-
-
-class Table(Part):
-    """A raw file; the first table has one row per loan, and the others are joined to it."""
-
-    path: str
-    """File in the dataset's folder `raw`."""
-    title: str = ""
-    """What people call the table."""
-    key: str | list[str] | None = None
-    """Column, or columns, that identify a row."""
-    join: str | list[str] | None = None
-    """Columns that hold the key in tables above: `COLUMN` of the first, or `TABLE.COLUMN`."""
-    optional: bool = False
-    """Whether a loan may have no row in this table."""
-
-    @property
-    def keys(self) -> list[str]:
-        """The columns that identify a row of this table."""
-        return listed(self.key)
-
-    @property
-    def joins(self) -> list[str]:
-        """The columns that hold the key in tables above: `COLUMN` of the first, `TABLE.COLUMN`."""
-        return listed(self.join)
-
-    def problems(self, first: bool) -> Iterator[tuple[list[str], str]]:
-        """Yield each contradiction within the table: the keys of its place, and the problem."""
-        if first:
-            if self.join is not None or self.optional:
-                key = "join" if self.join is not None else "optional"
-                yield [key], "only a joined table has it; the first table has one row per loan"
-        elif not self.keys or not self.joins:
-            yield [], "a joined table needs `key` (its own) and `join` (of a table above it)"
-        elif len(self.keys) != len(self.joins):
-            yield ["join"], f"needs as many columns as `key`; got {self.joins} for {self.keys}"
 
 
 class Contract(Part):
@@ -109,6 +73,12 @@ class Contract(Part):
     def protected(self) -> list[Field]:
         """The protected attributes: recorded for fairness, never an input of a model."""
         return [f for f in self.fields.values() if f.protected]
+
+    @property
+    def date_columns(self) -> list[str]:
+        """The columns of dates that the outcome is counted by, and the split."""
+        window = self.outcome.columns if self.outcome else []
+        return [*([self.date] if self.date else []), *window]
 
     @property
     def base_table(self) -> str:

@@ -9,8 +9,9 @@ from typing import Literal
 
 from pydantic import Field as Key
 
-from stages.contract.fields import BOOLEANS, listed, text
+from stages.contract.fields import listed
 from stages.contract.parts import Part, Scalar
+from stages.contract.written import BOOLEANS, text
 
 
 class Target(Part):

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from stages import preprocess
-from stages.contract.quality import QualityError
+from stages.contract.raw.quality import QualityError
 from stages.contract.schema import ContractError
 from stages.errors import WAY_BACK
 from stages.params import ParamsError

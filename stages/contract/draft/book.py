@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from stages.contract.draft import column_names, keys, leakage, outcome, profile
+from stages.contract.draft import column_names, dialect, keys, leakage, outcome, profile
 from stages.contract.draft.column import Column, Floats, Guess
 from stages.contract.draft.keys import Link
 from stages.contract.draft.outcome import Outcome
 from stages.contract.raw.files import read_file
 from stages.contract.reading import did_you_mean
 from stages.contract.schema import ContractError
+from stages.contract.tables import Table
 from stages.features import split
 
 
@@ -24,7 +26,7 @@ class Book:
     """The raw tables of a loan book, and how they join."""
 
     frames: dict[str, pd.DataFrame]
-    paths: dict[str, str]
+    forms: dict[str, Table]
     base: str
     target: str
     outcome: Outcome
@@ -57,7 +59,8 @@ class DraftField:
     known_at: str = "application"
     why: str = ""
     risk: str = ""
-    days: Floats = field(default_factory=lambda: np.zeros(0))
+    field: str = ""
+    days: Floats = dataclass_field(default_factory=lambda: np.zeros(0))
 
     @property
     def protected(self) -> bool:
@@ -80,10 +83,13 @@ class DraftField:
 def read(paths: list[Path], target: str) -> Book:
     """Read the files, of which the first with the target holds the loans, and join them."""
     frames: dict[str, pd.DataFrame] = {}
+    forms: dict[str, Table] = {}
     for path in paths:
-        if path.stem in frames:
+        if path.name.split(".")[0] in frames:
             raise ContractError(f"{path}: two files are called {path.stem!r}; rename one of them")
-        frames[path.stem] = _read_table(path)
+        name = path.name.split(".")[0]
+        forms[name] = dialect.guess_table(path)
+        frames[name] = read_file(path, None, forms[name])
     base = next((name for name, frame in frames.items() if target in frame), None)
     if base is None:
         there = "; ".join(f"{n} has {', '.join(f.columns)}" for n, f in frames.items())
@@ -98,23 +104,13 @@ def read(paths: list[Path], target: str) -> Book:
     unlinked = {n: why for n, why in found.items() if isinstance(why, str)}
     return Book(
         frames={n: f for n, f in frames.items() if n not in unlinked},
-        paths={path.stem: path.name for path in paths},
+        forms=forms,
         base=base,
         target=target,
         outcome=coded,
         links={n: x for n, x in found.items() if isinstance(x, Link)},
         unlinked=unlinked,
     )
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    """Read one file; raises ContractError where its columns are not separated by commas."""
-    frame = read_file(path)
-    if len(frame.columns) == 1 and any(mark in str(frame.columns[0]) for mark in ";\t|"):
-        raise ContractError(
-            f"{path}: columns must be separated by commas; got {frame.columns[0]!r}"
-        )
-    return frame.rename(columns=str)
 
 
 def describe_columns(book: Book, table: str) -> list[DraftField]:
@@ -228,14 +224,13 @@ def _can_split(days: Floats, y: Floats) -> bool:
     return all(len(np.unique(y[known & (place == i)])) == 2 for i in range(len(split.SPLITS)))
 
 
-def leave_out_repeated_names(book: Book, parts: list[DraftField], date: str | None) -> None:
-    """Leave out columns whose name is that of a column read from an earlier table."""
+def rename_repeated(book: Book, parts: list[DraftField], date: str | None) -> None:
+    """Name fields after their table where a column of an earlier table has the same name."""
     taken = {book.target: book.base} | {link.join: book.base for link in book.links.values()}
     taken |= {date: book.base} if date else {}
     for part in parts:
         if not part.guess.left_out and taken.setdefault(part.name, part.table) != part.table:
-            why = f"{taken[part.name]} has a column of this name; rename one in its file"
-            part.guess.left_out = why
+            part.field = f"{part.table}_{part.name}"
 
 
 def mark_later_dates(parts: list[DraftField], date: str | None) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.contract.fields import BLANKS, text
 from stages.contract.parts import Scalar
+from stages.contract.written import BLANKS, text
 
 Floats = NDArray[np.float64]
 Type = Literal["integer", "number", "boolean", "string", "date"]
@@ -94,6 +94,7 @@ class Guess:
     missing : words that mean "not known", beyond those that every contract knows.
     values : (k,) the number, code, or day (of a date) of each word; NaN where there is none.
     observed : what was seen, for the comment beside the bounds.
+    written : how a file writes numbers or dates, by the contract's keys; empty where it is plain.
     doubts : key of the contract → why a person should confirm it.
     unused : why the column cannot be a feature; "" where it can.
     left_out : why the contract should not name the column at all; "" where it should.
@@ -111,6 +112,7 @@ class Guess:
     required: bool = False
     example: Scalar | None = None
     observed: str = ""
+    written: dict[str, str | bool] = field(default_factory=dict)
     doubts: dict[str, str] = field(default_factory=dict)
     unused: str = ""
     left_out: str = ""

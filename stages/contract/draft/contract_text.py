@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from stages.contract.draft import column_names, keys, reasons, ripeness
+from stages.contract.draft import column_names, dialect, keys, reasons, ripeness
 from stages.contract.draft.book import Book, DraftField
 from stages.contract.draft.column import scalar
 from stages.contract.draft.outcome import Outcome
@@ -48,6 +48,8 @@ def list_to_confirm(book: Book, parts: list[DraftField], date: str | None, about
     """Return what a person should look at, one line each."""
     kept, out = divide_fields(parts, date)
     lines = [*_about_target(book), f"date: {date or 'none'}" + (f" ({about})" if about else "")]
+    written = {name: dialect.describe(form) for name, form in book.forms.items()}
+    lines += [f"table {name}: {about}" for name, about in written.items() if about]
     lines += [f"table {name} is left out: {why}" for name, why in book.unlinked.items()]
     entity, seen = _find_entity(book, parts)
     lines += [f"entity: {entity} ({seen})"] if entity else []
@@ -82,20 +84,20 @@ def divide_fields(
     parts: list[DraftField], date: str | None
 ) -> tuple[list[DraftField], list[DraftField]]:
     """Return the columns that become fields, and those that are left out."""
-    others = [p for p in parts if p.name != date or p.guess.left_out]
+    others = [p for p in parts if p.name != date or p.guess.left_out or p.guess.written]
     return [p for p in others if not p.guess.left_out], [p for p in others if p.guess.left_out]
 
 
 def _write_tables(book: Book, parts: list[DraftField]) -> list[str]:
     """Return the lines of the tables."""
     key = _key(book, parts)
-    base = {"path": book.paths[book.base]} | ({"key": key} if key else {})
+    base = dialect.as_keys(book.forms[book.base]) | ({"key": key} if key else {})
     lines = [
         f"tables:{REMARK}the first has one row per loan",
         f"  {as_flow(book.base)}: {as_flow(base)}",
     ]
     for name, link in book.links.items():
-        table = {"path": book.paths[name], "key": link.key, "join": link.join}
+        table = dialect.as_keys(book.forms[name]) | {"key": link.key, "join": link.join}
         remark = f"{REMARK}{link.found:.1%} of the loans have a row" if link.found < 1 else ""
         lines.append(f"  {as_flow(name)}: {as_flow(table)}{remark}")
     return lines + [f"  # {name!r} is left out: {why}" for name, why in book.unlinked.items()]
@@ -168,7 +170,9 @@ def _write_field(part: DraftField, base: str) -> list[str]:
     rows: list[tuple[str, Any, str]] = [
         ("title", column_names.title(part.name), ""),
         ("table", "" if part.table == base else part.table, ""),
+        ("column", part.name if part.field else "", ""),
         ("type", g.type, ""),
+        *((key, value, doubts.get(key, "")) for key, value in g.written.items()),
         ("trueValues", g.true, ""),
         ("falseValues", g.false, ""),
         ("constraints", _constraints(part), seen),
@@ -181,7 +185,7 @@ def _write_field(part: DraftField, base: str) -> list[str]:
         ("example", g.example if part.is_feature else "", ""),
         ("reason", reasons.propose_words(part) if part.is_feature else "", ""),
     ]
-    lines = [f"  {as_flow(part.name)}:"]
+    lines = [f"  {as_flow(part.field or part.name)}:"]
     for key, value, remark in rows:
         if value not in ("", [], {}, None):
             lines.append(f"    {key}: {as_flow(value)}" + (f"{REMARK}{remark}" if remark else ""))

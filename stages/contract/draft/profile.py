@@ -7,30 +7,21 @@ import re
 import numpy as np
 import pandas as pd
 
-from stages.contract.draft import column_names, quantities
+from stages.contract.draft import column_names, dialect, quantities
 from stages.contract.draft.column import MAX_CATEGORIES, Column, Guess
-from stages.contract.fields import BLANKS, BOOLEANS
+from stages.contract.written import BLANKS, BOOLEANS
 
 RARE = 0.05  # of the rows of the word that is meant
 NO_DATES = {"9999-12-31", "2999-12-31", "2099-12-31", "1900-01-01", "0001-01-01"}
+DATED = re.compile(r"date|day|dt|issued|opened|closed")
 TRUE, FALSE = {"true", "yes", "y", "t", "1", "1.0"}, {"false", "no", "n", "f", "0", "0.0"}
-FORMATS = (
-    "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%b-%Y", "%b-%y", "%y-%b",
-    "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d/%m/%y",
-    "%m/%d/%y", "%m/%Y",
-)  # fmt: skip
-DECORATED = (
-    r"[$€£₹]?\s?-?\d{1,3}(?:[,. ]?\d{3})*(?:[.,]\d+)?\s?(?:[%$€£₹]|months?|years?|days?|[A-Z]{3})?"
-)
 
 
 def guess(column: Column) -> Guess:
     """Guess what a contract says of a column, from all of its rows."""
     if not column.is_known.any():
         return Guess(values=np.full(len(column.words), np.nan), unused="every value is missing")
-    found = next(
-        g for kind in (_boolean, _date, quantities.guess, _category, _text) if (g := kind(column))
-    )
+    found = next(g for kind in KINDS if (g := kind(column)))
     found.missing += column.words[~column.is_known & ~column.words.isin(BLANKS)].tolist()
     absent = column.to_rows(~column.is_known | column.words.isin(found.missing))
     found.required = not np.any(absent != 0)
@@ -58,13 +49,14 @@ def _boolean(column: Column) -> Guess | None:
 
 
 def _date(column: Column) -> Guess | None:
-    """Read ISO 8601 dates, or dates that the contract cannot read."""
+    """Read ISO 8601 dates, or dates of another pattern."""
     known = column.words[column.is_known]
     if known.str.fullmatch(r"[\d.]+").any() and not known.str.fullmatch(r"(?:19|20)\d{6}").all():
-        return _foreign_date(known) if known.str.count(r"\.").eq(2).all() else None
+        six = known.str.fullmatch(r"\d{6}").all() and column_names.tells(DATED, column.name)
+        return dialect.guess_dates(column) if six or known.str.count(r"\.").eq(2).all() else None
     days = pd.to_datetime(known, errors="coerce", format="ISO8601", utc=True)
     if not column.holds_mostly(days.notna().to_numpy()):
-        return _foreign_date(known)
+        return dialect.guess_dates(column)
     whole = days.dt.tz_localize(None).to_numpy().astype("datetime64[D]")
     values = np.full(len(column.words), np.nan)
     values[column.is_known] = np.where(np.isnat(whole), np.nan, whole.astype(np.float64))
@@ -73,18 +65,6 @@ def _date(column: Column) -> Guess | None:
     return Guess(
         "date", values, missing=column.words[none].tolist(), example=column.most_frequent[:10]
     )
-
-
-def _foreign_date(known: pd.Series) -> Guess | None:
-    """Recognise dates in a form other than ISO 8601, which the contract cannot read."""
-    few = known.iloc[:2000].str.replace(r"[ T]\d\d?:\d\d(:\d\d)?( ?[AP]M)?$", "", regex=True)
-    if not few.str.contains(r"\d").all():
-        return None
-    for pattern in FORMATS:
-        if pd.to_datetime(few, errors="coerce", format=pattern).notna().mean() > 0.99:
-            shown = f"dates written {pattern}, such as {known.iloc[0]!r}"
-            return Guess("date", left_out=f"{shown}; write them as YYYY-MM-DD")
-    return None
 
 
 def _category(column: Column) -> Guess | None:
@@ -108,9 +88,7 @@ def _text(column: Column) -> Guess:
     """Describe words that are no categories: identifiers, names, free text."""
     known, rows = column.words[column.is_known], int(column.known_counts.sum())
     found = Guess("string", np.full(len(column.words), np.nan), example=column.most_frequent)
-    if known.iloc[:2000].str.fullmatch(DECORATED).mean() > 0.95:
-        found.unused = f"numbers written as {known.iloc[0]!r}; write plain ones"
-    elif len(known) >= 0.95 * rows or column_names.tells(column_names.IDENTITY, column.name):
+    if len(known) >= 0.95 * rows or column_names.tells(column_names.IDENTITY, column.name):
         found.left_out = "an identifier or free text: a different value in nearly each row"
         if len(known) < 0.95 * rows:
             found.left_out = "an identifier, by its name"
@@ -169,3 +147,6 @@ def edit_distance(a: str, b: str) -> int:
             row.append(cost)
         rows.append(row)
     return rows[-1][-1]
+
+
+KINDS = (_boolean, _date, quantities.guess, dialect.guess_numbers, _category, _text)

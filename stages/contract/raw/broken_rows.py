@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.contract.quality import Report
+from stages.contract.raw.quality import Report
 
 Marks = pd.Series | NDArray[np.bool_]
 """Whether each row (n,) is meant."""

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from stages.contract.derived import Derived
 from stages.contract.fields import missing_column
-from stages.contract.quality import Report
 from stages.contract.raw.broken_rows import Broken
-from stages.contract.raw.columns import key_text, text_codes
+from stages.contract.raw.columns import dates_of, key_text, text_codes
 from stages.contract.raw.outcomes import outcome_of
-from stages.contract.raw.values import Column, missing_meanings, to_dates, to_type
+from stages.contract.raw.quality import Report
+from stages.contract.raw.values import Column, missing_meanings, to_type
 from stages.contract.schema import Contract, presence
 
 Floats = NDArray[np.float64]
@@ -36,7 +36,8 @@ def clean(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame
             del raw[f.name]
     typed["_bad"] = outcome_of(contract, raw, broken)
     if contract.date:
-        typed["_date"] = to_dates(contract.date, raw[contract.date], broken)
+        typed["_date"] = dates = dates_of(contract, contract.date, raw)
+        broken.add(dates.isna(), "not a date", contract.date, "allowed: YYYY-MM-DD")
     if contract.entity:
         typed["_entity"] = text_codes(key_text(raw, [contract.joined_name(contract.entity)]))
     for check in contract.checks.values():

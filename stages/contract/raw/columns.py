@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.contract.fields import BLANKS, text
+from stages.contract.fields import Field
 from stages.contract.schema import Contract
+from stages.contract.written import BLANKS, text
 
 SEPARATOR = "\x1f"  # a character that no person writes
 
@@ -37,6 +38,15 @@ def key_text(frame: pd.DataFrame, columns: list[str]) -> pd.Series:
     return joined.mask(reduce(pd.Series.__or__, blank))
 
 
+def plain_texts(field: Field, words: pd.Series) -> pd.Series:
+    """Return a column of numbers or dates in plain text, where its file writes them otherwise."""
+    if field.plain_text is None or words.dtype.kind == "M":
+        return words
+    codes, distinct = pd.factorize(as_text(words))
+    plain = np.array([*map(field.plain_text, distinct), None], dtype=object)
+    return pd.Series(plain[codes], index=words.index, dtype="str")
+
+
 def as_dates(raw: pd.Series) -> pd.Series:
     """Return a column of ISO 8601 text or of timestamps as datetime64[s]; NaT where it is neither.
 
@@ -44,6 +54,12 @@ def as_dates(raw: pd.Series) -> pd.Series:
     """
     values = pd.to_datetime(raw, errors="coerce", format="ISO8601", utc=True)
     return values.dt.tz_localize(None).astype("datetime64[s]")
+
+
+def dates_of(contract: Contract, name: str, raw: pd.DataFrame) -> pd.Series:
+    """Return a raw column of dates, read as its field says where it is one; NaT where it cannot."""
+    field = contract.fields.get(name)
+    return as_dates(raw[name] if field is None else plain_texts(field, raw[name]))
 
 
 def months_later(dates: pd.Series, months: int) -> pd.Series:

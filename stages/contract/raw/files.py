@@ -1,68 +1,175 @@
-"""Read one raw file: CSV as text, or Parquet with the types that it has."""
+"""Read one raw file: text and workbooks as text, Parquet with the types that it has."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+import fsspec
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import csv
+from python_calamine import CalamineError
 
 from stages.contract.schema import ContractError
+from stages.contract.tables import Dialect, Table
 
-READERS = (".csv", ".parquet")
-ROWS = 100_000  # rows of a CSV file that are held as Python objects at a time
+TEXTS = (".csv", ".tsv", ".txt", ".asc", ".data", ".dat")
+PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
+WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
+READERS = (*TEXTS, ".parquet", *WORKBOOKS)
+DELIMITERS = (",", ";", "\t", "|")
+# Of the parser, the encoding, Arrow, an archive, a workbook.
+UNREADABLE = (ValueError, OSError, EOFError, KeyError, CalamineError, pa.ArrowException)
 
 
-def read_file(path: Path, only: Collection[str] | None = None) -> pd.DataFrame:
-    """Read a CSV file as text, or a Parquet file with the types that it has.
+def read_file(
+    path: Path, only: Collection[str] | None = None, table: Table | None = None
+) -> pd.DataFrame:
+    """Read a file of a table; `only` names the columns to keep if the file has them.
 
-    `only` names the columns to keep if the file has them. Raises ContractError for a file that
-    cannot be read, or that has no rows.
+    Raises ContractError for a file that cannot be read, or that has no rows.
     """
-    if not path.exists():
-        there = (
-            sorted(p.name for p in path.parent.glob("*")) if path.parent.exists() else "no folder"
-        )
-        raise ContractError(f"{path}: the file is missing; its folder holds {there}")
-    if path.suffix not in READERS:
-        raise ContractError(f"{path}: a table is one of {', '.join(READERS)}; got {path.suffix!r}")
-    try:
-        frame = _read_parquet(path, only) if path.suffix == ".parquet" else _read_csv(path, only)
-    except pd.errors.EmptyDataError as error:
-        raise ContractError(f"{path}: the file is empty") from error
-    except ValueError as error:  # of the parser, of the encoding, of Arrow
-        form = path.suffix.removeprefix(".")
-        raise ContractError(f"{path}: cannot be read as {form}: {error}") from error
+    with _named_errors(path):
+        frame = _read(path, only, table or Table(path=path.name))
     if not len(frame):
         raise ContractError(f"{path}: the file has columns but no rows")
     return frame
 
 
-def _read_parquet(path: Path, only: Collection[str] | None) -> pd.DataFrame:
-    columns = None if only is None else [c for c in pq.read_schema(path).names if c in only]
-    return pd.read_parquet(path, columns=columns)
+def header(path: Path, table: Table | None = None) -> list[str]:
+    """Return the columns of a file, in its order; ContractError if it cannot be read."""
+    with _named_errors(path):
+        return _read_names(path, table or Table(path=path.name))
 
 
-def _read_csv(path: Path, only: Collection[str] | None) -> pd.DataFrame:
-    parts = pd.read_csv(
+@contextlib.contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    """Turn what readers raise into a ContractError that names the file."""
+    if not path.exists():
+        there = (
+            sorted(p.name for p in path.parent.glob("*")) if path.parent.exists() else "no folder"
+        )
+        raise ContractError(f"{path}: the file is missing; its folder holds {there}")
+    if suffix(path) not in READERS:
+        raise ContractError(
+            f"{path}: a table is one of {', '.join(READERS)}, or a text packed as one of "
+            f"{', '.join(PACKED)}; got {path.suffix!r}"
+        )
+    if not path.stat().st_size:
+        raise ContractError(f"{path}: the file is empty")
+    try:
+        yield
+    except ContractError:
+        raise
+    except UNREADABLE as error:
+        form = suffix(path).removeprefix(".")
+        hint = "; if it is not UTF-8, say `encoding: cp1252`" if "UTF8" in str(error) else ""
+        raise ContractError(f"{path}: cannot be read as {form}: {error}{hint}") from error
+
+
+def delimiter_hint(columns: list[str]) -> str:
+    """Return the end of a message where a file has one column, which holds another delimiter."""
+    if len(columns) > 1:
+        return ""
+    there = [d for d in DELIMITERS if d in "".join(columns)]
+    if not there:
+        return ""
+    return f"; if {there[0]!r} separates its values, say `dialect: {{delimiter: {there[0]!r}}}`"
+
+
+def suffix(path: Path) -> str:
+    """Return the suffix that says how a file is read, without that of its compression."""
+    inner = path.with_suffix("") if path.suffix.lower() in PACKED else path
+    return inner.suffix.lower()
+
+
+def has_names(columns: Iterable[object]) -> bool:
+    """Return whether words that stand first in a file are names of columns, and no values."""
+    return not any(str(c).strip().lstrip("+-").replace(".", "", 1).isdigit() for c in columns)
+
+
+def _read_names(path: Path, table: Table) -> list[str]:
+    if suffix(path) == ".parquet":
+        return [str(c) for c in pq.read_schema(path).names]
+    if suffix(path) in WORKBOOKS:
+        return [str(c) for c in _read_workbook(path, table.dialect).columns]
+    if table.dialect.delimiter == " ":
+        return _names(_read_blanks(path, table, nrows=1).columns, table.dialect)
+    with _open_text(path, table) as text:
+        return _names(text.schema.names, table.dialect)
+
+
+def _read(path: Path, only: Collection[str] | None, table: Table) -> pd.DataFrame:
+    names = _read_names(path, table)
+    again = [name for name, times in Counter(names).items() if times > 1]
+    if again:
+        raise ContractError(
+            f"{path}: {len(again)} columns have the same name, such as {again[0]!r}"
+        )
+    kept = [name for name in names if only is None or name in only]
+    if suffix(path) == ".parquet":
+        return pd.read_parquet(path, columns=kept)
+    if suffix(path) in WORKBOOKS:
+        return _read_workbook(path, table.dialect)[kept]
+    if table.dialect.delimiter == " ":
+        return _read_blanks(path, table).set_axis(names, axis=1)[kept]
+    with _open_text(path, table) as text:
+        columns = text.read_all().rename_columns(names).select(kept)
+    frame: pd.DataFrame = columns.to_pandas(split_blocks=True, self_destruct=True)
+    return frame
+
+
+@contextlib.contextmanager
+def _open_text(path: Path, table: Table) -> Iterator[csv.CSVStreamingReader]:
+    """Open a text file whose rows must all be as long as the first, with all values as text."""
+    with fsspec.open(str(path), "rb", compression="infer") as stream:
+        options = csv.ReadOptions(
+            encoding=table.encoding, autogenerate_column_names=not table.dialect.header
+        )
+        parse = csv.ParseOptions(
+            delimiter=table.dialect.delimiter or ("\t" if suffix(path) == ".tsv" else ","),
+            quote_char=table.dialect.quote_char,
+            newlines_in_values=True,
+        )
+        yield csv.open_csv(
+            stream, options, parse, csv.ConvertOptions(default_column_type=pa.string())
+        )
+
+
+def _read_blanks(path: Path, table: Table, nrows: int | None = None) -> pd.DataFrame:
+    """Read a text file whose values are apart by runs of blanks."""
+    return pd.read_csv(
         path,
+        sep=r"\s+",
+        nrows=nrows,
         dtype=str,
         keep_default_na=False,
-        encoding="utf-8-sig",
-        usecols=None if only is None else lambda name: name in only,
-        chunksize=ROWS,
+        encoding=table.encoding,
+        quotechar=table.dialect.quote_char,
+        header=0 if table.dialect.header else None,
+        index_col=False,
     )
-    with parts:
-        return pd.concat(list(parts), ignore_index=True)
 
 
-def header(path: Path) -> list[str]:
-    """Return the columns of a file, in its order; ContractError if it cannot be read."""
-    if path.exists() and path.suffix in READERS and path.stat().st_size:
-        with contextlib.suppress(ValueError):
-            if path.suffix == ".parquet":
-                return [str(c) for c in pq.read_schema(path).names]
-            return [str(c) for c in pd.read_csv(path, nrows=0, encoding="utf-8-sig").columns]
-    return [str(c) for c in read_file(path).columns]
+def _read_workbook(path: Path, dialect: Dialect) -> pd.DataFrame:
+    """Return a sheet of a workbook as text."""
+    frame = pd.read_excel(
+        path,
+        sheet_name=dialect.sheet or 0,
+        header=0 if dialect.header else None,
+        dtype=str,
+        keep_default_na=False,
+        engine="calamine",
+    )
+    return frame.set_axis(_names(frame.columns, dialect), axis=1)
+
+
+def _names(columns: Collection[object], dialect: Dialect) -> list[str]:
+    """Return the names of the columns: `field1`, `field2`, ... where the file has none."""
+    if dialect.header:
+        return [str(c) or f"Unnamed: {i}" for i, c in enumerate(columns)]
+    return [f"field{i + 1}" for i in range(len(columns))]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from stages.contract.fields import text
-from stages.contract.quality import Report
 from stages.contract.raw.broken_rows import Broken
-from stages.contract.raw.columns import as_dates, as_text, months_later, whole_numbers
+from stages.contract.raw.columns import as_text, dates_of, months_later, whole_numbers
+from stages.contract.raw.quality import Report
 from stages.contract.schema import Contract, ContractError
 from stages.contract.target import OutcomeWindow
+from stages.contract.written import text
 
 
 def drop_indeterminate(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame:
@@ -36,9 +36,9 @@ def drop_unripe(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.Dat
     window = contract.outcome
     if window is None or contract.date is None:
         return raw
-    end = months_later(as_dates(raw[contract.date]), window.months)
-    last_day = window.last_day
-    until = pd.Timestamp(last_day) if last_day else as_dates(raw[str(window.observed_until)])
+    end = months_later(dates_of(contract, contract.date, raw), window.months)
+    last_day, observed = window.last_day, str(window.observed_until)
+    until = pd.Timestamp(last_day) if last_day else dates_of(contract, observed, raw)
     unripe = end.notna() & ~(end <= until)
     if len(raw) and unripe.all():
         raise ContractError(
@@ -70,8 +70,8 @@ def _late_defaults(
     contract: Contract, window: OutcomeWindow, raw: pd.DataFrame, bad: pd.Series, broken: Broken
 ) -> pd.Series:
     """Return the loans that went bad after their window; a default without a date breaks a rule."""
-    name, start = str(window.event), as_dates(raw[str(contract.date)])
-    event = as_dates(raw[name])
+    name, start = str(window.event), dates_of(contract, str(contract.date), raw)
+    event = dates_of(contract, name, raw)
     broken.add(bad & event.isna(), "bad without the date of the default", name)
     broken.add(bad & (event < start), "default before the loan's date", name)
     late: pd.Series = bad & (event.dt.floor("D") > months_later(start, window.months))

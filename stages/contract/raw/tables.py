@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.contract.quality import Report
+from stages.contract.fields import Field
 from stages.contract.raw import cleaning, outcomes
 from stages.contract.raw.columns import SEPARATOR, key_text
-from stages.contract.raw.files import header, read_file
+from stages.contract.raw.files import delimiter_hint, header, read_file
+from stages.contract.raw.quality import Report
 from stages.contract.schema import Contract, ContractError, presence
 
 
@@ -51,13 +52,18 @@ def required_columns(contract: Contract, name: str) -> list[str]:
     """Return the columns that a table must have."""
     table, base = contract.tables[name], name == contract.base_table
     columns = [*table.keys, *link_columns(contract, name)]
-    columns += [f.name for f in contract.fields.values() if f.table == name]
-    if table.optional:
-        columns.remove(presence(name))
+    columns += [f.source for f in fields_of(contract, name)]
     if base:
-        columns += [contract.target.field, *([contract.date] if contract.date else [])]
-        columns += contract.outcome.columns if contract.outcome else []
+        columns.append(contract.target.field)
+        renamed = {f.name for f in fields_of(contract, name) if f.source != f.name}
+        columns += [c for c in contract.date_columns if c not in renamed]
     return list(dict.fromkeys(columns))
+
+
+def fields_of(contract: Contract, name: str) -> list[Field]:
+    """Return the fields that are columns of a table's file."""
+    fields = [f for f in contract.fields.values() if f.table == name]
+    return [f for f in fields if not (contract.tables[name].optional and f.name == presence(name))]
 
 
 def link_columns(contract: Contract, name: str) -> list[str]:
@@ -80,9 +86,10 @@ def _read_loans(contract: Contract, folder: Path, report: Report) -> pd.DataFram
     report.date = contract.date
     if not keys:
         repeated = pd.util.hash_pandas_object(loans, index=False).duplicated()
-        loans = loans[_columns_to_keep(contract, name, loans.columns)]
+        loans = rename(contract, name, loans[_columns_to_keep(contract, name, loans.columns)])
         report.count(loans, repeated, "repeated row", list(loans.columns[:1]))
         return loans[~repeated]
+    loans = rename(contract, name, loans)
     key = key_text(loans, keys)
     report.count(loans, key.isna(), "missing key", keys)
     again = loans[key.duplicated(keep=False) & key.notna()]
@@ -94,6 +101,28 @@ def _read_loans(contract: Contract, folder: Path, report: Report) -> pd.DataFram
     repeated = key.duplicated() & key.notna() & ~differs
     report.count(loans, repeated, "repeated key", keys)
     return loans[~(key.isna() | differs | repeated)]
+
+
+def rename(contract: Contract, name: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return a table's rows with the columns of its fields under the fields' names.
+
+    A column that has another use as well, such as a key, keeps its name beside.
+    """
+    fields = [f for f in fields_of(contract, name) if f.source != f.name]
+    if not fields:
+        return rows
+    sources = {f.source for f in fields}
+    used = {*contract.tables[name].keys, *link_columns(contract, name), *_stated(contract)}
+    used |= {f.name for f in fields_of(contract, name) if f.source == f.name}
+    if name == contract.base_table:
+        used |= {contract.target.field, *contract.date_columns}
+    kept = rows[[c for c in rows.columns if c not in sources or c in used]]
+    return kept.assign(**{f.name: rows[f.source] for f in fields})
+
+
+def _stated(contract: Contract) -> set[str]:
+    """Return the columns that state derived fields too."""
+    return {d.stated_as for d in contract.derived.values() if d.stated_as}
 
 
 def _attach(
@@ -111,9 +140,13 @@ def _attach(
     place = pd.Index(key).get_indexer(pd.Index(key_text(loans, joins)))
     if not table.optional:
         loans, place = report.drop(loans, place < 0, f"no row in {name}", joins), place[place >= 0]
+    rows = rename(contract, name, rows)
     right = _columns_beside(contract, name, rows, place).set_axis(loans.index)
     for column in right.columns.intersection(loans.columns):
-        raise ContractError(f"{table.path}: column {column!r} is read from another table too")
+        raise ContractError(
+            f"{table.path}: column {column!r} is read from another table too; give a field of this "
+            f"table another name, with `column: {column}`"
+        )
     joined: pd.DataFrame = pd.concat([loans, right], axis=1)
     return joined
 
@@ -144,8 +177,7 @@ def _columns_beside(
     """Return the table's columns in the order of the loans; missing where `place` is -1."""
     table = contract.tables[name]
     fields = {f.name for f in contract.fields.values() if f.table == name}
-    stated = {d.stated_as for d in contract.derived.values()}
-    columns = {c: rows[c] for c in rows.columns if c in fields | stated}
+    columns = {c: rows[c] for c in rows.columns if c in fields | _stated(contract)}
     columns |= {f"{name}.{c}": rows[c] for c in link_columns(contract, name)}
     right = pd.DataFrame(columns).reset_index(drop=True)
     if not table.optional:
@@ -160,19 +192,20 @@ def _read(
 
     Raises ContractError where a column that the contract names is absent.
     """
-    path = folder / contract.tables[name].path
-    columns = header(path)
+    table = contract.tables[name]
+    path = folder / table.path
+    columns = header(path, table)
     missing = sorted(set(required_columns(contract, name)).difference(columns))
     if missing:
         raise ContractError(
             f"{path}: column {missing[0]!r} is missing; the file has {sorted(columns)}"
+            f"{delimiter_hint(columns)}"
         )
     kept = _columns_to_keep(contract, name, columns)
     report.ignored += [f"{name}.{c}" for c in columns if c not in kept]
-    return read_file(path, None if whole else kept)
+    return read_file(path, None if whole else kept, table)
 
 
 def _columns_to_keep(contract: Contract, name: str, columns: Collection[str]) -> list[str]:
     """Return those of a file's columns that the contract names."""
-    stated = {d.stated_as for d in contract.derived.values() if d.stated_as}
-    return [c for c in columns if c in stated.union(required_columns(contract, name))]
+    return [c for c in columns if c in _stated(contract).union(required_columns(contract, name))]

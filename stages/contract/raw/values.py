@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.contract.fields import BLANKS, BOOLEANS, Field, text
-from stages.contract.quality import Report
-from stages.contract.raw.broken_rows import Broken, Marks
-from stages.contract.raw.columns import as_dates, as_text, whole_numbers
+from stages.contract.fields import Field
+from stages.contract.raw.broken_rows import Broken
+from stages.contract.raw.columns import as_dates, as_text, plain_texts, whole_numbers
+from stages.contract.raw.quality import Report
 from stages.contract.schema import ContractError, presence
+from stages.contract.written import BLANKS, BOOLEANS, text
 
 Column = pd.Series | NDArray[np.int64]
 """A typed column (n,)."""
@@ -22,9 +23,12 @@ def to_type(f: Field, raw: pd.Series, broken: Broken) -> pd.Series:
     if f.codes:
         values = _to_categories(f, words, missing, broken)
     elif f.type in ("integer", "number"):
-        values = _to_numbers(f, words, missing, broken)
+        plain = words if pd.api.types.is_numeric_dtype(raw) else plain_texts(f, words)
+        values = _to_numbers(f, plain, missing, broken)
     elif f.type == "date":
-        values = to_dates(f.name, words.where(~missing), broken, ~missing)
+        values = as_dates(plain_texts(f, words.where(~missing)))
+        allowed = f"allowed: {f.format or 'YYYY-MM-DD'}"
+        broken.add(values.isna() & ~missing, "not a date", f.name, allowed)
     else:
         values = words.where(~missing, None).astype(object)
     unstated = missing & ~words.isin([text(code) for code in f.missing_meanings])
@@ -81,13 +85,6 @@ def _repair(f: Field, raw: pd.Series, report: Report) -> tuple[pd.Series, pd.Ser
     values = {text(v) for v in f.codes}
     blanks = [b for b in BLANKS if b not in values] + [text(v) for v in f.missing_values]
     return words, raw.isna() | words.isin(blanks)
-
-
-def to_dates(name: str, raw: pd.Series, broken: Broken, present: Marks | bool = True) -> pd.Series:
-    """Return a column of dates; one that is `present` but cannot be read breaks a rule."""
-    values = as_dates(raw)
-    broken.add(values.isna() & present, "not a date", name, "allowed: YYYY-MM-DD")
-    return values
 
 
 def missing_meanings(f: Field, raw: pd.Series, typed: Column) -> pd.Series:

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,10 @@ import pytest
 from stages.contract import command
 from stages.contract import reading as contracts
 from stages.contract.draft.column import scalar
-from stages.contract.fields import text
+from stages.contract.raw.quality import Report
+from stages.contract.raw.tables import read_valid
 from stages.contract.schema import Contract, ContractError
+from stages.contract.written import text
 from tests.support import unknown_books
 from tests.support.books import ROOT, Project
 
@@ -284,13 +287,89 @@ def test_a_ripe_book_is_proposed_no_outcome_window(club: Contract, drafted: Draf
     assert not any(line.startswith("outcome") for line in drafted["loan_status"][1].confirm)
 
 
-def test_dates_that_the_contract_cannot_read_are_explained(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y %H:%M", "%y%m%d"])
+def test_the_pattern_of_a_date_is_drafted_and_the_split_follows_it(
+    form: str, tmp_path: Path
+) -> None:
     days = pd.date_range("2020-01-01", periods=400)
     columns = {"bad": [1, 0, 0, 0] * 100, "x": [1, 2, 3, 4, 5] * 80}
-    for form in ("%d.%m.%Y", "%b-%Y", "%m/%d/%Y", "%d/%m/%Y %H:%M"):
-        assert drafts(tmp_path, "bad", issued=days.strftime(form), **columns).date is None
-        written = command.draft_contract([tmp_path / "loans.csv"], "bad")
-        assert "write them as YYYY-MM-DD" in " ".join(written.confirm)
+    drafted = drafts(tmp_path, "bad", issue_date=days.strftime(form), **columns)
+    assert drafted.date == "issue_date"
+    assert drafted.fields["issue_date"].format == form
+
+
+def test_a_day_that_may_be_a_month_is_a_doubt(tmp_path: Path) -> None:
+    days = [f"{i % 12 + 1:02}/{i % 11 + 1:02}/2020" for i in range(400)]
+    pd.DataFrame({"bad": [1, 0, 0, 0] * 100, "issue_date": days}).to_csv(
+        tmp_path / "loans.csv", index=False
+    )
+    said = command.draft_contract([tmp_path / "loans.csv"], "bad").confirm
+    assert "issue_date: '01/01/2020' may be %d/%m/%Y or %m/%d/%Y" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "written"),
+    [
+        (["1.234,50", "17,25", "12.345.678,00"], {"decimal_char": ",", "group_char": "."}),
+        (["$1,234", "$17", "$12,345,678"], {"group_char": ",", "bare_number": False}),
+        (["12.5%", "0.25%", "7%"], {"bare_number": False}),
+        (["1 234", "17", "12 345 678"], {"group_char": " "}),
+        (["0,25", "17,5", "3"], {"decimal_char": ","}),
+        (["12,34,567", "1,234", "99"], {"group_char": ","}),
+    ],
+)
+def test_numbers_are_drafted_as_files_write_them(
+    words: list[str], written: dict[str, str | bool], tmp_path: Path
+) -> None:
+    field = drafts(tmp_path, "bad", bad=[1, 0, 0, 0] * 75, x=words * 100).fields["x"]
+    plain = {"decimal_char": ".", "group_char": "", "bare_number": True}
+    assert field.is_numeric
+    assert {key: getattr(field, key) for key in plain} == plain | written
+
+
+def test_terms_that_are_few_words_stay_categories(tmp_path: Path) -> None:
+    field = drafts(tmp_path, "bad", bad=[1, 0, 0, 0] * 75, x=["36 months", "60 months"] * 150)
+    assert field.fields["x"].constraints.enum == ["36 months", "60 months"]
+
+
+def test_columns_of_one_name_are_named_after_their_table(tmp_path: Path) -> None:
+    loans = {
+        "id": [f"L{i}" for i in range(300)],
+        "amount": [*range(30)] * 10,
+        "bad": [1, 0, 0] * 100,
+    }
+    pd.DataFrame(loans).to_csv(tmp_path / "loans.csv", index=False)
+    people = {"id": loans["id"], "amount": [*range(30, 60)] * 10}
+    pd.DataFrame(people).to_csv(tmp_path / "people.csv", index=False)
+    paths = [tmp_path / "loans.csv", tmp_path / "people.csv"]
+    drafted = contracts.read(command.draft_contract(paths, "bad").text)
+    assert drafted.fields["people_amount"].source == "amount"
+    assert drafted.fields["people_amount"].table == "people"
+
+
+@pytest.mark.parametrize(
+    ("options", "encoding"),
+    [
+        ({"sep": ";"}, "utf-8"),
+        ({"sep": "\t"}, "utf-8"),
+        ({"sep": "|"}, "cp1252"),
+        ({"sep": " ", "header": False}, "utf-8"),
+    ],
+)
+def test_a_text_file_is_drafted_as_it_is_written(
+    options: dict[str, Any], encoding: str, tmp_path: Path
+) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    home = ["Müller", "eigen", "Miete"] * 100
+    rows = pd.DataFrame({"home": home, "amount": range(300), "bad": [1, 0, 0] * 100})
+    rows.to_csv(raw / "loans.asc", index=False, encoding=encoding, **options)
+    target = "field3" if options.get("header") is False else "bad"
+    drafted = contracts.read(command.draft_contract([raw / "loans.asc"], target).text)
+    valid = read_valid(drafted, raw, Report(), 0)
+    assert len(valid) == 300
+    assert sorted(valid.iloc[:, 0].unique()) == ["Miete", "Müller", "eigen"]
+    assert drafted.tables["loans"].encoding == encoding
 
 
 @pytest.mark.parametrize(
@@ -336,10 +415,10 @@ def test_outcomes_that_are_not_known_yet_are_neither(tmp_path: Path) -> None:
         ("a,b\n1,2\n", "--target must be a column of the files; got 'y' (loans has a, b)"),
         ("a,Y1\n1,2\n", "got 'y' (loans has a, Y1)"),
         ("a,yy\n1,2\n", "got 'y' (loans has a, yy); did you mean 'yy'?"),
-        ("a;y\n1;2\n", "columns must be separated by commas; got 'a;y'"),
         ("a,y\n1,1\n2,1\n", "must have two outcomes"),
         ("a,y\n" + "\n".join(f"1,{i}" for i in range(50)), "'y' has 50 different values"),
         ("a,y\n", "no rows"),
+        ("y,id\n" + "\n".join(f"{i % 2},{i}" for i in range(50)), "no column is left for a field"),
         ("", "the file is empty"),
     ],
 )

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.contract.quality import QualityError, Report
 from stages.contract.raw.cleaning import clean
 from stages.contract.raw.outcomes import drop_indeterminate, drop_unripe
+from stages.contract.raw.quality import QualityError, Report
 from stages.contract.schema import Contract, ContractError
 from tests.support.books import CONTRACT, book, contract
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.contract.quality import Report
 from stages.contract.raw.cleaning import clean
+from stages.contract.raw.quality import Report
 from stages.contract.raw.tables import join, read_file
 from stages.contract.schema import ContractError
 from tests.support.books import CONTRACT, Tables, book, contract
@@ -223,25 +223,6 @@ def test_a_missing_file_is_named_with_what_its_folder_holds(tmp_path: Path) -> N
     (tmp_path / "other.csv").write_text("a\n1\n")
     with pytest.raises(ContractError, match=r"loans\.csv: the file is missing.*\['other\.csv'\]"):
         read_file(tmp_path / "loans.csv")
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.csv", b"", "the file is empty"),
-        ("a.csv", b"x,y\n", "the file has columns but no rows"),
-        ("a.csv", b"x,y\n1,2\n1,2,3\n", "cannot be read as csv: .*Expected 2 fields in line 3"),
-        ("a.csv", b"x\n\xff\xfe\n", "cannot be read as csv: .*utf-8"),
-        ("a.parquet", b"PAR?", "cannot be read as parquet: .*"),
-        ("a.xlsx", b"x", r"a table is one of \.csv, \.parquet; got '\.xlsx'"),
-    ],
-)
-def test_a_file_that_is_no_table_is_named_with_what_is_wrong(
-    name: str, content: bytes, message: str, tmp_path: Path
-) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(ContractError, match=f"{name}: {message}"):
-        read_file(tmp_path / name)
 
 
 def test_text_is_read_as_it_stands(tmp_path: Path) -> None:

@@ -1,0 +1,71 @@
+"""The raw tables of a contract, and how their files are written."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+
+from pydantic import Field as Key
+
+from stages.contract.fields import listed
+from stages.contract.parts import Part
+
+
+class Dialect(Part):
+    """How a text file or a workbook holds its table."""
+
+    delimiter: str | None = Key(default=None, min_length=1, max_length=1)
+    """What stands between values: `,` where none is given, or a tab in a .tsv file.
+
+    A space stands for any run of spaces and tabs.
+    """
+    quote_char: str = Key(default='"', alias="quoteChar", min_length=1, max_length=1)
+    """What stands around a text that holds the delimiter."""
+    header: bool = True
+    """Whether the first row holds the names; else the columns are `field1`, `field2`, ..."""
+    sheet: str = ""
+    """The sheet of a workbook; the first where none is named."""
+
+
+class Table(Part):
+    """A raw file; the first table has one row per loan, and the others are joined to it."""
+
+    path: str
+    """File in the dataset's folder `raw`."""
+    title: str = ""
+    """What people call the table."""
+    encoding: str = "utf-8"
+    """How a text file writes characters: `utf-8`, `cp1252`, `latin-1`, ..."""
+    dialect: Dialect = Dialect()
+    """How a text file or a workbook holds the table."""
+    key: str | list[str] | None = None
+    """Column, or columns, that identify a row."""
+    join: str | list[str] | None = None
+    """Columns that hold the key in tables above: `COLUMN` of the first, or `TABLE.COLUMN`."""
+    optional: bool = False
+    """Whether a loan may have no row in this table."""
+
+    @property
+    def keys(self) -> list[str]:
+        """The columns that identify a row of this table."""
+        return listed(self.key)
+
+    @property
+    def joins(self) -> list[str]:
+        """The columns that hold the key in tables above: `COLUMN` of the first, `TABLE.COLUMN`."""
+        return listed(self.join)
+
+    def problems(self, first: bool) -> Iterator[tuple[list[str], str]]:
+        """Yield each contradiction within the table: the keys of its place, and the problem."""
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError:
+            yield ["encoding"], f"must be utf-8, cp1252, latin-1 or the like; got {self.encoding!r}"
+        if first:
+            if self.join is not None or self.optional:
+                key = "join" if self.join is not None else "optional"
+                yield [key], "only a joined table has it; the first table has one row per loan"
+        elif not self.keys or not self.joins:
+            yield [], "a joined table needs `key` (its own) and `join` (of a table above it)"
+        elif len(self.keys) != len(self.joins):
+            yield ["join"], f"needs as many columns as `key`; got {self.joins} for {self.keys}"

@@ -1,0 +1,66 @@
+"""How files write values: missing ones, booleans, numbers and dates, each with its plain text.
+
+The contract's words for it are those of Frictionless Table Schema: `decimalChar`, `groupChar`,
+`bareNumber` and `format`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+# What a raw file may write for a missing value without a word in the contract.
+BLANKS = ("", "NA", "NaN", "nan", "null", "None")
+# How Frictionless Table Schema (and pandas, and R) write booleans.
+BOOLEANS = dict.fromkeys(("false", "False", "FALSE", "0"), False) | dict.fromkeys(
+    ("true", "True", "TRUE", "1"), True
+)
+
+
+def text(value: object) -> str:
+    """Return a scalar as a raw file would write it: 1.0 as 1, True as true."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def plain_number(word: str, decimal: str = ".", group: str = "", bare: bool = True) -> str:
+    """Return the number that a word writes, as Python writes numbers: `1.234,5` as `1234.5`.
+
+    `decimal` and `group` are the characters before the fraction and between thousands. Where the
+    number is not `bare`, words and signs around it are removed: `36 months`, `$1,200`, `12.5%`. A
+    word that holds no number, or more than one (`1 year 3 months`), is returned as it is.
+    """
+    digits = rf"\d[\d{re.escape(group)}]*" if group else r"\d+"
+    around = ("", "") if bare else (r"[^\d(\u2212+\-]*", r"\D*")
+    number = rf"([+-]?)\s*({digits})(?:{re.escape(decimal)}(\d*))?([eE][+-]?\d+)?"
+    match = re.fullmatch(around[0] + number + around[1], word)
+    if match is None:
+        return word
+    sign, whole, fraction, power = match.groups()
+    whole = whole.replace(group, "") if group else whole
+    return f"{sign}{whole}{f'.{fraction}' if fraction else ''}{power or ''}"
+
+
+def plain_date(word: str, pattern: str) -> str:
+    """Return a date in ISO 8601 that a word writes by a pattern of `strptime`, such as `%d/%m/%Y`.
+
+    A word that the pattern does not fit is returned as it is.
+    """
+    try:
+        return dt.datetime.strptime(word, pattern).isoformat()
+    except ValueError:
+        return word
+
+
+def pattern_problem(pattern: str) -> str:
+    """Return what is wrong with a pattern of dates, or "": it needs a year and a month."""
+    try:
+        read = dt.datetime.strptime(dt.datetime(2019, 11, 28).strftime(pattern), pattern)
+    except ValueError as error:
+        return str(error)
+    if (read.year, read.month) == (2019, 11):
+        return ""
+    return "needs a year and a month, such as %d/%m/%Y"
