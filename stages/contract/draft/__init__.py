@@ -4,6 +4,6 @@
 `column` is described by `profile` (booleans, dates, categories, text), `quantities` (numbers) and
 `column_names` (what a name suggests). `outcome` codes the target, `keys` joins the tables and finds
 the customer, `leakage` finds columns that know too much, and `ripeness` labels that came too early.
-`reasons` proposes what applicants are told.
-`stages.contract.command` imports these, and `check` the last two and `column_names`.
+`dialect` finds how files write tables, dates and numbers, and `reasons` proposes what applicants
+are told. `stages.contract.command` imports these, and `check` the last two and `column_names`.
 """

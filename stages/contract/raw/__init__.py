@@ -1,9 +1,9 @@
 """Reads the raw files of a contract: only `preprocess`, `check` and `draft` import this package.
 
-- `files`: one CSV or Parquet file as a table
-- `columns`: raw columns as text, keys and dates
+- `files`: one file, a text, a workbook or Parquet, as a table
+- `columns`: raw columns as text, keys, numbers and dates
 - `tables`: the tables of a contract, joined to one row per loan
 - `cleaning`: type, repair and validate the joined rows; `values` does so for one column
 - `outcomes`: which loans have an outcome, and which went bad
-- `broken_rows`: the rows that break a rule
+- `broken_rows`: the rows that break a rule; `quality` counts what was dropped and repaired
 """
