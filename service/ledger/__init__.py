@@ -9,7 +9,7 @@ Other packages import from here; the monitor and the dashboard also query `schem
 
 - `entries`: drafts, chained entries, their canonical bytes and hashes
 - `database`, `connections`: SQLite and PostgreSQL, with a deadline for every call
-- `schema`, `migrations`: the tables, and the upgrade of older tables
+- `schema`, `migrations`: the tables, and how Alembic creates and upgrades them
 - `checkpoint`: the length and the last hash of the chain, in a file outside the database
 - `writer`, `chain_connection`: group commit by one thread on one connection
 - `reader`, `verify`, `replay`: search entries, verify the chain, score a decision again

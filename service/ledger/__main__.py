@@ -46,7 +46,7 @@ def _run(engine: Engine, options: argparse.Namespace) -> int:
         return _verify(engine, options.expect_head)
     if options.command == "init":
         return _begin_anew(engine)
-    migrate(engine, Checkpoint(engine.url))
+    print(f"the schema has revision {migrate(engine, Checkpoint(engine.url))}")
     return 0
 
 
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     verifying.add_argument(
         "--expect-head", type=_head, metavar="SEQ:HASH", help="a head printed by an earlier verify"
     )
-    commands.add_parser("migrate", help="create or upgrade the tables")
+    commands.add_parser("migrate", help="create the tables, or upgrade them while the service runs")
     commands.add_parser(
         "init",
         help="accept the present content of the database, even if it is empty or lost entries",

@@ -26,13 +26,13 @@ class ChainConnection:
         self._preparing = threading.Lock()
 
     def prepare(self) -> None:
-        """Create or upgrade the tables at the first call; tables that vanish later stay missing.
+        """Create the tables of an empty database at the first call; later they stay missing.
 
-        Raises LedgerUnavailable when that is impossible or not allowed; see `migrations.migrate`.
+        Raises LedgerUnavailable when that is impossible or not allowed; see `migrations.create`.
         """
         with self._preparing:
             if not self._is_prepared:
-                migrations.migrate(self._engine, self.checkpoint)
+                migrations.create(self._engine, self.checkpoint)
                 self._is_prepared = True
 
     def commit(self, drafts: Sequence[Draft]) -> list[Entry]:
@@ -51,7 +51,6 @@ class ChainConnection:
                 insert(connection, stored)
                 head = Head(stored[-1].sequence, stored[-1].hash)
             else:
-                migrations.require_known_version(connection)
                 write_probe(connection, probe_size)
             move_head(connection, head)
             connection.commit()

@@ -69,7 +69,7 @@ class Ledger:
         """Prove by a durable transaction without entries that entries can be recorded now.
 
         Raises LedgerUnavailable with the reason when they cannot. The writer itself runs the
-        transaction, so the result is that of the next append; no table is created or upgraded.
+        transaction, so the result is that of the next append; no table is created.
         """
         await self._writer.append(())
 
@@ -140,9 +140,10 @@ class Ledger:
             connection.commit()
 
     def prepare(self) -> None:
-        """Create or upgrade the tables unless this process has already done so.
+        """Create the tables of an empty database unless this process has already done so.
 
-        Raises LedgerUnavailable when the database is down, or is empty although it held a ledger.
+        Raises LedgerUnavailable when the database is down, is empty although it held a ledger, or
+        has an older schema than this program can use.
         """
         self._writer.prepare()
 

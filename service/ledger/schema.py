@@ -36,7 +36,6 @@ entries = Table(
 head = Table("ledger_head", metadata, Column("sequence", BigInteger), Column("hash", Text))
 probe = Table("ledger_probe", metadata, Column("content", Text))
 policies = Table("ledger_policies", metadata, Column("policy", Text), Column("content", Text))
-schema_version = Table("schema_version", metadata, Column("version", BigInteger))
 
 _READ_HEAD = select(head)
 _LOCK_HEAD = select(head).with_for_update()

@@ -95,7 +95,7 @@ class Writer:
             raise LedgerUnavailable(_no_answer()) from None
 
     def prepare(self) -> None:
-        """Create or upgrade the tables; see `ChainConnection.prepare`."""
+        """Create the tables of an empty database; see `ChainConnection.prepare`."""
         self._chain.prepare()
 
     def status(self) -> WriterStatus:

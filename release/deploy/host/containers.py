@@ -13,6 +13,7 @@ from release.deploy.host.settings import Settings, pairs
 SERVICE_USER = 1034  # BentoML's user, which alone can read the model folder
 SERVICE_PORT = 3000
 STOP_SECONDS = 15
+MIGRATION_SECONDS = 600
 KEYS = "CREDIT_PD_API_KEYS"
 
 
@@ -47,6 +48,14 @@ class Containers:
             *self._keys(),
             *("--publish", f"{settings.address(colour)}:{SERVICE_PORT}", image),
         )
+
+    def migrate(self, colour: str) -> None:
+        """Upgrade the ledger's schema by the code of the container; the old image can go on.
+
+        Raises Refused with the reason when that fails: the schema is then as it was.
+        """
+        command = ("python", "-m", "service.ledger", "migrate")
+        self._run("exec", self._name(colour), *command, timeout=MIGRATION_SECONDS)
 
     def fault(self, colour: str) -> str:
         """Return why the container has ended, with the end of its log; "" while it runs."""

@@ -29,6 +29,8 @@ SETTINGS = Path("/etc/credit-pd/host.env")
 def attempt(host: Host, image: str, expected: dict[str, Any]) -> Release:
     """Deploy `image`, write the outcome to the history, and return the release.
 
+    The ledger's schema is upgraded when the image is live: one that fails has changed nothing.
+
     Raises Refused with the reason and the image that serves now.
     """
     try:
@@ -44,6 +46,10 @@ def attempt(host: Host, image: str, expected: dict[str, Any]) -> Release:
         host.tidy(release)
     except Refused as refusal:
         print(f"live, but the old one could not be removed: {refusal}", file=sys.stderr)
+    try:
+        host.containers.migrate(release.colour)
+    except Refused as refusal:
+        print(f"live, on the ledger's old schema: {refusal}", file=sys.stderr)
     return release
 
 

@@ -18,7 +18,6 @@ from service.ledger import (
     LedgerUnavailable,
     chain_connection,
     draft,
-    migrations,
     override,
     schema,
     writer,
@@ -344,33 +343,6 @@ def test_the_tables_have_the_columns_of_an_entry(ledger: Ledger) -> None:
     with ledger.engine.connect() as connection:
         columns = connection.exec_driver_sql("SELECT * FROM ledger_entries").keys()
     assert tuple(columns) == Entry._fields
-
-
-def test_a_newer_schema_is_refused_with_a_clear_message(ledger: Ledger) -> None:
-    add(ledger, 1)
-    change(ledger.engine, "UPDATE schema_version SET version = 99")
-    newest = len(migrations.MIGRATIONS)
-    with pytest.raises(
-        LedgerUnavailable, match=rf"schema version 99 .* up to {newest}: run the newer"
-    ):
-        ledger.check()
-
-
-def test_an_older_ledger_is_migrated_and_keeps_its_chain(
-    database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old = Ledger(database)
-    add(old, 3)
-    old.close()
-    more = ("CREATE TABLE extra (x BIGINT)", "ALTER TABLE ledger_entries ADD COLUMN extra TEXT")
-    monkeypatch.setattr(
-        migrations, "MIGRATIONS", [*migrations.MIGRATIONS, {"sqlite": more, "postgresql": more}]
-    )
-    new = Ledger(database)
-    assert add(new, 1)[0].sequence == 4
-    change(new.engine, "INSERT INTO extra VALUES (1)")
-    assert findings(new.engine) == []
-    new.close()
 
 
 def test_many_may_create_the_schema_at_once(database: str) -> None:

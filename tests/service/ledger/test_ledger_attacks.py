@@ -41,7 +41,13 @@ def take_away(ledger: Ledger) -> None:
     if ledger.engine.dialect.name == "sqlite":
         Path(str(file)).rename(f"{file}.away")
         return
-    for table in ("ledger_entries", "ledger_head", "ledger_probe", "schema_version"):
+    for table in (
+        "ledger_entries",
+        "ledger_head",
+        "ledger_probe",
+        "schema_version",
+        "alembic_version",
+    ):
         change(ledger.engine, f"DROP TABLE {table} CASCADE")
     change(
         ledger.engine,

@@ -1,21 +1,17 @@
-"""Create the ledger's tables, and upgrade the tables of older versions."""
+"""Create the tables of version 5, or upgrade older ones to it.
 
-from sqlalchemy import Connection, Engine, inspect, select
+Releases before Alembic counted versions in the table `schema_version`. They run on the tables that
+this migration makes, and on those of later migrations, because that table goes on saying 5.
+"""
 
-from service.ledger.checkpoint import Checkpoint
-from service.ledger.connections import LONG_DEADLINE
-from service.ledger.database import (
-    LedgerUnavailable,
-    begin_writing,
-    connection_to,
-    create_file,
-    database_file,
-    open_engine,
-)
-from service.ledger.entries import GENESIS, Head
-from service.ledger.schema import schema_version
+from alembic import op
+from sqlalchemy import inspect
 
-# A migration is a list of statements per database. It is never edited after its release.
+revision = "0005"
+down_revision = None
+
+_GENESIS = "0" * 64
+
 _TABLES = (
     """CREATE TABLE ledger_entries (
         sequence {key} PRIMARY KEY,
@@ -56,7 +52,7 @@ _APPEND_ONLY_POSTGRESQL = (
 
 
 def _for_type(key: str) -> tuple[str, ...]:
-    return tuple(statement.format(key=key, genesis=GENESIS) for statement in _TABLES)
+    return tuple(statement.format(key=key, genesis=_GENESIS) for statement in _TABLES)
 
 
 _MONITORING = (
@@ -105,7 +101,7 @@ _POLICIES = (
     "CREATE TABLE ledger_policies (policy TEXT PRIMARY KEY, content TEXT NOT NULL)",
 )
 
-MIGRATIONS: list[dict[str, tuple[str, ...]]] = [
+_VERSIONS: list[dict[str, tuple[str, ...]]] = [
     {
         "sqlite": _for_type("INTEGER") + _APPEND_ONLY_SQLITE,
         "postgresql": _for_type("BIGINT") + _APPEND_ONLY_POSTGRESQL,
@@ -118,82 +114,18 @@ MIGRATIONS: list[dict[str, tuple[str, ...]]] = [
     {"sqlite": _TRANSPARENCY, "postgresql": _TRANSPARENCY},
     {"sqlite": _POLICIES, "postgresql": _POLICIES},
 ]
-_MIGRATION_LOCK = 7_264_331_902  # any number that only this program uses
 
 
-def migrate(engine: Engine, checkpoint: Checkpoint) -> None:
-    """Create or upgrade the tables to this program's schema, unless they have it already.
-
-    Raises LedgerUnavailable when the schema is newer, when the database cannot be used, and when
-    it is empty although the checkpoint says that it held entries.
-    """
-    kept = checkpoint.read()
-    held = kept is not None and kept.sequence > 0
-    file = database_file(engine.url)
-    if file and not file.exists():
-        if held:
-            raise _lost(kept, checkpoint)
-        create_file(engine)
-    with connection_to(engine) as connection:
-        version = version_of(connection)
-    if version == 0 and held:
-        raise _lost(kept, checkpoint)
-    if version < len(MIGRATIONS):
-        slow = open_engine(engine.url, LONG_DEADLINE)
-        with connection_to(slow) as connection:
-            _upgrade(connection)
-        slow.dispose()
-
-
-def _lost(kept: Head | None, checkpoint: Checkpoint) -> LedgerUnavailable:
-    """Return the error about a database that is empty although it held entries."""
-    return LedgerUnavailable(
-        f"the ledger is gone: the database is empty, and {checkpoint.path} says that it held "
-        f"{kept.sequence if kept else 0} entries; restore it, or begin a new one with "
-        "`python -m service.ledger init`"
-    )
-
-
-def require_tables(engine: Engine) -> None:
-    """Raise LedgerUnavailable unless the database has this program's schema; creates nothing."""
-    with connection_to(engine) as connection:
-        version = version_of(connection)
-    if version < len(MIGRATIONS):
-        raise LedgerUnavailable(
-            f"the database has schema version {version} of the ledger and this program needs "
-            f"{len(MIGRATIONS)}: start the service, or run `python -m service.ledger migrate`"
-        )
-
-
-def version_of(connection: Connection) -> int:
-    """Return the version of the schema; 0 for an empty database.
-
-    Raises LedgerUnavailable when it is newer than this program knows.
-    """
-    if not inspect(connection).has_table(schema_version.name):
-        return 0
-    return require_known_version(connection)
-
-
-def require_known_version(connection: Connection) -> int:
-    """Return the version that the database states; raises LedgerUnavailable when it is newer."""
-    version = int(connection.execute(select(schema_version.c.version)).scalar_one())
-    if version > len(MIGRATIONS):
-        raise LedgerUnavailable(
-            f"the ledger has schema version {version} and this program knows versions up to "
-            f"{len(MIGRATIONS)}: run the newer program that made it"
-        )
-    return version
-
-
-def _upgrade(connection: Connection) -> None:
-    begin_writing(connection, _MIGRATION_LOCK)
-    version = version_of(connection)
-    if version == 0:
-        connection.exec_driver_sql("CREATE TABLE schema_version (version BIGINT NOT NULL)")
-        connection.exec_driver_sql("INSERT INTO schema_version VALUES (0)")
-    for statements in MIGRATIONS[version:]:
+def upgrade() -> None:
+    """Run the statements of the versions that the database lacks."""
+    connection = op.get_bind()
+    version = 0
+    if inspect(connection).has_table("schema_version"):
+        version = connection.exec_driver_sql("SELECT version FROM schema_version").scalar_one()
+    else:
+        op.execute("CREATE TABLE schema_version (version BIGINT NOT NULL)")
+        op.execute("INSERT INTO schema_version (version) VALUES (0)")
+    for statements in _VERSIONS[version:]:
         for statement in statements[connection.dialect.name]:
-            connection.exec_driver_sql(statement)
-    connection.execute(schema_version.update().values(version=len(MIGRATIONS)))
-    connection.commit()
+            op.execute(statement)
+    op.execute(f"UPDATE schema_version SET version = {len(_VERSIONS)}")  # noqa: S608
