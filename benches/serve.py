@@ -35,6 +35,7 @@ import psutil
 
 from benches.pipeline import line, say, step
 from benches.scoring import pipeline, raw
+from service.api.access.authentication import Access
 from service.api.asgi import Application
 from service.api.handlers.api import Api
 from service.decision.hashes import GOLDEN, WINNER
@@ -222,7 +223,7 @@ def profile_requests(folder: Path, count: int) -> pstats.Stats:
     """Return the profile of requests in this process, without the server and the ledger."""
     api = Api(folder, Silent())  # type: ignore[arg-type]
     api.state.load()
-    app = Application(api, lambda: api.routes, [], 1 << 20)  # type: ignore[arg-type]
+    app = Application(api, lambda: api.routes, Access(None), 1 << 20)  # type: ignore[arg-type]
     bodies = [line.encode() for line in (folder / "bodies.jsonl").read_text().splitlines()]
 
     async def ask(body: bytes) -> None:

@@ -1,5 +1,6 @@
 """The decision service: it decides about applications, records each decision, and monitors them.
 
+- `users` knows who calls: API keys, tokens of people, and their roles
 - `decision` makes decisions and imports neither HTTP nor the ledger
 - `ledger` records decisions and imports nothing of `decision`
 - `transparency` signs checkpoints of the ledger and proves its content

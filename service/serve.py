@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from service import settings
+from service.api.access.authentication import create_access
 from service.decision.hashes import WINNER, NotReady, verified
 from service.ledger.database import database_url
 from service.settings import SettingsError
@@ -32,7 +33,7 @@ class CannotServe(Exception):
 def check_files() -> None:
     """Raise CannotServe when a setting is wrong, or the model is missing or altered."""
     try:
-        settings.load()
+        create_access(settings.load())
         database_url()
         found = verified(ROOT)
     except (SettingsError, ValueError, NotReady) as error:

@@ -17,6 +17,7 @@ from pydantic_core import from_json, to_json
 from starlette.types import ASGIApp
 
 from service import settings
+from service.api.access.authentication import create_access
 from service.api.asgi import Application
 from service.api.background import Background
 from service.api.description.schemas.decisions import Answer, Explanation, Rows
@@ -27,6 +28,7 @@ from service.ledger import Ledger
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = settings.load()
+ACCESS = create_access(SETTINGS)
 
 
 class GuardedService(bentoml.Service):  # type: ignore[misc]
@@ -38,11 +40,9 @@ class GuardedService(bentoml.Service):  # type: ignore[misc]
         return Application(
             inner,
             running_routes,
-            SETTINGS.api_keys,
+            ACCESS,
             SETTINGS.max_body,
-            SETTINGS.hosts,
-            has_open_docs=SETTINGS.docs == "open",
-            max_requests=SETTINGS.max_requests,
+            SETTINGS.max_requests,
         )
 
 
@@ -67,7 +67,7 @@ class CreditPD:
     """Probability of default, decision and reasons for one application or many."""
 
     def __init__(self) -> None:
-        self.api = Api(ROOT, Ledger(), SETTINGS.max_batch, has_keys=bool(SETTINGS.api_keys))
+        self.api = Api(ROOT, Ledger(), SETTINGS.max_batch, has_users=ACCESS.has_users)
         self.api.state.load()
         if self.api.state.engine is None:
             print(f"service: not ready: {self.api.state.problem}", file=sys.stderr, flush=True)

@@ -1,7 +1,8 @@
 """Answer requests over HTTP by means of `decision`, `ledger` and `monitoring`.
 
-- `asgi` is the application that wraps BentoML's; `guards` checks keys, hosts and bodies for it,
+- `asgi` is the application that wraps BentoML's; `guards` checks hosts and bodies for it,
   and `load` refuses what would make everybody wait
+- `access` says who may send which request
 - `handlers` decide, record and answer; `drafts` turns decisions into ledger entries and answers
 - `background` runs the periodic tasks of a worker
 - `requests` defines requests, responses and refusals; `batching` groups simultaneous requests

@@ -7,7 +7,7 @@ and the page itself, and forwards only liveness, metrics and the schema to Bento
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 from time import perf_counter
 from typing import Any
@@ -21,7 +21,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import metrics
-from service.api.guards import is_admitted, read_body, refuse_other_sites
+from service.api.access.authentication import Access, require_role
+from service.api.guards import read_body
 from service.api.load import PROBES, InFlight
 from service.api.requests import (
     Handler,
@@ -70,7 +71,6 @@ DOCUMENT_HEADERS = {
     ".html": {**HTML_HEADERS, "content-security-policy": LETTER_POLICY},
     ".pdf": {**JSON_HEADERS, "content-type": "application/pdf"},
 }
-CHALLENGE = {"www-authenticate": "ApiKey"}
 UNAVAILABLE = 503
 RETRY = {"retry-after": "1"}  # seconds
 ERROR = 400  # statuses from here on are errors
@@ -83,15 +83,12 @@ class Application:
         self,
         inner: ASGIApp,
         find_routes: Callable[[], Routes],
-        keys: Sequence[bytes],
+        access: Access,
         max_body: int,
-        hosts: Collection[str] = (),
-        has_open_docs: bool = False,
         max_requests: int = 512,
     ) -> None:
         self._in_flight = InFlight(max_requests, max_body)
-        self._hosts, self._has_open_docs = hosts, has_open_docs
-        self._inner, self._find_routes, self._keys = inner, find_routes, keys
+        self._inner, self._find_routes, self._access = inner, find_routes, access
         self._max_body = max_body
         self._router: Router | None = None
 
@@ -102,12 +99,7 @@ class Application:
             return
         start = perf_counter()
         try:
-            if not self._keys:
-                refuse_other_sites(scope, self._hosts)
-            elif not is_admitted(scope, self._keys, self._has_open_docs):
-                raise refusal(
-                    401, "an API key is needed, in the header x-api-key", headers=CHALLENGE
-                )
+            scope["caller"] = await self._access.find_caller(scope)
             self._router = self._router or self._create_router(self._find_routes())
             await self._router(scope, receive, send)
             return
@@ -125,7 +117,8 @@ class Application:
                     Route(p, Endpoint(p, handlers, self._max_body, self._in_flight))
                     for p, handlers in routes.items()
                 ),
-                *(Route(path, SecuredApplication(self._inner)) for path in FORWARDED),
+                *(Route(path, SecuredApplication(self._inner, path)) for path in FORWARDED),
+                *(self._access.login.routes() if self._access.login else ()),
                 Route("/", PageFiles(directory=UI, html=True)),
                 Mount("/ui", PageFiles(directory=UI)),
             ],
@@ -164,10 +157,13 @@ class Endpoint:
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, dict[str, str]]:
         """Return the status, the body and the headers of the answer; raises Refused."""
         handler = self._handler(scope["method"])
+        require_role(scope, self.path)
         size = 0 if self._is_probe else self._in_flight.admit(scope)
         try:
             body = await read_body(scope, receive, self.max_body)
-            request = Request(scope["path_params"].get("id", ""), _query(scope), body)
+            request = Request(
+                scope["path_params"].get("id", ""), _query(scope), body, scope["caller"]
+            )
             status, content = await respond(handler, request)
         finally:
             if not self._is_probe:
@@ -192,13 +188,14 @@ class PageFiles(StaticFiles):
 
 
 class SecuredApplication:
-    """Adds the security headers to the answers of another application."""
+    """Adds the security headers to the answers of another application at one path."""
 
-    def __init__(self, inner: ASGIApp) -> None:
-        self._inner = inner
+    def __init__(self, inner: ASGIApp, path: str) -> None:
+        self._inner, self._path = inner, path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI 3)."""
+        require_role(scope, self._path)
 
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -8,6 +8,7 @@ from service.api.requests import as_dicts
 from service.decision.applications import InvalidApplication
 from service.decision.engine import Decision, Engine
 from service.ledger import Draft, draft
+from service.users.callers import Caller
 
 MAX_PROBLEMS = 1000  # of a batch; each further refused row states one problem
 
@@ -24,7 +25,7 @@ class DraftedDecision(NamedTuple):
 
 
 def decide_rows(
-    engine: Engine, rows: list[Any]
+    engine: Engine, rows: list[Any], caller: Caller | None = None
 ) -> tuple[list[JsonObject], list[int], list[DraftedDecision]]:
     """Decide about the rows of a batch that keep the contract.
 
@@ -43,17 +44,21 @@ def decide_rows(
             refusals += len(shown)
             results[index] = {"index": index, "errors": as_dicts(shown)}
     applications = [rows[index] for index in kept]
-    return results, kept, draft_decisions(engine.decide_rows(applications), applications)
+    decisions = engine.decide_rows(applications)
+    return results, kept, draft_decisions(decisions, applications, [caller] * len(kept))
 
 
 def draft_decisions(
-    decisions: list[Decision], applications: list[JsonObject]
+    decisions: list[Decision], applications: list[JsonObject], callers: list[Caller | None]
 ) -> list[DraftedDecision]:
     """Return each decision with the draft of its entry and its answer."""
     drafts = []
-    for decision, application in zip(decisions, applications, strict=True):
+    for decision, application, caller in zip(decisions, applications, callers, strict=True):
         recorded = decision_content(decision)
-        entry = draft("decision", recorded | {"application": application})
+        asked: JsonObject = {"application": application}
+        if caller is not None:
+            asked["caller"] = caller.as_recorded()
+        entry = draft("decision", recorded | asked)
         answer = {"prediction_id": entry.id, **recorded, "timestamp": entry.time}
         drafts.append(DraftedDecision(decision, entry, answer))
     return drafts

@@ -1,12 +1,10 @@
-"""Check every request: its API key or its host and origin, and its body's type, size and pace."""
+"""Check every request: its host and origin, and its body's type, size and pace."""
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import re
-from collections.abc import Collection, Sequence
-from hashlib import sha256
+from collections.abc import Collection
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -17,31 +15,10 @@ from service.decision.problems import clip
 
 BODY_TIMEOUT = 20  # seconds in which the whole body must arrive
 JSON = re.compile(rb'application/json\s*(;\s*charset="?utf-?8"?\s*)?;?', re.IGNORECASE)
-OPEN_PATHS = {"/", "/health", "/livez", "/readyz", "/healthz"}
-DOCUMENTATION = {"/docs", "/docs.json"}  # open where the operator says so
-OPEN_FOLDER = "/ui/"  # the files of the page, which ask for a key themselves
-
-
-def is_admitted(scope: Scope, digests: Sequence[bytes], has_open_docs: bool = False) -> bool:
-    """Tell whether a request may be answered: its path needs no key, or its key is valid."""
-    path: str = scope["path"]
-    is_open = path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
-    is_open = is_open or (has_open_docs and path in DOCUMENTATION)
-    return not digests or is_open or _has_key(scope, digests)
-
-
-def _has_key(scope: Scope, digests: Sequence[bytes]) -> bool:
-    headers = dict(scope["headers"])
-    key = headers.get(b"x-api-key", b"")
-    if not key and headers.get(b"authorization", b"")[:7].lower() == b"bearer ":
-        key = headers[b"authorization"][7:]
-    digest = sha256(key).digest()
-    # All digests are compared, each in constant time, so that the duration reveals nothing.
-    return True in [hmac.compare_digest(digest, valid) for valid in digests]
 
 
 def refuse_other_sites(scope: Scope, hosts: Collection[str]) -> None:
-    """Refuse requests that a page of another site makes a browser send, without API keys.
+    """Refuse requests that a page of another site makes a browser send, without users.
 
     A site can let its own name resolve to this machine (DNS rebinding). The host must therefore be
     one of `hosts`, or one that no site has: an IP address, or a name without a dot. The browser
@@ -52,9 +29,16 @@ def refuse_other_sites(scope: Scope, hosts: Collection[str]) -> None:
     if not _is_local(host, hosts):
         raise refusal(
             403,
-            f"the host {clip(host)} is not admitted without API keys; set CREDIT_PD_API_KEYS, or "
+            f"the host {clip(host)} is not admitted without users; set CREDIT_PD_USERS, or "
             "list the host in CREDIT_PD_HOSTS",
         )
+    refuse_other_origin(scope)
+
+
+def refuse_other_origin(scope: Scope) -> None:
+    """Refuse a request that a page of another origin makes a browser send."""
+    headers = dict(scope["headers"])
+    host = headers.get(b"host", b"").decode("latin-1").lower()
     origin = headers.get(b"origin")
     if origin is not None and urlsplit(origin.decode("latin-1").lower()).netloc != host:
         got = clip(origin.decode("latin-1"))

@@ -28,6 +28,9 @@ REFUSED = Counter("credit_refused_applications", "Applications that were refused
 REFUSED_FIELDS = Counter(
     "credit_refused_fields", "Refused applications by the rule they broke", ["field", "rule"]
 )
+REFUSED_ACCESS = Counter(
+    "credit_refused_access", "Requests refused for who sends them, or from where", ["reason"]
+)
 LAG = Gauge(
     "credit_ledger_lag_seconds",
     "Age in seconds of the oldest decision that waits for the ledger",

@@ -12,6 +12,7 @@ from service.decision.applications import InvalidApplication
 from service.decision.json_bodies import NotJSON
 from service.decision.problems import Problem, as_text, quote
 from service.ledger import LedgerUnavailable
+from service.users.callers import Caller
 
 VISIBLE = "a text that is not blank and has no NUL character"
 
@@ -42,11 +43,15 @@ def refusal(
 
 
 class Request(NamedTuple):
-    """The parts of a request that a handler reads: the `{id}` of its path, its query, its body."""
+    """The parts of a request that a handler reads: the `{id}` of its path, its query, its body.
+
+    `caller` is None where no users are configured.
+    """
 
     id: str
     query: Mapping[str, str]
     body: bytes
+    caller: Caller | None = None
 
 
 Handler = Callable[[Request], Awaitable[Response]]

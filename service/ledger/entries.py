@@ -144,7 +144,13 @@ def draft(kind: str, content: Mapping[str, Any], refers_to: str | None = None) -
     return Draft._make((*columns_of(full), payload, digest))
 
 
-def override(decided: Entry, decision: str, reason: str, author: str) -> Draft:
+def override(
+    decided: Entry,
+    decision: str,
+    reason: str,
+    author: str,
+    caller: Mapping[str, Any] | None = None,
+) -> Draft:
     """Return the draft of an officer's decision about a referred case.
 
     Raises ValueError when `decided` is not a decision to refer, when `decision` is neither approve
@@ -158,7 +164,9 @@ def override(decided: Entry, decision: str, reason: str, author: str) -> Draft:
     for name, text in (("reason", reason), ("author", author)):
         if not text.strip():
             raise ValueError(f"{name} must not be empty")
-    content = {"decision": decision, "reason": reason, "author": author}
+    content: dict[str, Any] = {"decision": decision, "reason": reason, "author": author}
+    if caller is not None:
+        content["caller"] = caller
     return draft("override", content, refers_to=decided.id)
 
 

@@ -41,12 +41,17 @@ class RejectedRow(NamedTuple):
     reason: str
 
 
-def record(ledger: Ledger, rows: Iterable[Mapping[str, Any]]) -> tuple[int, list[RejectedRow]]:
+def record(
+    ledger: Ledger,
+    rows: Iterable[Mapping[str, Any]],
+    caller: Mapping[str, Any] | None = None,
+) -> tuple[int, list[RejectedRow]]:
     """Record all valid outcomes; return the number of recorded rows, and the rejected rows.
 
     A row is rejected when its decision does not exist or already has an outcome (in the ledger or
     earlier in `rows`), when its date lies before the decision or in the future, and when it cannot
-    be read. All valid rows are recorded in one transaction or, with LedgerUnavailable, none.
+    be read. All valid rows are recorded in one transaction or, with LedgerUnavailable, none. The
+    entries state the `caller` that reports them.
     """
     listed = list(rows)
     ids = [str(row.get("prediction_id")) for row in listed]
@@ -61,7 +66,7 @@ def record(ledger: Ledger, rows: Iterable[Mapping[str, Any]]) -> tuple[int, list
         drafts = []
         for number, (prediction_id, row) in enumerate(zip(ids, listed, strict=True)):
             try:
-                drafts.append(draft_outcome(row, decided_at, outcomes))
+                drafts.append(draft_outcome(row, decided_at, outcomes, caller))
             except ValueError as error:
                 rejected.append(RejectedRow(number, prediction_id, str(error)))
                 continue
@@ -72,7 +77,10 @@ def record(ledger: Ledger, rows: Iterable[Mapping[str, Any]]) -> tuple[int, list
 
 
 def draft_outcome(
-    row: Mapping[str, Any], decided_at: Mapping[str, str], outcomes: Mapping[str, int]
+    row: Mapping[str, Any],
+    decided_at: Mapping[str, str],
+    outcomes: Mapping[str, int],
+    caller: Mapping[str, Any] | None = None,
 ) -> Draft:
     """Return the draft of one row; raises ValueError with the reason when it is not valid."""
     unknown = set(row) - set(COLUMNS)
@@ -99,7 +107,10 @@ def draft_outcome(
         raise ValueError(f"date {day} lies before the decision of {decided_at[prediction_id][:10]}")
     if day > datetime.now(EASTERNMOST).date():
         raise ValueError(f"date {day} lies in the future")
-    return draft("outcome", {"bad": bad, "date": str(day)}, refers_to=prediction_id)
+    content: dict[str, Any] = {"bad": bad, "date": str(day)}
+    if caller is not None:
+        content["caller"] = caller
+    return draft("outcome", content, refers_to=prediction_id)
 
 
 def decision_times(connection: Connection, ids: Sequence[str]) -> dict[str, str]:

@@ -13,8 +13,9 @@ class AccessSettings(Section):
     api_keys: Digests = variable(
         "CREDIT_PD_API_KEYS",
         (),
-        "The SHA-256 digests of the API keys, separated by commas. When there is at least one, "
-        "every request needs a key in the header `x-api-key`.",
+        "The SHA-256 digests of API keys that have every role and do not expire, separated by "
+        "commas. With a key, `CREDIT_PD_USERS` or `CREDIT_PD_OIDC_ISSUER`, users are configured: "
+        "every request needs a key in the header `x-api-key`, or a token.",
         "SHA-256 digests of 64 hexadecimal digits",
     )
     api_key: str = variable(
@@ -23,14 +24,14 @@ class AccessSettings(Section):
     hosts: Names = variable(
         "CREDIT_PD_HOSTS",
         (),
-        "The host names, separated by commas, under which a service without API keys may be "
+        "The host names, separated by commas, under which a service without users may be "
         "reached, besides IP addresses and names without a dot.",
         "host names",
     )
     docs: Literal["key", "open"] = variable(
         "CREDIT_PD_DOCS",
         "key",
-        "Who may read `/docs` and `/docs.json` of a service with API keys: holders of a key "
+        "Who may read `/docs` and `/docs.json` of a service with users: all callers "
         "(`key`) or everybody (`open`).",
         "key or open",
     )

@@ -16,6 +16,7 @@ from service.settings.ledger import LedgerSettings
 from service.settings.letters import LetterSettings
 from service.settings.limits import LimitSettings
 from service.settings.monitoring import MonitoringSettings
+from service.settings.users import UserSettings
 
 
 class Settings(
@@ -24,6 +25,7 @@ class Settings(
     MonitoringSettings,
     IdentitySettings,
     LimitSettings,
+    UserSettings,
     AccessSettings,
     LedgerSettings,
 ):

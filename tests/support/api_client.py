@@ -10,9 +10,10 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.api.access.authentication import Access
 from service.api.asgi import Application
 from service.api.handlers.api import Api
-from service.settings.declaration import digests
+from service.users.api_keys import KeyRing
 
 JSON = {"content-type": "application/json"}
 KEY = "a long and random key"
@@ -58,16 +59,14 @@ def client_of(
     has_open_docs: bool = False,
     max_requests: int = 512,
 ) -> Client:
-    app = Application(
-        inner,
-        lambda: api.routes,
-        digests(",".join(sha256(k.encode()).hexdigest() for k in keys)),
-        max_body,
-        hosts,
-        has_open_docs,
-        max_requests,
-    )
-    return Client(app)
+    digests = [sha256(key.encode()).digest() for key in keys]
+    access = Access(KeyRing(digests) if keys else None, hosts, has_open_docs)
+    return client_with(api, access, max_body, max_requests)
+
+
+def client_with(api: Api, access: Access, max_body: int = 4000, max_requests: int = 512) -> Client:
+    """Return a client of a service with these users."""
+    return Client(Application(inner, lambda: api.routes, access, max_body, max_requests))
 
 
 def errors(answer: httpx.Response) -> dict[str, str]:

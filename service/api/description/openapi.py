@@ -20,6 +20,7 @@ SHAPES: tuple[type[BaseModel], ...] = (
     decisions.Answer,
     monitoring.DriftReport,
     monitoring.DriftReports,
+    service.CallerInfo,
     parts.Errors,
     decisions.Explanation,
     service.Health,
@@ -36,8 +37,8 @@ SHAPES: tuple[type[BaseModel], ...] = (
 )
 REFUSALS = {
     400: "The body is not JSON",
-    401: "The request has no valid API key",
-    403: "The host or the origin is not admitted without an API key",
+    401: "The request has no valid API key or token",
+    403: "The caller lacks the role, or the host or the origin is not admitted",
     404: "There is no such path or identifier",
     405: "The endpoint does not support this method",
     408: "The body did not arrive in time",
@@ -63,7 +64,7 @@ PAGE_QUERY = (
 def describe(applications: Applications | None, max_batch: int, keys: bool) -> Description:
     """Return the OpenAPI description; `applications` is None when no model is loaded.
 
-    `keys` tells whether requests need an API key.
+    `keys` tells whether requests need an API key or a token.
     """
     application = applications.schema() if applications else {"type": "object"}
     example = applications.example if applications else {}
@@ -95,9 +96,12 @@ def describe(applications: Applications | None, max_batch: int, keys: bool) -> D
         "components": {"schemas": schemas},
     }
     if keys:
-        scheme = {"type": "apiKey", "in": "header", "name": "x-api-key"}
-        described["components"] = {"schemas": schemas, "securitySchemes": {"key": scheme}}
-        described["security"] = [{"key": []}]
+        schemes = {
+            "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+            "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+        }
+        described["components"] = {"schemas": schemas, "securitySchemes": schemes}
+        described["security"] = [{"key": []}, {"token": []}]
     return described
 
 
@@ -142,6 +146,7 @@ def paths(example: Description) -> Description:
         "/readyz": {
             "get": get("Answer 200 while decisions can be made and recorded", "Ready", (503,))
         },
+        "/whoami": {"get": get("Return the caller's name and roles", "CallerInfo", GET_REFUSALS)},
         "/model-info": {
             "get": get(
                 "Describe the winner, its metrics and its contract", "ModelInfo", GET_REFUSALS

@@ -3,6 +3,7 @@
 - `decisions` decides about applications and explains; `records` reads the ledger and overrides
 - `letters` writes to applicants about recorded decisions
 - `monitoring` answers about outcomes and drift, and runs the monitor as a process
+- `callers` tells callers who they are
 - `probes` tells whether the service is ready; `documentation` describes the model and the API
 - `state` holds what all handlers share; `api` makes the handlers and lists their routes
 

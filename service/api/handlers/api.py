@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from service.api.handlers.callers import Callers
 from service.api.handlers.decisions import Decisions
 from service.api.handlers.documentation import Documentation
 from service.api.handlers.letters import Letters
@@ -16,10 +17,10 @@ from service.ledger import Ledger
 
 
 class Api:
-    """The endpoints of one worker; `has_keys` tells whether requests need an API key."""
+    """The endpoints of one worker; `has_users` tells whether requests need a key or a token."""
 
     def __init__(
-        self, root: Path, ledger: Ledger, max_batch: int = 1000, has_keys: bool = False
+        self, root: Path, ledger: Ledger, max_batch: int = 1000, has_users: bool = False
     ) -> None:
         self.state = State(root, ledger, max_batch)
         self.decisions = Decisions(self.state)
@@ -27,7 +28,7 @@ class Api:
         self.letters = Letters(self.state)
         self.monitoring = Monitoring(self.state)
         self.probes = Probes(self.state)
-        self.documentation = Documentation(self.state, has_keys)
+        self.documentation = Documentation(self.state, has_users)
         self.routes: Routes = {
             **self.decisions.routes,
             **self.records.routes,
@@ -35,4 +36,5 @@ class Api:
             **self.monitoring.routes,
             **self.probes.routes,
             **self.documentation.routes,
+            **Callers().routes,
         }

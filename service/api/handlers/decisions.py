@@ -21,7 +21,10 @@ from service.decision.applications import InvalidApplication
 from service.decision.explanation import explain
 from service.decision.json_bodies import decode
 from service.decision.problems import as_text, quote
+from service.users.callers import Caller
 
+Answer = dict[str, Any]
+"""The answer to one application as a JSON object."""
 HEAVY = (4, 32)  # batches and explanations that are worked on at once, and that wait
 
 
@@ -49,14 +52,16 @@ class Decisions:
             )
             raise
         refusals.count_accepted()
-        return 200, to_json(await self._decide_together(application))
+        return 200, to_json(await self._decide_together((application, request.caller)))
 
-    async def decide(self, applications: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    async def decide(self, asked: list[tuple[dict[str, Any], Caller | None]]) -> list[Answer]:
         """Return the answers to valid applications once their entries are durable."""
+        applications = [application for application, _ in asked]
+        callers = [caller for _, caller in asked]
         decisions = self.state.loaded_engine().decide_rows(applications)
-        return await self.record(draft_decisions(decisions, applications))
+        return await self.record(draft_decisions(decisions, applications, callers))
 
-    async def record(self, drafts: list[DraftedDecision]) -> list[dict[str, Any]]:
+    async def record(self, drafts: list[DraftedDecision]) -> list[Answer]:
         """Record decisions, either all of them or none, and return their answers."""
         await self.state.ledger.append_group([drafted.entry for drafted in drafts])
         for drafted in drafts:
@@ -68,7 +73,9 @@ class Decisions:
         engine, refusals = self.state.loaded_engine(), self.state.refusals
         rows = self._rows(request.body)
         async with self._heavy.pass_through():
-            results, kept, drafts = await asyncio.to_thread(decide_rows, engine, rows)
+            results, kept, drafts = await asyncio.to_thread(
+                decide_rows, engine, rows, request.caller
+            )
             answers = await self.record(drafts)
         refusals.count_accepted(len(kept))
         for refused in filter(None, results):

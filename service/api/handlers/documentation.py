@@ -14,8 +14,8 @@ from service.api.requests import Request, Response, Routes
 class Documentation:
     """The endpoints that describe the winner and the API."""
 
-    def __init__(self, state: State, has_keys: bool) -> None:
-        self.state, self.has_keys = state, has_keys
+    def __init__(self, state: State, has_users: bool) -> None:
+        self.state, self.has_users = state, has_users
         self._rendered: dict[tuple[str, bool], bytes] = {}
         self.routes: Routes = {
             "/model-info": {"GET": self.model_info},
@@ -41,6 +41,6 @@ class Documentation:
         key = form, engine is not None
         if key not in self._rendered:
             applications = engine.applications if engine else None
-            document = openapi.describe(applications, self.state.max_batch, self.has_keys)
+            document = openapi.describe(applications, self.state.max_batch, self.has_users)
             self._rendered[key] = render(document)
         return self._rendered[key]

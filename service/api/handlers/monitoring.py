@@ -50,7 +50,10 @@ class Monitoring:
         for number, row in enumerate(rows):
             if not isinstance(row, dict):
                 raise refusal(422, f"row {number} must be an object; got {as_text(quote(row))}")
-        count, refused = await self.state.ledger.in_thread(outcomes.record, self.state.ledger, rows)
+        caller = request.caller.as_recorded() if request.caller else None
+        count, refused = await self.state.ledger.in_thread(
+            outcomes.record, self.state.ledger, rows, caller
+        )
         body = {"recorded": count, "refused": [row._asdict() for row in refused]}
         return 200, to_json(body)
 

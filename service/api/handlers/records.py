@@ -7,6 +7,7 @@ from pydantic_core import to_json
 from service.api.description.schemas.records import Override
 from service.api.handlers.state import State
 from service.api.requests import (
+    VISIBLE,
     Request,
     Response,
     Routes,
@@ -16,9 +17,11 @@ from service.api.requests import (
     validate,
 )
 from service.decision.json_bodies import decode
+from service.decision.problems import quote
 from service.ledger import AlreadyRecorded, override
 from service.transparency.log import TransparencyLog
 from service.transparency.verify_receipt import Invalid
+from service.users.callers import Caller
 
 MAX_LOGS = 500
 MAX_WORDS, MAX_SEARCH = 10, 200  # words and characters of a search
@@ -42,8 +45,10 @@ class Records:
         record = await self.ledger.in_thread(self.ledger.get, requested.prediction_id)
         if record is None:
             raise refusal(404, f"no decision has the id {requested.prediction_id}", "prediction_id")
+        author = _author(requested, request.caller)
+        caller = request.caller.as_recorded() if request.caller else None
         try:
-            entry = override(record.entry, requested.decision, requested.reason, requested.author)
+            entry = override(record.entry, requested.decision, requested.reason, author, caller)
             recorded = await self.ledger.in_thread(self.ledger.append_once, entry)
         except ValueError as error:
             raise refusal(409, str(error)) from None
@@ -76,3 +81,15 @@ class Records:
             raise refusal(404, "no entry has this id") from None
         except Invalid as error:
             raise refusal(404, str(error)) from None
+
+
+def _author(requested: Override, caller: Caller | None) -> str:
+    """Return who decides: the caller, where users are configured, and nobody in their name."""
+    if caller is None:
+        if requested.author is None:
+            raise refusal(422, "author: state who decides", "author", VISIBLE)
+        return requested.author
+    if requested.author not in (None, caller.name):
+        problem = f"author must be {caller.name}, who sends the request, or be left out"
+        raise refusal(422, problem, "author", caller.name, quote(requested.author))
+    return caller.name

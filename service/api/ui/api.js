@@ -5,10 +5,16 @@ const PATIENCE = 30_000;
 
 /** The errors of a request; `status` is 0 when the service could not be reached. */
 export class Problem extends Error {
-  constructor(status, errors) {
+  constructor(status, errors, challenge = "") {
     super(errors.map((error) => error.message).join(" ") || `The service answered ${status}.`);
     this.status = status;
     this.errors = errors;
+    this.challenge = challenge;
+  }
+
+  /** Whether people can log in at an identity provider. */
+  get offersLogIn() {
+    return this.challenge.includes("log-in");
   }
 
   /** Whether the request itself is wrong; then `errors` say what must be changed. */
@@ -21,6 +27,10 @@ export const setKey = (key) => sessionStorage.setItem(KEY, key);
 
 export const hasKey = () => sessionStorage.getItem(KEY) !== null;
 
+export const forgetKey = () => sessionStorage.removeItem(KEY);
+
+export const whoami = () => call("GET", "whoami");
+export const logOut = () => send("POST", "logout");
 export const modelInfo = () => call("GET", "model-info");
 export const predict = (application) => call("POST", "predict", application);
 export const explain = (application, signal) => call("POST", "explain", application, signal);
@@ -59,7 +69,8 @@ async function send(method, path, body, signal) {
     throw new Problem(0, [{ message: "The service cannot be reached." }]);
   }
   if (response.ok) return response;
-  throw new Problem(response.status, refusals(await response.json().catch(() => ({}))));
+  throw new Problem(response.status, refusals(await response.json().catch(() => ({}))),
+    response.headers.get("www-authenticate") ?? "");
 }
 
 function refusals(answer) {

@@ -9,6 +9,7 @@ import { createForm } from "./form.js";
 import * as notice from "./notice.js";
 import { overrideForm } from "./override.js";
 import { createRecent } from "./recent.js";
+import * as session from "./session.js";
 import { whatIfCard } from "./whatif.js";
 
 const TITLES = { apply: "Application", recent: "Decisions", detail: "One decision", docs: "API" };
@@ -17,6 +18,7 @@ const page = {};
 async function boot() {
   let info;
   try {
+    await session.begin();
     info = await modelInfo();
   } catch (problem) {
     byId("form").replaceChildren();
@@ -79,9 +81,10 @@ function showAnswer(answer, application) {
   byId("result").replaceChildren(h("div", { class: "stack" },
     stale,
     decisionCard(answer, page.policy),
-    h("p", { class: "muted record" }, "Recorded as ",
-      h("a", { href: `#/decision/${answer.prediction_id}` }, answer.prediction_id)),
-    answer.decision === "refer" ? overrideForm(answer.prediction_id, notice.show) : "",
+    h("p", { class: "muted record" }, "Recorded as ", session.mayOpen("detail")
+      ? h("a", { href: `#/decision/${answer.prediction_id}` }, answer.prediction_id)
+      : answer.prediction_id),
+    answer.decision === "refer" && session.may("review") ? overrideForm(answer.prediction_id, notice.show) : "",
     more));
   byId("result").querySelector(".verdict").focus({ preventScroll: true });
   byId("result").scrollIntoView({ block: "start" });
@@ -117,7 +120,10 @@ function route() {
   if (location.hash && !location.hash.startsWith("#/")) return;
   const [, name, id] = location.hash.split("/");
   const isDecision = name === "decision" && id;
-  const view = name === "recent" || name === "docs" ? name : isDecision ? "detail" : "apply";
+  if (name === "log-in-failed") notice.showFailedLogIn(boot);
+  const asked = name === "recent" || name === "docs" ? name : isDecision ? "detail" : "apply";
+  const view = !page.form || session.mayOpen(asked)
+    ? asked : ["recent", "docs"].find(session.mayOpen);
   for (const each of Object.keys(TITLES)) byId(each).hidden = each !== view;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.dataset.view === view) link.setAttribute("aria-current", "page");

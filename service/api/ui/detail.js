@@ -6,6 +6,7 @@ import { byId, h } from "./dom.js";
 import { effectsCard } from "./effects.js";
 import { heading, label, value, when } from "./format.js";
 import { overrideForm, overrideNote } from "./override.js";
+import { may } from "./session.js";
 
 export async function showDetail(id, { fields, identity, start, failed }) {
   const body = byId("detail-body");
@@ -19,12 +20,12 @@ export async function showDetail(id, { fields, identity, start, failed }) {
     return;
   }
   const effects = h("div", {});
-  const open = record.decision === "refer" && record.overrides.length === 0;
+  const open = record.decision === "refer" && record.overrides.length === 0 && may("review");
   body.replaceChildren(h("div", { class: "split" },
     h("div", { class: "stack" }, decisionCard(record, record.policy), record.overrides.map(overrideNote),
       open ? overrideForm(id, failed) : "", effects),
     h("div", { class: "stack" }, applicationCard(record, fields, start), identityCard(record))));
-  await showEffects(effects, record, { fields, identity });
+  if (may("decide", "review")) await showEffects(effects, record, { fields, identity });
 }
 
 const pair = (name, text) => h("div", {}, h("dt", {}, name), h("dd", {}, text));
@@ -41,13 +42,14 @@ function applicationCard({ application }, fields, start) {
       "Start a new application from this"));
 }
 
-function identityCard({ id, time, identity, sequence, hash }) {
+function identityCard({ id, time, identity, caller, sequence, hash }) {
   const parts = Object.entries(identity).filter(([, text]) => text);
   return h("section", { class: "card" },
     h("h3", {}, "Record"),
     h("dl", { class: "pairs code" },
       pair("Time", h("time", { datetime: time }, when(time))),
       pair("Identifier", id),
+      caller ? pair("Asked by", caller.name) : "",
       parts.map(([name, text]) => pair(heading(name), String(text))),
       pair("Number in the ledger", String(sequence)),
       pair("Hash", hash)));

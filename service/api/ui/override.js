@@ -5,6 +5,7 @@ import { badge } from "./decision.js";
 import { h, icon } from "./dom.js";
 import { sentence } from "./form.js";
 import { when } from "./format.js";
+import * as session from "./session.js";
 
 export const overrideNote = ({ decision, reason, author, time }) =>
   h("section", { class: "card override" },
@@ -25,8 +26,8 @@ export function overrideForm(id, failed) {
     decision: part(`${prefix}-decision`,
       h("fieldset", { class: "choices" }, h("legend", {}, "Your decision"), choice)),
     reason: part(`${prefix}-reason`, h("textarea", { rows: 3, required: true }), "Reason"),
-    author: part(`${prefix}-author`, h("input", { autocomplete: "name", required: true }),
-      "Your name"),
+    ...(session.name() === null && { author: part(`${prefix}-author`,
+      h("input", { autocomplete: "name", required: true }), "Your name") }),
   };
   const send = async (event) => {
     event.preventDefault();
@@ -73,7 +74,7 @@ function part(id, control, text) {
 const entered = (form, parts) => ({
   decision: form.elements.decision.value,
   reason: parts.reason.control.value.trim(),
-  author: parts.author.control.value.trim(),
+  author: parts.author ? parts.author.control.value.trim() : session.name(),
 });
 
 const missing = ({ decision, reason, author }) => [

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from service.api import guards, load
+from service.api.access.authentication import Access
 from service.api.asgi import Application
 from service.api.description import openapi
 from service.api.handlers.api import Api
@@ -28,7 +29,7 @@ class Blocked:
         self.api = Api(tmp_path, Ledger(f"sqlite:///{tmp_path}/ledger.sqlite"))
         self.go = asyncio.Event()
         self.api.routes["/predict"] = {"POST": self.predict}
-        app = Application(inner, lambda: self.api.routes, (), MAX_BODY, max_requests=max_requests)
+        app = Application(inner, lambda: self.api.routes, Access(None), MAX_BODY, max_requests)
         transport = httpx.ASGITransport(app)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://service")
 

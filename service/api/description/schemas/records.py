@@ -13,12 +13,12 @@ VISIBLE = r"^[^\x00]*[^\x00\s][^\x00]*$"  # not blank, and without NUL, which Po
 
 
 class Override(Shape):
-    """An officer's decision about a referred case."""
+    """An officer's decision about a referred case; with users, `author` is the caller's name."""
 
     prediction_id: Annotated[str, Key(max_length=64, pattern=VISIBLE)]
     decision: Literal["approve", "decline"]
     reason: Annotated[str, Key(max_length=2000, pattern=VISIBLE)]
-    author: Annotated[str, Key(max_length=200, pattern=VISIBLE)]
+    author: Annotated[str | None, Key(max_length=200, pattern=VISIBLE)] = None
 
 
 class RecordedEntry(BaseModel):

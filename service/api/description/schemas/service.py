@@ -13,6 +13,14 @@ class Ready(Shape):
     status: Literal["ready"]
 
 
+class CallerInfo(Shape):
+    """Who sends the request, and what they may do; `name` is null where no users are configured."""
+
+    name: str | None
+    type: Literal["person", "service"] | None
+    roles: list[str]
+
+
 class Health(Shape):
     """Whether decisions can be made and recorded now, and the reason if not."""
 

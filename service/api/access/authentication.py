@@ -1,0 +1,146 @@
+"""Find the caller of a request from its API key, its token or the cookie of a log-in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from starlette.types import Scope
+
+from service.api.access import permissions
+from service.api.access.login import Client, LogIn
+from service.api.access.security_log import report_refused
+from service.api.guards import refuse_other_origin, refuse_other_sites
+from service.api.requests import Refused, refusal
+from service.settings import Settings, SettingsError
+from service.users.api_keys import KeyRing
+from service.users.callers import Caller, NotAdmitted
+from service.users.provider import Provider, ProviderUnavailable
+from service.users.tokens import Claims, TokenChecker
+
+MAX_CREDENTIAL = 8192  # bytes
+
+
+class Access:
+    """Decides who may send a request; without `keys` no users are configured."""
+
+    def __init__(
+        self,
+        keys: KeyRing | None,
+        hosts: Collection[str] = (),
+        has_open_docs: bool = False,
+        tokens: TokenChecker | None = None,
+        audience: str = "",
+        login: LogIn | None = None,
+    ) -> None:
+        self._keys, self._hosts, self._has_open_docs = keys, hosts, has_open_docs
+        self._tokens, self._audience, self.login = tokens, audience, login
+        challenge = 'ApiKey, Bearer realm="log-in"' if login else "ApiKey, Bearer"
+        self._challenge = {"www-authenticate": challenge if tokens else "ApiKey"}
+
+    @property
+    def has_users(self) -> bool:
+        """Whether requests need a key or a token."""
+        return self._keys is not None
+
+    async def find_caller(self, scope: Scope) -> Caller | None:
+        """Return the caller; None where none is needed. Refuses a request with 401, 403 or 503."""
+        try:
+            if self._keys is None:
+                refuse_other_sites(scope, self._hosts)
+                return None
+            if permissions.is_open(scope["path"], self._has_open_docs):
+                return None
+            return await self._authenticate(self._keys, scope)
+        except NotAdmitted as error:
+            report_refused(scope, error.reason)
+            raise refusal(401, str(error), headers=self._challenge) from None
+        except ProviderUnavailable as error:
+            report_refused(scope, "provider_unavailable")
+            raise refusal(503, f"nobody can log in: {error}") from None
+        except Refused:
+            report_refused(scope, "other_site")
+            raise
+
+    async def _authenticate(self, keys: KeyRing, scope: Scope) -> Caller:
+        given = credential(scope)
+        if given is None:
+            # The browser adds the cookie by itself, also where another page sends the request.
+            person = await self.login.find_caller(scope) if self.login else None
+            if person is None:
+                raise NotAdmitted("no_credentials", "an API key is needed, in the header x-api-key")
+            refuse_other_origin(scope)
+            return person
+        if self._tokens and self._audience and given.count(b".") == 2 and given[:3] == b"eyJ":
+            return await self._tokens.find(given.decode("latin-1"), self._audience)
+        return keys.find(given)
+
+
+def require_role(scope: Scope, endpoint: str) -> None:
+    """Refuse a request whose caller has none of the roles of an endpoint."""
+    caller = scope.get("caller")
+    try:
+        permissions.require_role(caller, endpoint)
+    except Refused:
+        report_refused(scope, "missing_role", caller)
+        raise
+
+
+def credential(scope: Scope) -> bytes | None:
+    """Return the only key or token of a request's headers, None without one.
+
+    Raises NotAdmitted when there are several, of which a proxy may have checked another.
+    """
+    given = []
+    for name, value in scope["headers"]:
+        if name == b"x-api-key":
+            given.append(value)
+        elif name == b"authorization" and value[:7].lower() == b"bearer ":
+            given.append(value[7:].strip())
+    if len(given) > 1:
+        raise NotAdmitted("many_credentials", "send one API key or token, not several")
+    if not given or not given[0]:
+        return None
+    if len(given[0]) > MAX_CREDENTIAL:
+        raise NotAdmitted("invalid_key", "the API key is not valid")
+    return bytes(given[0])
+
+
+def create_access(configured: Settings) -> Access:
+    """Return what the settings say about users; raises SettingsError."""
+    file, issuer = configured.users_file, configured.oidc_issuer
+    try:
+        keys = KeyRing(configured.api_keys, Path(file) if file else None)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"CREDIT_PD_USERS: {error}") from error
+    has_open_docs = configured.docs == "open"
+    if not issuer:
+        has_users = bool(configured.api_keys or file)
+        return Access(keys if has_users else None, configured.hosts, has_open_docs)
+    if not (configured.oidc_audience or configured.oidc_client):
+        raise SettingsError(
+            "CREDIT_PD_OIDC_ISSUER needs CREDIT_PD_OIDC_AUDIENCE, for tokens that are sent, or "
+            "CREDIT_PD_OIDC_CLIENT, for the log-in of the page"
+        )
+    try:
+        provider = Provider(issuer)
+    except ProviderUnavailable as error:
+        raise SettingsError(f"CREDIT_PD_OIDC_ISSUER: {error}") from error
+    claims = Claims(configured.oidc_name_claim, configured.oidc_roles_claim)
+    tokens = TokenChecker(provider, claims)
+    login = LogIn(tokens, _client(configured)) if configured.oidc_client else None
+    return Access(keys, configured.hosts, has_open_docs, tokens, configured.oidc_audience, login)
+
+
+def _client(configured: Settings) -> Client:
+    if not configured.url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        raise SettingsError(
+            "CREDIT_PD_OIDC_CLIENT needs CREDIT_PD_URL, the address of the page, which begins "
+            f"with https:// (http:// on this machine); got {configured.url!r}"
+        )
+    file = configured.oidc_secret_file
+    try:
+        secret = Path(file).read_text().strip() if file else ""
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"CREDIT_PD_OIDC_SECRET_FILE: {error}") from error
+    return Client(configured.oidc_client, secret, configured.url)
