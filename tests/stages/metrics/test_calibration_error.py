@@ -9,7 +9,7 @@ import pytest
 
 from benches import coverage
 from stages.metrics import calibration_error, intervals, metrics
-from stages.metrics.ranked_rows import Counts, RankedRows
+from stages.metrics.ranked_rows import Counts, Floats, RankedRows
 
 
 def covered(book: str, rows: int, books: int) -> float:
@@ -28,6 +28,19 @@ def covered(book: str, rows: int, books: int) -> float:
 @pytest.mark.parametrize("book", ["calibrated", "shifted", "constant"])
 def test_the_interval_of_the_calibration_error_holds_the_truth(book: str) -> None:
     assert 0.91 <= covered(book, 2000, 300) <= 0.99
+
+
+@pytest.mark.parametrize("probability", [0.025, 0.5, 0.95, 0.975])
+@pytest.mark.parametrize("pds", [np.full(10, 0.1), np.linspace(0.01, 0.4, 10)])
+def test_the_noise_of_a_calibrated_model_has_the_quantiles_of_a_sum_of_squares(
+    probability: float, pds: Floats
+) -> None:
+    """Each bound is the quantile of a weighted sum of chi-squares to half a point of coverage."""
+    spread = pds * (1 - pds)
+    bins = calibration_error.Bins(np.full(10, 200.0), pds, pds, spread)
+    squares = np.random.default_rng(11).chisquare(1, (400_000, 10)) @ spread / 2000
+    attained = np.mean(squares <= bins.quantile(0, probability) ** 2)
+    assert attained == pytest.approx(probability, abs=0.006 if probability == 0.5 else 0.0035)
 
 
 def test_a_calibrated_model_has_no_calibration_error_half_of_the_time() -> None:
