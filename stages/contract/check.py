@@ -13,7 +13,7 @@ from stages.contract import reading as contracts
 from stages.contract.draft import column_names, leakage, ripeness
 from stages.contract.fields import Field
 from stages.contract.raw import quality, tables
-from stages.contract.raw.files import header
+from stages.contract.raw.files import delimiter_hint, header
 from stages.contract.schema import Contract, ContractError
 from stages.contract.written import text
 
@@ -56,11 +56,11 @@ def find_missing_columns(contract: Contract, folder: Path) -> Iterator[str]:
             near = contracts.did_you_mean(table.path, there)
             yield f"{path}: the file is missing; its folder holds {there}{near}"
             continue
-        columns = header(path)
+        columns = header(path, table)
         for column in tables.required_columns(contract, name):
             if column not in columns:
-                near = contracts.did_you_mean(column, columns)
-                yield f"{path}: column {column!r} is missing; the file has {columns}{near}"
+                hint = contracts.did_you_mean(column, columns) or delimiter_hint(columns)
+                yield f"{path}: column {column!r} is missing; the file has {columns}{hint}"
 
 
 def find_reasons_to_stop(
@@ -112,9 +112,9 @@ def find_leaks(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
         if rows[f.name].nunique(dropna=False) == 1:
             yield f"{f.name}: constant: {text(rows[f.name].iloc[0])!r} throughout"
             continue
-        leak = leakage.explain_leak(as_numbers(f, some[f.name]), bad, f.is_category)
+        leak = leakage.find_leak(as_numbers(f, some[f.name]), bad, f.is_category)
         if leak and f.known_at == "application":
-            yield f"{f.name}: suspected leak ({leak}); mark `known_at: outcome` if it is one"
+            yield f"{f.name}: suspected leak ({leak.why}); mark `known_at: outcome` if it is one"
 
 
 def find_unripe(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:

@@ -32,7 +32,6 @@ def draft_contract(paths: list[Path], target: str, date: str | None = None) -> D
     book = books.read(paths, target)
     parts = [part for name in book.frames for part in books.describe_columns(book, name)]
     date, about = books.choose_decision_date(book, parts, date)
-    books.keep_one_feature(parts)
     books.rename_repeated(book, parts, date)
     books.mark_later_dates(parts, date)
     if all(part.guess.left_out for part in parts):

@@ -159,28 +159,21 @@ def _relate_to_outcome(book: Book, part: DraftField, column: Column) -> None:
     some = leakage.sample_rows(book.loans)
     if g.type == "date" or g.unused or part.protected:
         return
-    leak = leakage.explain_leak(x[some], book.outcome.y[some], g.enum is not None)
+    leak = leakage.find_leak(x[some], book.outcome.y[some], g.enum is not None)
     if leak:
+        part.why = leak.why if not part.why else f"{part.why}, {leak.why}"
+    if leak and leak.is_certain:
         part.known_at = "pricing" if part.known_at == "pricing" else "outcome"
-        part.why = leak if not part.why else f"{part.why}, {leak}"
+    elif leak and part.known_at == "application":
+        g.doubts["known_at"] = (
+            f"suspected leak ({leak.why}), not marked, as honest fields can be as strong: add the "
+            "line `known_at: outcome` if it is not known when the decision is made"
+        )
     if g.enum is None and part.is_feature:
         word, first, last = leakage.find_direction(x[some], book.outcome.y[some])
         if word and g.type != "boolean":
             rates = f"the bad rate is {first:.1%} at the low end, {last:.1%} at the high"
             part.risk = f"risk: {word}   # confirm: {rates}"
-
-
-def keep_one_feature(parts: list[DraftField]) -> None:
-    """Unmark suspected leaks where no other field would be left as a feature."""
-    if any(p.is_feature and not p.late for p in parts):
-        return
-    for part in parts:
-        if part.why.startswith("IV"):
-            part.known_at = "application"
-            part.guess.doubts["known_at"] = (
-                f"suspected leak ({part.why}), not marked, as no other field would be left; add "
-                "the line `known_at: outcome` if it is not known when the decision is made"
-            )
 
 
 def choose_decision_date(

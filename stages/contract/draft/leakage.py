@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,30 +22,51 @@ def sample_rows(n: int) -> NDArray[np.int64]:
     return np.arange(n) if n <= SAMPLE else np.linspace(0, n - 1, SAMPLE).astype(np.int64)
 
 
-def explain_leak(x: Floats, bad: Floats, is_category: bool) -> str:
-    """Say why a field x (n,) seems to know the outcome (n,), NaN where unknown; "" if it does not.
+class Leak(NamedTuple):
+    """Why a field seems to know the outcome, and whether no field of an application could."""
+
+    why: str
+    is_certain: bool
+
+
+def find_leak(x: Floats, bad: Floats, is_category: bool) -> Leak | None:
+    """Return why a field x (n,) seems to know the outcome (n,), NaN where unknown.
 
     A field is suspect where its IV is above 0.75 by more than chance gives: (cells - 1) * (1 / bads
-    + 1 / goods) is the expectation of IV without any association.
+    + 1 / goods) is the expectation of IV without any association. Legitimate fields of some books
+    are as strong (the use of a credit line, the last payments), so only a near-copy of the target,
+    or what nearly all bad loans and no others have, is certain.
     """
     known = ~np.isnan(bad)
     x, bad = x[known], bad[known]
     bads, goods = int(bad.sum()), int(len(bad) - bad.sum())
     if not bads or not goods:
-        return ""
+        return None
     bins = CELLS if is_category else BINS
     iv = information_value(x, bad, bins)
     cells = min(bins, len(np.unique(x)))
     if iv - (cells - 1) * (1 / bads + 1 / goods) <= SUSPICIOUS:
-        return ""
-    return f"{'near-copy of the target, ' if is_near_copy(x, bad) else ''}IV {iv:.2f}"
+        return None
+    if is_near_copy(x, bad):
+        return Leak(f"near-copy of the target, IV {iv:.2f}", True)
+    missing = np.isnan(x)
+    if not missing.any() or missing.all():
+        return Leak(f"IV {iv:.2f}", False)
+    rates = (
+        f"{bad[missing].mean():.1%} are bad where it is missing, {bad[~missing].mean():.1%} else"
+    )
+    return Leak(f"IV {iv:.2f}; {rates}", False)
 
 
 def is_near_copy(x: Floats, bad: Floats) -> bool:
-    """Return whether x alone tells nearly every outcome: all but 2 % of the rarer one."""
+    """Return whether x alone tells nearly every outcome: all but 2 % of the rarer one.
+
+    A field of many values tells by what it has where it has not its most frequent value, as a
+    recovery does, which is 0 or missing for every good loan.
+    """
     values, cell = np.unique(x, return_inverse=True)
     if len(values) > CELLS:
-        return False
+        cell = (cell != np.bincount(cell).argmax()).astype(np.int64)
     bads = np.bincount(cell, weights=bad)
     wrong = np.minimum(bads, np.bincount(cell) - bads).sum()
     return bool(wrong <= 0.02 * min(bad.sum(), len(bad) - bad.sum()))

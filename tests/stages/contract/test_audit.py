@@ -215,7 +215,7 @@ def test_unmarked_leaks_are_told(project: Project, capsys: Capture) -> None:
     )
     (project.data / "contract.yaml").write_text(source)
     assert check() == 0
-    assert "arrears: suspected leak (IV " in said(capsys)
+    assert "arrears: suspected leak (near-copy of the target, IV " in said(capsys)
 
 
 def test_constants_are_told(project: Project, capsys: Capture) -> None:
@@ -230,6 +230,17 @@ def test_empty_files_are_wrong(project: Project, capsys: Capture) -> None:
     (project.data / "raw" / "people.csv").write_text("")
     assert check() == 1
     assert "people.csv: the file is empty" in said(capsys)
+
+
+def test_files_in_another_dialect_are_checked_alike(project: Project, capsys: Capture) -> None:
+    raw = project.data / "raw"
+    for path in raw.glob("*.csv"):
+        pd.read_csv(path, dtype=str, keep_default_na=False).to_csv(path, sep=";", index=False)
+    assert check("small") == 1
+    assert "if ';' separates its values, say `dialect: {delimiter: ';'}`" in said(capsys)
+    source = CONTRACT.replace(".csv, key", ".csv, dialect: {delimiter: ;}, key")
+    (project.data / "contract.yaml").write_text(source)
+    assert check("small") == 0
 
 
 def test_parquet_files_are_checked_alike(project: Project, capsys: Capture) -> None:

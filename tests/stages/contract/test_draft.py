@@ -157,7 +157,7 @@ def test_a_leak_is_marked_with_its_iv_and_the_summary_says_how_to_undo_it(
     assert "remove its line `known_at: outcome`" in said
 
 
-def test_a_strong_predictor_is_a_feature_once_its_mark_is_removed(drafted: Drafted) -> None:
+def test_what_was_marked_as_a_leak_is_a_feature_once_its_mark_is_removed(drafted: Drafted) -> None:
     text = re.sub(r"    known_at: outcome .*IV.*\n", "", drafted["loan_status"][1].text)
     names = [f.name for f in contracts.read(text).inputs("application")]
     assert "recoveries" in names
@@ -170,6 +170,17 @@ def test_a_book_is_left_at_least_one_feature(tmp_path: Path) -> None:
     written = command.draft_contract([tmp_path / "loans.csv"], "bad")
     assert "    # known_at: outcome   # suspected leak: IV" in written.text
     assert any("x: suspected leak (IV" in line and "not marked" in line for line in written.confirm)
+
+
+def test_a_strong_field_stays_a_feature_until_a_person_says_that_it_leaks(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    bad = rng.random(3_000) < 0.2
+    debt = np.where(rng.random(3_000) < np.where(bad, 0.5, 0.05), np.nan, rng.normal(34, 8, 3_000))
+    columns = {"bad": bad.astype(int), "debt": debt.round(1), "years": rng.integers(0, 30, 3_000)}
+    assert drafts(tmp_path, "bad", **columns).fields["debt"].known_at == "application"
+    said = command.draft_contract([tmp_path / "loans.csv"], "bad").confirm
+    line = next(line for line in said if line.startswith("debt: suspected leak (IV"))
+    assert re.search(r"68\.8% are bad where it is missing, 13\.0% else\), not marked", line)
 
 
 def test_lists_in_parquet_files_are_left_out(tmp_path: Path) -> None:
