@@ -14,7 +14,7 @@ Other packages import from here; the monitor and the dashboard also query `schem
 - `writer`, `chain_connection`: group commit by one thread on one connection
 - `reader`, `verify`, `replay`: search entries, verify the chain, score a decision again
 - `ledger`: the class `Ledger`, which combines these modules
-- `__main__`: `python -m service.ledger verify | migrate | init`
+- `__main__`: `python -m service.ledger verify | migrate | roles | init`
 """
 
 from service.ledger.database import LedgerUnavailable

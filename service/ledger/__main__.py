@@ -4,6 +4,7 @@ Exit codes: 0 the chain is sound or the tables exist, 1 the chain is broken, 2 t
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -13,9 +14,15 @@ from sqlalchemy import Engine
 from service.ledger import reader
 from service.ledger.checkpoint import Checkpoint
 from service.ledger.connections import LONG_DEADLINE
-from service.ledger.database import LedgerUnavailable, database_file, database_url, open_engine
+from service.ledger.database import (
+    LedgerUnavailable,
+    connection_to,
+    database_file,
+    database_url,
+    open_engine,
+)
 from service.ledger.entries import Head
-from service.ledger.migrations import migrate
+from service.ledger.migrations import create, migrate, roles
 from service.ledger.verify import verify
 from stages import project
 
@@ -46,6 +53,8 @@ def _run(engine: Engine, options: argparse.Namespace) -> int:
         return _verify(engine, options.expect_head)
     if options.command == "init":
         return _begin_anew(engine)
+    if options.command == "roles":
+        return _create_roles(engine, options.account)
     print(f"the schema has revision {migrate(engine, Checkpoint(engine.url))}")
     return 0
 
@@ -59,6 +68,20 @@ def _parser() -> argparse.ArgumentParser:
         "--expect-head", type=_head, metavar="SEQ:HASH", help="a head printed by an earlier verify"
     )
     commands.add_parser("migrate", help="create the tables, or upgrade them while the service runs")
+    roles_command = commands.add_parser(
+        "roles",
+        help="PostgreSQL, as the owner: create the tables of an empty database, and the roles "
+        f"{', '.join(roles.ROLES)} with their rights",
+    )
+    roles_command.add_argument(
+        "--account",
+        nargs=3,
+        action="append",
+        default=[],
+        metavar=("ROLE", "NAME", "PASSWORD_VARIABLE"),
+        help="also create an account that has this role, or change its password, which stands in "
+        "this environment variable; repeatable",
+    )
     commands.add_parser(
         "init",
         help="accept the present content of the database, even if it is empty or lost entries",
@@ -84,6 +107,31 @@ def _verify(engine: Engine, expected: Head | None) -> int:
     if not expected:
         print("a removed end is found only by a head kept elsewhere: --expect-head SEQ:HASH")
     return 1 if verdict.total else 0
+
+
+def _create_roles(engine: Engine, accounts: Sequence[tuple[str, str, str]]) -> int:
+    """Create the tables of an empty database, the roles, and accounts that have them."""
+    for role, _, _ in accounts:
+        if role not in roles.ROLES:
+            raise ValueError(f"--account: ROLE must be one of {roles.ROLES}; got {role!r}")
+    passwords = [_read_password(variable) for _, _, variable in accounts]
+    create(engine, Checkpoint(engine.url))
+    with connection_to(engine) as connection:
+        roles.create(connection)
+        for (role, name, _), password in zip(accounts, passwords, strict=True):
+            roles.set_account(connection, role, name, password)
+            print(f"the account {name} has the role {role}")
+        connection.commit()
+    return 0
+
+
+def _read_password(variable: str) -> str:
+    password = os.environ.get(variable, "")
+    if not password:
+        raise ValueError(
+            f"--account: the environment variable {variable} must hold the account's password"
+        )
+    return password
 
 
 def _begin_anew(engine: Engine) -> int:

@@ -100,6 +100,8 @@ def running(engine: Engine, base: str, image: str, folder: Path) -> Iterator[Sta
         "CREDIT_PD_IMAGE": image,
         "CREDIT_PD_API_KEYS": sha256(KEY.encode()).hexdigest(),
         "POSTGRES_PASSWORD": "it's a secret/?@",
+        "WRITER_PASSWORD": "another secret/?@'",
+        "SIGNER_PASSWORD": "a third secret/?@'",
         "PORT": str(port),
         "SECRETS": str(secrets(folder / "secrets")),
         **{f"{name}_PORT": str(free_port()) for name in ("PROMETHEUS", "ALERTMANAGER", "GRAFANA")},

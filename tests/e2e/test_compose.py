@@ -22,7 +22,10 @@ from .stack import FILE, KEY, Stack, running
 
 pytestmark = pytest.mark.e2e
 
-VARIABLES = ("CREDIT_PD_IMAGE", "POSTGRES_PASSWORD", "CREDIT_PD_API_KEYS", "SECRETS")
+VARIABLES = (
+    *("CREDIT_PD_IMAGE", "CREDIT_PD_API_KEYS", "SECRETS"),
+    *("POSTGRES_PASSWORD", "WRITER_PASSWORD", "SIGNER_PASSWORD"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +151,7 @@ def test_what_is_published_is_published_on_loopback_only(stack: Stack, engine: E
     bindings = [each["HostConfig"]["PortBindings"] or {} for each in listed]
     hosts = [binding["HostIp"] for ports in bindings for own in ports.values() for binding in own]
     assert set(hosts) == {"127.0.0.1"}
-    inside = {"postgres", "service", "log", "witness-a", "witness-b"}
+    inside = {"postgres", "schema", "service", "log", "witness-a", "witness-b"}
     assert len(hosts) == len(set(stack.services) - inside)
 
 

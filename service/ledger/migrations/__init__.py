@@ -17,13 +17,15 @@ How to add a migration, here "0006" after "0005":
    payload finds it. A table of its own is best for anything else. A new column of an existing table
    may be empty or has a default, and the code writes it only where `revisions.read` says that it is
    there: until the operator migrates, the database is older than the program.
-3. `tests/service/ledger/test_migrations.py` runs the previous release's code on the new schema and
+3. Say in `roles.RIGHTS` what each role may do with a new table.
+4. `tests/service/ledger/test_migrations.py` runs the previous release's code on the new schema and
    this code on the previous release's schema. Set `revisions.OLDEST` to the newest revision of the
    last release when a release was made.
 
 - `revisions`: which revision a database has, and which ones this program works with
 - `upgrade`: run Alembic's migrations in one transaction, which excludes other migrations
 - `env`: what Alembic runs to connect its migrations to that transaction
+- `roles`: PostgreSQL's roles, and what each may do with every table
 - `versions`: the migrations
 """
 

@@ -16,7 +16,7 @@ from service.ledger.database import (
     open_engine,
 )
 from service.ledger.entries import Head
-from service.ledger.migrations import revisions
+from service.ledger.migrations import revisions, roles
 
 FOLDER = Path(__file__).parent
 VERSIONS = [FOLDER / "versions"]
@@ -89,6 +89,8 @@ def _upgrade(engine: Engine) -> None:
             if (revisions.read(connection) or "") <= revisions.NEWEST:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
+            if roles.exist(connection):
+                roles.grant(connection)
             connection.commit()
     finally:
         slow.dispose()

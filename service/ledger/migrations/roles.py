@@ -1,0 +1,100 @@
+"""Roles of PostgreSQL: each program may do with the ledger's tables only what it needs.
+
+The owner of the tables migrates; no program that listens to clients has its password. An account
+takes its rights from one of the roles:
+
+- `ledger_writer`: the service, which appends entries and moves the head
+- `ledger_signer`: `python -m service.transparency publish`, which stores signed checkpoints
+- `ledger_reader`: the dashboard, auditors and `verify`
+
+A superuser, and whoever owns the tables, can still do anything: the signed checkpoints that
+witnesses keep are the evidence against them.
+"""
+
+from psycopg import Connection as DriverConnection
+from psycopg import sql
+from sqlalchemy import Connection, inspect
+
+from service.ledger.database import LedgerUnavailable
+
+WRITER, SIGNER, READER = "ledger_writer", "ledger_signer", "ledger_reader"
+ROLES = (WRITER, SIGNER, READER)
+_ALL_READ = dict.fromkeys(ROLES, "SELECT")
+RIGHTS = {
+    "ledger_entries": {**_ALL_READ, WRITER: "SELECT, INSERT"},
+    "ledger_head": {**_ALL_READ, WRITER: "SELECT, UPDATE"},
+    "ledger_policies": {**_ALL_READ, WRITER: "SELECT, INSERT"},
+    "ledger_probe": {WRITER: "SELECT, INSERT, DELETE"},
+    "ledger_blocks": {**_ALL_READ, SIGNER: "SELECT, INSERT"},
+    "ledger_checkpoints": {**_ALL_READ, SIGNER: "SELECT, INSERT, UPDATE"},
+    "drift_reports": {WRITER: "SELECT, INSERT", READER: "SELECT"},
+    "incidents": {WRITER: "SELECT, INSERT, UPDATE (closed)", READER: "SELECT"},
+    "alembic_version": _ALL_READ,
+    "schema_version": _ALL_READ,
+}
+"""The rights on every table. A migration that adds a table adds it here; others have none."""
+
+
+def exist(connection: Connection) -> bool:
+    """Tell whether the roles were created on this server."""
+    if connection.dialect.name != "postgresql":
+        return False
+    query = "SELECT count(*) FROM pg_roles WHERE rolname = ANY(%s)"
+    return bool(connection.exec_driver_sql(query, (list(ROLES),)).scalar_one() == len(ROLES))
+
+
+def create(connection: Connection) -> None:
+    """Create the roles that are missing, and give them their rights on this database.
+
+    Raises LedgerUnavailable for SQLite, which has no roles.
+    """
+    if connection.dialect.name != "postgresql":
+        raise LedgerUnavailable("SQLite has no roles: whoever may write the file may change it")
+    for role in ROLES:
+        query = "SELECT 1 FROM pg_roles WHERE rolname = %s"
+        if connection.exec_driver_sql(query, (role,)).first() is None:
+            connection.exec_driver_sql(f"CREATE ROLE {role} NOLOGIN")
+    grant(connection)
+
+
+def grant(connection: Connection) -> None:
+    """Give the roles exactly their rights on the tables that there are, and PUBLIC none."""
+    everybody = ", ".join(("PUBLIC", *ROLES))
+    database, schema = connection.exec_driver_sql(
+        "SELECT quote_ident(current_database()), quote_ident(current_schema())"
+    ).one()
+    statements = [
+        f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {everybody}",
+        f"REVOKE ALL ON SCHEMA {schema} FROM {everybody}",
+        f"REVOKE ALL ON DATABASE {database} FROM {everybody}",
+        f"GRANT CONNECT ON DATABASE {database} TO {', '.join(ROLES)}",
+        f"GRANT USAGE ON SCHEMA {schema} TO {', '.join(ROLES)}",
+    ]
+    tables = inspect(connection).get_table_names()
+    statements += [
+        f"GRANT {rights} ON {table} TO {role}"
+        for table, by_role in RIGHTS.items()
+        for role, rights in by_role.items()
+        if table in tables
+    ]
+    for statement in statements:
+        connection.exec_driver_sql(statement)
+
+
+def set_account(connection: Connection, role: str, name: str, password: str) -> None:
+    """Create the account `name` with the rights of `role`, or give it this role and password.
+
+    The server is sent a digest, so that neither its log nor its statistics hold the password.
+    """
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, DriverConnection)  # noqa: S101 - for mypy
+    digest = driver.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256")
+    account = sql.Identifier(name)
+    present = driver.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,)).fetchone()
+    if present is None:
+        driver.execute(sql.SQL("CREATE ROLE {}").format(account))
+    words = "ALTER ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {}"
+    driver.execute(sql.SQL(words).format(account, digest.decode()))
+    for other in ROLES:
+        verb = sql.SQL("GRANT {} TO {}" if other == role else "REVOKE {} FROM {}")
+        driver.execute(verb.format(sql.Identifier(other), account))
