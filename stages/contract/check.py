@@ -16,6 +16,7 @@ from stages.contract.raw import quality, tables
 from stages.contract.raw.files import delimiter_hint, header
 from stages.contract.schema import Contract, ContractError
 from stages.contract.written import text
+from stages.policy import Policy
 
 
 def run(dataset: str | None) -> int:
@@ -37,6 +38,7 @@ def run(dataset: str | None) -> int:
             else:
                 faults += find_reasons_to_stop(rows, report, most)
                 remarks += [*find_leaks(contract, rows), *find_unripe(contract, rows)]
+                remarks += find_strict_policy(config.policy, float(rows["_bad"].mean()))
             if not contract.inputs(config.mode):
                 faults.append(f"no field is a feature in the mode {config.mode!r}")
             remarks += [*list_dropped(report), *list_repairs(report)]
@@ -134,6 +136,16 @@ def find_unripe(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
         yield (
             f"{contract.date}: {fall}: these loans may have had no time to go bad; if so, say "
             "`outcome: {months: 12, observed_until: ...}`, and they are left out"
+        )
+
+
+def find_strict_policy(policy: Policy, bad_rate: float) -> Iterator[str]:
+    """Yield a warning where the policy would decline an applicant of the book's own average."""
+    if bad_rate >= policy.pd_cut_off:
+        yield (
+            f"params.yaml: policy: approves below a PD of {policy.pd_cut_off:.1%}, but "
+            f"{bad_rate:.1%} of these loans went bad, so that it would decline most: set margin "
+            "and loss_given_default to what this book earns and loses, or cut_off to a PD"
         )
 
 
