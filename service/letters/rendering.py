@@ -41,6 +41,10 @@ class Templates:
         """Return a letter as HTML; raises LetterError where its template cannot be filled."""
         return self.fill(f"{letter.creditor.jurisdiction}/{letter.outcome}.html", asdict(letter))
 
+    def explanation(self, content: dict[str, Any]) -> str:
+        """Return an explanation as HTML; raises LetterError where its template cannot be filled."""
+        return self.fill("explanation.html", content)
+
     def fill(self, name: str, content: dict[str, Any]) -> str:
         """Return a template filled with this content and nothing else; raises LetterError."""
         try:

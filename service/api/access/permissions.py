@@ -37,6 +37,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "/predictions/{id}/receipt": READERS,
     "/predictions/{id}/letter.html": READERS,
     "/predictions/{id}/letter.pdf": READERS,
+    "/predictions/{id}/explanation.html": READERS,
+    "/predictions/{id}/explanation.pdf": READERS,
     "/drift-reports": MONITORS,
     "/drift-reports/{id}": MONITORS,
     "/metrics": frozenset({"audit", "admin"}),

@@ -192,6 +192,12 @@ def paths(example: Description) -> Description:
         "/predictions/{id}/letter.pdf": {
             "get": page("Return that letter as PDF", "application/pdf") | {"parameters": [one]}
         },
+        "/predictions/{id}/explanation.html": {
+            "get": page("Explain a decision to the applicant", "text/html") | {"parameters": [one]}
+        },
+        "/predictions/{id}/explanation.pdf": {
+            "get": page("Return that explanation as PDF", "application/pdf") | {"parameters": [one]}
+        },
     }
 
 

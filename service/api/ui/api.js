@@ -47,6 +47,9 @@ export function logs({ limit, before, search }, signal) {
 /** Returns the documentation of the API as HTML; a plain link to it could not send the key. */
 export const docs = async () => (await send("GET", "docs")).text();
 
+/** Returns a document of the service as a blob; a plain link to it could not send the key. */
+export const document = async (path) => (await send("GET", path)).blob();
+
 const call = async (method, path, body, signal) =>
   (await send(method, path, body, signal)).json().catch(() => ({}));
 

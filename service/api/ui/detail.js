@@ -5,6 +5,7 @@ import { decisionCard } from "./decision.js";
 import { byId, h } from "./dom.js";
 import { effectsCard } from "./effects.js";
 import { heading, label, value, when } from "./format.js";
+import { lettersCard } from "./letters.js";
 import { overrideForm, overrideNote } from "./override.js";
 import { may } from "./session.js";
 
@@ -24,7 +25,8 @@ export async function showDetail(id, { fields, identity, start, failed }) {
   body.replaceChildren(h("div", { class: "split" },
     h("div", { class: "stack" }, decisionCard(record, record.policy), record.overrides.map(overrideNote),
       open ? overrideForm(id, failed) : "", effects),
-    h("div", { class: "stack" }, applicationCard(record, fields, start), identityCard(record))));
+    h("div", { class: "stack" }, applicationCard(record, fields, start), lettersCard(id, failed),
+      identityCard(record))));
   if (may("decide", "review")) await showEffects(effects, record, { fields, identity });
 }
 

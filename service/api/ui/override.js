@@ -51,7 +51,8 @@ export function overrideForm(id, failed) {
   return h("form", { class: "card override", novalidate: true, submit: send },
     h("h3", {}, "Decide this case"),
     h("p", { class: "muted" }, "The case was referred to you. Your decision is recorded with " +
-      "your name and your reason, and cannot be changed."),
+      "your name and your reason, and cannot be changed. If you decline, the applicant reads " +
+      "your reason in the letter."),
     Object.values(parts).map((one) => one.element),
     h("button", { type: "submit", class: "primary" }, "Record the decision"));
 }

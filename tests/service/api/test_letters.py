@@ -46,6 +46,16 @@ def test_a_declined_applicant_reads_the_reasons_of_the_answer(client: Client, ca
     assert f"{answer['default_probability']}"[:6] not in text + page.text
 
 
+def test_an_applicant_reads_an_explanation(client: Client, case: Any) -> None:
+    answer = client.post("/predict", json=case("decline")).json()
+    address = f"/predictions/{answer['prediction_id']}/explanation"
+    text = text_of(client.get(f"{address}.pdf").content)
+    assert answer["reasons"][0]["text"] in text
+    assert "What would change the outcome" in text
+    assert "in another way today" not in text
+    assert client.get(f"{address}.html").text.startswith("<!doctype html>")
+
+
 @pytest.mark.parametrize("final", ["approve", "decline"])
 def test_a_letter_follows_the_officer(client: Client, case: Any, final: str) -> None:
     number = client.post("/predict", json=case("refer")).json()["prediction_id"]

@@ -1,0 +1,96 @@
+"""Take from a decision and its model what its explanation to the applicant may say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from service.decision.applications import InvalidApplication
+from service.decision.engine import Engine
+from service.decision.explanation import explain
+from service.decision.reasons import LEAST
+from service.letters.content import Letter, Record, letter_about
+from service.letters.creditor import Creditor
+from stages.contract.fields import text as written
+
+MOST = 4  # facts in favour
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Everything that the template of an explanation may show, beside the letter's content.
+
+    `against` are the recorded reasons. The facts in favour and the changes that would lead to
+    approval are those of the model and the policy that decided; `explained` is False, and they are
+    empty, where these are no longer the ones in use. Each change is a list of sentences; the lists
+    are empty unless it is proved that no smaller change would do.
+    """
+
+    against: tuple[str, ...]
+    in_favour: tuple[str, ...] = ()
+    changes: tuple[tuple[str, ...], ...] = ()
+    explained: bool = False
+
+    def beside(self, letter: Letter) -> dict[str, Any]:
+        """Return what the template sees."""
+        return asdict(letter) | asdict(self)
+
+
+def explanation_about(record: Record, creditor: Creditor, engine: Engine | None) -> dict[str, Any]:
+    """Return the content of the explanation of a recorded decision; raises LetterError."""
+    letter = letter_about(record, creditor)
+    against = tuple(reason["text"] for reason in record["reasons"])
+    told = explained_again(record, engine)
+    if told is None:
+        return Explanation(against).beside(letter)
+    in_favour = [
+        in_words(fact["title"], fact["values"])
+        for fact in told["contributions"]
+        if fact["contribution"] <= -LEAST
+    ]
+    advice = told["what_would_change_it"]
+    ways = advice["ways"] if advice["proved"] and letter.outcome != "approve" else []
+    changes = tuple(tuple(map(change_in_words, way["changes"])) for way in ways)
+    return Explanation(against, tuple(in_favour[:MOST]), changes, explained=True).beside(letter)
+
+
+def explained_again(record: Record, engine: Engine | None) -> dict[str, Any] | None:
+    """Return what `/explain` answers about a recorded application.
+
+    None unless the model and the policy are those that decided, and come to the recorded PD.
+    """
+    identity = record["identity"]
+    if engine is None or any(engine.identity[n] != identity[n] for n in ("model", "policy")):
+        return None
+    try:
+        application = engine.applications.check(record["application"])
+    except InvalidApplication:
+        return None
+    told = explain(engine, application)
+    return told if told["default_probability"] == record["default_probability"] else None
+
+
+def in_words(title: str, values: Sequence[dict[str, Any]]) -> str:
+    """Return a fact with the applicant's values of it that stand in the application."""
+    known = [value_in_words(one["value"], one["unit"]) for one in values if one["title"] == title]
+    return f"{title}: {known[0]}" if known and known[0] else title
+
+
+def change_in_words(change: dict[str, Any]) -> str:
+    """Return a change of one field as a sentence."""
+    before, after, until = (
+        value_in_words(change[key], change["unit"]) for key in ("from", "to", "until")
+    )
+    end = f", but no further than {until}" if until and until != after else ""
+    return f"{change['title']}: {after} instead of {before or 'nothing stated'}{end}"
+
+
+def value_in_words(value: Any, unit: str) -> str:
+    """Return a value as people read it, "" for a missing one."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    number = f"{value:,.12g}" if isinstance(value, int | float) else written(value)
+    return f"{number} {unit}" if unit else number
