@@ -12,7 +12,7 @@ from service.decision.explanation import explain
 from service.decision.reasons import LEAST
 from service.letters.content import Letter, Record, letter_about
 from service.letters.creditor import Creditor
-from stages.contract.fields import text as written
+from stages.contract.written import text as written
 
 MOST = 4  # facts in favour
 
