@@ -42,4 +42,4 @@ def realised_performance(url: str) -> dict[str, Any]:
         mature = realised.mature_outcomes(ledger, config.monitor.maturity_days, today)
     finally:
         ledger.close()
-    return realised.realised_performance(mature, config.policy.pd_cut_off)
+    return realised.realised_performance(mature)

@@ -104,6 +104,14 @@ def models(engine: Engine) -> Rows:
     return _rows(engine, query.order_by(func.max(entries.c.time).desc()))
 
 
+def models_of_period(engine: Engine, since: str) -> list[str]:
+    """Return the models that decided since a time, the busiest first."""
+    query = select(entries.c.model).where(decided_since(since)).group_by(entries.c.model)
+    with connection_to(engine) as connection:
+        found = connection.execute(query.order_by(func.count().desc())).scalars()
+        return [str(model) for model in found]
+
+
 def latest(engine: Engine, limit: int = 50) -> Rows:
     """Return the newest decisions, without their applications."""
     names = ("time", "decision", "default_probability", "credit_score", "rating", "model", "id")

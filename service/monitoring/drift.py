@@ -7,12 +7,12 @@ a finding is a notice, a warning or an alarm.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from service.monitoring.drift_rules import (
     FALSE_REPORTS,
@@ -38,12 +38,21 @@ STEPS = ("notice", "warning", "alarm")
 RULES = 6  # the largest number of rules per feature
 
 
-def report(reference: Reference, columns: Mapping[str, Floats], pd: Floats) -> Report:
+def report(
+    reference: Reference,
+    columns: Mapping[str, Floats],
+    pd: Floats,
+    *,
+    sources: Mapping[str, Sequence[str]] | None = None,
+    points: Callable[[Any], Any] | None = None,
+) -> Report:
     """Return the drift report about a window.
 
     `columns` has each feature by name (n,), with NaN for missing values and codes for categories;
-    `pd` has shape (n,). The report is a JSON object with `rows`, `findings`, the value and bound of
-    each rule by feature and for the score, and what to do: `action`, a word, and `advice`, a text.
+    `pd` has shape (n,). `sources` names the raw fields of each feature, to which the advice traces
+    it; `points` turns PDs into the credit score, in which people read the score's findings. The
+    report is a JSON object with `rows`, `findings`, the value and bound of each rule by feature and
+    for the score, and what to do: `action`, a word, and `advice`, a text.
     """
     parts = dict(reference["features"]) | {"score": reference["score"]}
     live = {**columns, "score": logit(pd)}
@@ -53,7 +62,9 @@ def report(reference: Reference, columns: Mapping[str, Floats], pd: Floats) -> R
         for name, part in parts.items()
     }
     findings = [f for _, of_feature in judged.values() for f in of_feature]
-    action, words = advise(findings)
+    if points:
+        findings = [in_points(f, parts["score"], live["score"], points) for f in findings]
+    action, words = advise(findings, sources or {})
     return {
         "rows": len(pd),
         "findings": [asdict(f) for f in findings],
@@ -109,14 +120,35 @@ def score_shift(reference: Reference, margin: Floats) -> dict[str, float]:
 BROKEN = ("missing", "constant", "unseen", "out_of_bounds")
 
 
-def advise(findings: list[Finding]) -> tuple[Action, str]:
+def in_points(finding: Finding, trained: Reference, margin: Floats, points: Any) -> Finding:
+    """Return a finding about the score's mean in points, which is how people read the score."""
+    if (finding.field, finding.rule) != ("score", "mean"):
+        return finding
+    before, now = (float(points(expit(mean))) for mean in (trained["mean"], margin.mean()))
+    return replace(finding, words=f"its mean went from {before:.0f} to {now:.0f} points")
+
+
+def raw_fields(features: Iterable[str], moved: set[str], sources: Mapping[str, Any]) -> str:
+    """Return the raw fields that explain features which moved, as a list in words.
+
+    A ratio is traced to those of its fields that moved themselves, or to all where none did.
+    """
+    named: set[str] = set()
+    for feature in features:
+        fields = set(sources.get(feature, (feature,)))
+        named |= fields & moved or fields
+    return ", ".join(sorted(named))
+
+
+def advise(findings: list[Finding], sources: Mapping[str, Sequence[str]]) -> tuple[Action, str]:
     """Return the advice as a word and as a sentence; `retrain` may start the retraining."""
     loud = [f for f in findings if f.loudness != "notice"]
     inputs = [f for f in loud if f.field != "score"]
-    broken = sorted({f.field for f in inputs if f.rule in BROKEN or "another unit" in f.words})
+    changed = {f.field for f in findings}
+    broken = {f.field for f in inputs if f.rule in BROKEN or "another unit" in f.words}
     if broken:
-        return "source", f"Look at the data source of {', '.join(broken)}."
-    moved = ", ".join(sorted({f.field for f in inputs}))
+        return "source", f"Look at the data source of {raw_fields(broken, changed, sources)}."
+    moved = raw_fields({f.field for f in inputs}, changed, sources)
     if inputs and any(f.field == "score" for f in loud):
         return "retrain", f"Retrain: {moved} moved, and the score with them."
     if inputs:

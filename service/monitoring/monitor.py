@@ -93,7 +93,14 @@ class Monitor:
 
     def report(self, window: Window) -> Report:
         """Return the report about a window."""
-        drifted = drift.report(self.reference, window.columns(self.engine.features), window.pd)
+        features = self.engine.features
+        drifted = drift.report(
+            self.reference,
+            window.columns(features),
+            window.pd,
+            sources=dict(zip(features.names, features.sources, strict=True)),
+            points=self.engine.policy.score,
+        )
         groups = fairness.compare_groups(self.engine.contract, window, self.config.min_group)
         unfair = fairness.find_unequal_approval(groups, self.config.lowest_approval_ratio)
         approved = window.decision == "approve"
@@ -117,6 +124,7 @@ class Monitor:
                 "expected": {name: figure._asdict() for name, figure in expected.items()},
                 "realised": realised,
                 "groups": groups,
+                "titles": dict(zip(features.names, features.titles, strict=True)),
                 **drifted,
                 "findings": findings,
                 "loudest": findings[0]["loudness"] if findings else "quiet",
@@ -131,11 +139,10 @@ class Monitor:
         """
         now = realised_performance.count_outcomes(self.ledger), datetime.now(UTC).date()
         if now != self._as_of:
-            mature = realised_performance.mature_outcomes(
-                self.ledger, self.config.maturity_days, now[1]
-            )
+            days = realised_performance.maturity_days(self.config)
+            mature = realised_performance.mature_outcomes(self.ledger, days, now[1])
             self._realised = (
-                realised_performance.realised_performance(mature, self.engine.policy.pd_cut_off),
+                realised_performance.realised_performance(mature),
                 self.find_fall(mature),
             )
             self._as_of = now

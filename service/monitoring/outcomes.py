@@ -24,7 +24,11 @@ from service.ledger.connections import LONG_DEADLINE
 from service.ledger.database import connection_to
 from service.ledger.migrations import require_tables
 from service.ledger.schema import entries
-from service.monitoring.realised_performance import mature_outcomes, realised_performance
+from service.monitoring.realised_performance import (
+    mature_outcomes,
+    maturity_days,
+    realised_performance,
+)
 from stages import params, project
 
 COLUMNS = ("prediction_id", "bad", "date")
@@ -165,8 +169,8 @@ def main() -> None:
             sys.exit(record_file(ledger, options.file))
         config = params.load(with_candidates=False)
         today = datetime.now(UTC).date()
-        mature = mature_outcomes(ledger, config.monitor.maturity_days, today)
-        print(json.dumps(realised_performance(mature, config.policy.pd_cut_off), indent=2))
+        mature = mature_outcomes(ledger, maturity_days(config.monitor), today)
+        print(json.dumps(realised_performance(mature), indent=2))
     except (LedgerUnavailable, OSError) as error:
         sys.exit(f"outcomes: {error}")
     finally:

@@ -40,6 +40,7 @@ def require_digits(text: object) -> object:
 
 
 Count = Annotated[int, BeforeValidator(require_digits), Field(ge=1)]
+Days = Annotated[int, BeforeValidator(require_digits), Field(ge=0)]
 Port = Annotated[int, BeforeValidator(require_digits), Field(ge=1, le=65535)]
 Names = Annotated[tuple[str, ...], BeforeValidator(names)]
 Digests = Annotated[tuple[bytes, ...], BeforeValidator(digests)]

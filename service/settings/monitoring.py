@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from service.settings.declaration import Port, Section, variable
+from service.settings.declaration import Days, Port, Section, variable
 
 
 class MonitoringSettings(Section):
@@ -21,4 +21,17 @@ class MonitoringSettings(Section):
         8501,
         "The port of the dashboard on the loopback interface.",
         "a whole number from 1 to 65535",
+    )
+    page_url: str = variable(
+        "CREDIT_PD_PAGE_URL",
+        "http://127.0.0.1:3000",
+        "The address of the service's page, to which the dashboard links each case.",
+        "an address that begins with http:// or https://",
+    )
+    maturity_days: Days | None = variable(
+        "CREDIT_PD_MATURITY_DAYS",
+        None,
+        "The days after which a loan with an outcome counts as realised, in the place of "
+        "`monitor.maturity_days` in params.yaml.",
+        "a whole number from 0",
     )

@@ -134,3 +134,35 @@ def test_a_score_that_moves_alone_asks_for_recalibration(known: dict[str, Any]) 
     assert report["advice"].startswith("Recalibrate")
     assert report["score"]["level"] == pytest.approx(np.log(4), abs=0.3)
     assert report["score"]["shape"] < 0.1
+
+
+def sources() -> dict[str, tuple[str, ...]]:
+    return dict(zip(FEATURES.names, FEATURES.sources, strict=True))
+
+
+def test_a_ratio_that_moved_is_traced_to_the_field_that_moved_it(known: dict[str, Any]) -> None:
+    columns, pd = live(1000, 10)
+    columns["income"] = [v * 0.1 for v in columns["income"]]
+    matrix = by_name(columns)
+    report = drift.report(known, matrix, pd, sources=sources())
+    assert "loan_to_income" in {f["field"] for f in report["findings"]}
+    assert report["advice"] == "Look at the data source of income."
+
+
+def test_a_ratio_whose_fields_stayed_is_traced_to_all_of_them() -> None:
+    named = drift.raw_fields(["loan_to_income"], {"loan_to_income"}, sources())
+    assert named == "income, loan_amount"
+
+
+def test_people_read_the_score_in_points(known: dict[str, Any]) -> None:
+    columns, pd = live(1000, 9)
+    odds = 4 * pd / (1 - pd)
+    moved = odds / (1 + odds)
+    report = drift.report(
+        known, by_name(columns), moved, points=lambda p: 600 - 20 * np.log2(p / (1 - p))
+    )
+    words = [f["words"] for f in report["findings"] if (f["field"], f["rule"]) == ("score", "mean")]
+    assert len(words) == 1
+    before, now = (int(word) for word in words[0].split() if word.isdigit())
+    assert words[0].endswith("points")
+    assert 30 < before - now < 50

@@ -256,6 +256,9 @@ def test_lower_performance_starts_the_retraining(
         bad=rng.integers(0, 2, rows),
         rating=np.full(rows, "C"),
         model=np.full(rows, monitor.model),
+        decision=np.full(rows, "approve"),
+        margin=np.full(rows, np.nan),
+        loss=np.full(rows, np.nan),
     )
     monkeypatch.setattr(outcomes, "mature_outcomes", lambda *_: ripe)
     opened = seen(monitor, root)
@@ -284,7 +287,12 @@ def test_outcomes_are_evaluated_again_only_when_there_are_more(
 def test_outcomes_of_another_model_are_not_counted(monitor: Monitor, root: Path) -> None:
     one = np.array([0, 1])
     other = MatureOutcomes(
-        2, one.astype("datetime64[D]"), 1 - one * 0.9, one, one.astype(str), one.astype(str)
+        2,
+        one.astype("datetime64[D]"),
+        1 - one * 0.9,
+        one,
+        *(one.astype(str) for _ in range(3)),
+        *(np.full(2, np.nan) for _ in range(2)),
     )
     assert monitor.find_fall(other) is None
 

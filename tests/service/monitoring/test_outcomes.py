@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, time, timedelta, tzinfo
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from service.ledger import Ledger, draft
 from service.monitoring import outcomes
 from service.monitoring import realised_performance as realised
+from stages import params
 
 TODAY = datetime.now(UTC).date()
 ANSWER: dict[str, Any] = {
@@ -27,9 +30,7 @@ def decide(ledger: Ledger, pd: float = 0.05, rating: str = "C") -> str:
 
 
 def performance_of(ledger: Ledger, maturity_days: int) -> dict[str, Any]:
-    return realised.realised_performance(
-        realised.mature_outcomes(ledger, maturity_days, TODAY), 0.1
-    )
+    return realised.realised_performance(realised.mature_outcomes(ledger, maturity_days, TODAY))
 
 
 def row(which: str, bad: object = 0, day: object = TODAY) -> dict[str, Any]:
@@ -143,3 +144,37 @@ def test_realised_bad_rates_stand_beside_what_was_expected(ledger: Ledger) -> No
     assert found["all"]["roc_auc"] > 0.6
     quarter = f"{TODAY.year}-Q{(TODAY.month - 1) // 3 + 1}"
     assert list(found["by_vintage"]) == [quarter]
+
+
+def test_realised_figures_follow_the_decision_and_the_policy_of_then(ledger: Ledger) -> None:
+    content = json.dumps({"margin": 0.1, "loss_given_default": 0.6})
+    name = sha256(content.encode()).hexdigest()[:12]
+    ledger.keep_policy(name, content)
+    answer = ANSWER | {"identity": ANSWER["identity"] | {"policy": name}, "rating": "C"}
+    drafts = [
+        draft("decision", answer | {"default_probability": pd, "decision": decision})
+        for pd, decision in ((0.2, "approve"), (0.2, "approve"), (0.5, "decline"))
+    ]
+    rows = [row(e.id, bad) for e, bad in zip(ledger.append_many(drafts), (0, 1, 1), strict=True)]
+    outcomes.record(ledger, rows)
+    found = performance_of(ledger, 0)
+    assert found["by_decision"] == {
+        "approve": {"rows": 2, "bad_rate": 0.5, "expected": 0.2},
+        "decline": {"rows": 1, "bad_rate": 1.0, "expected": 0.5},
+    }
+    assert found["profit"] == {
+        "realised": pytest.approx((0.1 - 0.6) / 2),
+        "expected": pytest.approx(0.8 * 0.1 - 0.2 * 0.6),
+    }
+
+
+def test_a_policy_that_was_not_recorded_gives_no_profit(ledger: Ledger) -> None:
+    outcomes.record(ledger, [row(decide(ledger))])
+    assert performance_of(ledger, 0)["profit"] == {"realised": None, "expected": None}
+
+
+def test_a_setting_says_when_a_loan_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = params.load(with_candidates=False).monitor
+    assert realised.maturity_days(config) == config.maturity_days
+    monkeypatch.setenv("CREDIT_PD_MATURITY_DAYS", "0")
+    assert realised.maturity_days(config) == 0
