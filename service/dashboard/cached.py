@@ -1,8 +1,9 @@
 # mypy: disallow-untyped-decorators=False
-"""Cache the results of queries, so that a click does not run them again."""
+"""Cache the results of queries until the ledger has changed, so that a click runs none again."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +18,9 @@ from service.ledger.database import database_url, open_engine
 from service.monitoring import realised_performance as realised
 from stages import params
 
-LIFETIME = 30  # seconds for which a result is kept
+SMALL = 100_000  # entries: a larger ledger is counted again after LIFETIME, not at every change
+LIFETIME = 30  # seconds
+MOST_RESULTS = 500  # in memory
 
 
 @st.cache_resource
@@ -26,20 +29,39 @@ def engine(url: str) -> Engine:
     return open_engine(database_url(url), LONG_DEADLINE)
 
 
-@st.cache_data(ttl=LIFETIME, show_spinner="Counting…")
+@st.cache_data(ttl=2, show_spinner=False)
+def version(url: str) -> tuple[int, int]:
+    """Return what changes as soon as a small ledger or its reports change, a large one later."""
+    entries, reports = queries.sizes(engine(url))
+    return (entries if entries < SMALL else -int(time.time() / LIFETIME), reports)
+
+
 def query(url: str, name: str, *options: Any) -> Any:
     """Return the result of the function `name` of `queries` for the ledger at `url`."""
+    return _result(url, version(url), name, *options)
+
+
+@st.cache_data(max_entries=MOST_RESULTS, show_spinner="Counting…")
+def _result(url: str, version: tuple[int, int], name: str, *options: Any) -> Any:
     function: Callable[..., Any] = getattr(queries, name)
     return function(engine(url), *options)
 
 
-@st.cache_data(ttl=10 * LIFETIME, show_spinner="Comparing outcomes…")
-def realised_performance(url: str) -> dict[str, Any]:
-    """Return the performance of mature decisions by their outcomes."""
-    config, today = params.load(), datetime.now(UTC).date()
+def realised_performance(url: str) -> dict[str, dict[str, Any]]:
+    """Return the performance by outcomes: of `mature` decisions, and of all `so_far`."""
+    return _realised(url, version(url))
+
+
+@st.cache_data(max_entries=8, show_spinner="Comparing outcomes…")
+def _realised(url: str, version: tuple[int, int]) -> dict[str, dict[str, Any]]:
+    days = realised.maturity_days(params.load(with_candidates=False).monitor)
+    today = datetime.now(UTC).date()
     ledger = Ledger(url, LONG_DEADLINE)
     try:
-        mature = realised.mature_outcomes(ledger, config.monitor.maturity_days, today)
+        found = {
+            name: realised.realised_performance(realised.mature_outcomes(ledger, after, today))
+            for name, after in (("mature", days), ("so_far", 0))
+        }
     finally:
         ledger.close()
-    return realised.realised_performance(mature)
+    return found | {"maturity": {"days": days}}

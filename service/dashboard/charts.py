@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import altair as alt
 import pandas as pd
-import streamlit as st
+from scipy.special import expit
 
 from service.dashboard import queries
+from service.dashboard.wording import SEVERITIES
+from service.dashboard.wording import SHADES as SEVERITY_SHADES
 from service.monitoring.drift_rules import format_number
 
-REFERENCE = Path("models/reference.json")
 Chart = Any  # altair does not annotate its methods
 PAIR: list[Any] = ["#9aa5b1", "#2563a8"]  # the colours of reference and live data
 DECISIONS = {"approve": "#2a9d6f", "refer": "#e0a526", "decline": "#c8453b"}
@@ -111,29 +111,6 @@ def bad_rates(facts: dict[str, dict[str, float]]) -> Chart:
     ).properties(height=HEIGHT)  # fmt: skip
 
 
-def minute(time: str) -> str:
-    """Return the ledger's text of a time to the minute, such as "2026-11-21 18:30"."""
-    return time[:16].replace("T", " ")
-
-
-def show_feature(name: str, features: dict[str, Any]) -> None:
-    """Show the shares of a feature's bins in the window and in the training data."""
-    if not REFERENCE.exists():
-        st.info(f"{REFERENCE} is missing: run the pipeline to see the reference.")
-        return
-    reference = json.loads(REFERENCE.read_text())
-    trained = reference["score"] if name == "score" else reference["features"].get(name)
-    live = features[name]["shares"]
-    if trained is None or len(trained["shares"]) != len(live):
-        st.info("The report is about another model than the reference in this folder.")
-        return
-    shares = {"bin": labels(trained), "training": trained["shares"], "live": live}
-    bars_of = ["training", "live"]
-    st.bar_chart(
-        pd.DataFrame(shares), x="bin", y=bars_of, color=PAIR, stack=False, sort=False, x_label=name
-    )
-
-
 def labels(reference: dict[str, Any]) -> list[str]:
     """Return the names of a reference's bins, in their order."""
     if reference["kind"] == "category":
@@ -145,14 +122,47 @@ def labels(reference: dict[str, Any]) -> list[str]:
     return [f"below {edges[0]}", *between, f"from {edges[-1]}"]
 
 
-def interval_over_time(table: pd.DataFrame, name: str) -> Chart:
-    """Return a chart of a figure and its interval over time."""
+def points_of(reference: dict[str, Any], score: Callable[[Any], Any]) -> list[str]:
+    """Return the names of the score's bins in points, the lowest first."""
+    odds = [float(score(expit(edge))) for edge in reversed(reference["edges"])]
+    return labels({"kind": "number", "edges": [round(points) for points in odds]})
+
+
+def severities(table: pd.DataFrame) -> Chart:
+    """Return a chart with a mark for each report and feature in the colour of its severity."""
+    colour = alt.Color(
+        "severity:N",
+        scale=alt.Scale(domain=list(SEVERITIES), range=list(SEVERITY_SHADES)),
+        title=None,
+        legend=BELOW,
+    )
+    shape = alt.Shape(
+        "severity:N",
+        scale=alt.Scale(domain=list(SEVERITIES), range=["circle", "circle", "square", "diamond"]),
+        legend=None,
+    )
+    order = alt.EncodingSortField("place", op="min")
+    rows = table["feature"].nunique()
+    marks = alt.Chart(with_times(table)).mark_point(filled=True, size=90, opacity=1)
+    return marks.encode(
+        x=alt.X("when:T", title="end of the window, UTC", scale=UTC, axis=alt.Axis(tickCount=5)),
+        y=alt.Y("feature:N", title=None, sort=order, axis=alt.Axis(labelLimit=220)),
+        color=colour, shape=shape, tooltip=["time", "feature", "severity", "words"],
+    ).properties(height=70 + 24 * rows)  # fmt: skip
+
+
+def interval_over_time(table: pd.DataFrame, name: str, tested: float | None) -> Chart:
+    """Return a chart of a figure and its interval over time, with the test rows' as a line."""
     base = alt.Chart(with_times(table)).encode(
         x=alt.X("when:T", title=None, scale=UTC, axis=alt.Axis(tickCount=5))
     )
     scale = alt.Scale(zero=False)
     between = base.mark_area(opacity=0.25, color=PAIR[1])
     line = base.mark_line(point=True, color=PAIR[1])
-    return between.encode(y=alt.Y("low:Q", scale=scale, title=name), y2="high:Q") + line.encode(
+    chart = between.encode(y=alt.Y("low:Q", scale=scale, title=name), y2="high:Q") + line.encode(
         y=alt.Y("value:Q", scale=scale, title=name)
     )
+    if tested is not None:
+        rule = alt.Chart(pd.DataFrame({"tested": [tested]})).mark_rule(strokeDash=[6, 4])
+        chart += rule.encode(y="tested:Q", color=alt.value(PAIR[0]), size=alt.value(2))
+    return chart

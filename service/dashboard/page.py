@@ -1,29 +1,38 @@
-"""The script of the dashboard that Streamlit runs. Times are in UTC."""
+# mypy: disallow-untyped-decorators=False
+"""The script of the dashboard that Streamlit runs. Times are in UTC, scores in points."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import streamlit as st
 
 from service import settings
-from service.dashboard import cached, queries, tabs
-from service.dashboard.charts import minute
-from service.dashboard.tabs import escape
+from service.dashboard import audit_tab, baselines, cached, drift_tab, queries, tabs
+from service.dashboard.baselines import Baselines
+from service.dashboard.wording import escape, minute, signed
 from service.ledger import LedgerUnavailable
 from service.monitoring.reports import field_of
 
 PERIODS = {"All time": None, "90 days": 90, "7 days": 7, "24 hours": 1, "Last hour": 1 / 24}
+REFRESH = 5  # seconds after which the page reads the ledger again
+TABS = ("Decisions", "Drift", "Performance", "Fairness", "Overrides", "Model", "Audit")
 
 
 def show_page() -> None:
     """Show the whole page, or a message when the ledger cannot be read."""
     st.set_page_config("Credit decisions", "📈", layout="wide")
-    url = settings.load().database_url
     st.title("Credit decisions")
+    refreshed()
+
+
+@st.fragment(run_every=REFRESH)
+def refreshed() -> None:
+    """Show what is read from the ledger, and read it again after a while."""
     try:
-        show_ledger(url)
+        show_ledger(settings.load().database_url)
     except LedgerUnavailable as error:
         st.error(f"The ledger cannot be read: {error}")
         st.info("Start the service once (`make serve`), or set DATABASE_URL to its ledger.")
@@ -35,20 +44,41 @@ def show_ledger(url: str) -> None:
     # Rounded to the minute, so that the next click finds the results in the cache.
     since = queries.start(PERIODS[chosen])[:16]
     totals = queries.Totals(*cached.query(url, "totals", since))
+    known = baselines.read()
     incidents = cached.query(url, "latest_incidents")
     opened = by_field(incident for incident in incidents if incident["closed"] is None)
-    show_totals(totals, len(opened), cached.query(url, "overrides"))
+    scope = scope_of(chosen, totals, cached.query(url, "models"), since)
+    st.caption(f"{scope} Read at {datetime.now(UTC):%H:%M:%S} UTC, again every {REFRESH} seconds.")
+    show_totals(totals, known, len(opened), cached.query(url, "overrides"))
     for loudness, box in (("alarm", st.error), ("warning", st.warning)):
         lines = [as_line(group) for group in opened.values() if group[0]["loudness"] == loudness]
         if lines:
-            box("\n".join(lines))
-    first, *others = st.tabs(["Decisions", "Drift", "Performance", "Overrides", "Model"])
-    with first:
-        tabs.decisions(url, since, totals)
-    contents = (tabs.drift, tabs.performance, tabs.overrides, tabs.model)
-    for tab, show in zip(others, contents, strict=True):
-        with tab:
-            show(url)
+            box(f"**{loudness.capitalize()}**\n\n" + "\n".join(lines))
+    places = dict(zip(TABS, st.tabs(list(TABS)), strict=True))
+    with places["Decisions"]:
+        tabs.decisions(url, since, totals, scope)
+    with places["Drift"]:
+        drift_tab.drift(url, known)
+    with places["Performance"]:
+        tabs.performance(url, known)
+    with places["Fairness"]:
+        tabs.fairness(url, known)
+    with places["Overrides"]:
+        tabs.overrides(url)
+    with places["Model"]:
+        tabs.model(url, known)
+    with places["Audit"]:
+        audit_tab.audit_period(url)
+
+
+def scope_of(period: str, totals: queries.Totals, models: queries.Rows, since: str) -> str:
+    """Return the models and the period that figures are about, as a sentence."""
+    if not totals.decisions:
+        return f"{period}: no decision."
+    names = list(dict.fromkeys(m["model"] for m in models if m["last"] >= since))
+    first, last = minute(totals.first), minute(totals.last)
+    which = ", ".join(f"`{name}`" for name in names)
+    return f"{period}: {first} to {last} UTC, model{'s' if len(names) > 1 else ''} {which}."
 
 
 def by_field(incidents: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -72,22 +102,39 @@ def as_line(incidents: list[dict[str, Any]]) -> str:
     sizes = sorted(filter(None, map(window_of, incidents)))
     scope = f"last {' and '.join(f'{size:,}' for size in sizes)} decisions, " if sizes else ""
     since = minute(min(incident["opened"] for incident in incidents))
-    return f"- {escape(incidents[0]['words'])} ({scope}since {since})"
+    return f"- {escape(incidents[0]['words'])} ({scope}since {since} UTC)"
 
 
-def show_totals(totals: queries.Totals, incidents: int, overrides: dict[str, int]) -> None:
-    """Show the main figures of the period."""
-    rate = f"{totals.approve / totals.decisions:.1%}" if totals.decisions else "none"
-    mean = f"{totals.mean_pd:.1%}" if totals.decisions else "none"
+def show_totals(
+    totals: queries.Totals, known: Baselines, incidents: int, overrides: dict[str, int]
+) -> None:
+    """Show the main figures of the period, each with the distance to its baseline."""
+    some = bool(totals.decisions)
+    rate = totals.approve / totals.decisions if some else None
     facts = {
-        "Decisions": f"{totals.decisions:,}",
-        "Approval rate": rate,
-        "Mean PD": mean,
-        "Overrides": f"{sum(overrides.values()):,}",
-        "Open incidents": str(incidents),
+        "Decisions": (f"{totals.decisions:,}", None),
+        "Approval rate": (percent(rate), against(rate, known.test("approval_rate"))),
+        "Mean PD": (
+            percent(totals.mean_pd if some else None),
+            against(totals.mean_pd if some else None, known.test("mean_pd")),
+        ),
+        "Overrides": (f"{sum(overrides.values()):,}", None),
+        "Open incidents": (str(incidents), None),
     }
-    for place, (title, value) in zip(st.columns(len(facts)), facts.items(), strict=True):
-        place.metric(title, value)
+    for place, (title, (value, delta)) in zip(st.columns(len(facts)), facts.items(), strict=True):
+        place.metric(title, value, delta, delta_color="off")
+
+
+def percent(share: float | None) -> str:
+    """Return a share in percent, "none" where there is none."""
+    return "none" if share is None else f"{share:.1%}"
+
+
+def against(share: float | None, tested: float | None) -> str | None:
+    """Return how far a share is from that of the test rows, in points."""
+    if share is None or tested is None:
+        return None
+    return f"{signed(100 * (share - tested))} points against {tested:.1%} on test rows"
 
 
 if __name__ == "__main__":

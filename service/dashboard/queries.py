@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Engine, Executable, Integer, and_, case, cast, func, select
 
 from service.ledger.database import connection_to
-from service.ledger.schema import entries
+from service.ledger.schema import entries, head
 from service.monitoring.reports import incidents, reports
 
 BAND = 20  # points of the credit score in one bar: the policy's PDO
@@ -50,6 +50,15 @@ def start(days: float | None, now: datetime | None = None) -> str:
 def decided_since(since: str) -> ColumnElement[bool]:
     """Return the condition that an entry is a decision made at this time or later."""
     return and_(entries.c.kind == "decision", entries.c.time >= since)
+
+
+def sizes(engine: Engine) -> tuple[int, int]:
+    """Return the number of the last entry and that of the last report; 0 without one."""
+    columns = (head.c.sequence, reports.c.id)
+    last = [select(func.coalesce(func.max(column), 0)) for column in columns]
+    with connection_to(engine) as connection:
+        entries_, reports_ = (int(connection.execute(query).scalar_one()) for query in last)
+    return entries_, reports_
 
 
 def totals(engine: Engine, since: str) -> Totals:
@@ -102,14 +111,6 @@ def models(engine: Engine) -> Rows:
     )
     query = select(*by, *facts).where(entries.c.kind == "decision").group_by(*by)
     return _rows(engine, query.order_by(func.max(entries.c.time).desc()))
-
-
-def models_of_period(engine: Engine, since: str) -> list[str]:
-    """Return the models that decided since a time, the busiest first."""
-    query = select(entries.c.model).where(decided_since(since)).group_by(entries.c.model)
-    with connection_to(engine) as connection:
-        found = connection.execute(query.order_by(func.count().desc())).scalars()
-        return [str(model) for model in found]
 
 
 def latest(engine: Engine, limit: int = 50) -> Rows:

@@ -1,25 +1,25 @@
-"""The tabs of the dashboard: decisions, drift, performance, overrides and the model."""
+"""The tabs about decisions, performance, fairness, overrides and the model."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from service import settings
 from service.dashboard import cached, charts, queries
-from service.dashboard.charts import minute
+from service.dashboard.baselines import Baselines
+from service.dashboard.drift_tab import scope_of
+from service.dashboard.wording import COLOURED, minute, signed, title_of
 
-METRICS = Path("models/evaluation.json")
-LOUDNESS = {"alarm": ":red[alarm]", "warning": ":orange[warning]", "notice": ":gray[notice]"}
 COUNT = st.column_config.NumberColumn(format="localized")
 HEADLINES = ("roc_auc", "gini", "ks", "brier", "ece", "mean_pd", "bad_rate", "approval_rate")
 
 
-def decisions(url: str, since: str, totals: queries.Totals) -> None:
+def decisions(url: str, since: str, totals: queries.Totals, scope: str) -> None:
     """Show the decisions over time, by rating and by credit score, and the newest decisions."""
+    st.caption(scope)
     if not totals.decisions:
         st.info("No decisions in this period.")
         return
@@ -47,68 +47,123 @@ def show_table(rows: list[dict[str, Any]]) -> None:
         table[name] = table[name].map(minute, na_action="ignore").fillna("")
     percent = st.column_config.NumberColumn("PD", format="percent")
     columns: dict[str, Any] = {"default_probability": percent, "credit_score": "score"}
-    columns |= {"refers_to": "prediction_id", "decisions": COUNT}
+    columns |= {"decisions": COUNT}
+    address = settings.load().page_url.rstrip("/")
+    for name in {"id", "refers_to"} & {*table.columns}:
+        table[name] = address + "/#/decision/" + table[name]
+        columns[name] = st.column_config.LinkColumn("case", display_text="#/decision/(.*)")
+    for name in {"model", "policy"} & {*table.columns}:
+        columns[name] = st.column_config.TextColumn(name)
     st.dataframe(table, hide_index=True, column_config=columns)
 
 
-def drift(url: str) -> None:
-    """Show the newest report about a window: its findings, and each feature beside training."""
-    sizes = cached.query(url, "windows")
-    if not sizes:
-        st.info("There is no drift report before the first window of decisions is full.")
-        return
-    window = st.selectbox("Window, decisions", sizes, index=len(sizes) - 1)
-    report = cached.query(url, "newest_reports", window)[0]
-    st.markdown(
-        f"Decisions of {minute(report['since'])} to {minute(report['until'])}, "
-        f"model `{report['model']}`: **{report['loudest']}**. {escape(report['advice'])}"
-    )
-    features = report["features"] | {"score": report["score"]}
-    rows = [
-        {
-            "feature": name,
-            "PSI": facts.get("psi", {}).get("value"),
-            "bound": facts.get("psi", {}).get("bound"),
-            "missing": facts["missing"]["value"],
-        }
-        for name, facts in features.items()
-    ]
-    table = pd.DataFrame(rows).sort_values("PSI", ascending=False)
-    left, right = st.columns(2)
-    three = st.column_config.NumberColumn(format="%.3f")
-    percent = st.column_config.NumberColumn(format="percent")
-    columns = {"PSI": three, "bound": three, "missing": percent}
-    left.dataframe(table, hide_index=True, height=420, column_config=columns)
-    with right:
-        charts.show_feature(st.selectbox("Feature", table["feature"]), features)
-    lines = [
-        f"- {LOUDNESS[f['loudness']]} **{escape(f['field'])}**: {escape(f['words'])}"
-        for f in report["findings"]
-    ]
-    st.markdown("\n".join(lines))
-
-
-def performance(url: str) -> None:
+def performance(url: str, known: Baselines) -> None:
     """Show the performance expected from the PDs, and the performance realised by outcomes."""
-    sizes = cached.query(url, "windows")
-    if sizes:
+    windows = cached.query(url, "windows")
+    if windows:
         st.subheader("Expected, from the PDs alone")
-        reports = cached.query(url, "newest_reports", sizes[-1])[::-1]
+        reports = cached.query(url, "newest_reports", windows[-1])[::-1]
+        st.caption(f"{scope_of(reports[-1])} The dashed line is the winner on test rows.")
         titles = {"roc_auc": "ROC-AUC", "bad_rate": "Bad rate"}
         for place, (name, title) in zip(st.columns(2), titles.items(), strict=True):
             table = pd.DataFrame([{"time": r["time"], **r["expected"][name]} for r in reports])
-            place.markdown(f"{title} of the last {sizes[-1]:,} decisions, with its 95 % interval")
-            place.altair_chart(charts.interval_over_time(table.dropna(), title))
-    st.subheader("Realised")
+            place.markdown(f"{title} of the last {windows[-1]:,} decisions, with its 95 % interval")
+            place.altair_chart(charts.interval_over_time(table.dropna(), title, known.test(name)))
+    st.subheader("Realised, by outcomes")
     facts = cached.realised_performance(url)
-    if not facts["mature"]:
-        st.info(f"There are {facts['outcomes']:,} outcomes, none of them of a mature decision.")
+    days = facts["maturity"]["days"]
+    mature, so_far = facts["mature"], facts["so_far"]
+    if not so_far["mature"]:
+        st.info("No outcome is recorded so far.")
         return
-    whole = pd.DataFrame([{"decisions": facts["mature"]} | facts["all"]])
-    st.dataframe(whole, hide_index=True, column_config={"decisions": COUNT})
-    for place, name in zip(st.columns(2), ("by_vintage", "by_rating"), strict=True):
+    if mature["mature"]:
+        st.caption(
+            f"{mature['mature']:,} decisions that are at least {days} days old, of "
+            f"{mature['outcomes']:,} outcomes; every model, each by the policy that decided."
+        )
+        show_realised(mature, known)
+    else:
+        st.warning(
+            f"Provisional: none of the {so_far['outcomes']:,} outcomes is of a decision that is "
+            f"{days} days old. Bad loans are known first, so these figures are too bad."
+        )
+        show_realised(so_far, known)
+
+
+def show_realised(facts: dict[str, Any], known: Baselines) -> None:
+    """Show realised beside expected figures, overall and by several labels."""
+    whole, profit = facts["all"], facts["profit"]
+    auc, tested = whole["roc_auc"], known.test("roc_auc")
+    figures = {
+        "Loans with an outcome": (f"{facts['mature']:,}", None),
+        "Bad rate": (
+            f"{whole['bad_rate']:.1%}",
+            f"{signed(100 * (whole['bad_rate'] - whole['mean_pd']))} points against "
+            f"{whole['mean_pd']:.1%} expected",
+        ),
+        "ROC-AUC": (
+            "none" if auc is None else f"{auc:.3f}",
+            None
+            if auc is None or tested is None
+            else f"{signed(auc - tested, 3)} against {tested:.3f} on test rows",
+        ),
+        "Profit per unit lent": (
+            "not known" if profit["realised"] is None else f"{profit['realised']:+.3f}",
+            None if profit["expected"] is None else f"{profit['expected']:+.3f} expected",
+        ),
+        "Brier score": (f"{whole['brier']:.4f}", None),
+    }
+    places = st.columns(len(figures))
+    for place, (title, (value, delta)) in zip(places, figures.items(), strict=True):
+        place.metric(title, value, delta, delta_color="off", delta_arrow="off")
+    labels = ("by_decision", "by_rating", "by_vintage")
+    for place, name in zip(st.columns(len(labels)), labels, strict=True):
         place.markdown(f"Bad rate {name.replace('_', ' ')}, expected and realised")
         place.altair_chart(charts.bad_rates(facts[name]))
+
+
+def fairness(url: str, known: Baselines) -> None:
+    """Show approval rates by group of each protected attribute, beside those of the test rows."""
+    sizes = cached.query(url, "windows")
+    report = cached.query(url, "newest_reports", sizes[-1], 1)[0] if sizes else {}
+    if not report.get("groups"):
+        st.info("No report has a protected attribute with groups that are large enough.")
+        return
+    st.caption(
+        f"{scope_of(report)} The ratio is to the group that is approved most often; below the "
+        "bound of `monitor.lowest_approval_ratio` it is a warning."
+    )
+    for field, groups in report["groups"].items():
+        found = [
+            f for f in report["findings"] if (f["field"], f["rule"]) == (field, "approval_ratio")
+        ]
+        word = COLOURED[found[0]["loudness"] if found else "quiet"]
+        st.markdown(f"**{title_of(field, report)}** {word} {found[0]['words'] if found else ''}")
+        st.dataframe(
+            pd.DataFrame(groups_of(field, groups, known)),
+            hide_index=True,
+            column_config=dict.fromkeys(
+                ("approval rate", "on test rows", "mean PD"),
+                st.column_config.NumberColumn(format="percent"),
+            )
+            | {"ratio": st.column_config.NumberColumn(format="%.2f"), "decisions": COUNT},
+        )
+
+
+def groups_of(field: str, groups: dict[str, Any], known: Baselines) -> list[dict[str, Any]]:
+    """Return one row per group, with its approval rate as a ratio to the highest."""
+    best = max(group["approval_rate"] for group in groups.values())
+    return [
+        {
+            "group": name,
+            "decisions": group["rows"],
+            "approval rate": group["approval_rate"],
+            "ratio": group["approval_rate"] / best if best else None,
+            "on test rows": known.group(field, name, "approval_rate"),
+            "mean PD": group["mean_pd"],
+        }
+        for name, group in groups.items()
+    ]
 
 
 def overrides(url: str) -> None:
@@ -122,10 +177,10 @@ def overrides(url: str) -> None:
     show_table(rows)
 
 
-def model(url: str) -> None:
+def model(url: str, known: Baselines) -> None:
     """Show the winner, all models that have decided, and the incidents."""
-    if METRICS.exists():
-        facts = json.loads(METRICS.read_text())
+    facts = known.evaluation
+    if facts:
         trained = facts["trained_on"]
         st.markdown(
             f"Winner **{facts['winner']}** on {facts['dataset']}, {facts['mode']} mode; trained on "
@@ -140,8 +195,3 @@ def model(url: str) -> None:
             show_table(rows)
         else:
             st.info("None so far.")
-
-
-def escape(words: str) -> str:
-    """Return a text in which every character that is special in Markdown is escaped."""
-    return "".join(f"\\{letter}" if letter in "\\`*_[]<>$#~:|!" else letter for letter in words)

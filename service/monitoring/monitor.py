@@ -124,13 +124,19 @@ class Monitor:
                 "expected": {name: figure._asdict() for name, figure in expected.items()},
                 "realised": realised,
                 "groups": groups,
-                "titles": dict(zip(features.names, features.titles, strict=True)),
+                "titles": self.titles(),
                 **drifted,
                 "findings": findings,
                 "loudest": findings[0]["loudness"] if findings else "quiet",
             }
         )
         return facts
+
+    def titles(self) -> dict[str, str]:
+        """Return what people call each feature and each protected attribute."""
+        features, protected = self.engine.features, self.engine.contract.protected
+        titles = dict(zip(features.names, features.titles, strict=True))
+        return titles | {field.name: field.title or field.name for field in protected}
 
     def realised_performance(self) -> tuple[dict[str, Any], FindingObject | None]:
         """Return the performance by outcomes, and a finding when it is worse than expected.

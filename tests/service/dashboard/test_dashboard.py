@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
+import zipfile
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +13,13 @@ import numpy as np
 import pytest
 from sqlalchemy import event
 
-from service.dashboard import queries
+from service.dashboard import audit, queries
+from service.dashboard.baselines import Baselines
 from service.ledger import Ledger, override
+from service.ledger.entries import chained_hash
 from service.monitoring import drift, outcomes
 from service.monitoring.reports import Reports
+from stages import params
 from tests.support.books import ROOT
 from tests.support.ledger_client import decided
 
@@ -133,20 +140,19 @@ def test_another_period_has_its_own_counts(page: Any) -> None:
 def test_outcomes_of_old_decisions_stand_beside_what_was_expected(
     small: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = outcomes.mature_outcomes
-    monkeypatch.setattr(
-        outcomes, "mature_outcomes", lambda ledger, _, today: real(ledger, 0, today)
-    )
+    monkeypatch.setenv("CREDIT_PD_MATURITY_DAYS", "0")
     ids = [row["id"] for row in queries.latest(small.engine)]
     today = queries.latest(small.engine)[0]["time"][:10]
     rows = [{"prediction_id": each, "bad": i % 2, "date": today} for i, each in enumerate(ids)]
     assert outcomes.record(small, rows) == (10, [])
-    tables = [table.value for table in opened().dataframe]
-    assert [t["decisions"].tolist() for t in tables if "brier" in t] == [[10]]
+    told = opened()
+    shown = figures(told)
+    assert (shown["Loans with an outcome"], shown["Bad rate"]) == ("10", "50.0%")
+    assert not any("Provisional" in box.value for box in told.warning)
 
 
 def test_markdown_in_texts_is_escaped() -> None:
-    from service.dashboard.tabs import escape  # noqa: PLC0415
+    from service.dashboard.wording import escape  # noqa: PLC0415
 
     assert escape("![x](http://y) <b>") == r"\!\[x\](http\://y) \<b\>"
 
@@ -194,3 +200,135 @@ def test_no_aggregate_reads_a_payload(small: Ledger) -> None:
         ]
     assert len(plans) == 5
     assert all("COVERING INDEX ledger_entries_by_time" in plan for plan in plans)
+
+
+def test_outcomes_of_young_decisions_are_shown_at_once_and_called_provisional(
+    small: Ledger,
+) -> None:
+    decision = queries.latest(small.engine)[-1]
+    row = {"prediction_id": decision["id"], "bad": 1, "date": decision["time"][:10]}
+    assert outcomes.record(small, [row]) == (1, [])
+    told = opened()
+    assert any("Provisional" in box.value for box in told.warning)
+    assert figures(told)["Loans with an outcome"] == "1"
+
+
+def test_every_view_names_the_model_and_the_period(page: Any) -> None:
+    captions = " ".join(caption.value for caption in page.caption)
+    assert captions.count("`m1`") >= 3  # the head, Decisions and Drift
+    assert "UTC" in captions
+
+
+def test_a_figure_stands_beside_that_of_the_test_rows(small: Ledger, at: Path) -> None:
+    figure = {"value": 0.7, "low": 0.6, "high": 0.8}
+    names = ("approval_rate", "mean_pd", "roc_auc", "bad_rate", "gini", "ks", "brier", "ece")
+    facts = {"winner": "m", "dataset": "d", "mode": "application"}
+    facts |= {"test": dict.fromkeys(names, figure), "trained_on": {"rows": 10, "bad_rate": 0.1}}
+    (at / "models/evaluation.json").write_text(json.dumps(facts))
+    rate = next(metric for metric in opened().metric if metric.label == "Approval rate")
+    assert (rate.value, rate.delta) == ("80.0%", "+10.0 points against 70.0% on test rows")
+
+
+def test_a_case_is_a_link_to_the_page(page: Any, small: Ledger) -> None:
+    newest = next(t.value for t in page.dataframe if "credit_score" in t.value)
+    which = queries.latest(small.engine)[0]["id"]
+    assert newest["id"][0] == f"http://127.0.0.1:3000/#/decision/{which}"
+
+
+def test_the_time_line_has_a_severity_for_each_report_and_feature() -> None:
+    from service.dashboard import drift_tab  # noqa: PLC0415
+
+    finding = {"field": "income", "loudness": "alarm", "words": "moved"}
+    quiet = {"until": "2026-01-01T00:00:00Z", "findings": [], "titles": {"income": "Income"}}
+    loud = {"until": "2026-01-02T00:00:00Z", "findings": [finding], "titles": {"income": "Income"}}
+    rows = drift_tab.timeline([loud, quiet])
+    assert [(r["feature"], r["severity"]) for r in rows] == [
+        ("Income", "quiet"),
+        ("Credit score", "quiet"),
+        ("Income", "alarm"),
+        ("Credit score", "quiet"),
+    ]
+
+
+def test_the_bins_of_the_score_are_named_in_points() -> None:
+    from service.dashboard import charts  # noqa: PLC0415
+
+    log_odds = {"kind": "number", "edges": [-3.0, -2.0]}
+    policy = params.load(with_candidates=False).policy
+    low, high = (round(policy.score(1 / (1 + np.exp(-edge)))) for edge in (-2.0, -3.0))
+    names = charts.points_of(log_odds, policy.score)
+    assert names == [f"below {low}", f"{low} to {high}", f"from {high}"]
+
+
+def test_fairness_stands_by_group_beside_the_best_group_and_the_test_rows() -> None:
+    from service.dashboard import tabs  # noqa: PLC0415
+
+    groups = {
+        "F": {"rows": 40, "approval_rate": 0.6, "mean_pd": 0.1},
+        "M": {"rows": 60, "approval_rate": 0.8, "mean_pd": 0.1},
+    }
+    known = Baselines({}, {"by_group": {"sex": {"F": {"approval_rate": 0.65}}}})
+    first, second = tabs.groups_of("sex", groups, known)
+    assert (first["ratio"], first["on test rows"]) == (pytest.approx(0.75), 0.65)
+    assert (second["ratio"], second["on test rows"]) == (1.0, None)
+
+
+def test_the_groups_of_a_report_are_shown(small: Ledger) -> None:
+    reports = Reports(small.engine)
+    newest = queries.newest_reports(small.engine, 500)[0]
+    groups = {"sex": {"F": {"rows": 200, "approval_rate": 0.5, "mean_pd": 0.1}}}
+    reports.add(newest | {"last_sequence": 11, "groups": groups})
+    tables = [table.value for table in opened().dataframe]
+    assert [t["group"].tolist() for t in tables if "group" in t] == [["F"]]
+
+
+def test_the_cache_follows_a_small_ledger_at_once(small: Ledger) -> None:
+    before = queries.sizes(small.engine)
+    small.append_many([decided()])
+    assert queries.sizes(small.engine) == (before[0] + 1, before[1])
+
+
+def test_an_auditor_gets_every_entry_of_the_period_with_the_chain(small: Ledger) -> None:
+    ids = [row["id"] for row in queries.latest(small.engine)]
+    today = queries.latest(small.engine)[0]["time"][:10]
+    outcomes.record(small, [{"prediction_id": ids[0], "bad": 0, "date": today}])
+    files = read_export(small.engine, "2020", "2100")
+    manifest = json.loads(files["manifest.json"])
+    assert manifest["rows"] == {
+        "decisions.csv": 10,
+        "overrides.csv": 1,
+        "outcomes.csv": 1,
+        "reports.json": 1,
+        "incidents.json": len(json.loads(files["incidents.json"])),
+    }
+    for name, digest in manifest["sha256"].items():
+        assert sha256(files[name]).hexdigest() == digest
+    rows = [
+        row
+        for name in audit.FILES
+        for row in csv.DictReader(io.StringIO(files[name].decode(), newline=""))
+    ]
+    rows.sort(key=lambda row: int(row["sequence"]))
+    previous = "0" * 64
+    for row in rows:  # the chain holds from the first to the head that the manifest names
+        digest = sha256(row["payload"].encode()).hexdigest()
+        assert row["previous_hash"] == previous
+        assert row["hash"] == chained_hash(int(row["sequence"]), previous, digest)
+        previous = row["hash"]
+    assert manifest["chain"] == {"sequence": len(rows), "hash": previous}
+
+
+def read_export(engine: Any, since: str, until: str) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(audit.export(engine, since, until))) as packed:
+        return {name: packed.read(name) for name in packed.namelist()}
+
+
+def test_an_export_holds_its_period_alone(small: Ledger) -> None:
+    files = read_export(small.engine, "2020", "2021")
+    assert json.loads(files["manifest.json"])["rows"]["decisions.csv"] == 0
+
+
+def test_too_long_a_period_is_refused(small: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "MOST_ENTRIES", 3)
+    with pytest.raises(audit.TooMany, match="choose a shorter one"):
+        audit.export(small.engine, "2020", "2100")

@@ -20,7 +20,7 @@ import yaml
 
 from service.api.drafts import decision_content
 from service.ledger import Ledger, draft
-from service.monitoring import outcomes, retraining
+from service.monitoring import outcomes, realised_performance, retraining
 from service.monitoring.monitor import Monitor
 from service.monitoring.realised_performance import MatureOutcomes
 from stages import evaluate
@@ -260,7 +260,7 @@ def test_lower_performance_starts_the_retraining(
         margin=np.full(rows, np.nan),
         loss=np.full(rows, np.nan),
     )
-    monkeypatch.setattr(outcomes, "mature_outcomes", lambda *_: ripe)
+    monkeypatch.setattr(realised_performance, "mature_outcomes", lambda *_: ripe)
     opened = seen(monitor, root)
     assert [event["client_payload"]["fields"] for event in github.events] == [["roc_auc"]]
     assert opened[0].startswith("100/roc_auc roc_auc: 0.4"), opened
@@ -270,9 +270,9 @@ def test_outcomes_are_evaluated_again_only_when_there_are_more(
     monitor: Monitor, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
-    real = outcomes.mature_outcomes
+    real = realised_performance.mature_outcomes
     monkeypatch.setattr(
-        outcomes, "mature_outcomes", lambda *given: asked.append(given) or real(*given)
+        realised_performance, "mature_outcomes", lambda *given: asked.append(given) or real(*given)
     )
     for _ in range(2):
         seen(monitor, root)

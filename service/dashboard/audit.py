@@ -1,0 +1,110 @@
+"""Write what an auditor asks for about a period: a ZIP file that a person and a program can read.
+
+It holds every entry of the period with its place in the chain: `decisions.csv`, `overrides.csv` and
+`outcomes.csv`. The column `payload` is the recorded text, whose hash the chain holds. Beside them
+stand `reports.json` and `incidents.json` of the period, `policies.json` with the policies that the
+decisions name, and `manifest.json`: the period, the counts, the head of the chain, and the SHA-256
+of every other file.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection, Engine, func, select
+
+from service.ledger.database import connection_to
+from service.ledger.entries import Entry
+from service.ledger.reader import read_policies
+from service.ledger.schema import entries, read_head
+from service.monitoring.reports import incidents, reports
+
+MOST_ENTRIES = 200_000  # of one file, which is made in memory
+FILES = {"decisions.csv": "decision", "overrides.csv": "override", "outcomes.csv": "outcome"}
+
+
+class TooMany(ValueError):
+    """A period has more entries than one file may have; the message says how many."""
+
+
+def count_entries(engine: Engine, since: str, until: str) -> int:
+    """Return the number of entries from a time on and before another; times are texts in UTC."""
+    query = select(func.count()).select_from(entries).where(*_within(entries.c.time, since, until))
+    with connection_to(engine) as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def export(engine: Engine, since: str, until: str) -> bytes:
+    """Return the ZIP file of a period; raises TooMany."""
+    count = count_entries(engine, since, until)
+    if count > MOST_ENTRIES:
+        raise TooMany(
+            f"the period has {count:,} entries, and one file may have {MOST_ENTRIES:,}: choose a "
+            "shorter one"
+        )
+    with connection_to(engine) as connection:
+        files, counts = {}, {}
+        for name, kind in FILES.items():
+            rows = list(_entries(connection, kind, since, until))
+            files[name], counts[name] = as_csv(rows), len(rows)
+        period = select(reports.c.content).where(*_within(reports.c.time, since, until))
+        found = [json.loads(text) for text in connection.execute(period).scalars()]
+        files["reports.json"] = as_json(found)
+        opened = select(incidents).where(*_within(incidents.c.opened, since, until))
+        rows_ = [dict(row._mapping) for row in connection.execute(opened)]
+        files["incidents.json"] = as_json(rows_)
+        named = select(entries.c.policy).distinct().where(*_within(entries.c.time, since, until))
+        policies = {name for name in connection.execute(named).scalars() if name}
+        files["policies.json"] = as_json(read_policies(connection, policies))
+        head = read_head(connection)
+    manifest = {
+        "since": since,
+        "until": until,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "chain": {"sequence": head.sequence, "hash": head.hash},
+        "rows": counts | {"reports.json": len(found), "incidents.json": len(rows_)},
+        "sha256": {name: sha256(content).hexdigest() for name, content in files.items()},
+    }
+    return as_zip(files | {"manifest.json": as_json(manifest)})
+
+
+def _within(column: Any, since: str, until: str) -> tuple[Any, Any]:
+    return column >= since, column < until
+
+
+def _entries(
+    connection: Connection, kind: str, since: str, until: str
+) -> Iterator[tuple[Any, ...]]:
+    query = select(entries).where(entries.c.kind == kind, *_within(entries.c.time, since, until))
+    for row in connection.execute(query.order_by(entries.c.sequence)):
+        yield tuple(row._mapping[name] for name in Entry._fields)
+
+
+def as_csv(rows: list[tuple[Any, ...]]) -> bytes:
+    """Return entries as a CSV file with a column for each part of an entry."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(Entry._fields)
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def as_json(content: Any) -> bytes:
+    """Return a value as an indented JSON file."""
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def as_zip(files: dict[str, bytes]) -> bytes:
+    """Return files by name as one ZIP file."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, content in files.items():
+            target.writestr(name, content)
+    return packed.getvalue()

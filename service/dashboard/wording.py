@@ -1,0 +1,44 @@
+"""Write times, numbers and severities as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+SEVERITIES = ("quiet", "notice", "warning", "alarm")
+SHADES = ("#2a9d6f", "#9aa5b1", "#e0a526", "#c8453b")
+COLOURED = {
+    "quiet": ":green-badge[quiet]",
+    "notice": ":gray-badge[notice]",
+    "warning": ":orange-badge[warning]",
+    "alarm": ":red-badge[alarm]",
+}
+
+
+def minute(time: str) -> str:
+    """Return the ledger's text of a time to the minute, such as "2026-11-21 18:30"."""
+    return time[:16].replace("T", " ")
+
+
+def escape(words: str) -> str:
+    """Return a text in which every character that is special in Markdown is escaped."""
+    return "".join(f"\\{letter}" if letter in "\\`*_[]<>$#~:|!" else letter for letter in words)
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """Return a number with its sign, 0 without one."""
+    shown = f"{value:+.{digits}f}"
+    return shown.lstrip("+-") if not float(shown) else shown
+
+
+def severity(field: str, findings: Iterable[dict[str, Any]]) -> str:
+    """Return the loudest word of the findings about a field, "quiet" without one."""
+    words = [f["loudness"] for f in findings if f["field"] == field]
+    return max(words, key=SEVERITIES.index, default="quiet")
+
+
+def title_of(feature: str, report: dict[str, Any]) -> str:
+    """Return what people call a feature, as the report says it; else its name."""
+    if feature == "score":
+        return "Credit score"
+    return str(report.get("titles", {}).get(feature) or feature)
