@@ -13,8 +13,9 @@ Other packages import from here; the monitor and the dashboard also query `schem
 - `checkpoint`: the length and the last hash of the chain, in a file outside the database
 - `writer`, `chain_connection`: group commit by one thread on one connection
 - `reader`, `verify`, `replay`: search entries, verify the chain, score a decision again
+- `backup`: copy a ledger into a file while it is written, and back
 - `ledger`: the class `Ledger`, which combines these modules
-- `__main__`: `python -m service.ledger verify | migrate | roles | init`
+- `__main__`: `python -m service.ledger verify | backup | restore | migrate | roles | init`
 """
 
 from service.ledger.database import LedgerUnavailable

@@ -1,6 +1,7 @@
-"""Verify the decision ledger, or create its tables.
+"""Verify, back up and restore the decision ledger, and manage its tables.
 
-Exit codes: 0 the chain is sound or the tables exist, 1 the chain is broken, 2 the command failed.
+Exit codes: 0 it is as it should be, 1 the chain is broken or entries are missing, 2 the command
+failed.
 """
 
 import argparse
@@ -8,10 +9,12 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from sqlalchemy import Engine
 
 from service.ledger import reader
+from service.ledger.backup import back_up, restore
 from service.ledger.checkpoint import Checkpoint
 from service.ledger.connections import LONG_DEADLINE
 from service.ledger.database import (
@@ -33,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         url = database_url(options.database)
         file = database_file(url)
-        if options.command == "verify" and file and not file.exists():
+        if options.command in ("verify", "backup") and file and not file.exists():
             raise LedgerUnavailable(
                 f"unable to open {file}: there is no such file; the service makes it, and "
                 "--database URL or DATABASE_URL names another"
@@ -53,6 +56,12 @@ def _run(engine: Engine, options: argparse.Namespace) -> int:
         return _verify(engine, options.expect_head)
     if options.command == "init":
         return _begin_anew(engine)
+    if options.command == "backup":
+        end = back_up(engine, options.path)
+        print(f"{options.path} holds {end.sequence} entries; the chain is sound; head {end}")
+        return 0
+    if options.command == "restore":
+        return _restore(engine, options)
     if options.command == "roles":
         return _create_roles(engine, options.account)
     print(f"the schema has revision {migrate(engine, Checkpoint(engine.url))}")
@@ -66,6 +75,20 @@ def _parser() -> argparse.ArgumentParser:
     verifying = commands.add_parser("verify", help="check the whole chain for changes")
     verifying.add_argument(
         "--expect-head", type=_head, metavar="SEQ:HASH", help="a head printed by an earlier verify"
+    )
+    saving = commands.add_parser("backup", help="copy the ledger into a file, while it is written")
+    saving.add_argument(
+        "path", type=project.resolve, help="a new file, which is a ledger in SQLite"
+    )
+    restoring = commands.add_parser("restore", help="copy a backup into an empty database")
+    restoring.add_argument("path", type=project.resolve, help="a file that backup wrote")
+    restoring.add_argument(
+        "--signed",
+        type=project.resolve,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a checkpoint that a witness kept: say whether the backup is older; repeatable",
     )
     commands.add_parser("migrate", help="create the tables, or upgrade them while the service runs")
     roles_command = commands.add_parser(
@@ -107,6 +130,33 @@ def _verify(engine: Engine, expected: Head | None) -> int:
     if not expected:
         print("a removed end is found only by a head kept elsewhere: --expect-head SEQ:HASH")
     return 1 if verdict.total else 0
+
+
+def _restore(engine: Engine, options: argparse.Namespace) -> int:
+    """Restore a backup; returns 1 when more entries were recorded than it holds."""
+    known = {str(file): _signed_size(file) for file in options.signed}
+    checkpoint = Checkpoint(engine.url)
+    kept = checkpoint.read()
+    if kept is not None:
+        known[str(checkpoint.path)] = kept.sequence
+    end = restore(options.path, engine)
+    print(f"the ledger holds {end.sequence} entries again; the chain is sound; head {end}")
+    older = {file: size for file, size in known.items() if size > end.sequence}
+    for file, size in older.items():
+        print(
+            f"the backup is older than {file}, which knows {size} entries: {end.sequence + 1} to "
+            f"{size} are missing. Restore a newer backup into another database, or accept the loss "
+            "with `python -m service.ledger init`"
+        )
+    return 1 if older else 0
+
+
+def _signed_size(file: Path) -> int:
+    """Return the number of entries that a signed checkpoint names; `audit` checks signatures."""
+    try:
+        return int(file.read_text().splitlines()[1])
+    except (OSError, ValueError, IndexError) as error:
+        raise ValueError(f"--signed: {file} is no checkpoint that was signed: {error}") from error
 
 
 def _create_roles(engine: Engine, accounts: Sequence[tuple[str, str, str]]) -> int:

@@ -30,6 +30,6 @@ How to add a migration, here "0006" after "0005":
 """
 
 from service.ledger.migrations.revisions import require_tables
-from service.ledger.migrations.upgrade import create, migrate
+from service.ledger.migrations.upgrade import create, create_at, migrate
 
-__all__ = ["create", "migrate", "require_tables"]
+__all__ = ["create", "create_at", "migrate", "require_tables"]

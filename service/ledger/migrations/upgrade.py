@@ -1,5 +1,6 @@
 """Create or upgrade the ledger's tables by Alembic, in one transaction."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
@@ -72,9 +73,36 @@ def _lost(kept: Head | None, checkpoint: Checkpoint) -> LedgerUnavailable:
     )
 
 
+def create_at(connection: Connection, revision: str) -> None:
+    """Create the tables of a revision in an empty database, in a transaction that stays open.
+
+    Raises LedgerUnavailable when the database holds a ledger.
+    """
+    run = _load_alembic()
+    _wait_for_turn(connection)
+    if revisions.read(connection) is not None:
+        raise LedgerUnavailable("the database holds a ledger already: name an empty database")
+    run(connection, revision)
+
+
 def _upgrade(engine: Engine) -> None:
-    # Imported here, so that the service, which seldom migrates, starts sooner; and before the
-    # transaction, which keeps the service from writing.
+    run = _load_alembic()  # before the transaction, which keeps the service from writing
+    slow = open_engine(engine.url, LONG_DEADLINE)
+    try:
+        with connection_to(slow) as connection:
+            _wait_for_turn(connection)
+            if (revisions.read(connection) or "") <= revisions.NEWEST:
+                run(connection, "head")
+            connection.commit()
+    finally:
+        slow.dispose()
+
+
+def _load_alembic() -> Callable[[Connection, str], None]:
+    """Return the function that runs the migrations up to a revision, and then grants rights.
+
+    Alembic is imported here, so that the service, which seldom migrates, starts sooner.
+    """
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
@@ -82,18 +110,14 @@ def _upgrade(engine: Engine) -> None:
     config.set_main_option("script_location", str(FOLDER))
     config.set_main_option("path_separator", "newline")
     config.set_main_option("version_locations", "\n".join(map(str, VERSIONS)))
-    slow = open_engine(engine.url, LONG_DEADLINE)
-    try:
-        with connection_to(slow) as connection:
-            _wait_for_turn(connection)
-            if (revisions.read(connection) or "") <= revisions.NEWEST:
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-            if roles.exist(connection):
-                roles.grant(connection)
-            connection.commit()
-    finally:
-        slow.dispose()
+
+    def run(connection: Connection, revision: str) -> None:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        if roles.exist(connection):
+            roles.grant(connection)
+
+    return run
 
 
 def _wait_for_turn(connection: Connection) -> None:
