@@ -4,6 +4,7 @@
   and `load` refuses what would make everybody wait
 - `access` says who may send which request
 - `handlers` decide, record and answer; `drafts` turns decisions into ledger entries and answers
+- `idempotency` answers repeated requests as before
 - `background` runs the periodic tasks of a worker
 - `requests` defines requests, responses and refusals; `batching` groups simultaneous requests
 - `refusals` counts the rules that refused applications broke; `metrics` are those of Prometheus

@@ -27,6 +27,7 @@ from service.api.load import PROBES, InFlight
 from service.api.requests import (
     Handler,
     Refused,
+    Replayed,
     Request,
     Routes,
     error_response,
@@ -148,6 +149,9 @@ class Endpoint:
             except Refused as error:
                 status, content = error_response(error.status, error.problems)
                 headers = {**JSON_HEADERS, **error.headers}
+            except Replayed as replayed:
+                status, content = 200, replayed.body
+                headers = {**JSON_HEADERS, "idempotent-replayed": "true"}
         finally:
             metrics.count_request(self.path, status, perf_counter() - start)
         if status == UNAVAILABLE:
@@ -162,7 +166,11 @@ class Endpoint:
         try:
             body = await read_body(scope, receive, self.max_body)
             request = Request(
-                scope["path_params"].get("id", ""), _query(scope), body, scope["caller"]
+                scope["path_params"].get("id", ""),
+                _query(scope),
+                body,
+                scope["caller"],
+                _idempotency_key(scope),
             )
             status, content = await respond(handler, request)
         finally:
@@ -230,3 +238,10 @@ def _query(scope: Scope) -> dict[str, str]:
     """Return the query parameters by name; the last value of a name that comes twice."""
     raw: bytes = scope["query_string"]
     return dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True)) if raw else {}
+
+
+def _idempotency_key(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"idempotency-key":
+            return str(value.decode("latin-1"))
+    return None

@@ -13,13 +13,16 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
+from service import settings
 from service.api import metrics
 from service.api.handlers.api import Api
 from service.ledger import LedgerUnavailable
+from service.ledger.claims import forget
 from service.transparency.log import TransparencyLog
 
 GAUGES_PERIOD = 1.0  # seconds; setting the gauges reads no database
 MONITORING_PERIOD = 5.0  # seconds
+FORGET_PERIOD = 3600.0  # seconds between two deletions of old idempotency keys
 MONITORING_DEADLINE = 30.0  # seconds; the receiver of an alert may be slow
 
 
@@ -31,6 +34,7 @@ class Background:
         self.runs_monitor = runs_monitor
         self._pool = ThreadPoolExecutor(1, "background")
         self._tasks: list[asyncio.Task[None]] = []
+        self._forgot = float("-inf")
 
     def start(self) -> None:
         """Start the tasks in the running event loop."""
@@ -74,6 +78,12 @@ class Background:
         self.state.ledger.prepare()
         self.monitoring.update_gauges()
         self._set_checkpoint_gauges()
+        self._forget_claims()
+
+    def _forget_claims(self) -> None:
+        if time.monotonic() - self._forgot > FORGET_PERIOD:
+            self._forgot = time.monotonic()
+            forget(self.state.ledger.engine, settings.load().idempotency_days)
 
     def _set_checkpoint_gauges(self) -> None:
         ledger = self.state.ledger

@@ -30,6 +30,14 @@ class Refused(Exception):
         self.status, self.problems, self.headers = status, problems, headers or {}
 
 
+class Replayed(Exception):
+    """A request was answered before; the body is that of the first answer."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__("this request was answered before")
+        self.body = body
+
+
 def refusal(
     status: int,
     message: str,
@@ -52,6 +60,7 @@ class Request(NamedTuple):
     query: Mapping[str, str]
     body: bytes
     caller: Caller | None = None
+    idempotency_key: str | None = None
 
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from service.ledger import migrations
+from service.ledger import claims, migrations
 from service.ledger.checkpoint import Checkpoint
+from service.ledger.claims import Append, Claim
 from service.ledger.database import LedgerUnavailable, database_file, describe, file_identity
-from service.ledger.entries import Draft, Entry, Head, chain
+from service.ledger.entries import Entry, Head, chain
 from service.ledger.schema import insert, lock_head, move_head, read_hash, write_probe
 
 
@@ -35,22 +36,27 @@ class ChainConnection:
                 migrations.create(self._engine, self.checkpoint)
                 self._is_prepared = True
 
-    def commit(self, drafts: Sequence[Draft]) -> list[Entry]:
-        """Append the drafts durably and return their entries; raises LedgerUnavailable."""
-        return self._transact(drafts, 0)
+    def commit(self, appends: Sequence[Append]) -> list[list[Entry] | Claim]:
+        """Append durably, and return the entries of each append; raises LedgerUnavailable.
+
+        An append whose key was claimed before is left out; its result is the earlier claim.
+        """
+        return self._transact(appends, 0)
 
     def probe(self, size: int) -> None:
         """Prove that `size` bytes can be written durably, without creating tables or entries."""
         self._transact((), size)
 
-    def _transact(self, drafts: Sequence[Draft], probe_size: int) -> list[Entry]:
+    def _transact(self, appends: Sequence[Append], probe_size: int) -> list[list[Entry] | Claim]:
         try:
-            connection, head = self._begin(bool(drafts))
-            stored = chain(head, drafts)
+            connection, head = self._begin(bool(appends))
+            new, earlier = claims.separate(connection, appends)
+            stored = chain(head, [draft for append in new for draft in append.drafts])
+            claims.insert(connection, [append.claim for append in new if append.claim])
             if stored:
                 insert(connection, stored)
                 head = Head(stored[-1].sequence, stored[-1].hash)
-            else:
+            elif not appends:
                 write_probe(connection, probe_size)
             move_head(connection, head)
             connection.commit()
@@ -63,7 +69,11 @@ class ChainConnection:
         self._last = head.sequence
         if stored:
             self.checkpoint.keep(head)
-        return stored
+        rows = iter(stored)
+        return [
+            before or [next(rows) for _ in append.drafts]
+            for append, before in zip(appends, earlier, strict=True)
+        ]
 
     def _begin(self, may_create: bool) -> tuple[Connection, Head]:
         """Return a connection that has locked the head, and the head.

@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Connection, select
 
-from service.ledger import reader
+from service.ledger import claims, reader
 from service.ledger.connections import DEADLINE
 from service.ledger.database import (
     LedgerUnavailable,
@@ -48,14 +48,19 @@ class Ledger:
         self._writer = Writer(self.engine)
         self.policy: tuple[str, str] | None = None  # its hash and its JSON
         self._kept: tuple[str, str] | None = None
+        self._has_claims = False
         self._readers = ThreadPoolExecutor(READERS, "ledger-reader")
 
     async def append(self, draft: Draft) -> Entry:
         """Append a draft and return its entry when it is durable; raises LedgerUnavailable."""
         return (await self._writer.append((draft,)))[0]
 
-    async def append_group(self, drafts: Sequence[Draft]) -> list[Entry]:
+    async def append_group(
+        self, drafts: Sequence[Draft], claim: claims.Claim | None = None
+    ) -> list[Entry]:
         """Append several drafts in one transaction; otherwise like `append`.
+
+        With a claim they are recorded once: raises AlreadyClaimed when its key was claimed before.
 
         The `policy` that decides is kept before the first decisions by it.
         """
@@ -63,7 +68,7 @@ class Ledger:
             policy = self.policy
             await self.in_thread(self.keep_policy, *policy)
             self._kept = policy
-        return await self._writer.append(drafts) if drafts else []
+        return await self._writer.append(drafts, claim) if drafts or claim else []
 
     async def probe(self) -> None:
         """Prove by a durable transaction without entries that entries can be recorded now.
@@ -155,6 +160,11 @@ class Ledger:
     def writer_status(self) -> WriterStatus:
         """Return the writer's counts, lag and last failure, without reading the database."""
         return self._writer.status()
+
+    def has_claims(self) -> bool:
+        """Tell whether the database can keep claims: it may be older than this program."""
+        self._has_claims = self._has_claims or claims.has_table(self.engine)
+        return self._has_claims
 
     def head(self) -> Head:
         """Return the head of the chain."""

@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 
 from service.ledger.chain_connection import ChainConnection
 from service.ledger.checkpoint import INTERVAL
+from service.ledger.claims import AlreadyClaimed, Append, Claim
 from service.ledger.database import LedgerUnavailable
 from service.ledger.entries import Draft, Entry
 
@@ -29,10 +30,10 @@ PROBE_AFTER_REFUSAL, MAX_PROBE = 65_536, 4 << 20
 class WaitingAppend(NamedTuple):
     """Drafts that are recorded all or none, and the future of the caller that waits for them.
 
-    Without drafts it is a probe, which succeeds when a durable transaction was written.
+    Without drafts and claim it is a probe, which succeeds when a durable transaction was written.
     """
 
-    drafts: Sequence[Draft]
+    append: Append
     future: "asyncio.Future[list[Entry]] | Future[list[Entry]]"
     loop: asyncio.AbstractEventLoop | None
     since: float
@@ -68,17 +69,18 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
 
-    async def append(self, drafts: Sequence[Draft]) -> list[Entry]:
+    async def append(self, drafts: Sequence[Draft], claim: Claim | None = None) -> list[Entry]:
         """Append all drafts or none, and return their entries when the transaction is durable.
 
         Without drafts, this proves that entries can be recorded. Raises LedgerUnavailable when
         they were not recorded, at the latest after ANSWER_TIMEOUT seconds. If the connection is
         lost or the time is over during the commit, the entries may exist although this raises;
-        entries that are returned always exist.
+        entries that are returned always exist. Raises AlreadyClaimed, and records nothing, when a
+        request with the key of `claim` was recorded before.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Entry]] = loop.create_future()
-        self._enqueue(WaitingAppend(drafts, future, loop, time.monotonic()))
+        self._enqueue(WaitingAppend(Append(drafts, claim), future, loop, time.monotonic()))
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 return await future
@@ -88,7 +90,7 @@ class Writer:
     def append_blocking(self, drafts: Sequence[Draft], timeout: float | None = None) -> list[Entry]:
         """Append like `append`, for callers without an event loop."""
         future: Future[list[Entry]] = Future()
-        self._enqueue(WaitingAppend(drafts, future, None, time.monotonic()))
+        self._enqueue(WaitingAppend(Append(drafts), future, None, time.monotonic()))
         try:
             return future.result(timeout)
         except TimeoutError:
@@ -141,7 +143,7 @@ class Writer:
         while item is not None:
             if time.monotonic() - item.since < ANSWER_TIMEOUT or not item.future.done():
                 group.append(item)
-                rows += len(item.drafts)
+                rows += len(item.append.drafts)
             if group and (rows >= GROUP or self._queue.empty()):
                 return group
             item = self._next()
@@ -158,9 +160,9 @@ class Writer:
                 self._chain.checkpoint.flush()
 
     def _record(self, group: list[WaitingAppend]) -> None:
-        drafts = list(flatten.from_iterable(item.drafts for item in group))
+        drafts = list(flatten.from_iterable(item.append.drafts for item in group))
         try:
-            stored = self._write(drafts)
+            results = self._write([item.append for item in group])
         except LedgerUnavailable as failure:
             self._failure = str(failure)
             self._counts["refused"] += len(drafts)
@@ -169,16 +171,16 @@ class Writer:
             _settle([(item, str(failure)) for item in group])
             return
         self._failure, self._refused_bytes = None, 0
-        self._counts["entries"] += len(stored)
+        stored = sum(len(entries) for entries in results if not isinstance(entries, Claim))
+        self._counts["entries"] += stored
         self._counts["groups"] += bool(stored)
-        rows = iter(stored)
-        _settle([(item, [next(rows) for _ in item.drafts]) for item in group])
+        _settle(list(zip(group, results, strict=True)))
 
-    def _write(self, drafts: list[Draft]) -> list[Entry]:
-        if drafts:
-            return self._chain.commit(drafts)
+    def _write(self, appends: list[Append]) -> list[list[Entry] | Claim]:
+        if any(append.drafts or append.claim for append in appends):
+            return self._chain.commit(appends)
         self._chain.probe(self._probe_size())
-        return []
+        return [[] for _ in appends]
 
     def _probe_size(self) -> int:
         if self._failure is None:
@@ -197,7 +199,7 @@ class Writer:
         _settle([(item, "the ledger's writer has stopped") for item in left])
 
 
-Result = tuple[WaitingAppend, list[Entry] | str]
+Result = tuple[WaitingAppend, list[Entry] | Claim | str]
 
 
 def _no_answer() -> str:
@@ -223,5 +225,7 @@ def _answer(results: list[Result]) -> None:
             continue
         if isinstance(result, str):
             waiting.future.set_exception(LedgerUnavailable(result))
+        elif isinstance(result, Claim):
+            waiting.future.set_exception(AlreadyClaimed(waiting.append.claim or result, result))
         else:
             waiting.future.set_result(result)

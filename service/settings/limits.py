@@ -28,3 +28,10 @@ class LimitSettings(Section):
         "The requests that a worker answers at the same time; further ones get a 503 at once.",
         "a whole number from 1",
     )
+    idempotency_days: Count = variable(
+        "CREDIT_PD_IDEMPOTENCY_DAYS",
+        7,
+        "The days for which a repeated request with the same `Idempotency-Key` gets the recorded "
+        "answer.",
+        "a whole number from 1",
+    )

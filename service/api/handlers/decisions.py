@@ -15,12 +15,14 @@ from service.api import metrics
 from service.api.batching import Batcher
 from service.api.drafts import DraftedDecision, decide_rows, draft_decisions
 from service.api.handlers.state import State
+from service.api.idempotency import claim_request, replay
 from service.api.load import Turnstile
 from service.api.requests import Request, Response, Routes, as_dicts, refusal
 from service.decision.applications import InvalidApplication
 from service.decision.explanation import explain
 from service.decision.json_bodies import decode
 from service.decision.problems import as_text, quote
+from service.ledger.claims import AlreadyClaimed, Claim
 from service.users.callers import Caller
 
 Answer = dict[str, Any]
@@ -43,6 +45,7 @@ class Decisions:
 
     async def predict(self, request: Request) -> Response:
         """Decide about one application."""
+        claim = await claim_request(request, "/predict", self.state.ledger)
         engine, refusals = self.state.loaded_engine(), self.state.refusals
         try:
             application = engine.applications.parse(request.body)
@@ -52,7 +55,12 @@ class Decisions:
             )
             raise
         refusals.count_accepted()
-        return 200, to_json(await self._decide_together((application, request.caller)))
+        if claim is None:
+            return 200, to_json(await self._decide_together((application, request.caller)))
+        drafts = draft_decisions(engine.decide_rows([application]), [application], [request.caller])
+        content = to_json(drafts[0].answer)
+        await self.record(drafts, claim._replace(answer=content.decode()))
+        return 200, content
 
     async def decide(self, asked: list[tuple[dict[str, Any], Caller | None]]) -> list[Answer]:
         """Return the answers to valid applications once their entries are durable."""
@@ -61,28 +69,39 @@ class Decisions:
         decisions = self.state.loaded_engine().decide_rows(applications)
         return await self.record(draft_decisions(decisions, applications, callers))
 
-    async def record(self, drafts: list[DraftedDecision]) -> list[Answer]:
-        """Record decisions, either all of them or none, and return their answers."""
-        await self.state.ledger.append_group([drafted.entry for drafted in drafts])
+    async def record(
+        self, drafts: list[DraftedDecision], claim: Claim | None = None
+    ) -> list[Answer]:
+        """Record decisions, either all of them or none, and return their answers.
+
+        Raises Replayed when another request with the same claim was recorded meanwhile.
+        """
+        try:
+            await self.state.ledger.append_group([drafted.entry for drafted in drafts], claim)
+        except AlreadyClaimed as error:
+            replay(error)
         for drafted in drafts:
             metrics.count_decision(drafted.decision)
         return [drafted.answer for drafted in drafts]
 
     async def predict_batch(self, request: Request) -> Response:
         """Decide about many applications; each row is answered or refused separately."""
+        claim = await claim_request(request, "/predict_batch", self.state.ledger)
         engine, refusals = self.state.loaded_engine(), self.state.refusals
         rows = self._rows(request.body)
         async with self._heavy.pass_through():
             results, kept, drafts = await asyncio.to_thread(
                 decide_rows, engine, rows, request.caller
             )
-            answers = await self.record(drafts)
+            broken = [refused["errors"] for refused in results if refused]
+            for index, drafted in zip(kept, drafts, strict=True):
+                results[index] = {"index": index, "decision": drafted.answer}
+            content = to_json({"results": results})
+            await self.record(drafts, claim and claim._replace(answer=content.decode()))
         refusals.count_accepted(len(kept))
-        for refused in filter(None, results):
-            metrics.count_refused(refusals.count_refused(refused["errors"], engine.applications))
-        for index, answer in zip(kept, answers, strict=True):
-            results[index] = {"index": index, "decision": answer}
-        return 200, to_json({"results": results})
+        for errors in broken:
+            metrics.count_refused(refusals.count_refused(errors, engine.applications))
+        return 200, content
 
     def _rows(self, body: bytes) -> list[Any]:
         rows = decode(body)

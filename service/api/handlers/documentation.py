@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pydantic_core import to_json
 
 from service.api.description import docs, model_info, openapi
+from service.api.description.paths import Description
 from service.api.handlers.state import State
 from service.api.requests import Request, Response, Routes
 
@@ -35,7 +36,7 @@ class Documentation:
         """Return the OpenAPI description as an HTML page."""
         return 200, self._render("page", docs.render)
 
-    def _render(self, form: str, render: Callable[[openapi.Description], bytes]) -> bytes:
+    def _render(self, form: str, render: Callable[[Description], bytes]) -> bytes:
         """Return the API's description; it is the same for every request, but takes long."""
         engine = self.state.engine
         key = form, engine is not None

@@ -32,7 +32,12 @@ export const forgetKey = () => sessionStorage.removeItem(KEY);
 export const whoami = () => call("GET", "whoami");
 export const logOut = () => send("POST", "logout");
 export const modelInfo = () => call("GET", "model-info");
-export const predict = (application) => call("POST", "predict", application);
+export const predict = (application, key) =>
+  call("POST", "predict", application, undefined, { "idempotency-key": key });
+
+/** Returns a key for one request, which the same request keeps when it is sent again. */
+export const newRequestKey = () =>
+  [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 export const explain = (application, signal) => call("POST", "explain", application, signal);
 export const prediction = (id) => call("GET", `predictions/${encodeURIComponent(id)}`);
 export const override = (body) => call("POST", "overrides", body);
@@ -50,12 +55,12 @@ export const docs = async () => (await send("GET", "docs")).text();
 /** Returns a document of the service as a blob; a plain link to it could not send the key. */
 export const document = async (path) => (await send("GET", path)).blob();
 
-const call = async (method, path, body, signal) =>
-  (await send(method, path, body, signal)).json().catch(() => ({}));
+const call = async (method, path, body, signal, headers) =>
+  (await send(method, path, body, signal, headers)).json().catch(() => ({}));
 
-async function send(method, path, body, signal) {
+async function send(method, path, body, signal, more = {}) {
   const patience = AbortSignal.timeout(PATIENCE);
-  const headers = { accept: "application/json" };
+  const headers = { accept: "application/json", ...more };
   const key = sessionStorage.getItem(KEY);
   if (key) headers["x-api-key"] = key;
   if (body) headers["content-type"] = "application/json";

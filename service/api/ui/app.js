@@ -1,6 +1,6 @@
 // Starts the page: reads the model's description, makes the form, and switches between the views.
 
-import { docs, explain, modelInfo, predict } from "./api.js";
+import { docs, explain, modelInfo, newRequestKey, predict } from "./api.js";
 import { decisionCard, reasons } from "./decision.js";
 import { showDetail } from "./detail.js";
 import { byId, h } from "./dom.js";
@@ -33,7 +33,7 @@ async function boot() {
   page.identity = info.identity ?? {};
   byId("about").textContent = contract.description;
   byId("model").textContent = describe(info.model);
-  page.form = createForm(fields, { example: info.example, submit: decide, edited });
+  page.form = createForm(fields, { example: info.example, submit: (application) => decide(application), edited });
   page.recent = createRecent(page.fields, notice.show);
   byId("form").replaceChildren(page.form.element);
   empty();
@@ -56,18 +56,18 @@ function edited() {
   byId("stale")?.removeAttribute("hidden");
 }
 
-async function decide(application) {
+async function decide(application, key = newRequestKey()) {
   if (page.deciding) return;
   page.deciding = true;
   page.form.busy(true);
   notice.clear();
   try {
-    const answer = await predict(application);
+    const answer = await predict(application, key);
     page.form.refuse([]);
     showAnswer(answer, application);
   } catch (problem) {
     if (problem.isRefusal) page.form.refuse(problem.errors);
-    else notice.show(problem, () => decide(application));
+    else notice.show(problem, () => decide(application, key));
   } finally {
     page.deciding = false;
     page.form.busy(false);

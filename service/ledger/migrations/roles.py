@@ -25,6 +25,7 @@ RIGHTS = {
     "ledger_head": {**_ALL_READ, WRITER: "SELECT, UPDATE"},
     "ledger_policies": {**_ALL_READ, WRITER: "SELECT, INSERT"},
     "ledger_probe": {WRITER: "SELECT, INSERT, DELETE"},
+    "ledger_claims": {WRITER: "SELECT, INSERT, DELETE"},
     "ledger_blocks": {**_ALL_READ, SIGNER: "SELECT, INSERT"},
     "ledger_checkpoints": {**_ALL_READ, SIGNER: "SELECT, INSERT, UPDATE"},
     "drift_reports": {WRITER: "SELECT, INSERT", READER: "SELECT"},

@@ -1,4 +1,5 @@
 """Alembic's migrations, oldest first; a released one is never edited.
 
 - `r0005_baseline`: the tables of version 5, when Alembic took over
+- `r0006_claims`: the claims of requests that are recorded once
 """
