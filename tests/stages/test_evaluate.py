@@ -17,6 +17,7 @@ from stages.judging import evaluation, monotone
 from stages.judging.evaluation import Judged
 from stages.metrics import metrics
 from stages.models import artifact, model_file
+from stages.models.fitting.job import Job
 from tests.support.books import CANDIDATES, CONTRACT, ROOT, Project, book
 
 
@@ -241,6 +242,26 @@ def test_the_reference_of_the_features_is_of_the_training_rows(judged: Project) 
         assert described["missing"] == pytest.approx(np.isnan(column).mean())
         if described["kind"] == "number":
             assert described["mean"] == pytest.approx(np.nanmean(column))
+
+
+def test_the_approved_of_the_reference_are_training_rows(judged: Project) -> None:
+    reference = json.loads((judged.folder / "models" / "reference.json").read_text())
+    winner = artifact.load(judged.folder / "models" / "winner.joblib")
+    pd = winner.predict(judged.columns("train"))
+    # no rule decides in this book
+    most = judged.config.policy.approve_below
+    assert reference["approved"]["rows"] == (pd < most).sum()
+
+
+def test_the_model_without_directions_learns_from_the_training_rows(judged: Project) -> None:
+    model = artifact.load(judged.artifact("xgboost"))
+    with contextlib.chdir(judged.folder):
+        before = monotone.fit_without_directions(model, judged.config)
+        section = judged.config.candidate("xgboost").model_copy(update={"monotone": False})
+        job = Job.of("xgboost", section, model.features, judged.config)
+    x, bad = model.features(judged.columns("train")), judged.split("train")["_bad"].to_numpy()
+    assert before is not None
+    np.testing.assert_array_equal(before.margin(x), job.fit(x, bad).margin(x))
 
 
 def test_the_price_of_directions_is_measured_on_the_validation_rows(judged: Project) -> None:

@@ -43,6 +43,69 @@ def test_the_noise_of_a_calibrated_model_has_the_quantiles_of_a_sum_of_squares(
     assert attained == pytest.approx(probability, abs=0.006 if probability == 0.5 else 0.0035)
 
 
+@pytest.mark.parametrize("probability", [0.025, 0.5, 0.975])
+@pytest.mark.parametrize("scale", [0.5, 3.0])
+def test_the_quantile_of_a_miscalibrated_model_is_that_of_drawn_outcomes(
+    probability: float, scale: float
+) -> None:
+    rng = np.random.default_rng(12)
+    pds, rows = np.array([0.1, 0.2, 0.3, 0.5]), np.array([1000.0, 2000.0, 3000.0, 4000.0])
+    true = pds + np.array([0.01, -0.02, 0.03, 0.04]) * scale
+    share = rows / rows.sum()
+    error = float(np.sqrt(share @ (true - pds) ** 2))
+    # a bad rate so far off that its noise is nothing shows the direction of the gaps
+    bins = calibration_error.Bins(rows, pds, pds + 100 * (true - pds), pds * (1 - pds))
+    shown = rng.binomial(rows.astype(np.int64), true, (100_000, 4)) / rows
+    observed = np.sqrt((shown - pds) ** 2 @ share)
+    expected = np.quantile(observed, probability)
+    assert bins.quantile(error, probability) == pytest.approx(expected, rel=0.01)
+
+
+def test_the_noise_is_the_mean_square_gap_of_drawn_outcomes() -> None:
+    pds, rows = np.array([0.05, 0.1, 0.4]), np.array([300.0, 500.0, 200.0])
+    bins = calibration_error.Bins(rows, pds, pds, pds * (1 - pds))
+    drawn = np.random.default_rng(13).binomial(rows.astype(np.int64), pds, (100_000, 3)) / rows
+    squares = (drawn - pds) ** 2 @ (rows / 1000)
+    assert bins.noise == pytest.approx(np.sqrt(squares.mean()), rel=0.01)
+
+
+def test_gaps_within_their_noise_have_no_part_in_the_direction() -> None:
+    pds, rows = np.array([0.1, 0.2, 0.3]), np.full(3, 900.0)
+    error = np.sqrt(pds * (1 - pds) / rows)
+    bins = calibration_error.Bins(rows, pds, pds + error * [0.9, -2, 3], pds * (1 - pds))
+    signal = error * np.sqrt([0, 3, 8]) * [0, -1, 1]
+    assert bins.direction == pytest.approx(signal / np.sqrt(np.mean(signal**2)))
+    within = calibration_error.Bins(rows, pds, pds + error * [0.9, -0.5, 0.1], pds * (1 - pds))
+    gaps = error * [0.9, -0.5, 0.1]
+    assert within.direction == pytest.approx(gaps / np.sqrt(np.mean(gaps**2)))
+
+
+@pytest.mark.parametrize("book", ["calibrated", "shifted", "bump"])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_bounds_are_the_errors_that_would_show_the_observed_one(book: str, seed: int) -> None:
+    """At errors above the noise 2.5 % lie beyond each bound; at no error all 5 % lie above."""
+    bad, pd, _ = coverage.simulate(book, 2000, seed)
+    rows, counts = ranked(bad, pd)
+    bins = calibration_error.Bins.of(rows, counts)
+    estimate, low, high = calibration_error.interval(rows, counts)
+    for bound, alone, beyond in ((low, 0.95, 0.975), (estimate, 0.5, 0.5), (high, 0.0, 0.025)):
+        probability = alone + (beyond - alone) * min(1, bound / bins.noise)
+        if bound:
+            assert bins.quantile(bound, probability) == pytest.approx(bins.observed, rel=1e-3)
+        else:
+            assert bins.quantile(0, alone) >= bins.observed
+
+
+def test_copies_of_every_row_have_the_interval_of_the_rows_themselves() -> None:
+    bad, pd, _ = coverage.simulate("shifted", 1500, 2)
+    thrice = np.tile(np.arange(1500), 3)
+    alone = calibration_error.interval(*ranked(bad, pd))
+    rows, counts = ranked(bad[thrice], pd[thrice])
+    assert calibration_error.design_effect(rows, counts, thrice) == pytest.approx(3)
+    together = calibration_error.interval(rows, counts, thrice)
+    assert together == pytest.approx(alone, abs=1e-4)
+
+
 def test_a_calibrated_model_has_no_calibration_error_half_of_the_time() -> None:
     errors = []
     for seed in range(100):
