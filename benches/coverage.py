@@ -119,8 +119,8 @@ def coverage(
             intervals.percentile_intervals(first),
             intervals.paired_intervals(first, second),
         )
-        for shares, found, true in zip(held.values(), stated, truths, strict=True):
-            for name, interval in found.items():
+        for shares, by_figure, true in zip(held.values(), stated, truths, strict=True):
+            for name, interval in by_figure.items():
                 if np.isfinite(interval.low):
                     shares.setdefault(name, []).append(holds(interval, true[name]))
     return {

@@ -267,11 +267,11 @@ def print_profile(profile: pstats.Stats, count: int) -> None:
     """Print where the time of `count` requests went."""
     say(f"Where our own part of a request goes (µs under the profiler, {count} requests):")
     rows: Any = profile.stats  # type: ignore[attr-defined]
-    for (path, _, function), (_, calls, own, whole, _) in sorted(
+    for (path, _, function), (_, calls, alone, whole, _) in sorted(
         rows.items(), key=lambda item: -item[1][2]
     )[:14]:
         place = f"{Path(path).stem}.{function}" if path != "~" else function
-        times = f"{1e6 * own / count:>8.1f} own{1e6 * whole / count:>9.1f} with calls"
+        times = f"{1e6 * alone / count:>8.1f} own{1e6 * whole / count:>9.1f} with calls"
         say(f"{times}{calls:>8}  {place}")
 
 

@@ -79,10 +79,10 @@ def page(title: str, introduction: str, root: type[BaseModel], shipped: Any = No
 
 
 def sections(
-    model: type[BaseModel], place: str, told: set[type[BaseModel]], shipped: Any
+    model: type[BaseModel], place: str, described: set[type[BaseModel]], shipped: Any
 ) -> list[str]:
     """Return the section of a model and of those that its keys hold, each model once."""
-    told.add(model)
+    described.add(model)
     documentation = " ".join((model.__doc__ or "").split())
     lines = [f"## `{place}`", ""] if place else []
     heading = "shipped" if isinstance(shipped, dict) else "default"
@@ -96,8 +96,11 @@ def sections(
             shown = "" if models else f"`{json.dumps(value)}`"
         lines.append(f"| `{name}` | {allowed(field)} | {shown} | {meaning(field)} |")
         for part in models:
-            if part not in told:
-                inner += ["", *sections(part, f"{place}.{name}" if place else name, told, value)]
+            if part not in described:
+                inner += [
+                    "",
+                    *sections(part, f"{place}.{name}" if place else name, described, value),
+                ]
     return lines + inner
 
 
@@ -123,8 +126,8 @@ def allowed(field: FieldInfo) -> str:
 def limits(part: Any) -> list[str]:
     """Return the bounds of a number or the length of a list, in words."""
     names = {"ge": "from", "gt": "above", "le": "to", "lt": "below", "min_length": "of at least"}
-    found = ((word, getattr(part, name, None)) for name, word in names.items())
-    return [f"{word} {value}" for word, value in found if value is not None]
+    limits = ((word, getattr(part, name, None)) for name, word in names.items())
+    return [f"{word} {value}" for word, value in limits if value is not None]
 
 
 def words(annotation: Any) -> str:  # noqa: PLR0911  (one return per kind of type)

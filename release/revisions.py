@@ -77,8 +77,8 @@ def history(revision: str, path: str, since: dt.date) -> list[str]:
     """
     command = ("log", "--first-parent", "--format=%H %cs", revision, "--", path)
     lines = (git(*command) or b"").decode().split("\n")
-    found = [line.split() for line in lines if line]
-    return [name for name, day in found if dt.date.fromisoformat(day) >= since]
+    dated = [line.split() for line in lines if line]
+    return [name for name, day in dated if dt.date.fromisoformat(day) >= since]
 
 
 def uncommitted() -> list[str]:

@@ -35,10 +35,10 @@ def check_files() -> None:
     try:
         create_access(settings.load())
         database_url()
-        found = verified(ROOT)
+        files = verified(ROOT)
     except (SettingsError, ValueError, NotReady) as error:
         raise CannotServe(str(error)) from error
-    if WINNER not in found:
+    if WINNER not in files:
         raise CannotServe(f"there is no model: {ROOT / WINNER} is missing; run `make`")
 
 

@@ -81,7 +81,7 @@ def remove_unlisted(folder: Path, listed: list[str]) -> None:
 def describe_choice(splits: list[Rows], choice: dict[str, Any], winner: str, metric: str) -> str:
     """Return one line that says how many rows were judged, and which candidate won by how much."""
     rows = ", ".join(f"{len(split.bad):,} {split.name}" for split in splits)
-    figures = ", ".join(f"{name} {own['value']:.4f}" for name, own in choice.items())
+    figures = ", ".join(f"{name} {mean['value']:.4f}" for name, mean in choice.items())
     return f"evaluate: {rows} rows; {metric} over folds: {figures}; the winner is {winner}"
 
 

@@ -53,13 +53,13 @@ def main(command: list[str] | None = None) -> int:
         "--json", type=project.resolve, metavar="FILE", help="write the judgement there too"
     )
     given = parser.parse_args(command)
-    found = judged(given)
-    for finding in found.findings:
+    result = judged(given)
+    for finding in result.findings:
         print(f"{finding.status:>12}  {finding.check}: {finding.words}")
-    print(f"{found.verdict.upper()}: {found.sentence}")
+    print(f"{result.verdict.upper()}: {result.sentence}")
     if given.json:
-        files.write_text(given.json, judgement.to_json(found))
-    return judgement.EXIT[found.verdict]
+        files.write_text(given.json, judgement.to_json(result))
+    return judgement.EXIT[result.verdict]
 
 
 if __name__ == "__main__":

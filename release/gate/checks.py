@@ -99,16 +99,16 @@ def losses(differences: dict[str, Difference], limits: Limits) -> Iterator[Findi
     interval reaches further than what must be excluded, the rows are too few to judge.
     """
     for name, allowed in limits.max_loss.items():
-        found = differences[name]
+        loss = differences[name]
         words = (
-            f"{name} {found.champion:.4f} → {found.challenger:.4f}, "
-            f"{found.difference:+.4f} ({found.low:+.4f} to {found.high:+.4f}); "
-            f"a loss of {allowed:g} is allowed, one of {found.detectable:.4f} is seen with a "
+            f"{name} {loss.champion:.4f} → {loss.challenger:.4f}, "
+            f"{loss.difference:+.4f} ({loss.low:+.4f} to {loss.high:+.4f}); "
+            f"a loss of {allowed:g} is allowed, one of {loss.detectable:.4f} is seen with a "
             f"power of {POWER:.0%}"
         )
-        least, most = found.losses(higher=name in HIGHER)
-        worse = least > 0 and found.loss(higher=name in HIGHER) > allowed
-        finding = _finding("champion", worse, words, found.difference, found.low, found.high)
+        least, most = loss.losses(higher=name in HIGHER)
+        worse = least > 0 and loss.loss(higher=name in HIGHER) > allowed
+        finding = _finding("champion", worse, words, loss.difference, loss.low, loss.high)
         limit = limits.max_unexcluded_loss.get(name)
         if finding.status == "pass" and limit is not None and most > limit:
             words += f"; a loss of {most:.4f} cannot be excluded, and {limit:g} must be: "
@@ -117,20 +117,20 @@ def losses(differences: dict[str, Difference], limits: Limits) -> Iterator[Findi
         yield finding._replace(figure=name)
 
 
-def common(found: PairedRows, limits: Limits) -> Iterator[Finding]:
+def common(pairs: PairedRows, limits: Limits) -> Iterator[Finding]:
     """Judge whether both sides share enough rows, with enough defaults."""
-    words = f"{found.rows:,} test rows are common to both sides, {found.share:.0%} of the larger"
-    if found.moved:
-        words += f"; {found.moved:,} were left out: their outcome or date changed"
-    if found.edited:
-        words += f"; {found.edited:,} were left out: their fields changed"
-    if found.share < limits.min_common_rows:
+    words = f"{pairs.rows:,} test rows are common to both sides, {pairs.share:.0%} of the larger"
+    if pairs.moved:
+        words += f"; {pairs.moved:,} were left out: their outcome or date changed"
+    if pairs.edited:
+        words += f"; {pairs.edited:,} were left out: their fields changed"
+    if pairs.share < limits.min_common_rows:
         words += f"; {limits.min_common_rows:.0%} are needed: judge this change of data by hand"
         yield Finding("rows", "cannot judge", words)
     else:
-        whole = found.share == 1 and not found.moved and not found.edited
+        whole = pairs.share == 1 and not pairs.moved and not pairs.edited
         yield Finding("rows", "pass" if whole else "note", words)
-        yield from enough(found.challenger, limits)
+        yield from enough(pairs.challenger, limits)
 
 
 def enough(rows: Judged, limits: Limits) -> Iterator[Finding]:
@@ -144,31 +144,33 @@ def enough(rows: Judged, limits: Limits) -> Iterator[Finding]:
 def groups(rows: Judged, table: pd.DataFrame, limits: Groups) -> list[Group]:
     """Return every protected group of the rows; `table` (n, ...) holds the group_ columns."""
     return [
-        found
+        group
         for column in table.columns
         if column.startswith(GROUP)
-        for found in _attribute(rows, column.removeprefix(GROUP), table[column], limits)
+        for group in _attribute(rows, column.removeprefix(GROUP), table[column], limits)
     ]
 
 
 def _attribute(rows: Judged, attribute: str, labels: pd.Series, limits: Groups) -> Iterator[Group]:
     members = {str(g): (labels == g).to_numpy() for g in sorted(labels.unique(), key=place)}
-    judged = {g: own for g, own in members.items() if own.sum() >= limits.max_unjudged_rows}
-    rates = {g: float(rows.approved[own].mean()) for g, own in judged.items()}
+    judged = {
+        g: inside for g, inside in members.items() if inside.sum() >= limits.max_unjudged_rows
+    }
+    rates = {g: float(rows.approved[inside].mean()) for g, inside in judged.items()}
     most = max(rates, key=lambda g: rates[g], default="")
-    for group, own in members.items():
-        size, nan = int(own.sum()), float("nan")
-        bad_rate = float(rows.bad[own].mean())
+    for group, inside in members.items():
+        size, nan = int(inside.sum()), float("nan")
+        bad_rate = float(rows.bad[inside].mean())
         if group not in judged:
             yield Group(attribute, group, size, nan, bad_rate, nan, nan, nan, nan)
             continue
         ratio = rates[group] / rates[most] if rates[most] else nan
         high = _ratio_high((rates[group], size), (rates[most], int(members[most].sum())))
         draws = intervals.bootstrap(
-            rows.bad[own],
-            rows.pd[own],
+            rows.bad[inside],
+            rows.pd[inside],
             1.0,
-            cluster=None if rows.cluster is None else rows.cluster[own],
+            cluster=None if rows.cluster is None else rows.cluster[inside],
             resamples=GROUP_RESAMPLES,
             seed=SEED,
         )
@@ -183,17 +185,17 @@ def place(group: str) -> tuple[bool, list[float], str]:
     return not group.startswith("below "), [float(n) for n in re.findall(r"\d+", group)], group
 
 
-def _ratio_high(own: tuple[float, int], most: tuple[float, int]) -> float:
+def _ratio_high(group: tuple[float, int], most: tuple[float, int]) -> float:
     """Return the upper end of the 95 % interval of a ratio of two rates (Katz et al. 1978)."""
-    if not own[0] or not most[0]:
+    if not group[0] or not most[0]:
         return 0.0
-    error = sqrt(sum((1 - rate) / (rows * rate) for rate, rows in (own, most)))
-    return exp(log(own[0] / most[0]) + Z * error)
+    error = sqrt(sum((1 - rate) / (rows * rate) for rate, rows in (group, most)))
+    return exp(log(group[0] / most[0]) + Z * error)
 
 
-def fairness(found: list[Group], limits: Groups) -> Iterator[Finding]:
+def fairness(members: list[Group], limits: Groups) -> Iterator[Finding]:
     """Judge adverse impact where it is significant, and ECE by the lower end of its interval."""
-    for group in found:
+    for group in members:
         if group.rows < limits.max_unjudged_rows:
             words = f"{group.name}: {group.rows} rows are too few to judge"
             yield Finding("groups", "note", words)

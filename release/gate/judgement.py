@@ -102,17 +102,17 @@ class Judgement:
         self.attempt("suspicion", lambda: self.suspicions.extend(step()))
 
 
-def to_json(found: Judgement) -> str:
+def to_json(judgement: Judgement) -> str:
     """Return the judgement as JSON; figures that are undefined are null."""
     content = {
-        "verdict": found.verdict,
-        "exit_code": EXIT[found.verdict],
-        "sentence": found.sentence,
-        "base": found.base,
-        "head": found.head,
-        "findings": [finding._asdict() for finding in found.findings],
-        "figures": {name: asdict(own) for name, own in found.differences.items()},
-        "delong": found.delong._asdict() if found.delong else None,
-        "groups": [evaluation.rounded(group._asdict()) for group in found.groups],
+        "verdict": judgement.verdict,
+        "exit_code": EXIT[judgement.verdict],
+        "sentence": judgement.sentence,
+        "base": judgement.base,
+        "head": judgement.head,
+        "findings": [finding._asdict() for finding in judgement.findings],
+        "figures": {name: asdict(difference) for name, difference in judgement.differences.items()},
+        "delong": judgement.delong._asdict() if judgement.delong else None,
+        "groups": [evaluation.rounded(group._asdict()) for group in judgement.groups],
     }
     return json.dumps(evaluation.rounded(content), indent=2, allow_nan=False) + "\n"

@@ -144,16 +144,16 @@ def read(text: str, name: str = PATH) -> Limits:
     except yaml.YAMLError as error:
         raise LimitsError(f"{name} is no YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
-        told = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise LimitsError(f"{name}: {'; '.join(told)}") from error
+        problems = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise LimitsError(f"{name}: {'; '.join(problems)}") from error
 
 
 def loosened(base: Limits, head: Limits) -> list[str]:
     """Return each limit that the head's policy loosens, in words."""
-    found = changes(base.model_dump(exclude_none=True), head.model_dump(exclude_none=True))
+    differences = changes(base.model_dump(exclude_none=True), head.model_dump(exclude_none=True))
     return [
         f"{name}: {'—' if before is None else before} → {'—' if after is None else after}"
-        for name, before, after in found
+        for name, before, after in differences
         if _looser(name, before, after)
     ]
 

@@ -36,24 +36,24 @@ class Former(NamedTuple):
     losses: dict[str, float]  # what the challenger loses against it, by figure
 
 
-def judge(found: Judgement, held: dvc_state.Storage, limits: Limits) -> Iterator[Finding]:
+def judge(judgement: Judgement, held: dvc_state.Storage, limits: Limits) -> Iterator[Finding]:
     """Fail where a figure lost more than the cumulative tolerance against the best model ever."""
     since = limits.ratchet.since
     if since > dt.datetime.now(dt.UTC).date():
         raise CannotJudge(
             f"ratchet.resets: the day {since} is yet to come; allowed is one until now"
         )
-    if not limits.ratchet.max_loss or found.base is None or not found.params:
+    if not limits.ratchet.max_loss or judgement.base is None or not judgement.params:
         yield Finding(CHECK, "note", "the base's policy has no cumulative tolerance")
         return
-    if found.predictions is None:
+    if judgement.predictions is None:
         return
-    formers = [*models(found, held, limits)]
+    formers = [*models(judgement, held, limits)]
     if not formers:
         yield Finding(CHECK, "note", f"no model since {since} shares enough rows with this one")
     for name, allowed in limits.ratchet.max_loss.items() if formers else ():
         best = max(formers, key=lambda former: former.losses[name])
-        yield verdict(name, allowed, best, found.params.policy, len(formers))
+        yield verdict(name, allowed, best, judgement.params.policy, len(formers))
 
 
 def verdict(name: str, allowed: float, best: Former, policy: Policy, count: int) -> Finding:
@@ -74,49 +74,51 @@ def verdict(name: str, allowed: float, best: Former, policy: Policy, count: int)
     return Finding(CHECK, "fail" if least > 0 else "pass", words, name)
 
 
-def models(found: Judgement, held: dvc_state.Storage, limits: Limits) -> Iterator[Former]:
+def models(judgement: Judgement, held: dvc_state.Storage, limits: Limits) -> Iterator[Former]:
     """Yield every model of the base's history that can be compared with the challenger."""
     seen: set[str] = set()
-    for commit in revisions.history(str(found.base), recalculation.PATH, limits.ratchet.since):
+    for commit in revisions.history(str(judgement.base), recalculation.PATH, limits.ratchet.since):
         figures = recalculation.published_at(commit)
         lock = revisions.content(commit, "dvc.lock") or ""
         version = dvc_state.locked_version(lock, predictions.PATH) if lock else None
         if figures is None or version is None or version[0] in seen:
             continue
         seen.add(version[0])
-        if found.params is None or figures.get("dataset") != found.params.dataset:
+        if judgement.params is None or figures.get("dataset") != judgement.params.dataset:
             continue
         try:
             name = f"{predictions.PATH} of {commit[:10]}"
             table = Predictions.read(held.read(version[0], name), name)
         except CannotJudge:
-            yield Former(commit, 0.0, None, published_losses(found, figures, limits))
+            yield Former(commit, 0.0, None, published_losses(judgement, figures, limits))
             continue
-        if former := compared(found, commit, figures, table, limits):
+        if former := compared(judgement, commit, figures, table, limits):
             yield former
 
 
 def compared(
-    found: Judgement, commit: str, figures: dict[str, Any], table: Predictions, limits: Limits
+    judgement: Judgement, commit: str, figures: dict[str, Any], table: Predictions, limits: Limits
 ) -> Former | None:
     """Return a former model on the rows that it shares with the challenger, None for too few."""
-    if found.params is None or found.predictions is None:
+    if judgement.params is None or judgement.predictions is None:
         return None
-    same = declarations.same_fields(found, commit)
-    rows = comparison.pair(table, found.predictions, same_fields=same)
+    same = declarations.same_fields(judgement, commit)
+    rows = comparison.pair(table, judgement.predictions, same_fields=same)
     if rows.share < limits.min_common_rows or len(set(rows.challenger.bad.tolist())) < 2:
         return None
-    policy, cut_off = found.params.policy, recalculation.cut_off(figures)
+    policy, cut_off = judgement.params.policy, recalculation.cut_off(figures)
     old = point_figures(rows.champion, cut_off, policy)
     new = point_figures(rows.challenger, policy.pd_cut_off, policy)
     return Former(commit, cut_off, rows, losses_of(old, new, limits))
 
 
-def published_losses(found: Judgement, figures: dict[str, Any], limits: Limits) -> dict[str, float]:
+def published_losses(
+    judgement: Judgement, figures: dict[str, Any], limits: Limits
+) -> dict[str, float]:
     """Return what the challenger loses by the figures that both published, on rows of their own."""
     old, new = (
         {name: figure.get("value") for name, figure in side["test"].items()}
-        for side in (figures, found.metrics or {"test": {}})
+        for side in (figures, judgement.metrics or {"test": {}})
     )
     names = limits.ratchet.max_loss
     both = [{n: side.get(n) or math.nan for n in names} for side in (old, new)]

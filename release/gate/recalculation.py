@@ -30,12 +30,12 @@ CLOSE = 2e-6  # figures are published with six digits
 def published(text: str, name: str = PATH) -> dict[str, Any]:
     """Return the content of an evaluation report; CannotJudge where it is none."""
     try:
-        found = json.loads(text)
+        document = json.loads(text)
     except ValueError as error:
         raise CannotJudge(f"{name} is no JSON: {error}") from error
-    if not isinstance(found, dict) or not isinstance(found.get("test"), dict):
+    if not isinstance(document, dict) or not isinstance(document.get("test"), dict):
         raise CannotJudge(f"{name} must be an object with a section `test`")
-    return found
+    return document
 
 
 def published_at(revision: str) -> dict[str, Any] | None:
@@ -180,11 +180,11 @@ def cut_off(figures: dict[str, Any]) -> float:
 def differences(stated: dict[str, Any], proven: dict[str, Any]) -> list[str]:
     """Return each figure that was published otherwise than the predictions prove."""
     held = flatten({k: v for k, v in stated.items() if k not in UNPROVEN})
-    found = flatten(proven)
+    recounted = flatten(proven)
     return [
-        f"{name}: published {held.get(name)}, predictions give {found.get(name)}"
-        for name in {**held, **found}
-        if not _same(held.get(name), found.get(name))
+        f"{name}: published {held.get(name)}, predictions give {recounted.get(name)}"
+        for name in {**held, **recounted}
+        if not _same(held.get(name), recounted.get(name))
     ]
 
 

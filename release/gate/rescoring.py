@@ -122,9 +122,11 @@ def save(folder: Path) -> str:
     return f"scored in {target}"
 
 
-def compared(found: Judgement, table: Predictions, reproduced: Path | None) -> Iterator[Finding]:
+def compared(
+    judgement: Judgement, table: Predictions, reproduced: Path | None
+) -> Iterator[Finding]:
     """Compare every PD with that of the artifact, bit for bit."""
-    changed = revisions.changed(found.base, *CODE) if found.base else []
+    changed = revisions.changed(judgement.base, *CODE) if judgement.base else []
     try:
         scores = score()
         wrong, by = differences(table, scores), "the code of this gate"
@@ -136,12 +138,12 @@ def compared(found: Judgement, table: Predictions, reproduced: Path | None) -> I
         scores = read(reproduced / SCORES) if reproduced else score(Path())
         wrong, by = differences(table, scores), "the change's own code alone"
         words = f"{by} gives the PDs that were judged: {len(changed)} files of it changed"
-        found.suspicions.append(Suspicion("code", words))
+        judgement.suspicions.append(Suspicion("code", words))
     if wrong:
         words = f"{WINNER} does not give the PDs of the predictions: {'; '.join(wrong)}"
         yield Finding("rescoring", "fail", f"{words}; run `dvc repro --force` and commit")
     else:
-        found.microseconds = scores.microseconds
+        judgement.microseconds = scores.microseconds
         words = f"{WINNER} gives every PD of the predictions again, by {by}"
         yield Finding("rescoring", "pass", words)
 

@@ -120,8 +120,8 @@ def files(root: Path) -> list[Path]:
     """Return the files that serving needs, relative to `root`: code, pages, contract and models."""
     pages = (path for name in PAGES for path in (root / "service").rglob(name))
     contract = params.load(root / "params.yaml").data / "contract.yaml"
-    found = {path.relative_to(root) for path in (*modules(root), *pages)}
-    return sorted(found | {contract, *TEXTS, *MODELS})
+    code = {path.relative_to(root) for path in (*modules(root), *pages)}
+    return sorted(code | {contract, *TEXTS, *MODELS})
 
 
 def modules(root: Path) -> Iterator[Path]:

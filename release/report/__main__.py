@@ -47,9 +47,9 @@ TITLES = {
 NEUTRAL = "calibration_slope", "calibration_intercept", "mean_pd", "bad_rate", "approval_rate"
 
 
-def report(found: Judgement) -> str:
+def report(judgement: Judgement) -> str:
     """Return the report in Markdown; the last parts give way where it grows too long."""
-    parts = [part for part in every(found) if part]
+    parts = [part for part in all_parts(judgement) if part]
     text = "\n\n".join(parts) + "\n"
     while len(text) > LONGEST and parts:
         parts.pop()
@@ -57,49 +57,49 @@ def report(found: Judgement) -> str:
     return text
 
 
-def every(found: Judgement) -> Iterator[str]:
+def all_parts(judgement: Judgement) -> Iterator[str]:
     """Yield the parts of the report, the decisive first; empty where evidence is missing."""
-    yield verdict(found)
-    yield figures(found)
-    yield sections.decisions(found)
-    yield totals.section(found)
-    yield sections.calibration(found)
-    yield shift.section(found)
-    yield sections.groups(found)
-    yield origin.model(found)
-    yield engineering.section(found)
-    yield origin.parameters(found)
-    yield origin.policy(found)
-    yield origin.data(found)
-    lines = [[MARKS[f.status], f.check, in_words(f)] for f in found.findings]
+    yield verdict(judgement)
+    yield figures(judgement)
+    yield sections.decisions(judgement)
+    yield totals.section(judgement)
+    yield sections.calibration(judgement)
+    yield shift.section(judgement)
+    yield sections.groups(judgement)
+    yield origin.model(judgement)
+    yield engineering.section(judgement)
+    yield origin.parameters(judgement)
+    yield origin.policy(judgement)
+    yield origin.data(judgement)
+    lines = [[MARKS[f.status], f.check, in_words(f)] for f in judgement.findings]
     yield details(f"All {len(lines)} findings", table(["", "check", "finding"], lines))
 
 
-def verdict(found: Judgement) -> str:
+def verdict(judgement: Judgement) -> str:
     """Return the first lines: what was decided, why, and of what."""
     decisive = [
         f
-        for f in found.findings
+        for f in judgement.findings
         if f.status in ("cannot judge", "fail") and f.check != acknowledgements.CHECK
     ]
-    base = f"`{found.base[:10]}`" if found.base else "no base yet"
-    head = f"Head `{engineering.branch_commit(found)[:10]}` against {base}, {rows(found)}."
+    base = f"`{judgement.base[:10]}`" if judgement.base else "no base yet"
+    head = f"Head `{engineering.branch_commit(judgement)[:10]}` against {base}, {rows(judgement)}."
     lines = [
-        f"## {MARKS[found.verdict]} {found.verdict.capitalize()}: {sentence(found)}",
+        f"## {MARKS[judgement.verdict]} {judgement.verdict.capitalize()}: {sentence(judgement)}",
         f"{head} {engineering.links()}".strip(),
-        sections.summary(found),
+        sections.summary(judgement),
         "\n".join(f"- {MARKS[f.status]} {f.check}: {in_words(f)}" for f in decisive),
-        *for_a_person(found),
+        *for_a_person(judgement),
     ]
-    if any(f.check == "remote" and f.status == "note" for f in found.findings):
+    if any(f.check == "remote" and f.status == "note" for f in judgement.findings):
         lines.append("🔹 The remote was not asked (`--no-remote`): this is no verdict for a merge.")
     return "\n\n".join(line for line in lines if line)
 
 
-def for_a_person(found: Judgement) -> Iterator[str]:
+def for_a_person(judgement: Judgement) -> Iterator[str]:
     """Yield what figures cannot judge: first what nobody answered for, then the rest."""
     named = (declarations.CHECK, acknowledgements.CHECK)
-    notices = [f for f in found.findings if f.check in named]
+    notices = [f for f in judgement.findings if f.check in named]
     notices.sort(key=lambda f: f.status == "note")
     if notices:
         yield "**To be looked at by a person, whatever the figures say:**"
@@ -114,74 +114,81 @@ def in_words(finding: Finding) -> str:
     return prose(finding.words.replace(name, TITLES.get(name, name)) if name else finding.words)
 
 
-def sentence(found: Judgement) -> str:
+def sentence(judgement: Judgement) -> str:
     """Return the sentence of the judgement, with the plain name of the figure that decided."""
-    decisive = next((f for f in found.findings if f.status == found.verdict), None)
-    name = decisive.figure if decisive and found.verdict != "pass" else ""
-    return prose(found.sentence.replace(name, TITLES.get(name, name)) if name else found.sentence)
+    decisive = next((f for f in judgement.findings if f.status == judgement.verdict), None)
+    name = decisive.figure if decisive and judgement.verdict != "pass" else ""
+    return prose(
+        judgement.sentence.replace(name, TITLES.get(name, name)) if name else judgement.sentence
+    )
 
 
-def rows(found: Judgement) -> str:
+def rows(judgement: Judgement) -> str:
     """Return in words how many rows were judged."""
-    if found.paired:
-        return f"on the {found.paired.rows:,} test rows that both were judged on"
-    return "without a champion" if found.base is None else "without a comparison"
+    if judgement.paired:
+        return f"on the {judgement.paired.rows:,} test rows that both were judged on"
+    return "without a champion" if judgement.base is None else "without a comparison"
 
 
-def figures(found: Judgement) -> str:
+def figures(judgement: Judgement) -> str:
     """Return the table of figures with a limit, and below it that of the others."""
-    if found.differences:
+    if judgement.differences:
         head = ["figure", "base", "head", "difference", "95 % interval", "better", "gate"]
-        lines, align = [figure(n, own, found) for n, own in found.differences.items()], "lrrrrcl"
-    elif found.challenger:
+        lines, align = (
+            [figure(n, difference, judgement) for n, difference in judgement.differences.items()],
+            "lrrrrcl",
+        )
+    elif judgement.challenger:
         head, align = ["figure", "head", "gate"], "lrl"
         lines = [
-            [TITLES.get(name, name), number(value, DIGITS.get(name, 4)), gated(name, found)]
-            for name, value in found.challenger.estimates.items()
+            [TITLES.get(name, name), number(value, DIGITS.get(name, 4)), gated(name, judgement)]
+            for name, value in judgement.challenger.estimates.items()
         ]
     else:
         return ""
     parts = ["### Figures", table(head, [line for line in lines if line[-1]], align)]
-    if found.delong:
-        parts.append(f"AUC by DeLong's test, p = {found.delong.p_value:.2g}; all else by {PAIRED}.")
+    if judgement.delong:
+        parts.append(
+            f"AUC by DeLong's test, p = {judgement.delong.p_value:.2g}; all else by {PAIRED}."
+        )
     others = table(head[:-1], [line[:-1] for line in lines if not line[-1]], align)
     return "\n\n".join([*parts, details("Figures without a limit", others)])
 
 
-def figure(name: str, own: Difference, found: Judgement) -> list[str]:
+def figure(name: str, difference: Difference, judgement: Judgement) -> list[str]:
     """Return one row of the table of figures."""
     digits = DIGITS.get(name, 4)
-    low, high = number(own.low, digits, "+"), number(own.high, digits, "+")
+    low, high = number(difference.low, digits, "+"), number(difference.high, digits, "+")
     better = "" if name in NEUTRAL else "higher" if name in limits.HIGHER else "lower"
     return [
         TITLES.get(name, name),
-        number(own.champion, digits),
-        number(own.challenger, digits),
-        f"{trend(name, own)}{number(own.difference, digits, '+')}",
+        number(difference.champion, digits),
+        number(difference.challenger, digits),
+        f"{trend(name, difference)}{number(difference.difference, digits, '+')}",
         f"{low} to {high}",
         better,
-        gated(name, found),
+        gated(name, judgement),
     ]
 
 
-def trend(name: str, own: Difference) -> str:
+def trend(name: str, difference: Difference) -> str:
     """Return a mark for a difference whose interval lies wholly on one side."""
-    if name in NEUTRAL or not (own.low > 0 or own.high < 0):
+    if name in NEUTRAL or not (difference.low > 0 or difference.high < 0):
         return ""
-    return "▲ " if (own.low > 0) == (name in limits.HIGHER) else "▼ "
+    return "▲ " if (difference.low > 0) == (name in limits.HIGHER) else "▼ "
 
 
-def gated(name: str, found: Judgement) -> str:
+def gated(name: str, judgement: Judgement) -> str:
     """Return the limits that hold for a figure, each with its mark."""
-    if not found.limits:
+    if not judgement.limits:
         return ""
-    marks = {(f.check, f.figure): MARKS[f.status] for f in found.findings if f.figure}
+    marks = {(f.check, f.figure): MARKS[f.status] for f in judgement.findings if f.figure}
     held = []
-    if name in found.limits.floors:
-        held.append(f"{marks.get(('floor', name), '')} {found.limits.floors[name]}")
-    if name in found.limits.max_loss and found.differences:
+    if name in judgement.limits.floors:
+        held.append(f"{marks.get(('floor', name), '')} {judgement.limits.floors[name]}")
+    if name in judgement.limits.max_loss and judgement.differences:
         mark = marks.get(("champion", name), "")
-        held.append(f"{mark} loss ≤ {found.limits.max_loss[name]:g}")
+        held.append(f"{mark} loss ≤ {judgement.limits.max_loss[name]:g}")
     return ", ".join(held)
 
 

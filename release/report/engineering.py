@@ -17,11 +17,11 @@ FEATURES = 15
 FILES = 40
 
 
-def branch_commit(found: Judgement) -> str:
+def branch_commit(judgement: Judgement) -> str:
     """Return the commit of the branch: of GitHub's merge with the base, the second parent."""
-    parents = (git("rev-parse", f"{found.head}^@") or b"").decode().split()
-    is_merge = len(parents) == 2 and parents[0] == found.base
-    return parents[1] if is_merge else found.head
+    parents = (git("rev-parse", f"{judgement.head}^@") or b"").decode().split()
+    is_merge = len(parents) == 2 and parents[0] == judgement.base
+    return parents[1] if is_merge else judgement.head
 
 
 def links() -> str:
@@ -34,16 +34,16 @@ def links() -> str:
     return f"[This run]({address}) · [report, judgement and plots]({address}#artifacts)"
 
 
-def section(found: Judgement) -> str:
+def section(judgement: Judgement) -> str:
     """Return the section on code, fields and the importance of features."""
-    parts = [changed_files(found), changed_fields(found), importance()]
+    parts = [changed_files(judgement), changed_fields(judgement), importance()]
     parts = [part for part in parts if part]
     return "\n\n".join(["### For the engineer", *parts]) if parts else ""
 
 
-def changed_files(found: Judgement) -> str:
+def changed_files(judgement: Judgement) -> str:
     """Return the files that differ from the base, without those that the pipeline writes."""
-    files = revisions.changed(found.base, ".") if found.base else []
+    files = revisions.changed(judgement.base, ".") if judgement.base else []
     if not files:
         return ""
     more = f"\n- … and {len(files) - FILES} more" if len(files) > FILES else ""
@@ -51,14 +51,14 @@ def changed_files(found: Judgement) -> str:
     return details(f"Files: {len(files)} changed", f"{listed}{more}")
 
 
-def changed_fields(found: Judgement) -> str:
+def changed_fields(judgement: Judgement) -> str:
     """Return the fields that came and went in the contract."""
-    if not found.base or not found.params:
+    if not judgement.base or not judgement.params:
         return ""
-    path = str(found.params.data / "contract.yaml")
+    path = str(judgement.params.data / "contract.yaml")
     old, new = (
         {*(side.get("fields") or {}), *(side.get("derived") or {})}
-        for side in declarations.both_sides(found.base, path)
+        for side in declarations.both_sides(judgement.base, path)
     )
     if not old or old == new:
         return ""

@@ -17,9 +17,9 @@ from release.report.markdown import code, details, table
 from release.revisions import CannotJudge
 
 
-def model(found: Judgement) -> str:
+def model(judgement: Judgement) -> str:
     """Return the section on the winner, the price of its constraints, its size and latency."""
-    old, new = found.champion_metrics or {}, found.metrics
+    old, new = judgement.champion_metrics or {}, judgement.metrics
     if not new:
         return ""
     names = ("dataset", "mode", "winner", "chosen_by")
@@ -31,7 +31,7 @@ def model(found: Judgement) -> str:
         ["trained on", trained(old), trained(new)],
         ["price of monotone constraints", price(old), price(new)],
         ["PD against a stated direction", against(old), against(new)],
-        *([measured] if (measured := scored(found)) else []),
+        *([measured] if (measured := scored(judgement)) else []),
     ]
     shown = table(["", "base", "head"], lines)
     return "\n\n".join(part for part in ("### Model", shown, directions(new)) if part)
@@ -96,17 +96,21 @@ def as_count(value: int | None) -> str:
     return "—" if value is None else f"{value:,}"
 
 
-def scored(found: Judgement) -> list[str]:
+def scored(judgement: Judgement) -> list[str]:
     """Return the size of both winners and the latency of the head's, which the gate measured."""
     if not WINNER.is_file():
         return []
-    took = "" if found.microseconds is None else f", {found.microseconds:,.0f} µs an application"
-    return ["artifact", size(former(found)), size(WINNER.stat().st_size) + took]
+    took = (
+        ""
+        if judgement.microseconds is None
+        else f", {judgement.microseconds:,.0f} µs an application"
+    )
+    return ["artifact", size(former(judgement)), size(WINNER.stat().st_size) + took]
 
 
-def former(found: Judgement) -> int | None:
+def former(judgement: Judgement) -> int | None:
     """Return the size of the base's winner in bytes."""
-    lock = revisions.content(found.base, "dvc.lock") if found.base else None
+    lock = revisions.content(judgement.base, "dvc.lock") if judgement.base else None
     try:
         held = dvc_state.locked_version(lock, str(WINNER)) if lock else None
     except CannotJudge:
@@ -119,14 +123,14 @@ def size(value: int | None) -> str:
     return "—" if value is None else f"{value / 1000:,.0f} kB"
 
 
-def both(found: Judgement, path: str) -> tuple[Any, Any]:
+def both(judgement: Judgement, path: str) -> tuple[Any, Any]:
     """Return a YAML or JSON file at the base and in the working tree; {} where it is none.
 
     Without a base nothing has changed: both are {}.
     """
-    if found.base is None:
+    if judgement.base is None:
         return {}, {}
-    held = revisions.content(found.base, path)
+    held = revisions.content(judgement.base, path)
     here = Path(path)
     return parsed(held or ""), parsed(here.read_text(errors="replace") if here.is_file() else "")
 
@@ -139,12 +143,12 @@ def parsed(text: str) -> Any:
         return {}
 
 
-def differing(title: str, found: list[Change]) -> str:
+def differing(title: str, changed: list[Change]) -> str:
     """Return the changes as a table that opens on a click; nothing without changes."""
-    if not found:
+    if not changed:
         return ""
-    lines = [[code(c.name), as_cell(c.before), as_cell(c.after)] for c in found]
-    return details(f"{title}: {len(found)} changed", table(["", "base", "head"], lines))
+    lines = [[code(c.name), as_cell(c.before), as_cell(c.after)] for c in changed]
+    return details(f"{title}: {len(changed)} changed", table(["", "base", "head"], lines))
 
 
 def as_cell(value: Any) -> str:
@@ -154,22 +158,22 @@ def as_cell(value: Any) -> str:
     return code(value if isinstance(value, str) else json.dumps(value, default=str))
 
 
-def parameters(found: Judgement) -> str:
+def parameters(judgement: Judgement) -> str:
     """Return the section on what changed in params.yaml."""
-    return differing("Parameters", changes(*both(found, "params.yaml")))
+    return differing("Parameters", changes(*both(judgement, "params.yaml")))
 
 
-def policy(found: Judgement) -> str:
+def policy(judgement: Judgement) -> str:
     """Return the section on the gate policy, which holds from the next change on."""
-    return differing("Gate policy", changes(*both(found, limits.PATH)))
+    return differing("Gate policy", changes(*both(judgement, limits.PATH)))
 
 
-def data(found: Judgement) -> str:
+def data(judgement: Judgement) -> str:
     """Return the section on what changed in the contract and in quality.json."""
-    if not found.params:
+    if not judgement.params:
         return ""
-    folder = found.params.data
+    folder = judgement.params.data
     held: list[Change] = []
     for name in ("quality.json", "contract.yaml", "raw.dvc"):
-        held += changes(*both(found, str(folder / name)))
+        held += changes(*both(judgement, str(folder / name)))
     return differing("Data", held)

@@ -15,12 +15,12 @@ from stages.policy import DECISIONS
 DIFFERENCES = ["", "base", "head", "difference"]
 
 
-def decisions(found: Judgement) -> str:
+def decisions(judgement: Judgement) -> str:
     """Return the section on decisions and the swap set."""
-    if not found.paired or not found.params:
+    if not judgement.paired or not judgement.params:
         return ""
-    done = impact.impact(found.paired, found.params.policy)
-    old, new, profit = done.champion, done.challenger, found.differences["profit"]
+    done = impact.impact(judgement.paired, judgement.params.policy)
+    old, new, profit = done.champion, done.challenger, judgement.differences["profit"]
     same_bads, same_size = done.approval_at_bad_rate, done.bad_rate_at_approval
     lines = [
         shares("Approval rate", old.approval_rate, new.approval_rate),
@@ -33,14 +33,14 @@ def decisions(found: Judgement) -> str:
     rates = ["bad rate", "95 % interval", "mean PD base", "mean PD head"]
     head = ["Swap set", "applications", "share", *rates]
     moves = [
-        [decision, *(f"{count:,}" for count in own)]
-        for decision, own in zip(DECISIONS, done.moves.tolist(), strict=True)
+        [decision, *(f"{count:,}" for count in counts)]
+        for decision, counts in zip(DECISIONS, done.moves.tolist(), strict=True)
     ]
     return "\n\n".join(
         [
             "### Decisions",
             table(DIFFERENCES, lines, "lrrr"),
-            table(head, [swapped(name, own) for name, own in done.swaps.items()], "lrrrrrr"),
+            table(head, [swapped(name, part) for name, part in done.swaps.items()], "lrrrrrr"),
             details(
                 "Decisions of the base (down) by decisions of the head (across)",
                 table(["", *DECISIONS], moves, "lrrr"),
@@ -49,9 +49,9 @@ def decisions(found: Judgement) -> str:
     )
 
 
-def summary(found: Judgement) -> str:
+def summary(judgement: Judgement) -> str:
     """Return one line on what the change does to decisions."""
-    held = found.differences
+    held = judgement.differences
     if not held:
         return ""
     profit, rate, bads = held["profit"], held["approval_rate"], held["approved_bad_rate"]
@@ -60,18 +60,18 @@ def summary(found: Judgement) -> str:
         f"approved {percent(bads.champion, 2)} → {percent(bads.challenger, 2)}, profit per unit "
         f"applied for {number(profit.champion)} → {number(profit.challenger)}** "
         f"({number(profit.difference, 4, '+')}, 95 % interval {number(profit.low, 4, '+')} to "
-        f"{number(profit.high, 4, '+')}). {people(found)}"
+        f"{number(profit.high, 4, '+')}). {people(judgement)}"
     ).strip()
 
 
-def people(found: Judgement) -> str:
+def people(judgement: Judgement) -> str:
     """Say how many applicants change sides, and how often they go bad against the portfolio."""
-    if not found.paired:
+    if not judgement.paired:
         return ""
-    old, new = found.paired.champion, found.paired.challenger
+    old, new = judgement.paired.champion, judgement.paired.challenger
     newly, no_longer = ~old.approved & new.approved, old.approved & ~new.approved
     return (
-        f"Of {found.paired.rows:,} applicants, {newly.sum():,} are newly approved "
+        f"Of {judgement.paired.rows:,} applicants, {newly.sum():,} are newly approved "
         f"{rate(new, newly)} and {no_longer.sum():,} no longer {rate(new, no_longer)}. "
         f"Of those whom the base approves, {percent(impact.mean(new.bad[old.approved]), 1)} go "
         f"bad, of all applicants {percent(impact.mean(new.bad), 1)}."
@@ -99,23 +99,23 @@ def money(name: str, before: float, after: float) -> list[str]:
     return [name, number(before, 5), number(after, 5), number(after - before, 5, "+")]
 
 
-def swapped(name: str, own: Part) -> list[str]:
+def swapped(name: str, part: Part) -> list[str]:
     """Return one row of the table of the swap set."""
-    interval = f"{percent(own.low)} to {percent(own.high)}" if own.applications else "—"
+    interval = f"{percent(part.low)} to {percent(part.high)}" if part.applications else "—"
     return [
         name,
-        f"{own.applications:,}",
-        percent(own.share),
-        percent(own.bad_rate, 2),
+        f"{part.applications:,}",
+        percent(part.share),
+        percent(part.bad_rate, 2),
         interval,
-        percent(own.champion_pd, 2),
-        percent(own.challenger_pd, 2),
+        percent(part.champion_pd, 2),
+        percent(part.challenger_pd, 2),
     ]
 
 
-def calibration(found: Judgement) -> str:
+def calibration(judgement: Judgement) -> str:
     """Return the section that compares PDs with bad rates."""
-    held = pairs(found)
+    held = pairs(judgement)
     if not held:
         return ""
     (old_pd, new_pd), (old_bad, new_bad) = held["mean_pd"], held["bad_rate"]
@@ -130,15 +130,15 @@ def calibration(found: Judgement) -> str:
     return "### Calibration\n\n" + table(["", "base", "head"], lines, "lrr")
 
 
-def pairs(found: Judgement) -> dict[str, tuple[float, float]]:
+def pairs(judgement: Judgement) -> dict[str, tuple[float, float]]:
     """Return every figure of base and head; NaN where there is no base."""
-    if found.differences:
-        return {name: (d.champion, d.challenger) for name, d in found.differences.items()}
-    held = found.challenger.estimates if found.challenger else {}
-    return {name: (float("nan"), own) for name, own in held.items()}
+    if judgement.differences:
+        return {name: (d.champion, d.challenger) for name, d in judgement.differences.items()}
+    held = judgement.challenger.estimates if judgement.challenger else {}
+    return {name: (float("nan"), value) for name, value in held.items()}
 
 
-def groups(found: Judgement) -> str:
+def groups(judgement: Judgement) -> str:
     """Return the section on protected groups: approvals, price, adverse impact, calibration.
 
     The price that a group pays follows from its mean PD.
@@ -148,14 +148,17 @@ def groups(found: Judgement) -> str:
             group.attribute,
             code(group.group),
             f"{group.rows:,}",
-            percent(approved(found.paired, group.attribute, group.group)),
+            percent(approved(judgement.paired, group.attribute, group.group)),
             percent(group.approval_rate),
-            *(percent(value, 2) for value in prices(found.paired, group.attribute, group.group)),
+            *(
+                percent(value, 2)
+                for value in prices(judgement.paired, group.attribute, group.group)
+            ),
             number(group.ratio, 2),
             percent(group.bad_rate),
             number(group.ece),
         ]
-        for group in found.groups
+        for group in judgement.groups
     ]
     rates = ["approved base", "approved head", "mean PD base", "mean PD head"]
     head = ["", "group", "rows", *rates, "impact ratio", "bad rate", "ECE"]
@@ -167,13 +170,13 @@ def prices(paired: PairedRows | None, attribute: str, group: str) -> tuple[float
     """Return the mean PD of a group among the common rows on both sides; NaN without any."""
     if paired is None:
         return float("nan"), float("nan")
-    own = (paired.groups[f"{predictions.GROUP}{attribute}"] == group).to_numpy()
-    return impact.mean(paired.champion.pd[own]), impact.mean(paired.challenger.pd[own])
+    members = (paired.groups[f"{predictions.GROUP}{attribute}"] == group).to_numpy()
+    return impact.mean(paired.champion.pd[members]), impact.mean(paired.challenger.pd[members])
 
 
 def approved(paired: PairedRows | None, attribute: str, group: str) -> float | None:
     """Return the champion's approval rate of a group among the common rows."""
     if paired is None:
         return None
-    own = (paired.groups[f"{predictions.GROUP}{attribute}"] == group).to_numpy()
-    return impact.mean(paired.champion.approved[own])
+    members = (paired.groups[f"{predictions.GROUP}{attribute}"] == group).to_numpy()
+    return impact.mean(paired.champion.approved[members])

@@ -15,9 +15,9 @@ TENTHS = 10
 SMALLEST = 0.0001  # share of an empty tenth, so that the PSI stays finite
 
 
-def section(found: Judgement) -> str:
+def section(judgement: Judgement) -> str:
     """Return the section on the shift of scores and of vintages."""
-    both = found.paired
+    both = judgement.paired
     if not both:
         return ""
     moved = np.abs(both.challenger.pd - both.champion.pd)
@@ -54,11 +54,11 @@ def by_quarter(both: PairedRows) -> list[list[str]]:
     quarters = evaluation.name_vintages(dates.to_numpy("datetime64[D]"))
     lines = []
     for quarter in np.unique(quarters):
-        own = quarters == quarter
-        old, new = both.champion.taking(own), both.challenger.taking(own)
+        in_quarter = quarters == quarter
+        old, new = both.champion.taking(in_quarter), both.challenger.taking(in_quarter)
         rates = (new.bad, old.pd, new.pd, old.approved, new.approved)
         shares = [percent(impact.mean(values), 2) for values in rates]
-        lines.append([str(quarter), f"{own.sum():,}", *shares])
+        lines.append([str(quarter), f"{in_quarter.sum():,}", *shares])
     return lines
 
 

@@ -26,23 +26,23 @@ class Total(NamedTuple):
     high: float
 
 
-def section(found: Judgement) -> str:
+def section(judgement: Judgement) -> str:
     """Return the section on people and money."""
-    if not found.paired or not found.params:
+    if not judgement.paired or not judgement.params:
         return ""
-    held = [*totals(found.paired, found.params.policy)]
+    held = [*totals(judgement.paired, judgement.params.policy)]
     lines = [
         [
-            own.name,
-            f"{own.champion:,.0f}",
-            f"{own.challenger:,.0f}",
-            f"{own.challenger - own.champion:+,.0f}",
-            f"{own.low:+,.0f} to {own.high:+,.0f}",
+            total.name,
+            f"{total.champion:,.0f}",
+            f"{total.challenger:,.0f}",
+            f"{total.challenger - total.champion:+,.0f}",
+            f"{total.low:+,.0f} to {total.high:+,.0f}",
         ]
-        for own in held
+        for total in held
     ]
     head = ["", "base", "head", "difference", "95 % interval"]
-    rows = f"{found.paired.rows:,} judged applications"
+    rows = f"{judgement.paired.rows:,} judged applications"
     return f"### People and money, of {rows}\n\n{table(head, lines, 'lrrrr')}"
 
 

@@ -184,7 +184,7 @@ class Applications:
 
     def _values(self, application: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the application with None in place of the codes that stand for missing values."""
-        codes = {n: None for n, own in self._missing.items() if application.get(n) in own}
+        codes = {n: None for n, meanings in self._missing.items() if application.get(n) in meanings}
         return {**application, **codes} if codes else application
 
     def _number(self, name: str, application: Mapping[str, Any]) -> Any:

@@ -26,7 +26,7 @@ class NotReady(Exception):
 
 def manifest(contents: dict[Path, bytes]) -> str:
     """Return the content of the manifest of these files."""
-    digests = {str(path): hashlib.sha256(own).hexdigest() for path, own in contents.items()}
+    digests = {str(path): hashlib.sha256(content).hexdigest() for path, content in contents.items()}
     return json.dumps({"sha256": digests}, indent=2) + "\n"
 
 

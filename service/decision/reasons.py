@@ -45,8 +45,8 @@ class Approved:
         """Return what `models/reference.json: approved` describes."""
         features = described["features"]
         return cls(
-            {name: Range(*told["range"]) for name, told in features.items() if told["range"]},
-            {name: float(told["contribution"]) for name, told in features.items()},
+            {name: Range(*facts["range"]) for name, facts in features.items() if facts["range"]},
+            {name: float(facts["contribution"]) for name, facts in features.items()},
         )
 
 

@@ -91,15 +91,15 @@ class Sentences:
         words = part.reason.missing
         plain = words if isinstance(words, str) and words else f"{self._title}: not known"
         meanings = part.missing_meanings if isinstance(part, Field) else {}
-        own = words if isinstance(words, dict) else {}
-        return [plain, *(own.get(c) or f"{self._title}: {m}" for c, m in meanings.items())]
+        by_code = words if isinstance(words, dict) else {}
+        return [plain, *(by_code.get(c) or f"{self._title}: {m}" for c, m in meanings.items())]
 
 
 def name_of(field: Field, code: float) -> str:
     """Return the value of a category or boolean as people read it."""
     if field.is_boolean:
         return "yes" if code else "no"
-    return next(written(value) for value, own in field.codes.items() if own == code)
+    return next(written(value) for value, stated in field.codes.items() if stated == code)
 
 
 def digits(value: float, apart_from: float | None = None) -> str:

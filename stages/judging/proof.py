@@ -34,8 +34,8 @@ def write_model_file(winner: Model, columns: Columns, pd: Floats, golden: str, p
         "test rows one by one": (one_by_one(shipped, winner.features(columns)), pd),
         "golden records": (answered, recorded),
     }
-    for rows, (own, theirs) in scored.items():
-        if wrong := int((own != theirs).sum()):
+    for rows, (ours, theirs) in scored.items():
+        if wrong := int((ours != theirs).sum()):
             raise ScoresDiffer(
                 f"{path} would score {wrong:,} of {len(theirs):,} {rows} otherwise than "
                 f"{winner.candidate} does; it is not written"

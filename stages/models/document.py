@@ -38,8 +38,8 @@ def demand(holds: bool, problem: str) -> None:
 def demand_one_length(**lists: Sized) -> None:
     """Raise ValueError unless all lists are as long as the first."""
     sizes = {name: len(values) for name, values in lists.items()}
-    told = ", ".join(f"{name} {size}" for name, size in sizes.items())
-    demand(len(set(sizes.values())) == 1, f"these must have one length; got {told}")
+    lengths = ", ".join(f"{name} {size}" for name, size in sizes.items())
+    demand(len(set(sizes.values())) == 1, f"these must have one length; got {lengths}")
 
 
 def demand_rising(name: str, values: list[float], *, strictly: bool = True) -> None:
@@ -108,7 +108,7 @@ class Additive(Part):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        columns = [*self.numbers.columns, *(own.column for own in self.bins)]
+        columns = [*self.numbers.columns, *(bins.column for bins in self.bins)]
         demand_one_length(features=self.features, expected=self.expected)
         demand(len(set(columns)) == len(columns), "a feature must have one term")
         demand(all(c < len(self.features) for c in columns), "a term is of no feature")
@@ -170,9 +170,9 @@ class Trees(Part):
             demand(max(tree.feature) < len(self.features), f"tree {number} asks for no feature")
         categories, numbers = set[int](), set[int]()
         for tree in self.trees:
-            asked = {place: own for place, own in enumerate(tree.feature) if own >= 0}
+            asked = {place: column for place, column in enumerate(tree.feature) if column >= 0}
             categories |= {asked[int(place)] for place in tree.categories}
-            numbers |= {own for p, own in asked.items() if str(p) not in tree.categories}
+            numbers |= {column for p, column in asked.items() if str(p) not in tree.categories}
         demand(not categories & numbers, "a feature is asked both as a number and as a category")
         return self
 

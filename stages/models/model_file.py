@@ -101,9 +101,9 @@ def scorer_of(written: document.Additive | document.Trees) -> Scorer:
         library = LIBRARIES[written.library]
         inner = Trees(Forest(trees, library, written.start, len(written.features)))
     else:
-        own = dict(written.numbers)
-        columns = np.array(own.pop("columns"), dtype=np.intp)
-        linear = Linear(columns, **{name: np.array(v, dtype=float) for name, v in own.items()})
+        parts = dict(written.numbers)
+        columns = np.array(parts.pop("columns"), dtype=np.intp)
+        linear = Linear(columns, **{name: np.array(v, dtype=float) for name, v in parts.items()})
         tables = [
             Table(bins.column, np.array(bins.edges), np.array(bins.values), bins.missing)
             for bins in written.bins
@@ -209,17 +209,17 @@ def written_tree(nodes: list[Node]) -> document.Tree:
         if nodes[order[-1]].feature >= 0:
             waiting += [nodes[order[-1]].right, nodes[order[-1]].left]
     place = {old: new for new, old in enumerate(order)}
-    own = [nodes[old] for old in order]
+    ordered = [nodes[old] for old in order]
     most = sys.float_info.max  # beyond every feature, as the infinity of a library is
     return document.Tree(
-        feature=[node.feature for node in own],
-        right=[place[node.right] if node.feature >= 0 else 0 for node in own],
-        threshold=[max(-most, min(most, node.threshold)) for node in own],
-        missing_left=[node.missing_left for node in own],
-        cover=[node.cover for node in own],
-        value=[node.value for node in own],
+        feature=[node.feature for node in ordered],
+        right=[place[node.right] if node.feature >= 0 else 0 for node in ordered],
+        threshold=[max(-most, min(most, node.threshold)) for node in ordered],
+        missing_left=[node.missing_left for node in ordered],
+        cover=[node.cover for node in ordered],
+        value=[node.value for node in ordered],
         categories={
-            str(at): sorted(node.categories) for at, node in enumerate(own) if node.categories
+            str(at): sorted(node.categories) for at, node in enumerate(ordered) if node.categories
         },
     )
 

@@ -24,11 +24,13 @@ def large_gains(differences: dict[str, Difference], limits: Suspicious) -> Itera
     for name, plausible in limits.max_gain.items():
         if name not in differences:
             continue
-        found = differences[name]
-        gain = found.difference if name in HIGHER else -found.difference
+        difference = differences[name]
+        gain = difference.difference if name in HIGHER else -difference.difference
         if gain > plausible:
-            words = f"{name} {found.champion:.4f} → {found.challenger:.4f} gains more than the "
-            words += f"{plausible:g} that is plausible for this book"
+            words = (
+                f"{name} {difference.champion:.4f} → {difference.challenger:.4f} gains more than "
+            )
+            words += f"the {plausible:g} that is plausible for this book"
             yield Suspicion(f"gain.{name}", words)
 
 

@@ -34,7 +34,7 @@ class Approvals:
         approved = self._below_cut_off(rows, x, moved, j, values)
         if engine.policy.rules:
             columns = dict(zip(engine.features.names, x.T[:, :, None], strict=True))
-            columns |= {engine.features.names[f]: own for f, own in moved.items()}
+            columns |= {engine.features.names[f]: values for f, values in moved.items()}
             approved &= engine.policy.decide(np.zeros((1, 1)), columns) == 0
         inputs = {f.name: rows[:, i, None] for i, f in enumerate(engine.features.inputs)}
         inputs[engine.features.inputs[j].name] = values
@@ -70,7 +70,10 @@ def margins_along(
     scorer = engine.model.scorer
     if isinstance(scorer, Selected):
         place = {int(f): i for i, f in enumerate(scorer.columns)}
-        x, moved = x[:, scorer.columns], {place[f]: own for f, own in moved.items() if f in place}
+        x, moved = (
+            x[:, scorer.columns],
+            {place[f]: values for f, values in moved.items() if f in place},
+        )
         scorer = scorer.scorer
     if not isinstance(scorer, Trees) or not moved:
         return None

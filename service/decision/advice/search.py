@@ -54,7 +54,7 @@ class Search:
             if not f.codes
             for side in sides_of(f)
         }
-        self._complete = all(own.complete for own in self._breakpoints.values())
+        self._complete = all(breakpoints.complete for breakpoints in self._breakpoints.values())
 
     def answer(self, decision: str) -> dict[str, Any]:
         """Return the ways to approval, the smallest first, and a sentence about them.
@@ -67,8 +67,8 @@ class Search:
             return NOTHING | {"statement": "There is nothing that the applicant could change."}
         singles = {j: way for j in self._fields if (way := self._single(j))}
         pairs = [self._pair(a, b, singles) for a, b in combinations(self._fields, 2)]
-        found = [*singles.values(), *filter(None, pairs)]
-        ways = self._rescore(sorted(found, key=self._size)[:MOST_WAYS])
+        candidates = [*singles.values(), *filter(None, pairs)]
+        ways = self._rescore(sorted(candidates, key=self._size)[:MOST_WAYS])
         if ways:
             statement = "Each of these would lead to approval."
             return {"statement": statement, "proved": self._complete, "ways": ways}
@@ -78,8 +78,8 @@ class Search:
 
     def _single(self, j: int) -> list[Change] | None:
         """Return the smallest change of field j alone."""
-        found = [self._nearest(self._row, j, side) for side in sides_of(self._fields[j])]
-        return min(([change] for change in found if change), key=self._size, default=None)
+        changes = [self._nearest(self._row, j, side) for side in sides_of(self._fields[j])]
+        return min(([change] for change in changes if change), key=self._size, default=None)
 
     def _nearest(self, row: Floats, j: int, side: int) -> Change | None:
         """Return the nearest approved value of field j on one side, the others as in `row`."""
@@ -119,8 +119,8 @@ class Search:
         best: list[Change] | None = None
         outer, inner = self._order(a, b, limit)
         for side, other in product(*(sides_of(self._fields[j]) for j in (outer, inner))):
-            found = self._best_of_lines(outer, side, inner, other, min(limit, self._size(best)))
-            best = found or best
+            better = self._best_of_lines(outer, side, inner, other, min(limit, self._size(best)))
+            best = better or best
         return best and self._with_ends(best)
 
     def _order(self, a: int, b: int, limit: float) -> tuple[int, int]:
@@ -129,8 +129,8 @@ class Search:
             return (a, b) if self._fields[a].codes else (b, a)
         counts = {
             j: sum(
-                min(own.count, limit * abs(own.now or 1.0) / own.step)
-                for (field, _), own in self._allowed.items()
+                min(values.count, limit * abs(values.now or 1.0) / values.step)
+                for (field, _), values in self._allowed.items()
                 if field == j
             )
             for j in (a, b)
@@ -214,9 +214,9 @@ class Search:
             return math.inf
         return float(sum(self._sizes(change.j, change.value) for change in changes))
 
-    def _rescore(self, found: list[list[Change]]) -> list[dict[str, Any]]:
+    def _rescore(self, candidates: list[list[Change]]) -> list[dict[str, Any]]:
         """Return the changes that the engine approves, as `/explain` answers them."""
-        decided = [(changes, self._decide(changes)) for changes in found]
+        decided = [(changes, self._decide(changes)) for changes in candidates]
         return [
             {
                 "changes": [self._describe(change) for change in changes],

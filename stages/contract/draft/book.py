@@ -100,15 +100,15 @@ def read(paths: list[Path], target: str) -> Book:
     loans = frames[base]
     coded = outcome.guess(Column.of(target, loans[target]))
     frames = {base: loans.drop(columns=target)} | {n: f for n, f in frames.items() if n != base}
-    found = {n: keys.find_link(frames[base], f, n) for n, f in frames.items() if n != base}
-    unlinked = {n: why for n, why in found.items() if isinstance(why, str)}
+    links = {n: keys.find_link(frames[base], f, n) for n, f in frames.items() if n != base}
+    unlinked = {n: why for n, why in links.items() if isinstance(why, str)}
     return Book(
         frames={n: f for n, f in frames.items() if n not in unlinked},
         forms=forms,
         base=base,
         target=target,
         outcome=coded,
-        links={n: x for n, x in found.items() if isinstance(x, Link)},
+        links={n: x for n, x in links.items() if isinstance(x, Link)},
         unlinked=unlinked,
     )
 
@@ -116,7 +116,9 @@ def read(paths: list[Path], target: str) -> Book:
 def describe_columns(book: Book, table: str) -> list[DraftField]:
     """Return what the contract will say of each column of a table."""
     frame = book.frames[table]
-    own = {book.links[table].key} if table in book.links else {x.join for x in book.links.values()}
+    joined = (
+        {book.links[table].key} if table in book.links else {x.join for x in book.links.values()}
+    )
     parts = []
     for place, name in enumerate(frame.columns):
         if sys.stderr.isatty():
@@ -128,7 +130,7 @@ def describe_columns(book: Book, table: str) -> list[DraftField]:
             continue
         column = Column.of(name, frame[name])
         part = DraftField(name, table, profile.guess(column))
-        if name in own:
+        if name in joined:
             part.guess.left_out = "it joins the tables"
         _relate_to_outcome(book, part, column)
         parts.append(part)

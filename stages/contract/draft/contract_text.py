@@ -98,7 +98,7 @@ def _write_tables(book: Book, parts: list[DraftField]) -> list[str]:
     ]
     for name, link in book.links.items():
         table = dialect.as_keys(book.forms[name]) | {"key": link.key, "join": link.join}
-        remark = f"{REMARK}{link.found:.1%} of the loans have a row" if link.found < 1 else ""
+        remark = f"{REMARK}{link.share:.1%} of the loans have a row" if link.share < 1 else ""
         lines.append(f"  {as_flow(name)}: {as_flow(table)}{remark}")
     return lines + [f"  # {name!r} is left out: {why}" for name, why in book.unlinked.items()]
 
@@ -235,9 +235,9 @@ def _bad_rate(coded: Outcome) -> float:
     return float(np.nanmean(coded.y))
 
 
-def _one_or_list(found: list[str]) -> Any:
+def _one_or_list(words: list[str]) -> Any:
     """Return one raw value, or a list of several."""
-    values = [scalar(w) for w in found]
+    values = [scalar(w) for w in words]
     return values[0] if len(values) == 1 else values
 
 

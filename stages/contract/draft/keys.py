@@ -22,13 +22,13 @@ class Link:
     Attributes
     ----------
     key, join : its own column, and the loans' column that holds the same values.
-    found : share of the loans that find a row.
+    share : share of the loans that find a row.
     rows : (n,) the place of each loan's row in the table, -1 for none.
     """
 
     key: str
     join: str
-    found: float
+    share: float
     rows: NDArray[np.int64]
 
 
@@ -43,10 +43,10 @@ def find_link(loans: pd.DataFrame, other: pd.DataFrame, table: str) -> Link | st
         shared = [c for c in other.columns if c in loans.columns and c not in keys]
         if shared:
             return f"{shared[0]!r} repeats in it; sum it up to one row for each value"
-        found = (
+        nearest = (
             f"by {best[1]!r} {shares[best]:.0%} of the loans have a row" if best else "none fits"
         )
-        return f"it has no column that finds the row of a loan: {found}"
+        return f"it has no column that finds the row of a loan: {nearest}"
     join, key = best
     places = other[key].drop_duplicates()
     rows = places.index.to_numpy()[pd.Index(places).get_indexer(loans[join])]

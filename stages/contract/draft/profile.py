@@ -21,13 +21,13 @@ def guess(column: Column) -> Guess:
     """Guess what a contract says of a column, from all of its rows."""
     if not column.is_known.any():
         return Guess(values=np.full(len(column.words), np.nan), unused="every value is missing")
-    found = next(g for kind in KINDS if (g := kind(column)))
-    found.missing += column.words[~column.is_known & ~column.words.isin(BLANKS)].tolist()
-    absent = column.to_rows(~column.is_known | column.words.isin(found.missing))
-    found.required = not np.any(absent != 0)
-    if found.required and len(column.known) - len(found.repair) == 1 and not found.left_out:
-        found.unused = f"constant: {column.known[0]!r} throughout"
-    return found
+    result = next(g for kind in KINDS if (g := kind(column)))
+    result.missing += column.words[~column.is_known & ~column.words.isin(BLANKS)].tolist()
+    absent = column.to_rows(~column.is_known | column.words.isin(result.missing))
+    result.required = not np.any(absent != 0)
+    if result.required and len(column.known) - len(result.repair) == 1 and not result.left_out:
+        result.unused = f"constant: {column.known[0]!r} throughout"
+    return result
 
 
 def _boolean(column: Column) -> Guess | None:
@@ -37,13 +37,13 @@ def _boolean(column: Column) -> Guess | None:
     counted = seen <= {"0", "1"} and column_names.tells(column_names.QUANTITY, column.name)
     if counted or not seen <= TRUE | FALSE or seen <= TRUE or seen <= FALSE:
         return None
-    own = [w for w in lower if w.removesuffix(".0") not in BOOLEANS]
+    words = [w for w in lower if w.removesuffix(".0") not in BOOLEANS]
     is_true = column.words.str.lower().isin(TRUE).to_numpy(dtype=np.float64)
     return Guess(
         "boolean",
         np.where(column.is_known, is_true, np.nan),
-        true=[w for w in own if lower[w] in TRUE],
-        false=[w for w in own if lower[w] in FALSE],
+        true=[w for w in words if lower[w] in TRUE],
+        false=[w for w in words if lower[w] in FALSE],
         example=lower[column.most_frequent] in TRUE,
     )
 
@@ -76,25 +76,25 @@ def _category(column: Column) -> Guess | None:
         return None
     place = {w: float(i) for i, w in enumerate(enum)}
     values = [place.get(repair.get(w, w), np.nan) for w in column.words]
-    found = Guess("string", np.array(values), list(enum), example=column.most_frequent)
+    result = Guess("string", np.array(values), list(enum), example=column.most_frequent)
     if repair:
-        found.repair.update(repair.items())
+        result.repair.update(repair.items())
         rows = sum(known[w] for w in repair)
-        found.doubts["repair"] = f"{rows:,} rows look misspelt"
-    return found
+        result.doubts["repair"] = f"{rows:,} rows look misspelt"
+    return result
 
 
 def _text(column: Column) -> Guess:
     """Describe words that are no categories: identifiers, names, free text."""
     known, rows = column.words[column.is_known], int(column.known_counts.sum())
-    found = Guess("string", np.full(len(column.words), np.nan), example=column.most_frequent)
+    result = Guess("string", np.full(len(column.words), np.nan), example=column.most_frequent)
     if len(known) >= 0.95 * rows or column_names.tells(column_names.IDENTITY, column.name):
-        found.left_out = "an identifier or free text: a different value in nearly each row"
+        result.left_out = "an identifier or free text: a different value in nearly each row"
         if len(known) < 0.95 * rows:
-            found.left_out = "an identifier, by its name"
+            result.left_out = "an identifier, by its name"
     else:
-        found.unused = f"{len(known):,} different values"
-    return found
+        result.unused = f"{len(known):,} different values"
+    return result
 
 
 def find_typos(counts: dict[str, int]) -> dict[str, str]:
@@ -108,13 +108,13 @@ def find_typos(counts: dict[str, int]) -> dict[str, str]:
     first: dict[str, str] = {}
     for word in often:
         first.setdefault(fold_spelling(word), word)
-    found = {w: first[fold_spelling(w)] for w in often if first[fold_spelling(w)] != w}
-    kept = [w for w in often if w not in found]
+    repairs = {w: first[fold_spelling(w)] for w in often if first[fold_spelling(w)] != w}
+    kept = [w for w in often if w not in repairs]
     for word in reversed(kept):
         meant = next((w for w in kept if _is_typo(word, w, counts)), None)
         if meant is not None:
-            found[word] = meant
-    return {w: found.get(meant, meant) for w, meant in found.items()}
+            repairs[word] = meant
+    return {w: repairs.get(meant, meant) for w, meant in repairs.items()}
 
 
 def fold_spelling(word: str) -> str:

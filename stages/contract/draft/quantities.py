@@ -26,41 +26,41 @@ def guess(column: Column) -> Guess | None:
     if (few and other.str.contains(r"\d").any()) or words.str.fullmatch(r"0\d+").any():
         return None  # `0, 1, 2, 3+` are categories, `007` is a code
     codes = find_missing_codes(values, column.counts)
-    found = Guess("number", np.where(np.isin(values, codes), np.nan, values))
+    guess = Guess("number", np.where(np.isin(values, codes), np.nan, values))
     absent = np.isin(values, codes)
     if len(other) <= 10:
         absent |= column.is_known & np.isnan(values)
     if absent.any():
-        found.missing = column.words[absent].tolist()
+        guess.missing = column.words[absent].tolist()
         rows = int(column.counts[absent].sum())
-        found.doubts["missingValues"] = f"{rows:,} rows hold what looks like `not known`"
+        guess.doubts["missingValues"] = f"{rows:,} rows hold what looks like `not known`"
     elif len(other):
         rows = int(column.counts[other.index].sum())
-        found.doubts["constraints"] = f"{rows:,} rows hold no number and count as invalid"
-    return _describe(column, found)
+        guess.doubts["constraints"] = f"{rows:,} rows hold no number and count as invalid"
+    return _describe(column, guess)
 
 
-def _describe(column: Column, found: Guess) -> Guess:
+def _describe(column: Column, guess: Guess) -> Guess:
     """Say whether numbers are identifiers, codes or quantities, and bound them."""
-    known = ~np.isnan(found.values)
-    values, counts = found.values[known], column.counts[known]
+    known = ~np.isnan(guess.values)
+    values, counts = guess.values[known], column.counts[known]
     if not len(values):
-        found.unused = "every value is missing"
-        return found
+        guess.unused = "every value is missing"
+        return guess
     whole = bool(np.all(values % 1 == 0))
     low, high = float(values.min()), float(values.max())
     alone = bool(counts.max() == 1) and len(values) >= 20
     named = column_names.tells(column_names.IDENTITY, column.name)
     if whole and alone and (named or high - low + 1 == len(values)):
-        found.left_out = "an identifier: a different number in each row"
+        guess.left_out = "an identifier: a different number in each row"
     elif whole and named and len(values) > MAX_CATEGORIES:
-        found.left_out = "an identifier, by its name"
+        guess.left_out = "an identifier, by its name"
     elif (
         whole
         and column_names.tells(column_names.CODE, column.name)
         and not column_names.tells(column_names.QUANTITY, column.name)
     ):
-        return _describe_codes(column, found)
+        return _describe_codes(column, guess)
     middle = np.argsort(values)
     place = np.searchsorted(counts[middle].cumsum(), [0.5 * counts.sum(), 0.999 * counts.sum()])
     median, most = values[middle][place]
@@ -72,31 +72,31 @@ def _describe(column: Column, found: Guess) -> Guess:
         and not wide
         and not column_names.tells(column_names.FRACTION, column.name)
     ):
-        found.type = "integer"
-    found.minimum, found.maximum = round_bounds(
+        guess.type = "integer"
+    guess.minimum, guess.maximum = round_bounds(
         low, high, column_names.tells(column_names.PERCENT, column.name)
     )
-    found.example = without_fraction(median)
-    found.observed = f"observed {low:,.10g} to {high:,.10g}"
+    guess.example = without_fraction(median)
+    guess.observed = f"observed {low:,.10g} to {high:,.10g}"
     if high > 2 * most > 0 and np.log(high / most) > 0.66 * np.log(most / max(median, 1)):
-        found.doubts["constraints"] = f"99.9 % of the rows are up to {most:,.10g}: errors above?"
-    return found
+        guess.doubts["constraints"] = f"99.9 % of the rows are up to {most:,.10g}: errors above?"
+    return guess
 
 
-def _describe_codes(column: Column, found: Guess) -> Guess:
+def _describe_codes(column: Column, guess: Guess) -> Guess:
     """Describe whole numbers that are codes of categories."""
-    found.type = "integer"
-    codes = np.unique(found.values[~np.isnan(found.values)])
+    guess.type = "integer"
+    codes = np.unique(guess.values[~np.isnan(guess.values)])
     if len(codes) > MAX_CATEGORIES:
-        found.unused = f"{len(codes):,} different codes"
-        return found
-    found.enum = [int(c) for c in codes]
-    found.doubts["constraints"] = (
+        guess.unused = f"{len(codes):,} different codes"
+        return guess
+    guess.enum = [int(c) for c in codes]
+    guess.doubts["constraints"] = (
         "taken for codes without an order; if it is a quantity, give bounds"
     )
-    found.example = int(found.values[column.place_of_most_frequent(~np.isnan(found.values))])
-    found.values = np.where(np.isnan(found.values), np.nan, np.searchsorted(codes, found.values))
-    return found
+    guess.example = int(guess.values[column.place_of_most_frequent(~np.isnan(guess.values))])
+    guess.values = np.where(np.isnan(guess.values), np.nan, np.searchsorted(codes, guess.values))
+    return guess
 
 
 def find_missing_codes(values: Floats, counts: NDArray[np.int64]) -> Floats:

@@ -141,8 +141,8 @@ class Formula:
         values, end = np.empty(len(bits)), 0
         for group in self._groups:
             start, end = end, end + group.share.size
-            own = bits[start:end].reshape(group.share.shape)
-            values[start:end] = shapley(group.share, group.value, own).ravel()
+            part_bits = bits[start:end].reshape(group.share.shape)
+            values[start:end] = shapley(group.share, group.value, part_bits).ravel()
         return np.asarray(np.bincount(self._slots, values, self._features), dtype=np.float64)
 
 
