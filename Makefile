@@ -64,7 +64,7 @@ image: $(VENV)/.ready  ## Build the bento and the OCI image of the winner (needs
 dashboard: $(VENV)/.ready  ## Show the ledger's decisions, drift, performance and incidents
 	@python -m service.dashboard
 
-demo: $(VENV)/.ready  ## Run the service, the dashboard and a minute of drifting traffic, until Ctrl-C
+demo: $(VENV)/.ready  ## Tell the story of a model in use: service, dashboard and traffic that drifts, until Ctrl-C
 	@python -m service.demo --port $(PORT)
 
 e2e: $(VENV)/.ready  ## Run the end-to-end tests (.ci/run says what they need)

@@ -30,6 +30,7 @@ from service.settings import SettingsError
 from stages import params
 
 MAX_RATE, MAX_SECONDS, MAX_ROWS = 500.0, 3600.0, 200_000
+SURPRISE_RATE = 0.25  # at which loans go bad that the model does not foresee
 GROUP = 50  # outcomes in one request
 GOLDEN = Path("models/golden.jsonl")
 
@@ -155,10 +156,12 @@ def send_all(
     applications: Iterator[Application],
     ticks: Iterable[int],
     rng: random.Random | None = None,
+    surprise: float = 0.0,
 ) -> Sender:
     """Send one application at each tick and return the sender with its counts.
 
-    With `rng`, an outcome is drawn from the PD of each decision and sent as well.
+    With `rng`, an outcome is drawn and sent as well: from the PD of the decision, and for the share
+    `surprise` of the loans at SURPRISE_RATE whatever their PD is.
     """
     sender = Sender(client)
     for _ in ticks:
@@ -167,7 +170,9 @@ def send_all(
             continue
         sender.counts[answer["decision"]] += 1
         if rng:
-            bad = int(rng.random() < answer["default_probability"])
+            surprises = surprise and rng.random() < surprise
+            risk = SURPRISE_RATE if surprises else answer["default_probability"]
+            bad = int(rng.random() < risk)
             today = str(datetime.now(UTC).date())
             outcome = {"prediction_id": answer["prediction_id"], "bad": bad, "date": today}
             sender.outcomes.append(outcome)
@@ -199,6 +204,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=number_up_to(MAX_SECONDS), default=60.0)
     parser.add_argument("--drift", action="append", default=[], metavar="FIELD=FACTOR|CATEGORY")
     parser.add_argument("--outcomes", action="store_true", help="post outcomes, drawn from the PDs")
+    parser.add_argument(
+        "--surprise",
+        type=number_up_to(1.0),
+        default=0.0,
+        metavar="SHARE",
+        help=f"of the outcomes that the PDs do not foresee: bad at {SURPRISE_RATE:.0%}%%",
+    )
     parser.add_argument("--api-key", default=settings.load().api_key)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
@@ -220,7 +232,7 @@ def main() -> None:
     print(f"traffic: {total:,} applications in {options.seconds:g} seconds, {change}", flush=True)
     endless = (apply_drift(rng.choice(applications), drift, fields) for _ in iter(int, 1))
     ticks = tqdm(pace(options.rate, options.seconds), change, total, unit="", disable=None)
-    sender = send_all(client, endless, ticks, rng if options.outcomes else None)
+    sender = send_all(client, endless, ticks, rng if options.outcomes else None, options.surprise)
     print(", ".join(f"{count:,} {name}" for name, count in sorted(sender.counts.items())))
     if sender.first_error:
         sys.exit(f"traffic: the first error: {sender.first_error}")

@@ -64,7 +64,8 @@ def report(
     findings = [f for _, of_feature in judged.values() for f in of_feature]
     if points:
         findings = [in_points(f, parts["score"], live["score"], points) for f in findings]
-    action, words = advise(findings, sources or {})
+    shifts = {name: largest_shift(facts) for name, (facts, _) in judged.items()}
+    action, words = advise(findings, shifts, sources or {})
     return {
         "rows": len(pd),
         "findings": [asdict(f) for f in findings],
@@ -128,27 +129,39 @@ def in_points(finding: Finding, trained: Reference, margin: Floats, points: Any)
     return replace(finding, words=f"its mean went from {before:.0f} to {now:.0f} points")
 
 
-def raw_fields(features: Iterable[str], moved: set[str], sources: Mapping[str, Any]) -> str:
+def raw_fields(
+    features: Iterable[str], shifts: Mapping[str, float], sources: Mapping[str, Sequence[str]]
+) -> str:
     """Return the raw fields that explain features which moved, as a list in words.
 
-    A ratio is traced to those of its fields that moved themselves, or to all where none did.
+    `shifts` has the largest figure of each feature as a multiple of its bound. A ratio is traced to
+    its field with the largest shift, and to others that moved at least half as far.
     """
     named: set[str] = set()
     for feature in features:
-        fields = set(sources.get(feature, (feature,)))
-        named |= fields & moved or fields
+        far = {field: shifts.get(field, 0.0) for field in sources.get(feature, (feature,))}
+        named |= {field for field, shift in far.items() if shift >= max(far.values()) / 2}
     return ", ".join(sorted(named))
 
 
-def advise(findings: list[Finding], sources: Mapping[str, Sequence[str]]) -> tuple[Action, str]:
+def largest_shift(facts: Mapping[str, Any]) -> float:
+    """Return the largest figure of a feature's rules as a multiple of its bound."""
+    rules = [rule for rule in facts.values() if isinstance(rule, dict) and rule["bound"] > 0]
+    return max((rule["value"] / rule["bound"] for rule in rules), default=0.0)
+
+
+def advise(
+    findings: list[Finding],
+    shifts: Mapping[str, float],
+    sources: Mapping[str, Sequence[str]],
+) -> tuple[Action, str]:
     """Return the advice as a word and as a sentence; `retrain` may start the retraining."""
     loud = [f for f in findings if f.loudness != "notice"]
     inputs = [f for f in loud if f.field != "score"]
-    changed = {f.field for f in findings}
     broken = {f.field for f in inputs if f.rule in BROKEN or "another unit" in f.words}
     if broken:
-        return "source", f"Look at the data source of {raw_fields(broken, changed, sources)}."
-    moved = raw_fields({f.field for f in inputs}, changed, sources)
+        return "source", f"Look at the data source of {raw_fields(broken, shifts, sources)}."
+    moved = raw_fields({f.field for f in inputs}, shifts, sources)
     if inputs and any(f.field == "score" for f in loud):
         return "retrain", f"Retrain: {moved} moved, and the score with them."
     if inputs:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from service import demo, serve
+from service import serve
 from service.decision.hashes import LOCK, WINNER
+from service.demo import __main__ as demo
 from service.serve import CannotServe
 
 ROOT = Path(__file__).parents[2]

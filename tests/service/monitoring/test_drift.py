@@ -150,8 +150,9 @@ def test_a_ratio_that_moved_is_traced_to_the_field_that_moved_it(known: dict[str
 
 
 def test_a_ratio_whose_fields_stayed_is_traced_to_all_of_them() -> None:
-    named = drift.raw_fields(["loan_to_income"], {"loan_to_income"}, sources())
-    assert named == "income, loan_amount"
+    shifts = {"loan_to_income": 3.0, "income": 0.5, "loan_amount": 0.4}
+    assert drift.raw_fields(["loan_to_income"], shifts, sources()) == "income, loan_amount"
+    assert drift.raw_fields(["loan_to_income"], shifts | {"income": 0.9}, sources()) == "income"
 
 
 def test_people_read_the_score_in_points(known: dict[str, Any]) -> None:
