@@ -18,8 +18,9 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, select
 
+from service.dashboard.queries import count_entries
 from service.ledger.database import connection_to
 from service.ledger.entries import Entry
 from service.ledger.reader import read_policies
@@ -32,13 +33,6 @@ FILES = {"decisions.csv": "decision", "overrides.csv": "override", "outcomes.csv
 
 class TooMany(ValueError):
     """A period has more entries than one file may have; the message says how many."""
-
-
-def count_entries(engine: Engine, since: str, until: str) -> int:
-    """Return the number of entries from a time on and before another; times are texts in UTC."""
-    query = select(func.count()).select_from(entries).where(*_within(entries.c.time, since, until))
-    with connection_to(engine) as connection:
-        return int(connection.execute(query).scalar_one())
 
 
 def export(engine: Engine, since: str, until: str) -> bytes:
@@ -60,7 +54,11 @@ def export(engine: Engine, since: str, until: str) -> bytes:
         opened = select(incidents).where(*_within(incidents.c.opened, since, until))
         rows_ = [dict(row._mapping) for row in connection.execute(opened)]
         files["incidents.json"] = as_json(rows_)
-        named = select(entries.c.policy).distinct().where(*_within(entries.c.time, since, until))
+        named = (
+            select(entries.c.policy)
+            .distinct()
+            .where(entries.c.kind == "decision", *_within(entries.c.time, since, until))
+        )
         policies = {name for name in connection.execute(named).scalars() if name}
         files["policies.json"] = as_json(read_policies(connection, policies))
         head = read_head(connection)

@@ -19,7 +19,7 @@ def audit_period(url: str) -> None:
         st.info("Choose the first and the last day.")
         return
     since, until = str(chosen[0]), str(chosen[1] + timedelta(days=1))
-    count = audit.count_entries(cached.engine(url), since, until)
+    count = cached.query(url, "count_entries", since, until)
     st.markdown(
         f"**{count:,} entries** of {chosen[0]} to {chosen[1]}: decisions, overrides and outcomes "
         "as CSV with their hashes in the chain, the drift reports, incidents and policies as JSON, "

@@ -30,6 +30,7 @@ UNITS: dict[int, tuple[Any, str]] = {  # Vega's time unit and label, by the leng
     16: ("utcyearmonthdatehoursminutes", "%H:%M"),
     19: ("utcyearmonthdatehoursminutesseconds", "%H:%M:%S"),
 }
+SHORT, LONG = pd.Timedelta(hours=1), pd.Timedelta(days=10)
 FLAT = alt.Axis(labelAngle=0)
 
 
@@ -61,9 +62,16 @@ def approval_and_pd(table: pd.DataFrame) -> Chart:
     y = alt.Y("share:Q", title=None, axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
     colour = alt.Color("of:N", scale=scale, title=None, legend=BELOW)
     line = alt.Chart(with_times(long)).mark_line(point=len(sums) < MAX_MARKS)
-    return line.encode(x=alt.X("when:T", title=None, scale=UTC), y=y, color=colour).properties(
-        height=HEIGHT
-    )
+    x = alt.X("when:T", title=None, scale=UTC, axis=time_axis(table))
+    return line.encode(x=x, y=y, color=colour).properties(height=HEIGHT)
+
+
+def time_axis(table: pd.DataFrame) -> Any:
+    """Return an axis that shows days, or times of the day where the times span few of them."""
+    when = pd.to_datetime(table["time"], format="ISO8601", utc=True)
+    span = when.max() - when.min()
+    form = "%H:%M:%S" if span < SHORT else "%d %b %H:%M" if span < LONG else "%d %b %Y"
+    return alt.Axis(format=form, tickCount=5, labelOverlap=True)
 
 
 def with_times(table: pd.DataFrame) -> pd.DataFrame:
@@ -145,16 +153,16 @@ def severities(table: pd.DataFrame) -> Chart:
     rows = table["feature"].nunique()
     marks = alt.Chart(with_times(table)).mark_point(filled=True, size=90, opacity=1)
     return marks.encode(
-        x=alt.X("when:T", title="end of the window, UTC", scale=UTC, axis=alt.Axis(tickCount=5)),
+        x=alt.X("when:T", title="end of the window, UTC", scale=UTC, axis=time_axis(table)),
         y=alt.Y("feature:N", title=None, sort=order, axis=alt.Axis(labelLimit=220)),
         color=colour, shape=shape, tooltip=["time", "feature", "severity", "words"],
-    ).properties(height=70 + 24 * rows)  # fmt: skip
+    ).properties(height=150 + 30 * rows)  # fmt: skip
 
 
 def interval_over_time(table: pd.DataFrame, name: str, tested: float | None) -> Chart:
     """Return a chart of a figure and its interval over time, with the test rows' as a line."""
     base = alt.Chart(with_times(table)).encode(
-        x=alt.X("when:T", title=None, scale=UTC, axis=alt.Axis(tickCount=5))
+        x=alt.X("when:T", title=None, scale=UTC, axis=time_axis(table))
     )
     scale = alt.Scale(zero=False)
     between = base.mark_area(opacity=0.25, color=PAIR[1])

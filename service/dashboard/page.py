@@ -12,12 +12,13 @@ import streamlit as st
 from service import settings
 from service.dashboard import audit_tab, baselines, cached, drift_tab, queries, tabs
 from service.dashboard.baselines import Baselines
-from service.dashboard.wording import escape, minute, signed
+from service.dashboard.wording import escape, minute, signed, title_of
 from service.ledger import LedgerUnavailable
 from service.monitoring.reports import field_of
 
 PERIODS = {"All time": None, "90 days": 90, "7 days": 7, "24 hours": 1, "Last hour": 1 / 24}
-REFRESH = 5  # seconds after which the page reads the ledger again
+REFRESH = 5  # seconds after which the page looks whether the ledger has changed
+VERSION = "version"  # the key of the version that is shown, in the state of the session
 TABS = ("Decisions", "Drift", "Performance", "Fairness", "Overrides", "Model", "Audit")
 
 
@@ -25,17 +26,27 @@ def show_page() -> None:
     """Show the whole page, or a message when the ledger cannot be read."""
     st.set_page_config("Credit decisions", "📈", layout="wide")
     st.title("Credit decisions")
-    refreshed()
-
-
-@st.fragment(run_every=REFRESH)
-def refreshed() -> None:
-    """Show what is read from the ledger, and read it again after a while."""
+    url = settings.load().database_url
     try:
-        show_ledger(settings.load().database_url)
+        st.session_state[VERSION] = cached.version(url)
+        follow(url)
+        show_ledger(url)
     except LedgerUnavailable as error:
         st.error(f"The ledger cannot be read: {error}")
         st.info("Start the service once (`make serve`), or set DATABASE_URL to its ledger.")
+
+
+@st.fragment(run_every=REFRESH)
+def follow(url: str) -> None:
+    """Draw the page again once the ledger has changed, and say when it was looked at last."""
+    try:
+        version = cached.version(url)
+    except LedgerUnavailable as error:
+        st.error(f"The ledger cannot be read now: {error}")
+        return
+    if version != st.session_state[VERSION]:
+        st.rerun()
+    st.caption(f"Up to date at {datetime.now(UTC):%H:%M:%S} UTC; new entries appear by themselves.")
 
 
 def show_ledger(url: str) -> None:
@@ -47,11 +58,14 @@ def show_ledger(url: str) -> None:
     known = baselines.read()
     incidents = cached.query(url, "latest_incidents")
     opened = by_field(incident for incident in incidents if incident["closed"] is None)
+    sizes = cached.query(url, "windows")
+    titles = cached.query(url, "newest_reports", sizes[-1], 1)[0] if sizes else {}
     scope = scope_of(chosen, totals, cached.query(url, "models"), since)
-    st.caption(f"{scope} Read at {datetime.now(UTC):%H:%M:%S} UTC, again every {REFRESH} seconds.")
+    st.caption(scope)
     show_totals(totals, known, len(opened), cached.query(url, "overrides"))
     for loudness, box in (("alarm", st.error), ("warning", st.warning)):
-        lines = [as_line(group) for group in opened.values() if group[0]["loudness"] == loudness]
+        loud = (group for group in opened.values() if group[0]["loudness"] == loudness)
+        lines = [as_line(group, titles) for group in loud]
         if lines:
             box(f"**{loudness.capitalize()}**\n\n" + "\n".join(lines))
     places = dict(zip(TABS, st.tabs(list(TABS)), strict=True))
@@ -97,12 +111,17 @@ def window_of(incident: dict[str, Any]) -> int:
     return int(source) if source.isdigit() else 0
 
 
-def as_line(incidents: list[dict[str, Any]]) -> str:
-    """Return the open incidents of one field as an item of a Markdown list."""
+def as_line(incidents: list[dict[str, Any]], report: dict[str, Any]) -> str:
+    """Return the open incidents of one field as an item of a Markdown list.
+
+    The field has the title that the report knows.
+    """
+    field, _, words = incidents[0]["words"].partition(": ")
+    named = f"{title_of(field, report)}: {words}" if words else field
     sizes = sorted(filter(None, map(window_of, incidents)))
     scope = f"last {' and '.join(f'{size:,}' for size in sizes)} decisions, " if sizes else ""
     since = minute(min(incident["opened"] for incident in incidents))
-    return f"- {escape(incidents[0]['words'])} ({scope}since {since} UTC)"
+    return f"- {escape(named)} ({scope}since {since} UTC)"
 
 
 def show_totals(
@@ -134,7 +153,7 @@ def against(share: float | None, tested: float | None) -> str | None:
     """Return how far a share is from that of the test rows, in points."""
     if share is None or tested is None:
         return None
-    return f"{signed(100 * (share - tested))} points against {tested:.1%} on test rows"
+    return f"{signed(100 * (share - tested))} points, test {tested:.1%}"
 
 
 if __name__ == "__main__":

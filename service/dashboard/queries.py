@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Engine, Executable, Integer, and_, case, cast, func, select
 
 from service.ledger.database import connection_to
+from service.ledger.entries import KINDS
 from service.ledger.schema import entries, head
 from service.monitoring.reports import incidents, reports
 
@@ -59,6 +60,13 @@ def sizes(engine: Engine) -> tuple[int, int]:
     with connection_to(engine) as connection:
         entries_, reports_ = (int(connection.execute(query).scalar_one()) for query in last)
     return entries_, reports_
+
+
+def count_entries(engine: Engine, since: str, until: str) -> int:
+    """Return the number of entries from a time on and before another; times are texts in UTC."""
+    period = (entries.c.kind.in_(KINDS), entries.c.time >= since, entries.c.time < until)
+    with connection_to(engine) as connection:
+        return int(connection.execute(select(func.count()).where(*period)).scalar_one())
 
 
 def totals(engine: Engine, since: str) -> Totals:

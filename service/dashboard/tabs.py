@@ -98,14 +98,14 @@ def show_realised(facts: dict[str, Any], known: Baselines) -> None:
         "Loans with an outcome": (f"{facts['mature']:,}", None),
         "Bad rate": (
             f"{whole['bad_rate']:.1%}",
-            f"{signed(100 * (whole['bad_rate'] - whole['mean_pd']))} points against "
+            f"{signed(100 * (whole['bad_rate'] - whole['mean_pd']))} points, "
             f"{whole['mean_pd']:.1%} expected",
         ),
         "ROC-AUC": (
             "none" if auc is None else f"{auc:.3f}",
             None
             if auc is None or tested is None
-            else f"{signed(auc - tested, 3)} against {tested:.3f} on test rows",
+            else f"{signed(auc - tested, 3)}, test {tested:.3f}",
         ),
         "Profit per unit lent": (
             "not known" if profit["realised"] is None else f"{profit['realised']:+.3f}",

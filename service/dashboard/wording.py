@@ -7,6 +7,7 @@ from typing import Any
 
 SEVERITIES = ("quiet", "notice", "warning", "alarm")
 SHADES = ("#2a9d6f", "#9aa5b1", "#e0a526", "#c8453b")
+TITLES = {"score": "Credit score", "roc_auc": "ROC-AUC", "challenger": "Retraining"}
 COLOURED = {
     "quiet": ":green-badge[quiet]",
     "notice": ":gray-badge[notice]",
@@ -39,6 +40,6 @@ def severity(field: str, findings: Iterable[dict[str, Any]]) -> str:
 
 def title_of(feature: str, report: dict[str, Any]) -> str:
     """Return what people call a feature, as the report says it; else its name."""
-    if feature == "score":
-        return "Credit score"
+    if feature in TITLES:
+        return TITLES[feature]
     return str(report.get("titles", {}).get(feature) or feature)

@@ -226,7 +226,7 @@ def test_a_figure_stands_beside_that_of_the_test_rows(small: Ledger, at: Path) -
     facts |= {"test": dict.fromkeys(names, figure), "trained_on": {"rows": 10, "bad_rate": 0.1}}
     (at / "models/evaluation.json").write_text(json.dumps(facts))
     rate = next(metric for metric in opened().metric if metric.label == "Approval rate")
-    assert (rate.value, rate.delta) == ("80.0%", "+10.0 points against 70.0% on test rows")
+    assert (rate.value, rate.delta) == ("80.0%", "+10.0 points, test 70.0%")
 
 
 def test_a_case_is_a_link_to_the_page(page: Any, small: Ledger) -> None:
