@@ -188,7 +188,9 @@ def value_reader(field: Field) -> Callable[[object], object]:
             return meant.get(word)
         if word in repaired:
             return repaired[word]
-        return words.get(word, value) if words else value if numeric else str(value)
+        if words:
+            return words.get(word, value if field.other is None else word)
+        return value if numeric else str(value)
 
     return read
 

@@ -20,6 +20,8 @@ LONGEST = 200  # characters of a text
 def value_type(field: Field) -> Any:
     """Return the type that a field's values have in a request."""
     low, high = field.constraints.minimum, field.constraints.maximum
+    if field.other is not None:
+        return Annotated[str, Key(strict=True, min_length=1, max_length=LONGEST)]
     if field.codes:
         return Annotated[Literal[tuple(field.codes)], BeforeValidator(one_of({*field.codes}))]
     if field.type == "integer":

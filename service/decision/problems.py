@@ -33,6 +33,8 @@ def allowed_values(field: Field) -> str:
 
 def allowed_by_type(field: Field) -> str:
     """Return in words what a field's value may be where there is one."""
+    if field.other is not None:
+        return "a text of 1 to 200 characters"
     if field.codes:
         return f"one of {', '.join(map(as_text, field.codes))}"
     if field.type in ("string", "date"):

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field as Key
 
-from stages.contract.parts import Constraints, Part, ReasonWords, Risk, Scalar
+from stages.contract.parts import CategoryCodes, Constraints, Part, ReasonWords, Risk, Scalar
 from stages.contract.written import pattern_problem, plain_date, plain_number, text
 
 T = TypeVar("T")
@@ -71,6 +71,8 @@ class Field(Part):
     """Whether a model may read the field itself."""
     ordered: bool = False
     """Whether the order of the categories means something."""
+    other: str | None = None
+    """The category that stands for every text that is not listed: rare values, and new ones."""
     risk: Risk | None = None
     """Whether the risk rises or falls with the value."""
     actionable: Literal["increase", "decrease", "any"] | None = None
@@ -150,7 +152,7 @@ class Field(Part):
     def codes(self) -> dict[Scalar, float]:
         """The code of each accepted value of a category or boolean; empty for numbers."""
         if self.is_category:
-            return {v: float(i) for i, v in enumerate(self.constraints.enum or [])}
+            return CategoryCodes(self.constraints.enum or [], self.other)
         if self.type == "boolean":
             words = dict.fromkeys(self.false_values, 0.0) | dict.fromkeys(self.true_values, 1.0)
             return {False: 0.0, True: 1.0} | words
@@ -204,6 +206,10 @@ class Field(Part):
 
     def _wrong_uses(self) -> Iterator[tuple[list[str], str]]:
         """Yield what is wrong about the order, the direction and the use of the field."""
+        if self.other is not None and self.type != "string":
+            yield ["other"], f"is for texts alone; the type is {self.type}"
+        elif self.other is not None and self.other not in (self.constraints.enum or []):
+            yield ["other"], f"must be one of the categories {self.constraints.enum}"
         if self.ordered and not self.is_category:
             yield ["ordered"], "only categories (`constraints: {enum: [...]}`) can be ordered"
         if self.risk and self.is_category and not self.ordered:

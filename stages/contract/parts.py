@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -19,6 +19,19 @@ class Part(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
     )
+
+
+class CategoryCodes(dict[Scalar, float]):
+    """The code of each category; a text that is none of them has the code of `other`, if any."""
+
+    def __init__(self, categories: Iterable[Scalar], other: Scalar | None) -> None:
+        super().__init__({value: float(place) for place, value in enumerate(categories)})
+        self.other = other
+
+    def __missing__(self, value: Scalar) -> float:
+        if self.other is None or not isinstance(value, str):
+            raise KeyError(value)
+        return self[self.other]
 
 
 class Constraints(Part):

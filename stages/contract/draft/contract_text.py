@@ -176,6 +176,7 @@ def _write_field(part: DraftField, base: str) -> list[str]:
         ("trueValues", g.true, ""),
         ("falseValues", g.false, ""),
         ("constraints", _constraints(part), seen),
+        ("other", g.other, doubts.get("other", "")),
         ("missingValues", [scalar(w) for w in g.missing], doubts.get("missingValues", "")),
         ("repair", g.repair, doubts.get("repair", "")),
         ("known_at", part.late, f"suspected leak: {part.why} — confirm"),

@@ -12,6 +12,8 @@ from stages.contract.draft.column import MAX_CATEGORIES, Column, Guess
 from stages.contract.written import BLANKS, BOOLEANS
 
 RARE = 0.05  # of the rows of the word that is meant
+SHARE, LEAST, COVERED = 0.01, 30, 0.5  # of a frequent word in the rows; its rows; of all such words
+OTHER = "other"
 NO_DATES = {"9999-12-31", "2999-12-31", "2099-12-31", "1900-01-01", "0001-01-01"}
 DATED = re.compile(r"date|day|dt|issued|opened|closed")
 TRUE, FALSE = {"true", "yes", "y", "t", "1", "1.0"}, {"false", "no", "n", "f", "0", "0.0"}
@@ -84,6 +86,27 @@ def _category(column: Column) -> Guess | None:
     return result
 
 
+def _frequent_words(column: Column) -> Guess | None:
+    """Read many words of which some are frequent: those are categories, and all others are one."""
+    known, rows = column.words[column.is_known], int(column.known_counts.sum())
+    if len(known) > 0.5 * rows or column_names.tells(column_names.IDENTITY, column.name):
+        return None
+    often = column.is_known & (column.counts >= max(SHARE * rows, LEAST))
+    share = column.counts[often].sum() / rows
+    if often.sum() > MAX_CATEGORIES or share < COVERED:
+        return None
+    enum = sorted(w for w in column.words[often] if w != OTHER)
+    place = {w: float(i) for i, w in enumerate(enum)}
+    values = [place.get(w, float(len(enum))) for w in column.words]
+    found = Guess("string", np.where(column.is_known, values, np.nan), [*enum, OTHER], other=OTHER)
+    found.example = column.most_frequent
+    rest = f"{len(known) - len(enum):,} others"
+    found.doubts["other"] = (
+        f"{len(enum)} words hold {share:.0%} of the rows; {rest} are one category"
+    )
+    return found
+
+
 def _text(column: Column) -> Guess:
     """Describe words that are no categories: identifiers, names, free text."""
     known, rows = column.words[column.is_known], int(column.known_counts.sum())
@@ -149,4 +172,12 @@ def edit_distance(a: str, b: str) -> int:
     return rows[-1][-1]
 
 
-KINDS = (_boolean, _date, quantities.guess, dialect.guess_numbers, _category, _text)
+KINDS = (
+    _boolean,
+    _date,
+    quantities.guess,
+    dialect.guess_numbers,
+    _category,
+    _frequent_words,
+    _text,
+)

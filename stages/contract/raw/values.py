@@ -48,6 +48,8 @@ def _to_categories(f: Field, words: pd.Series, missing: pd.Series, broken: Broke
     places, distinct = pd.factorize(words)
     objects = np.array([*(written.get(word) for word in distinct), None], dtype=object)
     values = pd.Series(objects[places], index=words.index, dtype=object)
+    if f.other is not None:
+        values = values.where(values.notna() | missing, f.other)
     allowed = ", ".join(map(text, f.constraints.enum or f.codes))
     broken.add(values.isna() & ~missing, "unknown value", f.name, f"allowed: {allowed}")
     return values

@@ -343,6 +343,15 @@ def test_terms_that_are_few_words_stay_categories(tmp_path: Path) -> None:
     assert field.fields["x"].constraints.enum == ["36 months", "60 months"]
 
 
+def test_frequent_words_are_categories_and_all_others_one(tmp_path: Path) -> None:
+    words = [("cook", "clerk", "driver")[i % 3] if i % 4 else f"Trade {i}" for i in range(600)]
+    field = drafts(tmp_path, "bad", bad=[1, 0, 0, 0] * 150, trade=words).fields["trade"]
+    assert field.constraints.enum == ["clerk", "cook", "driver", "other"]
+    assert field.other == "other"
+    said = command.draft_contract([tmp_path / "loans.csv"], "bad").confirm
+    assert "trade: 3 words hold 75% of the rows; 150 others are one category" in said
+
+
 def test_columns_of_one_name_are_named_after_their_table(tmp_path: Path) -> None:
     loans = {
         "id": [f"L{i}" for i in range(300)],
