@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stages.features.matrix import LARGEST
 from stages.models import artifact
 from tests.support.books import CANDIDATES, CONTRACT, Project, Tables, book
 
@@ -67,6 +68,41 @@ def test_one_enormous_number_is_trained_on_and_served(tmp_path: Path) -> None:
         model = artifact.load(project.artifact(name))
         assert 0 < model.predict_one(application) < 1
         assert model.predict_one(application | {"income": 1e300}) == model.predict_one(application)
+
+
+@pytest.mark.parametrize(
+    "incomes",
+    [
+        ("1e39", "1e300", "1.7e308"),
+        ("5e-324", "1e-310", "2.3e-308"),
+        ("-1e39", "1e39", "-1.7e308"),
+    ],
+)
+def test_training_and_scoring_see_enormous_and_tiny_numbers_alike(
+    incomes: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Every tenth income is at the edge of doubles, beyond 32 bits or below them."""
+    tables = book()
+    people = tables["people"]
+    people.loc[::10, "income"] = np.resize(incomes, len(people.loc[::10]))
+    project = whole_book(tmp_path, tables | {"people": people}, UNBOUNDED)
+    check_json(project)
+    with np.load(project.data / "features" / "train.npz") as rows:
+        x = rows["x"]
+    assert np.nanmax(np.abs(x)) <= LARGEST
+    columns = project.columns("train")
+    for name in CANDIDATES:
+        model = artifact.load(project.artifact(name))
+        np.testing.assert_array_equal(model.features(columns), x)
+        pd_ = model.predict(columns)
+        assert ((pd_ > 0) & (pd_ < 1)).all(), name
+        assert pd_.std() > 0.01, name
+        extreme = np.flatnonzero(np.isin(columns["income"], np.array(incomes, dtype=float)))
+        assert len(extreme) > 20
+        for row in extreme[:5].tolist():
+            income = {"income": float(columns["income"][row])}
+            record = model.features.application(model.features.encode(columns)[row])
+            assert model.predict_one(record | income) == pd_[row], (name, income)
 
 
 @pytest.mark.parametrize("balance", ["undersample", "smote", "smote_tomek"])

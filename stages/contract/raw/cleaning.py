@@ -71,7 +71,9 @@ def _count_misstated(derived: Derived, raw: pd.DataFrame, typed: dict[str, Colum
     ratio = derived.ratio
     stated = pd.to_numeric(raw[derived.stated_as], errors="coerce")
     under = _number(typed[ratio.denominator])
-    actual = ratio.scale * _number(typed[ratio.numerator]) / np.where(under == 0, np.nan, under)
+    above = ratio.scale * _number(typed[ratio.numerator])
+    with np.errstate(over="ignore"):
+        actual = above / np.where(under == 0, np.nan, under)
     return int(np.sum(np.abs(stated - actual) > derived.tolerance))
 
 

@@ -15,7 +15,7 @@ from stages.features.statistics import Fitted, NoFeatureLeft, select
 from stages.models import registry
 from stages.models.calibration import Calibrator, Isotonic, Sigmoid
 from stages.models.fitting.folds import Fold
-from stages.models.fitting.resampling import TooFewRows, resample
+from stages.models.fitting.resampling import CannotResample, resample
 from stages.models.parameters import CandidateParameters
 from stages.models.registry import Candidate
 from stages.models.scorers import Scorer, Selected
@@ -105,12 +105,12 @@ class Job(Task):
     def balance_rows(self, x: Floats, bad: Outcomes) -> tuple[Floats, Outcomes]:
         """Return the k features (m, k) of rows x (n, F) and their outcomes, balanced if asked.
 
-        Raises ParamsError where there are too few bad or good rows to resample.
+        Raises ParamsError where there are too few or too many bad or good rows to resample.
         """
         kept, balance = x[:, self.kept], self.parameters.balance
         try:
             return resample(kept, bad, balance, self.categories, self.facts["fill"], self.seed)
-        except TooFewRows as error:
+        except CannotResample as error:
             raise ParamsError(f"params.yaml: train.{self.candidate.name}: {error}") from None
 
     def fit(self, x: Floats, bad: Outcomes) -> Scorer:

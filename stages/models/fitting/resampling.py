@@ -19,8 +19,13 @@ NEIGHBOURS = 5
 MISSING = -1.0
 
 
-class TooFewRows(ValueError):
-    """The smaller class has too few rows for the sampler; the message says what to do."""
+# Rows of the smaller class of which every two are compared, where all features are categories:
+# three matrices of 8,000 rows and columns take 1.5 GB.
+MOST_COMPARED = 8000
+
+
+class CannotResample(ValueError):
+    """The smaller class has too few or too many rows for the sampler; the message says why."""
 
 
 def resample(
@@ -34,7 +39,8 @@ def resample(
     stands for missing numbers only while neighbours are searched. `smote_tomek` then drops the
     pairs of a good and a bad row that are each other's nearest neighbours.
 
-    Raises TooFewRows where the smaller class has fewer than two rows to lie between.
+    Raises CannotResample where the smaller class has fewer than two rows to lie between, or more
+    than MOST_COMPARED and no number.
     """
     if balance == "none":
         return x, bad
@@ -60,11 +66,17 @@ def add_neighbours(
     fewer = min(bads, len(bad) - bads)
     if fewer == len(bad) - fewer:
         return x, bad
+    which = "bad" if bads == fewer else "good"
     if fewer < 2:
-        which = "bad" if bads == fewer else "good"
-        raise TooFewRows(
+        raise CannotResample(
             f"balance: {balance} needs at least 2 {which} loans to lie between; got {fewer} among "
             f"{len(bad):,} training rows: use balance: none"
+        )
+    if fewer > MOST_COMPARED and len(categories) == x.shape[1]:
+        raise CannotResample(
+            f"balance: {balance} compares every two {which} loans where all features are "
+            f"categories, and memory allows {MOST_COMPARED:,} of them; got {fewer:,}: use "
+            "balance: undersample or none"
         )
     sampler = sampler_for(categories, x.shape[1], min(NEIGHBOURS, fewer - 1), seed)
     rows, outcomes = sampler.fit_resample(fill_missing(x, categories, fill), bad)

@@ -51,6 +51,21 @@ def test_the_ks_curve_of_four_loans_is_that_by_hand() -> None:
     }
 
 
+def test_the_ks_curve_keeps_the_widest_gap_of_a_model_that_ranks_backwards() -> None:
+    found = curves.kolmogorov_smirnov(BAD, 1 - PD, points=5)
+    gap = np.abs(found["good_share"] - found["bad_share"]).max()
+    assert gap == pytest.approx(metrics.summary(BAD, PD, 0.3)["ks"])
+
+
+def test_the_histogram_of_four_loans_is_that_by_hand() -> None:
+    assert as_lists(curves.histogram(*FOUR, bins=5)) == {
+        "low": pytest.approx([0, 0.2, 0.4, 0.6, 0.8]),
+        "high": pytest.approx([0.2, 0.4, 0.6, 0.8, 1]),
+        "good": [1, 1, 0, 0, 0],
+        "bad": [0, 1, 1, 0, 0],
+    }
+
+
 def test_a_curve_of_two_points_is_its_ends() -> None:
     assert curves.roc(BAD, PD, points=2)["true_positive_rate"].tolist() == [0, 1]
 

@@ -58,6 +58,26 @@ def test_a_cluster_counts_by_what_its_rows_add_to_the_gap() -> None:
     assert GAP - found.low == pytest.approx(np.sqrt(effect) * (GAP - alone.low))
 
 
+def test_clusters_count_at_the_widest_gap_of_many_thresholds() -> None:
+    rng = np.random.default_rng(4)
+    pd = rng.integers(1, 10, 90) / 10
+    bad, cluster = rng.random(90) < pd, np.arange(90) // 4
+    below = pd[:, None] <= np.unique(pd)
+    shares = np.stack([below[~bad].mean(axis=0), below[bad].mean(axis=0)])
+    widest = int(np.argmax(np.abs(shares[0] - shares[1])))
+    good, lost = shares[:, widest]
+    added = np.where(bad, -(below[:, widest] - lost) / bad.sum(), (below[:, widest] - good))
+    added = np.where(bad, added, added / (~bad).sum())
+    error = np.sqrt(good * (1 - good) / (~bad).sum() + lost * (1 - lost) / bad.sum())
+    effect = max(1, np.sum(np.bincount(cluster, added) ** 2) / np.sum(added**2))
+    ranked = RankedRows.of(bad, pd)
+    gap = abs(good - lost)
+    found = ks_interval(ranked, metrics.count_rows(ranked), np.array([gap]), cluster)
+    assert found.estimate == pytest.approx(gap)
+    assert effect > 1.05
+    assert gap - found.low == pytest.approx(1.1 * 1.959964 * error * np.sqrt(effect))
+
+
 # Of 200 books, 95 % hold with a standard error of 1.5 points; the true KS of the book is 0.50.
 def test_the_interval_of_ks_holds_the_truth() -> None:
     true = coverage.truth("calibrated")["ks"]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
@@ -31,6 +32,20 @@ def test_a_sigmoid_finds_the_slope_and_intercept_of_overconfident_margins(
 ) -> None:
     fitted = Sigmoid.fit(*rows)
     assert (fitted.slope, fitted.intercept) == pytest.approx((0.5, -1.0), abs=0.05)
+
+
+def test_a_sigmoid_of_few_loans_maximises_the_likelihood_of_platts_targets() -> None:
+    rng = np.random.default_rng(6)
+    margin, bad = rng.normal(-1, 2, 30), (np.arange(30) % 10 < 7).astype(np.int64)
+    target = np.where(bad == 1, 22 / 23, 1 / 11)  # 21 bad and 9 good loans
+
+    def loss(both: Any) -> float:
+        odds = both[0] * margin + both[1]
+        return float(np.sum(np.logaddexp(0, odds) - target * odds))
+
+    best = minimize(loss, [0.0, 0.0], tol=1e-10).x
+    fitted = Sigmoid.fit(margin, bad)
+    assert (fitted.slope, fitted.intercept) == pytest.approx(tuple(best), abs=1e-4)
 
 
 def test_a_fitted_sigmoid_expects_the_defaults_that_there_were(rows: tuple[Any, Any]) -> None:

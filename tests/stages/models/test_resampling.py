@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.models.fitting.resampling import resample
+from stages.models.fitting import resampling
+from stages.models.fitting.resampling import CannotResample, resample
 
 KINDS = ("undersample", "smote", "smote_tomek")
 FILL = np.zeros(3)
@@ -145,3 +146,16 @@ def test_a_seed_gives_one_sample_and_another_seed_another(kind: str, rows: tuple
     first, again, other = (resampled(rows, kind, seed)[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert first.shape != other.shape or (first != other).any()
+
+
+def test_categories_alone_are_resampled_while_memory_allows_to_compare_every_two(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every two of 8,000 rows take 1.2 GB."""
+    monkeypatch.setattr(resampling, "MOST_COMPARED", 80)
+    x = np.random.default_rng(8).integers(0, 5, (400, 3)).astype(np.float64)
+    bad = (np.arange(400) < 80).astype(np.int64)
+    assert resample(x, bad, "smote", [0, 1, 2], FILL, 0)[1].sum() == 320
+    bad[80] = 1
+    with pytest.raises(CannotResample, match=r"memory allows 80 of them; got 81: use balance: und"):
+        resample(x, bad, "smote", [0, 1, 2], FILL, 0)
