@@ -43,6 +43,7 @@ class GuardedService(bentoml.Service):  # type: ignore[misc]
             ACCESS,
             SETTINGS.max_body,
             SETTINGS.max_requests,
+            SETTINGS.caller_rate,
         )
 
 

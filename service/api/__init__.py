@@ -6,7 +6,8 @@
 - `handlers` decide, record and answer; `drafts` turns decisions into ledger entries and answers
 - `idempotency` answers repeated requests as before
 - `background` runs the periodic tasks of a worker
-- `requests` defines requests, responses and refusals; `batching` groups simultaneous requests
+- `requests` defines requests, responses and refusals, and `headers` those of answers
+- `batching` groups simultaneous requests
 - `refusals` counts the rules that refused applications broke; `metrics` are those of Prometheus
 - `description` describes the API to its users; `ui/` is the page for loan officers
 """

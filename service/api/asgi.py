@@ -23,7 +23,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api import metrics
 from service.api.access.authentication import Access, require_role
 from service.api.guards import read_body
-from service.api.load import PROBES, InFlight
+from service.api.headers import (
+    DOCUMENT_HEADERS,
+    FILE_HEADERS,
+    HTML_HEADERS,
+    JSON_HEADERS,
+    PROBLEM_HEADERS,
+    SECURITY_HEADERS,
+)
+from service.api.load import PROBES, CallerLimits, InFlight
 from service.api.requests import (
     Handler,
     Refused,
@@ -38,40 +46,7 @@ from service.decision.problems import clip
 
 UI = Path(__file__).parent / "ui"
 FORWARDED = ("/livez", "/healthz", "/metrics", "/schema.json")
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
-SECURITY_HEADERS = {
-    "content-security-policy": POLICY,
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-}
-FILE_HEADERS = {"cache-control": "no-cache", **SECURITY_HEADERS}
-HTML_HEADERS = {
-    "content-type": "text/html; charset=utf-8",
-    "cache-control": "no-store",
-    **SECURITY_HEADERS,
-}
-# An answer that is not a page needs fewer headers, and h11 checks each header of each answer.
-JSON_HEADERS = {
-    "content-type": "application/json",
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-}
-# Letters hold their style and images themselves, and need nothing else.
-LETTER_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
-)
-DOCUMENT_HEADERS = {
-    ".html": {**HTML_HEADERS, "content-security-policy": LETTER_POLICY},
-    ".pdf": {**JSON_HEADERS, "content-type": "application/pdf"},
-}
+VERSION = "/v1"  # the paths without it are aliases for one release
 UNAVAILABLE = 503
 RETRY = {"retry-after": "1"}  # seconds
 ERROR = 400  # statuses from here on are errors
@@ -87,7 +62,9 @@ class Application:
         access: Access,
         max_body: int,
         max_requests: int = 512,
+        caller_rate: int = 0,
     ) -> None:
+        self._limits = CallerLimits(caller_rate)
         self._in_flight = InFlight(max_requests, max_body)
         self._inner, self._find_routes, self._access = inner, find_routes, access
         self._max_body = max_body
@@ -112,11 +89,16 @@ class Application:
         await _refuse(refused, scope, receive, send)
 
     def _create_router(self, routes: Routes) -> Router:
+        endpoints = {
+            path: Endpoint(path, handlers, self._max_body, self._in_flight, self._limits)
+            for path, handlers in routes.items()
+        }
         return Router(
             [
                 *(
-                    Route(p, Endpoint(p, handlers, self._max_body, self._in_flight))
-                    for p, handlers in routes.items()
+                    Route(prefix + path, endpoint)
+                    for path, endpoint in endpoints.items()
+                    for prefix in ("", VERSION)
                 ),
                 *(Route(path, SecuredApplication(self._inner, path)) for path in FORWARDED),
                 *(self._access.login.routes() if self._access.login else ()),
@@ -132,8 +114,14 @@ class Endpoint:
     """One path of the API, with a handler for each of its methods."""
 
     def __init__(
-        self, path: str, handlers: Mapping[str, Handler], max_body: int, in_flight: InFlight
+        self,
+        path: str,
+        handlers: Mapping[str, Handler],
+        max_body: int,
+        in_flight: InFlight,
+        limits: CallerLimits,
     ) -> None:
+        self._limits = limits
         self.path, self.handlers, self.max_body = path, handlers, max_body
         self._in_flight, self._is_probe = in_flight, path in PROBES
         self._headers = DOCUMENT_HEADERS.get(PurePath(path).suffix, JSON_HEADERS)
@@ -148,7 +136,7 @@ class Endpoint:
                 status, content, headers = await self._answer(scope, receive)
             except Refused as error:
                 status, content = error_response(error.status, error.problems)
-                headers = {**JSON_HEADERS, **error.headers}
+                headers = {**PROBLEM_HEADERS, **error.headers}
             except Replayed as replayed:
                 status, content = 200, replayed.body
                 headers = {**JSON_HEADERS, "idempotent-replayed": "true"}
@@ -162,6 +150,8 @@ class Endpoint:
         """Return the status, the body and the headers of the answer; raises Refused."""
         handler = self._handler(scope["method"])
         require_role(scope, self.path)
+        charge = self._limits.bucket_of(scope["caller"]).charge
+        charge(1)
         size = 0 if self._is_probe else self._in_flight.admit(scope)
         try:
             body = await read_body(scope, receive, self.max_body)
@@ -171,12 +161,13 @@ class Endpoint:
                 body,
                 scope["caller"],
                 _idempotency_key(scope),
+                charge,
             )
             status, content = await respond(handler, request)
         finally:
             if not self._is_probe:
                 self._in_flight.release(size)
-        return status, content, self._headers if status < ERROR else JSON_HEADERS
+        return status, content, self._headers if status < ERROR else PROBLEM_HEADERS
 
     def _handler(self, method: str) -> Handler:
         handler = self.handlers.get("GET" if method == "HEAD" else method)
@@ -220,7 +211,7 @@ async def _refuse_unknown_path(scope: Scope, receive: Receive, send: Send) -> No
 
 async def _refuse(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
     status, content = error_response(refused.status, refused.problems)
-    await Response(content, status, {**JSON_HEADERS, **refused.headers})(scope, receive, send)
+    await Response(content, status, {**PROBLEM_HEADERS, **refused.headers})(scope, receive, send)
 
 
 def _as_refusal(error: HTTPException, scope: Scope) -> Refused:

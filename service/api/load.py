@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import math
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from starlette.types import Scope
 
 from service.api.requests import refusal
+from service.users.callers import Caller
 
 BODIES = 32  # bodies of the largest size that a worker holds at once
 LONGEST_WAIT = 2.0  # seconds
+BURST = 10  # seconds of a caller's rate that may come at once
+MAX_CALLERS = 10_000  # after which those that have long sent nothing are forgotten
 PROBES = ("/health", "/readyz")  # these are answered whatever else waits
 
 
@@ -43,6 +48,55 @@ class InFlight:
         """Count a request as answered."""
         self.requests -= 1
         self.bytes -= size
+
+
+class Bucket:
+    """The applications that one caller may still send: a token bucket.
+
+    A batch may overdraw it; then the caller waits until it is paid.
+    """
+
+    def __init__(self, rate: int, clock: Callable[[], float]) -> None:
+        self._rate, self._clock = rate, clock
+        self._tokens, self._since = float(rate * BURST), clock()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the caller has sent nothing for long."""
+        return self._clock() - self._since > BURST + 1
+
+    def charge(self, applications: int) -> None:
+        """Take tokens for so many applications; refuses the request with 429 if there are none."""
+        if not self._rate:
+            return
+        now = self._clock()
+        earned = self._tokens + (now - self._since) * self._rate
+        self._tokens, self._since = min(earned, self._rate * BURST), now
+        if self._tokens < 1:
+            seconds = math.ceil((1 - self._tokens) / self._rate)
+            problem = f"a caller may send {self._rate} applications a second; wait {seconds} s"
+            raise refusal(429, problem, headers={"retry-after": str(seconds)})
+        self._tokens -= applications
+
+
+class CallerLimits:
+    """The rate of each caller at one worker; 0 is no limit, and nobody is limited without users."""
+
+    def __init__(self, rate: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate, self._clock = rate, clock
+        self._unlimited = Bucket(0, clock)
+        self._buckets: dict[tuple[str, str], Bucket] = {}
+
+    def bucket_of(self, caller: Caller | None) -> Bucket:
+        """Return the bucket of a caller."""
+        if caller is None or not self._rate:
+            return self._unlimited
+        name = caller.type, caller.subject or caller.name
+        if name not in self._buckets:
+            if len(self._buckets) >= MAX_CALLERS:
+                self._buckets = {n: b for n, b in self._buckets.items() if not b.is_full}
+            self._buckets[name] = Bucket(self._rate, self._clock)
+        return self._buckets[name]
 
 
 class Turnstile:

@@ -13,8 +13,8 @@ from math import inf
 from typing import Any
 
 from service.decision.applications import Applications
+from service.decision.problems import rule_of
 from service.monitoring.drift_rules import FALSE_REPORTS, Finding, loudness_of, share_bound
-from stages.contract.fields import Field
 
 BLOCK = 100  # applications that are judged at a time, at least
 USUAL_SHARE = 0.01  # share of applications that may break one rule in normal operation
@@ -36,17 +36,6 @@ def broken_rule(problem: Mapping[str, Any], applications: Applications) -> Broke
     if problem["allowed"] in applications.rules:
         return name, "contradiction"
     return name, rule_of(applications.fields[name], problem["got"])
-
-
-def rule_of(field: Field, got: Any) -> str:
-    """Return the name of the rule of a field that a refused value broke."""
-    if got is None:
-        return "missing"
-    if field.codes:
-        return "category"
-    number = isinstance(got, int | float) and not isinstance(got, bool)
-    whole = number and (field.type == "number" or got == int(got))
-    return "bounds" if field.is_numeric and whole else "type"
 
 
 class Refusals:

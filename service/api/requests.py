@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from http import HTTPStatus
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -15,6 +16,23 @@ from service.ledger import LedgerUnavailable
 from service.users.callers import Caller
 
 VISIBLE = "a text that is not blank and has no NUL character"
+
+MAX_DETAILS = 3  # messages that the detail of a refusal repeats
+CODES = {
+    400: "malformed",
+    401: "not_authenticated",
+    403: "not_allowed",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "timeout",
+    409: "conflict",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "invalid",
+    429: "too_many_requests",
+    503: "unavailable",
+}
+"""The code of a problem that has none of its own, by the status of the answer."""
 
 Response = tuple[int, bytes]
 """A status and a body in JSON or HTML."""
@@ -61,6 +79,8 @@ class Request(NamedTuple):
     body: bytes
     caller: Caller | None = None
     idempotency_key: str | None = None
+    charge: Callable[[int], None] | None = None
+    """Counts further applications against the caller's rate."""
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -85,8 +105,18 @@ async def respond(handler: Handler, request: Request) -> Response:
 
 
 def error_response(status: int, problems: Iterable[Problem]) -> Response:
-    """Return a response whose body lists the problems."""
-    return status, to_json({"errors": as_dicts(problems)})
+    """Return a response whose body lists the problems, as RFC 9457 describes problem details."""
+    errors = as_dicts(problems)
+    for error in errors:
+        error["code"] = error["code"] or CODES.get(status, "invalid")
+    details = {
+        "type": "about:blank",  # the status and the codes say what kind of problem it is
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": " ".join(error["message"] for error in errors[:MAX_DETAILS]),
+        "errors": errors,
+    }
+    return status, to_json(details)
 
 
 def as_dicts(problems: Iterable[Problem]) -> list[dict[str, Any]]:
@@ -106,7 +136,7 @@ def validate(model: type[Model], value: object) -> Model:
 def _problem(error: ErrorDetails) -> Problem:
     field, got = ".".join(map(str, error["loc"])), quote(error["input"])
     allowed = VISIBLE if error["type"] == "string_pattern_mismatch" else error["msg"]
-    return Problem(field, f"{field}: {allowed}; got {as_text(got)}", allowed, got)
+    return Problem(field, f"{field}: {allowed}; got {as_text(got)}", allowed, got, error["type"])
 
 
 def read_search(query: Mapping[str, str], name: str, words: int, length: int) -> str | None:

@@ -16,7 +16,15 @@ from pydantic import Field as Key
 
 from service.decision.field_types import example_value, missing_code_type, value_type
 from service.decision.json_bodies import decode
-from service.decision.problems import Problem, allowed_values, as_text, clip, contradiction, quote
+from service.decision.problems import (
+    Problem,
+    allowed_values,
+    as_text,
+    clip,
+    contradiction,
+    quote,
+    rule_of,
+)
 from stages.contract.expressions import Ratio
 from stages.contract.fields import Field
 from stages.contract.schema import AVAILABLE, Contract, Mode
@@ -86,7 +94,7 @@ class Applications:
             allowed = "a JSON object of field names and values"
             got = quote(application)
             message = f"an application must be {allowed}; got {as_text(got)}"
-            raise InvalidApplication([Problem("", message, allowed, got)])
+            raise InvalidApplication([Problem("", message, allowed, got, "object")])
         unknown = [name for name in application if name not in self.names]
         if len(unknown) > MOST:  # so many that to look for the likely names would take long
             some = unknown[:MOST]
@@ -153,9 +161,10 @@ class Applications:
         if name not in self.required:
             limit += ", or null"
         if error["type"] == "missing":
-            return Problem(name, f"{name} is required: {limit}", limit, None)
+            return Problem(name, f"{name} is required: {limit}", limit, None, "missing")
         got = quote(error["input"])
-        return Problem(name, f"{name} must be {limit}; got {as_text(got)}", limit, got)
+        code = rule_of(field, got) if field else "type"
+        return Problem(name, f"{name} must be {limit}; got {as_text(got)}", limit, got, code)
 
     def _unknown(self, name: str, got: Any, hint: str | None = None) -> Problem:
         allowed, name = [*self.fields, *self.stated], clip(name)
@@ -166,7 +175,7 @@ class Applications:
                 near = get_close_matches(name, allowed, 1)
                 hint = f"; did you mean {near[0]}?" if near else ""
             message = f"{name} is not a field of this contract{hint}"
-        return Problem(name, message, f"one of {', '.join(allowed)}", got)
+        return Problem(name, message, f"one of {', '.join(allowed)}", got, "unknown")
 
     def _misstated(self, application: Mapping[str, Any]) -> Iterator[Problem]:
         for name, derived in self.stated.items():
@@ -174,7 +183,7 @@ class Applications:
             true = ratio(derived.ratio, application)
             if value is not None and true is not None and abs(value - true) > derived.tolerance:
                 limit = f"{derived.formula}, here {true:.6g}, within {derived.tolerance}"
-                yield Problem(name, f"{name} must be {limit}; got {value}", limit, value)
+                yield Problem(name, f"{name} must be {limit}; got {value}", limit, value, "stated")
 
     def _contradictions(self, application: Mapping[str, Any]) -> Iterator[Problem]:
         for check in self._checks:

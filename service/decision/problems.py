@@ -20,6 +20,8 @@ class Problem(NamedTuple):
     message: str
     allowed: str
     got: Any
+    code: str = ""
+    """The kind of problem in one word for programs; "" where the answer's status says it."""
 
 
 def allowed_values(field: Field) -> str:
@@ -53,7 +55,20 @@ def contradiction(check: Check, application: Mapping[str, Any]) -> Problem:
     """Return the problem of a rule between fields that is broken, at the rule's first field."""
     came = ", ".join(f"{name} {as_text(application[name])}" for name in check.parsed.fields)
     message = f"{check.message}: must keep {check.rule}; got {came}"
-    return Problem(check.parsed.left, message, check.rule, application[check.parsed.left])
+    return Problem(
+        check.parsed.left, message, check.rule, application[check.parsed.left], "contradiction"
+    )
+
+
+def rule_of(field: Field, got: Any) -> str:
+    """Return the name of the rule of a field that a refused value broke."""
+    if got is None:
+        return "missing"
+    if field.codes:
+        return "category"
+    number = isinstance(got, int | float) and not isinstance(got, bool)
+    whole = number and (field.type == "number" or got == int(got))
+    return "bounds" if field.is_numeric and whole else "type"
 
 
 def quote(value: Any) -> Any:

@@ -13,7 +13,7 @@ Other packages import from here; the monitor and the dashboard also query `schem
 - `checkpoint`: the length and the last hash of the chain, in a file outside the database
 - `writer`, `chain_connection`: group commit by one thread on one connection
 - `claims`: which requests were recorded, so that a repeated one is not recorded again
-- `reader`, `verify`, `replay`: search entries, verify the chain, score a decision again
+- `reader`, `verify`: search entries, verify the chain
 - `backup`: copy a ledger into a file while it is written, and back
 - `ledger`: the class `Ledger`, which combines these modules
 - `__main__`: `python -m service.ledger verify | backup | restore | migrate | roles | init`

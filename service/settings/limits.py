@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from service.settings.declaration import Count, Section, variable
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from service.settings.declaration import Count, Section, require_digits, variable
 
 MEBIBYTE = 1 << 20
 
@@ -34,4 +38,11 @@ class LimitSettings(Section):
         "The days for which a repeated request with the same `Idempotency-Key` gets the recorded "
         "answer.",
         "a whole number from 1",
+    )
+    caller_rate: Annotated[int, BeforeValidator(require_digits), Field(ge=0)] = variable(
+        "CREDIT_PD_CALLER_RATE",
+        300,
+        "The applications per second that one caller may send to a worker, ten seconds of them at "
+        "once; further requests get a 429. It limits users only; 0 is no limit.",
+        "a whole number from 0",
     )

@@ -47,6 +47,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
 
 def is_open(path: str, has_open_docs: bool) -> bool:
     """Tell whether the path of a request needs no credentials."""
+    path = path.removeprefix("/v1")
     if path.startswith(PAGE_FILES) or (has_open_docs and path in DOCUMENTATION):
         return True
     return PERMISSIONS.get(path) == EVERYBODY

@@ -79,7 +79,7 @@ def _operations(paths: Description) -> Iterator[Operation]:
 def _answer_type(answer: Description) -> str:
     ((media_type, content),) = answer["content"].items()
     words = type_name(content["schema"])
-    return words if media_type == "application/json" else media_type
+    return words if media_type.endswith("json") else media_type
 
 
 def _rows(schema: Description) -> list[Row]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.api.description.paths import REF, Description, paths
+from service.api.description.paths import OPERATIONS, REF, Description, paths
 from service.api.description.schemas import decisions, monitoring, parts, records, service
 from service.decision.applications import Applications
 
@@ -64,6 +64,9 @@ def describe(applications: Applications | None, max_batch: int, keys: bool) -> D
             "description": "Probability of default, decision and reasons for loan applications. "
             "Every decision is recorded before it is answered.",
         },
+        # The paths without a version are aliases for one release.
+        "servers": [{"url": "./v1", "description": "This service"}],
+        "tags": [{"name": name} for name in dict.fromkeys(tag for _, tag in OPERATIONS.values())],
         "paths": paths(example),
         "components": {"schemas": schemas},
     }

@@ -18,10 +18,33 @@ REFUSALS = {
     413: "The body is too large",
     415: "The body is not application/json",
     422: "The request breaks the contract; there is one error per field",
+    429: "The caller sends more than its rate, or too much waits already",
     503: "No decision can be made or recorded now; the message says why",
 }
-GET_REFUSALS = (401, 403, 405, 503)
+PROBLEM = "application/problem+json"  # RFC 9457
+GET_REFUSALS = (401, 403, 405, 429, 503)
 POST_REFUSALS = (400, 408, 413, 415, 422, *GET_REFUSALS)
+OPERATIONS = {
+    "/predict": ("predict", "Decisions"),
+    "/predict_batch": ("predict_batch", "Decisions"),
+    "/explain": ("explain", "Decisions"),
+    "/overrides": ("override", "Records"),
+    "/logs": ("list_decisions", "Records"),
+    "/predictions/{id}": ("get_decision", "Records"),
+    "/predictions/{id}/receipt": ("get_receipt", "Records"),
+    "/predictions/{id}/letter.html": ("get_letter", "Letters"),
+    "/predictions/{id}/letter.pdf": ("get_letter_pdf", "Letters"),
+    "/predictions/{id}/explanation.html": ("get_explanation", "Letters"),
+    "/predictions/{id}/explanation.pdf": ("get_explanation_pdf", "Letters"),
+    "/outcomes": ("report_outcomes", "Monitoring"),
+    "/drift-reports": ("list_drift_reports", "Monitoring"),
+    "/drift-reports/{id}": ("get_drift_report", "Monitoring"),
+    "/model-info": ("describe_model", "Service"),
+    "/whoami": ("whoami", "Service"),
+    "/health": ("health", "Service"),
+    "/readyz": ("readiness", "Service"),
+}
+"""The operation's identifier and the tag of every path; a path has one method."""
 REPEATED: Description = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -41,6 +64,16 @@ PAGE_QUERY = (
 
 
 def paths(example: Description) -> Description:
+    """Return the description of every endpoint, with its identifier and its tag."""
+    described = endpoints(example)
+    for path, methods in described.items():
+        for operation in methods.values():
+            operation["operationId"], tag = OPERATIONS[path]
+            operation["tags"] = [tag]
+    return described
+
+
+def endpoints(example: Description) -> Description:
     """Return the description of every endpoint."""
     one = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     one["description"] = "The identifier that an answer or a list states"
@@ -177,12 +210,13 @@ def post(
 def responses(shape: str, status: int, refused: tuple[int, ...]) -> Description:
     """Return the descriptions of all answers of an endpoint."""
     refusals = {
-        str(code): answer(REFUSALS[code], "Errors") for code in sorted({403, 405, *refused})
+        str(code): answer(REFUSALS[code], "Errors", PROBLEM)
+        for code in sorted({403, 405, *refused})
     }
     return {str(status): answer("The answer", shape), **refusals}
 
 
-def answer(description: str, shape: str) -> Description:
+def answer(description: str, shape: str, media_type: str = "application/json") -> Description:
     """Return the description of one answer, whose body has the schema `shape`."""
-    content = {"application/json": {"schema": {"$ref": REF.format(model=shape)}}}
+    content = {media_type: {"schema": {"$ref": REF.format(model=shape)}}}
     return {"description": description, "content": content}

@@ -89,6 +89,8 @@ class Decisions:
         claim = await claim_request(request, "/predict_batch", self.state.ledger)
         engine, refusals = self.state.loaded_engine(), self.state.refusals
         rows = self._rows(request.body)
+        if request.charge:
+            request.charge(len(rows) - 1)
         async with self._heavy.pass_through():
             results, kept, drafts = await asyncio.to_thread(
                 decide_rows, engine, rows, request.caller

@@ -2,6 +2,7 @@
 
 const KEY = "credit-decision-key";
 const PATIENCE = 30_000;
+const UNVERSIONED = new Set(["docs", "logout"]);
 
 /** The errors of a request; `status` is 0 when the service could not be reached. */
 export class Problem extends Error {
@@ -66,7 +67,7 @@ async function send(method, path, body, signal, more = {}) {
   if (body) headers["content-type"] = "application/json";
   let response;
   try {
-    response = await fetch(path, {
+    response = await fetch(UNVERSIONED.has(path) ? path : `v1/${path}`, {
       method,
       headers,
       body: body && JSON.stringify(body),

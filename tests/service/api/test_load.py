@@ -14,9 +14,10 @@ from service.api.access.authentication import Access
 from service.api.asgi import Application
 from service.api.description import openapi
 from service.api.handlers.api import Api
-from service.api.load import Turnstile
+from service.api.load import CallerLimits, Turnstile
 from service.api.requests import Refused, Request, Response
 from service.ledger import Ledger
+from service.users.callers import Caller
 from tests.support.api_client import JSON, inner
 
 MAX_BODY = 100
@@ -139,3 +140,62 @@ def test_the_documentation_is_made_once(api: Api, monkeypatch: pytest.MonkeyPatc
 
     asyncio.run(attack())
     assert len(made) == 2
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def caller(name: str) -> Caller:
+    return Caller(name, "service", frozenset({"decide"}))
+
+
+def test_a_caller_that_sends_more_than_its_rate_waits_and_others_do_not() -> None:
+    clock = Clock()
+    limits = CallerLimits(5, clock)
+    for _ in range(50):
+        limits.bucket_of(caller("busy")).charge(1)
+    with pytest.raises(Refused) as error:
+        limits.bucket_of(caller("busy")).charge(1)
+    assert (error.value.status, error.value.headers["retry-after"]) == (429, "1")
+    limits.bucket_of(caller("quiet")).charge(1)
+    clock.now += 1
+    for _ in range(5):
+        limits.bucket_of(caller("busy")).charge(1)
+    with pytest.raises(Refused):
+        limits.bucket_of(caller("busy")).charge(1)
+
+
+def test_a_batch_counts_as_its_applications() -> None:
+    clock = Clock()
+    bucket = CallerLimits(5, clock).bucket_of(caller("batch"))
+    bucket.charge(1)
+    bucket.charge(99)
+    with pytest.raises(Refused) as error:
+        bucket.charge(1)
+    assert error.value.headers["retry-after"] == "11"
+    clock.now += 11
+    bucket.charge(1)
+
+
+def test_without_users_or_a_rate_nobody_is_limited() -> None:
+    for limits, who in ((CallerLimits(1, Clock()), None), (CallerLimits(0, Clock()), caller("a"))):
+        for _ in range(100):
+            limits.bucket_of(who).charge(1000)
+
+
+def test_callers_that_have_left_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(load, "MAX_CALLERS", 3)
+    limits = CallerLimits(1, clock)
+    for name in ("first", "second", "third"):
+        limits.bucket_of(caller(name)).charge(10)
+    clock.now += load.BURST + 2
+    limits.bucket_of(caller("third")).charge(1)
+    limits.bucket_of(caller("fourth")).charge(1)
+    assert [name for _, name in limits._buckets] == ["third", "fourth"]

@@ -18,17 +18,25 @@ class Shape(BaseModel):
 
 
 class Error(Shape):
-    """A problem of a field ("" for the whole request), the allowed values and the given one."""
+    """A problem of a field ("" for the whole request), the allowed values and the given one.
+
+    `code` is one word for programs.
+    """
 
     field: str
     message: str
     allowed: str | None
     got: Any
+    code: str
 
 
 class Errors(Shape):
-    """The errors of a refused request. A refused application gets no score."""
+    """The problem details (RFC 9457) of a refused request. A refused application gets no score."""
 
+    type: str
+    title: str
+    status: int
+    detail: str
     errors: Annotated[list[Error], Key(min_length=1)]
 
 
