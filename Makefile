@@ -21,7 +21,7 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	@set -o pipefail; if command -v uv >/dev/null; then \
 	  echo "Setting up $(VENV) from requirements/dev.txt with uv (about 250 packages)" >&2; \
 	  uv venv --quiet --allow-existing --seed --python 3.11 $(VENV) && \
-	  { VIRTUAL_ENV=$(VENV) uv pip install --require-hashes --requirements $< 2>&1 | sed '/^ [-+~] /d' >&2; }; \
+	  { VIRTUAL_ENV=$(VENV) uv pip install --compile-bytecode --require-hashes --requirements $< 2>&1 | sed '/^ [-+~] /d' >&2; }; \
 	elif $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then \
 	  echo "Setting up $(VENV) from requirements/dev.txt with pip (about two minutes; uv would be faster)" >&2; \
 	  { test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV); } && \
