@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from service.ledger import reader
 from service.ledger.backup import back_up, restore
-from service.ledger.checkpoint import Checkpoint
+from service.ledger.checkpoint import Checkpoint, write_durably
 from service.ledger.connections import LONG_DEADLINE
 from service.ledger.database import (
     LedgerUnavailable,
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(engine: Engine, options: argparse.Namespace) -> int:
     if options.command == "verify":
-        return _verify(engine, options.expect_head)
+        return _verify(engine, options.expect_head, options.resume)
     if options.command == "init":
         return _begin_anew(engine)
     if options.command == "backup":
@@ -75,6 +75,13 @@ def _parser() -> argparse.ArgumentParser:
     verifying = commands.add_parser("verify", help="check the whole chain for changes")
     verifying.add_argument(
         "--expect-head", type=_head, metavar="SEQ:HASH", help="a head printed by an earlier verify"
+    )
+    verifying.add_argument(
+        "--resume",
+        type=project.resolve,
+        metavar="FILE",
+        help="read only what follows the head in this file, and write the new head into it when "
+        "the chain is sound; keep the file where the service cannot write",
     )
     saving = commands.add_parser("backup", help="copy the ledger into a file, while it is written")
     saving.add_argument(
@@ -119,17 +126,29 @@ def _head(text: str) -> Head:
     return Head(int(sequence), digest)
 
 
-def _verify(engine: Engine, expected: Head | None) -> int:
-    verdict = verify(engine, expected, _Progress())
+def _verify(engine: Engine, expected: Head | None, resume: Path | None) -> int:
+    since = _read_head(resume) if resume and resume.exists() else None
+    verdict = verify(engine, expected, _Progress(), since)
     for finding in verdict.findings:
         print(finding)
     if verdict.total > len(verdict.findings):
         print(f"and {verdict.total - len(verdict.findings)} more findings")
     state = "is broken" if verdict.total else "is sound"
     print(f"the chain of {verdict.head.sequence} entries {state}; head {verdict.head}")
-    if not expected:
+    if since:
+        print(f"{since.sequence} of them were verified before and not read again")
+    if resume and not verdict.total:
+        write_durably(resume, f"{verdict.head}\n")
+    if not expected and not since:
         print("a removed end is found only by a head kept elsewhere: --expect-head SEQ:HASH")
     return 1 if verdict.total else 0
+
+
+def _read_head(file: Path) -> Head:
+    try:
+        return _head(file.read_text().strip())
+    except (OSError, argparse.ArgumentTypeError) as error:
+        raise ValueError(f"--resume: {file} holds no head of a ledger: {error}") from error
 
 
 def _restore(engine: Engine, options: argparse.Namespace) -> int:

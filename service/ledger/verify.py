@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, func, select, true
 
 from service.ledger.database import connection_to
 from service.ledger.entries import GENESIS, Entry, Head, chained_hash, columns_of
@@ -34,19 +34,22 @@ def verify(
     engine: Engine,
     expected: Head | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    since: Head | None = None,
 ) -> Verification:
     """Check every entry against its hash, its neighbours and its columns, and every policy.
 
     This finds every change, insertion, removal and reordering inside the chain. A person with write
     access to the database can remove the last entries, or write a whole new chain, and set the head
     accordingly. Only a head that was kept elsewhere, `expected`, reveals this. `progress` is called
-    after every batch with the number of verified entries and of all entries. Raises
-    LedgerUnavailable.
+    after every batch with the number of verified entries and of all entries.
+
+    After `since`, the head of an earlier verification that was kept elsewhere, only later entries
+    are read; the entry that it names must be there, unchanged. Raises LedgerUnavailable.
     """
     findings: list[str] = []
     total = 0
     with connection_to(engine) as connection:
-        walk = _Walk(connection, expected, progress)
+        walk = _Walk(connection, expected, progress, since or Head(0, GENESIS))
         for problem in walk.findings():
             total += 1
             if total <= MAX_FINDINGS:
@@ -62,24 +65,36 @@ class _Walk:
         connection: Connection,
         expected: Head | None,
         progress: Callable[[int, int], None],
+        since: Head,
     ) -> None:
-        self.last = Head(0, GENESIS)
+        self.last = self._since = since
         self._connection = connection
         self._expected = expected
         self._progress = progress
         self._seen = 0
 
     def findings(self) -> Iterator[str]:
+        if self._since.sequence:
+            yield from self._check_start()
         while True:
             # The head is read first, so that entries recorded meanwhile come after it.
             end = read_head(self._connection)
             rows = self._next_rows()
             for entry in rows:
                 yield from self._step(entry)
-            self._progress(self._seen, end.sequence)
+            self._progress(self._since.sequence + self._seen, end.sequence)
             if not rows:
                 yield from self._finish(end)
                 return
+
+    def _check_start(self) -> Iterator[str]:
+        """Check the entry at which an earlier verification ended; it is not read again."""
+        sequence, digest = self._since
+        row = self._connection.execute(select(table).where(table.c.sequence == sequence)).first()
+        if row is None:
+            yield f"entry {sequence}, which was verified before, is missing"
+        elif row.hash != digest or _hash_of(Entry(*row)) != digest:
+            yield f"entry {sequence} ({row.id}) was changed since it was verified"
 
     def _next_rows(self) -> list[Entry]:
         query = select(table).where(table.c.sequence > self.last.sequence)
@@ -108,7 +123,10 @@ class _Walk:
             yield f"entries {self.last.sequence + 1} to {end.sequence} are missing at the end"
         elif end != self.last:
             yield f"the head was changed: it says {end} and the last entry is {self.last}"
-        counted = select(func.count()).where(table.c.sequence <= self.last.sequence)
+        counted = select(func.count()).where(
+            table.c.sequence <= self.last.sequence,
+            table.c.sequence > self._since.sequence if self._since.sequence else true(),
+        )
         extra = self._connection.execute(counted).scalar_one() - self._seen
         if extra:
             yield f"{extra} entries stand outside the chain"

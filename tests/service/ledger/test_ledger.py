@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -509,6 +510,48 @@ def test_verify_prints_the_head_and_its_exit_code_states_the_result(
     change(ledger.engine, "DELETE FROM ledger_entries WHERE sequence = 3")
     assert run(database, "verify") == 1
     assert "entries 3 to 3 are missing" in capsys.readouterr().out
+
+
+def test_verify_reads_only_what_follows_the_head_that_it_kept(
+    ledger: Ledger, database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "seen.head"
+    add(ledger, 5)
+    assert run(database, "verify", "--resume", str(kept)) == 0
+    entries = add(ledger, 3)
+    assert run(database, "verify", "--resume", str(kept)) == 0
+    assert "5 of them were verified before" in capsys.readouterr().out
+    assert kept.read_text() == f"8:{entries[-1].hash}\n"
+    disarm(ledger.engine)
+    change(ledger.engine, "UPDATE ledger_entries SET decision = 'approve' WHERE sequence = 2")
+    assert run(database, "verify", "--resume", str(kept)) == 0
+    assert run(database, "verify") == 1
+    change(ledger.engine, "UPDATE ledger_entries SET payload = '{}' WHERE sequence = 8")
+    assert run(database, "verify", "--resume", str(kept)) == 1
+    assert "entry 8 " in capsys.readouterr().out
+    assert kept.read_text() == f"8:{entries[-1].hash}\n"
+
+
+@pytest.mark.parametrize("loss", ["sequence > 6", "sequence = 7"])
+def test_verify_finds_entries_that_were_removed_since_the_head_that_it_kept(
+    ledger: Ledger, database: str, tmp_path: Path, loss: str
+) -> None:
+    kept = tmp_path / "seen.head"
+    add(ledger, 6)
+    assert run(database, "verify", "--resume", str(kept)) == 0
+    add(ledger, 2)
+    disarm(ledger.engine)
+    change(ledger.engine, f"DELETE FROM ledger_entries WHERE {loss}")  # noqa: S608
+    assert run(database, "verify", "--resume", str(kept)) == 1
+
+
+def test_a_file_that_holds_no_head_is_named(
+    ledger: Ledger, database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(ledger, 1)
+    (tmp_path / "other").write_text("nothing of the kind")
+    assert run(database, "verify", "--resume", str(tmp_path / "other")) == 2
+    assert "holds no head of a ledger" in capsys.readouterr().err
 
 
 def test_verify_creates_no_ledger(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,9 @@ from service.ledger.database import connection_to, database_url, open_engine
 from service.ledger.migrations.roles import RIGHTS
 from service.ledger.verify import verify
 from service.monitoring.reports import Reports
+from service.transparency.log import TransparencyLog
+from service.transparency.signing import Signer
+from service.transparency.verify_receipt import LOG
 from tests.support.databases import Postgres
 from tests.support.ledger_client import change, decided
 
@@ -67,6 +70,18 @@ def test_the_service_records_as_the_writer_and_an_auditor_verifies_as_the_reader
     auditor = open_engine(database_url(address(owner, "reader")))
     assert verify(auditor, None).findings == []
     auditor.dispose()
+
+
+@pytest.mark.e2e
+def test_the_log_signs_and_signs_again_as_the_signer(owner: str, service: Ledger) -> None:
+    service.append_many([decided(number=n) for n in range(300)])
+    signer = Signer.generate("lender.example/ledger", LOG)
+    log = TransparencyLog(open_engine(database_url(address(owner, "signer"))))
+    assert log.publish(signer).size == 300
+    service.append_many([decided()])
+    assert log.publish(signer).size == 301
+    assert log.publish(signer).size == 301
+    log.engine.dispose()
 
 
 FORGERIES = (
