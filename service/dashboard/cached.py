@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -18,8 +17,8 @@ from service.ledger.database import database_url, open_engine
 from service.monitoring import realised_performance as realised
 from stages import params
 
-SMALL = 100_000  # entries: a larger ledger is counted again after LIFETIME, not at every change
-LIFETIME = 30  # seconds
+SMALL = 100_000  # entries: of a larger ledger, only the first DIGITS of their number are followed
+DIGITS = 4
 MOST_RESULTS = 500  # in memory
 
 
@@ -33,7 +32,12 @@ def engine(url: str) -> Engine:
 def version(url: str) -> tuple[int, int]:
     """Return what changes as soon as a small ledger or its reports change, a large one later."""
     entries, reports = queries.sizes(engine(url))
-    return (entries if entries < SMALL else -int(time.time() / LIFETIME), reports)
+    return followed(entries), reports
+
+
+def followed(entries: int) -> int:
+    """Return a number that changes with every entry, or with every thousandth part of many."""
+    return entries if entries < SMALL else entries // 10 ** (len(str(entries)) - DIGITS)
 
 
 def query(url: str, name: str, *options: Any) -> Any:

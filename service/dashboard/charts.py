@@ -142,7 +142,7 @@ def severities(table: pd.DataFrame) -> Chart:
         "severity:N",
         scale=alt.Scale(domain=list(SEVERITIES), range=list(SEVERITY_SHADES)),
         title=None,
-        legend=BELOW,
+        legend=alt.Legend(orient="bottom", columns=2),
     )
     shape = alt.Shape(
         "severity:N",

@@ -13,6 +13,7 @@ from service.dashboard.baselines import Baselines
 from service.dashboard.drift_tab import scope_of
 from service.dashboard.wording import COLOURED, minute, signed, title_of
 
+WHOLE = st.column_config.NumberColumn("score", format="%.0f")
 COUNT = st.column_config.NumberColumn(format="localized")
 HEADLINES = ("roc_auc", "gini", "ks", "brier", "ece", "mean_pd", "bad_rate", "approval_rate")
 
@@ -46,7 +47,7 @@ def show_table(rows: list[dict[str, Any]]) -> None:
     for name in {"time", "first", "last", "opened", "closed"} & {*table.columns}:
         table[name] = table[name].map(minute, na_action="ignore").fillna("")
     percent = st.column_config.NumberColumn("PD", format="percent")
-    columns: dict[str, Any] = {"default_probability": percent, "credit_score": "score"}
+    columns: dict[str, Any] = {"default_probability": percent, "credit_score": WHOLE}
     columns |= {"decisions": COUNT}
     address = settings.load().page_url.rstrip("/")
     for name in {"id", "refers_to"} & {*table.columns}:
