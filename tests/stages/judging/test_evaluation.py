@@ -144,6 +144,11 @@ def test_figures_by_money_are_sums_of_money_over_sums_of_money() -> None:
     assert found["profit_by_money"] == pytest.approx(gain / 200)
 
 
+def test_the_profit_of_a_loan_is_earned_on_good_and_lost_on_bad_approved_ones() -> None:
+    found = evaluation.summary(ROWS, POLICY)
+    assert found["profit"] == pytest.approx((2 * POLICY.margin - POLICY.loss_given_default) / 4)
+
+
 def test_without_money_nothing_is_stated_by_money() -> None:
     assert evaluation.by_money(replace(ROWS, exposure=None), POLICY) == {}
 

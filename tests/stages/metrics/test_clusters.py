@@ -14,6 +14,41 @@ def test_copies_with_one_outcome_agree_and_different_loans_that_look_alike_do_no
     assert not clusters.outcomes_agree(drawn.astype(np.int64), np.full(3000, 0.2), alike)
 
 
+def test_agreement_is_that_of_all_pairs_beyond_three_standard_errors_and_a_correlation() -> None:
+    rng = np.random.default_rng(8)
+    decisions = []
+    for shared in np.linspace(0, 1, 60):
+        members = rng.integers(2, 6)
+        cluster = np.repeat(np.arange(rng.integers(8, 200)), members)
+        pd = rng.uniform(0.05, 0.5, len(cluster))
+        common = rng.random(len(cluster) // members)[cluster]
+        luck = np.where(rng.random(len(cluster)) < shared, common, rng.random(len(cluster)))
+        bad = (luck < pd).astype(np.int64)
+        pairs = (cluster[:, None] == cluster) & ~np.eye(len(cluster), dtype=bool)
+        error, variance = bad - pd, pd * (1 - pd)
+        chance = np.sqrt(2 * np.sum(np.outer(variance, variance)[pairs]))
+        correlated = 0.1 * np.sum(np.sqrt(np.outer(variance, variance))[pairs])
+        expected = np.sum(np.outer(error, error)[pairs]) > max(3 * chance, correlated)
+        assert clusters.outcomes_agree(bad, pd, cluster) == expected
+        decisions.append(expected)
+    assert 10 < sum(decisions) < 50
+
+
+def test_the_standard_error_of_agreement_is_that_of_drawn_outcomes() -> None:
+    rng = np.random.default_rng(9)
+    pd, cluster = rng.uniform(0.05, 0.5, 60), np.repeat(np.arange(20), 3)
+    error = (rng.random((40_000, 60)) < pd) - pd
+    sums = error.reshape(-1, 20, 3).sum(axis=2)
+    products = (sums**2).sum(axis=1) - (error**2).sum(axis=1)
+    variance = pd * (1 - pd)
+    pairs = np.sum(np.bincount(cluster, variance) ** 2) - np.sum(variance**2)
+    assert products.std() == pytest.approx(np.sqrt(2 * pairs), rel=0.02)
+
+
+def test_values_without_spread_have_a_design_effect_of_one() -> None:
+    assert clusters.design_effect(np.zeros(4), np.array([0, 0, 1, 1])) == 1
+
+
 def test_rows_that_stand_alone_never_agree() -> None:
     bad, pd = book(300)
     assert not clusters.outcomes_agree(bad, pd, np.arange(300))

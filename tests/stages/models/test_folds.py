@@ -104,6 +104,11 @@ def test_folds_without_a_bad_loan_are_refused(dated: bool) -> None:
         cut(bad, np.arange(100), dates, 4, 7)
 
 
+def test_as_many_bad_loans_as_folds_are_enough() -> None:
+    bad = (np.arange(90) % 30 == 0).astype(np.int64)
+    assert [bad[outside].sum() for _, outside in cut(bad, np.arange(90), None, 3, 7)] == [1, 1, 1]
+
+
 def test_few_distinct_dates_are_refused_with_what_to_do() -> None:
     bad, dates = np.arange(100) % 2, np.repeat(np.datetime64("2024-01-01"), 100)
     with pytest.raises(FoldsError, match="3 folds leave one without good and bad loans: try fewer"):
