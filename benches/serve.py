@@ -8,12 +8,9 @@ durable commit takes alone, and a profile of the service's own part of a request
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import cProfile
 import json
 import os
-import pstats
 import shutil
 import signal
 import socket
@@ -25,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cloudpickle
 import httpx
@@ -34,10 +31,8 @@ import pandas as pd
 import psutil
 
 from benches.pipeline import line, say, step
+from benches.request_profile import print_profile, profile_requests
 from benches.scoring import pipeline, raw
-from service.api.access.authentication import Access
-from service.api.asgi import Application
-from service.api.handlers.api import Api
 from service.decision.hashes import GOLDEN, WINNER
 from stages import params
 from stages.contract import prepared
@@ -209,45 +204,6 @@ def commits(folder: Path) -> list[float]:
     return [float(value) for value in np.percentile(taken, (50, 95, 99))]
 
 
-class Silent:
-    """A ledger that accepts everything and records nothing."""
-
-    async def append_group(self, drafts: object) -> None:
-        """Record nothing."""
-
-    def check(self) -> None:
-        """Find the ledger in order."""
-
-
-def profile_requests(folder: Path, count: int) -> pstats.Stats:
-    """Return the profile of requests in this process, without the server and the ledger."""
-    api = Api(folder, Silent())  # type: ignore[arg-type]
-    api.state.load()
-    app = Application(api, lambda: api.routes, Access(None), 1 << 20)  # type: ignore[arg-type]
-    bodies = [line.encode() for line in (folder / "bodies.jsonl").read_text().splitlines()]
-
-    async def ask(body: bytes) -> None:
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body}
-
-        async def send(message: dict[str, Any]) -> None:
-            pass
-
-        head = {"type": "http", "path": "/predict", "method": "POST", "query_string": b""}
-        await app({**head, "headers": []}, receive, send)
-
-    async def many() -> None:
-        for start in range(0, count, CONNECTIONS[-1]):
-            await asyncio.gather(
-                *(ask(bodies[n % len(bodies)]) for n in range(start, start + CONNECTIONS[-1]))
-            )
-
-    asyncio.run(many())
-    profile = cProfile.Profile()
-    profile.runcall(asyncio.run, many())
-    return pstats.Stats(profile)
-
-
 def print_table(medians: dict[tuple[str, int], Turn], alone: list[float]) -> None:
     """Print the table and the ratios."""
     say(f"{'':22}{'conns':>6}{'answers/s':>11}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'CPU µs':>9}")
@@ -261,18 +217,6 @@ def print_table(medians: dict[tuple[str, int], Turn], alone: list[float]) -> Non
     line("CPU an answer at 32 connections, (b) to (d)", b.cpu / d.cpu, "<= 2")
     line("p99 at 1 connection, (c) to (a)", medians["c", 1].p99 / medians["a", 1].p99, ">= 30")
     line("answers/s at 32 connections, (a) to (e)", a.rate / e.rate, ">= 0.95")
-
-
-def print_profile(profile: pstats.Stats, count: int) -> None:
-    """Print where the time of `count` requests went."""
-    say(f"Where our own part of a request goes (µs under the profiler, {count} requests):")
-    rows: Any = profile.stats  # type: ignore[attr-defined]
-    for (path, _, function), (_, calls, alone, whole, _) in sorted(
-        rows.items(), key=lambda item: -item[1][2]
-    )[:14]:
-        place = f"{Path(path).stem}.{function}" if path != "~" else function
-        times = f"{1e6 * alone / count:>8.1f} own{1e6 * whole / count:>9.1f} with calls"
-        say(f"{times}{calls:>8}  {place}")
 
 
 def main() -> None:
