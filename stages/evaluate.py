@@ -43,7 +43,7 @@ def build_report(
     """Return the content of `models/evaluation.json`."""
     policy, minimum = config.policy, config.evaluate.min_group
 
-    def by_group(groups: Any) -> dict[str, Any]:
+    def by_group(groups: NDArray[np.str_]) -> dict[str, Any]:
         return evaluation.figures_by_group(judged, groups, policy, minimum)
 
     quarters = test.vintages()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.contract.fields import Field
-from stages.features.matrix import Features, Floats
+from stages.features.matrix import Columns, Features, Floats, Values
 from stages.metrics import intervals, metrics
 from stages.models.artifact import Model
 from stages.params import Evaluate
@@ -50,7 +50,7 @@ class Judged:
 def score_and_decide(
     model: Model,
     policy: Policy,
-    columns: Any,
+    columns: Columns,
     bad: NDArray[np.int64],
     exposure: Floats | None = None,
 ) -> Judged:
@@ -153,7 +153,9 @@ def figures_of_new_customers(
     return figures | (summary(rows.taking(is_new), policy) if is_new.sum() >= minimum else {})
 
 
-def figures_by_group(rows: Judged, groups: Any, policy: Policy, minimum: int) -> dict[str, Any]:
+def figures_by_group(
+    rows: Judged, groups: NDArray[np.str_], policy: Policy, minimum: int
+) -> dict[str, Any]:
     """Return the figures of each group; one smaller than `minimum` has only its number of rows."""
     figures = metrics.by_group(
         groups, rows.bad, rows.pd, policy.pd_cut_off, minimum_rows=minimum, approved=rows.approved
@@ -168,7 +170,7 @@ def name_vintages(dates: NDArray[np.datetime64]) -> NDArray[np.str_]:
     return np.array([f"{1970 + m // 12}-Q{m % 12 // 3 + 1}" for m in months.tolist()])
 
 
-def name_groups(field: Field, values: Any) -> NDArray[np.str_]:
+def name_groups(field: Field, values: Values) -> NDArray[np.str_]:
     """Name the group of each value (n,): its category, or its band between quartiles."""
     if not field.is_numeric:
         return np.array(["missing" if v is None else str(v) for v in values])

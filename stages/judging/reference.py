@@ -16,7 +16,7 @@ from stages.contract.derived import Derived
 from stages.contract.fields import Field
 from stages.contract.schema import Contract
 from stages.features.information_value import quantile_edges
-from stages.features.matrix import Features, Floats, MissingReason
+from stages.features.matrix import Features, Floats, MissingReason, Outcomes
 from stages.judging import evaluation
 from stages.metrics import metrics
 from stages.models.artifact import Model
@@ -63,7 +63,11 @@ def names_of_codes(field: Field) -> list[str]:
 
 
 def make_reference(
-    contract: Contract, features: Features, x: Floats, validation_bad: Any, validation_pd: Floats
+    contract: Contract,
+    features: Features,
+    x: Floats,
+    validation_bad: Outcomes,
+    validation_pd: Floats,
 ) -> dict[str, Any]:
     """A winner's reference: its features on training rows x (n, F), its PD on validation (m,)."""
     described = {}
@@ -126,7 +130,7 @@ def rounded(value: float, towards: Callable[[float], float]) -> float:
     return float(whole / 10.0**places) if places >= 0 else float(whole * 10.0**-places)
 
 
-def describe_calibration(bad: Any, pd: Floats) -> dict[str, Any]:
+def describe_calibration(bad: Outcomes, pd: Floats) -> dict[str, Any]:
     """Recalibrate the PDs (n,) on validation outcomes, and return the fit with its covariance.
 
     The fit is the `slope` and `intercept` of log-odds (Cox 1958). The covariance (2, 2) is the

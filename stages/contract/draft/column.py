@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from stages.contract.parts import Scalar
 from stages.contract.written import BLANKS, text
@@ -71,16 +71,16 @@ class Column:
         """The most frequent word that is a value."""
         return str(self.words.iloc[self.place_of_most_frequent(self.is_known)])
 
-    def place_of_most_frequent(self, among: Any) -> int:
+    def place_of_most_frequent(self, among: ArrayLike) -> int:
         """Return the place of the most frequent of the words that `among` (k,) marks."""
         return int(np.argmax(np.where(among, self.counts, -1)))
 
-    def holds_mostly(self, holds: Any) -> bool:
+    def holds_mostly(self, holds: ArrayLike) -> bool:
         """Return whether `holds`, stated for each known word, is true in 95 % of their rows."""
         held = self.known_counts[np.asarray(holds, dtype=bool)].sum()
         return bool(held >= 0.95 * self.known_counts.sum())
 
-    def to_rows(self, values: Any) -> Floats:
+    def to_rows(self, values: ArrayLike) -> Floats:
         """Return the value of each row (n,) from that of each word (k,), NaN for null."""
         return np.append(np.asarray(values, dtype=np.float64), np.nan)[self.codes]
 
