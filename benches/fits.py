@@ -30,7 +30,7 @@ from stages.models.fitting.job import Job
 from stages.models.fitting.training_rows import TrainingRows
 
 
-def timed(call: Callable[..., Any], spent: dict[str, float]) -> Callable[..., Any]:
+def measure_time(call: Callable[..., Any], spent: dict[str, float]) -> Callable[..., Any]:
     """Return the same call, which adds its seconds to those that were spent."""
 
     def call_and_time(*arguments: Any) -> Any:
@@ -52,7 +52,7 @@ def main() -> None:
     rows = TrainingRows.read("train", contract, features, config)
     x, bad = rows.x, rows.bad
     load = registry.load
-    registry.load = lambda name: replace(load(name), fit=timed(load(name).fit, spent))
+    registry.load = lambda name: replace(load(name), fit=measure_time(load(name).fit, spent))
     for name in config.candidates:
         one = Job.of(name, config.candidate(name), features, config)
         one.fit(x, bad)

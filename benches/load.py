@@ -47,14 +47,14 @@ class Client(asyncio.Protocol):
             return
         now = perf_counter()
         self.latencies.append(now - self.start)
-        self.answered(head, body)
+        self.take_answer(head, body)
         self.buffer = b""
         if now < self.until:
             self.send()
         else:
             self.transport.close()
 
-    def answered(self, head: bytes, body: bytes) -> None:
+    def take_answer(self, head: bytes, body: bytes) -> None:
         """Count an answer that is an error, and print the first."""
         if not head.startswith(b"HTTP/1.1 200"):
             if not self.errors:
@@ -78,7 +78,7 @@ def length(head: bytes) -> int:
     return int(head[start:].split(b"\r\n", 1)[0])
 
 
-async def connected(port: int, connections: int, make: Callable[[], Client]) -> list[Client]:
+async def connect(port: int, connections: int, make: Callable[[], Client]) -> list[Client]:
     """Connect, wait until each client is done, and return the clients."""
     loop = asyncio.get_running_loop()
     made = [await loop.create_connection(make, "127.0.0.1", port) for _ in range(connections)]
@@ -90,7 +90,7 @@ async def connected(port: int, connections: int, make: Callable[[], Client]) -> 
 async def run(port: int, connections: int, seconds: float, bodies: list[bytes]) -> dict[str, float]:
     """Load the port, and return the numbers of answers and errors, the seconds and latencies."""
     requests, start = cycle(map(request_of, bodies)), perf_counter()
-    clients = await connected(port, connections, lambda: Client(requests, start + seconds))
+    clients = await connect(port, connections, lambda: Client(requests, start + seconds))
     took = perf_counter() - start
     latencies = sorted(each for client in clients for each in client.latencies)
     at = {f"p{q}": 1000 * latencies[int(len(latencies) * q / 100)] for q in (50, 95, 99)}

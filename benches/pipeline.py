@@ -55,7 +55,7 @@ def line(title: str, value: float, aim: str, detail: str = "") -> None:
     say(f"{title:52}{value:>9.2f}   {aim:10}{detail}")
 
 
-def copied(folder: Path, rows: int, threads: int | None) -> Path:
+def copy_project(folder: Path, rows: int, threads: int | None) -> Path:
     """Copy the project to a folder with a simulated book and its true PDs; return the folder."""
     for package in ("stages", "benches", "service"):
         shutil.copytree(ROOT / package, folder / package)
@@ -180,10 +180,10 @@ def main() -> None:
     options = parse()
     with TemporaryDirectory(prefix="bench.") as place:
         step(f"simulating {options.rows:,} and {MORE * options.rows:,} loans")
-        folder = copied(Path(place, "once"), options.rows, options.threads)
+        folder = copy_project(Path(place, "once"), options.rows, options.threads)
         clock.run(folder, sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet")
         clock.run(folder, sys.executable, "-m", "dvc", "add", "--quiet", str(RAW))
-        larger = copied(Path(place, "more"), MORE * options.rows, options.threads)
+        larger = copy_project(Path(place, "more"), MORE * options.rows, options.threads)
         threads = params.load(folder / "params.yaml").threads
         say(f"{options.rows:,} loans, {threads} threads, medians of {options.repeats} in turn")
         overhead(folder, options.repeats)

@@ -36,7 +36,7 @@ def batch(seconds: float) -> dict[str, float]:
     `artifact` and `shipped` do it from raw columns, `booster` from features.
     """
     model = artifact.load(ARTIFACT)
-    served = shipped(model)
+    served = as_shipped(model)
     columns = raw(model, "train")
     x = model.features(columns)
     scorer: Any = model.scorer
@@ -51,7 +51,7 @@ def batch(seconds: float) -> dict[str, float]:
     )
 
 
-def shipped(model: Model) -> Model:
+def as_shipped(model: Model) -> Model:
     """The model as the service reads it."""
     return model_file.parse(model_file.text(model).encode(), "shipped")
 
@@ -59,7 +59,7 @@ def shipped(model: Model) -> Model:
 def single(seconds: float) -> dict[str, float]:
     """Return the seconds to score one application by `artifact`, `served` and `pipeline`."""
     model, config = artifact.load(ARTIFACT), params.load()
-    engine = Engine(shipped(model), config.policy, {})
+    engine = Engine(as_shipped(model), config.policy, {})
     columns = raw(model, "train")
     frame = pd.DataFrame(columns)
     bad = prepared.outcome(prepared.read(config.data / "prepared" / "train.parquet"))

@@ -189,7 +189,7 @@ def measure(folder: Path) -> dict[tuple[str, int], Turn]:
     return {key: Turn(*map(median, zip(*group, strict=True))) for key, group in turns.items()}
 
 
-def commits(folder: Path) -> list[float]:
+def time_commits(folder: Path) -> list[float]:
     """Return p50, p95 and p99 of a durable commit of one row alone, in milliseconds."""
     taken = []
     with contextlib.closing(sqlite3.connect(folder / "commits.sqlite")) as database:
@@ -226,7 +226,7 @@ def main() -> None:
         step("fitting the reference pipeline")
         prepare(folder)
         medians = measure(folder)
-        print_table(medians, commits(folder))
+        print_table(medians, time_commits(folder))
         print_profile(profile_requests(folder, REQUESTS), REQUESTS)
 
 

@@ -85,7 +85,7 @@ def applications(rng: np.random.Generator, rows: int) -> tuple[pd.DataFrame, Flo
     return table.assign(area=np.array(AREAS)[area]), odds
 
 
-def labelled(rng: np.random.Generator, table: pd.DataFrame, true_pd: Floats) -> pd.DataFrame:
+def add_outcomes(rng: np.random.Generator, table: pd.DataFrame, true_pd: Floats) -> pd.DataFrame:
     """Return the table with the key and the outcome of each loan."""
     status = np.where(rng.random(len(table)) < true_pd, "bad", "good")
     return table.assign(loan=np.arange(len(table)), status=status)
@@ -96,7 +96,7 @@ def clean(seed: int, **changes: Any) -> Book:
     rng = np.random.default_rng(seed)
     table, odds = applications(rng, ROWS)
     fresh, fresh_odds = applications(rng, FRESH)
-    raw = labelled(rng, table, expit(odds))
+    raw = add_outcomes(rng, table, expit(odds))
     return Book(raw, contract_of(), fresh, expit(fresh_odds), changes=changes)
 
 
@@ -146,7 +146,7 @@ def customers(seed: int) -> Book:
 
     table, odds = loans(len(person), person)
     fresh, fresh_odds = loans(FRESH, np.arange(FRESH))
-    raw = labelled(rng, table.assign(person=person), expit(odds))
+    raw = add_outcomes(rng, table.assign(person=person), expit(odds))
     return Book(raw, contract_of(entity="person"), fresh, expit(fresh_odds))
 
 
@@ -185,7 +185,7 @@ def meanings(seed: int) -> Book:
     codes = {code: place for place, code in enumerate(CODES, start=1)}
     fresh["lines__missing"] = fresh["lines"].map(codes).fillna(0).astype(np.int8)
     fresh["lines"] = fresh["lines"].where(fresh["lines"] > 0)
-    return Book(labelled(rng, table, true_pd), contract_of(fields=fields), fresh, fresh_pd)
+    return Book(add_outcomes(rng, table, true_pd), contract_of(fields=fields), fresh, fresh_pd)
 
 
 def levels(count: int) -> Callable[[int], Book]:
@@ -208,7 +208,7 @@ def levels(count: int) -> Callable[[int], Book]:
         fields = contract_of()["fields"] | {"noise": field, "signal": field}
         true_pd = expit(fresh_odds)
         ivs = {"noise": 0.0, "signal": information_value(fresh["signal"], true_pd)}
-        raw = labelled(rng, table, expit(odds))
+        raw = add_outcomes(rng, table, expit(odds))
         return Book(raw, contract_of(fields=fields), fresh, true_pd, ivs)
 
     return draw
@@ -231,7 +231,7 @@ def leak(seed: int) -> Book:
     return Book(raw, contract_of(fields=fields), book.fresh, book.true_pd)
 
 
-def resampled(balance: str) -> Callable[[int], Book]:
+def with_resampling(balance: str) -> Callable[[int], Book]:
     """Return the draw of a clean book whose candidates learn from resampled rows."""
     return lambda seed: clean(seed, balance=balance, calibration="none")
 
@@ -262,7 +262,7 @@ SITUATIONS = (
     *(
         Situation(
             f"{name}, not calibrated",
-            resampled(name),
+            with_resampling(name),
             ("mean_pd", "calibration_intercept", "ece"),
             candidates=("logistic",),
         )

@@ -70,9 +70,9 @@ class Forgetful(CreditPD.inner):  # type: ignore[misc,name-defined]
 
     def __init__(self) -> None:
         super().__init__()
-        self.api.decisions._decide_together = Batcher(self.decided)
+        self.api.decisions._decide_together = Batcher(self.decide)
 
-    async def decided(self, applications: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    async def decide(self, applications: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return answers that no ledger records."""
         decisions, now = self.api.state.loaded_engine().decide_rows(applications), time.time_ns()
         return [

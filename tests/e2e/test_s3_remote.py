@@ -13,7 +13,7 @@ import yaml
 
 from release import remote
 from tests.support.books import ROOT
-from tests.support.clone import Clone, ran
+from tests.support.clone import Clone, stages_run
 
 from .processes import wait_until
 from .s3 import S3
@@ -99,7 +99,7 @@ def same(one: Clone, other: Clone) -> bool:
 
 
 def test_a_fresh_clone_gets_everything_and_runs_nothing(lender: Lender, newcomer: Clone) -> None:
-    assert ran(newcomer.dvc("repro", "--pull")) == []
+    assert stages_run(newcomer.dvc("repro", "--pull")) == []
     assert newcomer.facts("status") == {}
     assert same(lender.clone, newcomer)
 
@@ -107,7 +107,7 @@ def test_a_fresh_clone_gets_everything_and_runs_nothing(lender: Lender, newcomer
 def test_training_that_was_done_before_comes_from_the_run_cache(newcomer: Clone) -> None:
     (newcomer.folder / "dvc.lock").unlink()
     newcomer.dvc("pull", "data/loan_book/raw.dvc")
-    assert ran(newcomer.dvc("repro", "--pull")) == ["preprocess", "featurize", "evaluate"]
+    assert stages_run(newcomer.dvc("repro", "--pull")) == ["preprocess", "featurize", "evaluate"]
     assert newcomer.run("git", "status", "--short") == ""
 
 

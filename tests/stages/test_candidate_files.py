@@ -10,7 +10,7 @@ import yaml
 
 from stages.models import registry
 from tests.support.books import ROOT
-from tests.support.clone import Clone, ran
+from tests.support.clone import Clone, stages_run
 
 LISTED = r"candidates: \[[^\]]*\]"
 MINE = '''"""A constant: the log-odds of the bad rate."""
@@ -63,7 +63,7 @@ class Story:
     def run(self, step: str) -> str:
         """Run what is out of date; note it, and what the lock then says of `evaluate`."""
         said = self.clone.dvc("repro")
-        self.ran[step] = ran(said)
+        self.ran[step] = stages_run(said)
         lock = yaml.safe_load((self.clone.folder / "dvc.lock").read_text())
         self.judgement[step] = lock["stages"]["evaluate"]
         return said

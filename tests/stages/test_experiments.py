@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.support.books import ROOT
-from tests.support.clone import Clone, ran
+from tests.support.clone import Clone, stages_run
 
 LEAVES = "train.lightgbm.num_leaves"
 LOSS = "policy.loss_given_default"
@@ -131,7 +131,7 @@ def names(shown: Any) -> dict[str, Any]:
 
 
 def test_the_first_run_runs_every_stage(story: Story) -> None:
-    assert ran(story.said["first"]) == [
+    assert stages_run(story.said["first"]) == [
         "preprocess",
         "featurize",
         "train@logistic",
@@ -141,11 +141,11 @@ def test_the_first_run_runs_every_stage(story: Story) -> None:
 
 
 def test_a_second_run_runs_nothing(story: Story) -> None:
-    assert ran(story.said["again"]) == []
+    assert stages_run(story.said["again"]) == []
 
 
 def test_an_experiment_runs_its_candidate_and_the_judgement_alone(story: Story) -> None:
-    assert ran(story.said["leaves"]) == ["train@lightgbm", "evaluate"]
+    assert stages_run(story.said["leaves"]) == ["train@lightgbm", "evaluate"]
 
 
 def test_a_changed_parameter_shows_in_the_diff_of_parameters(story: Story) -> None:
@@ -173,7 +173,7 @@ def test_every_plot_shows_both_sides_of_a_diff(story: Story) -> None:
 
 
 def test_another_policy_trains_nothing(story: Story) -> None:
-    assert ran(story.said["policy"]) == ["evaluate"]
+    assert stages_run(story.said["policy"]) == ["evaluate"]
 
 
 def test_another_policy_shows_in_the_diff_of_parameters(story: Story) -> None:
@@ -221,7 +221,7 @@ def test_an_experiment_that_is_applied_is_in_the_workspace_and_up_to_date(story:
 
 def test_another_dataset_is_another_experiment(story: Story) -> None:
     assert story.facts["dataset"]["dataset"] == "loan_applications"
-    assert ran(story.said["dataset"])[0] == "preprocess"
+    assert stages_run(story.said["dataset"])[0] == "preprocess"
 
 
 def test_an_experiment_on_the_first_dataset_brings_all_of_it_back(story: Story) -> None:
@@ -231,4 +231,4 @@ def test_an_experiment_on_the_first_dataset_brings_all_of_it_back(story: Story) 
 
 
 def test_an_experiment_on_the_first_dataset_trains_nothing_again(story: Story) -> None:
-    assert ran(story.said["back"]) == ["preprocess", "featurize", "evaluate"]
+    assert stages_run(story.said["back"]) == ["preprocess", "featurize", "evaluate"]

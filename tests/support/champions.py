@@ -270,7 +270,7 @@ def lender(founded: Lender, tmp_path: Path) -> Lender:
     return founded.copied(tmp_path)
 
 
-def failed(found: Judgement) -> list[str]:
+def failed_checks(found: Judgement) -> list[str]:
     """Return the checks that failed, in order, each once."""
     return list(dict.fromkeys(f.check for f in found.findings if f.status == "fail"))
 

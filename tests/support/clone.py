@@ -117,6 +117,6 @@ def files() -> list[str]:
     return [name for name in names if (ROOT / name).is_file()]
 
 
-def ran(said: str) -> list[str]:
+def stages_run(said: str) -> list[str]:
     """Return the stages that DVC says it ran."""
     return re.findall(r"^Running stage '([^']+)'", said, re.MULTILINE)

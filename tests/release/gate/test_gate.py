@@ -23,7 +23,7 @@ from tests.support.champions import (
     REAL_SCORE,
     Lender,
     code,
-    failed,
+    failed_checks,
     founded,
     lender,
     predictions,
@@ -59,7 +59,7 @@ def champion_objects(lender: Lender, where: str) -> list[Path]:
 
 def test_a_better_model_passes(lender: Lender) -> None:
     found = lender.change(BETTER).judged()
-    assert (found.verdict, failed(found)) == ("pass", [])
+    assert (found.verdict, failed_checks(found)) == ("pass", [])
     assert found.differences["roc_auc"].low > 0
 
 
@@ -84,14 +84,14 @@ def test_a_better_auc_with_broken_calibration_fails(lender: Lender) -> None:
     found = lender.change(predictions(noise=0.0, shift=1.2)).judged()
     assert found.differences["roc_auc"].low > 0
     assert code(found) == 1
-    assert "calibration" in failed(found)
+    assert "calibration" in failed_checks(found)
     assert "mean PD minus bad rate" in words(found, "fail")
 
 
 def test_an_edited_figure_fails(lender: Lender) -> None:
     found = edited(lender.change(BETTER), "0.01").judged()
     assert code(found) == 1
-    assert failed(found) == ["pipeline", "metrics"]
+    assert failed_checks(found) == ["pipeline", "metrics"]
 
 
 def test_an_edited_figure_fails_even_with_a_fitting_lock(lender: Lender) -> None:
@@ -100,7 +100,7 @@ def test_an_edited_figure_fails_even_with_a_fitting_lock(lender: Lender) -> None
     content["by_group"]["sex"]["F"]["approval_rate"] = 0.9
     lender.text(METRICS, json.dumps(content)).lock().commit("Improve the figures").push()
     found = lender.judged()
-    assert failed(found) == ["metrics"]
+    assert failed_checks(found) == ["metrics"]
     assert "by_group.sex.F.approval_rate: published 0.9" in words(found, "fail")
 
 
@@ -172,19 +172,19 @@ def test_a_loosened_policy_is_told_and_has_no_effect(lender: Lender) -> None:
 def test_parameters_changed_without_a_run_fail(lender: Lender) -> None:
     lender.params(train__lightgbm__trees=999).commit("More trees")
     found = lender.judged()
-    assert failed(found) == ["pipeline"]
+    assert failed_checks(found) == ["pipeline"]
     assert "params.yaml:train.lightgbm" in words(found, "fail")
 
 
 def test_data_changed_without_a_run_fails(lender: Lender) -> None:
     lender.text("data/small/contract.yaml", CONTRACT + "\n").commit("Another contract")
-    assert failed(lender.judged()) == ["pipeline"]
+    assert failed_checks(lender.judged()) == ["pipeline"]
 
 
 def test_a_run_that_is_not_committed_fails(lender: Lender) -> None:
     lender.text("README.md", "Words\n").commit("Say more").run(BETTER).push()
     found = lender.judged()
-    assert failed(found) == ["commit"]
+    assert failed_checks(found) == ["commit"]
     assert "dvc.lock, models/evaluation.json" in words(found, "fail")
 
 
@@ -205,7 +205,7 @@ def test_a_frozen_stage_cannot_be_judged(lender: Lender) -> None:
 
 def test_results_that_were_not_pushed_fail(lender: Lender) -> None:
     found = lender.run(BETTER).commit("Change the model").judged()
-    assert failed(found) == ["remote"]
+    assert failed_checks(found) == ["remote"]
     assert f"not in the remote: {PREDICTIONS}, models/winner.json; run `dvc push`" in words(
         found, "fail"
     )
@@ -450,7 +450,7 @@ def test_predictions_fabricated_from_outcomes_and_calibrated_fail(lender: Lender
     lender.run(BETTER.assign(pd=1 / (1 + np.exp(-told))))
     honest.write_bytes(kept)
     found = lender.lock().commit("Leap ahead").push().judged()
-    assert "rescoring" in failed(found)
+    assert "rescoring" in failed_checks(found)
     assert "1,600 PDs of test rows differ" in words(found, "fail")
 
 
@@ -460,7 +460,7 @@ def test_another_winner_than_the_one_that_was_judged_fails(lender: Lender) -> No
     lender.run(BETTER)
     (lender.folder / "models/winner.json").write_bytes(swapped)
     found = lender.lock().commit("Ship another").push().judged()
-    assert failed(found) == ["rescoring"]
+    assert failed_checks(found) == ["rescoring"]
     assert "models/winner.json does not give the PDs of the predictions" in words(found, "fail")
 
 
@@ -481,7 +481,7 @@ def test_a_test_part_with_few_defaults_cannot_be_judged(lender: Lender) -> None:
 
 def test_adverse_impact_fails(lender: Lender) -> None:
     found = lender.change(predictions(noise=0.0, against=2.0)).judged()
-    assert "groups" in failed(found)
+    assert "groups" in failed_checks(found)
     assert "sex F: approval" in words(found, "fail")
 
 
