@@ -29,6 +29,10 @@ from service.ledger import Ledger
 ROOT = Path(__file__).parent.parent
 SETTINGS = settings.load()
 ACCESS = create_access(SETTINGS)
+NO_USERS = (
+    "no users are configured: whoever reaches this service may do everything; keep it on this "
+    "machine, or set CREDIT_PD_USERS"
+)
 
 
 class GuardedService(bentoml.Service):  # type: ignore[misc]
@@ -72,6 +76,8 @@ class CreditPD:
         self.api.state.load()
         if self.api.state.engine is None:
             print(f"service: not ready: {self.api.state.problem}", file=sys.stderr, flush=True)
+        if not ACCESS.has_users:
+            print(f"service: {NO_USERS}", file=sys.stderr, flush=True)
 
     @bentoml.on_startup
     async def start(self) -> None:
@@ -90,22 +96,22 @@ class CreditPD:
         return self.api.state.engine is not None
 
     @bentoml.api
-    async def predict(self, application: dict[str, Any], /) -> Answer:
+    async def predict(self, application: dict[str, Any]) -> Answer:
         """Decide about one application; the decision is recorded before it is returned."""
         return Answer(**await self._call(self.api.decisions.predict, application))
 
     @bentoml.api
-    async def predict_batch(self, applications: list[dict[str, Any]], /) -> Rows:
+    async def predict_batch(self, applications: list[dict[str, Any]]) -> Rows:
         """Decide about many applications; each is answered or refused on its own."""
         return Rows(**await self._call(self.api.decisions.predict_batch, applications))
 
     @bentoml.api
-    async def explain(self, application: dict[str, Any], /) -> Explanation:
+    async def explain(self, application: dict[str, Any]) -> Explanation:
         """Explain a decision and what would change it; nothing is recorded."""
         return Explanation(**await self._call(self.api.decisions.explain, application))
 
     @bentoml.api
-    async def overrides(self, override: Override, /) -> RecordedOverride:
+    async def overrides(self, override: Override) -> RecordedOverride:
         """Record an officer's decision about a referred case."""
         return RecordedOverride(
             **await self._call(self.api.records.overrides, override.model_dump())

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic import Field as Key
 
 from service.decision.field_types import example_value, missing_code_type, value_type
-from service.decision.json_bodies import decode
+from service.decision.json_bodies import decode, unwrap
 from service.decision.problems import (
     Problem,
     allowed_values,
@@ -31,6 +31,7 @@ from stages.contract.schema import AVAILABLE, Contract, Mode
 from stages.features.matrix import Floats
 
 NAN = float("nan")
+ARGUMENT = "application"  # the name under which BentoML's clients send an application
 MOST = 50  # problems in one answer
 
 
@@ -86,7 +87,8 @@ class Applications:
 
         Raises NotJSON where the body is no JSON, InvalidApplication where it breaks the contract.
         """
-        return self.check(decode(body))
+        value = decode(body)
+        return self.check(value if ARGUMENT in self.names else unwrap(value, ARGUMENT))
 
     def check(self, application: Any) -> dict[str, Any]:
         """Return the application unchanged if it keeps the contract; raises InvalidApplication."""

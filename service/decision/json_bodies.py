@@ -29,6 +29,11 @@ def decode(body: bytes) -> Any:
     return value
 
 
+def unwrap(value: Any, name: str) -> Any:
+    """Return the value that BentoML's clients send under the name of an argument, or the value."""
+    return value[name] if isinstance(value, dict) and value.keys() == {name} else value
+
+
 def count_keys(value: Any) -> int:
     """Return the number of keys of a JSON value and of all objects in it."""
     if isinstance(value, dict):

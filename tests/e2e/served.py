@@ -79,7 +79,10 @@ def trained(project: Project) -> Path:
 
 @contextlib.contextmanager
 def serve(folder: Path, key: str = "", **environment: str) -> Iterator[Served]:
-    """Serve the project with the repository's code until the context ends."""
+    """Serve the project with the repository's code until the context ends.
+
+    `{url}` in a value of the environment becomes the address of the service.
+    """
     for package in ("service", "stages"):
         own = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / package, folder / package, ignore=own, dirs_exist_ok=True)
@@ -90,7 +93,7 @@ def serve(folder: Path, key: str = "", **environment: str) -> Iterator[Served]:
         "BENTOML_DO_NOT_TRACK": "true",
         "DATABASE_URL": f"sqlite:///{folder}/ledger.db",
         "OMP_NUM_THREADS": "1",
-        **environment,
+        **{n: text.replace("{url}", f"http://127.0.0.1:{port}") for n, text in environment.items()},
     }
     with (folder / "service.log").open("ab") as log:
         process = subprocess.Popen(

@@ -54,6 +54,20 @@ def by_client(served: Served, call: str, value: Any) -> Any:
     return json.loads(done.stdout) if done.returncode == 0 else done.stderr.splitlines()[-1]
 
 
+def test_a_client_made_by_bentoml_may_name_the_argument(served: Served) -> None:
+    code = (
+        "import bentoml, json, sys\n"
+        "with bentoml.SyncHTTPClient(sys.argv[1]) as client:\n"
+        "    one = json.loads(sys.argv[2])\n"
+        "    print(client.predict(application=one)['decision'])\n"
+        "    print(len(client.predict_batch(applications=[one, one])['results']))"
+    )
+    application = json.dumps(served.case("decline"))
+    command = [sys.executable, "-W", "ignore", "-c", code, served.url, application]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["decline", "2"], done.stderr
+
+
 def test_a_client_made_by_bentoml_gets_what_http_gives(served: Served) -> None:
     application = served.case("decline")
     answer = by_client(served, "predict", application)

@@ -20,7 +20,7 @@ from service.api.load import Turnstile
 from service.api.requests import Request, Response, Routes, as_dicts, refusal
 from service.decision.applications import InvalidApplication
 from service.decision.explanation import explain
-from service.decision.json_bodies import decode
+from service.decision.json_bodies import decode, unwrap
 from service.decision.problems import as_text, quote
 from service.ledger.claims import AlreadyClaimed, Claim
 from service.users.callers import Caller
@@ -106,7 +106,7 @@ class Decisions:
         return 200, content
 
     def _rows(self, body: bytes) -> list[Any]:
-        rows = decode(body)
+        rows = unwrap(decode(body), "applications")
         limit = f"a JSON array of 1 to {self.state.max_batch} applications"
         if not isinstance(rows, list):
             raise refusal(422, f"a batch is {limit}; got {as_text(quote(rows))}", allowed=limit)

@@ -16,7 +16,7 @@ from service.api.requests import (
     refusal,
     validate,
 )
-from service.decision.json_bodies import decode
+from service.decision.json_bodies import decode, unwrap
 from service.decision.problems import quote
 from service.ledger import AlreadyRecorded, override
 from service.transparency.log import TransparencyLog
@@ -41,7 +41,7 @@ class Records:
 
     async def overrides(self, request: Request) -> Response:
         """Record an officer's decision about a referred case."""
-        requested = validate(Override, decode(request.body))
+        requested = validate(Override, unwrap(decode(request.body), "override"))
         record = await self.ledger.in_thread(self.ledger.get, requested.prediction_id)
         if record is None:
             raise refusal(404, f"no decision has the id {requested.prediction_id}", "prediction_id")

@@ -91,3 +91,17 @@ def test_operations_have_identifiers_and_tags(client: Client, api: Api) -> None:
     tags = {tag["name"] for tag in document["tags"]}
     assert {tag for operation in operations for tag in operation["tags"]} == tags
     assert document["servers"][0]["url"] == "./v1"
+
+
+def test_bodies_may_stand_under_the_name_of_their_argument(client: Client, case: Any) -> None:
+    """So BentoML's clients send them."""
+    wrapped = client.post("/predict", json={"application": case("refer")}).json()
+    flat = client.post("/predict", json=case("refer")).json()
+    assert wrapped["default_probability"] == flat["default_probability"]
+    rows = client.post("/predict_batch", json={"applications": [case("refer")]}).json()["results"]
+    assert rows[0]["decision"]["decision"] == "refer"
+    wish = {"decision": "approve", "reason": "r", "author": "a"}
+    override = wish | {"prediction_id": flat["prediction_id"]}
+    assert client.post("/overrides", json={"override": override}).status_code == 201
+    both = {"application": case("refer"), "amount": 1}
+    assert client.post("/predict", json=both).status_code == 422
