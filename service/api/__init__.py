@@ -3,6 +3,7 @@
 - `asgi` is the application that wraps BentoML's; `guards` checks hosts and bodies for it,
   and `load` refuses what would make everybody wait
 - `access` says who may send which request
+- `cases` reads the reference of a case, and finds the earlier decisions about it
 - `handlers` decide, record and answer; `drafts` turns decisions into ledger entries and answers
 - `idempotency` answers repeated requests as before
 - `background` runs the periodic tasks of a worker

@@ -96,7 +96,8 @@ class Application:
         return Router(
             [
                 *(
-                    Route(prefix + path, endpoint)
+                    # The reference of a case may hold slashes.
+                    Route(prefix + path.replace("cases/{id}", "cases/{id:path}"), endpoint)
                     for path, endpoint in endpoints.items()
                     for prefix in ("", VERSION)
                 ),

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from service.api.cases import describe_cases, take_reference
 from service.api.requests import as_dicts
 from service.decision.applications import InvalidApplication
 from service.decision.engine import Decision, Engine
-from service.ledger import Draft, draft
+from service.ledger import Draft, Ledger, draft
 from service.users.callers import Caller
 
 MAX_PROBLEMS = 1000  # of a batch; each further refused row states one problem
 
 
 JsonObject = dict[str, Any]
+
+
+class Asked(NamedTuple):
+    """A valid application, who sent it, and the reference of its case."""
+
+    application: JsonObject
+    caller: Caller | None
+    reference: str | None
 
 
 class DraftedDecision(NamedTuple):
@@ -34,34 +43,47 @@ def decide_rows(
     """
     results: list[JsonObject] = [{} for _ in rows]
     kept: list[int] = []
+    asked: list[Asked] = []
     refusals = 0
     for index, row in enumerate(rows):
         try:
-            engine.applications.check(row)
+            application, reference = take_reference(row, engine.applications)
+            asked.append(Asked(engine.applications.check(application), caller, reference))
             kept.append(index)
         except InvalidApplication as error:
             shown = error.problems[: max(1, MAX_PROBLEMS - refusals)]
             refusals += len(shown)
             results[index] = {"index": index, "errors": as_dicts(shown)}
-    applications = [rows[index] for index in kept]
-    decisions = engine.decide_rows(applications)
-    return results, kept, draft_decisions(decisions, applications, [caller] * len(kept))
+    decisions = engine.decide_rows([each.application for each in asked])
+    return results, kept, draft_decisions(decisions, asked)
 
 
-def draft_decisions(
-    decisions: list[Decision], applications: list[JsonObject], callers: list[Caller | None]
-) -> list[DraftedDecision]:
+def draft_decisions(decisions: list[Decision], asked: list[Asked]) -> list[DraftedDecision]:
     """Return each decision with the draft of its entry and its answer."""
     drafts = []
-    for decision, application, caller in zip(decisions, applications, callers, strict=True):
-        recorded = decision_content(decision)
-        asked: JsonObject = {"application": application}
+    for decision, (application, caller, reference) in zip(decisions, asked, strict=True):
+        answered = decision_content(decision)
+        if reference is not None:
+            answered["reference"] = reference
+        recorded: JsonObject = {**answered, "application": application}
         if caller is not None:
-            asked["caller"] = caller.as_recorded()
-        entry = draft("decision", recorded | asked)
-        answer = {"prediction_id": entry.id, **recorded, "timestamp": entry.time}
+            recorded["caller"] = caller.as_recorded()
+        entry = draft("decision", recorded)
+        answer = {"prediction_id": entry.id, **answered, "timestamp": entry.time}
         drafts.append(DraftedDecision(decision, entry, answer))
     return drafts
+
+
+async def link_cases(drafts: list[DraftedDecision], ledger: Ledger) -> list[DraftedDecision]:
+    """Return the drafts with answers that list the earlier decisions of their cases."""
+    references = {d.answer["reference"] for d in drafts if "reference" in d.answer}
+    cases = await describe_cases(ledger, references)
+    return [
+        drafted._replace(answer={**drafted.answer, "case": cases[drafted.answer["reference"]]})
+        if "reference" in drafted.answer
+        else drafted
+        for drafted in drafts
+    ]
 
 
 def decision_content(decision: Decision) -> JsonObject:

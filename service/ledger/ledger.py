@@ -1,7 +1,7 @@
 """The class `Ledger`, through which the service and its commands read and write the ledger."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
@@ -17,7 +17,7 @@ from service.ledger.database import (
     open_engine,
 )
 from service.ledger.entries import Draft, Entry, Head, chain
-from service.ledger.reader import EntryHistory, HistoryPage
+from service.ledger.reader import EarlierDecision, EntryHistory, HistoryPage
 from service.ledger.schema import insert, lock_head, move_head, policies
 from service.ledger.writer import ANSWER_TIMEOUT, Writer, WriterStatus
 
@@ -175,10 +175,18 @@ class Ledger:
         return reader.get(self.engine, entry_id)
 
     def recent(
-        self, limit: int, before: int | None = None, search: str | None = None
+        self,
+        limit: int,
+        before: int | None = None,
+        search: str | None = None,
+        reference: str | None = None,
     ) -> HistoryPage:
         """Return decisions, newest first; see `reader.recent`."""
-        return reader.recent(self.engine, limit, before, search)
+        return reader.recent(self.engine, limit, before, search, reference)
+
+    def earlier(self, references: Collection[str]) -> dict[str, list[EarlierDecision]]:
+        """Return the decisions of each case, oldest first; a case without any is left out."""
+        return reader.earlier(self.engine, references)
 
     def after(self, sequence: int, limit: int) -> list[Entry]:
         """Return up to `limit` entries of every kind that follow `sequence`, oldest first."""

@@ -2,11 +2,20 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Text,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 
 from service.ledger.database import connection_to
 from service.ledger.entries import Entry, Head
@@ -43,6 +52,15 @@ class HistoryPage(NamedTuple):
     next_before: int | None
 
 
+class EarlierDecision(NamedTuple):
+    """A decision about a case, and the person's decision about it, if there is one."""
+
+    prediction_id: str
+    timestamp: str
+    decision: str
+    final: str | None
+
+
 def _with_place(entry: Entry) -> dict[str, Any]:
     place = {"sequence": entry.sequence, "previous_hash": entry.previous_hash, "hash": entry.hash}
     try:
@@ -66,9 +84,15 @@ def get(engine: Engine, entry_id: str) -> EntryHistory | None:
 
 
 def recent(
-    engine: Engine, limit: int, before: int | None = None, search: str | None = None
+    engine: Engine,
+    limit: int,
+    before: int | None = None,
+    search: str | None = None,
+    reference: str | None = None,
 ) -> HistoryPage:
     """Return up to `limit` decisions (at least 1) with numbers below `before`, newest first.
+
+    With a `reference`, only those of this case.
 
     Each word of `search` must equal the decision or the rating or, if it has at least three
     letters, be a part of the recorded content. Case is ignored for letters that the database can
@@ -82,6 +106,7 @@ def recent(
             select(table)
             .where(table.c.kind == "decision", table.c.sequence < top, table.c.sequence > floor)
             .where(*map(_matches, words))
+            .where(*(_of_cases(connection, [reference]) if reference is not None else ()))
             .order_by(table.c.sequence.desc())
             .limit(limit)
         )
@@ -101,6 +126,46 @@ def has_reference(connection: Connection, kind: str, entry_id: str | None) -> bo
     """Tell whether an entry of this kind refers to the entry with this id."""
     query = select(table.c.id).where(table.c.refers_to == entry_id, table.c.kind == kind)
     return connection.execute(query.limit(1)).first() is not None
+
+
+def earlier(engine: Engine, references: Collection[str]) -> dict[str, list[EarlierDecision]]:
+    """Return the decisions of each case, oldest first; a case without any is left out."""
+    found: defaultdict[str, list[EarlierDecision]] = defaultdict(list)
+    with connection_to(engine) as connection:
+        reference = _reference(connection)
+        later = table.alias()
+        final = (
+            select(later.c.decision)
+            .where(later.c.refers_to == table.c.id, later.c.kind == "override")
+            .limit(1)
+            .scalar_subquery()
+        )
+        query = (
+            select(reference, table.c.id, table.c.time, table.c.decision, final)
+            .where(table.c.kind == "decision", *_of_cases(connection, references))
+            .order_by(table.c.sequence)
+        )
+        for name, *decision in connection.execute(query):
+            found[name].append(EarlierDecision(*decision))
+    return dict(found)
+
+
+def _reference(connection: Connection) -> ColumnElement[str]:
+    """Return the expression that the index of cases is made of."""
+    if connection.dialect.name == "sqlite":
+        return literal_column("json_extract(ledger_entries.payload, '$.reference')", Text)
+    return literal_column("(ledger_entries.payload::jsonb ->> 'reference')", Text)
+
+
+def _of_cases(
+    connection: Connection, references: Collection[str]
+) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for decisions of these cases, the index's own among them."""
+    found = "instr" if connection.dialect.name == "sqlite" else "strpos"
+    is_in_index: ColumnElement[bool] = literal_column(
+        f"""{found}(ledger_entries.payload, '"reference":') > 0"""
+    )
+    return is_in_index, _reference(connection).in_(references)
 
 
 def _matches(word: str) -> ColumnElement[bool]:

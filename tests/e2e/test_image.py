@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
+from pypdf import PdfReader
 
 from release.image import bento
 from service.decision import hashes
@@ -26,6 +29,12 @@ import sys
 from importlib.metadata import distributions
 for each in distributions(path=[path for path in sys.path if path.startswith(sys.prefix)]):
     print(each.name, each.version)
+"""
+WRITE_PDF = """
+from base64 import b64encode
+from service.letters.pdf import pdf_of
+page = "<html lang='en'><title>Letter</title><p style='font-family: sans-serif'>Zürich Ω"
+print(b64encode(pdf_of(page)).decode())
 """
 ALTER = """
 import shutil
@@ -87,8 +96,19 @@ def test_its_labels_name_commit_data_and_headline_metric(engine: Engine, built: 
     assert float(labels["credit-pd.roc-auc"]) == expected.headline
 
 
+def test_it_writes_a_pdf_as_its_own_user_without_network_or_disk(
+    engine: Engine, built: Built
+) -> None:
+    flags = ("--rm", "--network=none", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL")
+    printed = engine.run("run", *flags, built.image, "python", "-c", WRITE_PDF)
+    page = PdfReader(io.BytesIO(b64decode(printed.strip()))).pages[0]
+    assert page.extract_text().strip() == "Zürich Ω"
+    fonts: Any = page["/Resources"]["/Font"]  # type: ignore[index]
+    assert ["DejaVu" in font.get_object()["/BaseFont"] for font in fonts.values()] == [True]
+
+
 def test_it_is_slim(engine: Engine, built: Built) -> None:
-    assert json.loads(engine.run("inspect", built.image))[0]["Size"] < 450e6
+    assert json.loads(engine.run("inspect", built.image))[0]["Size"] < 520e6
 
 
 def test_it_holds_the_locked_packages_and_no_others(engine: Engine, built: Built) -> None:

@@ -33,6 +33,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "/overrides": frozenset({"review"}),
     "/outcomes": frozenset({"outcomes"}),
     "/logs": READERS,
+    "/cases/{id}": READERS,
     "/predictions/{id}": READERS,
     "/predictions/{id}/receipt": READERS,
     "/predictions/{id}/letter.html": READERS,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from service.api import cases
 from service.api.description.paths import OPERATIONS, REF, Description, paths
 from service.api.description.schemas import decisions, monitoring, parts, records, service
 from service.decision.applications import Applications
@@ -26,11 +27,19 @@ SHAPES: tuple[type[BaseModel], ...] = (
     records.Override,
     service.Ready,
     records.Receipt,
+    records.CaseDecisions,
     records.RecentDecisions,
     records.RecordedDecision,
     records.RecordedOverride,
     decisions.Rows,
 )
+
+REFERENCE: Description = {
+    "anyOf": [{"type": "string", "minLength": 1, "maxLength": cases.LONGEST}, {"type": "null"}],
+    "default": None,
+    "title": "Reference",
+    "description": "The lender's application number. Decisions with the same one are one case.",
+}
 
 
 def describe(applications: Applications | None, max_batch: int, keys: bool) -> Description:
@@ -38,7 +47,7 @@ def describe(applications: Applications | None, max_batch: int, keys: bool) -> D
 
     `keys` tells whether requests need an API key or a token.
     """
-    application = applications.schema() if applications else {"type": "object"}
+    application = describe_application(applications) if applications else {"type": "object"}
     example = applications.example if applications else {}
     _, shapes = models_json_schema([(s, "serialization") for s in SHAPES], ref_template=REF)
     schemas: Description = {**shapes["$defs"], "Application": application}
@@ -78,3 +87,11 @@ def describe(applications: Applications | None, max_batch: int, keys: bool) -> D
         described["components"] = {"schemas": schemas, "securitySchemes": schemes}
         described["security"] = [{"key": []}, {"token": []}]
     return described
+
+
+def describe_application(applications: Applications) -> Description:
+    """Return the JSON schema of an application, with the reference of its case."""
+    schema = applications.schema()
+    if cases.NAME not in applications.names:
+        schema["properties"] = {**schema["properties"], cases.NAME: REFERENCE}
+    return schema

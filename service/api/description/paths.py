@@ -32,6 +32,7 @@ OPERATIONS = {
     "/logs": ("list_decisions", "Records"),
     "/predictions/{id}": ("get_decision", "Records"),
     "/predictions/{id}/receipt": ("get_receipt", "Records"),
+    "/cases/{id}": ("get_case", "Records"),
     "/predictions/{id}/letter.html": ("get_letter", "Letters"),
     "/predictions/{id}/letter.pdf": ("get_letter_pdf", "Letters"),
     "/predictions/{id}/explanation.html": ("get_explanation", "Letters"),
@@ -60,6 +61,11 @@ PAGE_QUERY = (
     ),
     ("before", {"type": "integer", "minimum": 1}, "List only entries before this sequence number"),
     ("search", {"type": "string"}, "List only decisions that contain each of these words"),
+    (
+        "reference",
+        {"type": "string", "maxLength": 64},
+        "List only decisions of the case with this reference",
+    ),
 )
 
 
@@ -142,6 +148,14 @@ def endpoints(example: Description) -> Description:
         "/drift-reports/{id}": {
             "get": get("Return one drift report", "DriftReport", (404, *GET_REFUSALS))
             | {"parameters": [one]}
+        },
+        "/cases/{id}": {
+            "get": get(
+                "Return the decisions of the case with this reference, newest first",
+                "CaseDecisions",
+                (404, *GET_REFUSALS),
+            )
+            | {"parameters": [one | {"description": "The reference of the case"}]}
         },
         "/predictions/{id}": {
             "get": get(

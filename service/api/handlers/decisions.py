@@ -13,7 +13,14 @@ from pydantic_core import to_json
 
 from service.api import metrics
 from service.api.batching import Batcher
-from service.api.drafts import DraftedDecision, decide_rows, draft_decisions
+from service.api.cases import take_reference
+from service.api.drafts import (
+    Asked,
+    DraftedDecision,
+    decide_rows,
+    draft_decisions,
+    link_cases,
+)
 from service.api.handlers.state import State
 from service.api.idempotency import claim_request, replay
 from service.api.load import Turnstile
@@ -23,7 +30,6 @@ from service.decision.explanation import explain
 from service.decision.json_bodies import decode, unwrap
 from service.decision.problems import as_text, quote
 from service.ledger.claims import AlreadyClaimed, Claim
-from service.users.callers import Caller
 
 Answer = dict[str, Any]
 """The answer to one application as a JSON object."""
@@ -48,26 +54,29 @@ class Decisions:
         claim = await claim_request(request, "/predict", self.state.ledger)
         engine, refusals = self.state.loaded_engine(), self.state.refusals
         try:
-            application = engine.applications.parse(request.body)
+            row, reference = take_reference(decode(request.body), engine.applications)
+            application = engine.applications.check(row)
         except InvalidApplication as error:
             metrics.count_refused(
                 refusals.count_refused(as_dicts(error.problems), engine.applications)
             )
             raise
         refusals.count_accepted()
+        asked = Asked(application, request.caller, reference)
         if claim is None:
-            return 200, to_json(await self._decide_together((application, request.caller)))
-        drafts = draft_decisions(engine.decide_rows([application]), [application], [request.caller])
+            return 200, to_json(await self._decide_together(asked))
+        drafts = await self._decide([asked])
         content = to_json(drafts[0].answer)
         await self.record(drafts, claim._replace(answer=content.decode()))
         return 200, content
 
-    async def decide(self, asked: list[tuple[dict[str, Any], Caller | None]]) -> list[Answer]:
+    async def decide(self, asked: list[Asked]) -> list[Answer]:
         """Return the answers to valid applications once their entries are durable."""
-        applications = [application for application, _ in asked]
-        callers = [caller for _, caller in asked]
-        decisions = self.state.loaded_engine().decide_rows(applications)
-        return await self.record(draft_decisions(decisions, applications, callers))
+        return await self.record(await self._decide(asked))
+
+    async def _decide(self, asked: list[Asked]) -> list[DraftedDecision]:
+        decisions = self.state.loaded_engine().decide_rows([each.application for each in asked])
+        return await link_cases(draft_decisions(decisions, asked), self.state.ledger)
 
     async def record(
         self, drafts: list[DraftedDecision], claim: Claim | None = None
@@ -95,6 +104,7 @@ class Decisions:
             results, kept, drafts = await asyncio.to_thread(
                 decide_rows, engine, rows, request.caller
             )
+            drafts = await link_cases(drafts, self.state.ledger)
             broken = [refused["errors"] for refused in results if refused]
             for index, drafted in zip(kept, drafts, strict=True):
                 results[index] = {"index": index, "decision": drafted.answer}
@@ -117,6 +127,7 @@ class Decisions:
     async def explain(self, request: Request) -> Response:
         """Explain a decision without recording it."""
         engine = self.state.loaded_engine()
-        application = engine.applications.parse(request.body)
+        row, _ = take_reference(decode(request.body), engine.applications)
+        application = engine.applications.check(row)
         async with self._heavy.pass_through():
             return 200, to_json(await asyncio.to_thread(explain, engine, application))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic_core import to_json
 
+from service.api.cases import LONGEST, is_reference
 from service.api.description.schemas.records import Override
 from service.api.handlers.state import State
 from service.api.requests import (
@@ -18,7 +19,7 @@ from service.api.requests import (
 )
 from service.decision.json_bodies import decode, unwrap
 from service.decision.problems import quote
-from service.ledger import AlreadyRecorded, override
+from service.ledger import AlreadyRecorded, HistoryPage, override
 from service.transparency.log import TransparencyLog
 from service.transparency.verify_receipt import Invalid
 from service.users.callers import Caller
@@ -35,6 +36,7 @@ class Records:
         self.routes: Routes = {
             "/overrides": {"POST": self.overrides},
             "/logs": {"GET": self.logs},
+            "/cases/{id}": {"GET": self.case},
             "/predictions/{id}": {"GET": self.prediction},
             "/predictions/{id}/receipt": {"GET": self.receipt},
         }
@@ -62,9 +64,20 @@ class Records:
         limit = read_whole_number(request.query, "limit", MAX_LOGS) or 50
         before = read_whole_number(request.query, "before", 1 << 62)
         search = read_search(request.query, "search", MAX_WORDS, MAX_SEARCH)
-        page = await self.ledger.in_thread(self.ledger.recent, limit, before, search)
+        reference = read_search(request.query, "reference", LONGEST, LONGEST)
+        page = await self.ledger.in_thread(self.ledger.recent, limit, before, search, reference)
         records = [record.as_dict() for record in page.records]
         return 200, to_json({"records": records, "next_before": page.next_before})
+
+    async def case(self, request: Request) -> Response:
+        """Return the decisions of one case, newest first: the newest MAX_LOGS of them."""
+        page = HistoryPage([], None)
+        if is_reference(request.id):
+            page = await self.ledger.in_thread(self.ledger.recent, MAX_LOGS, None, None, request.id)
+        if not page.records:
+            raise refusal(404, "no decision has this reference")
+        records = [record.as_dict() for record in page.records]
+        return 200, to_json({"reference": request.id, "records": records})
 
     async def prediction(self, request: Request) -> Response:
         """Return one decision with its overrides and outcomes."""

@@ -41,6 +41,7 @@ export const newRequestKey = () =>
   [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 export const explain = (application, signal) => call("POST", "explain", application, signal);
 export const prediction = (id) => call("GET", `predictions/${encodeURIComponent(id)}`);
+export const caseDecisions = (reference) => call("GET", `cases/${encodeURIComponent(reference)}`);
 export const override = (body) => call("POST", "overrides", body);
 
 export function logs({ limit, before, search }, signal) {

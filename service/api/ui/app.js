@@ -1,6 +1,7 @@
 // Starts the page: reads the model's description, makes the form, and switches between the views.
 
 import { docs, explain, modelInfo, newRequestKey, predict } from "./api.js";
+import { caseNote } from "./case.js";
 import { decisionCard, reasons } from "./decision.js";
 import { showDetail } from "./detail.js";
 import { byId, h } from "./dom.js";
@@ -13,6 +14,10 @@ import * as session from "./session.js";
 import { whatIfCard } from "./whatif.js";
 
 const TITLES = { apply: "Application", recent: "Decisions", detail: "One decision", docs: "API" };
+const REFERENCE = {
+  name: "reference", title: "Application number", type: "string", table: "case",
+  help: "Yours, if you have one; decisions with the same number are one case",
+};
 const page = {};
 
 async function boot() {
@@ -33,7 +38,8 @@ async function boot() {
   page.identity = info.identity ?? {};
   byId("about").textContent = contract.description;
   byId("model").textContent = describe(info.model);
-  page.form = createForm(fields, { example: info.example, submit: (application) => decide(application), edited });
+  const asked = page.fields.has(REFERENCE.name) ? fields : [REFERENCE, ...fields];
+  page.form = createForm(asked, { example: info.example, submit: (application) => decide(application), edited });
   page.recent = createRecent(page.fields, notice.show);
   byId("form").replaceChildren(page.form.element);
   empty();
@@ -80,6 +86,7 @@ function showAnswer(answer, application) {
     "The form has changed since this decision.");
   byId("result").replaceChildren(h("div", { class: "stack" },
     stale,
+    caseNote(answer.case, answer.reference),
     decisionCard(answer, page.policy),
     h("p", { class: "muted record" }, "Recorded as ", session.mayOpen("detail")
       ? h("a", { href: `#/decision/${answer.prediction_id}` }, answer.prediction_id)

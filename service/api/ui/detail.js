@@ -1,6 +1,7 @@
 // Shows one recorded decision with everything that was recorded about it.
 
 import { explain, prediction } from "./api.js";
+import { showCase } from "./case.js";
 import { decisionCard } from "./decision.js";
 import { byId, h } from "./dom.js";
 import { effectsCard } from "./effects.js";
@@ -21,12 +22,14 @@ export async function showDetail(id, { fields, identity, start, failed }) {
     return;
   }
   const effects = h("div", {});
+  const about = h("div", {});
   const open = record.decision === "refer" && record.overrides.length === 0 && may("review");
   body.replaceChildren(h("div", { class: "split" },
-    h("div", { class: "stack" }, decisionCard(record, record.policy), record.overrides.map(overrideNote),
+    h("div", { class: "stack" }, about, decisionCard(record, record.policy), record.overrides.map(overrideNote),
       open ? overrideForm(id, failed) : "", effects),
     h("div", { class: "stack" }, applicationCard(record, fields, start), lettersCard(id, failed),
       identityCard(record))));
+  showCase(about, record).catch((problem) => failed(problem, () => showCase(about, record)));
   if (may("decide", "review")) await showEffects(effects, record, { fields, identity });
 }
 

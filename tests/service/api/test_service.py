@@ -452,7 +452,7 @@ def test_every_answer_matches_its_described_schema(
     for name, text in CREDITOR.items():
         monkeypatch.setenv(name, text)
     document = client.get("/docs.json").json()
-    referred, declined = case("refer"), case("decline")
+    referred, declined = case("refer") | {"reference": "A-1"}, case("decline")
     prediction = client.post("/predict", json=referred).json()["prediction_id"]
     TransparencyLog(api.state.ledger.engine).publish(Signer.generate("lender.example/ledger", LOG))
     wish = {"decision": "approve", "reason": "Payslips seen", "author": "A. Officer"}
@@ -466,6 +466,7 @@ def test_every_answer_matches_its_described_schema(
     for path, methods in document["paths"].items():
         for method, described in methods.items():
             where = path.replace("/predictions/{id}", f"/predictions/{prediction}")
+            where = where.replace("/cases/{id}", "/cases/A-1")
             given = {"json": bodies[path]} if method == "post" else {}
             answer = client.request(method.upper(), where, **given)
             told = described["responses"][str(answer.status_code)]

@@ -16,6 +16,22 @@ from service.api.description.schemas.parts import (
 )
 
 
+class EarlierDecision(Shape):
+    """An earlier decision about the same case; `final` is a person's decision about it."""
+
+    prediction_id: str
+    timestamp: str
+    decision: Verdict
+    final: Verdict | None
+
+
+class Case(Shape):
+    """The decision's number in its case, and the newest of the decisions before it."""
+
+    number: int
+    earlier: list[EarlierDecision]
+
+
 class Answer(Shape):
     """A decision as it is recorded in the ledger."""
 
@@ -28,6 +44,8 @@ class Answer(Shape):
     reasons: list[Reason]
     identity: Identity
     timestamp: str
+    reference: str | None = None
+    case: Case | None = None
 
 
 class Row(Shape):

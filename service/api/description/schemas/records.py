@@ -79,6 +79,13 @@ class Receipt(Shape):
     checkpoint: str
 
 
+class CaseDecisions(Shape):
+    """The decisions of the case with this reference, newest first."""
+
+    reference: str
+    records: list[RecordedDecision]
+
+
 class RecentDecisions(Shape):
     """Recent decisions, newest first; `next_before` is the `before` of the next page."""
 
