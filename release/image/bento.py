@@ -120,7 +120,8 @@ def files(root: Path) -> list[Path]:
     """Return the files that serving needs, relative to `root`: code, pages, contract and models."""
     pages = (path for name in PAGES for path in (root / "service").rglob(name))
     contract = params.load(root / "params.yaml").data / "contract.yaml"
-    code = {path.relative_to(root) for path in (*modules(root), *pages)}
+    migrations = (root / "service/ledger/migrations").rglob("*.py")  # Alembic runs them by path
+    code = {path.relative_to(root) for path in (*modules(root), *pages, *migrations)}
     return sorted(code | {contract, *TEXTS, *MODELS})
 
 

@@ -167,6 +167,11 @@ def test_every_module_that_the_service_starts_is_packed() -> None:
     assert all({p.with_suffix(".py"), p / "__main__.py"} & set(packed) for p in runnable)
 
 
+def test_the_migrations_are_packed_although_nothing_imports_them() -> None:
+    migrations = (ROOT / "service/ledger/migrations").rglob("*.py")
+    assert {path.relative_to(ROOT) for path in migrations} <= set(bento.files(ROOT))
+
+
 def test_packed_modules_import_only_installed_packages() -> None:
     packed = [ROOT / path for path in bento.files(ROOT) if path.suffix == ".py"]
     needed = {name for path in packed for name in imported(path)} - {"service", "stages"}
