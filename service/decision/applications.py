@@ -87,8 +87,12 @@ class Applications:
 
         Raises NotJSON where the body is no JSON, InvalidApplication where it breaks the contract.
         """
+        return self.check(self.read(body))
+
+    def read(self, body: bytes) -> Any:
+        """Return the application in the body of a request, not checked; raises NotJSON."""
         value = decode(body)
-        return self.check(value if ARGUMENT in self.names else unwrap(value, ARGUMENT))
+        return value if ARGUMENT in self.names else unwrap(value, ARGUMENT)
 
     def check(self, application: Any) -> dict[str, Any]:
         """Return the application unchanged if it keeps the contract; raises InvalidApplication."""

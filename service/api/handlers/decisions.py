@@ -54,7 +54,9 @@ class Decisions:
         claim = await claim_request(request, "/predict", self.state.ledger)
         engine, refusals = self.state.loaded_engine(), self.state.refusals
         try:
-            row, reference = take_reference(decode(request.body), engine.applications)
+            row, reference = take_reference(
+                engine.applications.read(request.body), engine.applications
+            )
             application = engine.applications.check(row)
         except InvalidApplication as error:
             metrics.count_refused(
@@ -127,7 +129,7 @@ class Decisions:
     async def explain(self, request: Request) -> Response:
         """Explain a decision without recording it."""
         engine = self.state.loaded_engine()
-        row, _ = take_reference(decode(request.body), engine.applications)
+        row, _ = take_reference(engine.applications.read(request.body), engine.applications)
         application = engine.applications.check(row)
         async with self._heavy.pass_through():
             return 200, to_json(await asyncio.to_thread(explain, engine, application))
