@@ -151,5 +151,5 @@ def find_strict_policy(policy: Policy, bad_rate: float) -> Iterator[str]:
 
 def as_numbers(field: Field, values: pd.Series) -> leakage.Floats:
     """Return a cleaned column as numbers (n,), NaN where a value is missing."""
-    numbers = values.map(field.codes) if field.codes else values
+    numbers = values.map(field.codes, na_action="ignore") if field.codes else values
     return np.asarray(numbers.to_numpy(np.float64), dtype=np.float64)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from stages import simulate
 from stages.contract import command
+from stages.simulation import population
 from tests.support.books import CONTRACT, ROOT, Project, book
 
 Capture = pytest.CaptureFixture[str]
@@ -32,6 +35,15 @@ def said(capsys: Capture) -> str:
 def test_a_sound_book_holds(project: Project, capsys: Capture) -> None:
     assert check("small") == 0
     assert "small: the contract holds" in said(capsys)
+
+
+def test_a_book_with_missing_categories_holds(tmp_path: Path, capsys: Capture) -> None:
+    contract = (ROOT / "data/loan_book/contract.yaml").read_text()
+    tables = simulate.book(population.draw(3000, 3), 3)
+    assert tables["customers"]["residence_type"].isna().any()
+    project = Project(tmp_path, contract).write(tables)
+    with contextlib.chdir(project.folder):
+        assert check("small") == 0, said(capsys)
 
 
 def test_the_dataset_is_that_of_the_parameters(project: Project, capsys: Capture) -> None:
