@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, MetaData, select
+from sqlalchemy import Connection, Engine, column, inspect, select, table
 
 from service.ledger.connections import LONG_DEADLINE
 from service.ledger.database import (
@@ -135,12 +135,10 @@ def _begin_reading(connection: Connection) -> None:
 
 
 def _copy_rows(reading: Connection, writing: Connection) -> None:
-    tables = MetaData()
-    tables.reflect(reading)
+    tables = inspect(reading)
     writing.execute(head.delete())  # the migration begins a chain
-    for table in tables.sorted_tables:
-        if table.name in _BY_MIGRATION:
-            continue
-        rows = reading.execute(select(table).execution_options(yield_per=BATCH))
+    for name in set(tables.get_table_names()) - set(_BY_MIGRATION):
+        copied = table(name, *(column(each["name"]) for each in tables.get_columns(name)))
+        rows = reading.execute(select(copied).execution_options(yield_per=BATCH))
         for part in rows.mappings().partitions():
-            writing.execute(table.insert(), [dict(row) for row in part])
+            writing.execute(copied.insert(), [dict(row) for row in part])
