@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from benches.load import Client, connected, request_of
+from benches.load import Client, connect, request_of
 from service.decision import hashes
 from service.ledger import Ledger
 from service.ledger.connections import LONG_DEADLINE
@@ -163,7 +163,7 @@ async def load(url: str, requests: list[bytes], seconds: float) -> list[str]:
             assert head.startswith(b"HTTP/1.1 200"), body
             ids.append(json.loads(body)["prediction_id"])
 
-    clients = await connected(
+    clients = await connect(
         int(url.strip("/").split(":")[-1]), CLIENTS, lambda: Checked(cases, until)
     )
     assert not any(client.errors for client in clients)
