@@ -5,7 +5,6 @@ failed.
 """
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from service import settings
 from service.ledger import reader
 from service.ledger.backup import back_up, restore
 from service.ledger.checkpoint import Checkpoint, write_durably
@@ -183,7 +183,7 @@ def _create_roles(engine: Engine, accounts: Sequence[tuple[str, str, str]]) -> i
     for role, _, _ in accounts:
         if role not in roles.ROLES:
             raise ValueError(f"--account: ROLE must be one of {roles.ROLES}; got {role!r}")
-    passwords = [_read_password(variable) for _, _, variable in accounts]
+    passwords = [settings.read_secret(variable) for _, _, variable in accounts]
     create(engine, Checkpoint(engine.url))
     with connection_to(engine) as connection:
         roles.create(connection)
@@ -192,15 +192,6 @@ def _create_roles(engine: Engine, accounts: Sequence[tuple[str, str, str]]) -> i
             print(f"the account {name} has the role {role}")
         connection.commit()
     return 0
-
-
-def _read_password(variable: str) -> str:
-    password = os.environ.get(variable, "")
-    if not password:
-        raise ValueError(
-            f"--account: the environment variable {variable} must hold the account's password"
-        )
-    return password
 
 
 def _begin_anew(engine: Engine) -> int:

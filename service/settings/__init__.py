@@ -11,6 +11,13 @@ A new setting goes to its subject; a new subject is a base class of `environment
 `python -m service.settings` prints all settings as the table that the documentation shows.
 """
 
-from service.settings.environment import Settings, SettingsError, load, table, variables
+from service.settings.environment import (
+    Settings,
+    SettingsError,
+    load,
+    read_secret,
+    table,
+    variables,
+)
 
-__all__ = ["Settings", "SettingsError", "load", "table", "variables"]
+__all__ = ["Settings", "SettingsError", "load", "read_secret", "table", "variables"]

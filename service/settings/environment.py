@@ -45,6 +45,13 @@ class Variable(NamedTuple):
     description: str
 
 
+def read_secret(variable: str) -> str:
+    """Return what a variable holds that a command's option names; ValueError where it is empty."""
+    if secret := os.environ.get(variable, ""):
+        return secret
+    raise ValueError(f"the environment variable {variable} must hold the secret; it is not set")
+
+
 def load() -> Settings:
     """Return the settings of the present environment; raises SettingsError.
 

@@ -209,7 +209,7 @@ def test_a_password_reaches_the_server_as_a_digest_and_can_be_changed(
 @pytest.mark.e2e
 @pytest.mark.parametrize(
     ("role", "password", "words"),
-    [("writer", "x", "ROLE must be one of"), ("ledger_writer", "", "must hold the account's")],
+    [("writer", "x", "ROLE must be one of"), ("ledger_writer", "", "must hold the secret")],
 )
 def test_a_wrong_account_is_named(
     postgres: Postgres,
