@@ -118,7 +118,7 @@ def _read(path: Path, only: Collection[str] | None, table: Table) -> pd.DataFram
     if table.dialect.delimiter == " ":
         return _read_blanks(path, table).set_axis(names, axis=1)[kept]
     with _open_text(path, table) as text:
-        columns = text.read_all().rename_columns(names).select(kept)
+        columns = text.read_all().rename_columns(names).select(kept).combine_chunks()
     frame: pd.DataFrame = columns.to_pandas(split_blocks=True, self_destruct=True)
     return frame
 
