@@ -139,6 +139,15 @@ def _problem(error: ErrorDetails) -> Problem:
     return Problem(field, f"{field}: {allowed}; got {as_text(got)}", allowed, got, error["type"])
 
 
+def check_names(query: Mapping[str, str], *allowed: str) -> None:
+    """Refuse a parameter that the operation does not have, as a misspelt one would be ignored."""
+    for name in query:
+        if name not in allowed:
+            limit = f"one of {', '.join(allowed)}"
+            message = f"the query has no parameter {as_text(quote(name))}; it must be {limit}"
+            raise refusal(422, message, "query", limit, quote(name))
+
+
 def read_search(query: Mapping[str, str], name: str, words: int, length: int) -> str | None:
     """Return the text to search for, None when it is absent.
 

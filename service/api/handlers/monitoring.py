@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from service import settings
 from service.api import metrics
 from service.api.handlers.state import State
-from service.api.requests import Request, Response, Routes, read_whole_number, refusal
+from service.api.requests import Request, Response, Routes, check_names, read_whole_number, refusal
 from service.decision.json_bodies import decode
 from service.decision.problems import as_text, quote
 from service.monitoring import alerts, outcomes
@@ -59,6 +59,7 @@ class Monitoring:
 
     async def drift_reports(self, request: Request) -> Response:
         """List drift reports, newest first."""
+        check_names(request.query, "limit", "before")
         limit = read_whole_number(request.query, "limit", MAX_REPORTS) or 20
         before = read_whole_number(request.query, "before", 1 << 62)
         reports = await self.state.ledger.in_thread(self.reports.recent, limit, before)

@@ -12,6 +12,7 @@ from service.api.requests import (
     Request,
     Response,
     Routes,
+    check_names,
     read_search,
     read_whole_number,
     refusal,
@@ -61,6 +62,7 @@ class Records:
 
     async def logs(self, request: Request) -> Response:
         """List recent decisions, newest first."""
+        check_names(request.query, "limit", "before", "search", "reference")
         limit = read_whole_number(request.query, "limit", MAX_LOGS) or 50
         before = read_whole_number(request.query, "before", 1 << 62)
         search = read_search(request.query, "search", MAX_WORDS, MAX_SEARCH)

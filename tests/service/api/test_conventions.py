@@ -32,6 +32,13 @@ def test_a_version_does_not_go_round_the_key(api: Api, path: str) -> None:
     assert client.get("/v1/readyz").status_code == 200
 
 
+def test_a_misspelt_parameter_is_named_with_those_that_there_are(client: Client) -> None:
+    problem = client.get("/v1/logs?limit=5&serach=Miller").json()["errors"][0]
+    assert problem["field"] == "query"
+    assert problem["allowed"] == "one of limit, before, search, reference"
+    assert problem["got"] == "serach"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "options", "status", "code"),
     [
@@ -42,6 +49,8 @@ def test_a_version_does_not_go_round_the_key(api: Api, path: str) -> None:
         ("GET", "/predict", {}, 405, "method_not_allowed"),
         ("GET", "/nothing", {}, 404, "not_found"),
         ("GET", "/logs?limit=x", {}, 422, "invalid"),
+        ("GET", "/logs?serach=Miller", {}, 422, "invalid"),
+        ("GET", "/drift-reports?search=a", {}, 422, "invalid"),
         ("POST", "/overrides", {"json": {}}, 422, "missing"),
         ("GET", "/health", {"headers": {"host": "evil.example"}}, 403, "not_allowed"),
     ],
