@@ -49,6 +49,9 @@ class Host:
     def tidy(self, release):
         pass
 
+    def migrate(self, release):
+        pass
+
     def served_image(self):
         other = self.settings.state / "serves"
         live = self.state.releases()["live"]

@@ -67,6 +67,10 @@ class Host:
         kept = self.state.releases().values()
         self.containers.remove_images({release.image for release in kept if release})
 
+    def migrate(self, release: Release) -> None:
+        """Upgrade the ledger's schema by the code of a live release; Refused leaves it as it was."""
+        self.containers.migrate(release.colour)
+
     def go_back(self, old: str, new: str) -> None:
         """Let the colour `old` serve, and remove `new` after its last request."""
         if self.proxy.live() != old:

@@ -47,7 +47,7 @@ def attempt(host: Host, image: str, expected: dict[str, Any]) -> Release:
     except Refused as refusal:
         print(f"live, but the old one could not be removed: {refusal}", file=sys.stderr)
     try:
-        host.containers.migrate(release.colour)
+        host.migrate(release)
     except Refused as refusal:
         print(f"live, on the ledger's old schema: {refusal}", file=sys.stderr)
     return release
