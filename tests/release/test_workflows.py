@@ -109,7 +109,7 @@ def test_a_job_runs_only_packages_of_the_locks_that_it_installs(locks: tuple[str
     loaded = {owners[top][0] for name in printed.split() if (top := name.split(".")[0]) in owners}
     text = "\n".join((ROOT / lock).read_text() for lock in locks)
     held = {name.lower() for name in re.findall(r"^([\w.-]+)(?:\[.+\])?==", text, re.MULTILINE)}
-    loaded.discard("credit-pd")  # the project itself
+    loaded -= {"credit-pd", "brotli"}  # the project itself; what urllib3 takes where it is there
     assert {re.sub("[-_.]+", "-", name).lower() for name in loaded} <= held
 
 
