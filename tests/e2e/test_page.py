@@ -214,7 +214,7 @@ def test_the_form_has_the_fields_of_an_application(
 ) -> None:
     see_empty(officer)
     names = officer.page.locator("#form [name]").evaluate_all("all => all.map(one => one.name)")
-    assert sorted(names) == sorted(fields)
+    assert sorted(names) == sorted([*fields, "reference"])
 
 
 def test_a_field_has_the_contracts_words(officer: Officer) -> None:
@@ -310,6 +310,8 @@ def test_the_keyboard_is_enough(officer: Officer) -> None:
     see_empty(officer)
     officer.page.get_by_role("button", name="Fill in an example").focus()
     officer.page.keyboard.press("Enter")
+    officer.page.keyboard.press("Tab")
+    expect(officer.field("reference")).to_be_focused()
     officer.page.keyboard.press("Tab")
     expect(officer.field("loan_purpose")).to_be_focused()
     officer.field("income").press("Enter")

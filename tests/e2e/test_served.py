@@ -146,6 +146,7 @@ def test_many_clients_lose_nothing(served: Served, folder: Path) -> None:
     memory = worker.memory_info().rss
     answers = warm + asyncio.run(load(served.url, requests, SECONDS * 3 / 4))
     grown = worker.memory_info().rss - memory
+    assert answers
     entries = ledger.after(before, len(answers) + 1)
     ledger.close()
     assert sorted(entry.id for entry in entries) == sorted(answers)
@@ -159,7 +160,7 @@ async def load(url: str, requests: list[bytes], seconds: float) -> list[str]:
     ids: list[str] = []
 
     class Checked(Client):
-        def answered(self, head: bytes, body: bytes) -> None:
+        def take_answer(self, head: bytes, body: bytes) -> None:
             assert head.startswith(b"HTTP/1.1 200"), body
             ids.append(json.loads(body)["prediction_id"])
 

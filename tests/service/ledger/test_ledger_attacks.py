@@ -47,6 +47,7 @@ def take_away(ledger: Ledger) -> None:
         "ledger_probe",
         "schema_version",
         "alembic_version",
+        "ledger_claims",
     ):
         change(ledger.engine, f"DROP TABLE {table} CASCADE")
     change(

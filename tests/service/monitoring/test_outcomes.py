@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from hashlib import sha256
 from typing import Any
 
@@ -14,7 +14,6 @@ from service.monitoring import outcomes
 from service.monitoring import realised_performance as realised
 from stages import params
 
-TODAY = datetime.now(UTC).date()
 ANSWER: dict[str, Any] = {
     "application": {},
     "identity": {"model": "m", "policy": "p", "data": None, "image": None},
@@ -24,17 +23,22 @@ ANSWER: dict[str, Any] = {
 }
 
 
+def today() -> date:
+    """The day at which a test runs, which may be another than that of its collection."""
+    return datetime.now(UTC).date()
+
+
 def decide(ledger: Ledger, pd: float = 0.05, rating: str = "C") -> str:
     entry = draft("decision", ANSWER | {"default_probability": pd, "rating": rating})
     return ledger.append_many([entry])[0].id
 
 
 def performance_of(ledger: Ledger, maturity_days: int) -> dict[str, Any]:
-    return realised.realised_performance(realised.mature_outcomes(ledger, maturity_days, TODAY))
+    return realised.realised_performance(realised.mature_outcomes(ledger, maturity_days, today()))
 
 
-def row(which: str, bad: object = 0, day: object = TODAY) -> dict[str, Any]:
-    return {"prediction_id": which, "bad": bad, "date": str(day)}
+def row(which: str, bad: object = 0, day: object = None) -> dict[str, Any]:
+    return {"prediction_id": which, "bad": bad, "date": str(today() if day is None else day)}
 
 
 def test_an_outcome_is_kept_with_its_decision(ledger: Ledger) -> None:
@@ -85,8 +89,8 @@ def test_a_refused_row_is_named_and_the_rest_is_kept(ledger: Ledger) -> None:
     [
         ({"bad": "maybe"}, "bad must be 0 or 1; got 'maybe'"),
         ({"date": "soon"}, "date must be YYYY-MM-DD; got 'soon'"),
-        ({"date": str(TODAY - timedelta(days=2))}, "lies before the decision"),
-        ({"date": str(TODAY + timedelta(days=2))}, "lies in the future"),
+        ({"date": str(today() - timedelta(days=2))}, "lies before the decision"),
+        ({"date": str(today() + timedelta(days=3))}, "lies in the future"),
         ({"amount": 3}, "unknown field 'amount'"),
     ],
 )
@@ -101,15 +105,17 @@ def test_an_invalid_row_is_refused_with_the_reason(
 def test_the_day_that_has_begun_east_of_greenwich_is_not_the_future(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    day = today()
+
     class Noon(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> datetime:
-            return datetime.combine(TODAY, time(12), UTC).astimezone(tz)
+            return datetime.combine(day, time(12), UTC).astimezone(tz)
 
     monkeypatch.setattr(outcomes, "datetime", Noon)
-    tomorrow = TODAY + timedelta(days=1)
+    tomorrow = today() + timedelta(days=1)
     assert outcomes.record(ledger, [row(decide(ledger), day=tomorrow)]) == (1, [])
-    _, (refusal,) = outcomes.record(ledger, [row(decide(ledger), day=TODAY + timedelta(days=2))])
+    _, (refusal,) = outcomes.record(ledger, [row(decide(ledger), day=today() + timedelta(days=2))])
     assert "lies in the future" in refusal.reason
 
 
@@ -127,7 +133,7 @@ def test_only_mature_decisions_count_as_realised(ledger: Ledger) -> None:
 
 def test_a_decision_counts_from_the_day_on_which_it_is_mature(ledger: Ledger) -> None:
     outcomes.record(ledger, [row(decide(ledger))])
-    ahead = TODAY + timedelta(days=30)
+    ahead = today() + timedelta(days=30)
     assert [len(realised.mature_outcomes(ledger, days, ahead).bad) for days in (30, 31)] == [1, 0]
 
 
@@ -142,7 +148,7 @@ def test_realised_bad_rates_stand_beside_what_was_expected(ledger: Ledger) -> No
     assert found["by_rating"]["E"]["expected"] == pytest.approx(0.4)
     assert found["by_rating"]["E"]["bad_rate"] > found["by_rating"]["A"]["bad_rate"]
     assert found["all"]["roc_auc"] > 0.6
-    quarter = f"{TODAY.year}-Q{(TODAY.month - 1) // 3 + 1}"
+    quarter = f"{today().year}-Q{(today().month - 1) // 3 + 1}"
     assert list(found["by_vintage"]) == [quarter]
 
 

@@ -13,7 +13,7 @@ from service.users.__main__ import main
 from service.users.api_keys import KeyRing, new_key, parse_line, read_file, write_file
 from service.users.callers import ROLES, NotAdmitted
 
-TOMORROW = datetime.now(UTC).date() + timedelta(1)
+LATER = datetime.now(UTC).date() + timedelta(365)
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def path(tmp_path: Path) -> Path:
 def add(
     path: Path, capsys: pytest.CaptureFixture[str], name: str = "desk", roles: str = "decide"
 ) -> str:
-    main(["--file", str(path), "add", name, "--roles", roles, "--expires", str(TOMORROW)])
+    main(["--file", str(path), "add", name, "--roles", roles, "--expires", str(LATER)])
     return capsys.readouterr().out.strip()
 
 
@@ -118,12 +118,15 @@ DIGEST = "ab" * 32
     ("line", "problem"),
     [
         ("desk", "must have 4 parts (name, roles, expires, SHA-256); got 1"),
-        (f"a/b decide {TOMORROW} {DIGEST}", "name must be 1 to 64 letters, digits or ._@-; got"),
-        (f"<b> decide {TOMORROW} {DIGEST}", "name must be"),
-        (f"desk root {TOMORROW} {DIGEST}", f"roles must be one or more of {', '.join(ROLES)}; got"),
+        (f"a/b decide {LATER} {DIGEST}", "name must be 1 to 64 letters, digits or ._@-; got"),
+        (f"<b> decide {LATER} {DIGEST}", "name must be"),
+        (
+            f"desk root {LATER} {DIGEST}",
+            f"roles must be one or more of {', '.join(ROLES)}; got",
+        ),
         (f"desk decide 2027-13-01 {DIGEST}", "expires must be a date YYYY-MM-DD; got '2027-13-01'"),
         (f"desk decide never {DIGEST}", "expires must be a date YYYY-MM-DD; got 'never'"),
-        (f"desk decide {TOMORROW} secret", "SHA-256 must be 64 hexadecimal digits; got 6"),
+        (f"desk decide {LATER} secret", "SHA-256 must be 64 hexadecimal digits; got 6"),
     ],
 )
 def test_a_wrong_line_is_named_without_its_digest(path: Path, line: str, problem: str) -> None:
@@ -142,10 +145,10 @@ def test_a_line_is_read_as_it_is_written() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["add", "d", "--roles", "root", "--expires", str(TOMORROW)], "roles must be"),
+        (["add", "d", "--roles", "root", "--expires", str(LATER)], "roles must be"),
         (["add", "d", "--roles", "read", "--expires", "2020-01-01"], "must be after today"),
         (["add", "d", "--roles", "read", "--expires", "soon"], "must be a date"),
-        (["add", "d d", "--roles", "read", "--expires", str(TOMORROW)], "name must be"),
+        (["add", "d d", "--roles", "read", "--expires", str(LATER)], "name must be"),
         (["list"], "No such file"),
         (["revoke", "nobody"], "No such file"),
     ],

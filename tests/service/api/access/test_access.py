@@ -22,7 +22,7 @@ from service.users.api_keys import KeyRing, new_key, write_file
 from service.users.callers import ROLES
 from tests.support.api_client import JSON, KEY, Client, client_of, client_with, errors
 
-TOMORROW = datetime.now(UTC).date() + timedelta(1)
+NEXT_YEAR = datetime.now(UTC).date() + timedelta(365)
 METHODS = {"/predict", "/predict_batch", "/explain", "/overrides", "/outcomes"}
 PROTECTED = sorted(path for path, roles in PERMISSIONS.items() if roles != EVERYBODY)
 
@@ -34,7 +34,7 @@ class Users:
         self.api, self.path, self.lines = api, path, []  # type: ignore[var-annotated]
 
     def key(self, name: str, *roles: str) -> str:
-        key, kept = new_key(name, roles, TOMORROW)
+        key, kept = new_key(name, roles, NEXT_YEAR)
         self.lines.append(kept)
         write_file(self.path, self.lines)
         return key
