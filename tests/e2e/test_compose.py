@@ -114,11 +114,11 @@ def test_metrics_are_hidden_and_large_bodies_refused(stack: Stack) -> None:
 
 def test_every_part_reports_its_health(stack: Stack, engine: Engine) -> None:
     form = '{{index .Config.Labels "com.docker.compose.service"}} {{.State.Health.Status}}'
-    numbers = stack.compose("ps", "--quiet").split()
+    lasting = sorted(set(stack.services) - {ONCE})
+    numbers = stack.compose("ps", "--quiet", *lasting).split()
 
     def healthy() -> bool:
         said = engine.run("inspect", "--format", form, *numbers)
-        lasting = sorted(set(stack.services) - {ONCE})
         return sorted(said.splitlines()) == [f"{name} healthy" for name in lasting]
 
     wait_until(healthy, 60, "the health of every part")
