@@ -85,9 +85,9 @@ def read(paths: list[Path], target: str) -> Book:
     frames: dict[str, pd.DataFrame] = {}
     forms: dict[str, Table] = {}
     for path in paths:
-        if path.name.split(".")[0] in frames:
-            raise ContractError(f"{path}: two files are called {path.stem!r}; rename one of them")
         name = path.name.split(".")[0]
+        if name in frames:
+            raise ContractError(f"{path}: two files are called {name!r}; rename one of them")
         forms[name] = dialect.guess_table(path)
         frames[name] = read_file(path, None, forms[name])
     base = next((name for name, frame in frames.items() if target in frame), None)

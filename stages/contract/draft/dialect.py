@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ import pandas as pd
 
 from stages.contract.draft import quantities
 from stages.contract.draft.column import MAX_CATEGORIES, Column, Guess
-from stages.contract.raw.files import DELIMITERS, TEXTS, has_names, suffix
+from stages.contract.raw.files import DELIMITERS, TEXTS, suffix
 from stages.contract.tables import Dialect, Table
 from stages.contract.written import plain_date, plain_number
 
@@ -55,6 +55,11 @@ def guess_table(path: Path) -> Table:
         header=has_names(first) or len(first) < 2,
     )
     return Table(path=path.name, encoding=encoding, dialect=dialect)
+
+
+def has_names(columns: Iterable[object]) -> bool:
+    """Return whether words that stand first in a file are names of columns, and no values."""
+    return not any(str(c).strip().lstrip("+-").replace(".", "", 1).isdigit() for c in columns)
 
 
 def guess_delimiter(lines: list[str]) -> str:

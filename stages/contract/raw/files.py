@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import fsspec
@@ -87,11 +87,6 @@ def suffix(path: Path) -> str:
     return inner.suffix.lower()
 
 
-def has_names(columns: Iterable[object]) -> bool:
-    """Return whether words that stand first in a file are names of columns, and no values."""
-    return not any(str(c).strip().lstrip("+-").replace(".", "", 1).isdigit() for c in columns)
-
-
 def _read_names(path: Path, table: Table) -> list[str]:
     if suffix(path) == ".parquet":
         return [str(c) for c in pq.read_schema(path).names]
@@ -104,6 +99,9 @@ def _read_names(path: Path, table: Table) -> list[str]:
 
 
 def _read(path: Path, only: Collection[str] | None, table: Table) -> pd.DataFrame:
+    if suffix(path) in WORKBOOKS:
+        sheet = _read_workbook(path, table.dialect)
+        return sheet if only is None else sheet[[c for c in sheet.columns if c in only]]
     names = _read_names(path, table)
     again = [name for name, times in Counter(names).items() if times > 1]
     if again:
@@ -113,8 +111,6 @@ def _read(path: Path, only: Collection[str] | None, table: Table) -> pd.DataFram
     kept = [name for name in names if only is None or name in only]
     if suffix(path) == ".parquet":
         return pd.read_parquet(path, columns=kept)
-    if suffix(path) in WORKBOOKS:
-        return _read_workbook(path, table.dialect)[kept]
     if table.dialect.delimiter == " ":
         return _read_blanks(path, table).set_axis(names, axis=1)[kept]
     with _open_text(path, table) as text:
