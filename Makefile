@@ -69,7 +69,7 @@ demo: $(VENV)/.ready  ## Tell the story of a model in use: service, dashboard an
 
 e2e: $(VENV)/.ready  ## Run the end-to-end tests (.ci/run says what they need)
 	@python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/e2e.txt
-	@REQUIRE_REAL_PARTS=1 python -m pytest -m e2e
+	@REQUIRE_REAL_PARTS=1 python -m pytest -n 2 --dist loadgroup -m e2e
 
 docs: $(VENV)/.ready  ## Build the documentation into build/docs
 	@python docs/reference.py && NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict

@@ -22,10 +22,11 @@ settings.load_profile("repeatable")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each file to one worker, and all that needs a container engine to the same one."""
+    """Give each file to one worker, and all files that need a container engine to the same one."""
+    with_engine = {item.path for item in items if "engine" in getattr(item, "fixturenames", ())}
     for item in items:
-        alone = "engine" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("engine" if alone else item.path.name))
+        group = "engine" if item.path in with_engine else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture
