@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -75,3 +76,8 @@ def test_an_install_that_fails_ends_the_set_up_and_lists_no_packages(programs: P
     said = set_up(programs).stderr
     assert "Resolved 2 packages\nerror: no such hash\n" in said
     assert "numpy" not in said
+
+
+def test_the_tests_of_a_file_are_run_by_one_worker(request: pytest.FixtureRequest) -> None:
+    parallel = "PYTEST_XDIST_WORKER" in os.environ
+    assert not parallel or request.node.nodeid.endswith("@test_setup.py")
