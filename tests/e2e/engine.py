@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -159,7 +160,8 @@ def private_folder() -> Iterator[Path]:
 
     It is in memory where there is plenty: layers are many small files, slow to write and to remove.
     """
-    available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    [kilobytes] = re.findall(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text())
+    available = int(kilobytes) * 1024  # with what the cache of files would give back
     plenty = MEMORY.is_dir() and min(available, shutil.disk_usage(MEMORY).free) > PLENTY
     folder = Path(tempfile.mkdtemp(prefix="engine-", dir=MEMORY if plenty else None))
     try:
