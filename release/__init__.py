@@ -2,6 +2,7 @@
 
 - `gate` judges a change against its base; `report` writes the judgement for people
 - `image` builds, checks and publishes the image of the service
+- `attestation` signs what is known about an image: its commit, its models, its judgement
 - `deploy` releases an image to the hosts: `deploy/host/` runs on each host, `deploy/infra/` has the
   CloudFormation templates, and `deploy/compose/` is the whole stack on one machine
 - `registry` records which version is live; `retrain` makes the weekly challenger; `tracking` copies

@@ -63,16 +63,18 @@ class Fleet:
         self.ssm = botocore.session.get_session().create_client("ssm")
         self.timeout = timeout
 
-    def run(self, release: str, git_commit: str = "") -> list[Outcome]:
+    def run(self, release: str, git_commit: str = "", *, older: bool = False) -> list[Outcome]:
         """Run the document on every host and return the outcomes.
 
         Raises Failed unless all hosts succeeded and there is at least one.
         """
-        commit = {"GitCommit": [git_commit]} if git_commit else {}
+        given = {"GitCommit": [git_commit]} if git_commit else {}
+        if older:
+            given["Older"] = ["allow"]
         sent = self.ssm.send_command(
             DocumentName=DOCUMENT,
             Targets=[{"Key": f"tag:{TAG}", "Values": ["serving"]}],
-            Parameters={"Release": [release], **commit},
+            Parameters={"Release": [release], **given},
             TimeoutSeconds=DELIVERY_SECONDS,
             MaxConcurrency="1",
             MaxErrors="0",
@@ -140,9 +142,12 @@ def common_value(by_host: dict[str, Value], what: str) -> Value:
     return values[0]
 
 
-def deploy(fleet: Fleet, digest: str, git_commit: str) -> None:
-    """Deploy a digest on every host; raises Failed when a host does not report that it is live."""
-    for outcome in fleet.run(digest, git_commit):
+def deploy(fleet: Fleet, digest: str, git_commit: str, *, older: bool) -> None:
+    """Deploy a digest on every host; raises Failed when a host does not report that it is live.
+
+    Hosts refuse an image that was released before the live one, unless it may be `older`.
+    """
+    for outcome in fleet.run(digest, git_commit, older=older):
         print(outcome)
         if not re.search(rf"^live: \S+ \S+@{digest}$", outcome.output, re.MULTILINE):
             raise Failed(f"{outcome.host} does not say that {digest} is live there")
@@ -205,7 +210,7 @@ def run(fleet: Fleet, options: argparse.Namespace) -> None:
         image, git_commit = options.image, options.git_commit
         if options.rollback:
             image, git_commit = previous(fleet)
-        deploy(fleet, image, git_commit)
+        deploy(fleet, image, git_commit, older=options.rollback)
         write_outputs(options.output, image=image)
 
 

@@ -1,6 +1,7 @@
 """Judge a change against its base: pass (exit 0), fail (1) or cannot judge (2).
 
     python -m release.gate --base REV [--json FILE] [--no-remote] [--reproduced FOLDER]
+        [--output FILE]
 
 Nothing passes because something is missing. The policy comes from the base commit.
 """
@@ -9,10 +10,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from hashlib import sha256
 
 from release.gate import judgement
 from release.gate.judgement import Judgement
 from release.gate.judging import judge
+from release.steps import write_outputs
 from stages import files, project
 
 
@@ -52,13 +55,18 @@ def main(command: list[str] | None = None) -> int:
     parser.add_argument(
         "--json", type=project.resolve, metavar="FILE", help="write the judgement there too"
     )
+    parser.add_argument(
+        "--output", type=project.resolve, metavar="FILE", help="append judgement=SHA-256 there"
+    )
     given = parser.parse_args(command)
     result = judged(given)
     for finding in result.findings:
         print(f"{finding.status:>12}  {finding.check}: {finding.words}")
     print(f"{result.verdict.upper()}: {result.sentence}")
+    text = judgement.to_json(result)
     if given.json:
-        files.write_text(given.json, judgement.to_json(result))
+        files.write_text(given.json, text)
+    write_outputs(given.output, judgement=sha256(text.encode()).hexdigest())
     return judgement.EXIT[result.verdict]
 
 

@@ -53,6 +53,7 @@ class Judgement:
     paired: PairedRows | None = None
     differences: dict[str, Difference] = field(default_factory=dict)
     delong: DeLong | None = None
+    models: dict[str, str] = field(default_factory=dict)  # SHA-256 of each file that will ship
     microseconds: float | None = None  # of one application, by the artifact
     groups: list[Group] = field(default_factory=list)
     suspicions: list[Suspicion] = field(default_factory=list)
@@ -110,6 +111,7 @@ def to_json(judgement: Judgement) -> str:
         "sentence": judgement.sentence,
         "base": judgement.base,
         "head": judgement.head,
+        "models": judgement.models,
         "findings": [finding._asdict() for finding in judgement.findings],
         "figures": {name: asdict(difference) for name, difference in judgement.differences.items()},
         "delong": judgement.delong._asdict() if judgement.delong else None,

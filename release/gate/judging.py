@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from release.gate.predictions import Predictions
 from release.gate.provenance import listed
 from release.gate.suspicions import acknowledgements, declarations, directions, features, gains
 from release.revisions import CannotJudge
+from service.decision import hashes
 from stages import params
 from stages.params import Params
 from stages.policy import Policy
@@ -45,6 +47,7 @@ def judge(
     if base is None:
         return judgement
     judgement.base = base[0]
+    judgement.models = shipped_models()
     if judgement.base == judgement.head:
         words = f"{revision} is HEAD itself: there is no change to judge"
         judgement.findings.append(Finding("base", "cannot judge", words))
@@ -71,6 +74,12 @@ def judge(
         "suspicion", lambda: acknowledgements.answered(judgement.suspicions, judgement.base)
     )
     return judgement
+
+
+def shipped_models() -> dict[str, str]:
+    """Return the SHA-256 of each model file that an image of this change will hold."""
+    files = [path for path in hashes.FILES if path.is_file()]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def policy(judgement: Judgement) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from release.deploy.host import probe
 from release.deploy.host.files import State
+from tests.support.signed_releases import Releases
 
 from .engine import Engine
 from .processes import ROOT, answers, free_port, spawn, stop, tool, wait_until
@@ -39,6 +40,7 @@ class Host:
     front: str = field(default_factory=lambda: f"127.0.0.1:{free_port()}")
     public: str = field(default_factory=lambda: f"127.0.0.1:{free_port()}")
     proxy: subprocess.Popen[bytes] | None = None
+    releases: Releases | None = None
     deployments: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
@@ -60,7 +62,9 @@ class Host:
         """Run the committed installer and choose addresses and seconds that suit a test."""
         script = [str(ROOT / "release/deploy/host/install.sh"), self.repository, str(self.folder)]
         subprocess.run(script, check=True)
+        self.releases = Releases.with_new_key(self.folder / "keys")
         self.change(
+            release_key=self.releases.public,
             engine=" ".join(self.engine.command),
             name=self.name,
             front=self.front,
@@ -140,6 +144,11 @@ class Host:
         process = self.start_deploy(*words)
         output, errors = process.communicate(timeout=180)
         return process.returncode, output + errors
+
+    def sign(self, digest: str, **facts: str) -> None:
+        """Attach to an image what the release would have signed."""
+        assert self.releases
+        self.releases.attach(f"{self.repository}@{digest}", **facts)
 
     def status(self) -> dict[str, Any]:
         """What `--status` tells."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from release.deploy.host import probe
+from tests.support.signed_releases import Releases
 
 from .engine import Engine
 from .host import Host, any_certificate, traffic
@@ -30,12 +31,22 @@ FAULTS = {
     "golden": "golden",
     "image": "image",
     "flaky": "40",
+    "older": "none",
+    "unsigned": "none",
+    "swapped": "model",
 }
+RELEASED = {"older": "2026-11-13T12:00:00"}  # the others are a week younger
 
 
 @pytest.fixture(scope="module")
-def images(engine: Engine, base_image: str, registry: Registry) -> dict[str, str]:
-    """Digest of each version of the fake service in the registry."""
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    """The key that releases of this module are signed with."""
+    return Releases.with_new_key(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(scope="module")
+def images(engine: Engine, base_image: str, registry: Registry, keys: Releases) -> dict[str, str]:
+    """Digest of each version of the fake service in the registry, where each is signed."""
     context = str(Path(__file__).parent / "fake_service")
     digests = {}
     for version, fault in FAULTS.items():
@@ -45,15 +56,23 @@ def images(engine: Engine, base_image: str, registry: Registry) -> dict[str, str
         engine.run("build", "--quiet", *words, "--tag", tag, context)
         engine.run("push", tag)
         digests[version] = registry.digest("credit-pd", version)
+        if version != "unsigned":
+            facts = {"commit": f"commit-{version}", "model": f"fake-{version}"}
+            image = f"{registry.address}/credit-pd@{digests[version]}"
+            keys.attach(image, **facts, released=RELEASED.get(version, "2026-11-20T12:00:00"))
     return digests
 
 
 @pytest.fixture
-def empty_host(engine: Engine, registry: Registry, tmp_path: Path) -> Iterator[Host]:
+def empty_host(
+    engine: Engine, registry: Registry, keys: Releases, tmp_path: Path
+) -> Iterator[Host]:
     if os.geteuid() != 0:
         missing("root, who gives the ledger's folder to the service,")
     host = Host(tmp_path, engine, f"{registry.address}/credit-pd")
     host.install()
+    host.change(release_key=keys.public)
+    host.releases = keys
     host.start_proxy()
     yield host
     host.clean()
@@ -126,6 +145,33 @@ def test_a_bad_image_is_refused_and_the_old_one_serves(
     assert host.history()[-1]["outcome"] == "refused"
 
 
+def test_an_unsigned_image_is_neither_pulled_nor_started(
+    host: Host, images: dict[str, str]
+) -> None:
+    status, text = host.deploy(images["unsigned"])
+    assert status == 1
+    assert "nothing is attached to it" in text
+    assert host.served() == "fake-1"
+
+
+def test_an_image_with_another_model_than_the_signed_one_is_refused(
+    host: Host, images: dict[str, str]
+) -> None:
+    status, text = host.deploy(images["swapped"])
+    assert status == 1
+    assert "its model must be fake-swapped; it says 'another'" in text
+    assert host.served() == "fake-1"
+
+
+def test_an_older_image_needs_a_named_roll_back(host: Host, images: dict[str, str]) -> None:
+    status, text = host.deploy(images["older"])
+    assert status == 1
+    assert "it was released at 2026-11-13T12:00:00Z" in text
+    assert host.served() == "fake-1"
+    assert host.deploy(images["older"], "--older", "allow")[0] == 0
+    assert host.served() == "fake-older"
+
+
 def test_an_image_of_another_commit_is_refused(host: Host, images: dict[str, str]) -> None:
     status, text = host.deploy(images["2"], "--git-commit", "commit-3")
     assert status == 1
@@ -134,7 +180,12 @@ def test_an_image_of_another_commit_is_refused(host: Host, images: dict[str, str
 
 
 def test_a_digest_that_the_registry_does_not_hold_is_refused(host: Host) -> None:
-    status, text = host.deploy(f"sha256:{'0' * 64}")
+    digest = f"sha256:{'0' * 64}"
+    status, text = host.deploy(digest)
+    assert status == 1
+    assert "nothing is attached to it" in text
+    host.sign(digest)
+    status, text = host.deploy(digest)
     assert status == 1
     assert "'pull' failed" in text
     assert host.served() == "fake-1"
@@ -168,7 +219,7 @@ def test_without_the_registry_a_release_is_refused_and_a_rollback_works(
         assert host.deploy(images["2"])[0] == 0
     status, text = host.deploy(images["flaky"])
     assert status == 1
-    assert "'pull' failed" in text
+    assert "cannot be asked for attestations" in text
     assert host.served() == "fake-2"
     assert host.deploy("--rollback")[0] == 0
     assert host.served() == "fake-1"

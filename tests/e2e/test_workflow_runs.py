@@ -31,6 +31,8 @@ pytestmark = pytest.mark.e2e
 
 SUMMARY = "SUMMARY"  # the path of a step's summary, which is another in every run
 OLD, NEW = (f"sha256:{letter * 64}" for letter in "ab")
+KEY = "awskms:///alias/credit-pd-release"
+JUDGED = "e" * 64
 REAL = ("release.registry", "release.deploy")
 STAND_IN = f"""#!{sys.executable}
 import json, os, pathlib, sys
@@ -57,11 +59,12 @@ sys.exit(answer.get("status", 0))
 """
 ANSWERS: dict[str, dict[str, Any]] = {
     "gate.reproduction": {"files": {"collect": ""}},
-    "release.gate": {"files": {"--json": "{}"}},
+    "release.gate": {"files": {"--json": "{}", "--output": f"judgement={JUDGED}\n"}},
     "release.report": {"files": {"--out": "the report\n", "--summary": "the report\n"}},
     "dvc plots": {"files": {"--out": ""}},
     "release.image save": {"files": {"credit-pd:candidate": "the image\n"}},
     "release.image publish": {"files": {"--output": f"digest={NEW}\n"}},
+    "release.attestation": {"files": {"--predicate": "{}"}},
 }
 
 
@@ -123,7 +126,8 @@ class GitHub:
             "origin": f"file://{self.origin}",
             "fork": more.get("fork", False),
             "github": self.context(event_name, more),
-            "vars": {"AWS_REGION": "eu-central-1", "ECR_REPOSITORY": "registry/credit-pd"},
+            "vars": {"AWS_REGION": "eu-central-1", "ECR_REPOSITORY": "registry/credit-pd"}
+            | {"RELEASE_KEY": KEY},
             "secrets": {},
             "actions": self.actions,
             "environment": {
@@ -376,10 +380,15 @@ def test_a_release_is_proven_before_it_is_published_and_live_before_it_is_named(
 ) -> None:
     released(github, "v0.1.0", OLD)
     assert github.run("release", "push")["promote"] == "success"
-    calls = github.calls("image run-check", "image publish", "release.deploy", "promote")
+    calls = github.calls(
+        "image run-check", "image publish", "attestation", "release.deploy", "promote"
+    )
     assert [line.partition(" --output")[0] for line in calls] == [
         "python -m release.image run-check credit-pd:candidate",
         "python -m release.image publish credit-pd:candidate registry/credit-pd",
+        f"python -m release.attestation attest registry/credit-pd@{NEW} --key {KEY} "
+        f"--judgement build/judged/judgement.json --judgement-sha256 {JUDGED} "
+        "--file build/sbom.cdx.json --file build/judged/report.md --predicate build/predicate.json",
         f"python -m release.deploy --image {NEW} --git-commit {github.commit()}",
         f"python -m release.deploy --verify {NEW}",
         f"python -m release.registry promote next --image {NEW} --push",
@@ -394,6 +403,13 @@ def test_what_is_published_is_attested_by_its_digest(github: GitHub) -> None:
     steps = [each for each in github.jobs["image"]["steps"] if each["name"] == "actions/attest"]
     assert [each["status"] for each in steps] == ["success"] * 2
     assert {each["inputs"]["subject-digest"] for each in steps} == {NEW}
+
+
+def test_an_image_that_cannot_be_attested_is_not_deployed(github: GitHub, production: SSM) -> None:
+    github.answers["release.attestation"] = {"status": 1}
+    results = github.run("release", "push")
+    assert (results["image"], results["deploy"]) == ("failure", "skipped")
+    assert github.tags() == []
 
 
 def test_after_a_failed_gate_nothing_is_built_and_the_summary_says_why(github: GitHub) -> None:

@@ -260,6 +260,7 @@ def test_the_image_is_built_and_run_without_a_token_and_published_without_being_
     assert [" ".join(run.split()[2:4]) for run in runs] == [
         "release.image load",
         "release.image publish",
+        "release.attestation attest",
     ]
     code = jobs["image"]["steps"][0]["with"]["ref"]
     assert code == jobs["data"]["steps"][0]["with"]["ref"]

@@ -38,10 +38,11 @@ class Host:
     def __init__(self, settings):
         self.settings, self.state = settings, State(settings.state)
 
-    def deploy(self, image, expected):
+    def deploy(self, image, expected, older):
         fault = self.settings.state / "fault"
         if fault.exists():
             raise Refused(fault.read_text())
+        (self.settings.state / "older").write_text(str(older))
         release = Release("blue", image, {"image": image, **expected}, now())
         self.state.promote(release)
         return release

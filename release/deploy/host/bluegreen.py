@@ -8,13 +8,21 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
-from release.deploy.host import Refused, RolledBack, probe
+from release.deploy.host import Refused, RolledBack, admission, probe
 from release.deploy.host.containers import Containers
 from release.deploy.host.files import Release, State, now
 from release.deploy.host.proxy import Counters, Proxy
 from release.deploy.host.settings import COLOURS, Settings
 
 POLL_SECONDS = 0.25
+MODEL_DIGITS = 16  # of the SHA-256 by which a service names its model
+
+
+def check_stated(stated: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Raise Refused unless what is stated about an image contains what is expected."""
+    for key, value in expected.items():
+        if stated.get(key) != value:
+            raise Refused(f"its {key} must be {value}; it says {stated.get(key)!r}")
 
 
 class Host:
@@ -27,19 +35,23 @@ class Host:
         self.containers = Containers(settings, self.key)
         self.proxy = Proxy(settings.socket, settings.state / "live.map")
 
-    def deploy(self, image: str, expected: dict[str, Any]) -> Release:
-        """Start `image`, check it, make it live and return its release.
+    def deploy(self, image: str, expected: dict[str, Any], *, older: bool = False) -> Release:
+        """Admit and start `image`, check it, make it live and return its release.
 
-        Its identity must contain `expected`. Raises Refused, or RolledBack after the switch; then
-        the old image serves.
+        Its identity must be the signed one and contain `expected`; only a roll-back makes an
+        `older` image live. Raises Refused, or RolledBack after the switch; then the old image
+        serves.
         """
         old = self.settle()
+        evidence = admission.admit(image, self.settings, self.state, older=older)
+        signed = {"git_commit": evidence.commit, "model": evidence.model[:MODEL_DIGITS]}
+        check_stated(signed, {key: expected[key] for key in signed.keys() & expected.keys()})
         new = COLOURS[old == COLOURS[0]]
         self.containers.fetch(image)
         with ExitStack() as undo:
             undo.callback(self.go_back, old, new)
             self.containers.start(new, image)
-            identity = self.check_identity(new, {**expected, "image": image})
+            identity = self.check_identity(new, {**expected, **signed, "image": image})
             before = self.proxy.counters(new)
             self.proxy.switch(new)
             self.check_proxy(identity)
@@ -97,9 +109,7 @@ class Host:
         if fault:
             raise Refused(fault)
         identity: dict[str, Any] = info["identity"]
-        for key, value in expected.items():
-            if identity.get(key) != value:
-                raise Refused(f"its {key} must be {value}; it says {identity.get(key)!r}")
+        check_stated(identity, expected)
         return identity
 
     def is_ready(self, colour: str) -> bool:

@@ -1,6 +1,6 @@
 """Deploy one image on this host without losing a request, or keep the old one.
 
-    python3 -m release.deploy.host.deploy sha256:DIGEST [--git-commit SHA]
+    python3 -m release.deploy.host.deploy sha256:DIGEST [--git-commit SHA] [--older allow]
     python3 -m release.deploy.host.deploy --rollback
     python3 -m release.deploy.host.deploy --status
 
@@ -26,7 +26,7 @@ from release.deploy.host.settings import Settings
 SETTINGS = Path("/etc/credit-pd/host.env")
 
 
-def attempt(host: Host, image: str, expected: dict[str, Any]) -> Release:
+def attempt(host: Host, image: str, expected: dict[str, Any], *, older: bool) -> Release:
     """Deploy `image`, write the outcome to the history, and return the release.
 
     The ledger's schema is upgraded when the image is live: one that fails has changed nothing.
@@ -34,7 +34,7 @@ def attempt(host: Host, image: str, expected: dict[str, Any]) -> Release:
     Raises Refused with the reason and the image that serves now.
     """
     try:
-        release = host.deploy(image, expected)
+        release = host.deploy(image, expected, older=older)
     except Refused as refusal:
         outcome = "rolled back" if isinstance(refusal, RolledBack) else "refused"
         host.state.note(image, outcome, str(refusal))
@@ -68,6 +68,12 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("image", nargs="?", help="sha256:... or REPOSITORY@sha256:...")
     parser.add_argument("--git-commit", help="commit that the image must say it was built from")
+    parser.add_argument(
+        "--older",
+        choices=("refuse", "allow"),
+        default="refuse",
+        help="whether the image may have been released before the live one: a roll-back",
+    )
     parser.add_argument("--rollback", action="store_true", help="deploy the previous image")
     parser.add_argument("--status", action="store_true", help="print what is live, as JSON")
     parser.add_argument("--settings", type=Path, default=SETTINGS)
@@ -89,7 +95,8 @@ def run(host: Host, options: argparse.Namespace, image: str) -> int:
         expected: dict[str, Any] = {"git_commit": options.git_commit} if options.git_commit else {}
         if options.rollback:
             image, expected = previous(host)
-        release = attempt(host, image, expected)
+        older = options.rollback or options.older == "allow"
+        release = attempt(host, image, expected, older=older)
     print(f"live: {release.colour} {release.image}")
     return 0
 

@@ -71,6 +71,10 @@ class State:
             temporary.replace(path)
         return path.read_text()
 
+    def attestation(self, digest: str) -> Path:
+        """Return the file that keeps the verified attestation of an image."""
+        return self.folder / "attestations" / f"{digest.replace(':', '-')}.json"
+
     def promote(self, release: Release) -> None:
         """Record `release` as live; another image that was live becomes previous."""
         releases = self.releases()

@@ -1,9 +1,12 @@
-"""Read the settings of a host, a file of KEY=VALUE lines that systemd and HAProxy also read."""
+"""Read the settings of a host, a file of KEY=VALUE lines that systemd and HAProxy also read.
+
+A setting that came later has a default, so that a host with an older file goes on.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
 from release.deploy.host import Refused
@@ -38,6 +41,7 @@ class Settings:
     drain_seconds: float
     max_errors: int
     max_error_share: float
+    release_key: Path = Path("/etc/credit-pd/release.pub")
 
     @classmethod
     def read(cls, path: Path) -> Settings:
@@ -47,11 +51,14 @@ class Settings:
             if not value:
                 raise Refused(f"{path}: {key} needs a value")
         keys = {PREFIX + field.name.upper(): field for field in fields(cls)}
-        for key in sorted(texts.keys() ^ keys.keys()):
+        needed = {key for key, field in keys.items() if field.default is MISSING}
+        for key in sorted((texts.keys() - keys.keys()) | (needed - texts.keys())):
             fault = "is missing" if key in keys else "is unknown"
             raise Refused(f"{path}: {key} {fault}; the keys are {', '.join(keys)}")
         values = {}
         for key, field in keys.items():
+            if key not in texts:
+                continue
             try:
                 values[field.name] = CONVERT[str(field.type)](texts[key])
             except ValueError:

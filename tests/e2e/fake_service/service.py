@@ -1,8 +1,8 @@
 """The service's endpoints without its model, and with the faults that a deployment must survive.
 
 FAULT is none, crash (at start), deaf (never ready), golden (records differ), image (says that it is
-another image) or a number: so many predictions succeed, the following ones fail. Where it has keys,
-it asks for one before it tells its model.
+another image), model (says that it has another model) or a number: so many predictions succeed, the
+following ones fail. Where it has keys, it asks for one before it tells its model.
 """
 
 import json
@@ -67,7 +67,8 @@ class Service(BaseHTTPRequestHandler):
 
 def model_info() -> dict[str, object]:
     image = "another" if FAULT == "image" else os.environ["CREDIT_PD_IMAGE"]
-    identity = {"model": f"fake-{VERSION}", "git_commit": f"commit-{VERSION}", "image": image}
+    model = "another" if FAULT == "model" else f"fake-{VERSION}"
+    identity = {"model": model, "git_commit": f"commit-{VERSION}", "image": image}
     return {"identity": identity, "golden": {"records": 20, "identical": FAULT != "golden"}}
 
 

@@ -83,6 +83,11 @@ def test_an_image_becomes_live_on_every_serving_host_and_no_other(two: SSM, run:
     ]
 
 
+def test_a_deployment_does_not_ask_for_an_older_image(ssm: SSM, run: Run) -> None:
+    run("--image", FIRST)
+    assert (ssm.hosts[0].state / "older").read_text() == "False"
+
+
 def test_the_host_checks_the_commit_of_the_image(ssm: SSM, run: Run) -> None:
     run("--image", FIRST, "--git-commit", COMMIT)
     known = json.loads((ssm.hosts[0].state / "state.json").read_text())
@@ -95,7 +100,9 @@ def test_a_rollback_deploys_the_previous_digest(ssm: SSM, run: Run, tmp_path: Pa
     status, _, _ = run("--rollback", "--output", str(tmp_path / "facts"))
     assert status == 0
     assert live(ssm.hosts[0]) == f"{REPOSITORY}@{FIRST}"
-    assert ssm.sent[-2]["Parameters"] == {"Release": [FIRST], "GitCommit": [COMMIT]}
+    named = {"Release": [FIRST], "GitCommit": [COMMIT], "Older": ["allow"]}
+    assert ssm.sent[-2]["Parameters"] == named
+    assert (ssm.hosts[0].state / "older").read_text() == "True"
     assert (tmp_path / "facts").read_text() == f"image={FIRST}\n"
 
 

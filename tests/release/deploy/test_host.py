@@ -55,6 +55,12 @@ def test_a_wrong_setting_is_named(settings_file: Path, old: str, new: str, words
         Settings.read(settings_file)
 
 
+def test_a_host_with_an_older_file_of_settings_goes_on(settings_file: Path) -> None:
+    lines = settings_file.read_text().splitlines()
+    settings_file.write_text("\n".join(each for each in lines if "RELEASE_KEY" not in each))
+    assert Settings.read(settings_file).release_key == Path("/etc/credit-pd/release.pub")
+
+
 @pytest.mark.parametrize("image", [DIGEST, f"registry/credit-pd@{DIGEST}"])
 def test_a_digest_of_the_hosts_repository_is_accepted(settings_file: Path, image: str) -> None:
     assert Settings.read(settings_file).reference(image) == f"registry/credit-pd@{DIGEST}"

@@ -242,6 +242,7 @@ def started(tmp_path: Path) -> tuple[Path, list[str]]:
     script = user_data(
         Ledger="vol-0abc",
         HostFiles=sha256(archive.read_bytes()).hexdigest(),
+        ReleaseKey="arn:aws:kms:eu-central-1:1:key/2",
         Repository="1.dkr/credit-pd",
         Registry="1.dkr",
         Bucket="artifacts",
@@ -284,6 +285,7 @@ def test_host_files_with_another_hash_are_not_installed(tmp_path: Path) -> None:
     script = user_data(
         Ledger="-",
         HostFiles="0" * 64,
+        ReleaseKey="-",
         Repository="-",
         Registry="-",
         Bucket="-",

@@ -1,0 +1,102 @@
+"""Word what is known about an image as an in-toto statement with SLSA provenance (v1)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from release.attestation.evidence import Judged
+from release.deploy.host.attestation import JUDGEMENT, PROVENANCE, STATEMENT_TYPE
+from service.decision import hashes
+
+# The type that GitHub's own attestations of builds have, with its fields.
+BUILD_TYPE = "https://actions.github.io/buildtypes/workflow/v1"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The run of a workflow that releases; by hand it is the machine of whoever does it."""
+
+    repository: str
+    workflow: str
+    ref: str
+    invocation: str
+
+    @classmethod
+    def current(cls, environment: Mapping[str, str] = os.environ) -> Run:
+        """Return the run that GitHub's variables describe."""
+        server = environment.get("GITHUB_SERVER_URL", "https://localhost")
+        repository = f"{server}/{environment.get('GITHUB_REPOSITORY', 'by-hand')}"
+        named = environment.get("GITHUB_WORKFLOW_REF", "//by-hand@HEAD")
+        path, _, ref = named.partition("@")
+        run = environment.get("GITHUB_RUN_ID", "0")
+        attempt = environment.get("GITHUB_RUN_ATTEMPT", "1")
+        invocation = f"{repository}/actions/runs/{run}/attempts/{attempt}"
+        return cls(repository, "/".join(path.split("/")[2:]), ref, invocation)
+
+
+def predicate(
+    judged: Judged, models: dict[str, str], files: dict[str, str], run: Run, released: datetime
+) -> dict[str, Any]:
+    """Return the provenance of an image of the judged commit with these model files.
+
+    `files` are further files that are kept with the release, by name, with their SHA-256.
+    """
+    inputs = [{"name": name, "digest": {"sha256": digest}} for name, digest in models.items()]
+    notes = {"verdict": "pass", "base": judged.base or "", "head": judged.head}
+    judgement = {"name": JUDGEMENT, "digest": {"sha256": judged.sha256}, "annotations": notes}
+    others = [{"name": name, "digest": {"sha256": digest}} for name, digest in files.items()]
+    workflow = {"ref": run.ref, "repository": run.repository, "path": run.workflow}
+    source = {
+        "uri": f"git+{run.repository}@{run.ref}",
+        "digest": {"gitCommit": judged.head},
+    }
+    return {
+        "buildDefinition": {
+            "buildType": BUILD_TYPE,
+            "externalParameters": {"workflow": workflow},
+            "internalParameters": {},
+            "resolvedDependencies": [source, *inputs],
+        },
+        "runDetails": {
+            "builder": {"id": f"{run.repository}/{run.workflow}@{run.ref}"},
+            "metadata": {
+                "invocationId": run.invocation,
+                "finishedOn": released.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            },
+            "byproducts": [judgement, *others],
+        },
+    }
+
+
+def statement(
+    image: str, predicate_type: str, content: dict[str, Any], models: dict[str, str]
+) -> dict[str, Any]:
+    """Return the statement of a predicate type about REPOSITORY@DIGEST and its manifest."""
+    repository, _, digest = image.rpartition("@")
+    algorithm, _, value = digest.partition(":")
+    subjects = [{"name": repository, "digest": {algorithm: value}}]
+    manifest = str(hashes.MANIFEST)
+    if manifest in models:
+        subjects.append({"name": manifest, "digest": {"sha256": models[manifest]}})
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": subjects,
+        "predicateType": predicate_type,
+        "predicate": content,
+    }
+
+
+def provenance(
+    image: str,
+    judged: Judged,
+    models: dict[str, str],
+    files: dict[str, str],
+    run: Run,
+    released: datetime,
+) -> dict[str, Any]:
+    """Return the statement that a host asks for before it starts REPOSITORY@DIGEST."""
+    return statement(image, PROVENANCE, predicate(judged, models, files, run, released), models)
