@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,11 @@ def walk(
     engine.run(*genuine(built.image, f"{host.repository}:before", folder / "genuine"))
     engine.run("push", f"{host.repository}:before")
     before = registry.digest("credit-pd", "before")
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=built.checkout, capture_output=True, text=True, check=True
+    )
+    model = sha256((built.checkout / "models/winner.json").read_bytes()).hexdigest()
+    host.sign(before, commit=commit.stdout.strip(), model=model)
     status, text = host.deploy(before)
     assert status == 0, text
     record = json.loads((built.checkout / "models/golden.jsonl").read_text().splitlines()[0])
@@ -181,6 +187,7 @@ def walk(
     with ExitStack() as running:
         ssm = running.enter_context(ssm_fake.SSM([agent]).running())
         lender.environment |= {"AWS_ENDPOINT_URL_SSM": ssm, "ECR_REPOSITORY": host.repository}
+        lender.environment |= {"RELEASE_KEY": str(host.releases.secret) if host.releases else ""}
         index = running.enter_context(wheelhouse(folder / "wheels"))
         lender.build_with(engine, index)
         lender.open(folder / "bin")
@@ -214,8 +221,8 @@ def test_a_command_of_the_walk_does_what_the_readme_says(walk: Walk, number: int
 
 
 def told(walk: Walk, command: str) -> str:
-    """What the one command with these words said."""
-    [number] = [n for n, words in enumerate(COMMANDS) if command in words]
+    """What the first command with these words said."""
+    number = next(n for n, words in enumerate(COMMANDS) if command in words)
     return walk.done[number][1]
 
 
