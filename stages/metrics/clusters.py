@@ -6,7 +6,7 @@ Intervals that take such rows for independent ones are too narrow, so clusters a
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.metrics.ranked_rows import Floats, Positions
+from stages.metrics.ranked_rows import Floats
 
 Codes = NDArray[np.int64]
 
@@ -34,22 +34,3 @@ def design_effect(values: Floats, cluster: Codes) -> float:
     place = np.unique(cluster, return_inverse=True)[1]
     alone = float(np.sum(values**2))
     return max(1.0, float(np.sum(np.bincount(place, values) ** 2)) / alone) if alone else 1.0
-
-
-class Clusters:
-    """The rows of each cluster, for drawing clusters with replacement."""
-
-    def __init__(self, cluster: Codes) -> None:
-        place = np.unique(cluster, return_inverse=True)[1]
-        self._order = np.argsort(place, kind="stable")
-        self._size = np.bincount(place)
-        self._start = np.cumsum(self._size) - self._size
-
-    def draw(self, seed: int, resample: int) -> Positions:
-        """Draw as many clusters as there are, with replacement, and return their rows."""
-        count = len(self._size)
-        drawn = np.random.default_rng([seed, resample]).integers(0, count, count)
-        size = self._size[drawn]
-        within = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
-        rows: Positions = self._order[np.repeat(self._start[drawn], size) + within]
-        return rows

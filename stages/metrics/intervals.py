@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stages.metrics import calibration_error
-from stages.metrics.clusters import Clusters, Codes
+from stages.metrics.clusters import Codes
 from stages.metrics.ks_interval import ks_interval
 from stages.metrics.metrics import check_cut_off, check_values, count_rows, figures
 from stages.metrics.ranked_rows import (
@@ -28,6 +28,7 @@ from stages.metrics.ranked_rows import (
     Positions,
     RankedRows,
     check_rows,
+    weighted_sums,
 )
 from stages.metrics.rate_intervals import LEVEL, STANDARD_ERRORS, Interval, intervals_of_rates
 
@@ -53,6 +54,17 @@ class Draws:
 def draw_rows(rows: int, seed: int, resample: int) -> Positions:
     """Draw n rows with replacement (n,): the same for the same n, seed and resample."""
     return np.random.default_rng([seed, resample]).integers(0, rows, rows)
+
+
+def draw_times(rows: int, group: Positions | None, seed: int, resample: int) -> Floats:
+    """Draw the n rows with replacement, and return how often each was drawn (n,).
+
+    The rows of one `group` (n,), which counts from 0, are drawn together.
+    """
+    if group is None:
+        drawn = draw_rows(rows, seed, resample)
+        return np.bincount(drawn, minlength=rows).astype(np.float64)
+    return draw_times(int(group.max()) + 1, None, seed, resample)[group]
 
 
 def bootstrap(
@@ -90,20 +102,21 @@ def bootstrap(
     calibration = Interval(*calibration_error.interval(exact, counts, cluster))
     observed = {name: float(value[0]) for name, value in figures(exact, counts, counts).items()}
     estimates = observed | {"ece": calibration.estimate}
-    estimates |= {name: _quotient(part, whole) for name, (part, whole) in sums.items()}
+    for name, (part, whole) in sums.items():
+        estimates[name] = _quotient(float(part.sum()), float(whole.sum()))
 
     ranked = RankedRows.of(bad, pd, cut_off, approved, max_cells=MAX_CELLS)
     plain = count_rows(ranked)
-    together = None if cluster is None else Clusters(cluster)
+    group = None if cluster is None else np.unique(cluster, return_inverse=True)[1]
 
     def resample(span: range) -> Columns:
-        tables = np.empty((len(span), len(ranked.pd), 2, 2), dtype=np.int64)
+        tables = np.empty((len(span), len(ranked.pd), 2, 2))
         added = {name: np.empty(len(span)) for name in sums}
         for place, number in enumerate(span):
-            drawn = together.draw(seed, number) if together else draw_rows(rows, seed, number)
-            tables[place] = ranked.count(drawn)
+            times = draw_times(rows, group, seed, number)
+            tables[place] = ranked.count(times)
             for name, (part, whole) in sums.items():
-                added[name][place] = _quotient(part[drawn], whole[drawn])
+                added[name][place] = _quotient(*(_sum(times, column) for column in (part, whole)))
         return {**figures(ranked, plain, Counts.of(tables)), **added}
 
     step = max(1, CHUNK // (4 * len(ranked.pd)))
@@ -121,10 +134,14 @@ def bootstrap(
     return Draws(estimates, resampled, outcome, seed, special, observed["ece"])
 
 
-def _quotient(part: Floats, whole: Floats) -> float:
-    """Return the sum of one column over that of another, NaN where that is 0."""
-    total = float(whole.sum())
-    return float(part.sum()) / total if total > 0 else float("nan")
+def _quotient(part: float, whole: float) -> float:
+    """Return one sum over another, NaN where that is 0."""
+    return part / whole if whole > 0 else float("nan")
+
+
+def _sum(times: Floats, values: Floats) -> float:
+    """Return the sum of values (n,), each counted as often as `times` (n,) says."""
+    return float(weighted_sums(times[None], values)[0])
 
 
 def percentile_intervals(draws: Draws) -> dict[str, Interval]:

@@ -126,10 +126,13 @@ class RankedRows:
             losses=mean_of_class(log_losses(outcome, scores)),
         )
 
-    def count(self, rows: Positions | None = None) -> NDArray[np.int64]:
-        """Count drawn rows, or all: (k, 2, 2) by cell, approved or not, and good or bad."""
-        keys = self.keys if rows is None else self.keys[rows]
-        return np.bincount(keys, minlength=4 * len(self.pd)).reshape(-1, 2, 2)
+    def count(self, times: Floats | None = None) -> Floats:
+        """Count the rows: (k, 2, 2) by cell, approved or not, and good or bad.
+
+        `times` (n,) says how often each row was drawn; once where it is None.
+        """
+        counted = np.bincount(self.keys, times, minlength=4 * len(self.pd))
+        return counted.astype(np.float64).reshape(-1, 2, 2)
 
 
 @dataclass(frozen=True)
@@ -142,10 +145,10 @@ class Counts:
     approved_bads: Floats  # (w,)
 
     @classmethod
-    def of(cls, counts: NDArray[np.int64]) -> "Counts":
+    def of(cls, counts: Floats) -> "Counts":
         """Part counts (w, k, 2, 2) into goods and bads."""
-        by_class = counts.sum(2).astype(np.float64)
-        approved = counts[:, :, 1].sum(1).astype(np.float64)
+        by_class = counts.sum(2)
+        approved = counts[:, :, 1].sum(1)
         return cls(by_class[..., 0].copy(), by_class[..., 1].copy(), approved[:, 0], approved[:, 1])
 
     @property

@@ -22,6 +22,21 @@ def test_resamples_are_summaries_of_rows_drawn_with_replacement() -> None:
         assert one == pytest.approx(expected, rel=1e-6, nan_ok=True)
 
 
+def test_a_quotient_is_resampled_as_that_of_the_drawn_rows() -> None:
+    bad, pd = book(60)
+    money = np.random.default_rng(5).uniform(1, 9, 60)
+    cluster = np.arange(60) // 2 + 100
+    for codes, groups in ((None, np.arange(60)), (cluster, cluster - 100)):
+        found = intervals.bootstrap(
+            bad, pd, CUT_OFF, ratios={"lost": (bad * money, money)}, cluster=codes, resamples=5
+        ).resampled["lost"]
+        for resample in range(5):
+            drawn = intervals.draw_rows(int(groups.max()) + 1, 0, resample)
+            rows = np.concatenate([np.flatnonzero(groups == group) for group in drawn])
+            lost = (bad * money)[rows].sum() / money[rows].sum()
+            assert found[resample] == pytest.approx(lost, rel=1e-12)
+
+
 def test_estimates_are_the_summary_itself() -> None:
     bad, pd = book(400)
     draws = intervals.bootstrap(bad, pd, CUT_OFF, resamples=2)
