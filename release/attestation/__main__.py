@@ -6,7 +6,8 @@
 
 KEY is a private key (PEM) or `awskms:///alias/NAME`. `attest` refuses a judgement that did not
 pass, and an image of another commit or with other models than the judged ones; it does not start
-the image. `verify` says what a host would. Exit status: 0 done, 1 refused, with the reason.
+the image. It lists model, data and packages in it as a bill of materials (CycloneDX), which it
+signs too. `verify` says what a host would. Exit status: 0 done, 1 refused, with the reason.
 """
 
 from __future__ import annotations
@@ -21,33 +22,35 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from release.attestation import attachment, evidence, signing, statement
+from release.attestation import attachment, bill_of_materials, evidence, signing, statement
 from release.attestation.evidence import Unproven
 from release.attestation.statement import Run
 from release.deploy.host import Refused, oci_registry
 from release.deploy.host.admission import newest
-from release.deploy.host.attestation import PROVENANCE
 from release.image.container_engine import Engine, Failed
 from release.steps import run_command
 from service.decision.hashes import NotReady
-from stages import project
+from stages import files, project
 
 
 def attest(options: argparse.Namespace) -> str:
     """Sign the provenance of an image and of the files beside it, and attach it."""
+    image, engine, now = options.image, Engine(), datetime.now(UTC)
     judged = evidence.read_judgement(options.judgement, options.judgement_sha256)
-    models = evidence.held_together(Engine(), options.image, judged)
+    contents = evidence.read_files(engine, image, bill_of_materials.FILES)
+    models = evidence.held_together(engine, image, judged, contents)
+    bill = bill_of_materials.describe(image, contents, now)
     sign = signing.signer(options.key)
     kept = {path.name: path.read_bytes() for path in options.file}
+    kept[options.bom.name] = json.dumps(bill, indent=1).encode()
     digests = {name: sha256(content).hexdigest() for name, content in kept.items()}
-    said = statement.provenance(
-        options.image, judged, models, digests, Run.current(), datetime.now(UTC)
-    )
+    said = statement.provenance(image, judged, models, digests, Run.current(), now)
+    listed = statement.statement(image, bill_of_materials.PREDICATE, bill, models)
+    files.write_text(options.bom, kept[options.bom.name].decode())
     if options.predicate:
-        options.predicate.parent.mkdir(parents=True, exist_ok=True)
-        options.predicate.write_text(json.dumps(said["predicate"]))
-    envelopes = {signing.envelope(said, sign): PROVENANCE}
-    return f"attested: {attachment.attach(options.image, envelopes)}"
+        files.write_text(options.predicate, json.dumps(said["predicate"]))
+    envelopes = {signing.envelope(each, sign): each["predicateType"] for each in (said, listed)}
+    return f"attested: {attachment.attach(image, envelopes)}"
 
 
 def verify(options: argparse.Namespace) -> str:
@@ -74,6 +77,12 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     signing_command.add_argument(
         "--file", type=project.resolve, action="append", default=[], help="a file to vouch for"
+    )
+    signing_command.add_argument(
+        "--bom",
+        type=project.resolve,
+        default=Path("build/model.cdx.json"),
+        help="write the bill of materials (CycloneDX) there",
     )
     signing_command.add_argument(
         "--predicate", type=project.resolve, help="write the predicate there, for actions/attest"

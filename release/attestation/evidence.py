@@ -6,9 +6,10 @@ import io
 import json
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from release.image.container_engine import Engine, Failed
@@ -51,26 +52,32 @@ def read_judgement(path: Path, expected: str | None) -> Judged:
     return Judged(digest, base, head, dict(models))
 
 
-def read_models(engine: Engine, image: str) -> dict[str, bytes]:
-    """Return the files in the models folder of an image, which is not started for it."""
+def read_files(engine: Engine, image: str, paths: tuple[str, ...]) -> dict[str, bytes]:
+    """Return files and folders of the service in an image, which is not started for it."""
     container = engine.run("create", image)
     try:
-        copied = subprocess.run(
-            [*engine.words, "cp", f"{container}:{BENTO}/models", "-"],
-            capture_output=True,
-            check=False,
-        )
+        return {name: held for path in paths for name, held in copy(engine, container, path)}
     finally:
         engine.run("rm", "--force", container, check=False)
+
+
+def copy(engine: Engine, container: str, path: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a container at a path, by their names below the service's folder."""
+    command = [*engine.words, "cp", f"{container}:{BENTO}/{path}", "-"]
+    copied = subprocess.run(command, capture_output=True, check=False)
     if copied.returncode:
-        raise Failed(f"{image} has no models: {copied.stderr.decode().strip()}")
+        raise Failed(f"the image has no {path}: {copied.stderr.decode().strip()}")
     with tarfile.open(fileobj=io.BytesIO(copied.stdout)) as archive:
-        files = ((member, archive.extractfile(member)) for member in archive if member.isfile())
-        return {member.name: file.read() for member, file in files if file}
+        for member in archive:
+            file = archive.extractfile(member) if member.isfile() else None
+            if file:
+                yield str(PurePosixPath(path).parent / member.name), file.read()
 
 
-def held_together(engine: Engine, image: str, judged: Judged) -> dict[str, str]:
-    """Return the SHA-256 of each model file in the image.
+def held_together(
+    engine: Engine, image: str, judged: Judged, contents: dict[str, bytes]
+) -> dict[str, str]:
+    """Return the SHA-256 of each model file among the contents of the image.
 
     Raises Unproven unless the image is of the judged commit, and holds the judged models and no
     others, with a manifest that states them.
@@ -80,8 +87,8 @@ def held_together(engine: Engine, image: str, judged: Judged) -> dict[str, str]:
         raise Unproven(
             f"the judgement is of commit {judged.head}; {image} is of {labels.get(COMMIT)}"
         )
-    contents = read_models(engine, image)
-    digests = {name: sha256(content).hexdigest() for name, content in contents.items()}
+    models = {name: held for name, held in contents.items() if name.startswith("models/")}
+    digests = {name: sha256(content).hexdigest() for name, content in models.items()}
     manifest = str(hashes.MANIFEST)
     packed = {name: digest for name, digest in digests.items() if name != manifest}
     for name in sorted(packed.keys() | judged.models.keys()):

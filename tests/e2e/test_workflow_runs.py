@@ -388,7 +388,8 @@ def test_a_release_is_proven_before_it_is_published_and_live_before_it_is_named(
         "python -m release.image publish credit-pd:candidate registry/credit-pd",
         f"python -m release.attestation attest registry/credit-pd@{NEW} --key {KEY} "
         f"--judgement build/judged/judgement.json --judgement-sha256 {JUDGED} "
-        "--file build/sbom.cdx.json --file build/judged/report.md --predicate build/predicate.json",
+        "--file build/sbom.cdx.json --file build/judged/report.md --predicate build/predicate.json "
+        "--bom build/model.cdx.json",
         f"python -m release.deploy --image {NEW} --git-commit {github.commit()}",
         f"python -m release.deploy --verify {NEW}",
         f"python -m release.registry promote next --image {NEW} --push",

@@ -90,7 +90,8 @@ def signed_by(key: str, message: bytes, signature: bytes) -> bool:
         key_file, signature_file = Path(folder, "key.pem"), Path(folder, "signature")
         key_file.write_text(key)
         signature_file.write_bytes(signature)
-        command = ["openssl", "dgst", "-sha256", "-verify", key_file, "-signature", signature_file]
+        command = ["openssl", "dgst", "-sha256", "-verify", str(key_file)]
+        command += ["-signature", str(signature_file)]
         try:
             done = subprocess.run(
                 command, input=message, capture_output=True, timeout=30, check=False

@@ -17,14 +17,15 @@ from release.attestation import __main__ as command
 from release.attestation import signing
 from release.attestation.evidence import BENTO, COMMIT
 from release.deploy.host import attestation
-from release.deploy.host.attestation import MODEL
+from release.deploy.host.attestation import MODEL, PROVENANCE
 from service.decision import hashes
 from tests.support.registry_fake import Registry
 from tests.support.signed_releases import Releases
 
 DIGEST = f"sha256:{'a' * 64}"
 HEAD = "c" * 40
-MODELS = {str(path): str(path).encode() for path in hashes.FILES}
+ROOT = Path(__file__).parents[3]
+MODELS = {str(path): (ROOT / path).read_bytes() for path in hashes.FILES}
 ENGINE = """#!/usr/bin/env python3
 import pathlib, sys
 here = pathlib.Path(__file__).parent
@@ -32,8 +33,9 @@ words = sys.argv[1:]
 if words[0] == "inspect":
     print((here / "labels.json").read_text())
 elif words[0] == "cp":
-    assert words[1:] == ["container:%s/models", "-"]
-    sys.stdout.buffer.write((here / "models.tar").read_bytes())
+    folder, _, path = words[1].partition("container:%s/")
+    assert (folder, words[2]) == ("", "-")
+    sys.stdout.buffer.write((here / pathlib.Path(path).name).with_suffix(".tar").read_bytes())
 elif words[0] in ("create", "rm"):
     print("container")
 else:
@@ -58,9 +60,15 @@ class Image:
         (self.folder / "labels.json").write_text(json.dumps(about))
         manifest = hashes.manifest({Path(name): held for name, held in models.items()})
         manifest = json.dumps({"sha256": stated}) if stated else manifest
-        with tarfile.open(self.folder / "models.tar", "w") as archive:
-            for name, held in {**models, str(hashes.MANIFEST): manifest.encode()}.items():
-                member = tarfile.TarInfo(name)
+        self.write("models.tar", {**models, str(hashes.MANIFEST): manifest.encode()})
+        for path in ("params.yaml", "dvc.lock", "requirements/service.txt"):
+            self.write(f"{Path(path).stem}.tar", {Path(path).name: (ROOT / path).read_bytes()})
+
+    def write(self, name: str, contents: dict[str, bytes]) -> None:
+        """Write an archive as the engine gives it."""
+        with tarfile.open(self.folder / name, "w") as archive:
+            for path, held in contents.items():
+                member = tarfile.TarInfo(path)
                 member.size = len(held)
                 archive.addfile(member, io.BytesIO(held))
 
@@ -91,9 +99,16 @@ def keys(tmp_path: Path) -> Releases:
     return Releases.with_new_key(tmp_path / "keys")
 
 
+def signed(registry: Registry) -> list[dict[str, Any]]:
+    """Return the statements in the registry."""
+    envelopes = [held for held in registry.held.values() if b"payloadType" in held]
+    return [json.loads(attestation.opened(envelope)[1]) for envelope in envelopes]
+
+
 def attest(image: Image, key: object, *words: str) -> int:
     judgement = ("--judgement", str(image.folder / "judgement.json"))
-    return command.main(["attest", image.name, "--key", str(key), *judgement, *words])
+    bill = ("--bom", str(image.folder / "model.cdx.json"))
+    return command.main(["attest", image.name, "--key", str(key), *judgement, *bill, *words])
 
 
 def test_what_was_judged_is_signed_and_a_host_reads_it(
@@ -112,15 +127,14 @@ def test_what_was_judged_is_signed_and_a_host_reads_it(
     assert found["model"] == sha256(MODELS[MODEL]).hexdigest()
     said = json.loads((tmp_path / "predicate.json").read_text())
     names = {each["name"] for each in said["runDetails"]["byproducts"]}
-    assert names == {"judgement.json", "bom.cdx.json"}
+    assert names == {"judgement.json", "bom.cdx.json", "model.cdx.json"}
 
 
 def test_the_signed_statement_names_every_model_file_and_the_manifest(
     image: Image, keys: Releases, registry: Registry
 ) -> None:
     assert attest(image, keys.secret) == 0
-    envelopes = [held for held in registry.held.values() if b"payloadType" in held]
-    said = json.loads(attestation.opened(envelopes[0])[1])
+    [said] = [each for each in signed(registry) if each["predicateType"] == PROVENANCE]
     manifest = hashes.manifest({Path(name): held for name, held in MODELS.items()})
     named = {each["name"]: each["digest"]["sha256"] for each in said["subject"]}
     assert named[str(hashes.MANIFEST)] == sha256(manifest.encode()).hexdigest()
