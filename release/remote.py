@@ -145,7 +145,7 @@ def run(verb: str, *, local: bool = False) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    parser = argparse.ArgumentParser(prog="release.remote", description="The S3 remote.")
+    parser = argparse.ArgumentParser(prog="python -m release.remote", description="The S3 remote.")
     parser.add_argument("verb", choices=VERBS)
     parser.add_argument("--local", action="store_true", help="check and repair the cache instead")
     options = parser.parse_args(arguments)

@@ -123,7 +123,9 @@ def read_judgement(path: Path) -> Any:
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser(prog="release.retrain", description="The weekly challenger.")
+    parser = argparse.ArgumentParser(
+        prog="python -m release.retrain", description="The weekly challenger."
+    )
     verbs = parser.add_subparsers(dest="verb", required=True)
     collecting = verbs.add_parser("collect", help="get new raw tables")
     collecting.add_argument("url", help="s3://BUCKET/FOLDER, or a folder")

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from service.decision.engine import Engine
 from service.decision.hashes import NotReady
 from service.ledger import Ledger, LedgerUnavailable
+from service.ledger.database import database_url, require_file
 from service.ledger.entries import ANSWER, Entry, canonical
 from stages import project
 
@@ -92,6 +93,7 @@ def compare(database: str | None, entry_id: str, rescore: Rescore) -> int:
 
     Raises ValueError when no entry has this id.
     """
+    require_file(database_url(database))
     ledger = Ledger(database)
     try:
         record = ledger.get(entry_id)

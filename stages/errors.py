@@ -17,14 +17,23 @@ WAY_BACK = "To go back to what is committed: git checkout params.yaml && dvc che
 
 def message(error: Exception) -> str:
     """Return what is wrong, with the way back where params.yaml is what is wrong."""
+    place = "params.yaml: " if isinstance(error, UnknownDataset) else ""
     in_params = isinstance(error, ParamsError | UnknownDataset) and Path("params.yaml").exists()
-    return f"{error}\n{WAY_BACK}" if in_params else str(error)
+    return f"{place}{error}" + (f"\n{WAY_BACK}" if in_params else "")
 
 
 @contextmanager
 def one_message() -> Iterator[None]:
-    """End the process with exit code 1 where parameters, a contract or its data are wrong."""
+    """End the process with exit code 1 where parameters, a contract or its data are wrong.
+
+    The same becomes of a stage that is run by hand before the stages that make its files.
+    """
     try:
         yield
     except (ParamsError, ContractError) as error:
         sys.exit(f"error: {message(error)}")
+    except FileNotFoundError as error:
+        sys.exit(
+            f"error: {error.filename or error} is not there: `dvc repro` makes it, and "
+            "`dvc checkout` restores the one that is committed"
+        )

@@ -9,14 +9,16 @@ from pathlib import Path
 
 STARTED = Path.cwd()
 CHECKOUT = Path(__file__).parents[1]
+# Packages that every environment of the project has, the image's included.
+NEEDED = ("numpy", "pydantic", "scipy", "sqlalchemy", "starlette", "yaml")
 
 
 def require_environment() -> None:
     """End a command (`python -m ...`) with one message where the packages are not installed."""
-    absent = [name for name in ("numpy", "pydantic") if find_spec(name) is None]
+    absent = [name for name in NEEDED if find_spec(name) is None]
     if absent and sys.argv[0] == "-m":  # as it is until the command's own module is found
         sys.exit(
-            f"{sys.executable} has no {' and no '.join(absent)}: activate the environment "
+            f"{sys.executable} has no {', no '.join(absent)}: activate the environment "
             f"(. {CHECKOUT / '.venv/bin/activate'}), which make sets up"
         )
 

@@ -180,7 +180,9 @@ def previous(fleet: Fleet) -> tuple[str, str]:
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Return the options: exactly one of --image, --rollback, --verify and --status."""
-    parser = argparse.ArgumentParser(prog="release.deploy", description="Deploy on all hosts.")
+    parser = argparse.ArgumentParser(
+        prog="python -m release.deploy", description="Deploy on all hosts."
+    )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--image", type=digest, help="digest to deploy, sha256:...")
     what.add_argument("--rollback", action="store_true", help="deploy what was live before")

@@ -19,10 +19,12 @@ from release.steps import write_outputs
 from stages import files, project
 
 
-def arguments(doc: str | None) -> argparse.ArgumentParser:
+def arguments(module: str, doc: str | None) -> argparse.ArgumentParser:
     """Return the parser of the options that gate and report share."""
     parser = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+        f"python -m {module}",
+        description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--base", required=True, metavar="REV", help="commit of the champion")
     parser.add_argument(
@@ -51,7 +53,7 @@ def judged(given: argparse.Namespace) -> Judgement:
 
 def main(command: list[str] | None = None) -> int:
     """Print the verdict and what decided it; returns the exit code."""
-    parser = arguments(__doc__)
+    parser = arguments("release.gate", __doc__)
     parser.add_argument(
         "--json", type=project.resolve, metavar="FILE", help="write the judgement there too"
     )

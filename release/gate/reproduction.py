@@ -141,7 +141,9 @@ def same_tables(one: pd.DataFrame, other: pd.DataFrame) -> bool:
 def main(words: list[str] | None = None) -> int:
     """Run the command line; 0 done, 1 not done, with the reason."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        "python -m release.gate.reproduction",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("verb", choices=("score", "collect"))
     parser.add_argument("folder", type=project.resolve)

@@ -28,6 +28,7 @@ from release.image.container_engine import Engine, Failed, command
 from release.image.run_check import run_check
 from release.steps import run_command, write_outputs
 from stages import project
+from stages.params import ParamsError
 
 TARGET = "service.image:CreditPD"
 DOCKERFILE = Path("service/Dockerfile")
@@ -132,7 +133,9 @@ def push(engine: Engine, tag: str) -> str:
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser(prog="release.image", description="The service's image.")
+    parser = argparse.ArgumentParser(
+        prog="python -m release.image", description="The service's image."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     packing = commands.add_parser("build", help="pack this checkout as a bento; prints its tag")
     packing.add_argument("--base-image", help="instead of the one in service/image.py")
@@ -177,7 +180,7 @@ def run(options: argparse.Namespace) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     options = parse_arguments(arguments)
-    return run_command("image", lambda: run(options), NotBuildable, Failed)
+    return run_command("image", lambda: run(options), NotBuildable, ParamsError, Failed)
 
 
 if __name__ == "__main__":

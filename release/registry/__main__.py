@@ -36,7 +36,9 @@ def describe_periods(shown: list[Period], output: Path | None) -> str:
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser(prog="release.registry", description="The live version.")
+    parser = argparse.ArgumentParser(
+        prog="python -m release.registry", description="The live version."
+    )
     parser.set_defaults(output=None, push=False)
     verbs = parser.add_subparsers(dest="verb", required=True)
     parsers = {name: verbs.add_parser(name) for name in ("promote", "rollback", "show", "live")}

@@ -194,7 +194,7 @@ def gated(name: str, judgement: Judgement) -> str:
 
 def main(command: list[str] | None = None) -> int:
     """Print the report, or write it to a file."""
-    parser = gate.arguments(__doc__)
+    parser = gate.arguments("release.report", __doc__)
     parser.add_argument(
         "--out", type=project.resolve, metavar="FILE", help="write it there, not to stdout"
     )

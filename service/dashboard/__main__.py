@@ -32,7 +32,10 @@ def main() -> None:
         database_url()
     except ValueError as error:
         sys.exit(f"dashboard: {error}")
-    from streamlit.web import cli  # noqa: PLC0415 - the import takes a second
+    try:
+        from streamlit.web import cli  # noqa: PLC0415 - the import takes a second
+    except ModuleNotFoundError as error:
+        sys.exit(f"dashboard: {error}; it is in the environment that `make` sets up")
 
     options = OPTIONS | {"server.port": str(port)}
     flags = [f"--{name}={value}" for name, value in options.items()]

@@ -20,9 +20,9 @@ from service.ledger.connections import LONG_DEADLINE
 from service.ledger.database import (
     LedgerUnavailable,
     connection_to,
-    database_file,
     database_url,
     open_engine,
+    require_file,
 )
 from service.ledger.entries import Head
 from service.ledger.migrations import create, migrate, roles
@@ -35,12 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         url = database_url(options.database)
-        file = database_file(url)
-        if options.command in ("verify", "backup") and file and not file.exists():
-            raise LedgerUnavailable(
-                f"unable to open {file}: there is no such file; the service makes it, and "
-                "--database URL or DATABASE_URL names another"
-            )
+        if options.command in ("verify", "backup"):
+            require_file(url)
         engine = open_engine(url, LONG_DEADLINE)
         try:
             return _run(engine, options)

@@ -133,6 +133,16 @@ def database_file(url: URL) -> Path | None:
     return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
 
 
+def require_file(url: URL) -> None:
+    """Raise LedgerUnavailable when the file of a SQLite ledger does not exist."""
+    file = database_file(url)
+    if file is not None and not file.exists():
+        raise LedgerUnavailable(
+            f"unable to open {file}: there is no such file; the service makes it, and "
+            "--database URL or DATABASE_URL names another"
+        )
+
+
 def file_identity(engine: Engine) -> tuple[int, int] | None:
     """Return device and inode of the SQLite file, None for PostgreSQL or when there is no file."""
     path = database_file(engine.url)

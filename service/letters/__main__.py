@@ -12,6 +12,7 @@ from pathlib import Path
 
 from service import settings
 from service.ledger import Ledger, LedgerUnavailable
+from service.ledger.database import database_url, require_file
 from service.letters.content import letter_about
 from service.letters.creditor import LetterError, creditor_of
 from service.letters.pdf import pdf_of
@@ -40,6 +41,7 @@ def letter_html(database: str | None, entry_id: str) -> str:
     """Return the letter about a recorded decision as HTML; raises LetterError."""
     configured = settings.load()
     creditor, templates = creditor_of(configured), Templates(configured.letters)
+    require_file(database_url(database))
     ledger = Ledger(database)
     try:
         record = ledger.get(entry_id)

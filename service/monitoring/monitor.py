@@ -16,6 +16,7 @@ from service.decision.engine import Engine
 from service.decision.hashes import NotReady
 from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.connections import LONG_DEADLINE
+from service.ledger.database import require_file
 from service.ledger.migrations import require_tables
 from service.monitoring import (
     alerts,
@@ -207,6 +208,7 @@ def judge_once(root: Path) -> None:
     """Report about every full window that has new decisions, and print the reports."""
     ledger = Ledger(deadline=LONG_DEADLINE)
     try:
+        require_file(ledger.engine.url)
         require_tables(ledger.engine)
         reports = Monitor(root, ledger).report_due_windows(every=1)
     except (LedgerUnavailable, NotReady) as error:

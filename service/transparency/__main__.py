@@ -20,7 +20,7 @@ import uvicorn
 from service.ledger import reader
 from service.ledger.checkpoint import write_durably
 from service.ledger.connections import LONG_DEADLINE
-from service.ledger.database import LedgerUnavailable, database_url, open_engine
+from service.ledger.database import LedgerUnavailable, database_url, open_engine, require_file
 from service.ledger.verify import Verification
 from service.ledger.verify import verify as verify_chain
 from service.transparency.audit import audit
@@ -37,7 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.run
     try:
-        engine = open_engine(database_url(options.database), LONG_DEADLINE)
+        url = database_url(options.database)
+        if command in (write_receipt, show_status, prove, verify):
+            require_file(url)
+        engine = open_engine(url, LONG_DEADLINE)
         options.ledger = TransparencyLog(engine)
         try:
             return command(options)

@@ -165,7 +165,7 @@ def explain(error: ErrorDetails) -> str:
     got = "" if error["type"] == "missing" else f"; got {error['input']!r}"
     if error["loc"][-1] in SCALARS and "reason" not in error["loc"]:
         return f"must be a text, a number, true or false{got}"
-    return f"{error['msg']}{got}"
+    return f"{error['msg'].removeprefix('Value error, ')}{got}"
 
 
 def contradictions(contract: Contract) -> Iterator[tuple[list[str], str]]:

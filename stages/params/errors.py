@@ -25,7 +25,7 @@ def explain(path: Path, errors: list[ErrorDetails], model: type[BaseModel]) -> l
         keys = [key for key in error["loc"] if isinstance(key, int) or key.isidentifier()]
         place = ".".join(map(str, keys))
         got = "" if error["type"] == "missing" else f"; got {error['input']!r}"
-        problem = error["msg"] + got + near_word(error)
+        problem = error["msg"].removeprefix("Value error, ") + got + near_word(error)
         if error["type"] == "extra_forbidden":
             problem = describe_unknown(keys, model)
         if place in lines:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import AfterValidator, ValidationError, create_model
 from pydantic import Field as Key
 
+from stages.contract.reading import duplicate_keys
 from stages.models import registry
 from stages.params.errors import ParamsError, explain
 from stages.params.sections import Params, Train
@@ -23,12 +24,15 @@ def load(path: Path = Path("params.yaml"), *, with_candidates: bool = True) -> P
     """
     if not path.exists():
         raise ParamsError(f"{path} is not here: go to the project's folder, which has it")
+    text = path.read_text()
     try:
-        document = yaml.load(path.read_text(), yaml.CSafeLoader)
+        document = yaml.load(text, yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise ParamsError(f"{path}: not YAML: {error}") from error
     if not isinstance(document, dict):
         raise ParamsError(f"{path}: must be a mapping of sections; got {document!r}")
+    for keys, problem in duplicate_keys(yaml.compose(text, yaml.CSafeLoader)):
+        raise ParamsError(f"{path}: {'.'.join(keys)}: {problem}")
     model, train = Params, document.get("train")
     if with_candidates:
         model = model_with_candidates(candidates_in(document))

@@ -44,7 +44,7 @@ def test_the_parameters_of_the_repository_are_well() -> None:
         ({"candidates": []}, "candidates: List should have at least 1 item"),
         (
             {"candidates": ["lightgmb"]},
-            "candidates.0: Value error, there is no candidate 'lightgmb' in stages/models/"
+            "candidates.0: there is no candidate 'lightgmb' in stages/models/"
             "candidates, which has lightgbm, logistic, random_forest, scorecard, xgboost; "
             "did you mean lightgbm?",
         ),
@@ -52,9 +52,9 @@ def test_the_parameters_of_the_repository_are_well() -> None:
         ({"preprocess__max_invalid": 1.5}, "preprocess.max_invalid: Input should be less than 1"),
         (
             {"preprocess__test_share": 0.95},
-            "preprocess: Value error, test_share and validation_share leave no training rows",
+            "preprocess: test_share and validation_share leave no training rows",
         ),
-        ({"policy__ratings": {"A": 0.5}}, "policy: Value error, ratings must rise to 1.0; got"),
+        ({"policy__ratings": {"A": 0.5}}, "policy: ratings must rise to 1.0; got"),
         (
             {"policy__cut_off": 2},
             "policy.cut_off: Input should be 'profit', or: Input should be less than or equal to 1"
@@ -102,6 +102,14 @@ def test_a_file_that_holds_no_parameters_is_refused(
 ) -> None:
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(ParamsError, match=rf"params\.yaml: {message}"):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    text, count = re.subn(r"( +num_leaves: )\d+\n", r"\g<0>\g<1>7\n", yaml.safe_dump(settings()))
+    assert count == 1
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ParamsError, match=r"train\.lightgbm\.num_leaves: stands twice, again in "):
         params.load(tmp_path / "params.yaml")
 
 

@@ -325,7 +325,7 @@ def test_an_unknown_parameter_ends_the_stage(project: Project) -> None:
     ("changes", "message"),
     [
         ({"mode": "aplication"}, "error: params.yaml: mode: Input should be 'application'"),
-        ({"dataset": "smal"}, "error: dataset must be one of ['small']; got 'smal'"),
+        ({"dataset": "smal"}, "error: params.yaml: dataset must be one of ['small']; got 'smal'"),
         ({"preprocess__test_share": "x"}, "error: params.yaml: preprocess.test_share: "),
     ],
 )

@@ -41,9 +41,23 @@ def test_a_path_is_relative_to_where_the_command_was_started(tmp_path: Path, nam
     assert (tmp_path / "contract.yaml").exists()
 
 
+@pytest.mark.parametrize("module", ["stages.train", "service.serve", "release.gate"])
+def test_a_python_with_a_few_of_the_packages_is_no_environment(module: str, tmp_path: Path) -> None:
+    for package in ("numpy", "pydantic", "yaml"):
+        (tmp_path / f"{package}.py").touch()
+    command = [sys.executable, "-S", "-m", module]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert re.fullmatch(r".* has no .*starlette: activate .*\n", done.stderr)
+
+
 @pytest.mark.parametrize("module", ["stages.preprocess", "service.serve", "release.gate"])
 def test_without_an_environment_a_command_says_how_to_activate_it(module: str) -> None:
     command = [sys.executable, "-S", "-m", module]  # -S leaves out what is installed
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert re.fullmatch(r".* has no numpy and no pydantic: activate .*/activate\).*\n", done.stderr)
+    assert re.fullmatch(
+        r".* has no numpy, no pydantic, .*: activate .*/activate\).*\n", done.stderr
+    )

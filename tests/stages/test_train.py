@@ -61,6 +61,24 @@ def test_another_process_in_another_folder_gives_the_same_bytes(
     assert artifact.load(ready.artifact("lightgbm")).candidate == "lightgbm"
 
 
+def test_a_stage_without_the_files_of_the_stage_before_says_how_to_make_them(
+    ready: Project,
+) -> None:
+    (ready.data / "features" / "fitted.json").unlink()
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.train", "lightgbm"],
+        cwd=ready.folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    [problem] = done.stderr.splitlines()
+    assert problem.startswith("error: data/small/features/fitted.json is not there: `dvc repro`")
+
+
 def test_a_candidate_is_touched_by_its_own_parameters_alone(ready: Project) -> None:
     assert not changed(ready, "lightgbm", train__xgboost__trees=9, train__logistic__c=0.1)
     assert changed(ready, "lightgbm", train__lightgbm__trees=9)
