@@ -7,7 +7,7 @@ PORT ?= 3000
 export BENTOML_DO_NOT_TRACK := true
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := all
-.PHONY: all help data repro experiments plots test lint format serve image dashboard demo e2e docs bench bench-serve bench-coverage bench-figures lock clean
+.PHONY: all help data repro experiments plots test lint format serve image dashboard demo e2e docs bench bench-serve bench-overload bench-coverage bench-figures lock clean
 
 all: $(VENV)/.ready data repro  ## Set up, get the data, run the pipeline, show the winner
 	@python -m stages.show
@@ -80,6 +80,9 @@ bench: $(VENV)/.ready  ## Time the pipeline against its fitting calls
 
 bench-serve: $(VENV)/.ready  ## Time the service against other ways to serve
 	@python -m benches.serve
+
+bench-overload: $(VENV)/.ready  ## Load the service with more than it can answer
+	@python -m benches.overload
 
 bench-coverage: $(VENV)/.ready  ## Count in simulated books how often the 95 % intervals hold the truth
 	@python -m benches.coverage

@@ -82,7 +82,7 @@ class Turn(NamedTuple):
 
 
 def prepare(folder: Path) -> None:
-    """Fill the folder that all ways serve from: code, model, golden records and applications."""
+    """Fill the folder that services run in: code, model, golden records and applications."""
     for package in ("stages", "service", "benches"):
         shutil.copytree(ROOT / package, folder / package)
     config, model = params.load(), artifact.load(Path("models/candidates/lightgbm.joblib"))
@@ -101,6 +101,11 @@ def prepare(folder: Path) -> None:
     ]
     (folder / GOLDEN).write_text("".join(json.dumps(r) + "\n" for r in records))
     (folder / "bodies.jsonl").write_text("".join(json.dumps(a) + "\n" for a in applications))
+
+
+def fit_reference(folder: Path) -> None:
+    """Fit the pipeline of the reference way, and write it into the folder."""
+    config, model = params.load(), artifact.load(Path("models/candidates/lightgbm.joblib"))
     train = pd.DataFrame(raw(model, "train"))
     bad = prepared.outcome(prepared.read(config.data / "prepared" / "train.parquet"))
     usual = pipeline(train, config.train.lightgbm, model).fit(train, bad)
@@ -225,6 +230,7 @@ def main() -> None:
         folder = Path(name)
         step("fitting the reference pipeline")
         prepare(folder)
+        fit_reference(folder)
         medians = measure(folder)
         print_table(medians, time_commits(folder))
         print_profile(profile_requests(folder, REQUESTS), REQUESTS)

@@ -8,6 +8,7 @@ and the page itself, and forwards only liveness, metrics and the schema to Bento
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path, PurePath
 from time import perf_counter
 from typing import Any
@@ -31,7 +32,8 @@ from service.api.headers import (
     PROBLEM_HEADERS,
     SECURITY_HEADERS,
 )
-from service.api.load import PROBES, CallerLimits, InFlight
+from service.api.load.connections import as_answer
+from service.api.load.limits import BUSY, PROBES, CallerLimits, InFlight
 from service.api.requests import (
     Handler,
     Refused,
@@ -65,7 +67,8 @@ class Application:
         caller_rate: int = 0,
     ) -> None:
         self._limits = CallerLimits(caller_rate)
-        self._in_flight = InFlight(max_requests, max_body)
+        self.in_flight = InFlight(max_requests, max_body)
+        self.refusal = as_answer(refusal(503, BUSY, headers=RETRY))
         self._inner, self._find_routes, self._access = inner, find_routes, access
         self._max_body = max_body
         self._router: Router | None = None
@@ -77,6 +80,9 @@ class Application:
             return
         start = perf_counter()
         try:
+            if self.in_flight.is_full_for(scope["path"]):
+                metrics.SHED.inc()
+                raise refusal(503, BUSY, headers=RETRY)
             scope["caller"] = await self._access.find_caller(scope)
             self._router = self._router or self._create_router(self._find_routes())
             await self._router(scope, receive, send)
@@ -90,7 +96,7 @@ class Application:
 
     def _create_router(self, routes: Routes) -> Router:
         endpoints = {
-            path: Endpoint(path, handlers, self._max_body, self._in_flight, self._limits)
+            path: Endpoint(path, handlers, self._max_body, self.in_flight, self._limits)
             for path, handlers in routes.items()
         }
         return Router(
@@ -125,6 +131,7 @@ class Endpoint:
         self._limits = limits
         self.path, self.handlers, self.max_body = path, handlers, max_body
         self._in_flight, self._is_probe = in_flight, path in PROBES
+        self._limit = in_flight.decisions.count if path == "/predict" else nullcontext
         self._headers = DOCUMENT_HEADERS.get(PurePath(path).suffix, JSON_HEADERS)
         if path == "/docs":
             self._headers = HTML_HEADERS
@@ -164,7 +171,8 @@ class Endpoint:
                 _idempotency_key(scope),
                 charge,
             )
-            status, content = await respond(handler, request)
+            with self._limit():
+                status, content = await respond(handler, request)
         finally:
             if not self._is_probe:
                 self._in_flight.release(size)

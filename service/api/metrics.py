@@ -31,6 +31,7 @@ REFUSED_FIELDS = Counter(
 REFUSED_ACCESS = Counter(
     "credit_refused_access", "Requests refused for who sends them, or from where", ["reason"]
 )
+SHED = Counter("credit_shed_requests", "Requests that were refused because too many were there")
 LAG = Gauge(
     "credit_ledger_lag_seconds",
     "Age in seconds of the oldest decision that waits for the ledger",

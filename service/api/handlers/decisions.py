@@ -23,7 +23,7 @@ from service.api.drafts import (
 )
 from service.api.handlers.state import State
 from service.api.idempotency import claim_request, replay
-from service.api.load import Turnstile
+from service.api.load.limits import Turnstile
 from service.api.requests import Request, Response, Routes, as_dicts, refusal
 from service.decision.applications import InvalidApplication
 from service.decision.explanation import explain

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from service import settings
 from service.api.handlers.state import State
-from service.api.load import Turnstile
+from service.api.load.limits import Turnstile
 from service.api.requests import Request, Response, Routes, refusal
 from service.letters.content import Record, letter_about
 from service.letters.creditor import LetterError, creditor_of

@@ -9,12 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
-from service.api import guards, load
+from service.api import guards
 from service.api.access.authentication import Access
 from service.api.asgi import Application
 from service.api.description import openapi
 from service.api.handlers.api import Api
-from service.api.load import CallerLimits, Turnstile
+from service.api.load import limits as load
+from service.api.load.limits import CallerLimits, Turnstile
 from service.api.requests import Refused, Request, Response
 from service.ledger import Ledger
 from service.users.callers import Caller

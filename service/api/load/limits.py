@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from starlette.types import Scope
 
@@ -18,6 +18,55 @@ LONGEST_WAIT = 2.0  # seconds
 BURST = 10  # seconds of a caller's rate that may come at once
 MAX_CALLERS = 10_000  # after which those that have long sent nothing are forgotten
 PROBES = ("/health", "/readyz")  # these are answered whatever else waits
+UNLIMITED = frozenset((*PROBES, "/livez", "/healthz", "/metrics"))
+DECISIONS = frozenset(
+    prefix + path for prefix in ("", "/v1") for path in ("/predict", "/predict_batch", "/explain")
+)
+TARGET = 0.1  # seconds that a single decision should take at most
+FEWEST = 32  # decisions at once; so few share the costs of one batch and are hardly a queue
+MORE, LESS = 0.2, 0.8  # added to the limit by each answer in time, and its factor when it is late
+BUSY = "too many requests are being answered; try again"
+
+
+class AdaptiveLimit:
+    """How many single decisions a worker works on at once: as many as it answers within TARGET.
+
+    The limit grows by a little with each answer in time while it is used, and shrinks by a factor
+    when answers are late (additive increase, multiplicative decrease). So it finds what the
+    machine and the database can do now, and nobody waits behind a queue.
+    """
+
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._clock = most, clock
+        self.limit = float(min(FEWEST, most))
+        self.inside = 0
+        self._shrunk = clock()
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether a further decision would have to wait too long."""
+        return self.inside >= self.limit
+
+    @contextmanager
+    def count(self) -> Iterator[None]:
+        """Count a decision while it is worked on; refuses it with 503 at the limit."""
+        if self.is_reached:
+            raise refusal(503, BUSY)
+        self.inside += 1
+        start = self._clock()
+        try:
+            yield
+        finally:
+            self._adapt(self._clock(), start)
+            self.inside -= 1
+
+    def _adapt(self, now: float, start: float) -> None:
+        if now - start > TARGET:
+            if start >= self._shrunk:  # what began before the last change says nothing of it
+                self._shrunk = now
+                self.limit = max(self.limit * LESS, min(FEWEST, self._most))
+        elif self.inside > self.limit / 2:
+            self.limit = min(self.limit + MORE, self._most)
 
 
 class InFlight:
@@ -25,8 +74,28 @@ class InFlight:
 
     def __init__(self, most_requests: int, max_body: int) -> None:
         self._most_requests, self._max_body = most_requests, max_body
+        self.decisions = AdaptiveLimit(most_requests)
         self._most_bytes = BODIES * max_body
-        self.requests = self.bytes = 0
+        self.requests = self.bytes = self._arriving = 0
+
+    def has_no_place(self) -> bool:
+        """Tell whether no further decision has a place, with those that have just arrived."""
+        return self.decisions.inside + self._arriving >= self.decisions.limit
+
+    def expect(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Count a decision that has just arrived, until this turn of the event loop is over."""
+        if not self._arriving:
+            loop.call_soon(self._forget_arriving)
+        self._arriving += 1
+
+    def _forget_arriving(self) -> None:
+        self._arriving = 0
+
+    def is_full_for(self, path: str) -> bool:
+        """Tell whether a request for this path is refused now, whatever it holds."""
+        if path in DECISIONS and self.decisions.is_reached:
+            return True
+        return self.requests >= self._most_requests and path not in UNLIMITED
 
     def admit(self, scope: Scope) -> int:
         """Count a request and return the bytes that it may bring; refuses it with 503.
@@ -39,7 +108,7 @@ class InFlight:
             length = dict(scope["headers"]).get(b"content-length", b"")
             size = min(int(length), self._max_body) if length.isdigit() else self._max_body
         if self.requests >= self._most_requests or self.bytes + size > self._most_bytes:
-            raise refusal(503, "too many requests are being answered; try again")
+            raise refusal(503, BUSY)
         self.requests += 1
         self.bytes += size
         return size

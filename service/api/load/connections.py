@@ -1,0 +1,91 @@
+"""Refuse decisions on the connection itself while too many are being worked on.
+
+A request that goes through uvicorn and ASGI to its refusal costs a tenth of a decision: with
+thousands of them per second nothing would be left for decisions. So a whole request for a decision
+is answered as it arrives, before it is parsed, by an answer that is made once. Everything else goes
+the usual way, where the same limit holds.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import uvicorn.config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.api import metrics
+from service.api.headers import PROBLEM_HEADERS
+from service.api.load.limits import DECISIONS, InFlight
+from service.api.requests import Refused, error_response
+
+STARTS = tuple(f"POST {path} ".encode() for path in DECISIONS)
+END = b"\r\n\r\n"  # of the head of a request
+
+
+class Connection(HttpToolsProtocol):
+    """A connection of uvicorn to an `Application`, whose `in_flight` says when it is full."""
+
+    def __init__(self, config: Any, *arguments: Any, **options: Any) -> None:
+        super().__init__(config, *arguments, **options)
+        self._in_flight: InFlight = config.app.in_flight
+        self._refusal: bytes = config.app.refusal
+        self._is_between_requests = True
+
+    def data_received(self, data: bytes) -> None:
+        """Refuse a decision at once where that is due, else let uvicorn read the data."""
+        if self._is_between_requests and data.startswith(STARTS):
+            if self._in_flight.has_no_place() and self._is_answered() and is_whole(data):
+                self._refuse()
+                return
+            self._in_flight.expect(self.loop)
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """Note that a request has begun."""
+        self._is_between_requests = False
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        """Note that the request is complete."""
+        self._is_between_requests = True
+        super().on_message_complete()
+
+    def _is_answered(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _refuse(self) -> None:
+        metrics.SHED.inc()
+        self.transport.write(self._refusal)
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+
+def is_whole(data: bytes) -> bool:
+    """Tell whether data is one request with a body of the length that its head states."""
+    head, end, body = data.partition(END)
+    parts = head.lower().split(b"\r\ncontent-length:")
+    if not end or len(parts) != 2 or b"\r\ntransfer-encoding:" in parts[0] + parts[1]:
+        return False
+    length = parts[1].split(b"\r\n", 1)[0].strip()
+    return length.isdigit() and int(length) == len(body)
+
+
+def as_answer(refused: Refused) -> bytes:
+    """Return a refusal as a whole answer of HTTP/1.1."""
+    status, content = error_response(refused.status, refused.problems)
+    headers = PROBLEM_HEADERS | dict(refused.headers) | {"content-length": str(len(content))}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{lines}\r\n".encode() + content
+
+
+def use_for_uvicorn() -> None:
+    """Let uvicorn make such connections where BentoML, which has no option for it, says `auto`.
+
+    It also uses Python's event loop, as uvloop accepts one connection in a turn of the loop only:
+    under load new connections would wait for minutes, unseen by any limit.
+    """
+    uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{Connection.__name__}"
+    uvicorn.config.LOOP_FACTORIES["auto"] = uvicorn.config.LOOP_FACTORIES["asyncio"]
