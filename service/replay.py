@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from service.decision.engine import Engine
 from service.decision.hashes import NotReady
-from service.ledger import Ledger, LedgerUnavailable
+from service.ledger import EntryHistory, Ledger, LedgerUnavailable
 from service.ledger.database import database_url, require_file
 from service.ledger.entries import ANSWER, Entry, canonical
 from stages import project
@@ -47,7 +47,10 @@ def replay(entry: Entry, rescore: Rescore) -> Replay:
     Numbers must agree to the last bit. Raises ValueError when the entry is not a decision.
     """
     if entry.kind != "decision":
-        raise ValueError(f"{entry.id}: only a decision can be replayed; it is an {entry.kind}")
+        article = "an" if entry.kind.startswith(("o", "i")) else "a"
+        raise ValueError(
+            f"{entry.id}: only a decision can be replayed; it is {article} {entry.kind}"
+        )
     recorded = entry.content
     again = json.loads(canonical(dict(rescore(recorded["application"]))))
     answers = _differences(ANSWER, recorded, again)
@@ -105,6 +108,7 @@ def compare(database: str | None, entry_id: str, rescore: Rescore) -> int:
     for difference in result.identities:
         print(f"identity differs: {difference}")
     print(f"policy of that time: {policy_in_words(record.policy)}")
+    print(f"now: {standing(record)}")
     for difference in result.answers:
         print(f"answer differs: {difference}")
     if result.answers and not result.identities:
@@ -112,6 +116,18 @@ def compare(database: str | None, entry_id: str, rescore: Rescore) -> int:
     if not result.answers:
         print(f"{entry_id}: the answer is identical")
     return 1 if result.answers else 0
+
+
+def standing(record: EntryHistory) -> str:
+    """Return what persons have decided about a recorded decision, on one line."""
+    last = next((e for e in reversed(record.later) if e.kind == "override"), record.pending)
+    if last is None:
+        return "a person must decide" if record.entry.decision == "refer" else "no person decided"
+    content = last.content
+    words = f"{content['decision']} by {content['author']}"
+    if last.kind == "proposal":
+        return f"{words}, waiting for a second person"
+    return f"{words}, approved by {content['approver']}" if "approver" in content else words
 
 
 def policy_in_words(policy: dict[str, Any] | None) -> str:

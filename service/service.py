@@ -21,7 +21,7 @@ from service.api.access.authentication import create_access
 from service.api.asgi import Application
 from service.api.background import Background
 from service.api.description.schemas.decisions import Answer, Explanation, Rows
-from service.api.description.schemas.records import Override, RecordedOverride
+from service.api.description.schemas.review import Override, RecordedOverride
 from service.api.handlers.api import Api
 from service.api.load.connections import use_for_uvicorn
 from service.api.requests import Handler, Request, Routes, respond
@@ -120,7 +120,7 @@ class CreditPD:
     async def overrides(self, override: Override) -> RecordedOverride:
         """Record an officer's decision about a referred case."""
         return RecordedOverride(
-            **await self._call(self.api.records.overrides, override.model_dump())
+            **await self._call(self.api.review.overrides, override.model_dump())
         )
 
     async def _call(self, handler: Handler, value: Any) -> Any:

@@ -17,7 +17,7 @@ from pydantic import Field as Key
 
 from stages.contract.expressions import Rule
 from stages.contract.fields import Field
-from stages.contract.schema import Contract, ContractError, Mode
+from stages.contract.schema import AVAILABLE, Contract, ContractError, Mode
 from stages.features.matrix import Floats, Outcomes
 
 DECISIONS = ("approve", "refer", "decline")
@@ -59,6 +59,35 @@ class HardRule(BaseModel):
         return copy
 
 
+class OverrideLimit(BaseModel):
+    """The applications about which one officer alone may not decide."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    field: str
+    """Numeric field of an application, such as `loan_amount`."""
+    above: Annotated[float, Key(allow_inf_nan=False)]
+    """An officer's decision about an application with more than this needs a second officer."""
+
+    def is_exceeded(self, application: Mapping[str, Any]) -> bool:
+        """Tell whether an application is above the limit; one without the value counts as such."""
+        value = application.get(self.field)
+        return not isinstance(value, int | float) or value > self.above
+
+    def check(self, contract: Contract, mode: Mode) -> None:
+        """Raise ContractError unless applications have the field, and it is a number."""
+        allowed = [
+            f.name
+            for f in contract.fields.values()
+            if f.known_at in AVAILABLE[mode] and not f.protected and f.type in ("integer", "number")
+        ]
+        if self.field not in allowed:
+            raise ContractError(
+                f"params.yaml: policy.override_limit.field must be one of {', '.join(allowed)}; "
+                f"got {self.field!r}"
+            )
+
+
 class Policy(BaseModel):
     """The lender's policy.
 
@@ -86,6 +115,8 @@ class Policy(BaseModel):
     """Odds, good : bad, at the base score."""
     ratings: dict[str, Probability]
     """Bound of the PD below which each rating stands, rising to 1."""
+    override_limit: OverrideLimit | None = None
+    """Above it an officer's decision counts once a second officer has approved it."""
 
     @model_validator(mode="after")
     def _readable(self) -> Policy:
@@ -102,6 +133,8 @@ class Policy(BaseModel):
         Raises ContractError for a rule on what a model of this mode does not read, such as a
         protected field, or on a value that its field does not have.
         """
+        if self.override_limit:
+            self.override_limit.check(contract, mode)
         return self.model_copy(update={"rules": [r.encode(contract, mode) for r in self.rules]})
 
     @property
@@ -137,7 +170,7 @@ class Policy(BaseModel):
     def in_full(self) -> dict[str, Any]:
         """Everything that the policy says, with its cut-offs as PDs, as the ledger keeps it."""
         cut_offs = ("pd_cut_off", "approve_below", "decline_from")
-        return self.model_dump() | {name: getattr(self, name) for name in cut_offs}
+        return self.model_dump(exclude_none=True) | {name: getattr(self, name) for name in cut_offs}
 
     def decide(self, pd: Floats, columns: Mapping[str, Floats]) -> NDArray[np.int64]:
         """Return the places in DECISIONS (n,) for PDs (n,) and features (n,) by name.

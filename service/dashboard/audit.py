@@ -23,8 +23,7 @@ from sqlalchemy import Connection, Engine, select
 from service.dashboard.queries import count_entries
 from service.ledger.database import connection_to
 from service.ledger.entries import Entry
-from service.ledger.reader import read_policies
-from service.ledger.schema import entries, read_head
+from service.ledger.schema import entries, read_head, read_policies
 from service.monitoring.reports import incidents, reports
 
 MOST_ENTRIES = 200_000  # of one file, which is made in memory

@@ -13,6 +13,7 @@ Other packages import from here; the monitor and the dashboard also query `schem
 - `checkpoint`: the length and the last hash of the chain, in a file outside the database
 - `writer`, `chain_connection`: group commit by one thread on one connection
 - `claims`: which requests were recorded, so that a repeated one is not recorded again
+- `review`: what officers record about decisions, four eyes, and the queue of open referrals
 - `reader`, `verify`: search entries, verify the chain
 - `backup`: copy a ledger into a file while it is written, and back
 - `ledger`: the class `Ledger`, which combines these modules
@@ -20,9 +21,10 @@ Other packages import from here; the monitor and the dashboard also query `schem
 """
 
 from service.ledger.database import LedgerUnavailable
-from service.ledger.entries import Draft, Entry, Head, draft, override
+from service.ledger.entries import Draft, Entry, Head, draft
 from service.ledger.ledger import AlreadyRecorded, Ledger
 from service.ledger.reader import EntryHistory, HistoryPage
+from service.ledger.review.drafts import override
 from service.ledger.writer import WriterStatus
 
 __all__ = [

@@ -27,6 +27,7 @@ from service.ledger.verify import verify
 
 BATCH = 1_000  # rows in memory at a time
 _BY_MIGRATION = ("alembic_version", "schema_version")  # tables that the migrations fill
+_BY_TRIGGER = ("ledger_open_referrals",)  # tables that are filled as entries are inserted
 
 
 def back_up(engine: Engine, path: Path) -> Head:
@@ -137,7 +138,10 @@ def _begin_reading(connection: Connection) -> None:
 def _copy_rows(reading: Connection, writing: Connection) -> None:
     tables = inspect(reading)
     writing.execute(head.delete())  # the migration begins a chain
-    for name in set(tables.get_table_names()) - set(_BY_MIGRATION):
+    names = set(tables.get_table_names()) - set(_BY_MIGRATION)
+    for name in sorted(names, key=_BY_TRIGGER.__contains__):
+        if name in _BY_TRIGGER:
+            writing.execute(table(name).delete())
         copied = table(name, *(column(each["name"]) for each in tables.get_columns(name)))
         rows = reading.execute(select(copied).execution_options(yield_per=BATCH))
         for part in rows.mappings().partitions():

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-KINDS = ("decision", "override", "outcome")
-FINAL = ("approve", "decline")
+KINDS = ("decision", "override", "proposal", "rejection", "note", "outcome")
 ANSWER = ("default_probability", "credit_score", "rating", "decision", "reasons")
 GENESIS = "0" * 64
 
@@ -142,32 +141,6 @@ def draft(kind: str, content: Mapping[str, Any], refers_to: str | None = None) -
     payload = canonical(full)
     digest = hashlib.sha256(payload.encode()).hexdigest()
     return Draft._make((*columns_of(full), payload, digest))
-
-
-def override(
-    decided: Entry,
-    decision: str,
-    reason: str,
-    author: str,
-    caller: Mapping[str, Any] | None = None,
-) -> Draft:
-    """Return the draft of an officer's decision about a referred case.
-
-    Raises ValueError when `decided` is not a decision to refer, when `decision` is neither approve
-    nor decline, or when the reason or the author is empty.
-    """
-    if decided.kind != "decision" or decided.decision != "refer":
-        was = decided.decision if decided.kind == "decision" else decided.kind
-        raise ValueError(f"{decided.id}: only a decision to refer can be overridden; it is {was}")
-    if decision not in FINAL:
-        raise ValueError(f"decision must be {' or '.join(FINAL)}; got {decision!r}")
-    for name, text in (("reason", reason), ("author", author)):
-        if not text.strip():
-            raise ValueError(f"{name} must not be empty")
-    content: dict[str, Any] = {"decision": decision, "reason": reason, "author": author}
-    if caller is not None:
-        content["caller"] = caller
-    return draft("override", content, refers_to=decided.id)
 
 
 def chained_hash(sequence: int, previous_hash: str, digest: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from service.ledger import claims, reader
 from service.ledger.connections import DEADLINE
@@ -180,9 +180,11 @@ class Ledger:
         before: int | None = None,
         search: str | None = None,
         reference: str | None = None,
+        conditions: Sequence[ColumnElement[bool]] = (),
+        period: tuple[str, str] = ("", ""),
     ) -> HistoryPage:
         """Return decisions, newest first; see `reader.recent`."""
-        return reader.recent(self.engine, limit, before, search, reference)
+        return reader.recent(self.engine, limit, before, search, reference, conditions, period)
 
     def earlier(self, references: Collection[str]) -> dict[str, list[EarlierDecision]]:
         """Return the decisions of each case, oldest first; a case without any is left out."""

@@ -1,9 +1,8 @@
 """Look up and search entries; these functions wait for the database."""
 
-import json
+import sys
 from collections import defaultdict
-from collections.abc import Collection, Sequence
-from hashlib import sha256
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -11,6 +10,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Text,
+    exists,
     func,
     literal_column,
     or_,
@@ -19,10 +19,14 @@ from sqlalchemy import (
 
 from service.ledger.database import connection_to
 from service.ledger.entries import Entry, Head
+from service.ledger.review.drafts import pending_proposal
 from service.ledger.schema import entries as table
-from service.ledger.schema import policies, read_head
+from service.ledger.schema import read_head, read_policies
 
 SEARCH_SPAN = 20_000  # entries that one search reads; the next page continues after them
+
+
+OUT_OF_ORDER = 10_000  # entries by which a number may differ from the order of times
 
 
 class EntryHistory(NamedTuple):
@@ -37,9 +41,22 @@ class EntryHistory(NamedTuple):
         """Return the content with its position in the chain, its overrides and its outcomes."""
         result = _with_place(self.entry)
         result["policy"] = self.policy
-        result["overrides"] = [_with_place(e) for e in self.later if e.kind == "override"]
-        result["outcomes"] = [_with_place(e) for e in self.later if e.kind == "outcome"]
+        for kind in ("override", "proposal", "rejection", "note", "outcome"):
+            result[f"{kind}s"] = [_with_place(e) for e in self.later if e.kind == kind]
+        result["final_decision"] = self.final_decision
+        result["pending"] = None if self.pending is None else _with_place(self.pending)
         return result
+
+    @property
+    def final_decision(self) -> str | None:
+        """The decision of a person where there is one, else the recorded one."""
+        last = next((e for e in reversed(self.later) if e.kind == "override"), self.entry)
+        return last.decision
+
+    @property
+    def pending(self) -> Entry | None:
+        """The proposal that waits for a second person, None where none does."""
+        return pending_proposal(self.later)
 
 
 class HistoryPage(NamedTuple):
@@ -80,7 +97,7 @@ def get(engine: Engine, entry_id: str) -> EntryHistory | None:
     """Return the entry with this id and the entries that refer to it, None if there is none."""
     with connection_to(engine) as connection:
         row = connection.execute(select(table).where(table.c.id == entry_id)).one_or_none()
-        return None if row is None else _with_later(connection, [Entry(*row)])[0]
+        return None if row is None else with_later(connection, [Entry(*row)])[0]
 
 
 def recent(
@@ -89,30 +106,61 @@ def recent(
     before: int | None = None,
     search: str | None = None,
     reference: str | None = None,
+    conditions: Sequence[ColumnElement[bool]] = (),
+    period: tuple[str, str] = ("", ""),
 ) -> HistoryPage:
     """Return up to `limit` decisions (at least 1) with numbers below `before`, newest first.
 
-    With a `reference`, only those of this case.
+    With a `reference`, only those of this case; with a `period`, those from its first time on and
+    before its second, where "" is no limit; and those that meet the `conditions`.
 
     Each word of `search` must equal the decision or the rating or, if it has at least three
-    letters, be a part of the recorded content. Case is ignored for letters that the database can
-    fold. One search reads at most SEARCH_SPAN entries.
+    letters, be a part of the recorded content, or of an entry about the decision. Case is ignored
+    for letters that the database can fold. One search reads at most SEARCH_SPAN entries.
     """
     words = (search or "").split()
     with connection_to(engine) as connection:
-        top = before if before is not None else read_head(connection).sequence + 1
-        floor = max(0, top - 1 - SEARCH_SPAN) if words else 0
+        bottom, top = _numbers_of(connection, period)
+        top = min(top, before if before is not None else read_head(connection).sequence + 1)
+        floor = max(bottom, top - 1 - SEARCH_SPAN) if words or conditions else bottom
         query = (
             select(table)
             .where(table.c.kind == "decision", table.c.sequence < top, table.c.sequence > floor)
-            .where(*map(_matches, words))
+            .where(*map(matches, words), *conditions, *_within(period))
             .where(*(_of_cases(connection, [reference]) if reference is not None else ()))
             .order_by(table.c.sequence.desc())
             .limit(limit)
         )
         entries = [Entry(*row) for row in connection.execute(query)]
         end = entries[-1].sequence if len(entries) == limit else floor + 1
-        return HistoryPage(_with_later(connection, entries), end if end > 1 else None)
+        return HistoryPage(with_later(connection, entries), end if end > bottom + 1 else None)
+
+
+def _within(period: tuple[str, str]) -> Iterator[ColumnElement[bool]]:
+    first, end = period
+    if first:
+        yield table.c.time >= first
+    if end:
+        yield table.c.time < end
+
+
+def _numbers_of(connection: Connection, period: tuple[str, str]) -> tuple[int, int]:
+    """Return numbers between which all decisions of a period lie, from the index by time.
+
+    Processes draw times before they wait for the chain, so times and numbers differ by a little.
+    """
+    first, end = period
+    by_time = select(table.c.sequence).where(table.c.kind == "decision").limit(1)
+    bottom, top = 0, sys.maxsize
+    if first:
+        query = by_time.where(table.c.time >= first).order_by(table.c.time)
+        found = connection.execute(query).scalar_one_or_none()
+        bottom = top if found is None else max(0, found - 1 - OUT_OF_ORDER)
+    if end:
+        query = by_time.where(table.c.time < end).order_by(table.c.time.desc())
+        found = connection.execute(query).scalar_one_or_none()
+        top = 0 if found is None else found + 1 + OUT_OF_ORDER
+    return bottom, top
 
 
 def after(engine: Engine, sequence: int, limit: int) -> list[Entry]:
@@ -168,16 +216,22 @@ def _of_cases(
     return is_in_index, _reference(connection).in_(references)
 
 
-def _matches(word: str) -> ColumnElement[bool]:
+def matches(word: str) -> ColumnElement[bool]:
+    """Return the condition that a decision, or an entry about it, holds a word; see `recent`."""
     if word.lower() in ("approve", "refer", "decline"):
         return table.c.decision == word.lower()
     rating = func.lower(table.c.rating) == word.lower()
     if len(word) < 3:
         return rating
-    return or_(rating, table.c.payload.icontains(word, autoescape=True))
+    later = table.alias()
+    said_later = exists().where(
+        later.c.refers_to == table.c.id, later.c.payload.icontains(word, autoescape=True)
+    )
+    return or_(rating, table.c.payload.icontains(word, autoescape=True), said_later)
 
 
-def _with_later(connection: Connection, entries: Sequence[Entry]) -> list[EntryHistory]:
+def with_later(connection: Connection, entries: Sequence[Entry]) -> list[EntryHistory]:
+    """Return entries with those that refer to them, and with the policies that decided."""
     ids = [entry.id for entry in entries]
     query = select(table).where(table.c.refers_to.in_(ids)).order_by(table.c.sequence)
     later: defaultdict[str | None, list[Entry]] = defaultdict(list)
@@ -188,16 +242,3 @@ def _with_later(connection: Connection, entries: Sequence[Entry]) -> list[EntryH
         EntryHistory(entry, tuple(later[entry.id]), in_force.get(entry.policy or ""))
         for entry in entries
     ]
-
-
-def read_policies(connection: Connection, names: set[str]) -> dict[str, dict[str, Any]]:
-    """Return the recorded policies of these digests; one that does not give its digest is left out.
-
-    The digest is a part of the hashed entries, so a policy that was changed afterwards is noticed.
-    """
-    query = select(policies).where(policies.c.policy.in_(names))
-    return {
-        name: json.loads(content)
-        for name, content in connection.execute(query)
-        if sha256(content.encode()).hexdigest().startswith(name)
-    }

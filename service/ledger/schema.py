@@ -1,8 +1,10 @@
 """The ledger's tables, and the statements that read and write its head and entries."""
 
+import json
 import os
 from collections.abc import Sequence
 from functools import cache
+from hashlib import sha256
 from itertools import chain as flatten
 from typing import Any
 
@@ -35,6 +37,9 @@ entries = Table(
 )
 head = Table("ledger_head", metadata, Column("sequence", BigInteger), Column("hash", Text))
 probe = Table("ledger_probe", metadata, Column("content", Text))
+open_referrals = Table(
+    "ledger_open_referrals", metadata, Column("sequence", BigInteger), Column("id", Text)
+)
 policies = Table("ledger_policies", metadata, Column("policy", Text), Column("content", Text))
 
 _READ_HEAD = select(head)
@@ -84,3 +89,16 @@ def _statement(rows: int, placeholder: str) -> str:
     row = "(" + ", ".join([placeholder] * len(Entry._fields)) + ")"
     columns = ", ".join(Entry._fields)
     return f"INSERT INTO {entries.name} ({columns}) VALUES " + ", ".join([row] * rows)  # noqa: S608
+
+
+def read_policies(connection: Connection, names: set[str]) -> dict[str, dict[str, Any]]:
+    """Return the recorded policies of these digests; one that does not give its digest is left out.
+
+    The digest is a part of the hashed entries, so a policy that was changed afterwards is noticed.
+    """
+    query = select(policies).where(policies.c.policy.in_(names))
+    return {
+        name: json.loads(content)
+        for name, content in connection.execute(query)
+        if sha256(content.encode()).hexdigest().startswith(name)
+    }

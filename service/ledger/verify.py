@@ -5,14 +5,23 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, func, select, true
+from sqlalchemy import Connection, Engine, exists, func, select, true
 
 from service.ledger.database import connection_to
-from service.ledger.entries import GENESIS, Entry, Head, chained_hash, columns_of
+from service.ledger.entries import (
+    GENESIS,
+    Entry,
+    Head,
+    chained_hash,
+    columns_of,
+)
+from service.ledger.migrations import revisions
+from service.ledger.review.drafts import is_approval, pending_proposal
 from service.ledger.schema import entries as table
-from service.ledger.schema import policies, read_head
+from service.ledger.schema import open_referrals, policies, read_head
 
 BATCH = 2_000  # entries in memory at a time
+QUEUE = "0008"  # the migration that adds the queue of open referrals
 MAX_FINDINGS = 100  # findings that are returned; more are only counted
 
 _COLUMNS = Entry._fields[1:11]
@@ -112,11 +121,28 @@ class _Walk:
             yield f"{name} was changed: its content does not give its hash"
         elif wrong := _wrong_columns(entry):
             yield f"{name} was changed: {wrong} differs from the recorded content"
+        elif entry.kind == "override":
+            yield from self._check_override(entry, name)
         self.last = Head(entry.sequence, entry.hash)
         expected = self._expected
         if expected and entry.sequence == expected.sequence and entry.hash != expected.hash:
             yield f"{name} is not the expected head: its hash is {entry.hash}"
         self._seen += 1
+
+    def _check_override(self, entry: Entry, name: str) -> Iterator[str]:
+        """Check that the decision was open, and that the second person approved what stood."""
+        query = select(table).where(
+            table.c.refers_to == entry.refers_to, table.c.sequence < entry.sequence
+        )
+        rows = self._connection.execute(query.order_by(table.c.sequence))
+        earlier = [Entry(*row) for row in rows]
+        if any(one.kind == "override" for one in earlier):
+            yield f"{name} decides about {entry.refers_to}, which was decided before"
+        content, pending = entry.content, pending_proposal(earlier)
+        if content.get("proposal") != (pending.id if pending else None):
+            yield f"{name} does not answer the proposal that waited for a second person"
+        elif pending and not is_approval(content, pending.content):
+            yield f"{name} is not what another person than its author approved"
 
     def _finish(self, end: Head) -> Iterator[str]:
         if end.sequence > self.last.sequence:
@@ -133,8 +159,26 @@ class _Walk:
         for name, content in self._connection.execute(select(policies)):
             if not sha256(content.encode(errors="replace")).hexdigest().startswith(name):
                 yield f"the policy {name} was changed: its content does not give its digest"
+        yield from _wrong_queue(self._connection)
         if self._expected and self._expected.sequence > self.last.sequence:
             yield f"the chain ends at {self.last.sequence}, before the expected {self._expected}"
+
+
+def _wrong_queue(connection: Connection) -> Iterator[str]:
+    """Compare the queue of open referrals, which is no part of the chain, with the entries."""
+    if (revisions.read(connection) or "") < QUEUE:
+        return
+    later = table.alias()
+    closed = exists().where(later.c.refers_to == table.c.id, later.c.kind == "override")
+    referred = (table.c.kind == "decision") & (table.c.decision == "refer")
+    expected = select(table.c.id).where(referred, ~closed)
+    queued = select(open_referrals.c.id)
+    for query, problem in (
+        (expected.except_(queued), "is open, and not in the queue of open referrals"),
+        (queued.except_(expected), "is in the queue of open referrals, and not open"),
+    ):
+        for entry_id in connection.execute(query).scalars():
+            yield f"{entry_id} {problem}"
 
 
 def _hash_of(entry: Entry) -> str:

@@ -16,12 +16,14 @@ from service.settings.ledger import LedgerSettings
 from service.settings.letters import LetterSettings
 from service.settings.limits import LimitSettings
 from service.settings.monitoring import MonitoringSettings
+from service.settings.page import PageSettings
 from service.settings.users import UserSettings
 
 
 class Settings(
     LetterSettings,
     AlertSettings,
+    PageSettings,
     MonitoringSettings,
     IdentitySettings,
     LimitSettings,

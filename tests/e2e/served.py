@@ -64,9 +64,9 @@ def loan_book(folder: Path) -> Path:
     return trained(Project(folder, contract, **SETTINGS).write(tables))
 
 
-def other_book(folder: Path) -> Path:
+def other_book(folder: Path, **changes: Any) -> Path:
     """A trained project on a contract with bare names, codes and Y/N for booleans."""
-    return trained(Project(folder, **SETTINGS).write(book(1200, seed=8)))
+    return trained(Project(folder, **SETTINGS | changes).write(book(1200, seed=8)))
 
 
 def trained(project: Project) -> Path:

@@ -83,7 +83,11 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A service of another contract that asks for a key."""
     digest = sha256(KEY.encode()).hexdigest()
     folder = other_book(tmp_path_factory.mktemp("other"))
-    with serve(folder, KEY, CREDIT_PD_API_KEYS=digest) as served:
+    words = {
+        "CREDIT_PD_PAGE_TITLE": "Lender Ltd",
+        "CREDIT_PD_PAGE_SUBTITLE": "Ask the desk: 555-0100",
+    }
+    with serve(folder, KEY, CREDIT_PD_API_KEYS=digest, **words) as served:
         yield served
 
 
@@ -160,6 +164,21 @@ def see_recent(officer: Officer) -> None:
     expect(officer.page.locator(".log a").first).to_be_visible()
 
 
+def see_queue(officer: Officer) -> None:
+    refer(officer)
+    officer.page.get_by_role("link", name="Queue").click()
+    officer.page.locator("#queue").get_by_text("Filters").click()
+    expect(officer.page.locator("#queue .log a").first).to_be_visible()
+
+
+def see_override(officer: Officer) -> None:
+    own = refer(officer)
+    wish = {"prediction_id": own, "decision": "approve", "reason": "Seen", "author": "N. Officer"}
+    officer.served.ask("POST", "overrides", json=wish)
+    officer.open(f"#/decision/{own}")
+    expect(officer.page.locator("#detail .effects")).to_be_visible()
+
+
 def see_detail(officer: Officer) -> None:
     officer.open(f"#/decision/{refer(officer)}")
     expect(officer.page.locator("#detail .effects")).to_be_visible()
@@ -173,7 +192,7 @@ def see_trouble(officer: Officer) -> None:
 
 SIGHTS = [
     *(see_empty, see_errors, see_approve, see_refer, see_decline),
-    *(see_recent, see_detail, see_trouble),
+    *(see_recent, see_queue, see_detail, see_override, see_trouble),
 ]
 sights = pytest.mark.parametrize("see", SIGHTS, ids=lambda see: see.__name__)
 
@@ -459,6 +478,131 @@ def test_the_documentation_opens_with_the_key_of_the_tab(stranger: Officer) -> N
     assert violations(stranger.page) == []
 
 
+def test_an_unfinished_form_stays_after_a_reload(officer: Officer) -> None:
+    see_empty(officer)
+    officer.field("income").fill("1234567")
+    officer.field("loan_purpose").select_option(label="Home")
+    officer.field("reference").fill("A-77")
+    officer.page.reload()
+    expect(officer.field("income")).to_have_value("1,234,567")
+    expect(officer.field("reference")).to_have_value("A-77")
+    expect(officer.field("loan_purpose").locator("option:checked")).to_have_text("Home")
+    officer.press("Clear")
+    officer.page.reload()
+    expect(officer.field("income")).to_have_value("")
+
+
+def test_a_decided_application_does_not_stay_in_the_tab(officer: Officer) -> None:
+    officer.decide(officer.served.case("approve"))
+    kept = officer.page.evaluate("Object.keys(sessionStorage).filter(k => k.includes('draft'))")
+    assert kept == []
+
+
+def test_an_unfinished_reason_stays_after_a_reload(officer: Officer) -> None:
+    officer.open(f"#/decision/{refer(officer)}")
+    officer.page.locator("#detail").get_by_role("radio", name="Decline").check()
+    officer.page.locator("#detail").get_by_role("textbox", name="Reason").fill("Half a sen")
+    officer.page.reload()
+    shown = officer.page.locator("#detail")
+    expect(shown.get_by_role("textbox", name="Reason")).to_have_value("Half a sen")
+    expect(shown.get_by_role("radio", name="Decline")).to_be_checked()
+
+
+def test_empty_fields_share_one_sentence_with_links(
+    officer: Officer, fields: dict[str, dict[str, Any]]
+) -> None:
+    see_errors(officer)
+    summary = officer.page.locator(".general")
+    expect(summary.get_by_role("listitem")).to_have_count(1)
+    expect(summary).to_contain_text("Fill in Purpose of the loan, Type of loan,")
+    summary.get_by_role("link", name=fields["income"]["title"], exact=True).click()
+    expect(officer.field("income")).to_be_focused()
+    expect(officer.field("income")).to_have_accessible_description(re.compile("Fill this in$"))
+
+
+def test_each_other_error_stands_in_the_summary_with_its_link(officer: Officer) -> None:
+    see_empty(officer)
+    officer.press("Fill in an example")
+    officer.field("income").fill("-5")
+    officer.press("Decide")
+    (item,) = officer.page.locator(".general li").all()
+    expect(item).to_contain_text("Must be a number from 0 to 1,000,000,000 INR; got -5")
+    item.get_by_role("link").click()
+    expect(officer.field("income")).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.99987, "99.99"),
+        (0.999996, "99.9996"),
+        (1, "100"),
+        (0, "0"),
+        (0.000004, "0.0004"),
+        (0.1234, "12.3"),
+        (0.005, "0.50"),
+    ],
+)
+def test_only_certainty_reads_as_100_percent(officer: Officer, share: float, text: str) -> None:
+    officer.open()
+    script = f"import('./ui/format.js').then(format => format.percent({share}))"
+    assert officer.page.evaluate(script) == f"{text}\N{NO-BREAK SPACE}%"
+
+
+def test_the_queue_has_what_waits_and_a_closed_case_leaves_it(officer: Officer) -> None:
+    application = officer.served.case("refer") | {"reference": "Q-1"}
+    own = officer.served.ask("POST", "predict", json=application)["prediction_id"]
+    officer.open("#/queue")
+    officer.page.locator("#queue").get_by_label("Search").fill("Q-1")
+    expect(officer.page.locator("#queue .log a")).to_have_count(1)
+    officer.page.get_by_role("link", name="Q-1").click()
+    place = officer.page.locator("#detail")
+    place.get_by_role("radio", name="Decline").check()
+    place.get_by_role("textbox", name="Reason").fill("No payslips")
+    place.get_by_role("textbox", name="Your name").fill("N. Officer")
+    officer.press("Record the decision")
+    expect(place.get_by_role("heading", name="Final decision: Decline")).to_be_focused()
+    officer.page.get_by_role("link", name="Queue").click()
+    expect(officer.page.get_by_text("No decision fits the search.")).to_be_visible()
+    officer.page.get_by_role("link", name="Decisions").click()
+    officer.page.locator("#recent").get_by_label("Search").fill(own)
+    expect(officer.page.locator("#recent .log a")).to_have_count(1)
+    expect(officer.page.locator("#recent .log .badge").first).to_have_text("Decline")
+    expect(officer.page.locator("#recent .log .then")).to_contain_text("decided by N. Officer")
+
+
+def test_decisions_are_filtered_by_officer_rating_and_day(officer: Officer) -> None:
+    own = refer(officer)
+    wish = {"prediction_id": own, "decision": "approve", "reason": "ok", "author": "Only Me"}
+    officer.served.ask("POST", "overrides", json=wish)
+    officer.open("#/recent")
+    place = officer.page.locator("#recent")
+    place.get_by_text("Filters").click()
+    place.get_by_label("Officer").fill("only me")
+    expect(place.locator(".log a")).to_have_count(1)
+    place.get_by_label("From").fill("2999-01-01")
+    expect(place.get_by_text("No decision fits the search.")).to_be_visible()
+
+
+def test_a_note_is_added_without_a_decision(officer: Officer) -> None:
+    officer.open(f"#/decision/{officer.decide(officer.served.case('decline'))}")
+    officer.page.get_by_text("Add a note").click()
+    officer.page.get_by_role("textbox", name="Note").fill("The applicant called")
+    officer.page.get_by_role("textbox", name="Your name").fill("N. Officer")
+    officer.press("Add the note")
+    expect(officer.page.locator(".notes blockquote")).to_have_text("The applicant called")
+    assert violations(officer.page) == []
+
+
+def test_the_page_has_the_lenders_words(stranger: Officer) -> None:
+    stranger.open()
+    stranger.page.get_by_label("Key").fill(KEY)
+    stranger.press("Continue")
+    expect(stranger.page.locator(".brand")).to_have_text("Lender Ltd")
+    expect(stranger.page.locator("#about")).to_have_text("Ask the desk: 555-0100")
+    assert stranger.page.title() == "Application · Lender Ltd"
+
+
 def test_the_page_follows_another_contract(stranger: Officer) -> None:
     stranger.open()
     stranger.page.get_by_label("Key").fill(KEY)
@@ -473,4 +617,4 @@ def test_the_page_follows_another_contract(stranger: Officer) -> None:
 
 def test_every_file_of_the_page_is_small(service: Served) -> None:
     folder = Path(__file__).parents[2] / "service/api/ui"
-    assert sum(path.stat().st_size for path in folder.iterdir()) < 80_000
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 90_000

@@ -165,6 +165,8 @@ def test_profit_is_earned_on_approved_goods_and_lost_on_approved_bads() -> None:
         ({"margin": 0}, "greater than 0"),
         ({"refer_band": 1}, "less than 1"),
         ({"bonus": 1}, "Extra inputs"),
+        ({"override_limit": {"field": "amount"}}, "Field required"),
+        ({"override_limit": {"field": "amount", "above": float("nan")}}, "finite number"),
     ],
 )
 def test_a_policy_that_cannot_be_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -191,6 +193,25 @@ def test_a_rule_that_no_model_can_read_ends_the_first_stage(
     with pytest.raises(ContractError, match=re.escape(words)) as raised:
         project.run("preprocess")
     assert "params.yaml: policy.rules" in str(raised.value)
+
+
+@pytest.mark.parametrize("field", ["sex", "purpose", "loan_to_income", "none"])
+def test_an_override_limit_is_about_a_number_of_the_application(field: str) -> None:
+    with pytest.raises(ContractError, match=r"override_limit\.field must be one of amount, .*got"):
+        policy(override_limit={"field": field, "above": 1}).of(books.contract(), "application")
+
+
+def test_an_override_limit_holds_above_its_number_and_where_there_is_none() -> None:
+    limit = policy(override_limit={"field": "amount", "above": 1000}).override_limit
+    assert limit
+    exceeded = [limit.is_exceeded(one) for one in ({"amount": 1000}, {"amount": 1001}, {})]
+    assert exceeded == [False, True, True]
+
+
+def test_a_policy_without_an_override_limit_keeps_its_identity() -> None:
+    assert "override_limit" not in policy().in_full
+    limited = policy(override_limit={"field": "amount", "above": 5})
+    assert limited.in_full["override_limit"] == {"field": "amount", "above": 5.0}
 
 
 def test_a_rule_names_the_category_that_it_means() -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from service import settings
 from service.decision.engine import Engine
 from stages.contract.fields import Field
 from stages.contract.schema import Contract
@@ -16,9 +17,10 @@ METRICS = Path("models/evaluation.json")
 def describe(engine: Engine, root: Path) -> dict[str, Any]:
     """Return the description of an engine; `root` holds the metrics that the pipeline wrote."""
     model = engine.model
-    metrics = root / METRICS
+    metrics, configured = root / METRICS, settings.load()
     return {
         "winner": model.candidate,
+        "page": {"title": configured.page_title, "subtitle": configured.page_subtitle},
         "model": {
             "candidate": model.candidate,
             "dataset": model.dataset,

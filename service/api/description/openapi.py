@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service.api import cases
-from service.api.description.paths import OPERATIONS, REF, Description, paths
-from service.api.description.schemas import decisions, monitoring, parts, records, service
+from service.api.description.operations import REF, Description
+from service.api.description.paths import OPERATIONS, paths
+from service.api.description.schemas import decisions, monitoring, parts, records, review, service
 from service.decision.applications import Applications
 
 SHAPES: tuple[type[BaseModel], ...] = (
@@ -24,13 +25,18 @@ SHAPES: tuple[type[BaseModel], ...] = (
     service.ModelInfo,
     monitoring.Outcome,
     monitoring.OutcomesRecorded,
-    records.Override,
+    records.OpenReferrals,
+    review.Approval,
+    review.Note,
+    review.Override,
+    review.RecordedApproval,
+    review.RecordedNote,
+    review.RecordedOverride,
     service.Ready,
     records.Receipt,
     records.CaseDecisions,
     records.RecentDecisions,
     records.RecordedDecision,
-    records.RecordedOverride,
     decisions.Rows,
 )
 

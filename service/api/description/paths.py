@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from service.api.description.operations import GET_REFUSALS, Description, get, page, post
+from service.api.description.queries import (
+    FILTER_QUERY,
+    PAGE_QUERY,
+    QUEUE_QUERY,
+    as_parameters,
+)
 
-Description = dict[str, Any]
-"""A part of an OpenAPI document as a JSON object."""
-REF = "#/components/schemas/{model}"
-REFUSALS = {
-    400: "The body is not JSON",
-    401: "The request has no valid API key or token",
-    403: "The caller lacks the role, or the host or the origin is not admitted",
-    404: "There is no such path or identifier",
-    405: "The endpoint does not support this method",
-    408: "The body did not arrive in time",
-    409: "What is recorded or set up does not allow this; the message says why",
-    413: "The body is too large",
-    415: "The body is not application/json",
-    422: "The request breaks the contract; there is one error per field",
-    429: "The caller sends more than its rate, or too much waits already",
-    503: "No decision can be made or recorded now; the message says why",
-}
-PROBLEM = "application/problem+json"  # RFC 9457
-GET_REFUSALS = (401, 403, 405, 429, 503)
-POST_REFUSALS = (400, 408, 413, 415, 422, *GET_REFUSALS)
 OPERATIONS = {
     "/predict": ("predict", "Decisions"),
     "/predict_batch": ("predict_batch", "Decisions"),
     "/explain": ("explain", "Decisions"),
-    "/overrides": ("override", "Records"),
+    "/overrides": ("override", "Review"),
+    "/approvals": ("answer_proposal", "Review"),
+    "/notes": ("add_note", "Review"),
+    "/queue": ("list_open_referrals", "Review"),
     "/logs": ("list_decisions", "Records"),
     "/predictions/{id}": ("get_decision", "Records"),
     "/predictions/{id}/receipt": ("get_receipt", "Records"),
@@ -53,20 +42,6 @@ REPEATED: Description = {
     "schema": {"type": "string", "maxLength": 255},
     "description": "A repeated request with the same key gets the recorded answer",
 }
-PAGE_QUERY = (
-    (
-        "limit",
-        {"type": "integer", "minimum": 1, "maximum": 500, "default": 50},
-        "The largest number of entries to list",
-    ),
-    ("before", {"type": "integer", "minimum": 1}, "List only entries before this sequence number"),
-    ("search", {"type": "string"}, "List only decisions that contain each of these words"),
-    (
-        "reference",
-        {"type": "string", "maxLength": 64},
-        "List only decisions of the case with this reference",
-    ),
-)
 
 
 def paths(example: Description) -> Description:
@@ -83,11 +58,16 @@ def endpoints(example: Description) -> Description:
     """Return the description of every endpoint."""
     one = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     one["description"] = "The identifier that an answer or a list states"
-    query = [{"name": n, "in": "query", "schema": s, "description": d} for n, s, d in PAGE_QUERY]
+    query = as_parameters(PAGE_QUERY)
     override = {
         "prediction_id": "0195d2c0-0000-7000-8000-000000000000",
         "decision": "approve",
         "reason": "The applicant has shown further income",
+        "author": "A. Officer",
+    }
+    note = {
+        "prediction_id": override["prediction_id"],
+        "text": "Called the applicant",
         "author": "A. Officer",
     }
     outcome = {"prediction_id": override["prediction_id"], "bad": 0, "date": "2026-01-31"}
@@ -114,13 +94,39 @@ def endpoints(example: Description) -> Description:
         },
         "/overrides": {
             "post": post(
-                "Record an officer's decision about a referred case",
+                "Record an officer's decision about a referred case; 202: another must approve it",
                 "Override",
                 override,
                 "RecordedOverride",
                 201,
                 (404, 409),
+                202,
             )
+        },
+        "/approvals": {
+            "post": post(
+                "Approve or reject, as a second officer, what another has proposed",
+                "Approval",
+                {
+                    "proposal_id": override["prediction_id"],
+                    "approved": True,
+                    "author": "B. Officer",
+                },
+                "RecordedApproval",
+                201,
+                (404, 409),
+            )
+        },
+        "/notes": {
+            "post": post("Add a note about a decision", "Note", note, "RecordedNote", 201, (404,))
+        },
+        "/queue": {
+            "get": get(
+                "List open referrals, those that wait longest first",
+                "OpenReferrals",
+                (409, 422, *GET_REFUSALS),
+            )
+            | {"parameters": as_parameters(QUEUE_QUERY)}
         },
         "/health": {"get": get("Tell whether decisions can be made and recorded", "Health", ())},
         "/readyz": {
@@ -136,7 +142,7 @@ def endpoints(example: Description) -> Description:
             "get": get(
                 "List recent decisions, newest first", "RecentDecisions", (422, *GET_REFUSALS)
             )
-            | {"parameters": query}
+            | {"parameters": [*query, *as_parameters(FILTER_QUERY)]}
         },
         "/outcomes": {
             "post": post("Record which loans went bad", "Outcomes", [outcome], "OutcomesRecorded")
@@ -187,50 +193,3 @@ def endpoints(example: Description) -> Description:
             "get": page("Return that letter as PDF", "application/pdf") | {"parameters": [one]}
         },
     }
-
-
-def page(summary: str, media_type: str) -> Description:
-    """Return the description of a GET endpoint whose answer is no JSON."""
-    described = get(summary, "Errors", (404, 409, *GET_REFUSALS))
-    described["responses"]["200"] = {
-        "description": "The answer",
-        "content": {media_type: {"schema": {"type": "string"}}},
-    }
-    return described
-
-
-def get(summary: str, shape: str, refused: tuple[int, ...]) -> Description:
-    """Return the description of a GET endpoint."""
-    return {"summary": summary, "responses": responses(shape, 200, refused)}
-
-
-def post(
-    summary: str,
-    body: str,
-    example: Any,
-    shape: str,
-    status: int = 200,
-    more: tuple[int, ...] = (),
-) -> Description:
-    """Return the description of a POST endpoint."""
-    content = {"schema": {"$ref": REF.format(model=body)}, "example": example}
-    return {
-        "summary": summary,
-        "requestBody": {"required": True, "content": {"application/json": content}},
-        "responses": responses(shape, status, (*POST_REFUSALS, *more)),
-    }
-
-
-def responses(shape: str, status: int, refused: tuple[int, ...]) -> Description:
-    """Return the descriptions of all answers of an endpoint."""
-    refusals = {
-        str(code): answer(REFUSALS[code], "Errors", PROBLEM)
-        for code in sorted({403, 405, *refused})
-    }
-    return {str(status): answer("The answer", shape), **refusals}
-
-
-def answer(description: str, shape: str, media_type: str = "application/json") -> Description:
-    """Return the description of one answer, whose body has the schema `shape`."""
-    content = {media_type: {"schema": {"$ref": REF.format(model=shape)}}}
-    return {"description": description, "content": content}

@@ -1,6 +1,7 @@
 """The handlers of requests: each takes a request and returns a status and a body.
 
-- `decisions` decides about applications and explains; `records` reads the ledger and overrides
+- `decisions` decides about applications and explains; `records` reads the ledger; `review` records
+  what officers decide
 - `letters` writes to applicants about recorded decisions
 - `monitoring` answers about outcomes and drift, and runs the monitor as a process
 - `callers` tells callers who they are

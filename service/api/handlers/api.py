@@ -11,6 +11,7 @@ from service.api.handlers.letters import Letters
 from service.api.handlers.monitoring import Monitoring
 from service.api.handlers.probes import Probes
 from service.api.handlers.records import Records
+from service.api.handlers.review import Review
 from service.api.handlers.state import State
 from service.api.requests import Routes
 from service.ledger import Ledger
@@ -25,6 +26,7 @@ class Api:
         self.state = State(root, ledger, max_batch)
         self.decisions = Decisions(self.state)
         self.records = Records(self.state)
+        self.review = Review(self.state)
         self.letters = Letters(self.state)
         self.monitoring = Monitoring(self.state)
         self.probes = Probes(self.state)
@@ -32,6 +34,7 @@ class Api:
         self.routes: Routes = {
             **self.decisions.routes,
             **self.records.routes,
+            **self.review.routes,
             **self.letters.routes,
             **self.monitoring.routes,
             **self.probes.routes,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pydantic_core import to_json
 
 from service.api.description import docs, model_info, openapi
-from service.api.description.paths import Description
+from service.api.description.operations import Description
 from service.api.handlers.state import State
 from service.api.requests import Request, Response, Routes
 

@@ -1,14 +1,15 @@
-"""Handle requests about recorded decisions: list, show and override them, and prove them."""
+"""Handle requests about recorded decisions: list, show and prove them, and list open referrals."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
 
 from pydantic_core import to_json
 
 from service.api.cases import LONGEST, is_reference
-from service.api.description.schemas.records import Override
 from service.api.handlers.state import State
 from service.api.requests import (
-    VISIBLE,
     Request,
     Response,
     Routes,
@@ -16,17 +17,19 @@ from service.api.requests import (
     read_search,
     read_whole_number,
     refusal,
-    validate,
 )
-from service.decision.json_bodies import decode, unwrap
 from service.decision.problems import quote
-from service.ledger import AlreadyRecorded, HistoryPage, override
+from service.ledger import HistoryPage
+from service.ledger.review.filters import Filters
+from service.ledger.review.queue import NoQueue, waiting
 from service.transparency.log import TransparencyLog
 from service.transparency.verify_receipt import Invalid
-from service.users.callers import Caller
+from stages.policy import DECISIONS
 
 MAX_LOGS = 500
 MAX_WORDS, MAX_SEARCH = 10, 200  # words and characters of a search
+QUEUE_FILTERS = ("search", "rating", "officer", "since", "until")
+FILTERS = ("decision", *QUEUE_FILTERS)
 
 
 class Records:
@@ -35,41 +38,47 @@ class Records:
     def __init__(self, state: State) -> None:
         self.state, self.ledger = state, state.ledger
         self.routes: Routes = {
-            "/overrides": {"POST": self.overrides},
             "/logs": {"GET": self.logs},
+            "/queue": {"GET": self.queue},
             "/cases/{id}": {"GET": self.case},
             "/predictions/{id}": {"GET": self.prediction},
             "/predictions/{id}/receipt": {"GET": self.receipt},
         }
 
-    async def overrides(self, request: Request) -> Response:
-        """Record an officer's decision about a referred case."""
-        requested = validate(Override, unwrap(decode(request.body), "override"))
-        record = await self.ledger.in_thread(self.ledger.get, requested.prediction_id)
-        if record is None:
-            raise refusal(404, f"no decision has the id {requested.prediction_id}", "prediction_id")
-        author = _author(requested, request.caller)
-        caller = request.caller.as_recorded() if request.caller else None
-        try:
-            entry = override(record.entry, requested.decision, requested.reason, author, caller)
-            recorded = await self.ledger.in_thread(self.ledger.append_once, entry)
-        except ValueError as error:
-            raise refusal(409, str(error)) from None
-        except AlreadyRecorded:
-            problem = f"a person has already decided about {requested.prediction_id}"
-            raise refusal(409, problem) from None
-        return 201, to_json(recorded.content)
-
     async def logs(self, request: Request) -> Response:
         """List recent decisions, newest first."""
-        check_names(request.query, "limit", "before", "search", "reference")
+        check_names(request.query, "limit", "before", "reference", *FILTERS)
         limit = read_whole_number(request.query, "limit", MAX_LOGS) or 50
         before = read_whole_number(request.query, "before", 1 << 62)
         search = read_search(request.query, "search", MAX_WORDS, MAX_SEARCH)
         reference = read_search(request.query, "reference", LONGEST, LONGEST)
-        page = await self.ledger.in_thread(self.ledger.recent, limit, before, search, reference)
+        wanted = read_filters(request.query)
+        page = await self.ledger.in_thread(
+            self.ledger.recent,
+            limit,
+            before,
+            search,
+            reference,
+            wanted.conditions(self.ledger.engine.dialect.name),
+            (wanted.since, wanted.until),
+        )
         records = [record.as_dict() for record in page.records]
         return 200, to_json({"records": records, "next_before": page.next_before})
+
+    async def queue(self, request: Request) -> Response:
+        """List open referrals, those that wait longest first."""
+        check_names(request.query, "limit", "after", *QUEUE_FILTERS)
+        limit = read_whole_number(request.query, "limit", MAX_LOGS) or 50
+        after = read_whole_number(request.query, "after", 1 << 62) or 0
+        search = read_search(request.query, "search", MAX_WORDS, MAX_SEARCH)
+        wanted = read_filters(request.query)
+        try:
+            page = await self.ledger.in_thread(
+                waiting, self.ledger.engine, limit, after, search, wanted
+            )
+        except NoQueue as error:
+            raise refusal(409, str(error)) from None
+        return 200, to_json(page.as_dict())
 
     async def case(self, request: Request) -> Response:
         """Return the decisions of one case, newest first: the newest MAX_LOGS of them."""
@@ -98,13 +107,29 @@ class Records:
             raise refusal(404, str(error)) from None
 
 
-def _author(requested: Override, caller: Caller | None) -> str:
-    """Return who decides: the caller, where users are configured, and nobody in their name."""
-    if caller is None:
-        if requested.author is None:
-            raise refusal(422, "author: state who decides", "author", VISIBLE)
-        return requested.author
-    if requested.author not in (None, caller.name):
-        problem = f"author must be {caller.name}, who sends the request, or be left out"
-        raise refusal(422, problem, "author", caller.name, quote(requested.author))
-    return caller.name
+def read_filters(query: Mapping[str, str]) -> Filters:
+    """Return the filters of a list; dates are whole days in UTC, and the last one is included."""
+    decision = query.get("decision")
+    if decision not in (None, *DECISIONS):
+        limit, got = f"one of {', '.join(DECISIONS)}", quote(decision)
+        raise refusal(422, f"decision must be {limit}; got {got}", "decision", limit, got)
+    since, until = (read_date(query, name) for name in ("since", "until"))
+    return Filters(
+        decision,
+        read_search(query, "rating", 1, MAX_SEARCH),
+        read_search(query, "officer", MAX_WORDS, MAX_SEARCH),
+        since.isoformat() if since else "",
+        (until + timedelta(1)).isoformat() if until and until < date.max else "",
+    )
+
+
+def read_date(query: Mapping[str, str], name: str) -> date | None:
+    """Return a parameter of the query as a date, None when it is absent; refuses others."""
+    text = query.get(name)
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        limit, got = "a date such as 2026-01-31", quote(text)
+        raise refusal(422, f"{name} must be {limit}; got {got}", name, limit, got) from None

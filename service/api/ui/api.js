@@ -43,13 +43,23 @@ export const explain = (application, signal) => call("POST", "explain", applicat
 export const prediction = (id) => call("GET", `predictions/${encodeURIComponent(id)}`);
 export const caseDecisions = (reference) => call("GET", `cases/${encodeURIComponent(reference)}`);
 export const override = (body) => call("POST", "overrides", body);
+export const answerProposal = (body) => call("POST", "approvals", body);
+export const addNote = (body) => call("POST", "notes", body);
 
-export function logs({ limit, before, search }, signal) {
-  const query = new URLSearchParams({ limit });
-  if (before) query.set("before", before);
-  if (search) query.set("search", search);
-  return call("GET", `logs?${query}`, undefined, signal);
+/** Returns a page of all decisions, newest first. */
+export async function decisions({ next, ...query }, signal) {
+  const page = await list("logs", { ...query, ...(next && { before: next }) }, signal);
+  return { records: page.records, next: page.next_before };
 }
+
+/** Returns a page of the open referrals, those that wait longest first. */
+export async function queue({ next, ...query }, signal) {
+  const page = await list("queue", { ...query, ...(next && { after: next }) }, signal);
+  return { records: page.records, next: page.next_after, about: ` (${page.open} open in all)` };
+}
+
+const list = (path, query, signal) =>
+  call("GET", `${path}?${new URLSearchParams(query)}`, undefined, signal);
 
 /** Returns the documentation of the API as HTML; a plain link to it could not send the key. */
 export const docs = async () => (await send("GET", "docs")).text();

@@ -1,24 +1,27 @@
 // Starts the page: reads the model's description, makes the form, and switches between the views.
 
-import { docs, explain, modelInfo, newRequestKey, predict } from "./api.js";
+import { decisions, docs, explain, modelInfo, newRequestKey, predict, queue } from "./api.js";
 import { caseNote } from "./case.js";
 import { decisionCard, reasons } from "./decision.js";
 import { showDetail } from "./detail.js";
 import { byId, h } from "./dom.js";
 import { effectsCard } from "./effects.js";
 import { createForm } from "./form.js";
+import { createList } from "./list.js";
 import * as notice from "./notice.js";
-import { overrideForm } from "./override.js";
-import { createRecent } from "./recent.js";
+import { overrideForm } from "./officer.js";
 import * as session from "./session.js";
 import { whatIfCard } from "./whatif.js";
 
-const TITLES = { apply: "Application", recent: "Decisions", detail: "One decision", docs: "API" };
+const TITLES = {
+  apply: "Application", queue: "Open referrals", recent: "Decisions", detail: "One decision",
+  docs: "API",
+};
 const REFERENCE = {
   name: "reference", title: "Application number", type: "string", table: "case",
   help: "Yours, if you have one; decisions with the same number are one case",
 };
-const page = {};
+const page = { title: "Credit decision" };
 
 async function boot() {
   let info;
@@ -36,11 +39,16 @@ async function boot() {
     field.known_at === "application" || field.known_at === info.model.mode);
   page.policy = policy;
   page.identity = info.identity ?? {};
-  byId("about").textContent = contract.description;
+  page.title = byId("brand").textContent = info.page.title;
+  byId("about").textContent = info.page.subtitle;
   byId("model").textContent = describe(info.model);
   const asked = page.fields.has(REFERENCE.name) ? fields : [REFERENCE, ...fields];
   page.form = createForm(asked, { example: info.example, submit: (application) => decide(application), edited });
-  page.recent = createRecent(page.fields, notice.show);
+  const shared = { fields: page.fields, ratings: Object.keys(policy.ratings), failed: notice.show };
+  page.queue = createList("queue-body", { ...shared, fetchPage: queue, further: "Next",
+    none: "No case waits for a decision." });
+  page.recent = createList("recent-body", { ...shared, fetchPage: decisions, byDecision: true,
+    further: "Older", none: "No decision has been recorded yet." });
   byId("form").replaceChildren(page.form.element);
   empty();
   route();
@@ -70,6 +78,7 @@ async function decide(application, key = newRequestKey()) {
   try {
     const answer = await predict(application, key);
     page.form.refuse([]);
+    page.form.forget();
     showAnswer(answer, application);
   } catch (problem) {
     if (problem.isRefusal) page.form.refuse(problem.errors);
@@ -91,7 +100,8 @@ function showAnswer(answer, application) {
     h("p", { class: "muted record" }, "Recorded as ", session.mayOpen("detail")
       ? h("a", { href: `#/decision/${answer.prediction_id}` }, answer.prediction_id)
       : answer.prediction_id),
-    answer.decision === "refer" && session.may("review") ? overrideForm(answer.prediction_id, notice.show) : "",
+    answer.decision === "refer" && session.may("review")
+      ? overrideForm(answer.prediction_id, page.fields, notice.show) : "",
     more));
   byId("result").querySelector(".verdict").focus({ preventScroll: true });
   byId("result").scrollIntoView({ block: "start" });
@@ -128,18 +138,18 @@ function route() {
   const [, name, id] = location.hash.split("/");
   const isDecision = name === "decision" && id;
   if (name === "log-in-failed") notice.showFailedLogIn(boot);
-  const asked = name === "recent" || name === "docs" ? name : isDecision ? "detail" : "apply";
+  const asked = ["queue", "recent", "docs"].includes(name) ? name : isDecision ? "detail" : "apply";
   const view = !page.form || session.mayOpen(asked)
-    ? asked : ["recent", "docs"].find(session.mayOpen);
+    ? asked : ["queue", "docs"].find(session.mayOpen);
   for (const each of Object.keys(TITLES)) byId(each).hidden = each !== view;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.dataset.view === view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.title = `${TITLES[view]} · Credit decision`;
+  document.title = `${TITLES[view]} · ${page.title}`;
   if (view === "docs") showDocs();
   if (!page.form) return;
-  if (view === "recent") page.recent.load();
+  for (const list of ["queue", "recent"]) page[list][list === view ? "show" : "hide"]();
   const means = { ...page, start, failed: notice.show };
   if (view === "detail") showDetail(decodeURIComponent(id), means);
 }

@@ -27,7 +27,7 @@ export async function showCase(place, { reference, id }) {
   const number = records.length - records.findIndex((each) => each.id === id);
   const others = records.filter((each) => each.id !== id).map((each) => ({
     prediction_id: each.id, timestamp: each.time, decision: each.decision,
-    final: each.overrides[0]?.decision,
+    final: each.overrides.length ? each.final_decision : null,
   }));
   place.replaceChildren(h("section", { class: "card case" },
     h("h3", {}, `Decision ${number} of ${records.length} about ${reference}`),

@@ -22,6 +22,15 @@ export function because({ decision, default_probability: pd }, policy) {
   }[decision];
 }
 
+/** Returns the final decision as the headline of a case that a person has decided. */
+export function finalCard({ final_decision: decision, overrides }) {
+  if (overrides.length === 0) return "";
+  return h("section", { class: "card decided" }, h("div", { class: `banner ${decision}` },
+    h("h2", { tabindex: "-1", class: "verdict" }, icon(decision),
+      hiddenText("Final decision: "), WORDS[decision] ?? decision),
+    h("p", {}, "This is the final decision. The policy had referred the case to a person.")));
+}
+
 /** Returns a card with the verdict, figures, scale and reasons; `level` is the heading's level. */
 export function decisionCard(answer, policy, level = "h2") {
   const { decision } = answer;

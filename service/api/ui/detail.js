@@ -2,12 +2,12 @@
 
 import { explain, prediction } from "./api.js";
 import { showCase } from "./case.js";
-import { decisionCard } from "./decision.js";
+import { decisionCard, finalCard } from "./decision.js";
 import { byId, h } from "./dom.js";
 import { effectsCard } from "./effects.js";
 import { heading, label, value, when } from "./format.js";
 import { lettersCard } from "./letters.js";
-import { overrideForm, overrideNote } from "./override.js";
+import { notesCard, overrideNote, rejectionNote, reviewCards } from "./officer.js";
 import { may } from "./session.js";
 
 export async function showDetail(id, { fields, identity, start, failed }) {
@@ -23,12 +23,15 @@ export async function showDetail(id, { fields, identity, start, failed }) {
   }
   const effects = h("div", {});
   const about = h("div", {});
-  const open = record.decision === "refer" && record.overrides.length === 0 && may("review");
+  const again = () => showDetail(id, { fields, identity, start, failed }).then(() =>
+    byId("detail").querySelector(".verdict")?.focus());
   body.replaceChildren(h("div", { class: "split" },
-    h("div", { class: "stack" }, about, decisionCard(record, record.policy), record.overrides.map(overrideNote),
-      open ? overrideForm(id, failed) : "", effects),
-    h("div", { class: "stack" }, applicationCard(record, fields, start), lettersCard(id, failed),
-      identityCard(record))));
+    h("div", { class: "stack" }, about, finalCard(record),
+      record.overrides.map(overrideNote), record.rejections.map(rejectionNote),
+      reviewCards(record, { fields, failed, again }),
+      decisionCard(record, record.policy, record.overrides.length ? "h3" : "h2"), effects),
+    h("div", { class: "stack" }, applicationCard(record, fields, start),
+      notesCard(record, failed, again), lettersCard(id, failed), identityCard(record))));
   showCase(about, record).catch((problem) => failed(problem, () => showCase(about, record)));
   if (may("decide", "review")) await showEffects(effects, record, { fields, identity });
 }

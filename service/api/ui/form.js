@@ -1,6 +1,7 @@
 // Makes the form of an application from the contract's fields.
 
 import { h } from "./dom.js";
+import { keepDraft } from "./drafts.js";
 import { capital, given, heading, label, number, truth, word } from "./format.js";
 
 const GROUPED = /^-?\d{1,3}(,\d{3})+(\.\d+)?$/;
@@ -95,12 +96,13 @@ function hintText(field) {
 export function createForm(fields, { example, submit, edited }) {
   const parts = fields.map(createField);
   const byName = new Map(parts.map((part) => [part.field.name, part]));
-  const general = h("div", { class: "general", tabindex: "-1" });
+  const summary = h("div", { class: "general", tabindex: "-1" });
   const button = h("button", { type: "submit", class: "primary" }, "Decide");
   const fill = (application) => {
     for (const part of parts) part.write(application[part.field.name]), part.refuse();
-    general.replaceChildren();
+    summary.replaceChildren();
     edited();
+    draft.save();
   };
   const element = h("form", {
     novalidate: true, "aria-label": "Application", input: edited,
@@ -110,17 +112,18 @@ export function createForm(fields, { example, submit, edited }) {
     h("button", { type: "button", class: "quiet", click: () => fill(example) },
       "Fill in an example"),
     h("p", { class: "muted" }, h("span", { class: "must" }, "*"), " must be filled in")),
-  general,
+  summary,
   groups(parts),
   h("div", { class: "actions" }, button,
     h("button", { type: "button", class: "quiet", click: () => fill({}) }, "Clear")));
-  const refuse = (errors) => showErrors(errors, byName, general);
+  const refuse = (errors) => showErrors(errors, byName, summary);
+  const draft = keepDraft(element, "application");
   const busy = (state) => {
     if (state) button.setAttribute("aria-busy", "true");
     else button.removeAttribute("aria-busy");
     button.textContent = state ? "Deciding…" : "Decide";
   };
-  return { element, fill, refuse, busy };
+  return { element, fill, refuse, busy, forget: draft.forget };
 }
 
 const readAll = (parts) =>
@@ -145,16 +148,38 @@ const fieldset = (legend, note, parts, kind) =>
     note.length ? h("p", { class: "muted" }, note) : "",
     h("div", { class: "fields" }, parts.map((part) => part.element)));
 
-/** Shows each error at its field, other errors above the form, and focuses the first one. */
-function showErrors(errors, byName, general) {
+const isMissing = (error, byName) => error.code === "missing" && byName.has(error.field);
+
+/** Shows each error at its field and all of them above the form, and focuses the first field. */
+function showErrors(errors, byName, summary) {
   const fields = new Map([...byName].map(([name, part]) => [name, part.field]));
   for (const part of byName.values()) part.refuse();
-  const rest = errors.filter((error) => !byName.has(error.field));
-  general.replaceChildren(...rest.map((error) =>
-    h("p", { class: "error" }, sentence(error, fields))));
-  for (const error of errors) byName.get(error.field)?.refuse(sentence(error, fields));
+  for (const error of errors) {
+    byName.get(error.field)?.refuse(
+      isMissing(error, byName) ? "Fill this in" : sentence(error, fields));
+  }
+  summary.replaceChildren(...(errors.length ? summarise(errors, byName, fields) : []));
   const first = [...byName.values()].find((part) => part.control.hasAttribute("aria-invalid"));
-  if (errors.length) (first?.control ?? general).focus();
+  if (errors.length) (first?.control ?? summary).focus();
+}
+
+/** Returns what is wrong, with links to the fields; those that are empty share one sentence. */
+function summarise(errors, byName, fields) {
+  const link = (name) => {
+    const { control, field } = byName.get(name);
+    const go = (event) => { event.preventDefault(); control.focus(); };
+    return h("a", { href: `#${control.id}`, click: go }, label(field));
+  };
+  const empty = errors.filter((error) => isMissing(error, byName));
+  const rest = errors.filter((error) => !empty.includes(error));
+  return [
+    h("h2", {}, "Nothing was decided yet"),
+    h("ul", {},
+      empty.length ? h("li", {}, "Fill in ", empty.map((error, index) =>
+        [index ? ", " : "", link(error.field)])) : "",
+      rest.map((error) => h("li", {},
+        byName.has(error.field) ? [link(error.field), ": "] : "", sentence(error, fields)))),
+  ];
 }
 
 /** Returns an error's message with fields' titles in place of names, without the first one. */

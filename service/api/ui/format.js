@@ -8,9 +8,13 @@ const moment = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle
 
 export const number = (value) => exact.format(value);
 
+/** Returns a share in percent, with enough digits that only 0 and 1 read as 0 % and 100 %. */
 export function percent(share) {
-  const digits = share >= 0.9995 || share === 0 ? 0 : share < 0.01 ? 2 : 1;
-  return `${(100 * share).toFixed(digits)}${SPACE}%`;
+  if (share === 0 || share === 1) return `${100 * share}${SPACE}%`;
+  let digits = share < 0.01 ? 2 : 1;
+  const text = () => (100 * share).toFixed(digits);
+  while (digits < 9 && (Number(text()) === 0 || Number(text()) === 100)) digits += 1;
+  return `${text()}${SPACE}%`;
 }
 
 export const points = (score) => String(Math.round(score));
@@ -25,6 +29,7 @@ export const when = (iso) => moment.format(new Date(iso));
 /** Returns a probability as "about 1 in 12", which is easier to judge. */
 export function frequency(share) {
   if (share < 0.0005) return "fewer than 1 in 2,000";
+  if (share > 0.995) return "more than 995 in 1,000";
   if (share > 0.2) return `about ${Math.round(100 * share)} in 100`;
   return `about 1 in ${number(Math.round(1 / share))}`;
 }

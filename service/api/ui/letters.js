@@ -1,6 +1,6 @@
 // Offers the letter and the explanation to the applicant about a recorded decision.
 
-import { document as fetched } from "./api.js";
+import { document as fetched, hasKey } from "./api.js";
 import { h } from "./dom.js";
 
 export function lettersCard(id, failed) {
@@ -10,7 +10,9 @@ export function lettersCard(id, failed) {
     h("h3", {}, "For the applicant"),
     h("p", { class: "muted" }, "Both state the final outcome, and no internal figure."),
     h("div", { class: "row" },
-      button("letter", "Letter (PDF)"), button("explanation", "Explanation (PDF)")));
+      button("letter", "Letter (PDF)"), button("explanation", "Explanation (PDF)"),
+      hasKey() ? "" : h("a", { href: `v1/predictions/${encodeURIComponent(id)}/explanation.html`,
+        target: "_blank", rel: "noopener" }, "Read and print the explanation")));
 }
 
 async function download(id, name, failed) {

@@ -2,9 +2,11 @@
 
 import { forgetKey, hasKey, logOut, whoami } from "./api.js";
 import { byId, h } from "./dom.js";
+import { forgetAll } from "./drafts.js";
 
 const NEEDED = {
   apply: ["decide"],
+  queue: ["read", "audit"],
   recent: ["read", "audit"],
   detail: ["read", "audit"],
   docs: [],
@@ -31,6 +33,7 @@ export async function begin() {
 }
 
 async function end() {
+  forgetAll();
   if (hasKey()) forgetKey();
   else await logOut();
   location.hash = "#/";

@@ -24,6 +24,7 @@ RIGHTS = {
     "ledger_entries": {**_ALL_READ, WRITER: "SELECT, INSERT"},
     "ledger_head": {**_ALL_READ, WRITER: "SELECT, UPDATE"},
     "ledger_policies": {**_ALL_READ, WRITER: "SELECT, INSERT"},
+    "ledger_open_referrals": {**_ALL_READ, WRITER: "SELECT, INSERT, DELETE"},
     "ledger_probe": {WRITER: "SELECT, INSERT, DELETE"},
     "ledger_claims": {WRITER: "SELECT, INSERT, DELETE"},
     "ledger_blocks": {**_ALL_READ, SIGNER: "SELECT, INSERT"},

@@ -11,11 +11,13 @@ import pytest
 
 from service.api import metrics
 from service.api.description import model_info
+from service.api.drafts import Asked, draft_decisions
 from service.api.handlers.api import Api
 from service.api.requests import Request
 from service.decision import hashes
 from service.decision.engine import Engine
-from service.ledger import Ledger
+from service.ledger import Ledger, override
+from service.ledger.review import steps
 from service.transparency.log import TransparencyLog
 from service.transparency.signing import Signer
 from service.transparency.verify_receipt import LOG, verify
@@ -445,6 +447,17 @@ def test_the_examples_of_the_description_work(client: Client) -> None:
         assert client.post(path, json=example).status_code == 200
 
 
+def proposed(api: Api, case: Any) -> str:
+    """Record a referral and a proposal about it; returns the proposal's identifier."""
+    assert api.state.engine
+    decision = api.state.engine.decide(case("refer"))
+    (entry,) = draft_decisions([decision], [Asked(case("refer"), None, None)])
+    (referred,) = api.state.ledger.append_many([entry.entry])
+    limit = {"field": "amount", "above": 1}
+    wish = override(referred, "approve", "seen", "A", None, limit)
+    return steps.decide(api.state.ledger, wish).id
+
+
 def test_every_answer_matches_its_described_schema(
     client: Client, case: Any, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -461,6 +474,8 @@ def test_every_answer_matches_its_described_schema(
         "/predict_batch": [referred, declined, {"amount": -1}],
         "/explain": declined,
         "/overrides": wish | {"prediction_id": prediction},
+        "/approvals": {"proposal_id": proposed(api, case), "approved": True, "author": "B"},
+        "/notes": {"prediction_id": prediction, "text": "Called", "author": "A. Officer"},
         "/outcomes": [{"prediction_id": prediction, "bad": 1, "date": "2026-01-31"}, {}],
     }
     for path, methods in document["paths"].items():

@@ -48,13 +48,14 @@ def take_away(ledger: Ledger) -> None:
         "schema_version",
         "alembic_version",
         "ledger_claims",
+        "ledger_open_referrals",
     ):
         change(ledger.engine, f"DROP TABLE {table} CASCADE")
     change(
         ledger.engine,
         "DROP TABLE drift_reports, incidents, ledger_blocks, ledger_checkpoints, ledger_policies",
     )
-    change(ledger.engine, "DROP FUNCTION ledger_is_append_only")
+    change(ledger.engine, "DROP FUNCTION ledger_is_append_only, ledger_keeps_queue")
 
 
 def readiness(ledger: Ledger) -> int:

@@ -1,6 +1,7 @@
 """The models of the JSON objects that are sent and answered.
 
-- `decisions`: answers, batches and explanations; `records`: entries, overrides and receipts
+- `decisions`: answers, batches and explanations; `records`: entries, lists and receipts
+- `review`: overrides, approvals and notes of officers
 - `monitoring`: outcomes and drift reports; `service`: readiness and the served model
 - `parts`: what several of them have
 

@@ -1,4 +1,4 @@
-"""The JSON objects of recorded decisions: entries of the ledger, overrides and receipts."""
+"""The JSON objects of recorded decisions: entries of the ledger, lists and receipts."""
 
 from __future__ import annotations
 
@@ -9,17 +9,6 @@ from pydantic import Field as Key
 
 from service.api.description.schemas.parts import Identity, Probability, Reason, Shape, Verdict
 
-VISIBLE = r"^[^\x00]*[^\x00\s][^\x00]*$"  # not blank, and without NUL, which PostgreSQL refuses
-
-
-class Override(Shape):
-    """An officer's decision about a referred case; with users, `author` is the caller's name."""
-
-    prediction_id: Annotated[str, Key(max_length=64, pattern=VISIBLE)]
-    decision: Literal["approve", "decline"]
-    reason: Annotated[str, Key(max_length=2000, pattern=VISIBLE)]
-    author: Annotated[str | None, Key(max_length=200, pattern=VISIBLE)] = None
-
 
 class RecordedEntry(BaseModel):
     """An entry of the ledger: its content and its place in the chain."""
@@ -28,16 +17,7 @@ class RecordedEntry(BaseModel):
 
     id: str
     time: str
-    kind: Literal["decision", "override", "outcome"]
-
-
-class RecordedOverride(RecordedEntry):
-    """The entry of an override."""
-
-    refers_to: str
-    decision: Literal["approve", "decline"]
-    reason: str
-    author: str
+    kind: Literal["decision", "override", "proposal", "rejection", "note", "outcome"]
 
 
 class RecordedDecision(RecordedEntry):
@@ -55,7 +35,14 @@ class RecordedDecision(RecordedEntry):
     hash: str
     policy: dict[str, Any] | None
     overrides: list[RecordedEntry]
+    proposals: list[RecordedEntry]
+    rejections: list[RecordedEntry]
+    notes: list[RecordedEntry]
     outcomes: list[RecordedEntry]
+    final_decision: Annotated[Verdict, Key(description="a person's, where a person has decided")]
+    pending: Annotated[
+        RecordedEntry | None, Key(description="the proposal that waits for a second officer")
+    ]
 
 
 class ReceiptEntry(Shape):
@@ -91,3 +78,14 @@ class RecentDecisions(Shape):
 
     records: list[RecordedDecision]
     next_before: int | None
+
+
+class OpenReferrals(Shape):
+    """Open referrals, oldest first; `next_after` is the `after` of the next page.
+
+    `open` is their number, whatever the filters.
+    """
+
+    records: list[RecordedDecision]
+    next_after: int | None
+    open: int

@@ -36,10 +36,18 @@ class Golden(Shape):
     identical: bool
 
 
+class Page(Shape):
+    """What the page for officers is called."""
+
+    title: str
+    subtitle: str
+
+
 class ModelInfo(Shape):
     """The winner, its metrics, the parts of its contract that a form needs, and the policy."""
 
     winner: str
+    page: Page
     model: dict[str, Any]
     identity: Identity
     golden: Golden

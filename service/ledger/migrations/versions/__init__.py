@@ -3,4 +3,5 @@
 - `r0005_baseline`: the tables of version 5, when Alembic took over
 - `r0006_claims`: the claims of requests that are recorded once
 - `r0007_cases`: an index of decisions by the reference of their case
+- `r0008_open_referrals`: the queue of referred cases that nobody has decided
 """

@@ -23,7 +23,10 @@ from service.users.callers import ROLES
 from tests.support.api_client import JSON, KEY, Client, client_of, client_with, errors
 
 NEXT_YEAR = datetime.now(UTC).date() + timedelta(365)
-METHODS = {"/predict", "/predict_batch", "/explain", "/overrides", "/outcomes"}
+METHODS = {
+    *("/predict", "/predict_batch", "/explain"),
+    *("/overrides", "/approvals", "/notes", "/outcomes"),
+}
 PROTECTED = sorted(path for path, roles in PERMISSIONS.items() if roles != EVERYBODY)
 
 
