@@ -128,13 +128,20 @@ class Policy(BaseModel):
         return self
 
     def of(self, contract: Contract, mode: Mode) -> Policy:
+        """Return the policy for a contract: with encoded rules, and a limit that can be applied.
+
+        Raises ContractError for what the rules or the limit on overrides may not read.
+        """
+        if self.override_limit:
+            self.override_limit.check(contract, mode)
+        return self.with_rules(contract, mode)
+
+    def with_rules(self, contract: Contract, mode: Mode) -> Policy:
         """Return the policy with its hard rules for the features of a contract.
 
         Raises ContractError for a rule on what a model of this mode does not read, such as a
         protected field, or on a value that its field does not have.
         """
-        if self.override_limit:
-            self.override_limit.check(contract, mode)
         return self.model_copy(update={"rules": [r.encode(contract, mode) for r in self.rules]})
 
     @property

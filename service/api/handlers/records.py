@@ -28,8 +28,8 @@ from stages.policy import DECISIONS
 
 MAX_LOGS = 500
 MAX_WORDS, MAX_SEARCH = 10, 200  # words and characters of a search
-QUEUE_FILTERS = ("search", "rating", "officer", "since", "until")
-FILTERS = ("decision", *QUEUE_FILTERS)
+PAGE = ("limit", "before", "search", "reference")
+FILTERS = ("decision", "rating", "officer", "since", "until")
 
 
 class Records:
@@ -47,7 +47,7 @@ class Records:
 
     async def logs(self, request: Request) -> Response:
         """List recent decisions, newest first."""
-        check_names(request.query, "limit", "before", "reference", *FILTERS)
+        check_names(request.query, *PAGE, *FILTERS)
         limit = read_whole_number(request.query, "limit", MAX_LOGS) or 50
         before = read_whole_number(request.query, "before", 1 << 62)
         search = read_search(request.query, "search", MAX_WORDS, MAX_SEARCH)
@@ -67,7 +67,7 @@ class Records:
 
     async def queue(self, request: Request) -> Response:
         """List open referrals, those that wait longest first."""
-        check_names(request.query, "limit", "after", *QUEUE_FILTERS)
+        check_names(request.query, "limit", "after", "search", *FILTERS[1:])
         limit = read_whole_number(request.query, "limit", MAX_LOGS) or 50
         after = read_whole_number(request.query, "after", 1 << 62) or 0
         search = read_search(request.query, "search", MAX_WORDS, MAX_SEARCH)

@@ -26,10 +26,10 @@ export async function showDetail(id, { fields, identity, start, failed }) {
   const again = () => showDetail(id, { fields, identity, start, failed }).then(() =>
     byId("detail").querySelector(".verdict")?.focus());
   body.replaceChildren(h("div", { class: "split" },
-    h("div", { class: "stack" }, about, finalCard(record),
-      record.overrides.map(overrideNote), record.rejections.map(rejectionNote),
-      reviewCards(record, { fields, failed, again }),
-      decisionCard(record, record.policy, record.overrides.length ? "h3" : "h2"), effects),
+    h("div", { class: "stack" }, finalCard(record), record.overrides.map(overrideNote),
+      decisionCard(record, record.policy, record.overrides.length ? "h3" : "h2"),
+      reviewCards(record, { fields, failed, again }), record.rejections.map(rejectionNote),
+      about, effects),
     h("div", { class: "stack" }, applicationCard(record, fields, start),
       notesCard(record, failed, again), lettersCard(id, failed), identityCard(record))));
   showCase(about, record).catch((problem) => failed(problem, () => showCase(about, record)));

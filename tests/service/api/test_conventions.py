@@ -35,7 +35,9 @@ def test_a_version_does_not_go_round_the_key(api: Api, path: str) -> None:
 def test_a_misspelt_parameter_is_named_with_those_that_there_are(client: Client) -> None:
     problem = client.get("/v1/logs?limit=5&serach=Miller").json()["errors"][0]
     assert problem["field"] == "query"
-    assert problem["allowed"] == "one of limit, before, search, reference"
+    assert problem["allowed"] == (
+        "one of limit, before, search, reference, decision, rating, officer, since, until"
+    )
     assert problem["got"] == "serach"
 
 
