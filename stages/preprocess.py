@@ -103,9 +103,8 @@ def main() -> None:
     pa.set_memory_pool(pa.system_memory_pool())
     config = params.load()
     contract = contracts.load(config.dataset)
-    config.policy.with_rules(
-        contract, config.mode
-    )  # a rule that cannot be read ends the run at once
+    # A rule that cannot be read ends the run at once.
+    config.policy.with_rules(contract, config.mode)
     if not (contract.feature_fields(config.mode) or contract.feature_ratios(config.mode)):
         raise ContractError(
             f"{config.data / 'contract.yaml'}: no field may be a feature in mode {config.mode}: "
