@@ -26,7 +26,7 @@ def with_copies(contract: Contract, rows: pd.DataFrame) -> pd.DataFrame:
     """
     columns = [f.name for f in contract.fields.values() if f.known_at != "outcome"]
     columns += ["_entity"] if contract.entity else []
-    return rows.assign(_copy=groups.copies(rows[columns]))
+    return rows.assign(_copy=groups.copies(rows[columns], rows["_bad"].to_numpy(np.int64)))
 
 
 def assign(contract: Contract, rows: pd.DataFrame, section: params.Preprocess) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from pydantic import Field as Key
 
 from stages.contract.fields import listed
 from stages.contract.parts import Part, Scalar
-from stages.contract.written import BOOLEANS, text
+from stages.contract.written import BOOLEANS, YAML_BOOLEANS, text
 
 
 class Target(Part):
@@ -40,12 +40,14 @@ class Target(Part):
     def codes(self) -> dict[str, int]:
         """The outcome of each raw text of the column: 1 for bad, 0 for good.
 
-        `true` and `false` stand for every way of writing them that files have (`True`, `1`).
+        `true` and `false` stand for every way of writing them that files have (`True`, `1`), and
+        for the words that YAML takes for them (`yes`).
         """
         good, bad = self.words
         stated = dict.fromkeys(good, 0) | dict.fromkeys(bad, 1)
+        words = BOOLEANS | YAML_BOOLEANS
         truths = {truth: stated[text(truth)] for truth in (True, False) if self._is_stated(truth)}
-        written = {word: truths[truth] for word, truth in BOOLEANS.items() if truth in truths}
+        written = {word: truths[truth] for word, truth in words.items() if truth in truths}
         return written | stated
 
     def _is_stated(self, truth: bool) -> bool:

@@ -15,6 +15,12 @@ BLANKS = ("", "NA", "NaN", "nan", "null", "None")
 BOOLEANS = dict.fromkeys(("false", "False", "FALSE", "0"), False) | dict.fromkeys(
     ("true", "True", "TRUE", "1"), True
 )
+# What YAML reads as a boolean unless it stands in quotes: `bad: yes` is `bad: true`.
+YAML_BOOLEANS = {
+    spelt: truth
+    for word, truth in (("yes", True), ("no", False), ("on", True), ("off", False))
+    for spelt in (word, word.capitalize(), word.upper())
+}
 
 
 def text(value: object) -> str:

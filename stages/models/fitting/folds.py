@@ -52,8 +52,19 @@ def cut(
         result = list(in_time(group, day, folds, outcome_known))
     for part in (rows for fold in result for rows in fold):
         if len(np.unique(bad[part])) < 2:
-            raise FoldsError(f"{folds} folds leave one without good and bad loans: try fewer")
+            raise FoldsError(_too_few(folds, group))
     return result
+
+
+def _too_few(folds: int, group: NDArray[np.int64]) -> str:
+    """Say that a fold has no good or no bad loans, and what may be the reason."""
+    groups = len(np.unique(group))
+    together = (
+        f". The {len(group):,} loans are of {groups:,} customers, or applications with copies, "
+        "whose loans never stand on both sides of a fold"
+    )
+    few = f"{folds} folds leave one without good and bad loans: try fewer"
+    return few + (together if groups < len(group) else "")
 
 
 def in_time(

@@ -211,6 +211,7 @@ def test_a_rule_may_read_a_boolean() -> None:
         ("2", "1", {"2": 1, "1": 0}),
         ("'yes'", "'no'", {"yes": 1, "no": 0}),
         ("true", "false", {"true": 1, "false": 0}),
+        ("yes", "no", {"yes": 1, "no": 0, "Yes": 1, "NO": 0}),
         ("[bad, worse]", "[good]", {"bad": 1, "worse": 1, "good": 0}),
     ],
 )

@@ -104,6 +104,13 @@ def test_folds_without_a_bad_loan_are_refused(dated: bool) -> None:
         cut(bad, np.arange(100), dates, 4, 7)
 
 
+def test_folds_that_few_customers_empty_say_so() -> None:
+    bad, customer = np.arange(300) % 2, np.arange(300) % 5
+    dates = np.datetime64("2024-01-01") + np.arange(300)
+    with pytest.raises(FoldsError, match=r"try fewer\. The 300 loans are of 5 customers"):
+        cut(bad, customer, dates, 3, 7)
+
+
 def test_as_many_bad_loans_as_folds_are_enough() -> None:
     bad = (np.arange(90) % 30 == 0).astype(np.int64)
     assert [bad[outside].sum() for _, outside in cut(bad, np.arange(90), None, 3, 7)] == [1, 1, 1]
