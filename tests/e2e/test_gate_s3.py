@@ -32,7 +32,7 @@ def aws(s3: S3, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 @pytest.fixture
 def lender(s3: S3, aws: pytest.MonkeyPatch, tmp_path: Path) -> Lender:
     """A pushed change of a champion whose predictions are in the remote alone."""
-    made = Lender.founded(tmp_path)
+    made = Lender.with_champion(tmp_path)
     made.text(".dvc/config", CONFIG.format(s3.make_bucket())).commit("Keep the data in S3").push()
     made.change(predictions(noise=0.0))
     shutil.rmtree(made.folder / ".dvc" / "cache")
@@ -41,13 +41,13 @@ def lender(s3: S3, aws: pytest.MonkeyPatch, tmp_path: Path) -> Lender:
 
 
 def test_a_champion_is_read_from_s3(lender: Lender) -> None:
-    found = lender.judged()
+    found = lender.judge()
     assert (code(found), words(found, "cannot judge")) == (0, "")
 
 
 def test_an_object_missing_in_s3_fails(lender: Lender) -> None:
     lender.run(predictions(noise=0.1)).commit("Change the model")
-    found = lender.judged()
+    found = lender.judge()
     assert code(found) == 1
     absent = "models/predictions.parquet, models/winner.json"
     assert f"not in the remote: {absent}; run `dvc push`" in words(found, "fail")
@@ -76,13 +76,13 @@ def test_what_keeps_the_gate_from_judging_is_told(
     changes, told = FAULTS[fault]
     for name, value in changes.items():
         aws.setenv(name, value) if value else aws.delenv(name)
-    found = lender.judged()
+    found = lender.judge()
     assert code(found) == 2
     assert told in found.sentence
 
 
 def test_a_missing_bucket_is_told(lender: Lender) -> None:
     lender.text(".dvc/config", CONFIG.format("no-such-bucket"))
-    found = lender.judged()
+    found = lender.judge()
     assert code(found) == 2
     assert "the bucket does not exist" in words(found, "cannot judge")

@@ -183,7 +183,7 @@ def walk(
     lender.keep_code()
     promote = ("release.registry", "promote", BEFORE, "--image", before, "--push")
     lender.clone.run(sys.executable, "-m", *promote)
-    agent = ssm_fake.Host("i-one", host.folder).rooted("")
+    agent = ssm_fake.Host("i-one", host.folder).move_files("")
     with ExitStack() as running:
         ssm = running.enter_context(ssm_fake.SSM([agent]).running())
         lender.environment |= {"AWS_ENDPOINT_URL_SSM": ssm, "ECR_REPOSITORY": host.repository}
@@ -208,7 +208,7 @@ def walk(
     return Walk(
         done,
         seen,
-        [each["body"] for each in gh_fake.stored(folder / "gh.json")["comments"]],
+        [each["body"] for each in gh_fake.read_store(folder / "gh.json")["comments"]],
         before,
     )
 

@@ -201,7 +201,7 @@ class GitHub:
     @property
     def written(self) -> Any:
         """The comments and issues of the repository."""
-        return gh_fake.stored(self.folder.parent / "gh.json")
+        return gh_fake.read_store(self.folder.parent / "gh.json")
 
     def tags(self) -> list[str]:
         return git(self.origin, "tag").splitlines()

@@ -121,7 +121,7 @@ class Lender:
         self.folder = folder / "work"
 
     @classmethod
-    def begun(cls, folder: Path, pipeline: dict[str, Any]) -> Lender:
+    def create(cls, folder: Path, pipeline: dict[str, Any]) -> Lender:
         """A new repository with a pipeline and no commit."""
         made = cls(folder)
         made.folder.mkdir(parents=True)
@@ -136,9 +136,9 @@ class Lender:
         return made
 
     @classmethod
-    def founded(cls, folder: Path) -> Lender:
+    def with_champion(cls, folder: Path) -> Lender:
         """Return a new repository whose first commit holds a champion, with its data pushed."""
-        made = cls.begun(folder, PIPELINE)
+        made = cls.create(folder, PIPELINE)
         made.text("data/small/raw/loans.csv", "loan\n1\n")
         made.text("data/small/contract.yaml", CONTRACT)
         made.text("data/small/quality.json", json.dumps({"rows_in": 2000, "rows_out": 2000}))
@@ -148,7 +148,7 @@ class Lender:
         made.policy()
         return made.run(predictions()).commit("Judge the first model").push()
 
-    def copied(self, folder: Path) -> Lender:
+    def copy_to(self, folder: Path) -> Lender:
         """Return a copy of the repository and of its remote in another folder."""
         shutil.copytree(self.folder.parent, folder, dirs_exist_ok=True)
         return Lender(folder)
@@ -227,7 +227,7 @@ class Lender:
         entries = [{"suspicion": name, "who": who, "why": why} for name in names]
         return self.text("models/acknowledgements.yaml", yaml.safe_dump(entries))
 
-    def reproduced(self) -> Path:
+    def reproduce(self) -> Path:
         """What a job that trains the head again would hand to the judge."""
         folder = self.folder.parent / "reproduced"
         with contextlib.chdir(self.folder):
@@ -238,7 +238,7 @@ class Lender:
         """Change the model so that it gives these predictions, and commit and push the change."""
         return self.run(table).commit("Change the model").push()
 
-    def judged(
+    def judge(
         self, base: str = "HEAD^", *, remote: bool = True, reproduced: Path | None = None
     ) -> Judgement:
         """Return the judgement of the gate."""
@@ -252,9 +252,9 @@ class Lender:
 
 
 @pytest.fixture(scope="module")
-def founded(tmp_path_factory: pytest.TempPathFactory) -> Lender:
+def champion_once(tmp_path_factory: pytest.TempPathFactory) -> Lender:
     """Return a repository with a champion, which is made once per module."""
-    return Lender.founded(tmp_path_factory.mktemp("founded"))
+    return Lender.with_champion(tmp_path_factory.mktemp("champion_once"))
 
 
 @pytest.fixture(autouse=True)
@@ -265,9 +265,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def lender(founded: Lender, tmp_path: Path) -> Lender:
+def lender(champion_once: Lender, tmp_path: Path) -> Lender:
     """Return a repository with a champion in its only commit."""
-    return founded.copied(tmp_path)
+    return champion_once.copy_to(tmp_path)
 
 
 def failed_checks(found: Judgement) -> list[str]:

@@ -75,7 +75,7 @@ class Clone:
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--message", subject)
 
-    def done(self, *command: str) -> subprocess.CompletedProcess[str]:
+    def call(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command here."""
         return subprocess.run(
             command,
@@ -88,7 +88,7 @@ class Clone:
 
     def run(self, *command: str, check: bool = True) -> str:
         """Run a command here and return its output; raises AssertionError where it fails."""
-        done = self.done(*command)
+        done = self.call(*command)
         said = done.stdout + done.stderr
         assert (done.returncode == 0) is check, f"{' '.join(command)}\n{said}"
         return said
@@ -99,7 +99,7 @@ class Clone:
 
     def facts(self, *arguments: str) -> Any:
         """Run DVC and return its output, which is JSON."""
-        done = self.done(sys.executable, "-m", "dvc", *arguments, "--json")
+        done = self.call(sys.executable, "-m", "dvc", *arguments, "--json")
         done.check_returncode()
         return json.loads(done.stdout)
 

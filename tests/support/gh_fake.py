@@ -28,7 +28,7 @@ def install(folder: Path, store: Path) -> dict[str, str]:
     return {STORE: str(store)}
 
 
-def stored(store: Path) -> dict[str, Any]:
+def read_store(store: Path) -> dict[str, Any]:
     """The comments of pull requests, and the issues, as they are now."""
     if not store.exists():
         return {"comments": [], "issues": []}
@@ -93,7 +93,7 @@ def main() -> None:
         if not os.environ.get(name):
             sys.exit(f"gh: {name} must be set in a job without a checkout")
     store = Path(os.environ[STORE])
-    content = stored(store)
+    content = read_store(store)
     print(answer(given, content))
     store.write_text(json.dumps(content))
 

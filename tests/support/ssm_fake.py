@@ -84,10 +84,10 @@ class Host:
         script = ["sh", str(ROOT / "release/deploy/host/install.sh"), REPOSITORY, str(root)]
         subprocess.run(script, check=True)
         (root / "opt/credit-pd/release/deploy/host/bluegreen.py").write_text(STAND_IN)
-        return cls(name, root).rooted("")
+        return cls(name, root).move_files("")
 
-    def rooted(self, before: str) -> Host:
-        """Make the files that name folders under `before` name those under `root`."""
+    def move_files(self, before: str) -> Host:
+        """Rewrite the paths below `before` in the files as paths below `root`."""
         for file in ("opt/credit-pd/release/deploy/host/deploy.py", "etc/credit-pd/host.env"):
             text = (self.root / file).read_text()
             text = re.sub(rf"(?<![\w]){before}/(etc|var)/", rf"{self.root}/\1/", text)
@@ -97,7 +97,7 @@ class Host:
     def copy(self, name: str, root: Path) -> Host:
         """Return another host in the same state."""
         shutil.copytree(self.root, root)
-        return Host(name, root).rooted(str(self.root))
+        return Host(name, root).move_files(str(self.root))
 
     @property
     def state(self) -> Path:

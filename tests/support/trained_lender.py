@@ -48,15 +48,15 @@ class TrainedLender(Lender):
     """A lender whose changes are trained by the real stages, with one quick candidate."""
 
     @classmethod
-    def founded(cls, folder: Path) -> TrainedLender:
+    def with_champion(cls, folder: Path) -> TrainedLender:
         """A new repository whose first commit holds a champion, pushed."""
         made = cls(folder)
-        Lender.begun(folder, PIPELINE)
+        Lender.create(folder, PIPELINE)
         made.text("data/small/.gitignore", "/raw\n/prepared\n/features\n")
         made.policy(books={"small": {"roc_auc": {"min": 0.6}, "ks": {"min": 0.1}}}, **FEW)
         return made.train().commit_and_push("Train the first model")
 
-    def copied(self, folder: Path) -> TrainedLender:
+    def copy_to(self, folder: Path) -> TrainedLender:
         """The same repository in another folder, with the same remote's content."""
         shutil.copytree(self.folder.parent, folder, dirs_exist_ok=True)
         return TrainedLender(folder)

@@ -57,11 +57,11 @@ def draw(requests: Applications, count: int, seed: int = 1) -> list[dict[str, An
     found: list[dict[str, Any]] = []
     while len(found) < count:
         with suppress(InvalidApplication):
-            found.append(requests.check(drawn(requests, rng)))
+            found.append(requests.check(draw_one(requests, rng)))
     return found
 
 
-def drawn(requests: Applications, rng: np.random.Generator) -> dict[str, Any]:
+def draw_one(requests: Applications, rng: np.random.Generator) -> dict[str, Any]:
     """Return one random application, whose fields may contradict each other."""
     values = {name: value_of(field, rng) for name, field in requests.fields.items()}
     return {n: v for n, v in values.items() if n in requests.required or rng.random() < 0.8}

@@ -31,8 +31,8 @@ from tests.support.champions import (
     CONFIG,
     REAL_SCORE,
     Lender,
+    champion_once,
     code,
-    founded,
     lender,
     predictions,
     quick,
@@ -40,7 +40,7 @@ from tests.support.champions import (
 )
 from tests.support.trained_lender import ROWS, TrainedLender
 
-__all__ = ["founded", "lender", "quick"]  # fixtures
+__all__ = ["champion_once", "lender", "quick"]  # fixtures
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # in dvc
 BETTER, WORSE = predictions(noise=0.0), predictions(noise=3.0)
 SLIGHTLY_WORSE = predictions(noise=0.42)
@@ -325,7 +325,7 @@ def decisive(found: Judgement) -> str:
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_is_stopped(name: str, lender: Lender) -> None:
     plant, expected = ATTACKS[name]
-    found = plant(lender).judged()
+    found = plant(lender).judge()
     assert code(found) != 0
     assert re.search(expected, decisive(found)), decisive(found)
 
@@ -341,8 +341,8 @@ def test_an_attack_is_stopped(name: str, lender: Lender) -> None:
 def test_a_result_that_training_again_does_not_give_fails(
     lender: Lender, path: str, content: str
 ) -> None:
-    made = lender.run(BETTER).reproduced()
-    found = shipped(lender.text(path, content)).judged(reproduced=made)
+    made = lender.run(BETTER).reproduce()
+    found = shipped(lender.text(path, content)).judge(reproduced=made)
     assert code(found) == 1
     assert f"training again gave other results than were pushed: {path}" in words(found, "fail")
 
@@ -350,7 +350,7 @@ def test_a_result_that_training_again_does_not_give_fails(
 def test_results_that_nobody_could_train_again_cannot_be_judged(
     lender: Lender, tmp_path: Path
 ) -> None:
-    found = lender.change(BETTER).judged(reproduced=tmp_path / "nothing")
+    found = lender.change(BETTER).judge(reproduced=tmp_path / "nothing")
     assert code(found) == 2
     assert "training the change again failed" in words(found, "cannot judge")
 
@@ -358,7 +358,7 @@ def test_results_that_nobody_could_train_again_cannot_be_judged(
 def test_a_shallow_clone_is_stopped(lender: Lender, tmp_path: Path) -> None:
     lender.change(BETTER)
     lender.git("clone", "-q", "--depth=1", f"file://{lender.folder}", str(tmp_path / "b" / "work"))
-    assert code(Lender(tmp_path / "b").judged()) == 2
+    assert code(Lender(tmp_path / "b").judge()) == 2
 
 
 def test_code_that_forces_the_verdict_is_not_the_code_of_the_judge(lender: Lender) -> None:
@@ -401,13 +401,13 @@ def test_the_report_executes_nothing_of_the_artifact(lender: Lender, tmp_path: P
 
 @pytest.fixture(scope="module")
 def trained_once(tmp_path_factory: pytest.TempPathFactory) -> TrainedLender:
-    return TrainedLender.founded(tmp_path_factory.mktemp("trained"))
+    return TrainedLender.with_champion(tmp_path_factory.mktemp("trained"))
 
 
 @pytest.fixture
 def trained(trained_once: TrainedLender, tmp_path: Path) -> TrainedLender:
     """A repository whose champion the real stages trained."""
-    return trained_once.copied(tmp_path)
+    return trained_once.copy_to(tmp_path)
 
 
 def with_column(name: str, values: np.ndarray) -> dict[str, pd.DataFrame]:
@@ -418,7 +418,7 @@ def with_column(name: str, values: np.ndarray) -> dict[str, pd.DataFrame]:
 
 def test_an_outcome_declared_as_known_at_application_is_stopped(trained: TrainedLender) -> None:
     trained.train(contract_with(arrears={"known_at": "application"}))
-    found = trained.commit_and_push("Know more").judged()
+    found = trained.commit_and_push("Know more").judge()
     assert code(found) != 0
     for name in ("known_at.arrears", "information_value.arrears"):
         assert f"`suspicion: {name}`" in words(found, "fail")
@@ -429,7 +429,7 @@ def test_a_copy_of_a_protected_attribute_as_a_feature_is_stopped(trained: Traine
     tables["loans"]["group"] = np.where(tables["people"]["sex"] == "F", "x", "y")
     field = {"type": "string", "constraints": {"enum": ["x", "y"]}}
     trained.train(contract_with(group=field), tables)
-    found = trained.commit_and_push("Add a field").judged()
+    found = trained.commit_and_push("Add a field").judge()
     assert code(found) != 0
     assert "`suspicion: proxy.group.sex`" in words(found, "fail")
 
@@ -438,7 +438,7 @@ def test_golden_records_cut_to_a_wrong_one_are_stopped(trained: TrainedLender) -
     path = trained.folder / "models/golden.jsonl"
     record = json.loads(path.read_text().splitlines()[0]) | {"default_probability": 0.5}
     path.write_text(json.dumps(record) + "\n")
-    found = shipped(trained).judged()
+    found = shipped(trained).judge()
     assert code(found) == 1
     assert "models/golden.jsonl holds 1 records, and 10 are needed" in words(found, "fail")
 
@@ -460,7 +460,7 @@ def test_pds_that_only_the_code_of_the_change_gives_need_an_answer(trained: Trai
     held = table["split"] != "train"
     with contextlib.chdir(trained.folder):
         table.assign(pd=table["pd"].where(~held, table["pd"] * 0.99)).to_parquet(PREDICTIONS)
-    found = shipped(trained).judged()
+    found = shipped(trained).judge()
     assert "the change's own code alone gives the PDs" in words(found, "fail")
 
 
@@ -515,7 +515,7 @@ HONEST: dict[str, Plant] = {
 
 @pytest.mark.parametrize("name", HONEST)
 def test_an_honest_change_passes(name: str, lender: Lender) -> None:
-    found = HONEST[name](lender).judged()
+    found = HONEST[name](lender).judge()
     assert (decisive(found), code(found)) == ("", 0)
 
 
@@ -523,17 +523,17 @@ def test_an_honest_new_feature_passes(trained: TrainedLender) -> None:
     values = np.random.default_rng(5).integers(0, 40, ROWS)
     field = {"type": "integer", "constraints": {"minimum": 0, "maximum": 40}}
     trained.train(contract_with(years_employed=field), with_column("years_employed", values))
-    found = trained.commit_and_push("Add a field").judged()
+    found = trained.commit_and_push("Add a field").judge()
     assert (decisive(found), code(found)) == ("", 0)
     assert "field years_employed is new" in words(found, "note")
 
 
 def test_results_that_training_again_gives_pass(trained: TrainedLender) -> None:
     trained.train(train__logistic__c=0.9).commit_and_push("Shrink more")
-    made = trained.reproduced()
+    made = trained.reproduce()
     (made / rescoring.SCORES).mkdir()
     with contextlib.chdir(trained.folder):
         rescoring.run(ROOT, made / rescoring.SCORES)
-    found = trained.judged(reproduced=made)
+    found = trained.judge(reproduced=made)
     assert (decisive(found), code(found)) == ("", 0)
     assert "outputs bit for bit" in words(found, "pass")

@@ -17,10 +17,10 @@ from release.gate.judgement import Judgement
 from release.report import __main__ as report
 from release.report import impact, markdown, origin, totals
 from stages import params
-from tests.support.champions import FIRST, Lender, founded, lender, predictions, quick
+from tests.support.champions import FIRST, Lender, champion_once, lender, predictions, quick
 from tests.support.clone import Clone
 
-__all__ = ["founded", "lender", "quick"]  # fixtures
+__all__ = ["champion_once", "lender", "quick"]  # fixtures
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # in dvc
 BETTER, WORSE = predictions(noise=0.0), predictions(noise=3.0)
 AUC = "Discrimination (AUC)"
@@ -109,7 +109,7 @@ def test_the_verdict_comes_first(lender: Lender) -> None:
 
 
 def test_a_figure_has_both_sides_their_difference_and_its_limits(lender: Lender) -> None:
-    found = lender.change(BETTER).judged().differences["roc_auc"]
+    found = lender.change(BETTER).judge().differences["roc_auc"]
     _, base, head, difference, interval, better, limits = cells(written(lender), AUC)
     assert (base, head) == (f"{found.champion:.4f}", f"{found.challenger:.4f}")
     assert difference == f"▲ {found.difference:+.4f}"
@@ -123,7 +123,7 @@ def test_a_broken_limit_is_marked_where_it_stands(lender: Lender) -> None:
 
 
 def test_the_swap_set_is_who_changes_sides(lender: Lender) -> None:
-    both = lender.change(BETTER).judged().paired
+    both = lender.change(BETTER).judge().paired
     assert both is not None
     text = written(lender)
     newly = ~both.champion.approved & both.challenger.approved
@@ -137,7 +137,7 @@ def test_the_swap_set_is_who_changes_sides(lender: Lender) -> None:
 
 
 def test_the_first_lines_count_the_people_who_change_sides(lender: Lender) -> None:
-    paired = lender.change(BETTER).judged().paired
+    paired = lender.change(BETTER).judge().paired
     assert paired is not None
     newly = ~paired.champion.approved & paired.challenger.approved
     first = written(lender).split("### Figures")[0]
@@ -146,7 +146,7 @@ def test_the_first_lines_count_the_people_who_change_sides(lender: Lender) -> No
 
 
 def test_newly_approved_are_set_against_the_portfolio(lender: Lender) -> None:
-    paired = lender.change(BETTER).judged().paired
+    paired = lender.change(BETTER).judge().paired
     assert paired is not None
     portfolio = f"{paired.challenger.bad[paired.champion.approved].mean():.1%}"
     first = written(lender).split("### Figures")[0]
@@ -156,7 +156,7 @@ def test_newly_approved_are_set_against_the_portfolio(lender: Lender) -> None:
 def test_people_and_money_change_by_sums_with_intervals(lender: Lender) -> None:
     table = BETTER.assign(exposure=1000.0)
     lender.change(predictions().assign(exposure=1000.0))
-    paired = lender.change(table).judged().paired
+    paired = lender.change(table).judge().paired
     assert paired is not None
     text = written(lender)
     gained = int(paired.challenger.approved.sum()) - int(paired.champion.approved.sum())
@@ -254,7 +254,7 @@ def test_what_cannot_be_judged_is_reported_too(lender: Lender, path: str) -> Non
 
 
 def test_without_the_remote_the_report_says_so(lender: Lender) -> None:
-    found = lender.change(BETTER).judged(remote=False)
+    found = lender.change(BETTER).judge(remote=False)
     with contextlib.chdir(lender.folder):
         assert "this is no verdict for a merge" in report.report(found)
 
