@@ -64,7 +64,7 @@ def content(revision: str, path: str) -> str | None:
     return None if text is None else text.decode(errors="replace")
 
 
-def changed(base: str, *paths: str) -> list[str]:
+def list_changed(base: str, *paths: str) -> list[str]:
     """Return the files under some paths that differ between a commit and HEAD."""
     names = git("diff", "--name-only", base, "HEAD", "--", *paths)
     return [] if names is None else names.decode().splitlines()
@@ -81,7 +81,7 @@ def history(revision: str, path: str, since: dt.date) -> list[str]:
     return [name for name, day in dated if dt.date.fromisoformat(day) >= since]
 
 
-def uncommitted() -> list[str]:
+def list_uncommitted() -> list[str]:
     """Return the files that a judgement reads and that differ from HEAD."""
     changed = git("diff", "--name-only", "HEAD", "--", *JUDGED)
     added = git("ls-files", "--others", "--exclude-standard", "--", *JUDGED)

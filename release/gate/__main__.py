@@ -44,7 +44,7 @@ def arguments(module: str, doc: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def judged(given: argparse.Namespace) -> Judgement:
+def judge_from_options(given: argparse.Namespace) -> Judgement:
     """Return the judgement that the command line of gate or report asks for."""
     pushed = None if given.no_remote or given.pushed is None else given.pushed == "success"
     remote = not given.no_remote and pushed is None
@@ -61,7 +61,7 @@ def main(command: list[str] | None = None) -> int:
         "--output", type=project.resolve, metavar="FILE", help="append judgement=SHA-256 there"
     )
     given = parser.parse_args(command)
-    result = judged(given)
+    result = judge_from_options(given)
     for finding in result.findings:
         print(f"{finding.status:>12}  {finding.check}: {finding.words}")
     print(f"{result.verdict.upper()}: {result.sentence}")

@@ -90,8 +90,8 @@ def pair(champion: Predictions, challenger: Predictions, *, same_fields: bool) -
         kept = kept.assign(cluster=kept[cluster])
         theirs = theirs.assign(cluster=kept[cluster])
     return PairedRows(
-        champion=predictions.judged(theirs),
-        challenger=predictions.judged(kept),
+        champion=predictions.judge_rows(theirs),
+        challenger=predictions.judge_rows(kept),
         groups=kept[[*new.columns]],
         share=len(kept) / max(len(old), len(new)),
         moved=int((~same).sum()),

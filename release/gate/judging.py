@@ -22,7 +22,7 @@ from release.gate.checks import Finding
 from release.gate.judgement import Judgement, Suspicion
 from release.gate.limits import Limits
 from release.gate.predictions import Predictions
-from release.gate.provenance import listed
+from release.gate.provenance import first_few
 from release.gate.suspicions import acknowledgements, declarations, directions, features, gains
 from release.revisions import CannotJudge
 from service.decision import hashes
@@ -52,16 +52,16 @@ def judge(
         words = f"{revision} is HEAD itself: there is no change to judge"
         judgement.findings.append(Finding("base", "cannot judge", words))
     judgement.add("policy", lambda: policy(judgement))
-    judgement.add("commit", provenance.committed)
-    judgement.attempt("pipeline", lambda: stored(judgement, remote=remote, pushed=pushed))
+    judgement.add("commit", provenance.check_committed)
+    judgement.attempt("pipeline", lambda: read_champion(judgement, remote=remote, pushed=pushed))
     judgement.add("metrics", lambda: challenger(judgement))
-    judgement.add("reproduction", lambda: reproduction.compared(reproduced))
+    judgement.add("reproduction", lambda: reproduction.compare(reproduced))
     judgement.add("attention", lambda: declarations.notices(judgement))
     judgement.suspect(lambda: declarations.suspicions(judgement))
     judgement.suspect(lambda: directions.suspicions(judgement))
     table, config, rules = judgement.predictions, judgement.params, judgement.limits
     if table and config:
-        judgement.add("rescoring", lambda: rescoring.compared(judgement, table, reproduced))
+        judgement.add("rescoring", lambda: rescoring.compare(judgement, table, reproduced))
     if table and config and rules:
         judgement.add("challenger", lambda: alone(judgement, table, config.policy, rules))
         if former := judgement.champion:
@@ -71,7 +71,7 @@ def judge(
     if rules:
         judgement.suspect(lambda: features.suspicions(judgement, rules.suspicious))
     judgement.add(
-        "suspicion", lambda: acknowledgements.answered(judgement.suspicions, judgement.base)
+        "suspicion", lambda: acknowledgements.check_answers(judgement.suspicions, judgement.base)
     )
     return judgement
 
@@ -98,15 +98,15 @@ def policy(judgement: Judgement) -> Iterator[Finding]:
         judgement.limits = head
     where = f"of {judgement.revision}" if held is not None else "of this first commit"
     yield Finding("policy", "pass", f"judged by the {limits.PATH} {where}")
-    for words in limits.loosened(judgement.limits, head):
+    for words in limits.list_loosened(judgement.limits, head):
         yield Finding("policy", "note", f"loosened, without effect on this judgement: {words}")
 
 
-def stored(judgement: Judgement, *, remote: bool, pushed: bool | None) -> None:
+def read_champion(judgement: Judgement, *, remote: bool, pushed: bool | None) -> None:
     """Check what DVC vouches for, and read the champion that it holds."""
     with dvc_state.open_storage(remote=remote) as held:
-        judgement.add("pipeline", lambda: provenance.reproduced(held))
-        judgement.add("remote", lambda: provenance.pushed(held, confirmed=pushed))
+        judgement.add("pipeline", lambda: provenance.check_reproduced(held))
+        judgement.add("remote", lambda: provenance.check_pushed(held, confirmed=pushed))
         judgement.add("champion", lambda: champion(judgement, held))
 
 
@@ -120,12 +120,12 @@ def challenger(judgement: Judgement) -> Iterator[Finding]:
     """Read the head's figures and prove them by its predictions."""
     dvc_state.read_text(Path("params.yaml"))
     judgement.params = config = params.load()
-    stated = recalculation.published(dvc_state.read_text(Path(recalculation.PATH)))
+    stated = recalculation.read_published(dvc_state.read_text(Path(recalculation.PATH)))
     judgement.metrics = stated
     if judgement.limits:
         judgement.limits = judgement.limits.of(config.dataset)
         if absent := recalculation.unknown(stated, judgement.limits.required):
-            words = f"{recalculation.PATH} has no finite value and interval for {listed(absent)}"
+            words = f"{recalculation.PATH} has no finite value and interval for {first_few(absent)}"
             raise CannotJudge(words)
     path = Path(predictions.PATH)
     if not path.is_file():
@@ -133,13 +133,13 @@ def challenger(judgement: Judgement) -> Iterator[Finding]:
     table = Predictions.read(path.read_bytes(), predictions.PATH)
     judgement.predictions = table
     wrong = []
-    if count := recalculation.misdecided(table, config):
+    if count := recalculation.count_misdecided(table, config):
         wrong.append(f"{count:,} decisions differ from the policy in params.yaml")
     wrong.extend(recalculation.differences(stated, recalculation.recount(table, config)))
     headlines = dvc_state.read_text(Path(recalculation.HEADLINES))
     wrong.extend(recalculation.wrong_headlines(headlines, stated))
     if wrong:
-        words = f"{recalculation.PATH} is not what the predictions give: {listed(wrong)}"
+        words = f"{recalculation.PATH} is not what the predictions give: {first_few(wrong)}"
         yield Finding("metrics", "fail", words)
     else:
         yield Finding("metrics", "pass", "every figure follows from the predictions")
@@ -165,7 +165,7 @@ def alone(
     judgement: Judgement, table: Predictions, policy: Policy, rules: Limits
 ) -> Iterator[Finding]:
     """Judge the challenger by itself: floors, calibration and groups on all its test rows."""
-    rows = predictions.judged(table.split("test"))
+    rows = predictions.judge_rows(table.split("test"))
     yield from checks.enough(rows, rules)
     judgement.challenger = comparison.draw(rows, policy.pd_cut_off, policy)
     yield from checks.floors(judgement.challenger.estimates, rules)
@@ -187,7 +187,7 @@ def against(
         yield another_book(str(figures.get("dataset")), config.dataset, rules)
         return
     if lost:
-        yield Finding("groups", "fail", f"no longer measured by protected group: {listed(lost)}")
+        yield Finding("groups", "fail", f"no longer measured by protected group: {first_few(lost)}")
     same = declarations.same_fields(judgement, judgement.base)
     both = comparison.pair(champion, table, same_fields=same)
     yield from checks.common(both, rules)

@@ -148,7 +148,7 @@ def read(text: str, name: str = PATH) -> Limits:
         raise LimitsError(f"{name}: {'; '.join(problems)}") from error
 
 
-def loosened(base: Limits, head: Limits) -> list[str]:
+def list_loosened(base: Limits, head: Limits) -> list[str]:
     """Return each limit that the head's policy loosens, in words."""
     differences = changes(base.model_dump(exclude_none=True), head.model_dump(exclude_none=True))
     return [

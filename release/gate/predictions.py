@@ -68,7 +68,7 @@ def _check(name: str, rule: str, values: pd.Series, valid: pd.Series) -> None:
         raise CannotJudge(f"{name}: {rule}; got {wrong.iloc[0]} ({len(wrong)} rows)")
 
 
-def judged(rows: pd.DataFrame) -> Judged:
+def judge_rows(rows: pd.DataFrame) -> Judged:
     """Return rows of predictions as outcome, PD and decision."""
     decision = pd.Index(DECISIONS).get_indexer(pd.Index(rows["decision"]))
     return Judged(

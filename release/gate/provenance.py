@@ -19,38 +19,40 @@ RESULTS = (
 SHOWN = 5  # examples of a long list
 
 
-def committed() -> Iterator[Finding]:
+def check_committed() -> Iterator[Finding]:
     """Check that the working tree is HEAD."""
-    changed = revisions.uncommitted()
-    words = f"differs from HEAD, so the commit is not what was run: {listed(changed)}"
+    changed = revisions.list_uncommitted()
+    words = f"differs from HEAD, so the commit is not what was run: {first_few(changed)}"
     if changed:
         yield Finding("commit", "fail", f"{words}; run `dvc repro`, `dvc push` and commit")
     else:
         yield Finding("commit", "pass", "the working tree is HEAD")
 
 
-def listed(names: list[str]) -> str:
+def first_few(names: list[str]) -> str:
     """Return the first of many names in words."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"{', '.join(names[:SHOWN])}{more}"
 
 
-def reproduced(held: dvc_state.Storage) -> Iterator[Finding]:
+def check_reproduced(held: dvc_state.Storage) -> Iterator[Finding]:
     """Check that dvc.lock is what code, parameters and data give."""
     dvc_state.read_text(Path("dvc.lock"))
     if absent := [path for path in RESULTS if path not in held.outputs()]:
-        raise CannotJudge(f"no stage of dvc.yaml makes {listed(absent)}")
+        raise CannotJudge(f"no stage of dvc.yaml makes {first_few(absent)}")
     differs, missing = held.differences()
     if missing:
-        raise CannotJudge(f"not here to compare with dvc.lock: {listed(missing)}; run `dvc pull`")
+        raise CannotJudge(
+            f"not here to compare with dvc.lock: {first_few(missing)}; run `dvc pull`"
+        )
     if differs:
-        words = f"dvc.lock does not match: {listed(differs)}; run `dvc repro` and commit"
+        words = f"dvc.lock does not match: {first_few(differs)}; run `dvc repro` and commit"
         yield Finding("pipeline", "fail", words)
     else:
         yield Finding("pipeline", "pass", "dvc.lock matches code, parameters and data")
 
 
-def pushed(held: dvc_state.Storage, *, confirmed: bool | None) -> Iterator[Finding]:
+def check_pushed(held: dvc_state.Storage, *, confirmed: bool | None) -> Iterator[Finding]:
     """Check that the remote holds what dvc.lock names; `confirmed` is what a job before saw."""
     if confirmed is not None:
         words = "the job that fetched the data was told by the remote that it "
@@ -62,6 +64,6 @@ def pushed(held: dvc_state.Storage, *, confirmed: bool | None) -> Iterator[Findi
         return
     absent = held.not_pushed()
     if absent:
-        yield Finding("remote", "fail", f"not in the remote: {listed(absent)}; run `dvc push`")
+        yield Finding("remote", "fail", f"not in the remote: {first_few(absent)}; run `dvc push`")
     else:
         yield Finding("remote", "pass", "the remote holds all that dvc.lock names")

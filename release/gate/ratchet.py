@@ -92,11 +92,11 @@ def models(judgement: Judgement, held: dvc_state.Storage, limits: Limits) -> Ite
         except CannotJudge:
             yield Former(commit, 0.0, None, published_losses(judgement, figures, limits))
             continue
-        if former := compared(judgement, commit, figures, table, limits):
+        if former := compare(judgement, commit, figures, table, limits):
             yield former
 
 
-def compared(
+def compare(
     judgement: Judgement, commit: str, figures: dict[str, Any], table: Predictions, limits: Limits
 ) -> Former | None:
     """Return a former model on the rows that it shares with the challenger, None for too few."""

@@ -27,7 +27,7 @@ UNPROVEN = ("monotone", "trained_on")  # need the training rows; `dvc status` vo
 CLOSE = 2e-6  # figures are published with six digits
 
 
-def published(text: str, name: str = PATH) -> dict[str, Any]:
+def read_published(text: str, name: str = PATH) -> dict[str, Any]:
     """Return the content of an evaluation report; CannotJudge where it is none."""
     try:
         document = json.loads(text)
@@ -47,7 +47,7 @@ def published_at(revision: str) -> dict[str, Any] | None:
     for path in (PATH, HEADLINES):
         text = revisions.content(revision, path)
         if text is not None:
-            return published(text, f"{path} at the base")
+            return read_published(text, f"{path} at the base")
     return None
 
 
@@ -80,10 +80,10 @@ def recount(table: Predictions, config: Params) -> Any:
     validation, test = table.split("validation"), table.split("test")
     policy, minimum = config.policy, config.evaluate.min_group
     compared: dict[str, dict[str, float]] = {
-        name: evaluation.summary(_decided(validation, name, config), policy)
+        name: evaluation.summary(_rows_of(validation, name, config), policy)
         for name in config.candidates
     }
-    rows = predictions.judged(test)
+    rows = predictions.judge_rows(test)
     chosen_by = config.evaluate.choose_by
     choice = cross_validate(table.table, config.candidates, chosen_by)
     dated = test["date"].notna().all()
@@ -135,7 +135,7 @@ def is_new(rows: pd.DataFrame) -> Any:
     return rows["new_customer"].to_numpy(bool)
 
 
-def _decided(rows: pd.DataFrame, candidate: str, config: Params) -> Judged:
+def _rows_of(rows: pd.DataFrame, candidate: str, config: Params) -> Judged:
     """Return the rows of a split as a candidate and the policy see them."""
     if f"pd_{candidate}" not in rows:
         raise CannotJudge(f"{predictions.PATH} lacks the column pd_{candidate}")
@@ -157,12 +157,12 @@ def _decide(rows: pd.DataFrame, pd_: Any, config: Params) -> Any:
     return policy.decide(pd_, evaluation.columns_by_name(features, features(columns)))
 
 
-def misdecided(table: Predictions, config: Params) -> int:
+def count_misdecided(table: Predictions, config: Params) -> int:
     """Count the decisions that differ from what the policy says of their PD."""
     wrong = 0
     for name in ("validation", "test"):
         rows = table.split(name)
-        held = predictions.judged(rows)
+        held = predictions.judge_rows(rows)
         decided = _decide(rows, held.pd, config)
         wrong += int(np.sum(decided != held.decision))
     return wrong

@@ -62,7 +62,7 @@ def files(path: Path) -> list[Path]:
     return [each for each in every if each.suffix in COMPARABLE]
 
 
-def compared(folder: Path | None) -> Iterator[Finding]:
+def compare(folder: Path | None) -> Iterator[Finding]:
     """Compare every output with that of the second training: its bytes, else its numbers."""
     if folder is None:
         words = "nothing was trained again (no --reproduced): for local use only"

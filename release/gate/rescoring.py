@@ -122,11 +122,9 @@ def save(folder: Path) -> str:
     return f"scored in {target}"
 
 
-def compared(
-    judgement: Judgement, table: Predictions, reproduced: Path | None
-) -> Iterator[Finding]:
+def compare(judgement: Judgement, table: Predictions, reproduced: Path | None) -> Iterator[Finding]:
     """Compare every PD with that of the artifact, bit for bit."""
-    changed = revisions.changed(judgement.base, *CODE) if judgement.base else []
+    changed = revisions.list_changed(judgement.base, *CODE) if judgement.base else []
     try:
         scores = score()
         wrong, by = differences(table, scores), "the code of this gate"

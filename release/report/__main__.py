@@ -141,7 +141,11 @@ def figures(judgement: Judgement) -> str:
     elif judgement.challenger:
         head, align = ["figure", "head", "gate"], "lrl"
         lines = [
-            [TITLES.get(name, name), number(value, DIGITS.get(name, 4)), gated(name, judgement)]
+            [
+                TITLES.get(name, name),
+                number(value, DIGITS.get(name, 4)),
+                limits_of(name, judgement),
+            ]
             for name, value in judgement.challenger.estimates.items()
         ]
     else:
@@ -167,7 +171,7 @@ def figure(name: str, difference: Difference, judgement: Judgement) -> list[str]
         f"{trend(name, difference)}{number(difference.difference, digits, '+')}",
         f"{low} to {high}",
         better,
-        gated(name, judgement),
+        limits_of(name, judgement),
     ]
 
 
@@ -178,7 +182,7 @@ def trend(name: str, difference: Difference) -> str:
     return "▲ " if (difference.low > 0) == (name in limits.HIGHER) else "▼ "
 
 
-def gated(name: str, judgement: Judgement) -> str:
+def limits_of(name: str, judgement: Judgement) -> str:
     """Return the limits that hold for a figure, each with its mark."""
     if not judgement.limits:
         return ""
@@ -205,7 +209,7 @@ def main(command: list[str] | None = None) -> int:
         help="append it there too, as a job's summary",
     )
     given = parser.parse_args(command)
-    text = report(gate.judged(given))
+    text = report(gate.judge_from_options(given))
     if given.out:
         files.write_text(given.out, text)
     else:

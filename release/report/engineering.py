@@ -43,7 +43,7 @@ def section(judgement: Judgement) -> str:
 
 def changed_files(judgement: Judgement) -> str:
     """Return the files that differ from the base, without those that the pipeline writes."""
-    files = revisions.changed(judgement.base, ".") if judgement.base else []
+    files = revisions.list_changed(judgement.base, ".") if judgement.base else []
     if not files:
         return ""
     more = f"\n- … and {len(files) - FILES} more" if len(files) > FILES else ""

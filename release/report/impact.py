@@ -109,7 +109,7 @@ def mean(values: NDArray[Any]) -> float:
     return float(values.mean()) if len(values) else float("nan")
 
 
-def accepted(bad: ArrayLike, pd: ArrayLike) -> tuple[NDArray[np.int64], Floats]:
+def count_accepted(bad: ArrayLike, pd: ArrayLike) -> tuple[NDArray[np.int64], Floats]:
     """Return applications and bads (k + 1,) up to each of k distinct PDs, from none to all."""
     _, place = np.unique(np.asarray(pd), return_inverse=True)
     count = np.bincount(place)
@@ -119,12 +119,12 @@ def accepted(bad: ArrayLike, pd: ArrayLike) -> tuple[NDArray[np.int64], Floats]:
 
 def approval_at(bad: ArrayLike, pd: ArrayLike, bad_rate: float) -> float:
     """Return the largest approval rate, by PD alone, at a bad rate of at most `bad_rate`."""
-    count, bads = accepted(bad, pd)
+    count, bads = count_accepted(bad, pd)
     return float(count[bads <= bad_rate * count].max() / count[-1])
 
 
 def bad_rate_at(bad: ArrayLike, pd: ArrayLike, approval_rate: float) -> float:
     """Return the bad rate of the share `approval_rate` of lowest PD; NaN of nothing."""
-    count, bads = accepted(bad, pd)
+    count, bads = count_accepted(bad, pd)
     wanted = approval_rate * count[-1]
     return float(np.interp(wanted, count, bads) / wanted) if wanted else float("nan")

@@ -28,16 +28,16 @@ def model(judgement: Judgement) -> str:
             [name.replace("_", " "), as_cell(old.get(name)), as_cell(new.get(name))]
             for name in names
         ),
-        ["trained on", trained(old), trained(new)],
+        ["trained on", describe_training(old), describe_training(new)],
         ["price of monotone constraints", price(old), price(new)],
         ["PD against a stated direction", against(old), against(new)],
-        *([measured] if (measured := scored(judgement)) else []),
+        *([measured] if (measured := describe_scoring(judgement)) else []),
     ]
     shown = table(["", "base", "head"], lines)
     return "\n\n".join(part for part in ("### Model", shown, directions(new)) if part)
 
 
-def trained(figures: dict[str, Any]) -> str:
+def describe_training(figures: dict[str, Any]) -> str:
     """Return how many rows a model was trained on, and their first and last date."""
     held = figures.get("trained_on") or {}
     if "rows" not in held:
@@ -72,7 +72,12 @@ def directions(figures: dict[str, Any]) -> str:
     if not fields:
         return ""
     lines = [
-        [code(name), field["risk"], kept(field), as_count(field.get("violations_when_free"))]
+        [
+            code(name),
+            field["risk"],
+            direction_kept(field),
+            as_count(field.get("violations_when_free")),
+        ]
         for name, field in fields.items()
     ]
     head = ["field", "risk is", "test rows against it", "without constraints"]
@@ -80,7 +85,7 @@ def directions(figures: dict[str, Any]) -> str:
     return details(f"{title}test rows", table(head, lines, "llrr"))
 
 
-def kept(field: dict[str, Any]) -> str:
+def direction_kept(field: dict[str, Any]) -> str:
     """Return whether the PD keeps a field's direction; else in how many rows not, and the worst."""
     if field["proved"]:
         return "0 (proved for every application)"
@@ -96,7 +101,7 @@ def as_count(value: int | None) -> str:
     return "—" if value is None else f"{value:,}"
 
 
-def scored(judgement: Judgement) -> list[str]:
+def describe_scoring(judgement: Judgement) -> list[str]:
     """Return the size of both winners and the latency of the head's, which the gate measured."""
     if not WINNER.is_file():
         return []
@@ -132,10 +137,10 @@ def both(judgement: Judgement, path: str) -> tuple[Any, Any]:
         return {}, {}
     held = revisions.content(judgement.base, path)
     here = Path(path)
-    return parsed(held or ""), parsed(here.read_text(errors="replace") if here.is_file() else "")
+    return parse(held or ""), parse(here.read_text(errors="replace") if here.is_file() else "")
 
 
-def parsed(text: str) -> Any:
+def parse(text: str) -> Any:
     """Return the content of YAML or JSON; {} where the text is neither."""
     try:
         return yaml.safe_load(text) or {}
@@ -143,7 +148,7 @@ def parsed(text: str) -> Any:
         return {}
 
 
-def differing(title: str, changed: list[Change]) -> str:
+def list_changes(title: str, changed: list[Change]) -> str:
     """Return the changes as a table that opens on a click; nothing without changes."""
     if not changed:
         return ""
@@ -160,12 +165,12 @@ def as_cell(value: Any) -> str:
 
 def parameters(judgement: Judgement) -> str:
     """Return the section on what changed in params.yaml."""
-    return differing("Parameters", changes(*both(judgement, "params.yaml")))
+    return list_changes("Parameters", changes(*both(judgement, "params.yaml")))
 
 
 def policy(judgement: Judgement) -> str:
     """Return the section on the gate policy, which holds from the next change on."""
-    return differing("Gate policy", changes(*both(judgement, limits.PATH)))
+    return list_changes("Gate policy", changes(*both(judgement, limits.PATH)))
 
 
 def data(judgement: Judgement) -> str:
@@ -176,4 +181,4 @@ def data(judgement: Judgement) -> str:
     held: list[Change] = []
     for name in ("quality.json", "contract.yaml", "raw.dvc"):
         held += changes(*both(judgement, str(folder / name)))
-    return differing("Data", held)
+    return list_changes("Data", held)

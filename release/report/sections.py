@@ -40,7 +40,7 @@ def decisions(judgement: Judgement) -> str:
         [
             "### Decisions",
             table(DIFFERENCES, lines, "lrrr"),
-            table(head, [swapped(name, part) for name, part in done.swaps.items()], "lrrrrrr"),
+            table(head, [swap_row(name, part) for name, part in done.swaps.items()], "lrrrrrr"),
             details(
                 "Decisions of the base (down) by decisions of the head (across)",
                 table(["", *DECISIONS], moves, "lrrr"),
@@ -99,7 +99,7 @@ def money(name: str, before: float, after: float) -> list[str]:
     return [name, number(before, 5), number(after, 5), number(after - before, 5, "+")]
 
 
-def swapped(name: str, part: Part) -> list[str]:
+def swap_row(name: str, part: Part) -> list[str]:
     """Return one row of the table of the swap set."""
     interval = f"{percent(part.low)} to {percent(part.high)}" if part.applications else "—"
     return [
@@ -148,7 +148,7 @@ def groups(judgement: Judgement) -> str:
             group.attribute,
             code(group.group),
             f"{group.rows:,}",
-            percent(approved(judgement.paired, group.attribute, group.group)),
+            percent(approval_of(judgement.paired, group.attribute, group.group)),
             percent(group.approval_rate),
             *(
                 percent(value, 2)
@@ -174,7 +174,7 @@ def prices(paired: PairedRows | None, attribute: str, group: str) -> tuple[float
     return impact.mean(paired.champion.pd[members]), impact.mean(paired.challenger.pd[members])
 
 
-def approved(paired: PairedRows | None, attribute: str, group: str) -> float | None:
+def approval_of(paired: PairedRows | None, attribute: str, group: str) -> float | None:
     """Return the champion's approval rate of a group among the common rows."""
     if paired is None:
         return None

@@ -55,16 +55,16 @@ def read(text: str, name: str = str(PATH)) -> list[Acknowledgement]:
         raise CannotJudge(f"{name}: {'; '.join(problems)}") from error
 
 
-def added(base: str | None) -> list[Acknowledgement]:
+def list_added(base: str | None) -> list[Acknowledgement]:
     """Return the acknowledgements of the head that the base does not have."""
     here = read(PATH.read_text()) if PATH.is_file() else []
     before = read((revisions.content(base, str(PATH)) if base else None) or "", f"{PATH} at base")
     return [entry for entry in here if entry not in before]
 
 
-def answered(suspicions: Iterable[Suspicion], base: str | None) -> Iterator[Finding]:
+def check_answers(suspicions: Iterable[Suspicion], base: str | None) -> Iterator[Finding]:
     """Fail for each suspicion that no entry of the change answers for; note the others."""
-    entries = {entry.suspicion: entry for entry in added(base)}
+    entries = {entry.suspicion: entry for entry in list_added(base)}
     for suspicion in dict.fromkeys(suspicions):
         entry = entries.pop(suspicion.name, None)
         if entry:

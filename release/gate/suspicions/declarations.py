@@ -38,7 +38,7 @@ def notices(judgement: Judgement) -> Iterator[Finding]:
         if changes(*both_sides(judgement.base, f"{folder / 'raw'}.dvc")):
             words = f"{folder / 'raw'}: the tables are not those of the base"
             yield Finding(CHECK, "note", words)
-    if code := revisions.changed(judgement.base, *JUDGE):
+    if code := revisions.list_changed(judgement.base, *JUDGE):
         words = f"{len(code)} files of code that makes or judges models changed: {_first(code)}"
         yield Finding(CHECK, "note", f"{words}; this judgement is by the code of the gate that ran")
 

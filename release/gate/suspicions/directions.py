@@ -14,8 +14,8 @@ def suspicions(judgement: Judgement) -> Iterator[Suspicion]:
     """Yield each field of the winner that goes against its direction, and did not at the base."""
     if judgement.base is None:
         return
-    former = violated(judgement.champion_metrics or {})
-    for name, field in violated(judgement.metrics or {}).items():
+    former = list_violations(judgement.champion_metrics or {})
+    for name, field in list_violations(judgement.metrics or {}).items():
         if name in former:
             continue
         shown = field.get("counterexample") or {}
@@ -26,7 +26,7 @@ def suspicions(judgement: Judgement) -> Iterator[Suspicion]:
         yield Suspicion(f"direction.{name}", words)
 
 
-def violated(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def list_violations(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return what evaluation.json says of the fields with violations, by their names."""
     fields = (figures.get("monotone") or {}).get("fields") or {}
     return {name: field for name, field in fields.items() if field.get("violations")}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from release.gate.comparison import Difference
 from release.gate.judgement import Judgement, Suspicion
 from release.gate.limits import HIGHER, Suspicious
-from release.gate.predictions import Predictions, judged
+from release.gate.predictions import Predictions, judge_rows
 from stages.metrics import metrics
 
 
@@ -41,7 +41,7 @@ def optimism(table: Predictions, winner: str, limits: Suspicious) -> Iterator[Su
     if "fold" not in held_out or column not in held_out:
         return
     held_out = held_out[held_out["fold"].notna() & held_out[column].notna()]
-    rows = judged(table.split("test"))
+    rows = judge_rows(table.split("test"))
     if held_out["bad"].nunique() < 2 or len(set(rows.bad.tolist())) < 2:
         return
     folds = metrics.summary(held_out["bad"].to_numpy(), held_out[column].to_numpy(), 1.0)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from release.gate.limits import LimitsError, loosened, read
+from release.gate.limits import LimitsError, list_loosened, read
 from release.gate.predictions import PATH as PREDICTIONS
 from release.gate.predictions import Predictions
 from release.revisions import CannotJudge
@@ -519,12 +519,12 @@ def test_a_policy_names_what_it_does_not_allow(lender: Lender) -> None:
 def test_only_a_wider_limit_is_loosened(lender: Lender) -> None:
     held = read((lender.policy().folder / POLICY).read_text())
     stricter = read((lender.policy(min_bads=60, groups__max_ece=0.01).folder / POLICY).read_text())
-    assert loosened(held, stricter) == []
-    assert loosened(stricter, held) == ["min_bads: 60 → 50", "groups.max_ece: 0.01 → 0.05"]
+    assert list_loosened(held, stricter) == []
+    assert list_loosened(stricter, held) == ["min_bads: 60 → 50", "groups.max_ece: 0.01 → 0.05"]
 
 
 def test_a_floor_that_a_book_loses_is_loosened(lender: Lender) -> None:
     held = read((lender.policy().folder / POLICY).read_text())
-    assert "books.small.roc_auc.min: 0.75 → —" in loosened(
+    assert "books.small.roc_auc.min: 0.75 → —" in list_loosened(
         held, held.model_copy(update={"books": {}})
     )
