@@ -15,7 +15,7 @@ from pathlib import Path
 
 from service import settings
 from service.api.access.authentication import create_access
-from service.decision.hashes import WINNER, NotReady, verified
+from service.decision.hashes import WINNER, NotReady, read_verified
 from service.ledger.database import database_url
 from service.settings import SettingsError
 from stages import project
@@ -35,7 +35,7 @@ def check_files() -> None:
     try:
         create_access(settings.load())
         database_url()
-        files = verified(ROOT)
+        files = read_verified(ROOT)
     except (SettingsError, ValueError, NotReady) as error:
         raise CannotServe(str(error)) from error
     if WINNER not in files:

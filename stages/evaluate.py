@@ -133,7 +133,7 @@ def main() -> None:
     files.write_text(
         MODELS / "scorecard.csv", points.as_csv([row for card in cards for row in card])
     )
-    report = evaluation.rounded(facts)
+    report = evaluation.round_figures(facts)
     files.write_json(MODELS / "evaluation.json", report)
     files.write_json(MODELS / "metrics.json", evaluation.headlines(report))
 

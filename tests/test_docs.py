@@ -71,6 +71,16 @@ def test_the_readme_is_short() -> None:
     assert len(TEXT["README.md"].splitlines()) <= 150
 
 
+def test_the_architecture_names_every_package() -> None:
+    tree = TEXT["docs/explanation/architecture.md"].split("```")[1]
+    packages = {
+        path.parent.name
+        for name in ("stages", "service", "release")
+        for path in (ROOT / name).glob("*/__init__.py")
+    }
+    assert sorted(p for p in packages if not re.search(rf"^  {p}/ ", tree, re.MULTILINE)) == []
+
+
 def test_every_page_stands_in_the_navigation() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text()
     pages = [page.removeprefix("docs/") for page in TEXT if page.startswith("docs/")]

@@ -115,6 +115,6 @@ def to_json(judgement: Judgement) -> str:
         "findings": [finding._asdict() for finding in judgement.findings],
         "figures": {name: asdict(difference) for name, difference in judgement.differences.items()},
         "delong": judgement.delong._asdict() if judgement.delong else None,
-        "groups": [evaluation.rounded(group._asdict()) for group in judgement.groups],
+        "groups": [evaluation.round_figures(group._asdict()) for group in judgement.groups],
     }
-    return json.dumps(evaluation.rounded(content), indent=2, allow_nan=False) + "\n"
+    return json.dumps(evaluation.round_figures(content), indent=2, allow_nan=False) + "\n"

@@ -88,7 +88,7 @@ def recount(table: Predictions, config: Params) -> Any:
     choice = cross_validate(table.table, config.candidates, chosen_by)
     dated = test["date"].notna().all()
     quarters = evaluation.name_vintages(test["date"].to_numpy("datetime64[D]")) if dated else None
-    return evaluation.rounded(
+    return evaluation.round_figures(
         {
             "dataset": config.dataset,
             "mode": config.mode,

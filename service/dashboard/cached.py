@@ -32,10 +32,10 @@ def engine(url: str) -> Engine:
 def version(url: str) -> tuple[int, int]:
     """Return what changes as soon as a small ledger or its reports change, a large one later."""
     entries, reports = queries.sizes(engine(url))
-    return followed(entries), reports
+    return change_counter(entries), reports
 
 
-def followed(entries: int) -> int:
+def change_counter(entries: int) -> int:
     """Return a number that changes with every entry, or with every thousandth part of many."""
     return entries if entries < SMALL else entries // 10 ** (len(str(entries)) - DIGITS)
 

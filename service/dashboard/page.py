@@ -12,7 +12,7 @@ import streamlit as st
 from service import settings
 from service.dashboard import audit_tab, baselines, cached, drift_tab, queries, tabs
 from service.dashboard.baselines import Baselines
-from service.dashboard.wording import escape, minute, signed, title_of
+from service.dashboard.wording import escape, minute, title_of, with_sign
 from service.ledger import LedgerUnavailable
 from service.monitoring.reports import field_of
 
@@ -153,7 +153,7 @@ def against(share: float | None, tested: float | None) -> str | None:
     """Return how far a share is from that of the test rows, in points."""
     if share is None or tested is None:
         return None
-    return f"{signed(100 * (share - tested))} points, test {tested:.1%}"
+    return f"{with_sign(100 * (share - tested))} points, test {tested:.1%}"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from service import settings
 from service.dashboard import cached, charts, queries
 from service.dashboard.baselines import Baselines
 from service.dashboard.drift_tab import scope_of
-from service.dashboard.wording import COLOURED, minute, signed, title_of
+from service.dashboard.wording import COLOURED, minute, title_of, with_sign
 
 WHOLE = st.column_config.NumberColumn("score", format="%.0f")
 COUNT = st.column_config.NumberColumn(format="localized")
@@ -99,14 +99,14 @@ def show_realised(facts: dict[str, Any], known: Baselines) -> None:
         "Loans with an outcome": (f"{facts['mature']:,}", None),
         "Bad rate": (
             f"{whole['bad_rate']:.1%}",
-            f"{signed(100 * (whole['bad_rate'] - whole['mean_pd']))} points, "
+            f"{with_sign(100 * (whole['bad_rate'] - whole['mean_pd']))} points, "
             f"{whole['mean_pd']:.1%} expected",
         ),
         "ROC-AUC": (
             "none" if auc is None else f"{auc:.3f}",
             None
             if auc is None or tested is None
-            else f"{signed(auc - tested, 3)}, test {tested:.3f}",
+            else f"{with_sign(auc - tested, 3)}, test {tested:.3f}",
         ),
         "Profit per unit lent": (
             "not known" if profit["realised"] is None else f"{profit['realised']:+.3f}",

@@ -26,7 +26,7 @@ def escape(words: str) -> str:
     return "".join(f"\\{letter}" if letter in "\\`*_[]<>$#~:|!" else letter for letter in words)
 
 
-def signed(value: float, digits: int = 1) -> str:
+def with_sign(value: float, digits: int = 1) -> str:
     """Return a number with its sign, 0 without one."""
     shown = f"{value:+.{digits}f}"
     return shown.lstrip("+-") if not float(shown) else shown

@@ -114,7 +114,7 @@ class Applications:
             first = [by_field[name] for name in dict.fromkeys(e["loc"][0] for e in errors)]
             raise InvalidApplication([self._problem(e) for e in first[:MOST]]) from None
         values = self._values(application)
-        problems = [*self._misstated(values), *self._contradictions(values)]
+        problems = [*self._find_misstated(values), *self._contradictions(values)]
         if problems:
             raise InvalidApplication(problems)
         return application
@@ -183,7 +183,7 @@ class Applications:
             message = f"{name} is not a field of this contract{hint}"
         return Problem(name, message, f"one of {', '.join(allowed)}", got, "unknown")
 
-    def _misstated(self, application: Mapping[str, Any]) -> Iterator[Problem]:
+    def _find_misstated(self, application: Mapping[str, Any]) -> Iterator[Problem]:
         for name, derived in self.stated.items():
             value = application.get(name)
             true = ratio(derived.ratio, application)

@@ -40,7 +40,7 @@ def read_model(content: bytes | None) -> Model:
 def installed_version(name: str) -> str:
     """Return the version of a library; "none" where it is not installed."""
     try:
-        return artifact.installed((name,))[name]
+        return artifact.installed_versions((name,))[name]
     except PackageNotFoundError:
         return "none"
 

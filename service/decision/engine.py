@@ -64,7 +64,7 @@ class Engine:
     @classmethod
     def load(cls, root: Path = Path()) -> Engine:
         """Return the engine of the winner in the folder `root`; raises NotReady."""
-        contents = hashes.verified(root)
+        contents = hashes.read_verified(root)
         model = read_model(contents.get(WINNER))
         config = read_parameters(root, model)
         answered_by = identity.of(root, contents[WINNER], config.policy)
@@ -162,13 +162,13 @@ class Engine:
         """Features (n, F) → PD (n,), the same bits as `model.predict_matrix`."""
         return self.model.calibrator(self.margin(x))
 
-    def encoded(self, *applications: Mapping[str, Any]) -> Floats:
+    def encode(self, *applications: Mapping[str, Any]) -> Floats:
         """n checked applications → encoded inputs, as `Features.encode` gives them."""
         return self.features.encode_rows(applications)
 
     def matrix(self, *applications: Mapping[str, Any]) -> Floats:
         """n checked applications → features (n, F), the same bits as `model.features`."""
-        return self.features.matrix(self.encoded(*applications))
+        return self.features.matrix(self.encode(*applications))
 
     def by_name(self, x: Floats) -> dict[str, Floats]:
         """Return features by name, each (n,); empty where the policy has no rules to read them."""

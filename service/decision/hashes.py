@@ -30,7 +30,7 @@ def manifest(contents: dict[Path, bytes]) -> str:
     return json.dumps({"sha256": digests}, indent=2) + "\n"
 
 
-def verified(root: Path) -> dict[Path, bytes]:
+def read_verified(root: Path) -> dict[Path, bytes]:
     """Return the content of each of FILES that is in the folder `root`.
 
     Raises NotReady where one is not the file that the manifest states, or else dvc.lock; a folder

@@ -99,7 +99,7 @@ def realised_performance(mature: MatureOutcomes) -> dict[str, Any]:
     return {
         "outcomes": mature.recorded,
         "mature": len(mature.bad),
-        "all": evaluation.rounded({name: summary[name] for name in names}),
+        "all": evaluation.round_figures({name: summary[name] for name in names}),
         "profit": profits(mature),
         "by_decision": bad_rates(mature.decision, mature),
         "by_vintage": bad_rates(evaluation.name_vintages(mature.day), mature),
@@ -114,11 +114,14 @@ def profits(mature: MatureOutcomes) -> dict[str, float | None]:
         return {"realised": None, "expected": None}
     margin, loss = mature.margin[lent], mature.loss[lent]
 
-    def earned(bad: NDArray[Any]) -> float:
+    def profit_earned(bad: NDArray[Any]) -> float:
         return float(((1 - bad) * margin - bad * loss).mean())
 
-    figures = {"realised": earned(mature.bad[lent]), "expected": earned(mature.pd[lent])}
-    return dict(evaluation.rounded(figures))
+    figures = {
+        "realised": profit_earned(mature.bad[lent]),
+        "expected": profit_earned(mature.pd[lent]),
+    }
+    return dict(evaluation.round_figures(figures))
 
 
 def bad_rates(labels: NDArray[np.str_], mature: MatureOutcomes) -> dict[str, Any]:
@@ -131,5 +134,5 @@ def bad_rates(labels: NDArray[np.str_], mature: MatureOutcomes) -> dict[str, Any
             "bad_rate": float(mature.bad[rows].mean()),
             "expected": float(mature.pd[rows].mean()),
         }
-        rates[str(label)] = evaluation.rounded(facts)
+        rates[str(label)] = evaluation.round_figures(facts)
     return rates

@@ -17,7 +17,7 @@ CATEGORIES = {"string": (str,), "integer": (int,), "number": (int, float)}
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 
 
-def listed(value: T | list[T] | None) -> list[T]:
+def as_list(value: T | list[T] | None) -> list[T]:
     """Return one value, several or none as a list."""
     if value is None:
         return []

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pydantic import Field as Key
 
-from stages.contract.fields import listed
+from stages.contract.fields import as_list
 from stages.contract.parts import Part
 
 
@@ -48,12 +48,12 @@ class Table(Part):
     @property
     def keys(self) -> list[str]:
         """The columns that identify a row of this table."""
-        return listed(self.key)
+        return as_list(self.key)
 
     @property
     def joins(self) -> list[str]:
         """The columns that hold the key in tables above: `COLUMN` of the first, `TABLE.COLUMN`."""
-        return listed(self.join)
+        return as_list(self.join)
 
     def problems(self, first: bool) -> Iterator[tuple[list[str], str]]:
         """Yield each contradiction within the table: the keys of its place, and the problem."""

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field as Key
 
-from stages.contract.fields import listed
+from stages.contract.fields import as_list
 from stages.contract.parts import Part, Scalar
 from stages.contract.written import BOOLEANS, YAML_BOOLEANS, text
 
@@ -34,7 +34,7 @@ class Target(Part):
     @cached_property
     def words(self) -> tuple[list[str], list[str]]:
         """The raw texts that mean good, and those that mean bad."""
-        return [text(v) for v in listed(self.good)], [text(v) for v in listed(self.bad)]
+        return [text(v) for v in as_list(self.good)], [text(v) for v in as_list(self.bad)]
 
     @cached_property
     def codes(self) -> dict[str, int]:
@@ -52,7 +52,7 @@ class Target(Part):
 
     def _is_stated(self, truth: bool) -> bool:
         """Return whether a boolean, and not its text, is one of the raw values."""
-        return any(v is truth for side in (self.good, self.bad) for v in listed(side))
+        return any(v is truth for side in (self.good, self.bad) for v in as_list(side))
 
     @property
     def indeterminate_words(self) -> list[str]:

@@ -160,7 +160,7 @@ class Features:
             missing = np.isnan(encoded[:, self._missing])
             meant = np.where(meaning == 0, self._unexplained, meaning)
             parts.append(np.where(missing, meant, 0.0))
-        return bounded(np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0])
+        return clip_to_float32(np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0])
 
     def _ratios(self, encoded: Floats) -> Floats:
         under = encoded[:, self._under]
@@ -204,7 +204,7 @@ def meanings_of(field: Field, columns: Columns, n: int) -> Values:
     return [field.missing_codes.get(value, 0) for value in values]
 
 
-def bounded(x: Floats) -> Floats:
+def clip_to_float32(x: Floats) -> Floats:
     """Return the numbers, clipped to those that 32 bits can hold; NaN stays NaN."""
     return np.clip(x, -LARGEST, LARGEST)
 

@@ -194,13 +194,13 @@ def headlines(report: Mapping[str, Any]) -> dict[str, Any]:
         **{short: report["test"][name]["value"] for short, name in HEADLINES.items()},
         **{name: choice["value"] for name, choice in report["choice"].items()},
     }
-    return {"winner": report["winner"], **rounded(figures, HEADLINE_DIGITS)}
+    return {"winner": report["winner"], **round_figures(figures, HEADLINE_DIGITS)}
 
 
-def rounded(value: Any, digits: int = DIGITS) -> Any:
+def round_figures(value: Any, digits: int = DIGITS) -> Any:
     """Return figures as they are published: six digits by default, None where undefined."""
     if isinstance(value, dict):
-        return {name: rounded(figure, digits) for name, figure in value.items()}
+        return {name: round_figures(figure, digits) for name, figure in value.items()}
     if isinstance(value, float):
         return round(value, digits) if math.isfinite(value) else None
     return value

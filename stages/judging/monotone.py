@@ -117,18 +117,18 @@ def readable(line: Line, row: Floats, value: float) -> float:
         return float(value)
     margin = line.margins(row[None], np.array([[value]]))
     low, high = line.bounds()
-    for near in rounded(value):
+    for near in values_near(value):
         values = np.array([[near]])
         if (
             low <= near <= high
-            and line.allowed(row[None], values).all()
+            and line.are_allowed(row[None], values).all()
             and np.array_equal(line.margins(row[None], values), margin)
         ):
             return near
     return float(value)
 
 
-def rounded(value: float) -> Iterator[float]:
+def values_near(value: float) -> Iterator[float]:
     """Yield values near one that is given, from few digits to many."""
     for digits in range(-9, 10):
         step = 10.0**-digits

@@ -92,7 +92,7 @@ class Line:
         margins = [self.margins(rows, values) for values in parts]
         values, margin = (np.concatenate(part, axis=1) for part in (parts, margins))
         risk = self.sign * self.model.calibrator(margin.ravel()).reshape(margin.shape)
-        allowed = self.allowed(rows, values)
+        allowed = self.are_allowed(rows, values)
         highest = np.maximum.accumulate(np.where(allowed, risk, -np.inf), axis=1)
         falls = np.where(allowed, highest - risk, 0.0)
         row, end = np.unravel_index(falls.argmax(), falls.shape)
@@ -204,7 +204,7 @@ class Line:
         line = self.matrix(rows, values)
         return self.model.scorer.margin(line).reshape(values.shape)
 
-    def allowed(self, rows: Floats, values: Floats) -> Bools:
+    def are_allowed(self, rows: Floats, values: Floats) -> Bools:
         """Return whether the contract's checks allow the values (k, m) in rows (k, inputs)."""
         columns = self.columns(rows) | {self.field.name: values}
         allowed = np.ones(values.shape, dtype=np.bool_)

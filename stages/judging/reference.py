@@ -117,10 +117,10 @@ def usual_range(values: Floats, middle: float) -> list[float]:
     low = np.quantile(values, USUAL[0], method="lower")
     high = np.quantile(values, USUAL[1], method="higher")
     ends = min(float(low), middle), max(float(high), middle)
-    return [rounded(ends[0], np.floor), rounded(ends[1], np.ceil)]
+    return [round_towards(ends[0], np.floor), round_towards(ends[1], np.ceil)]
 
 
-def rounded(value: float, towards: Callable[[float], float]) -> float:
+def round_towards(value: float, towards: Callable[[float], float]) -> float:
     """Round a number to few digits, up or down as `towards` does."""
     if value == 0:
         return 0.0

@@ -47,7 +47,7 @@ class Model:
     def __post_init__(self) -> None:
         # Pickle writes a string that is the same object twice but once: be so in every process.
         self.candidate = sys.intern(self.candidate)
-        self.versions = self.versions or installed(self.scorer.libraries)
+        self.versions = self.versions or installed_versions(self.scorer.libraries)
         self._prepare()
 
     def _prepare(self) -> None:
@@ -76,7 +76,7 @@ class Model:
         return self.calibrator(self.scorer.margin(x))
 
 
-def installed(libraries: tuple[str, ...]) -> dict[str, str]:
+def installed_versions(libraries: tuple[str, ...]) -> dict[str, str]:
     """The installed versions of the libraries that score."""
     return {name: version(PACKAGES.get(name, name)) for name in libraries}
 

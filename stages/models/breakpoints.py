@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.features.matrix import Floats, bounded
+from stages.features.matrix import Floats, clip_to_float32
 from stages.models.compiled.trees import Trees
 from stages.models.scorers import Additive, Scorer, Selected
 
@@ -60,7 +60,7 @@ class MovedRatio:
             other = np.where(other == 0, np.nan, other)
         over, under = (v, other) if self.is_over else (other, v)
         with np.errstate(all="ignore"):
-            return bounded(over * self.scale / under)
+            return clip_to_float32(over * self.scale / under)
 
     def reached_at(self, thresholds: Floats, rows: Floats) -> Floats:
         """Return the field's values (k, t) at which the ratio is at a threshold (t,)."""

@@ -13,7 +13,7 @@ from typing import Protocol, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.features.matrix import Floats, bounded
+from stages.features.matrix import Floats, clip_to_float32
 
 # Below this number of rows a thread pool costs more than it saves.
 PARALLEL_ROWS = 1000
@@ -206,13 +206,15 @@ class XGBoost:
     def margin(self, x: Floats) -> Floats:
         """Return the log-odds (n,) of the features x (n, F)."""
         self._use_threads(len(x))
-        margin = self._booster.inplace_predict(bounded(x), predict_type="margin")
+        margin = self._booster.inplace_predict(clip_to_float32(x), predict_type="margin")
         return np.asarray(margin, dtype=np.float64)
 
     def contributions(self, x: Floats) -> Floats:
         """Return TreeSHAP's values (n, F + 1) of x (n, F), the expected margin last."""
         self._use_threads(len(x))
-        rows = self._matrix(bounded(x), feature_types=self.feature_types, enable_categorical=True)
+        rows = self._matrix(
+            clip_to_float32(x), feature_types=self.feature_types, enable_categorical=True
+        )
         return np.asarray(self._booster.predict(rows, pred_contribs=True), dtype=np.float64)
 
     def _use_threads(self, rows: int) -> None:

@@ -94,8 +94,8 @@ def draw(rows: int, seed: int, separation: float = 1.0) -> Columns:
     random = RandomColumns(rows, seed)
     date = FIRST_DAY + disbursal_days(random)
     columns = identifiers(rows) | {"disbursal_date": date}
-    columns |= customers(random, elapsed(date))
-    columns |= bureau(random, elapsed(date))
+    columns |= customers(random, elapsed_share(date))
+    columns |= bureau(random, elapsed_share(date))
     columns |= loans(random, columns)
     columns["true_pd"] = true_pd(columns, separation)
     columns["default"] = random.chance(columns["true_pd"]).astype(np.int64)
@@ -213,13 +213,13 @@ def true_pd(columns: Columns, separation: float = 1.0) -> Floats:
     the true PD reaches an AUC of 0.96 with 1, as in the public book, and of 0.84 with 0.45.
     Seasons and the growth of the odds are not scaled.
     """
-    utilization = saturating(columns["credit_utilization_ratio"], 105, 14)
-    delinquency = saturating(
+    utilization = hill_curve(columns["credit_utilization_ratio"], 105, 14)
+    delinquency = hill_curve(
         100 * columns["delinquent_months"] / columns["total_loan_months"], 100, 2
     )
-    burden = saturating(columns["loan_amount"] / np.maximum(columns["income"], 1), 4, 4)
-    lateness = saturating(columns["total_dpd"], 15, 1)
-    youth = 1 - saturating(columns["age"], 35, 4)
+    burden = hill_curve(columns["loan_amount"] / np.maximum(columns["income"], 1), 4, 4)
+    lateness = hill_curve(columns["total_dpd"], 15, 1)
+    youth = 1 - hill_curve(columns["age"], 35, 4)
     date = columns["disbursal_date"]
     odds = BASE_ODDS * (1 + 2500 * utilization)
     odds *= 1 + 2 * lateness + 500 * delinquency
@@ -230,7 +230,7 @@ def true_pd(columns: Columns, separation: float = 1.0) -> Floats:
     odds *= multiplier(columns["residence_type"], RESIDENCE_ODDS)
     odds *= multiplier(columns["loan_purpose"], PURPOSE_ODDS)
     odds = power(odds, separation) * level_of(separation)
-    odds *= MONTH_ODDS[month(date)] * (1 + ODDS_GROWTH * (elapsed(date) - 0.5))
+    odds *= MONTH_ODDS[month(date)] * (1 + ODDS_GROWTH * (elapsed_share(date) - 0.5))
     return odds / (1 + odds)
 
 
@@ -253,7 +253,7 @@ def level_of(separation: float) -> float:
     return 1 - (1 - separation) * (LEVEL_OFFSET + LEVEL_SLOPE * separation)
 
 
-def saturating(x: NDArray[Any], half: float, power: int) -> Floats:
+def hill_curve(x: NDArray[Any], half: float, power: int) -> Floats:
     """Return the Hill curve `x^power / (half^power + x^power)`: 0 at 0, 1/2 at `half`, below 1."""
     raised = np.ones(len(x))
     for _ in range(power):
@@ -266,7 +266,7 @@ def multiplier(names: NDArray[Any], odds: dict[str, float]) -> Floats:
     return np.select([names == name for name in odds], list(odds.values()), 1.0)
 
 
-def elapsed(dates: NDArray[Any]) -> Floats:
+def elapsed_share(dates: NDArray[Any]) -> Floats:
     """Return the time of each date, from 0 on the first day to 1 on the last."""
     return np.asarray((dates - FIRST_DAY) / (LAST_DAY - FIRST_DAY), dtype=np.float64)
 

@@ -201,7 +201,7 @@ def test_volume_has_its_seasons(columns: population.Columns) -> None:
 
 
 def test_the_mix_and_the_level_drift_over_time(columns: population.Columns) -> None:
-    late = population.elapsed(columns["disbursal_date"]) > 0.5
+    late = population.elapsed_share(columns["disbursal_date"]) > 0.5
     for field in ("income", "credit_utilization_ratio", "default"):
         ratio = columns[field][late].mean() / columns[field][~late].mean()
         assert 1.01 < ratio < 1.3, field

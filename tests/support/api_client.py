@@ -73,6 +73,6 @@ def errors(answer: httpx.Response) -> dict[str, str]:
     return {error["field"]: error["message"] for error in answer.json()["errors"]}
 
 
-def override(client: Client, prediction: str, **changes: str) -> httpx.Response:
+def post_override(client: Client, prediction: str, **changes: str) -> httpx.Response:
     wish = {"decision": "approve", "reason": "Knows the applicant", "author": "A. Officer"}
     return client.post("/overrides", json={"prediction_id": prediction, **wish, **changes})

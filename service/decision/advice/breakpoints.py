@@ -17,7 +17,7 @@ from service.decision.engine import Engine
 from stages.contract.derived import Derived
 from stages.contract.expressions import Rule
 from stages.contract.fields import Field
-from stages.features.matrix import Floats, bounded
+from stages.features.matrix import Floats, clip_to_float32
 from stages.models.breakpoints import slopes_of, thresholds_of
 
 LARGEST_MARGIN = 700.0  # log-odds: a PD of e^-700 is the smallest that 64 bits can hold
@@ -76,17 +76,17 @@ class Breakpoints:
         A ratio whose other side is missing, or a denominator of 0, does not move.
         """
         moved = {}
-        for f, ratio in self._moving(rows).items():
+        for f, ratio in self._moving_features(rows).items():
             if ratio is None:
-                moved[f] = bounded(values)
+                moved[f] = clip_to_float32(values)
                 continue
             scale, *sides = ratio
             over, under = (values if side == self._j else rows[:, side, None] for side in sides)
             with np.errstate(all="ignore"):
-                moved[f] = bounded(over * scale / under)
+                moved[f] = clip_to_float32(over * scale / under)
         return moved
 
-    def _moving(self, rows: Floats) -> dict[int, tuple[float, int, int] | None]:
+    def _moving_features(self, rows: Floats) -> dict[int, tuple[float, int, int] | None]:
         """Return the features that move with the field: the scale and the sides of a ratio."""
         moving = {}
         for f, ratio in self._ratios.items():
@@ -101,7 +101,7 @@ class Breakpoints:
     def _terms(self, rows: Floats) -> dict[int, Term]:
         """Return the features that move, as terms of the field; `rows` (k, inputs) are encoded."""
         terms = {}
-        for f, ratio in self._moving(rows).items():
+        for f, ratio in self._moving_features(rows).items():
             if ratio is None:
                 terms[f] = Term(q=1.0)
                 continue

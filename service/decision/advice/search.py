@@ -42,7 +42,7 @@ class Search:
 
     def __init__(self, engine: Engine, application: dict[str, Any]) -> None:
         self._engine, self._application = engine, application
-        self._row = engine.encoded(application)[0]
+        self._row = engine.encode(application)[0]
         inputs = list(enumerate(engine.features.inputs))
         self._fields = {j: f for j, f in inputs if f.actionable and not np.isnan(self._row[j])}
         self._breakpoints = {j: Breakpoints(engine, j) for j in self._fields}

@@ -38,7 +38,7 @@ class Book:
         """The names of the columns that join the tables."""
         return {name for link in self.links.values() for name in (link.join, link.key)}
 
-    def repeated(self, names: list[str]) -> float:
+    def share_repeated(self, names: list[str]) -> float:
         """Return the share of the loans that repeat an earlier one in `names` and the outcome."""
         loans = self.frames[self.base][names].assign(**{self.target: self.outcome.y})
         return float(loans.duplicated().mean())

@@ -56,7 +56,7 @@ def list_to_confirm(book: Book, parts: list[DraftField], date: str | None, about
     window, why = _suggest_window(book, parts, date)
     lines += [f"outcome: {why}; then remove the # before `{window}`"] if window else []
     names = [p.name for p in kept if p.table == book.base]
-    repeated = 0.0 if _key(book, parts) else book.repeated(names)
+    repeated = 0.0 if _key(book, parts) else book.share_repeated(names)
     if repeated > 0.01:
         lines.append(
             f"{repeated:.1%} of the rows repeat an earlier one and no column names the loan; "

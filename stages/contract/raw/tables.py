@@ -112,7 +112,7 @@ def rename(contract: Contract, name: str, rows: pd.DataFrame) -> pd.DataFrame:
     if not fields:
         return rows
     sources = {f.source for f in fields}
-    used = {*contract.tables[name].keys, *link_columns(contract, name), *_stated(contract)}
+    used = {*contract.tables[name].keys, *link_columns(contract, name), *_stating_columns(contract)}
     used |= {f.name for f in fields_of(contract, name) if f.source == f.name}
     if name == contract.base_table:
         used |= {contract.target.field, *contract.date_columns}
@@ -120,7 +120,7 @@ def rename(contract: Contract, name: str, rows: pd.DataFrame) -> pd.DataFrame:
     return kept.assign(**{f.name: rows[f.source] for f in fields})
 
 
-def _stated(contract: Contract) -> set[str]:
+def _stating_columns(contract: Contract) -> set[str]:
     """Return the columns that state derived fields too."""
     return {d.stated_as for d in contract.derived.values() if d.stated_as}
 
@@ -177,7 +177,7 @@ def _columns_beside(
     """Return the table's columns in the order of the loans; missing where `place` is -1."""
     table = contract.tables[name]
     fields = {f.name for f in contract.fields.values() if f.table == name}
-    columns = {c: rows[c] for c in rows.columns if c in fields | _stated(contract)}
+    columns = {c: rows[c] for c in rows.columns if c in fields | _stating_columns(contract)}
     columns |= {f"{name}.{c}": rows[c] for c in link_columns(contract, name)}
     right = pd.DataFrame(columns).reset_index(drop=True)
     if not table.optional:
@@ -208,4 +208,8 @@ def _read(
 
 def _columns_to_keep(contract: Contract, name: str, columns: Collection[str]) -> list[str]:
     """Return those of a file's columns that the contract names."""
-    return [c for c in columns if c in _stated(contract).union(required_columns(contract, name))]
+    return [
+        c
+        for c in columns
+        if c in _stating_columns(contract).union(required_columns(contract, name))
+    ]

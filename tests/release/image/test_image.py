@@ -284,11 +284,11 @@ def test_the_manifest_states_the_files_that_the_lock_names(
     stated = json.loads((tmp_path / "out" / hashes.MANIFEST).read_text())["sha256"]
     assert set(stated) == {str(path) for path in bento.MODELS}
     assert stated["models/winner.json"] == made.model == made.labels()["model"]
-    assert hashes.verified(tmp_path / "out").keys() == {*bento.MODELS}
+    assert hashes.read_verified(tmp_path / "out").keys() == {*bento.MODELS}
     with (tmp_path / "out/models/reference.json").open("a") as file:
         file.write(" ")
     with pytest.raises(NotReady, match=r"reference.json is not the file that models/manifest.json"):
-        hashes.verified(tmp_path / "out")
+        hashes.read_verified(tmp_path / "out")
 
 
 def test_an_image_on_a_stand_in_base_is_not_published() -> None:

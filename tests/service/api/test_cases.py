@@ -17,7 +17,7 @@ from service.ledger.database import connection_to
 from service.ledger.migrations import revisions
 from service.ledger.reader import EarlierDecision, earlier, recent
 from service.ledger.verify import verify
-from tests.support.api_client import Client, errors, override
+from tests.support.api_client import Client, errors, post_override
 
 CASE = "A/2026 №41"
 
@@ -26,7 +26,7 @@ def test_an_answer_lists_the_earlier_decisions_of_its_case(client: Client, case:
     first = client.post("/predict", json=case("refer") | {"reference": CASE}).json()
     assert first["reference"] == CASE
     assert first["case"] == {"number": 1, "earlier": []}
-    override(client, first["prediction_id"], decision="decline")
+    post_override(client, first["prediction_id"], decision="decline")
     client.post("/predict", json=case("approve") | {"reference": "another"})
     client.post("/predict", json=case("approve"))
     second = client.post("/predict", json=case("approve") | {"reference": CASE}).json()

@@ -12,7 +12,7 @@ from pypdf import PdfReader
 from service.api.handlers.api import Api
 from service.ledger import Ledger
 from service.letters import __main__ as command
-from tests.support.api_client import Client, client_of, errors, override
+from tests.support.api_client import Client, client_of, errors, post_override
 from tests.support.creditor import CREDITOR
 
 
@@ -59,7 +59,7 @@ def test_an_applicant_reads_an_explanation(client: Client, case: Any) -> None:
 @pytest.mark.parametrize("final", ["approve", "decline"])
 def test_a_letter_follows_the_officer(client: Client, case: Any, final: str) -> None:
     number = client.post("/predict", json=case("refer")).json()["prediction_id"]
-    assert override(client, number, decision=final).status_code == 201
+    assert post_override(client, number, decision=final).status_code == 201
     text = text_of(client.get(f"/predictions/{number}/letter.pdf").content)
     assert ("We have denied" in text) == (final == "decline")
     assert ("We have approved" in text) == (final == "approve")

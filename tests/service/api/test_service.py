@@ -22,7 +22,7 @@ from service.transparency.log import TransparencyLog
 from service.transparency.signing import Signer
 from service.transparency.verify_receipt import LOG, verify
 from stages.contract import reading as contracts
-from tests.support.api_client import JSON, KEY, Client, client_of, errors, override, parts
+from tests.support.api_client import JSON, KEY, Client, client_of, errors, parts, post_override
 from tests.support.creditor import CREDITOR
 
 ENDPOINTS = ("/predict", "/predict_batch", "/explain", "/overrides")
@@ -255,21 +255,21 @@ def test_a_recorded_decision_has_a_receipt_once_it_was_signed(
 
 def test_a_referred_case_can_be_decided_by_a_person_once(client: Client, case: Any) -> None:
     prediction = client.post("/predict", json=case("refer")).json()["prediction_id"]
-    answer = override(client, prediction)
+    answer = post_override(client, prediction)
     assert answer.status_code == 201
     assert answer.json()["refers_to"] == prediction
     record = client.get(f"/predictions/{prediction}").json()
     assert record["decision"] == "refer"
     assert [own["decision"] for own in record["overrides"]] == ["approve"]
-    assert override(client, prediction, decision="decline").status_code == 409
+    assert post_override(client, prediction, decision="decline").status_code == 409
 
 
 def test_only_a_referred_case_can_be_overridden(client: Client, case: Any) -> None:
     prediction = client.post("/predict", json=case("decline")).json()["prediction_id"]
-    answer = override(client, prediction)
+    answer = post_override(client, prediction)
     assert answer.status_code == 409
     assert "only a decision to refer" in errors(answer)[""]
-    assert override(client, "unknown").status_code == 404
+    assert post_override(client, "unknown").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_an_override_needs_a_reason_and_a_name(
     client: Client, case: Any, changes: dict[str, str]
 ) -> None:
     prediction = client.post("/predict", json=case("refer")).json()["prediction_id"]
-    answer = override(client, prediction, **changes)
+    answer = post_override(client, prediction, **changes)
     assert answer.status_code == 422
     assert set(errors(answer)) == {*changes}
 

@@ -291,8 +291,12 @@ def test_the_cache_follows_a_small_ledger_at_once(small: Ledger) -> None:
 def test_a_large_ledger_is_counted_again_after_a_thousandth_part_of_it() -> None:
     from service.dashboard import cached  # noqa: PLC0415
 
-    assert cached.followed(99) != cached.followed(100)
-    assert cached.followed(1_000_000) == cached.followed(1_000_999) != cached.followed(1_001_000)
+    assert cached.change_counter(99) != cached.change_counter(100)
+    assert (
+        cached.change_counter(1_000_000)
+        == cached.change_counter(1_000_999)
+        != cached.change_counter(1_001_000)
+    )
 
 
 def test_an_auditor_gets_every_entry_of_the_period_with_the_chain(small: Ledger) -> None:

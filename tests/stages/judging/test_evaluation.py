@@ -91,7 +91,7 @@ def test_the_first_named_wins_a_tie() -> None:
 
 def test_published_figures_have_six_digits_and_none_where_undefined() -> None:
     figures = {"auc": 0.12345678, "inner": {"rows": 3, "ks": float("nan")}, "name": "x"}
-    assert evaluation.rounded(figures) == {
+    assert evaluation.round_figures(figures) == {
         "auc": 0.123457,
         "inner": {"rows": 3, "ks": None},
         "name": "x",

@@ -71,8 +71,8 @@ def test_the_usual_range_holds_the_middle_half_and_the_median_of_all() -> None:
     [(0, 0, 0), (0.29, 0.29, 0.29), (1234.5, 1230, 1240), (-0.12345, -0.124, -0.123), (7, 7, 7)],
 )
 def test_the_ends_of_a_range_have_three_digits(value: float, down: float, up: float) -> None:
-    assert reference.rounded(value, np.floor) == down
-    assert reference.rounded(value, np.ceil) == up
+    assert reference.round_towards(value, np.floor) == down
+    assert reference.round_towards(value, np.ceil) == up
 
 
 def test_the_approved_are_described_by_themselves(fitted_book: Project, fitted: Model) -> None:

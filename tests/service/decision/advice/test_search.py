@@ -56,7 +56,7 @@ def refused(engine: Engine, count: int = 60) -> list[dict[str, Any]]:
 
 def allowed(engine: Engine, application: dict[str, Any]) -> dict[int, np.ndarray]:
     """Every allowed value of each actionable field, in encoded form."""
-    row, values = engine.encoded(application)[0], {}
+    row, values = engine.encode(application)[0], {}
     for j, field in enumerate(engine.features.inputs):
         if not field.actionable or math.isnan(row[j]):
             continue
@@ -80,7 +80,7 @@ def smallest(
     engine: Engine, application: dict[str, Any], values: dict[int, np.ndarray], fields: tuple
 ) -> float:
     """The size of the smallest approved change of one or two fields, by trying every one."""
-    row = engine.encoded(application)[0]
+    row = engine.encode(application)[0]
     grid = np.array(list(itertools.product(*(values[j] for j in fields))))
     if not len(grid):
         return math.inf
@@ -96,7 +96,7 @@ def smallest(
 
 
 def size_of(engine: Engine, application: dict[str, Any], way: dict[str, Any]) -> float:
-    row = engine.encoded(application)[0]
+    row = engine.encode(application)[0]
     total = 0.0
     for change in way["changes"]:
         j = [f.name for f in engine.features.inputs].index(change["field"])
