@@ -117,7 +117,7 @@ def losses(differences: dict[str, Difference], limits: Limits) -> Iterator[Findi
         yield finding._replace(figure=name)
 
 
-def common(pairs: PairedRows, limits: Limits) -> Iterator[Finding]:
+def enough_common_rows(pairs: PairedRows, limits: Limits) -> Iterator[Finding]:
     """Judge whether both sides share enough rows, with enough defaults."""
     words = f"{pairs.rows:,} test rows are common to both sides, {pairs.share:.0%} of the larger"
     if pairs.moved:
@@ -130,10 +130,10 @@ def common(pairs: PairedRows, limits: Limits) -> Iterator[Finding]:
     else:
         whole = pairs.share == 1 and not pairs.moved and not pairs.edited
         yield Finding("rows", "pass" if whole else "note", words)
-        yield from enough(pairs.challenger, limits)
+        yield from enough_outcomes(pairs.challenger, limits)
 
 
-def enough(rows: Judged, limits: Limits) -> Iterator[Finding]:
+def enough_outcomes(rows: Judged, limits: Limits) -> Iterator[Finding]:
     """Judge whether there are enough goods and bads."""
     bads = int(rows.bad.sum())
     words = f"{bads:,} defaults among {len(rows.bad):,} test rows; {limits.min_bads} are needed"

@@ -51,10 +51,10 @@ def judge(
     if judgement.base == judgement.head:
         words = f"{revision} is HEAD itself: there is no change to judge"
         judgement.findings.append(Finding("base", "cannot judge", words))
-    judgement.add("policy", lambda: policy(judgement))
+    judgement.add("policy", lambda: read_policy(judgement))
     judgement.add("commit", provenance.check_committed)
     judgement.attempt("pipeline", lambda: read_champion(judgement, remote=remote, pushed=pushed))
-    judgement.add("metrics", lambda: challenger(judgement))
+    judgement.add("metrics", lambda: read_challenger(judgement))
     judgement.add("reproduction", lambda: reproduction.compare(reproduced))
     judgement.add("attention", lambda: declarations.notices(judgement))
     judgement.suspect(lambda: declarations.suspicions(judgement))
@@ -63,10 +63,12 @@ def judge(
     if table and config:
         judgement.add("rescoring", lambda: rescoring.compare(judgement, table, reproduced))
     if table and config and rules:
-        judgement.add("challenger", lambda: alone(judgement, table, config.policy, rules))
+        judgement.add("challenger", lambda: judge_alone(judgement, table, config.policy, rules))
         if former := judgement.champion:
-            judgement.add("champion", lambda: against(judgement, former, table, config, rules))
-        judgement.attempt("ratchet", lambda: best(judgement, rules, remote=remote))
+            judgement.add(
+                "champion", lambda: judge_against_champion(judgement, former, table, config, rules)
+            )
+        judgement.attempt("ratchet", lambda: compare_with_best(judgement, rules, remote=remote))
         judgement.suspect(lambda: gains.suspicions(judgement, rules.suspicious))
     if rules:
         judgement.suspect(lambda: features.suspicions(judgement, rules.suspicious))
@@ -82,7 +84,7 @@ def shipped_models() -> dict[str, str]:
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def policy(judgement: Judgement) -> Iterator[Finding]:
+def read_policy(judgement: Judgement) -> Iterator[Finding]:
     """Read the base's gate policy, and tell what the head's would let pass."""
     text = dvc_state.read_text(Path(limits.PATH))
     head = limits.read(text)
@@ -107,16 +109,16 @@ def read_champion(judgement: Judgement, *, remote: bool, pushed: bool | None) ->
     with dvc_state.open_storage(remote=remote) as held:
         judgement.add("pipeline", lambda: provenance.check_reproduced(held))
         judgement.add("remote", lambda: provenance.check_pushed(held, confirmed=pushed))
-        judgement.add("champion", lambda: champion(judgement, held))
+        judgement.add("champion", lambda: check_champion(judgement, held))
 
 
-def best(judgement: Judgement, rules: Limits, *, remote: bool) -> None:
+def compare_with_best(judgement: Judgement, rules: Limits, *, remote: bool) -> None:
     """Compare with the best model since the last reset."""
     with dvc_state.open_storage(remote=remote) as held:
         judgement.add("ratchet", lambda: ratchet.judge(judgement, held, rules))
 
 
-def challenger(judgement: Judgement) -> Iterator[Finding]:
+def read_challenger(judgement: Judgement) -> Iterator[Finding]:
     """Read the head's figures and prove them by its predictions."""
     dvc_state.read_text(Path("params.yaml"))
     judgement.params = config = params.load()
@@ -145,7 +147,7 @@ def challenger(judgement: Judgement) -> Iterator[Finding]:
         yield Finding("metrics", "pass", "every figure follows from the predictions")
 
 
-def champion(judgement: Judgement, held: dvc_state.Storage) -> Iterator[Finding]:
+def check_champion(judgement: Judgement, held: dvc_state.Storage) -> Iterator[Finding]:
     """Read the base's predictions; without a model at the base there are floors only."""
     figures = recalculation.published_at(judgement.base) if judgement.base else None
     if figures is None or judgement.base is None:
@@ -161,12 +163,12 @@ def champion(judgement: Judgement, held: dvc_state.Storage) -> Iterator[Finding]
     judgement.champion_metrics = figures
 
 
-def alone(
+def judge_alone(
     judgement: Judgement, table: Predictions, policy: Policy, rules: Limits
 ) -> Iterator[Finding]:
     """Judge the challenger by itself: floors, calibration and groups on all its test rows."""
     rows = predictions.judge_rows(table.split("test"))
-    yield from checks.enough(rows, rules)
+    yield from checks.enough_outcomes(rows, rules)
     judgement.challenger = comparison.draw(rows, policy.pd_cut_off, policy)
     yield from checks.floors(judgement.challenger.estimates, rules)
     yield from checks.calibration(judgement.challenger, rules.calibration)
@@ -174,7 +176,7 @@ def alone(
     yield from checks.fairness(judgement.groups, rules.groups)
 
 
-def against(
+def judge_against_champion(
     judgement: Judgement, champion: Predictions, table: Predictions, config: Params, rules: Limits
 ) -> Iterator[Finding]:
     """Judge the challenger against the champion, both valued by the challenger's policy."""
@@ -190,7 +192,7 @@ def against(
         yield Finding("groups", "fail", f"no longer measured by protected group: {first_few(lost)}")
     same = declarations.same_fields(judgement, judgement.base)
     both = comparison.pair(champion, table, same_fields=same)
-    yield from checks.common(both, rules)
+    yield from checks.enough_common_rows(both, rules)
     if not both.rows:
         return
     cut_off = recalculation.cut_off(figures)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from release import dvc_state, revisions
 from release.dvc_state import Change, changes
 from release.gate import limits
 from release.gate.judgement import Judgement
 from release.gate.rescoring import WINNER
+from release.gate.suspicions.declarations import both_sides
 from release.report.markdown import code, details, table
 from release.revisions import CannotJudge
 
@@ -30,7 +28,7 @@ def model(judgement: Judgement) -> str:
         ),
         ["trained on", describe_training(old), describe_training(new)],
         ["price of monotone constraints", price(old), price(new)],
-        ["PD against a stated direction", against(old), against(new)],
+        ["PD against a stated direction", count_against(old), count_against(new)],
         *([measured] if (measured := describe_scoring(judgement)) else []),
     ]
     shown = table(["", "base", "head"], lines)
@@ -59,7 +57,7 @@ def fields_of(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return (figures.get("monotone") or {}).get("fields") or {}
 
 
-def against(figures: dict[str, Any]) -> str:
+def count_against(figures: dict[str, Any]) -> str:
     """Return for how many fields the PD goes against the direction of risk that is stated."""
     fields = fields_of(figures)
     wrong = sum(1 for field in fields.values() if field["violations"])
@@ -110,10 +108,10 @@ def describe_scoring(judgement: Judgement) -> list[str]:
         if judgement.microseconds is None
         else f", {judgement.microseconds:,.0f} µs an application"
     )
-    return ["artifact", size(former(judgement)), size(WINNER.stat().st_size) + took]
+    return ["artifact", size(former_size(judgement)), size(WINNER.stat().st_size) + took]
 
 
-def former(judgement: Judgement) -> int | None:
+def former_size(judgement: Judgement) -> int | None:
     """Return the size of the base's winner in bytes."""
     lock = revisions.content(judgement.base, "dvc.lock") if judgement.base else None
     try:
@@ -128,24 +126,9 @@ def size(value: int | None) -> str:
     return "—" if value is None else f"{value / 1000:,.0f} kB"
 
 
-def both(judgement: Judgement, path: str) -> tuple[Any, Any]:
-    """Return a YAML or JSON file at the base and in the working tree; {} where it is none.
-
-    Without a base nothing has changed: both are {}.
-    """
-    if judgement.base is None:
-        return {}, {}
-    held = revisions.content(judgement.base, path)
-    here = Path(path)
-    return parse(held or ""), parse(here.read_text(errors="replace") if here.is_file() else "")
-
-
-def parse(text: str) -> Any:
-    """Return the content of YAML or JSON; {} where the text is neither."""
-    try:
-        return yaml.safe_load(text) or {}
-    except yaml.YAMLError:
-        return {}
+def changes_in(judgement: Judgement, path: str) -> list[Change]:
+    """Return what differs in a YAML or JSON file from the base; nothing without a base."""
+    return changes(*both_sides(judgement.base, path)) if judgement.base else []
 
 
 def list_changes(title: str, changed: list[Change]) -> str:
@@ -165,12 +148,12 @@ def as_cell(value: Any) -> str:
 
 def parameters(judgement: Judgement) -> str:
     """Return the section on what changed in params.yaml."""
-    return list_changes("Parameters", changes(*both(judgement, "params.yaml")))
+    return list_changes("Parameters", changes_in(judgement, "params.yaml"))
 
 
 def policy(judgement: Judgement) -> str:
     """Return the section on the gate policy, which holds from the next change on."""
-    return list_changes("Gate policy", changes(*both(judgement, limits.PATH)))
+    return list_changes("Gate policy", changes_in(judgement, limits.PATH))
 
 
 def data(judgement: Judgement) -> str:
@@ -180,5 +163,5 @@ def data(judgement: Judgement) -> str:
     folder = judgement.params.data
     held: list[Change] = []
     for name in ("quality.json", "contract.yaml", "raw.dvc"):
-        held += changes(*both(judgement, str(folder / name)))
+        held += changes_in(judgement, str(folder / name))
     return list_changes("Data", held)
