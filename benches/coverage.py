@@ -130,7 +130,7 @@ def coverage(
 
 
 def holds(interval: Interval, true: float) -> bool:
-    """Whether an interval holds the truth."""
+    """Return whether an interval holds the truth."""
     rounding = 1e-12
     return interval.low - rounding <= true <= interval.high + rounding
 

@@ -52,7 +52,7 @@ def batch(seconds: float) -> dict[str, float]:
 
 
 def as_shipped(model: Model) -> Model:
-    """The model as the service reads it."""
+    """Return the model as the service reads it."""
     return model_file.parse(model_file.text(model).encode(), "shipped")
 
 

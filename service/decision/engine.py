@@ -151,23 +151,23 @@ class Engine:
         return dict(zip(rows.tolist(), worded, strict=True))
 
     def contributions(self, x: Floats) -> Floats:
-        """Features (n, F) → (n, F + 1) exact Shapley values in log-odds and the expected margin."""
+        """Return exact Shapley values of features (n, F), and the expected margin: (n, F + 1)."""
         return self.model.scorer.contributions(x)
 
     def margin(self, x: Floats) -> Floats:
-        """Features (n, F) → log-odds of default (n,), before calibration."""
+        """Return the log-odds of default (n,) of features (n, F), before calibration."""
         return self.model.scorer.margin(x)
 
     def predict(self, x: Floats) -> Floats:
-        """Features (n, F) → PD (n,), the same bits as `model.predict_matrix`."""
+        """Return the PDs (n,) of features (n, F), the same bits as `model.predict_matrix`."""
         return self.model.calibrator(self.margin(x))
 
     def encode(self, *applications: Mapping[str, Any]) -> Floats:
-        """n checked applications → encoded inputs, as `Features.encode` gives them."""
+        """Return n checked applications as encoded inputs, as `Features.encode` gives them."""
         return self.features.encode_rows(applications)
 
     def matrix(self, *applications: Mapping[str, Any]) -> Floats:
-        """n checked applications → features (n, F), the same bits as `model.features`."""
+        """Return the features (n, F) of n checked applications, bit for bit as `model.features`."""
         return self.features.matrix(self.encode(*applications))
 
     def by_name(self, x: Floats) -> dict[str, Floats]:

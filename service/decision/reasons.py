@@ -133,7 +133,7 @@ class ReasonWriter:
         return sentences.directed(row[j])
 
     def _is_empty(self, j: int, row: list[float]) -> bool:
-        """Whether feature j is a ratio whose value stands in for a denominator of 0."""
+        """Return whether feature j is a ratio whose value stands in for a denominator of 0."""
         part = self._parts[j]
         if not isinstance(part, Derived) or part.when_empty != row[j]:
             return False

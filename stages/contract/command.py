@@ -112,13 +112,12 @@ def refuse_to_read(path: Path) -> None:
     """Raise ContractError where `path` is no file, naming the file that may be meant."""
     if path.is_file():
         return
-    files_there = sorted(p.name for p in path.parent.glob("*") if p.is_file())
+    files_there = sorted(p.name for p in path.parent.glob("[!.]*") if p.is_file())
+    folder = "this folder" if path.parent == Path() else path.parent
     if path.is_dir():
         raise ContractError(f"{path} is a folder; name its files, such as {path}/*.csv")
     near = contracts.did_you_mean(path.name, files_there)
-    raise ContractError(
-        f"{path} is not there; {path.parent} holds {files_there or 'no files'}{near}"
-    )
+    raise ContractError(f"{path} is not there; {folder} holds {files_there or 'no files'}{near}")
 
 
 def write(paths: list[Path], target: str, date: str | None, out: Path | None, force: bool) -> int:

@@ -69,7 +69,7 @@ def make_reference(
     validation_bad: Outcomes,
     validation_pd: Floats,
 ) -> dict[str, Any]:
-    """A winner's reference: its features on training rows x (n, F), its PD on validation (m,)."""
+    """Return the drift reference: features on training rows x (n, F), PDs on validation (m,)."""
     described = {}
     for j, (name, part) in enumerate(zip(features.names, features.parts, strict=True)):
         if isinstance(part, MissingReason):

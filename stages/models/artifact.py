@@ -67,17 +67,17 @@ class Model:
         return self.predict_matrix(self.features(columns))
 
     def predict_one(self, application: Mapping[str, Any]) -> float:
-        """One raw application (a field that is absent is missing) → PD."""
+        """Return the PD of one raw application; a field that is absent is missing."""
         columns = {f.name: (application.get(f.name),) for f in self.features.inputs}
         return float(self.predict(columns)[0])
 
     def predict_matrix(self, x: Floats) -> Floats:
-        """Features (n, F) → PD (n,)."""
+        """Return the PDs (n,) of features (n, F)."""
         return self.calibrator(self.scorer.margin(x))
 
 
 def installed_versions(libraries: tuple[str, ...]) -> dict[str, str]:
-    """The installed versions of the libraries that score."""
+    """Return the installed versions of the libraries that score."""
     return {name: version(PACKAGES.get(name, name)) for name in libraries}
 
 

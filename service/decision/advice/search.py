@@ -183,7 +183,7 @@ class Search:
         return values
 
     def _are_coupled(self, a: int, b: int) -> bool:
-        """Whether the breakpoints of one field move with the other, or the PD between them."""
+        """Return whether breakpoints of one field, or the PD between them, move with the other."""
         if any(self._breakpoints[j].continuous for j in (a, b)):
             return True
         contract, names = self._engine.contract, {self._fields[a].name, self._fields[b].name}
