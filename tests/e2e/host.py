@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from itertools import count
 from pathlib import Path
 from ssl import CERT_NONE, SSLContext, create_default_context
 from typing import Any
@@ -81,6 +82,7 @@ class Host:
             ready_seconds=20,
             watch_seconds=0.3,
             drain_seconds=5,
+            canary_shares="none",
         )
 
     def change(self, **values: object) -> None:
@@ -185,16 +187,25 @@ class Traffic:
     told: Callable[[dict[str, Any]], str] = lambda answer: str(answer["version"])
     pause: float = 0.0
     versions: Counter[str] = field(default_factory=Counter)
+    references: int = 0  # so many applicants take turns, if any
+    by_applicant: dict[int, list[str]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     failed_at: list[float] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
 
     def ask(self, connection: HTTPConnection) -> None:
         """Send predictions over one kept connection until the end."""
-        while not self.ended.is_set():
+        for number in count():
+            if self.ended.is_set():
+                break
+            applicant = number % self.references if self.references else 0
+            application = self.application
+            if self.references:
+                named = {**json.loads(application), "reference": f"applicant {applicant}"}
+                application = json.dumps(named).encode()
             try:
                 time.sleep(self.pause)
-                connection.request("POST", "/predict", self.application, JSON)
+                connection.request("POST", "/predict", application, JSON)
                 response = connection.getresponse()
                 body = response.read()
             except (OSError, HTTPException) as error:
@@ -202,7 +213,11 @@ class Traffic:
                 connection.close()
                 continue
             if response.status == 200:
-                self.versions[self.told(json.loads(body))] += 1
+                version = self.told(json.loads(body))
+                self.versions[version] += 1
+                seen = self.by_applicant.setdefault(applicant, [])
+                if seen[-1:] != [version]:
+                    seen.append(version)
             else:
                 self.fail(f"{response.status} {body!r}")
         connection.close()

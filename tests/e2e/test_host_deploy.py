@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from hashlib import sha256
 from http.client import HTTPSConnection
@@ -34,6 +35,9 @@ FAULTS = {
     "older": "none",
     "unsigned": "none",
     "swapped": "model",
+    "declines": "declines",
+    "slow": "slow",
+    "refuses": "refuses",
 }
 RELEASED = {"older": "2026-11-13T12:00:00"}  # the others are a week younger
 
@@ -237,6 +241,65 @@ def test_an_image_that_fails_in_traffic_is_taken_back_at_once(
     assert host.history()[-1]["outcome"] == "rolled back"
     assert all(failure.startswith("500") for failure in seen.failures)
     assert seen.failed_at[-1] - seen.failed_at[0] < 3
+
+
+def test_a_canary_gives_each_applicant_one_model_until_the_switch(
+    host: Host, images: dict[str, str]
+) -> None:
+    host.change(canary_shares="20,50", canary_seconds=3)
+    with traffic(host, references=100) as seen:
+        seen.wait_for("1", 100)
+        process = host.start_deploy(images["2"])
+        seen.wait_for("2", 20)
+        time.sleep(1)
+        early = {each for each, models in seen.by_applicant.items() if "2" in models}
+        output, errors = process.communicate(timeout=60)
+        seen.wait_for("2", 200)
+    assert process.returncode == 0, output + errors
+    assert seen.failures == []
+    assert 8 <= len(early) <= 35
+    assert {tuple(models) for models in seen.by_applicant.values()} == {("1", "2")}
+    assert host.status()["proxy"] == "green"
+
+
+@pytest.mark.parametrize(
+    ("version", "reason"),
+    [
+        ("flaky", "failures differ by more than 0.005"),
+        ("declines", "approvals differ by more than 0.15"),
+        ("slow", "slow answers differ by more than 0.05"),
+        ("refuses", "refusals differ by more than 0.05"),
+    ],
+)
+def test_a_canary_that_differs_is_taken_back_before_all_get_it(
+    host: Host, images: dict[str, str], version: str, reason: str
+) -> None:
+    host.change(canary_shares="20,50", canary_seconds=60)
+    with traffic(host, references=100) as seen:
+        seen.wait_for("1", 50)
+        status, text = host.deploy(images[version])
+        seen.wait_for("1", 50)
+    assert status == 1
+    assert f"at 20 %: {reason}" in text
+    assert host.history()[-1]["outcome"] == "rolled back"
+    assert host.served() == "fake-1"
+    touched = [models for models in seen.by_applicant.values() if models != ["1"]]
+    assert len(touched) <= 35
+    assert {failure.split()[0] for failure in seen.failures} <= {"400", "500"}
+
+
+def test_a_killed_canary_does_not_stand(host: Host, images: dict[str, str]) -> None:
+    host.change(canary_shares="20", canary_seconds=60)
+    with traffic(host, references=100) as seen:
+        process = host.start_deploy(images["2"])
+        seen.wait_for("2", 20)
+        process.kill()
+        process.communicate()
+        assert host.deploy(images["golden"])[0] == 1
+        before = seen.versions["2"]
+        seen.wait_for("1", 200)
+    assert seen.failures == []
+    assert seen.versions["2"] == before
 
 
 def test_the_live_colour_survives_a_restart_of_proxy_and_engine(

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from release.deploy.host import Refused, RolledBack, admission, probe
+from release.deploy.host.canary import Canary, shares
 from release.deploy.host.containers import Containers
 from release.deploy.host.files import Release, State, now
 from release.deploy.host.proxy import Counters, Proxy
@@ -52,6 +53,8 @@ class Host:
             undo.callback(self.go_back, old, new)
             self.containers.start(new, image)
             identity = self.check_identity(new, {**expected, **signed, "image": image})
+            if old in COLOURS and not older:
+                self.watch_canary(new, old)
             before = self.proxy.counters(new)
             self.proxy.switch(new)
             self.check_proxy(identity)
@@ -85,7 +88,7 @@ class Host:
 
     def go_back(self, old: str, new: str) -> None:
         """Let the colour `old` serve, and remove `new` after its last request."""
-        if self.proxy.live() != old:
+        if self.proxy.live() != old or self.proxy.has_canary():
             self.proxy.switch(old)
         self.retire(new)
 
@@ -142,6 +145,14 @@ class Host:
                 return
             time.sleep(POLL_SECONDS)
             unready += not probe.is_ready(settings.address(colour))
+
+    def watch_canary(self, new: str, old: str) -> None:
+        """Let `new` decide about growing shares of the applicants; raises RolledBack on a fault."""
+        steps = shares(self.settings.canary_shares)
+        if steps:
+            canary = Canary(self.settings, self.proxy, self.key, new, old)
+            for share in steps:
+                canary.watch(share)
 
     def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Poll until the condition holds; returns False when it does not within `seconds`."""

@@ -27,7 +27,7 @@ if [ ! -e "$etc/host.env" ]; then
     mv "$etc/host.env.new" "$etc/host.env"
 fi
 [ -e "$etc/service.env" ] || (umask 077 && cp "$here/service.env" "$etc/service.env")
-[ -e "$state/live.map" ] || echo "live none" >"$state/live.map"
+[ -e "$state/live.map" ] || printf 'live none\nshare 0\ncanary none\n' >"$state/live.map"
 # Until the real certificate is put in its place, so that the proxy can start.
 if [ ! -e "$etc/tls.pem" ]; then
     (umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \

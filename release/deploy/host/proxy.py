@@ -15,20 +15,31 @@ SIGNS_OF_FAILURE = ("hrsp_5xx", "econ", "eresp", "wretr")
 
 @dataclass(frozen=True)
 class Counters:
-    """Requests and errors since the proxy's start; one request may count as two errors."""
+    """Requests, errors and refusals (4xx) since the proxy's start.
+
+    One request may count as two errors.
+    """
 
     requests: int
     errors: int
+    refusals: int = 0
 
     def since(self, earlier: Counters) -> Counters:
         """Return the difference from `earlier`, or all counts if the proxy was restarted since."""
         if self.requests < earlier.requests:
             return self
-        return Counters(self.requests - earlier.requests, self.errors - earlier.errors)
+        return Counters(
+            self.requests - earlier.requests,
+            self.errors - earlier.errors,
+            self.refusals - earlier.refusals,
+        )
 
 
 class Proxy:
-    """The proxy of a host; the file `live_map` keeps its one entry `live COLOUR` over restarts."""
+    """The proxy of a host; the file `live_map` keeps its entries over restarts.
+
+    They are `live COLOUR` and, of a canary, `canary COLOUR` and `share PERCENT`.
+    """
 
     def __init__(self, control: Path, live_map: Path) -> None:
         self.control = control
@@ -44,15 +55,32 @@ class Proxy:
 
     def switch(self, colour: str) -> None:
         """Send all further requests to `colour`, also after a restart of the proxy."""
-        replace_text(self.live_map, f"live {colour}\n")
-        answer = self._ask(f"set map {self.live_map} live {colour}")
-        if answer.strip():
-            raise Refused(f"the proxy did not switch to {colour}: {answer.strip()}")
+        self._set(live=colour, share="0", canary="none")
+
+    def share(self, colour: str, percent: int) -> None:
+        """Let `colour` decide about a share of the applicants, and the live one about the rest."""
+        self._set(live=self.live(), canary=colour, share=str(percent))
+
+    def has_canary(self) -> bool:
+        """Tell whether a colour beside the live one receives requests."""
+        lines = [line.split() for line in self._ask(f"show map {self.live_map}").splitlines()]
+        return any(words[1:2] == ["share"] and words[2] != "0" for words in lines)
+
+    def _set(self, **values: str) -> None:
+        """Change the map, in the file and, one value after another, in the proxy."""
+        replace_text(self.live_map, "".join(f"{key} {value}\n" for key, value in values.items()))
+        for key, value in values.items():
+            answer = self._ask(f"set map {self.live_map} {key} {value}").strip()
+            if "not found" in answer:  # an older host's map has the live colour alone
+                answer = self._ask(f"add map {self.live_map} {key} {value}").strip()
+            if answer:
+                raise Refused(f"the proxy did not set {key} to {value}: {answer}")
 
     def counters(self, colour: str) -> Counters:
         """Return the requests and errors of `colour` since the proxy's start."""
         row = self._backend(colour)
-        return Counters(int(row["req_tot"]), sum(int(row[name]) for name in SIGNS_OF_FAILURE))
+        errors = sum(int(row[name]) for name in SIGNS_OF_FAILURE)
+        return Counters(int(row["req_tot"]), errors, int(row["hrsp_4xx"]))
 
     def in_flight(self, colour: str) -> int:
         """Return the number of requests that `colour` has not answered yet."""

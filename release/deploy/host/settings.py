@@ -42,6 +42,12 @@ class Settings:
     max_errors: int
     max_error_share: float
     release_key: Path = Path("/etc/credit-pd/release.pub")
+    canary_shares: str = "5,25"
+    canary_seconds: float = 120
+    canary_margin_failures: float = 0.005
+    canary_margin_refusals: float = 0.05
+    canary_margin_slow: float = 0.05
+    canary_margin_decisions: float = 0.15
 
     @classmethod
     def read(cls, path: Path) -> Settings:
