@@ -34,8 +34,8 @@ ACCESS = create_access(SETTINGS)
 # each group of decisions; Python's default of 5 ms made 50 of them.
 SWITCH_INTERVAL = 0.0005  # seconds
 NO_USERS = (
-    "no users are configured: whoever reaches this service may do everything; keep it on this "
-    "machine, or set CREDIT_PD_USERS"
+    "no users are configured: requests from this machine may do everything, and others are "
+    "refused unless CREDIT_PD_WITHOUT_USERS says that they are guarded; set CREDIT_PD_USERS"
 )
 
 

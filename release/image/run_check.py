@@ -90,7 +90,8 @@ def local_settings(engine: Engine, folder: Path) -> Settings:
     )
     lines |= {f"CREDIT_PD_{key}": str(value) for key, value in changed.items()}
     (folder / "host.env").write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
-    (folder / "service.env").write_text((committed / "service.env").read_text())
+    guarded = "CREDIT_PD_WITHOUT_USERS=guarded\n"  # the port is on loopback
+    (folder / "service.env").write_text((committed / "service.env").read_text() + guarded)
     (folder / "ledger").mkdir()
     (folder / "ledger").chmod(0o777)  # the container's user is another one
     return Settings.read(folder / "host.env")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -43,6 +44,27 @@ def refuse_other_origin(scope: Scope) -> None:
     if origin is not None and urlsplit(origin.decode("latin-1").lower()).netloc != host:
         got = clip(origin.decode("latin-1"))
         raise refusal(403, f"the origin must be this service's own; got {got}")
+
+
+def refuse_other_machines(scope: Scope) -> None:
+    """Refuse a request that does not come from this machine."""
+    client = scope.get("client")
+    if client and not _is_loopback(client[0]):
+        raise refusal(
+            403,
+            "no users are configured, so that only requests from this machine are answered; set "
+            "CREDIT_PD_USERS, or CREDIT_PD_WITHOUT_USERS=guarded where something else keeps "
+            f"strangers out; got a request from {clip(client[0])}",
+        )
+
+
+@lru_cache(maxsize=256)
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _is_local(host: str, hosts: Collection[str]) -> bool:

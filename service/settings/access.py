@@ -28,6 +28,14 @@ class AccessSettings(Section):
         "reached, besides IP addresses and names without a dot.",
         "host names",
     )
+    without_users: Literal["local", "guarded"] = variable(
+        "CREDIT_PD_WITHOUT_USERS",
+        "local",
+        "Whom a service without users answers: this machine (`local`), or everybody who reaches it "
+        "(`guarded`), where something else, such as a proxy, keeps strangers out. Probes are "
+        "answered in any case.",
+        "local or guarded",
+    )
     docs: Literal["key", "open"] = variable(
         "CREDIT_PD_DOCS",
         "key",

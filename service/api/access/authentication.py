@@ -10,7 +10,7 @@ from starlette.types import Scope
 from service.api.access import permissions
 from service.api.access.login import Client, LogIn
 from service.api.access.security_log import report_refused
-from service.api.guards import refuse_other_origin, refuse_other_sites
+from service.api.guards import refuse_other_machines, refuse_other_origin, refuse_other_sites
 from service.api.requests import Refused, refusal
 from service.settings import Settings, SettingsError
 from service.users.api_keys import KeyRing
@@ -32,7 +32,9 @@ class Access:
         tokens: TokenChecker | None = None,
         audience: str = "",
         login: LogIn | None = None,
+        is_guarded: bool = False,
     ) -> None:
+        self._is_guarded = is_guarded  # something else decides who reaches a service without users
         self._keys, self._hosts, self._has_open_docs = keys, hosts, has_open_docs
         self._tokens, self._audience, self.login = tokens, audience, login
         challenge = 'ApiKey, Bearer realm="log-in"' if login else "ApiKey, Bearer"
@@ -48,6 +50,9 @@ class Access:
         try:
             if self._keys is None:
                 refuse_other_sites(scope, self._hosts)
+                is_open = permissions.is_open(scope["path"], self._has_open_docs)
+                if not self._is_guarded and not is_open:
+                    refuse_other_machines(scope)
                 return None
             if permissions.is_open(scope["path"], self._has_open_docs):
                 return None
@@ -116,7 +121,10 @@ def create_access(configured: Settings) -> Access:
     has_open_docs = configured.docs == "open"
     if not issuer:
         has_users = bool(configured.api_keys or file)
-        return Access(keys if has_users else None, configured.hosts, has_open_docs)
+        is_guarded = configured.without_users == "guarded"
+        return Access(
+            keys if has_users else None, configured.hosts, has_open_docs, is_guarded=is_guarded
+        )
     if not (configured.oidc_audience or configured.oidc_client):
         raise SettingsError(
             "CREDIT_PD_OIDC_ISSUER needs CREDIT_PD_OIDC_AUDIENCE, for tokens that are sent, or "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
+from service.api.access.authentication import Access
+from service.api.asgi import Application
 from service.api.handlers.api import Api
 from service.ledger import Ledger
-from tests.support.api_client import JSON, KEY, Client, client_of, errors
+from tests.support.api_client import JSON, KEY, Client, client_of, errors, inner
 
 
 def post(client: Client, path: str, body: bytes | str, **headers: str) -> httpx.Response:
@@ -122,6 +125,30 @@ def test_without_keys_a_name_of_the_web_is_not_answered(client: Client, host: st
 @pytest.mark.parametrize("host", ["127.0.0.1:3000", "localhost", "[::1]:3000", "10.0.0.8", "pd:80"])
 def test_without_keys_a_name_of_this_network_is_answered(client: Client, host: str) -> None:
     assert client.get("/health", headers={"host": host}).status_code == 200
+
+
+async def ask_from(api: Api, machine: str, path: str, is_guarded: bool = False) -> httpx.Response:
+    app = Application(inner, lambda: api.routes, Access(None, is_guarded=is_guarded), 4000)
+    transport = httpx.ASGITransport(app, client=(machine, 50000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://10.0.0.8") as client:
+        return await client.get(path)
+
+
+@pytest.mark.parametrize("machine", ["10.0.0.9", "172.17.0.1", "2001:db8::1", "::ffff:10.0.0.9"])
+@pytest.mark.parametrize("path", ["/logs", "/v1/logs", "/metrics", "/docs", "/model-info"])
+def test_without_users_another_machine_gets_nothing_but_probes(
+    api: Api, machine: str, path: str
+) -> None:
+    answer = asyncio.run(ask_from(api, machine, path))
+    assert answer.status_code == 403
+    assert "CREDIT_PD_WITHOUT_USERS" in errors(answer)[""]
+    assert asyncio.run(ask_from(api, machine, "/readyz")).status_code == 200
+    assert asyncio.run(ask_from(api, machine, path, is_guarded=True)).status_code == 200
+
+
+@pytest.mark.parametrize("machine", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
+def test_without_users_this_machine_is_answered(api: Api, machine: str) -> None:
+    assert asyncio.run(ask_from(api, machine, "/logs")).status_code == 200
 
 
 def test_a_host_that_is_set_is_answered(api: Api) -> None:
