@@ -24,6 +24,7 @@ from service.api.description.schemas.decisions import Answer, Explanation, Rows
 from service.api.description.schemas.review import Override, RecordedOverride
 from service.api.handlers.api import Api
 from service.api.load.connections import use_for_uvicorn
+from service.api.request_log import RequestLog
 from service.api.requests import Handler, Request, Routes, respond
 from service.ledger import Ledger
 
@@ -54,6 +55,7 @@ class GuardedService(bentoml.Service):  # type: ignore[misc]
             SETTINGS.max_body,
             SETTINGS.max_requests,
             SETTINGS.caller_rate,
+            RequestLog(SETTINGS.request_log == "on"),
         )
 
 

@@ -8,6 +8,7 @@
 - `idempotency` answers repeated requests as before
 - `background` runs the periodic tasks of a worker
 - `requests` defines requests, responses and refusals, and `headers` those of answers
+- `request_log` gives requests an identifier, and logs their answers
 - `batching` groups simultaneous requests
 - `refusals` counts the rules that refused applications broke; `metrics` are those of Prometheus
 - `description` describes the API to its users; `ui/` is the page for loan officers

@@ -34,6 +34,7 @@ from service.api.headers import (
 )
 from service.api.load.connections import as_answer
 from service.api.load.limits import BUSY, PROBES, CallerLimits, InFlight
+from service.api.request_log import ENDPOINT, RequestLog
 from service.api.requests import (
     Handler,
     Refused,
@@ -65,7 +66,9 @@ class Application:
         max_body: int,
         max_requests: int = 512,
         caller_rate: int = 0,
+        log: RequestLog | None = None,
     ) -> None:
+        self._log = log or RequestLog()
         self._limits = CallerLimits(caller_rate)
         self.in_flight = InFlight(max_requests, max_body)
         self.refusal = as_answer(refusal(503, BUSY, headers=RETRY))
@@ -78,7 +81,7 @@ class Application:
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
-        start = perf_counter()
+        send, start = self._log.follow(scope, send), perf_counter()
         try:
             if self.in_flight.is_full_for(scope["path"]):
                 metrics.SHED.inc()
@@ -138,7 +141,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request and count it; an unexpected error counts as status 500."""
-        start, status = perf_counter(), 500
+        start, status, scope[ENDPOINT] = perf_counter(), 500, self.path
         try:
             try:
                 status, content, headers = await self._answer(scope, receive)

@@ -16,6 +16,13 @@ class MonitoringSettings(Section):
         "Whether the service starts the process that monitors its decisions for drift.",
         "on or off",
     )
+    request_log: Literal["on", "off"] = variable(
+        "CREDIT_PD_REQUEST_LOG",
+        "on",
+        "Whether each answer is logged as a line of JSON on standard output: its request_id "
+        "(`x-request-id`), caller, endpoint, status and milliseconds, and nothing of an applicant.",
+        "on or off",
+    )
     dashboard_port: Port = variable(
         "DASHBOARD_PORT",
         8501,
