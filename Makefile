@@ -7,7 +7,7 @@ PORT ?= 3000
 export BENTOML_DO_NOT_TRACK := true
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := all
-.PHONY: all help data repro experiments plots test lint format serve image dashboard demo e2e docs bench bench-serve bench-overload bench-coverage bench-figures lock clean
+.PHONY: all help data repro experiments plots test lint format serve image dashboard demo e2e docs bench bench-serve bench-overload bench-coverage bench-figures bench-books lock clean
 
 all: $(VENV)/.ready data repro  ## Set up, get the data, run the pipeline, show the winner
 	@python -m stages.show
@@ -37,7 +37,7 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 data: $(VENV)/.ready  ## Get the raw loan book: from the S3 remote, else by simulation
 	@python -m stages.fetch
 
-repro: $(VENV)/.ready  ## Run what is not up to date of preprocess, featurize, train, evaluate
+repro: $(VENV)/.ready  ## Run what is not up to date of preprocess, featurize, search, train, evaluate
 	@dvc repro
 
 experiments: $(VENV)/.ready  ## Show the experiments: what differs between them, and nothing else
@@ -89,6 +89,9 @@ bench-coverage: $(VENV)/.ready  ## Count in simulated books how often the 95 % i
 
 bench-figures: $(VENV)/.ready  ## Compare stated figures with the truth, in simulated books that are not kind
 	@OMP_NUM_THREADS=1 nice -n 5 python -m benches.figures
+
+bench-books: $(VENV)/.ready  ## Judge the pipeline against tuned boosters, on public and unknown books
+	@OMP_NUM_THREADS=1 nice -n 5 python -m benches.books
 
 lock:  ## Compile requirements/*.in to locks with hashes (needs uv)
 	@for name in e2e dev pipeline service training; do \

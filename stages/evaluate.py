@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stages import errors, files, params, project
 from stages.contract import reading as contracts
 from stages.judging import (
+    blending,
     evaluation,
     golden,
     monotone,
@@ -26,6 +27,7 @@ from stages.judging.evaluation import Judged
 from stages.judging.rows import Rows
 from stages.models import artifact
 from stages.models.artifact import Model
+from stages.models.fitting import found_parameters
 from stages.params import Params
 
 MODELS = Path("models")
@@ -97,9 +99,15 @@ def main() -> None:
         n: artifact.load(MODELS / "candidates" / f"{n}.joblib") for n in config.candidates
     }
     seen = {name: validation.judge(model, config) for name, model in models.items()}
-    compared = {name: evaluation.summary(rows, config.policy) for name, rows in seen.items()}
     held = predictions.read_out_of_fold(MODELS / "candidates", config.candidates)
-    choice = predictions.cross_validate(held, config.candidates, config.evaluate.choose_by)
+    if members := found_parameters.blend(config):
+        models[blending.NAME], held[f"pd_{blending.NAME}"] = blending.blend_models(
+            models, held, members
+        )
+        seen[blending.NAME] = validation.judge(models[blending.NAME], config)
+    held = held.drop(columns=[f"margin_{name}" for name in config.candidates])
+    compared = {name: evaluation.summary(rows, config.policy) for name, rows in seen.items()}
+    choice = predictions.cross_validate(held, [*models], config.evaluate.choose_by)
     name = evaluation.choose(choice, config.evaluate.choose_by, config.evaluate.prefer)
     winner, judged = models[name], test.judge(models[name], config)
     print(describe_choice([train, validation, test], choice, name, config.evaluate.choose_by))
@@ -123,8 +131,11 @@ def main() -> None:
         plots.write_all(folder, winner, tested, judged, seen, compared, quarters, cut_off)
     with files.whole_file(MODELS / "predictions.parquet") as path:
         table.to_parquet(path, index=False)
-    with files.whole_file(MODELS / "winner.joblib") as path:
-        shutil.copyfile(MODELS / "candidates" / f"{name}.joblib", path)
+    if name == blending.NAME:
+        artifact.save(winner, MODELS / "winner.joblib")
+    else:
+        with files.whole_file(MODELS / "winner.joblib") as path:
+            shutil.copyfile(MODELS / "candidates" / f"{name}.joblib", path)
     records = golden.pick_records(winner, test.columns, judged.pd, config.evaluate.golden)
     proof.write_model_file(winner, test.columns, judged.pd, records, MODELS / "winner.json")
     files.write_text(MODELS / "golden.jsonl", records)

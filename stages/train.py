@@ -17,6 +17,7 @@ from stages.contract import reading as contracts
 from stages.features.matrix import Features, Floats
 from stages.models import artifact
 from stages.models.artifact import Model
+from stages.models.fitting import found_parameters
 from stages.models.fitting.folds import Fold, learn_from_later_days
 from stages.models.fitting.job import Job
 from stages.models.fitting.training_rows import TrainingRows
@@ -84,7 +85,7 @@ def out_of_fold(
 def main(name: str) -> None:
     """Write `models/candidates/<name>.joblib` and `<name>.folds.parquet`."""
     config = params.load()
-    section = config.candidate(name)
+    section = found_parameters.section(config, name)
     contract = contracts.load(config.dataset)
     features = Features(contract, config.mode)
     warn_of_resampling(name, section)

@@ -39,7 +39,7 @@ def project(tmp_path: Path) -> Project:
 def fitted_book(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A small book with every candidate fitted; not to be changed."""
     made = Project(tmp_path_factory.mktemp("fitted")).write(book(2000, seed=5))
-    return made.run("preprocess", "featurize", *CANDIDATES)
+    return made.run("preprocess", "featurize", "search", *CANDIDATES)
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,9 @@ from stages.judging.monotone_lines import Fall, Line
 from stages.metrics import metrics
 from stages.models.artifact import Model
 from stages.models.compiled import libraries
+from stages.models.fitting import found_parameters
 from stages.models.fitting.job import Job
-from stages.models.scorers import Scorer
+from stages.models.scorers import Scorer, WeightedSum
 from stages.params import Params
 
 MOST_ROWS = 20_000  # that are followed where nothing is proved: about 0.3 ms a row and field
@@ -46,12 +47,23 @@ def judge_directions(winner: Model, config: Params, test: pa.Table) -> dict[str,
 
 def fit_without_directions(winner: Model, config: Params) -> Scorer | None:
     """Return the winner's scorer as it is without constraints; None where it has none."""
-    section, features = config.candidate(winner.candidate), winner.features
+    if not isinstance(winner.scorer, WeightedSum):
+        return fit_free(winner.candidate, winner, config)
+    free = [fit_free(name, winner, config) for name in winner.scorer.names]
+    if not any(free):
+        return None
+    parts = [new or old for new, old in zip(free, winner.scorer.scorers, strict=True)]
+    return replace(winner.scorer, scorers=parts)
+
+
+def fit_free(candidate: str, winner: Model, config: Params) -> Scorer | None:
+    """Return a candidate's scorer without constraints; None where it has none."""
+    section, features = found_parameters.section(config, candidate), winner.features
     if not getattr(section, "monotone", False) or not features.directions.any():
         return None
     free = section.model_copy(update={"monotone": False})
     with np.load(config.data / "features" / "train.npz") as train:
-        job = Job.of(winner.candidate, free, features, config)
+        job = Job.of(candidate, free, features, config)
         return job.fit(train["x"], train["bad"])
 
 

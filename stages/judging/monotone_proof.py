@@ -17,7 +17,7 @@ from stages.models.artifact import Model
 from stages.models.calibration import Calibrator, Isotonic, Sigmoid
 from stages.models.compiled.forest import Forest, Node
 from stages.models.compiled.trees import Trees
-from stages.models.scorers import Additive, Scorer, Selected
+from stages.models.scorers import Additive, Scorer, Selected, WeightedSum
 
 RISING, FALLING = 1, -1
 Ways = set[int]  # in which a margin may move with a feature: RISING, FALLING; both: it stays
@@ -80,6 +80,9 @@ def ways_of_margin(scorer: Scorer, count: int) -> list[Ways]:
             ways[f] &= ways_of_steps(slope)
         for table in scorer.tables:
             ways[table.column] &= ways_of_steps(np.diff(table.values[: len(table.edges) + 1]))
+    elif isinstance(scorer, WeightedSum):
+        parts = [ways_of_margin(part, count) for part in scorer.scorers]
+        ways = [set.intersection(*feature) for feature in zip(*parts, strict=True)]
     elif isinstance(scorer, Trees):
         narrow_by_trees(ways, scorer.forest)
     else:

@@ -21,7 +21,7 @@ def read_out_of_fold(folder: Path, names: list[str]) -> pd.DataFrame:
     """Return the PDs by which the winner is chosen: those of every candidate out of fold.
 
     They are read from the `folder` of the candidates. The columns are `row`, `split`, `fold`, `bad`
-    and a `pd_<candidate>` for each candidate.
+    and a `pd_<candidate>` and a `margin_<candidate>` for each candidate.
     """
     tables = {name: pd.read_parquet(folder / f"{name}.folds.parquet") for name in names}
     first = next(iter(tables.values()))
@@ -29,7 +29,9 @@ def read_out_of_fold(folder: Path, names: list[str]) -> pd.DataFrame:
         if not np.array_equal(table["_row"], first["_row"]):
             raise ValueError(f"{name} was judged on other rows than {names[0]}: run `dvc repro`")
     rows = first[["_row", "split", "fold", "bad"]].rename(columns={"_row": "row"})
-    return rows.assign(**{f"pd_{name}": table["pd"] for name, table in tables.items()})
+    for column in ("pd", "margin"):
+        rows = rows.assign(**{f"{column}_{name}": table[column] for name, table in tables.items()})
+    return rows
 
 
 def cross_validate(rows: pd.DataFrame, names: list[str], metric: str) -> dict[str, Any]:

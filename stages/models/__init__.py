@@ -2,7 +2,8 @@
 
 - `classifier`: a fitted candidate as data scientists use one; `load(path)` returns it
 - `artifact`: a scorer with its calibration and its contract, and its joblib file in the pipeline
-- `model_file`: the file that ships, which cannot execute; `document` is its format
+- `model_file`: the file that ships, which cannot execute; `document` is its format, and
+  `written_model` makes one of a fitted model
 - `scorers`: the fitted models, which give a row its margin and explain it
 - `compiled`: the trees of boosters in a form that needs no library and is quick
 - `calibration`: the maps from margins to PDs

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from stages.features.matrix import Floats, clip_to_float32
 from stages.models.compiled.trees import Trees
-from stages.models.scorers import Additive, Scorer, Selected
+from stages.models.scorers import Additive, Scorer, Selected, WeightedSum
 
 
 def thresholds_of(scorer: Scorer, x: Floats, moving: list[int]) -> dict[int, Floats] | None:
@@ -21,6 +22,9 @@ def thresholds_of(scorer: Scorer, x: Floats, moving: list[int]) -> dict[int, Flo
         inside = [columns.index(f) for f in moving if f in columns]
         inner = thresholds_of(scorer.scorer, x[:, scorer.columns] if len(x) else x, inside)
         return inner and {columns[f]: thresholds for f, thresholds in inner.items()}
+    if isinstance(scorer, WeightedSum):
+        every = [thresholds_of(part, x, moving) for part in scorer.scorers]
+        return None if None in every else join_thresholds(filter(None, every))
     if isinstance(scorer, Trees):
         return scorer.thresholds(x, moving) if moving else {}
     if isinstance(scorer, Additive):
@@ -31,11 +35,28 @@ def thresholds_of(scorer: Scorer, x: Floats, moving: list[int]) -> dict[int, Flo
     return None
 
 
+def join_thresholds(parts: Iterable[dict[int, Floats]]) -> dict[int, Floats]:
+    """Return for each feature the thresholds of all parts, ascending."""
+    joined: dict[int, Floats] = {}
+    for part in parts:
+        for feature, thresholds in part.items():
+            both = np.concatenate((joined.get(feature, np.empty(0)), thresholds))
+            joined[feature] = np.unique(both)
+    return joined
+
+
 def slopes_of(scorer: Scorer) -> dict[int, tuple[float, float, float]]:
     """Return the slope of every linear feature, and the values between which it counts."""
     if isinstance(scorer, Selected):
         inner = slopes_of(scorer.scorer)
         return {int(scorer.columns[f]): linear for f, linear in inner.items()}
+    if isinstance(scorer, WeightedSum):
+        weighed = zip(scorer.weights.tolist(), map(slopes_of, scorer.scorers), strict=True)
+        return {
+            feature: (weight * slope, low, high)
+            for weight, slopes in weighed
+            for feature, (slope, low, high) in slopes.items()
+        }
     if not isinstance(scorer, Additive):
         return {}
     parts = zip(scorer.linear.slope, scorer.linear.low, scorer.linear.high, strict=True)

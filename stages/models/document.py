@@ -177,6 +177,21 @@ class Trees(Part):
         return self
 
 
+class Member(Part):
+    """A model of a blend: the candidate's name, its weight, and its scorer."""
+
+    candidate: str
+    weight: Positive
+    scorer: Annotated[Additive | Trees, Key(discriminator="form")]
+
+
+class Sum(Part):
+    """A blend: the sum of the margins of its members, in their order, each times its weight."""
+
+    form: Literal["sum"]
+    members: Annotated[list[Member], Key(min_length=1)]
+
+
 class Sigmoid(Part):
     """`PD = 1 / (1 + exp(-(slope * margin + intercept)))`."""
 
@@ -221,7 +236,7 @@ class Document(Part):
     dataset: str
     mode: Mode
     contract: str
-    scorer: Annotated[Additive | Trees, Key(discriminator="form")]
+    scorer: Annotated[Additive | Trees | Sum, Key(discriminator="form")]
     calibrator: Annotated[Sigmoid | Isotonic | ForestShare, Key(discriminator="form")]
     trained_on: dict[str, int | float | str | bool | None]
     versions: dict[str, str]

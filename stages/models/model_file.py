@@ -6,8 +6,6 @@ and needs no library of a booster, and gives the same PDs to the last bit.
 
 from __future__ import annotations
 
-import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +15,13 @@ from stages import files
 from stages.contract import reading as contracts
 from stages.contract.schema import ContractError
 from stages.features.matrix import Features, MissingReason
-from stages.models import document
+from stages.models import document, written_model
 from stages.models.artifact import Model
 from stages.models.calibration import Calibrator, ForestShare, Isotonic, Sigmoid
 from stages.models.compiled.forest import LIBRARIES, Forest, Node
 from stages.models.compiled.trees import Trees
 from stages.models.document import Document
-from stages.models.scorers import Additive, Linear, Scorer, Selected, Table
+from stages.models.scorers import Additive, Linear, Scorer, Selected, Table, WeightedSum
 
 PACKAGES = ("numpy", "scipy")  # what scores a model that was read from its file
 
@@ -71,8 +69,14 @@ def model_of(written: Document) -> Model:
     )
 
 
-def check_features(scorer: document.Additive | document.Trees, features: Features) -> None:
+def check_features(
+    scorer: document.Additive | document.Trees | document.Sum, features: Features
+) -> None:
     """Raise ValueError where a scorer sees what the contract's features do not have."""
+    if isinstance(scorer, document.Sum):
+        for member in scorer.members:
+            check_features(member.scorer, features)
+        return
     chosen, count = scorer.features, len(features.names)
     if not chosen or max(chosen) >= count or len(set(chosen)) < len(chosen):
         raise ValueError(f"scorer.features must be different positions among {count} features")
@@ -92,8 +96,15 @@ def number_of_codes(features: Features, feature: int) -> int:
     return len(set(codes))
 
 
-def scorer_of(written: document.Additive | document.Trees) -> Scorer:
+def scorer_of(written: document.Additive | document.Trees | document.Sum) -> Scorer:
     """Return the scorer that a document describes."""
+    if isinstance(written, document.Sum):
+        members = written.members
+        return WeightedSum(
+            [member.candidate for member in members],
+            [scorer_of(member.scorer) for member in members],
+            np.array([member.weight for member in members]),
+        )
     inner: Scorer
     everything = [*range(len(written.features))]
     if isinstance(written, document.Trees):
@@ -150,89 +161,9 @@ def text(model: Model) -> str:
         dataset=model.dataset,
         mode=model.mode,
         contract=model.contract_text,
-        scorer=written_scorer(model),
-        calibrator=written_calibrator(model.calibrator),
+        scorer=written_model.written_scorer(model, model.scorer),
+        calibrator=written_model.written_calibrator(model.calibrator),
         trained_on=model.trained_on,
         versions={name: model.versions[name] for name in PACKAGES},
     )
     return written.model_dump_json() + "\n"
-
-
-def written_scorer(model: Model) -> document.Additive | document.Trees:
-    """Return the document of a model's scorer."""
-    from stages.models.compiled import libraries  # noqa: PLC0415  (the service never writes)
-
-    scorer = libraries.compile_trees(model.scorer) or model.scorer
-    features = [*range(len(model.features.names))]
-    if isinstance(scorer, Selected):
-        features, scorer = scorer.columns.tolist(), scorer.scorer
-    if isinstance(scorer, Trees):
-        forest = scorer.forest
-        return document.Trees(
-            form="trees",
-            features=features,
-            library=forest.library.name,
-            start=forest.start,
-            trees=[written_tree(nodes) for nodes in forest.trees],
-        )
-    if not isinstance(scorer, Additive):
-        raise TypeError(
-            f"the scorer of {model.candidate} is a {type(scorer).__name__}, which no model file "
-            "holds; `fit` must return one of stages.models.scorers"
-        )
-    lines = {name: values.tolist() for name, values in vars(scorer.linear).items()}
-    lines["flag"] = np.broadcast_to(scorer.linear.flag, scorer.linear.slope.shape).tolist()
-    tables = [
-        document.Bins(
-            column=table.column,
-            edges=table.edges.tolist(),
-            values=table.values.tolist(),
-            missing=table.missing,
-        )
-        for table in scorer.tables
-    ]
-    return document.Additive(
-        form="additive",
-        features=features,
-        intercept=scorer.intercept,
-        numbers=document.Numbers(**lines),
-        bins=tables,
-        expected=scorer.expected.tolist(),
-    )
-
-
-def written_tree(nodes: list[Node]) -> document.Tree:
-    """Return the document of a tree, its nodes in pre-order."""
-    order, waiting = list[int](), [0]
-    while waiting:
-        order.append(waiting.pop())
-        if nodes[order[-1]].feature >= 0:
-            waiting += [nodes[order[-1]].right, nodes[order[-1]].left]
-    place = {old: new for new, old in enumerate(order)}
-    ordered = [nodes[old] for old in order]
-    most = sys.float_info.max  # beyond every feature, as the infinity of a library is
-    return document.Tree(
-        feature=[node.feature for node in ordered],
-        right=[place[node.right] if node.feature >= 0 else 0 for node in ordered],
-        threshold=[max(-most, min(most, node.threshold)) for node in ordered],
-        missing_left=[node.missing_left for node in ordered],
-        cover=[node.cover for node in ordered],
-        value=[node.value for node in ordered],
-        categories={
-            str(at): sorted(node.categories) for at, node in enumerate(ordered) if node.categories
-        },
-    )
-
-
-def written_calibrator(
-    calibrator: Calibrator,
-) -> document.Sigmoid | document.Isotonic | document.ForestShare:
-    """Return the document of a calibrator."""
-    if isinstance(calibrator, Sigmoid):
-        return document.Sigmoid(form="sigmoid", **asdict(calibrator))
-    if isinstance(calibrator, ForestShare):
-        return document.ForestShare(form="forest_share", **asdict(calibrator))
-    if isinstance(calibrator, Isotonic):
-        knots, pds = calibrator.knots.tolist(), calibrator.pds.tolist()
-        return document.Isotonic(form="isotonic", knots=knots, pds=pds)
-    raise TypeError(f"the calibrator {type(calibrator).__name__} is one that no model file holds")

@@ -7,7 +7,7 @@ candidates to import one another instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
@@ -17,7 +17,7 @@ from stages.features.matrix import Floats, Outcomes
 from stages.models.calibration import Calibrator, Sigmoid
 from stages.models.parameters import CandidateParameters, Range
 from stages.models.scorers import Scorer
-from stages.models.task import Task
+from stages.models.task import Held, Task
 
 FOLDER = Path(__file__).parent / "candidates"
 REQUIRED = ("Parameters", "fit", "SEARCH")
@@ -35,6 +35,8 @@ class Candidate:
     parameters: type[CandidateParameters]
     fit: Callable[[Task, Floats, Outcomes], Scorer]
     search: dict[str, Range]
+    starts: Sequence[dict[str, float]]
+    fit_until: Callable[[Task, Floats, Outcomes, Held], tuple[Scorer, int]] | None
     calibrate_by_default: Callable[[Outcomes], Calibrator]
 
 
@@ -70,4 +72,12 @@ def load(name: str) -> Candidate:
             f"it lacks {', '.join(absent)}"
         )
     default = getattr(module, "calibrate_by_default", take_margin_as_log_odds)
-    return Candidate(name, module.Parameters, module.fit, module.SEARCH, default)
+    return Candidate(
+        name=name,
+        parameters=module.Parameters,
+        fit=module.fit,
+        search=module.SEARCH,
+        starts=getattr(module, "STARTS", ()),
+        fit_until=getattr(module, "fit_until", None),
+        calibrate_by_default=default,
+    )

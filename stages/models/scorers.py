@@ -147,6 +147,33 @@ class Selected:
         return out
 
 
+@dataclass(eq=False)
+class WeightedSum:
+    """A blend: the sum of the margins of k models, by name, times weights (k,) above 0.
+
+    Shapley values of a sum are sums of Shapley values, and a direction that all keep it keeps too.
+    """
+
+    names: list[str]
+    scorers: list[Scorer]
+    weights: Floats
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """The libraries that are needed to score."""
+        return tuple(dict.fromkeys(name for part in self.scorers for name in part.libraries))
+
+    def margin(self, x: Floats) -> Floats:
+        """Return the log-odds (n,) of the features x (n, F)."""
+        parts = zip(self.weights, self.scorers, strict=True)
+        return np.asarray(sum(weight * part.margin(x) for weight, part in parts))
+
+    def contributions(self, x: Floats) -> Floats:
+        """Return the Shapley values (n, F + 1) of x (n, F), the expected margin last."""
+        parts = zip(self.weights, self.scorers, strict=True)
+        return np.asarray(sum(weight * part.contributions(x) for weight, part in parts))
+
+
 class XGBoostState(TypedDict):
     """What an XGBoost booster is stored as."""
 

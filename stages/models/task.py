@@ -1,14 +1,24 @@
-"""The task of a candidate's `fit`: its parameters, and facts about the features."""
+"""The task of a candidate's `fit`: its parameters, facts about the features, and held rows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.features.matrix import Floats
+from stages.features.matrix import Floats, Outcomes
+
+# Boosters that stop early have as many trees at the most, and stop after so many that do not help.
+MOST_TREES, PATIENCE = 1500, 40
+
+
+class Held(NamedTuple):
+    """Rows that are not learnt from: features x (m, k) and outcomes bad (m,)."""
+
+    x: Floats
+    bad: Outcomes
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,32 @@ class Featurize(Section):
     """Share of each tail beyond which linear models see no difference."""
 
 
+class Found(Section):
+    """What a search found: the parameters by candidate that differ from those in `train`."""
+
+    model_config = Section.model_config | {"extra": "allow"}
+    __pydantic_extra__: dict[str, dict[str, int | float]]
+    blend: list[str] = Key(default_factory=list)
+    """Candidates whose margins are blended into one more."""
+
+    def candidates(self) -> dict[str, dict[str, int | float]]:
+        """Return the parameters of each candidate by its name."""
+        return dict(self.__pydantic_extra__)
+
+
+class Search(Section):
+    """The search of the boosters' parameters, for a book that nobody has searched."""
+
+    trials: Annotated[int, Key(ge=0)]
+    """Number of trials of each candidate that can stop early; 0 searches nothing."""
+    folds: Annotated[int, Key(ge=2)]
+    """Number of folds of the training rows that judge a trial."""
+    blend: list[str]
+    """Candidates whose margins are blended into one more, for a book that is not in `found`."""
+    found: dict[str, Found]
+    """Books that were searched, by the names of their datasets: they are not searched again."""
+
+
 class Train(Section):
     """What all candidates share; the section of each candidate stands beside it, by its name."""
 
@@ -120,6 +146,8 @@ class Params(Section):
     """Split and tolerance."""
     featurize: Featurize
     """What is fitted about features."""
+    search: Search
+    """The search of the boosters' parameters, for a book that nobody has searched."""
     train: Train
     """What candidates share, and a section for each."""
     evaluate: Evaluate

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
@@ -28,22 +27,9 @@ from stages import files, params, project
 from stages.contract.schema import ContractError
 from stages.judging.evaluation import HIGHER_IS_BETTER
 from stages.models import registry
-from stages.models.parameters import Range
-from stages.tune.search import Search, Values
+from stages.tune.search import Search, Values, round_values, suggest
 
 PARAMS, KEPT = Path("params.yaml"), Path(".tune")
-
-
-def suggest(trial: optuna.Trial, name: str, bounds: Range) -> float:
-    """Return a value of a parameter that Optuna draws within its bounds."""
-    if isinstance(bounds.low, int) and isinstance(bounds.high, int):
-        return trial.suggest_int(name, bounds.low, bounds.high, log=bounds.log)
-    return trial.suggest_float(name, bounds.low, bounds.high, log=bounds.log)
-
-
-def round_values(values: dict[str, Any]) -> Values:
-    """Return the values as they are tried and written: integers, or three significant digits."""
-    return {k: v if isinstance(v, int) else float(f"{v:.3g}") for k, v in values.items()}
 
 
 def open_study(search: Search) -> optuna.Study:

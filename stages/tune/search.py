@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import expit
 
 from stages.contract import reading as contracts
-from stages.features.matrix import Features
+from stages.features.matrix import Features, Floats, Outcomes
 from stages.features.statistics import Fitted
 from stages.metrics import metrics
 from stages.models import registry
@@ -17,7 +19,12 @@ from stages.models.fitting.folds import Fold, Rows
 from stages.models.fitting.job import Job, fill_empty
 from stages.models.fitting.training_rows import TrainingRows
 from stages.models.parameters import Range
+from stages.models.registry import Candidate
+from stages.models.task import Held
 from stages.params import Params
+
+if TYPE_CHECKING:
+    from optuna import Trial
 
 RANKS = ("roc_auc", "pr_auc", "ks")  # calibration does not change these
 CUT_OFF = 0.5  # no metric that is searched depends on it
@@ -45,9 +52,14 @@ class Search:
         return cls(name, chosen, config, features, rows, rows.cut(folds, config.train.seed))
 
     @property
+    def candidate(self) -> Candidate:
+        """What the candidate's file defines."""
+        return registry.load(self.name)
+
+    @property
     def space(self) -> dict[str, Range]:
         """The range of each parameter that is searched."""
-        return registry.load(self.name).search
+        return self.candidate.search
 
     @property
     def present(self) -> Values:
@@ -61,12 +73,8 @@ class Search:
 
     def score_fold(self, values: Values, inside: Rows, outside: Rows) -> float:
         """Return the metric on the rows outside, with all that is fitted on the rows inside."""
-        section = self.config.candidate(self.name).model_copy(update=values)
         rows, held = self.rows.take(inside), self.rows.take(outside)
-        facts = self.config.featurize
-        x = fill_empty(rows.x)
-        fitted = Fitted.fit(self.features, x, rows.bad, bins=facts.bins, clip=facts.clip)
-        job = Job.on(fitted, self.name, section, self.features, self.config)
+        job = self.job_of(values, inside)
         margin = job.fit(rows.x, rows.bad).margin(held.x)
         if self.metric in RANKS:
             pd = expit(margin)
@@ -76,6 +84,31 @@ class Search:
             pd = job.calibrate(rows.x, rows.bad, judged)(margin)
         return float(metrics.summary(held.bad, pd, CUT_OFF)[self.metric])
 
+    def score_early(
+        self, values: Values, report: Callable[[float, int], None]
+    ) -> tuple[float, int]:
+        """Return the log loss with `values`, as its mean over the folds, and the number of trees.
+
+        Trees grow in each fold for as long as they help. `report` is told the mean after each fold,
+        and may raise to end a trial that is not promising.
+        """
+        losses, trees = list[float](), list[int]()
+        for inside, outside in self.folds:
+            job, rows, held = self.job_of(values, inside), *map(self.rows.take, (inside, outside))
+            scorer, count = job.fit_until(rows.x, rows.bad, Held(held.x, held.bad))
+            losses.append(log_loss(held.bad, scorer.margin(held.x)))
+            trees.append(count)
+            report(float(np.mean(losses)), len(losses))
+        return float(np.mean(losses)), max(1, round(float(np.mean(trees))))
+
+    def job_of(self, values: Values, inside: Rows) -> Job:
+        """Return the job with `values` on the rows inside, by which all facts are fitted."""
+        section = self.config.candidate(self.name).model_copy(update=values)
+        rows, facts = self.rows.take(inside), self.config.featurize
+        x = fill_empty(rows.x)
+        fitted = Fitted.fit(self.features, x, rows.bad, bins=facts.bins, clip=facts.clip)
+        return Job.on(fitted, self.name, section, self.features, self.config)
+
     def fingerprint(self) -> str:
         """Return a digest of all that a trial's score follows from besides the values tried."""
         section = self.config.candidate(self.name).model_copy(update=dict.fromkeys(self.space))
@@ -84,3 +117,20 @@ class Search:
         for part in (self.rows.x, self.rows.bad, *(rows for fold in self.folds for rows in fold)):
             digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()[:16]
+
+
+def suggest(trial: Trial, name: str, bounds: Range) -> float:
+    """Return a value of a parameter that Optuna draws within its bounds."""
+    if isinstance(bounds.low, int) and isinstance(bounds.high, int):
+        return trial.suggest_int(name, bounds.low, bounds.high, log=bounds.log)
+    return trial.suggest_float(name, bounds.low, bounds.high, log=bounds.log)
+
+
+def round_values(values: dict[str, Any]) -> Values:
+    """Return the values as they are tried and written: integers, or three significant digits."""
+    return {k: v if isinstance(v, int) else float(f"{v:.3g}") for k, v in values.items()}
+
+
+def log_loss(bad: Outcomes, margin: Floats) -> float:
+    """Return the mean log loss of outcomes (n,) by their log-odds (n,)."""
+    return float(np.mean(np.logaddexp(0.0, margin) - bad * margin))

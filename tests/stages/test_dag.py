@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from stages import params
 from tests.support.books import CANDIDATES, ROOT, Project
 
-STAGES = ("preprocess", "featurize", "train", "evaluate")
+STAGES = ("preprocess", "featurize", "search", "train", "evaluate")
 CANDIDATE = "lightgbm"
 DAG: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 GRAPH = grimp.build_graph("stages", cache_dir=None)
@@ -51,7 +51,7 @@ def needed(stage: str) -> set[str]:
     shared = set().union(*(imported(f"stages.models.candidates.{name}") for name in CANDIDATES))
     candidates = {name for name in shared if name.startswith("stages.models.candidates.")}
     own = set().union(*map(imported, own_modules(stage)))
-    return own | (shared - candidates if stage == "train" else set())
+    return own | (shared - candidates if stage in ("search", "train") else set())
 
 
 @cache
@@ -105,6 +105,7 @@ def test_code_that_a_stage_depends_on_is_there(stage: str) -> None:
 def test_data_that_a_stage_depends_on_is_a_source_or_made_by_a_stage(stage: str) -> None:
     made = {out for other in STAGES for out in declared(other, "outs")} | {"models/candidates"}
     sources = {"data/small/raw", "data/small/contract.yaml", "requirements/training.txt"}
+    sources.add("stages/models/candidates")
     data = {d for d in declared(stage, "deps") if not d.endswith(".py")}
     assert data <= made | sources
 
@@ -115,7 +116,8 @@ def test_outputs_of_quick_stages_persist_so_that_a_failure_leaves_the_old_ones(s
     assert all(next(iter(out.values()))["persist"] for out in outs)
 
 
-def test_candidates_do_not_persist_so_that_the_run_cache_has_them() -> None:
+def test_a_search_and_candidates_do_not_persist_so_that_the_run_cache_has_them() -> None:
+    assert DAG["search"]["outs"] == [{"models/search.json": {"cache": False}}]
     assert all(isinstance(out, str) for out in DAG["train"]["outs"])
 
 
@@ -128,7 +130,12 @@ def test_metrics_are_kept_in_git() -> None:
         for name, options in out.items()
         if not options.get("cache", True)
     }
-    assert kept == {"data/${dataset}/quality.json", "models/evaluation.json", "models/metrics.json"}
+    assert kept == {
+        "data/${dataset}/quality.json",
+        "models/search.json",
+        "models/evaluation.json",
+        "models/metrics.json",
+    }
 
 
 def test_dvc_metrics_lists_the_headline_figures_alone() -> None:
@@ -191,7 +198,7 @@ def run(
     stage, alone = request.param, Project(tmp_path_factory.mktemp("alone"))
     (alone.data / "contract.yaml").unlink()
     for name in (d for d in declared(stage, "deps") if not d.endswith(".py")):
-        source = ROOT if name.startswith("requirements/") else fitted_book.folder
+        source = ROOT if name.startswith(("requirements/", "stages/")) else fitted_book.folder
         copy(source / name, alone.folder / name)
     before, read = set(alone.files()), set[str]()
     watched = Watched(alone.config, "", read)

@@ -12,7 +12,7 @@ import pandas as pd
 import yaml
 from hypothesis import strategies as st
 
-from stages import evaluate, featurize, params, preprocess, train
+from stages import evaluate, featurize, params, preprocess, search, train
 from stages.contract import prepared
 from stages.contract import reading as contracts
 from stages.contract.fields import Field
@@ -20,7 +20,7 @@ from stages.contract.schema import Contract, Mode
 
 ROOT = Path(__file__).parents[2]
 CANDIDATES = ("logistic", "scorecard", "random_forest", "xgboost", "lightgbm")
-VERBS = {"preprocess": preprocess, "featurize": featurize, "evaluate": evaluate}
+VERBS = {"preprocess": preprocess, "featurize": featurize, "search": search, "evaluate": evaluate}
 Tables = dict[str, pd.DataFrame]
 
 CONTRACT = """
@@ -108,6 +108,7 @@ def settings(**changes: Any) -> dict[str, Any]:
             section |= {key: value for key, value in small.items() if key in section}
     config["evaluate"] |= {"resamples": 100, "min_group": 20, "golden": 10}
     config["policy"]["rules"] = []
+    config["search"] |= {"trials": 2, "folds": 2, "found": {"small": {}}}
     for name, value in changes.items():
         *above, key = name.split("__")
         section = config

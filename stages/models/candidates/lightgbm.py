@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field as Key
 
 from stages.features.matrix import Floats, Outcomes
+from stages.models.fitting import lightgbm_trees
 from stages.models.parameters import BoostingParameters, Part, Range, Whole
 from stages.models.scorers import LightGBM
-from stages.models.task import Task
-
-# Up to this many categories, splitting one against the rest is better on both shipped books.
-FEW_CATEGORIES = 8
+from stages.models.task import MOST_TREES, Held, Task
 
 
 class Parameters(BoostingParameters):
@@ -32,22 +30,46 @@ class Parameters(BoostingParameters):
 
 SEARCH = {
     "trees": Range(100, 1000, log=True),
-    "learning_rate": Range(0.01, 0.2, log=True),
+    "learning_rate": Range(0.02, 0.2, log=True),
     "num_leaves": Range(4, 128, log=True),
     "min_leaf": Range(2, 200, log=True),
     "bagging_fraction": Range(0.5, 1.0),
-    "feature_fraction": Range(0.4, 1.0),
+    "feature_fraction": Range(0.2, 1.0),
     "l2": Range(0.01, 100.0, log=True),
 }
 
 
+# Where a search begins: for clean, for small, and for noisy or imbalanced books.
+STARTS = (
+    {
+        **{"learning_rate": 0.05, "num_leaves": 31, "min_leaf": 4, "l2": 2.0},
+        **{"bagging_fraction": 0.86, "feature_fraction": 0.7},
+    },
+    {
+        **{"learning_rate": 0.05, "num_leaves": 8, "min_leaf": 20, "l2": 5.0},
+        **{"bagging_fraction": 0.7, "feature_fraction": 0.5},
+    },
+    {
+        **{"learning_rate": 0.03, "num_leaves": 6, "min_leaf": 100, "l2": 30.0},
+        **{"bagging_fraction": 0.7, "feature_fraction": 0.5},
+    },
+)
+
+
 def fit(task: Task, x: Floats, bad: Outcomes) -> LightGBM:
     """Fit on the features x (n, k) and the outcomes bad (n,)."""
-    import lightgbm  # noqa: PLC0415  (the process of one candidate needs one booster)
+    return lightgbm_trees.grow(task, x, bad, settings_of(task), rounds=task.parameters.trees)[0]
 
+
+def fit_until(task: Task, x: Floats, bad: Outcomes, held: Held) -> tuple[LightGBM, int]:
+    """Fit as many trees as help on the rows `held`; return the booster and their number."""
+    return lightgbm_trees.grow(task, x, bad, settings_of(task), rounds=MOST_TREES, held=held)
+
+
+def settings_of(task: Task) -> dict[str, Any]:
+    """Return the parameters by the library's names."""
     parameters: Parameters = task.parameters
-    settings = {
-        "objective": "binary",
+    return {
         "learning_rate": parameters.learning_rate,
         "num_leaves": parameters.num_leaves,
         "max_depth": parameters.max_depth,
@@ -57,19 +79,4 @@ def fit(task: Task, x: Floats, bad: Outcomes) -> LightGBM:
         "bagging_freq": 1,
         "feature_fraction": parameters.feature_fraction,
         "lambda_l2": parameters.l2,
-        "max_cat_to_onehot": FEW_CATEGORIES,
-        "monotone_constraints": task.constraints(),
-        "seed": task.seed,
-        "num_threads": task.threads,
-        "deterministic": True,
-        "force_col_wise": True,
-        "verbose": -1,
     }
-    rows = lightgbm.Dataset(x, bad, categorical_feature=task.categories, params=settings)
-    booster = lightgbm.train(settings, rows, parameters.trees)
-    return LightGBM(without_threads(booster.model_to_string()))
-
-
-def without_threads(text: str) -> str:
-    """Return a model's text without its number of threads, which decides nothing in the model."""
-    return "\n".join(line for line in text.split("\n") if not line.startswith("[num_threads:"))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from stages.features.matrix import Floats, Outcomes
 from stages.models.fitting import xgboost_trees
 from stages.models.parameters import BoostingParameters, NotNegative, Part, Range, Whole
 from stages.models.scorers import XGBoost
-from stages.models.task import Task
+from stages.models.task import Held, Task
 
 
 class Parameters(BoostingParameters):
@@ -22,19 +24,46 @@ class Parameters(BoostingParameters):
 
 SEARCH = {
     "trees": Range(100, 1000, log=True),
-    "learning_rate": Range(0.01, 0.2, log=True),
+    "learning_rate": Range(0.02, 0.2, log=True),
     "max_depth": Range(2, 8),
     "min_child_weight": Range(0.1, 50.0, log=True),
     "subsample": Range(0.5, 1.0),
-    "feature_fraction": Range(0.4, 1.0),
+    "feature_fraction": Range(0.2, 1.0),
     "l2": Range(0.01, 100.0, log=True),
 }
 
 
+# Where a search begins: for clean, for small, and for noisy or imbalanced books.
+STARTS = (
+    {
+        **{"learning_rate": 0.05, "max_depth": 5, "min_child_weight": 1.0, "l2": 1.0},
+        **{"subsample": 0.86, "feature_fraction": 0.7},
+    },
+    {
+        **{"learning_rate": 0.05, "max_depth": 3, "min_child_weight": 3.0, "l2": 5.0},
+        **{"subsample": 0.7, "feature_fraction": 0.5},
+    },
+    {
+        **{"learning_rate": 0.03, "max_depth": 3, "min_child_weight": 20.0, "l2": 30.0},
+        **{"subsample": 0.7, "feature_fraction": 0.5},
+    },
+)
+
+
 def fit(task: Task, x: Floats, bad: Outcomes) -> XGBoost:
     """Fit on the features x (n, k) and the outcomes bad (n,)."""
+    return xgboost_trees.grow(task, x, bad, settings_of(task), rounds=task.parameters.trees)
+
+
+def fit_until(task: Task, x: Floats, bad: Outcomes, held: Held) -> tuple[XGBoost, int]:
+    """Fit as many trees as help on the rows `held`; return the booster and their number."""
+    return xgboost_trees.grow_until(task, x, bad, settings_of(task), held)
+
+
+def settings_of(task: Task) -> dict[str, Any]:
+    """Return the parameters by the library's names."""
     parameters: Parameters = task.parameters
-    settings = {
+    return {
         "learning_rate": parameters.learning_rate,
         "max_depth": parameters.max_depth,
         "min_child_weight": parameters.min_child_weight,
@@ -42,4 +71,3 @@ def fit(task: Task, x: Floats, bad: Outcomes) -> XGBoost:
         "colsample_bytree": parameters.feature_fraction,
         "reg_lambda": parameters.l2,
     }
-    return xgboost_trees.grow(task, x, bad, settings, rounds=parameters.trees)

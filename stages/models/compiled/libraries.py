@@ -9,14 +9,14 @@ import numpy as np
 
 from stages.models.compiled.forest import LIGHTGBM, XGBOOST, Forest, Node
 from stages.models.compiled.trees import Trees
-from stages.models.scorers import LightGBM, Scorer, Selected, XGBoost
+from stages.models.scorers import LightGBM, Scorer, Selected, WeightedSum, XGBoost
 
 
 class NotCompiled(ValueError):
     """Only their library can score with these trees; the message says why."""
 
 
-def compile_if_possible(scorer: Scorer) -> Trees | Selected | None:
+def compile_if_possible(scorer: Scorer) -> Trees | Selected | WeightedSum | None:
     """Return a scorer of the compiled trees; None where there are none that can be compiled."""
     try:
         return compile_trees(scorer)
@@ -24,11 +24,14 @@ def compile_if_possible(scorer: Scorer) -> Trees | Selected | None:
         return None
 
 
-def compile_trees(scorer: Scorer) -> Trees | Selected | None:
+def compile_trees(scorer: Scorer) -> Trees | Selected | WeightedSum | None:
     """Return a scorer of the compiled trees of another; None where it has no trees.
 
     Raises NotCompiled where only their library can score with the trees.
     """
+    if isinstance(scorer, WeightedSum):
+        parts = [compile_trees(part) or part for part in scorer.scorers]
+        return WeightedSum(scorer.names, parts, scorer.weights)
     if isinstance(scorer, Selected):
         inner = compile_trees(scorer.scorer)
         return inner and Selected(inner, scorer.columns)

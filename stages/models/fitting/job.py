@@ -19,7 +19,7 @@ from stages.models.fitting.resampling import CannotResample, resample
 from stages.models.parameters import CandidateParameters
 from stages.models.registry import Candidate
 from stages.models.scorers import Scorer, Selected
-from stages.models.task import Task
+from stages.models.task import Held, Task
 from stages.params import Params, ParamsError
 
 FACTS = ("fill", "low", "high", "mean", "sd")
@@ -117,6 +117,20 @@ class Job(Task):
         """Return the scorer that the candidate fits on x (n, F) and bad (n,), balanced if asked."""
         with threadpool_limits(1, user_api="blas"):
             scorer = self.candidate.fit(self, *self.balance_rows(fill_empty(x), bad))
+        return self.reading_all(scorer, x)
+
+    def fit_until(self, x: Floats, bad: Outcomes, held: Held) -> tuple[Scorer, int]:
+        """Return the scorer with as many trees as help on the rows `held`, and their number."""
+        if self.candidate.fit_until is None:
+            raise TypeError(f"{self.candidate.name} defines no `fit_until`")
+        seen = Held(fill_empty(held.x)[:, self.kept], held.bad)
+        with threadpool_limits(1, user_api="blas"):
+            balanced = self.balance_rows(fill_empty(x), bad)
+            scorer, trees = self.candidate.fit_until(self, *balanced, seen)
+        return self.reading_all(scorer, x), trees
+
+    def reading_all(self, scorer: Scorer, x: Floats) -> Scorer:
+        """Return the scorer as one that reads all features of x (n, F)."""
         return scorer if len(self.kept) == x.shape[1] else Selected(scorer, np.array(self.kept))
 
     def judge_folds(self, x: Floats, bad: Outcomes, folds: Iterable[Fold]) -> Floats:
