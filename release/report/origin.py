@@ -28,6 +28,7 @@ def model(judgement: Judgement) -> str:
         ),
         ["trained on", describe_training(old), describe_training(new)],
         ["price of monotone constraints", price(old), price(new)],
+        ["price of glass", describe_glass(old), describe_glass(new)],
         ["PD against a stated direction", count_against(old), count_against(new)],
         *([measured] if (measured := describe_scoring(judgement)) else []),
     ]
@@ -50,6 +51,18 @@ def price(figures: dict[str, Any]) -> str:
     if "price" not in held:
         return "—"
     return f"{held['price']:+.4f} AUC for {len(held['features'])} features"
+
+
+def describe_glass(figures: dict[str, Any]) -> str:
+    """Return what the best model that can be drawn would cost in AUC on test, with its interval."""
+    held = figures.get("price_of_glass")
+    if not held:
+        return "—"
+    if held["candidate"] == figures.get("winner"):
+        return f"none: {held['candidate']} can be drawn"
+    auc = held["roc_auc"]
+    interval = f"{auc['low']:+.4f} to {auc['high']:+.4f}"
+    return f"{auc['value']:+.4f} AUC ({interval}) for {held['candidate']}"
 
 
 def fields_of(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 
 from stages.contract.fields import Field
 from stages.features.matrix import Columns, Features, Floats, Values
-from stages.metrics import intervals, metrics
+from stages.metrics import delong, intervals, metrics
 from stages.models.artifact import Model
+from stages.models.compiled import libraries
+from stages.models.compiled.forest import most_features_on_a_path
+from stages.models.compiled.trees import Trees
+from stages.models.scorers import Additive, Selected
 from stages.params import Evaluate
 from stages.policy import DECISIONS, Policy
 
@@ -162,6 +166,45 @@ def figures_by_group(
     )
     wanted = ("rows", "approval_rate", "bad_rate", "mean_pd", "roc_auc", "ece")
     return {group: {name: summed[name] for name in wanted} for group, summed in figures.items()}
+
+
+def is_glass(model: Model) -> bool:
+    """Return whether a model is a sum of terms of one feature or of two, which can be drawn."""
+    scorer = libraries.compile_trees(model.scorer) or model.scorer
+    scorer = scorer.scorer if isinstance(scorer, Selected) else scorer
+    if isinstance(scorer, Trees):
+        return most_features_on_a_path(scorer.forest) <= 2
+    return isinstance(scorer, Additive)
+
+
+def best_glass(
+    models: Mapping[str, Model], choice: Mapping[str, Mapping[str, float]], metric: str
+) -> str | None:
+    """Return the name of the best glass box by the figures that chose the winner, or None."""
+    clear = {name: choice[name] for name, model in models.items() if is_glass(model)}
+    return choose(clear, metric) if clear else None
+
+
+def price_glass(name: str, glass: Judged, winner: Judged, policy: Policy) -> dict[str, Any]:
+    """Return what a glass box would cost against the winner on the same rows, with 95 % intervals.
+
+    A positive figure is in favour of the winner. Profit is of a loan per unit lent.
+    """
+    auc = delong.compare_aucs(winner.bad, glass.pd, winner.pd)
+    profits = [policy.profits(rows.bad, rows.approved) for rows in (winner, glass)]
+    approvals = winner.approved.astype(np.float64) - glass.approved
+    return {
+        "candidate": name,
+        "roc_auc": {"value": auc.difference, "low": auc.low, "high": auc.high},
+        "profit": mean_with_interval(profits[0] - profits[1]),
+        "approval_rate": mean_with_interval(approvals),
+    }
+
+
+def mean_with_interval(values: Floats) -> dict[str, float]:
+    """Return the mean of values (n,) with its 95 % interval."""
+    mean, margin = float(values.mean()), 1.96 * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return {"value": mean, "low": mean - margin, "high": mean + margin}
 
 
 def name_vintages(dates: NDArray[np.datetime64]) -> NDArray[np.str_]:

@@ -20,6 +20,7 @@ from stages.contract.schema import Contract, Mode
 
 ROOT = Path(__file__).parents[2]
 CANDIDATES = ("logistic", "scorecard", "random_forest", "xgboost", "lightgbm")
+SEPARATE = ("glass_box",)  # not listed by default
 VERBS = {"preprocess": preprocess, "featurize": featurize, "search": search, "evaluate": evaluate}
 Tables = dict[str, pd.DataFrame]
 
@@ -143,7 +144,7 @@ class Project:
         """Run stages in this process: those of VERBS, or `train` by the name of a candidate."""
         with contextlib.chdir(self.folder):
             for verb in verbs:
-                if verb in CANDIDATES:
+                if verb in (*CANDIDATES, *SEPARATE):
                     train.main(verb)
                 else:
                     VERBS[verb].main()

@@ -4,6 +4,7 @@
 - `scorecard`: logistic regression on the WoE of optimal bins, printed as a points table
 - `random_forest`: a random forest of XGBoost's trees
 - `xgboost`, `lightgbm`: gradient boosting
+- `glass_box`: a sum of curves of one feature and of a few tables of two, grown by boosting
 
 Nothing imports a candidate: `stages.models.registry` finds it by its name in params.yaml.
 

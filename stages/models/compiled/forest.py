@@ -117,3 +117,18 @@ def goes_left(node: Node, bins: list[float] | None, size: int, listed_left: bool
         left[: bisect_left(bins, node.threshold) + 1] = True
     left[-1] = node.missing_left
     return left
+
+
+def most_features_on_a_path(forest: Forest) -> int:
+    """Return how many different features the splits on one path of a tree ask for at the most."""
+    most = 0
+    for tree in forest.trees:
+        paths: list[tuple[int, frozenset[int]]] = [(0, frozenset())]
+        while paths:
+            place, asked = paths.pop()
+            node = tree[place]
+            most = max(most, len(asked))
+            if node.feature >= 0:
+                both = asked | {node.feature}
+                paths += [(node.left, both), (node.right, both)]
+    return most
