@@ -89,7 +89,7 @@ class Host:
     def go_back(self, old: str, new: str) -> None:
         """Let the colour `old` serve, and remove `new` after its last request."""
         if self.proxy.live() != old or self.proxy.has_canary():
-            self.proxy.switch(old)
+            self.proxy.switch(old, durable=False)
         self.retire(new)
 
     def retire(self, colour: str) -> None:

@@ -35,7 +35,7 @@ def attempt(host: Host, image: str, expected: dict[str, Any], *, older: bool) ->
     """
     try:
         release = host.deploy(image, expected, older=older)
-    except Refused as refusal:
+    except (Refused, OSError) as refusal:
         outcome = "rolled back" if isinstance(refusal, RolledBack) else "refused"
         host.state.note(image, outcome, str(refusal))
         raise Refused(

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import secrets
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,8 +88,11 @@ class State:
     def note(self, image: str, outcome: str, reason: str = "") -> None:
         """Append a line to the history; `outcome` is "live", "refused" or "rolled back"."""
         line = {"at": now(), "image": image, "outcome": outcome, "reason": reason}
-        with (self.folder / "history.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        try:
+            with (self.folder / "history.jsonl").open("a") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:  # a full disk must not keep the host from saying what it did
+            print(f"the history could not be written: {error}", file=sys.stderr)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

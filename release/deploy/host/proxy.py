@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import socket
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,22 +54,32 @@ class Proxy:
                 return colour
         raise Refused(f"{self.live_map} must hold a line 'live none'; the proxy has none")
 
-    def switch(self, colour: str) -> None:
-        """Send all further requests to `colour`, also after a restart of the proxy."""
-        self._set(live=colour, share="0", canary="none")
+    def switch(self, colour: str, *, durable: bool = True) -> None:
+        """Send all further requests to `colour`, also after a restart of the proxy.
+
+        Where it must be `durable`, OSError is raised before anything is changed if the disk is
+        full; going back is possible without.
+        """
+        self._set(durable, live=colour, share="0", canary="none")
 
     def share(self, colour: str, percent: int) -> None:
         """Let `colour` decide about a share of the applicants, and the live one about the rest."""
-        self._set(live=self.live(), canary=colour, share=str(percent))
+        self._set(True, live=self.live(), canary=colour, share=str(percent))
 
     def has_canary(self) -> bool:
         """Tell whether a colour beside the live one receives requests."""
         lines = [line.split() for line in self._ask(f"show map {self.live_map}").splitlines()]
         return any(words[1:2] == ["share"] and words[2] != "0" for words in lines)
 
-    def _set(self, **values: str) -> None:
+    def _set(self, durable: bool, **values: str) -> None:
         """Change the map, in the file and, one value after another, in the proxy."""
-        replace_text(self.live_map, "".join(f"{key} {value}\n" for key, value in values.items()))
+        text = "".join(f"{key} {value}\n" for key, value in values.items())
+        try:
+            replace_text(self.live_map, text)
+        except OSError as error:
+            if durable:
+                raise
+            print(f"{self.live_map} could not be written: {error}", file=sys.stderr)
         for key, value in values.items():
             answer = self._ask(f"set map {self.live_map} {key} {value}").strip()
             if "not found" in answer:  # an older host's map has the live colour alone

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import ast
+import errno
+import socket
 import subprocess
 import sys
 import threading
@@ -10,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from release.deploy import host
-from release.deploy.host import Refused, probe
+from release.deploy.host import Refused, probe, proxy
 from release.deploy.host.deploy import main
 from release.deploy.host.files import Busy, Release, State
-from release.deploy.host.proxy import Counters
+from release.deploy.host.proxy import Counters, Proxy
 from release.deploy.host.settings import Settings
 
 FOLDER = Path(host.__file__).parent
@@ -91,6 +93,69 @@ def test_deploying_an_image_again_keeps_the_previous_one(tmp_path: Path) -> None
     for image in ("first", "second", "second"):
         state.promote(release(image))
     assert state.releases()["previous"] == release("first")
+
+
+class FakeProxy(threading.Thread):
+    """The runtime socket of HAProxy with its map, which the disk of the host cannot hold."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(daemon=True)
+        self.held = {"live": "green"}
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind(str(path))
+        self.server.listen()
+
+    def run(self) -> None:
+        while True:
+            connection, _ = self.server.accept()
+            words = connection.recv(4096).decode().split()
+            connection.sendall(self.answer(*words).encode())
+            connection.close()
+
+    def answer(self, verb: str, _map: str, _path: str, key: str = "", value: str = "") -> str:
+        if verb == "show":
+            return "".join(f"0x1 {name} {held}\n" for name, held in self.held.items())
+        if verb == "set" and key not in self.held:
+            return "entry not found.\n"
+        self.held[key] = value
+        return "\n"
+
+
+@pytest.fixture
+def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Proxy, FakeProxy]:
+    """A proxy of a host whose disk is full."""
+
+    def refuse(path: Path, _text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(proxy, "replace_text", refuse)
+    fake = FakeProxy(tmp_path / "socket")
+    fake.start()
+    return Proxy(tmp_path / "socket", tmp_path / "live.map"), fake
+
+
+def test_going_back_works_on_a_full_disk(
+    full: tuple[Proxy, FakeProxy], capsys: pytest.CaptureFixture[str]
+) -> None:
+    full[0].switch("blue", durable=False)
+    assert full[1].held == {"live": "blue", "share": "0", "canary": "none"}
+    assert "No space left on device" in capsys.readouterr().err
+
+
+def test_nothing_is_switched_forward_on_a_full_disk(full: tuple[Proxy, FakeProxy]) -> None:
+    with pytest.raises(OSError, match="No space left"):
+        full[0].switch("blue")
+    with pytest.raises(OSError, match="No space left"):
+        full[0].share("blue", 5)
+    assert full[1].held == {"live": "green"}
+
+
+def test_a_history_that_cannot_be_written_does_not_hide_what_happened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "history.jsonl").mkdir()
+    State(tmp_path).note("image", "rolled back")
+    assert "the history could not be written" in capsys.readouterr().err
 
 
 def test_the_lock_admits_one_deployment(tmp_path: Path) -> None:

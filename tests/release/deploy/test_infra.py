@@ -26,6 +26,7 @@ WITHOUT_RESOURCE = {
     "ec2messages:GetMessages",
     "ec2messages:SendReply",
     "logs:DescribeLogGroups",
+    "cloudwatch:PutMetricData",  # its condition names the namespace
     "ssm:GetCommandInvocation",
     "ssm:ListCommandInvocations",
     "ssm:ListCommands",
@@ -226,7 +227,7 @@ def started(tmp_path: Path) -> tuple[Path, list[str]]:
     with tarfile.open(archive, "w:gz") as file:
         file.add(tmp_path / "release", "release")
     bins.mkdir()
-    for name in ("apt-get", "blkid", "mkfs.ext4", "mount", "mountpoint", "python3"):
+    for name in ("apt-get", "blkid", "mkfs.ext4", "mount", "mountpoint", "python3", "systemd-run"):
         lines = ["#!/bin/sh", f'echo "{name} $*" >>"$CALLS"']
         lines += {
             "blkid": ["exit 2"],
@@ -239,6 +240,9 @@ def started(tmp_path: Path) -> tuple[Path, list[str]]:
     (root / "dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0abc").touch()
     (root / "etc/systemd/system").mkdir(parents=True)
     (root / "etc/fstab").touch()
+    (root / "usr/local/bin").mkdir(parents=True)
+    (root / "etc/credit-pd").mkdir()
+    (root / "etc/credit-pd/service.env").write_text("of an older host\n")
     script = user_data(
         Ledger="vol-0abc",
         HostFiles=sha256(archive.read_bytes()).hexdigest(),
@@ -249,7 +253,7 @@ def started(tmp_path: Path) -> tuple[Path, list[str]]:
         ServiceLog="/credit-pd/service",
         **{"AWS::Region": "eu-central-1"},
     )
-    script = re.sub(r"(?<![\w/.])/(dev|etc|var)/", rf"{root}/\1/", script)
+    script = re.sub(r"(?<![\w/.])/(dev|etc|var|usr/local)/", rf"{root}/\1/", script)
     calls = tmp_path / "calls"
     environment = {"PATH": f"{bins}:{os.environ['PATH']}", "CALLS": str(calls)}
     for _ in range(2):
@@ -272,6 +276,64 @@ def test_a_start_pulls_by_the_instances_role_and_logs_to_the_group(
     assert helpers == {"credHelpers": {"1.dkr": "ecr-login"}}
     daemon = json.loads((etc / "docker/daemon.json").read_text())
     assert daemon["log-opts"]["awslogs-group"] == "/credit-pd/service"
+
+
+def test_keys_certificate_and_settings_are_on_the_volume(started: tuple[Path, list[str]]) -> None:
+    root, _ = started
+    assert (root / "etc/credit-pd").resolve() == root / "var/lib/credit-pd/etc"
+    kept = root / "var/lib/credit-pd/etc/service.env"
+    assert kept.read_text() == "of an older host\n"
+    assert (root / "var/lib/credit-pd/etc").stat().st_mode & 0o777 == 0o750
+
+
+def test_every_start_says_how_full_the_disks_are(started: tuple[Path, list[str]]) -> None:
+    root, calls = started
+    assert any(call.startswith("systemd-run") and "credit-pd-disk" in call for call in calls)
+    script = (root / "usr/local/bin/credit-pd-disk").read_text()
+    compile(script, "credit-pd-disk", "exec")
+    alarm = dict(templates.resources("AWS::CloudWatch::Alarm"))["host/DiskFills"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("credit-pd/host", "DiskUsed")
+    assert f'Namespace="{alarm["Namespace"]}"' in script
+
+
+# Properties whose change replaces the resource, by "Update requires" of the documentation:
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-ec2-instance.html
+# (UserData and InstanceType of an instance on EBS: some interruptions), ...-ec2-volume.html.
+REPLACING = {
+    "Host": {
+        *("AvailabilityZone", "BlockDeviceMappings", "CpuOptions", "EnclaveOptions"),
+        *("HibernationOptions", "ImageId", "KeyName", "LaunchTemplate", "LicenseSpecifications"),
+        *("NetworkInterfaces", "PlacementGroupName", "PrivateIpAddress", "SecurityGroups"),
+        *("SubnetId", "Tenancy"),
+    },
+    "Ledger": {"AvailabilityZone", "Encrypted", "KmsKeyId", "SnapshotId", "OutpostArn"},
+}
+
+
+def references(value: Any) -> set[str]:
+    """Return what a part of a template refers to."""
+    if isinstance(value, dict):
+        named = {value["Ref"]} if "Ref" in value else set()
+        named |= {str(value["Fn::GetAtt"]).partition(".")[0]} if "Fn::GetAtt" in value else set()
+        return named.union(*map(references, value.values()))
+    return set().union(*map(references, value)) if isinstance(value, list) else set()
+
+
+def test_no_ordinary_update_replaces_the_host_or_its_volume() -> None:
+    template = templates.load(templates.INFRA / "host.yaml")
+    reached = set()
+    for name, replacing in REPLACING.items():
+        properties = template["Resources"][name]["Properties"]
+        reached |= references([properties[each] for each in replacing & properties.keys()])
+    assert reached == {"Image", "Subnet", "Zone"}
+    for name in reached:
+        assert "SSM::Parameter" not in template["Parameters"][name]["Type"]
+        assert "Default" not in template["Parameters"][name]
+
+
+def test_the_volume_can_be_detached_before_the_host_is_replaced() -> None:
+    held = templates.load(templates.INFRA / "host.yaml")["Resources"]["LedgerOnHost"]
+    assert held["Condition"] == "IsAttached"
 
 
 def test_without_the_ledgers_volume_no_container_starts(started: tuple[Path, list[str]]) -> None:
