@@ -58,6 +58,11 @@ def base(revision: str) -> str | None:
     raise CannotJudge(f"base {revision!r} is unknown; {why}")
 
 
+def contains(revision: str, base: str | None) -> bool:
+    """Tell whether a commit is a base or follows it; every commit follows no base."""
+    return base is None or git("merge-base", "--is-ancestor", base, revision) is not None
+
+
 def content(revision: str, path: str) -> str | None:
     """Return the text of a file in a commit, None when the commit does not have the file."""
     text = git("show", f"{revision}:{path}")

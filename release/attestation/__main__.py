@@ -45,7 +45,7 @@ def attest(options: argparse.Namespace) -> str:
     kept[options.bom.name] = json.dumps(bill, indent=1).encode()
     digests = {name: sha256(content).hexdigest() for name, content in kept.items()}
     said = statement.provenance(image, judged, models, digests, Run.current(), now)
-    listed = statement.statement(image, bill_of_materials.PREDICATE, bill, models)
+    listed = statement.statement(image, bill_of_materials.PREDICATE, bill)
     files.write_text(options.bom, kept[options.bom.name].decode())
     if options.predicate:
         files.write_text(options.predicate, json.dumps(said["predicate"]))

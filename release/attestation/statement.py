@@ -10,7 +10,6 @@ from typing import Any
 
 from release.attestation.evidence import Judged
 from release.deploy.host.attestation import JUDGEMENT, PROVENANCE, STATEMENT_TYPE
-from service.decision import hashes
 
 # The type that GitHub's own attestations of builds have, with its fields.
 BUILD_TYPE = "https://actions.github.io/buildtypes/workflow/v1"
@@ -72,19 +71,13 @@ def predicate(
     }
 
 
-def statement(
-    image: str, predicate_type: str, content: dict[str, Any], models: dict[str, str]
-) -> dict[str, Any]:
-    """Return the statement of a predicate type about REPOSITORY@DIGEST and its manifest."""
+def statement(image: str, predicate_type: str, content: dict[str, Any]) -> dict[str, Any]:
+    """Return the statement of a predicate type about REPOSITORY@DIGEST, its one subject."""
     repository, _, digest = image.rpartition("@")
     algorithm, _, value = digest.partition(":")
-    subjects = [{"name": repository, "digest": {algorithm: value}}]
-    manifest = str(hashes.MANIFEST)
-    if manifest in models:
-        subjects.append({"name": manifest, "digest": {"sha256": models[manifest]}})
     return {
         "_type": STATEMENT_TYPE,
-        "subject": subjects,
+        "subject": [{"name": repository, "digest": {algorithm: value}}],
         "predicateType": predicate_type,
         "predicate": content,
     }
@@ -99,4 +92,4 @@ def provenance(
     released: datetime,
 ) -> dict[str, Any]:
     """Return the statement that a host asks for before it starts REPOSITORY@DIGEST."""
-    return statement(image, PROVENANCE, predicate(judged, models, files, run, released), models)
+    return statement(image, PROVENANCE, predicate(judged, models, files, run, released))

@@ -1,7 +1,7 @@
 """Judge a change against its base: pass (exit 0), fail (1) or cannot judge (2).
 
     python -m release.gate --base REV [--json FILE] [--no-remote] [--reproduced FOLDER]
-        [--output FILE]
+        [--output FILE] [--forward]
 
 Nothing passes because something is missing. The policy comes from the base commit.
 """
@@ -12,7 +12,9 @@ import argparse
 import sys
 from hashlib import sha256
 
+from release import revisions
 from release.gate import judgement
+from release.gate.checks import Finding
 from release.gate.judgement import Judgement
 from release.gate.judging import judge
 from release.steps import write_outputs
@@ -60,8 +62,18 @@ def main(command: list[str] | None = None) -> int:
     parser.add_argument(
         "--output", type=project.resolve, metavar="FILE", help="append judgement=SHA-256 there"
     )
+    parser.add_argument(
+        "--forward",
+        action="store_true",
+        help="fail unless the change contains its base: a release never goes back by itself",
+    )
     given = parser.parse_args(command)
     result = judge_from_options(given)
+    if given.forward and not revisions.contains(result.head, result.base):
+        words = (
+            f"{result.head} does not contain {result.base}, which is live; to go back, roll back"
+        )
+        result.findings.append(Finding("forward", "fail", words))
     for finding in result.findings:
         print(f"{finding.status:>12}  {finding.check}: {finding.words}")
     print(f"{result.verdict.upper()}: {result.sentence}")

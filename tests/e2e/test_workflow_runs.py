@@ -64,7 +64,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "dvc plots": {"files": {"--out": ""}},
     "release.image save": {"files": {"credit-pd:candidate": "the image\n"}},
     "release.image publish": {"files": {"--output": f"digest={NEW}\n"}},
-    "release.attestation": {"files": {"--predicate": "{}"}},
+    "release.attestation": {"files": {"--predicate": "{}", "--bom": "{}"}},
 }
 
 
@@ -388,8 +388,8 @@ def test_a_release_is_proven_before_it_is_published_and_live_before_it_is_named(
         "python -m release.image publish credit-pd:candidate registry/credit-pd",
         f"python -m release.attestation attest registry/credit-pd@{NEW} --key {KEY} "
         f"--judgement build/judged/judgement.json --judgement-sha256 {JUDGED} "
-        "--file build/sbom.cdx.json --file build/judged/report.md --predicate build/predicate.json "
-        "--bom build/model.cdx.json",
+        "--file build/sbom.cdx.json --file build/judged/report.md "
+        "--bom build/evidence/model.cdx.json --predicate build/evidence/predicate.json",
         f"python -m release.deploy --image {NEW} --git-commit {github.commit()}",
         f"python -m release.deploy --verify {NEW}",
         f"python -m release.registry promote next --image {NEW} --push",
@@ -404,6 +404,18 @@ def test_what_is_published_is_attested_by_its_digest(github: GitHub) -> None:
     steps = [each for each in github.jobs["image"]["steps"] if each["name"] == "actions/attest"]
     assert [each["status"] for each in steps] == ["success"] * 2
     assert {each["inputs"]["subject-digest"] for each in steps} == {NEW}
+
+
+def test_report_judgement_and_evidence_are_kept_with_the_tag(
+    github: GitHub, production: SSM
+) -> None:
+    released(github, "v0.1.0", OLD)
+    assert github.run("release", "push")["keep"] == "success"
+    [release] = github.written["releases"]
+    assert release["tag"] == "credit-pd@v0.1.1"
+    assert release["notes"] == "the report\n"
+    names = {"report.md", "judgement.json", "model.cdx.json", "predicate.json"}
+    assert set(release["assets"]) == names
 
 
 def test_an_image_that_cannot_be_attested_is_not_deployed(github: GitHub, production: SSM) -> None:

@@ -208,6 +208,7 @@ def test_only_jobs_that_need_it_may_write() -> None:
         ("pipeline", "comment", "pull-requests"),
         ("release", "image", "attestations"),
         ("release", "promote", "contents"),
+        ("release", "keep", "contents"),
         ("release", "rename", "contents"),
         ("retrain", "challenge", "contents"),
         ("retrain", "challenge", "pull-requests"),
@@ -262,8 +263,8 @@ def test_the_image_is_built_and_run_without_a_token_and_published_without_being_
         "release.image publish",
         "release.attestation attest",
     ]
-    code = jobs["image"]["steps"][0]["with"]["ref"]
-    assert code == jobs["data"]["steps"][0]["with"]["ref"]
+    code = jobs["data"]["steps"][0]["with"]["ref"]
+    assert {jobs[job]["steps"][0]["with"]["ref"] for job in ("image", "deploy")} == {code}
 
 
 def test_the_job_that_trains_a_change_again_has_no_token_and_trusts_no_stored_run() -> None:

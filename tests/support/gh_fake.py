@@ -1,10 +1,10 @@
 """A stand-in for GitHub's command line, `gh`, as a program that tests put on PATH.
 
-It knows the four commands that the workflows use, with their flags, and keeps comments and issues
-in a JSON file. Like GitHub it wants a token and the name of a repository, and refuses a body of
-more than 65,536 characters. What it does not have: the network, rights (the workflow runner checks
-those), other authors, and jq: `issue list` answers what the one filter of retrain.yml asks for.
-It does not prove that `gh` and GitHub still behave so.
+It knows the five commands that the workflows use, with their flags, and keeps comments, issues
+and releases in a JSON file. Like GitHub it wants a token and the name of a repository, and
+refuses a body of more than 65,536 characters. What it does not have: the network, rights (the
+workflow runner checks those), other authors, and jq: `issue list` answers what the one filter of
+retrain.yml asks for. It does not prove that `gh` and GitHub still behave so.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def install(folder: Path, store: Path) -> dict[str, str]:
 def read_store(store: Path) -> dict[str, Any]:
     """The comments of pull requests, and the issues, as they are now."""
     if not store.exists():
-        return {"comments": [], "issues": []}
+        return {"comments": [], "issues": [], "releases": []}
     content: dict[str, Any] = json.loads(store.read_text())
     return content
 
@@ -46,6 +46,13 @@ def parse(words: list[str]) -> argparse.Namespace:
     commenting.add_argument("--edit-last", action="store_true")
     commenting.add_argument("--create-if-none", action="store_true")
     commenting.add_argument("--body-file", type=Path, required=True)
+    releases = groups.add_parser("release").add_subparsers(dest="verb", required=True)
+    publishing = releases.add_parser("create")
+    publishing.add_argument("tag")
+    publishing.add_argument("files", nargs="*", type=Path)
+    publishing.add_argument("--verify-tag", action="store_true", required=True)
+    publishing.add_argument("--title", required=True)
+    publishing.add_argument("--notes-file", type=Path, required=True)
     issues = groups.add_parser("issue").add_subparsers(dest="verb", required=True)
     listing = issues.add_parser("list")
     for flag in ("--state", "--limit", "--json", "--jq"):
@@ -75,6 +82,11 @@ def answer(given: argparse.Namespace, content: dict[str, Any]) -> str:
         else:
             content["comments"].append(comment)
         return f"https://github.com/{os.environ['GH_REPO']}/pull/{given.number}#issuecomment-1"
+    if command == "release create":
+        assets = {file.name: file.read_text() for file in given.files}
+        release = {"tag": given.tag, "notes": given.notes_file.read_text(), "assets": assets}
+        content["releases"].append(release)
+        return f"https://github.com/{os.environ['GH_REPO']}/releases/tag/{given.tag}"
     if command == "issue list":
         titles = [issue["title"] for issue in content["issues"]]
         title = os.environ["TITLE"]

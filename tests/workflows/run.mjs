@@ -20,6 +20,7 @@ const RIGHTS = {
   'actions/attest': {attestations: 'write', 'id-token': 'write'},
   'aws-actions/configure-aws-credentials': {'id-token': 'write'},
   'peter-evans/create-pull-request': {contents: 'write', 'pull-requests': 'write'},
+  'gh release': {contents: 'write'},
   'gh pr': {'pull-requests': 'write'},
   'gh issue': {issues: 'write'},
 };

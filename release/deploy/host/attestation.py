@@ -116,7 +116,8 @@ def read(payload: bytes, digest: str) -> Evidence:
         raise Refused("its attestation is no SLSA provenance") from None
     if types != (STATEMENT_TYPE, PROVENANCE):
         raise Refused(f"its attestation must be {PROVENANCE}; it is {types[1]!r}")
-    if digest.rpartition(":")[2] not in images:
+    # More subjects would let a file of the image, made to look like an image, pass for one.
+    if images != [digest.rpartition(":")[2]]:
         raise Refused("its attestation is about another image")
     if len(commits) != 1 or len(models) != 1 or not TIME.fullmatch(released):
         raise Refused("its attestation must name one commit, one model and the time of the release")

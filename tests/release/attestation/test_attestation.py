@@ -136,10 +136,11 @@ def test_the_signed_statement_names_every_model_file_and_the_manifest(
     assert attest(image, keys.secret) == 0
     [said] = [each for each in signed(registry) if each["predicateType"] == PROVENANCE]
     manifest = hashes.manifest({Path(name): held for name, held in MODELS.items()})
-    named = {each["name"]: each["digest"]["sha256"] for each in said["subject"]}
-    assert named[str(hashes.MANIFEST)] == sha256(manifest.encode()).hexdigest()
+    assert [each["name"] for each in said["subject"]] == [registry.repository]
     inputs = said["predicate"]["buildDefinition"]["resolvedDependencies"]
-    assert {each.get("name") for each in inputs} >= {*MODELS, str(hashes.MANIFEST)}
+    named = {each.get("name"): each["digest"].get("sha256") for each in inputs}
+    assert named.keys() >= {*MODELS, str(hashes.MANIFEST)}
+    assert named[str(hashes.MANIFEST)] == sha256(manifest.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("verdict", ["fail", "cannot judge", None])

@@ -116,6 +116,10 @@ CHANGES: dict[str, tuple[Change, str]] = {
         lambda said: said["predicate"]["runDetails"]["metadata"].update(finishedOn="soon"),
         "the time of the release",
     ),
+    "another subject beside the image": (
+        lambda said: said["subject"].append({"name": "file", "digest": {"sha256": "e" * 64}}),
+        "about another image",
+    ),
     "no predicate": (lambda said: said.pop("predicate"), "no SLSA provenance"),
 }
 

@@ -528,3 +528,16 @@ def test_a_floor_that_a_book_loses_is_loosened(lender: Lender) -> None:
     assert "books.small.roc_auc.min: 0.75 → —" in list_loosened(
         held, held.model_copy(update={"books": {}})
     )
+
+
+def test_a_release_that_does_not_contain_what_is_live_fails(lender: Lender) -> None:
+    """An old run of the workflow that is run again would bring an old commit back as a new one."""
+    before = lender.git("rev-parse", "HEAD").strip()
+    lender.change(BETTER)
+    lender.git("checkout", "--quiet", "--detach")
+    live = lender.text("note.txt", "live").commit("Go live").git("rev-parse", "HEAD").strip()
+    lender.git("checkout", "--quiet", "-")
+    lender.text("note.txt", "an old run").commit("Release from another line")
+    assert lender.gate("--base", live, "--no-remote") == 0
+    assert lender.gate("--base", live, "--no-remote", "--forward") == 1
+    assert lender.gate("--base", before, "--no-remote", "--forward") == 0
