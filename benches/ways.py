@@ -21,7 +21,7 @@ from pydantic_core import from_json, to_json
 from starlette.types import Message, Receive, Scope, Send
 
 from service.api.batching import Batcher
-from service.api.drafts import decision_content
+from service.api.drafts import Asked, decision_content
 from service.decision.applications import Applications
 from service.ledger.entries import new_id
 from service.service import CreditPD, GuardedService
@@ -72,9 +72,10 @@ class Forgetful(CreditPD.inner):  # type: ignore[misc,name-defined]
         super().__init__()
         self.api.decisions._decide_together = Batcher(self.decide)
 
-    async def decide(self, applications: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    async def decide(self, asked: list[Asked]) -> list[dict[str, Any]]:
         """Return answers that no ledger records."""
-        decisions, now = self.api.state.loaded_engine().decide_rows(applications), time.time_ns()
+        applications, now = [each.application for each in asked], time.time_ns()
+        decisions = self.api.state.loaded_engine().decide_rows(applications)
         return [
             {"prediction_id": new_id(now), **decision_content(d), "timestamp": now}
             for d in decisions

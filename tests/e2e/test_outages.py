@@ -133,6 +133,7 @@ def check(url: str, folder: Path, outage: Any, *arguments: Any) -> None:
                     wait_for(client, served.url, 503, LASTS)
                     noticed = time.monotonic()
                     time.sleep(max(0.0, LASTS - (noticed - since)))
+                    assert len(load.refused) > 1, "the outage did not reach the service"
                     notices.append(noticed - min(*load.refused, noticed))
                 recoveries.append(wait_for(client, served.url, 200, 2 * RECOVERY))
             time.sleep(PAUSE)
