@@ -169,7 +169,7 @@ def walk(
         ["git", "rev-parse", "HEAD"], cwd=built.checkout, capture_output=True, text=True, check=True
     )
     model = sha256((built.checkout / "models/winner.json").read_bytes()).hexdigest()
-    host.sign(before, commit=commit.stdout.strip(), model=model)
+    host.sign(before, commit=commit.stdout.strip(), model=model, released="2020-01-01T00:00:00")
     status, text = host.deploy(before)
     assert status == 0, text
     record = json.loads((built.checkout / "models/golden.jsonl").read_text().splitlines()[0])
