@@ -114,6 +114,11 @@ class Rule:
         if left is None or not left.codes:
             if value is not None:
                 raise ValueError(f"{self.left} must be compared with a number; got {value!r}")
+            if left and self.offset in left.missing_codes:
+                raise ValueError(
+                    f"{self.left}: {written(self.offset)} stands for a missing value, which no "
+                    "rule compares"
+                )
             return self
         return self._by_code(left, written(self.offset) if value is None else value)
 

@@ -27,13 +27,13 @@ def copies(rows: pd.DataFrame, bad: Codes) -> Codes:
     """
     n = len(rows)
     codes = pd.factorize(pd.util.hash_pandas_object(rows, index=False))[0].astype(np.int64)
-    size = np.bincount(codes, minlength=1)
+    size = np.bincount(codes)
     if n and size.max() > 1:
         expected = np.full(n, float(n))
         for column in rows:
             values = pd.factorize(rows[column], use_na_sentinel=False)[0]
             expected *= np.bincount(values)[values] / n
-        alone = (size[codes] > 1) & (expected >= BY_CHANCE)
+        alone = expected >= BY_CHANCE
         codes[alone] = len(size) + np.arange(alone.sum())
     codes = pd.factorize(codes)[0].astype(np.int64)
     return codes if outcomes_repeat(codes, bad) else np.arange(n, dtype=np.int64)

@@ -98,7 +98,7 @@ def chance_information_value(cell: Codes, bad: Outcomes) -> float:
     all_bads, all_goods = bads + SMOOTHING * cells, n - bads + SMOOTHING * cells
     total = 0.0
     for size, count in zip(sizes[sizes > 0].tolist(), times[sizes > 0].tolist(), strict=True):
-        # The tails beyond nine standard deviations weigh nothing.
+        # Tails weigh nothing beyond nine standard deviations, or 20 rows where these are short.
         middle, reach = size * bads / n, 9 * math.sqrt(size * bads * (n - bads)) / n + 20
         low, high = max(0, bads - n + size, middle - reach), min(size, bads, middle + reach)
         number = np.arange(int(low), int(high) + 1)

@@ -168,16 +168,20 @@ def correlation_ratio(values: Floats, level: Codes) -> float:
 
 
 def cramers_v(first: Codes, second: Codes) -> float:
-    """Return Cramér's V of two categories (n,) each, corrected for its bias (Bergsma 2013)."""
+    """Return Cramér's V of two categories (n,) each, corrected for its bias (Bergsma 2013).
+
+    Two categories that have nothing to do with each other show a chi-square of their degrees of
+    freedom on average, so that is subtracted; and as many levels as fewer rows could fill are left.
+    """
     n, width = len(first), int(second.max()) + 1
     rows, columns = np.bincount(first), np.bincount(second)
     pair, times = np.unique(first * width + second, return_counts=True)
     expected = rows[pair // width] * columns[pair % width]
-    squared = float(np.sum(times**2 / expected)) - 1
-    r, c = int((rows > 0).sum()), int((columns > 0).sum())
-    least = min(r - (r - 1) ** 2 / (n - 1), c - (c - 1) ** 2 / (n - 1)) - 1
-    corrected = squared - (r - 1) * (c - 1) / (n - 1)
-    return math.sqrt(min(1.0, max(0.0, corrected / least))) if least > 0 else 0.0
+    chi_square_per_row = float(np.sum(times**2 / expected)) - 1
+    steps = int((rows > 0).sum()) - 1, int((columns > 0).sum()) - 1
+    above_chance = chi_square_per_row - steps[0] * steps[1] / (n - 1)
+    largest = min(step - step**2 / (n - 1) for step in steps)
+    return math.sqrt(min(1.0, max(0.0, above_chance / largest))) if largest > 0 else 0.0
 
 
 class NoFeatureLeft(ValueError):

@@ -2,9 +2,10 @@
 
 Most are percentile intervals of the bootstrap (Efron 1979). Where those miss the truth too often,
 others stand in: Wilson's for rates (`rate_intervals`), and intervals of their own for two figures
-that noise raises, KS (`ks_interval`) and the calibration error (`calibration_error`). The area
-under precision and recall, the calibration slope and all differences between two models are
-normal around their estimate, with the bootstrap's standard error.
+that noise raises, KS (`ks_interval`) and the calibration error (`calibration_error`). The
+calibration slope and all differences between two models are normal around their estimate, with the
+bootstrap's standard error; so are the log-odds of the area under precision and recall (Boyd, Eng
+and Page 2013), which never leaves 0 to 1.
 `benches/coverage.py` counts how often each holds the truth.
 """
 
@@ -32,10 +33,14 @@ from stages.metrics.ranked_rows import (
 )
 from stages.metrics.rate_intervals import LEVEL, STANDARD_ERRORS, Interval, intervals_of_rates
 
-RESAMPLES = 1000
+RESAMPLES = 1000  # a bound then varies by a twentieth of its distance from the estimate
 THREADS = 2
 DEFINED = 0.95  # share of resamples in which a figure must be defined to have an interval
-NORMAL = ("pr_auc", "calibration_slope")  # resampling moves their percentiles to one side
+NORMAL = ("calibration_slope",)  # resampling moves its percentiles to one side
+LOG_ODDS = ("pr_auc",)  # the same, and the noise is less towards 0 and 1
+# Resamples repeat bads, so that a precision varies less than in new rows: the standard error of a
+# log-odds is raised by a share of SCARCE to the number of bads (benches/coverage.py).
+SCARCE = 6
 CHUNK = 65_536  # counts held at a time and thread: fits the processor's cache, bounds memory
 
 
@@ -146,12 +151,15 @@ def _sum(times: Floats, values: Floats) -> float:
 
 def percentile_intervals(draws: Draws) -> dict[str, Interval]:
     """Return the interval of every figure; NaN where it or many of its resamples are."""
-    return {
-        name: draws.special[name]
-        if name in draws.special
-        else _interval(estimate, draws.resampled[name], normal=name in NORMAL)
-        for name, estimate in draws.estimates.items()
-    }
+    intervals = {}
+    for name, estimate in draws.estimates.items():
+        stated = draws.special.get(name)
+        normal = name in (*NORMAL, *LOG_ODDS)
+        stated = stated or _interval(estimate, draws.resampled[name], normal=normal)
+        if name in LOG_ODDS:
+            stated = _in_log_odds(stated, wider=1 + SCARCE / max(1, int(draws.bad.sum())))
+        intervals[name] = stated
+    return intervals
 
 
 def paired_intervals(champion: Draws, challenger: Draws) -> dict[str, Interval]:
@@ -212,6 +220,21 @@ def _interval(estimate: float, resampled: Floats, normal: bool) -> Interval:
         return Interval(estimate, estimate - margin, estimate + margin)
     low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(estimate, float(low), float(high))
+
+
+def _in_log_odds(normal: Interval, wider: float) -> Interval:
+    """Return the interval that is normal in log-odds, from that of a share which is normal itself.
+
+    The standard error of log-odds is that of the share over share * (1 - share), times `wider`.
+    """
+    share = normal.estimate
+    if not 0 < share < 1:
+        return normal
+    tilt = np.exp(wider * (normal.high - share) / (share * (1 - share)))
+    rest = 1 - share
+    return Interval(
+        share, float(share / (share + rest * tilt)), float(share / (share + rest / tilt))
+    )
 
 
 def _defined(estimate: float, resampled: Floats) -> Floats:

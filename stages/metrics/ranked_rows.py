@@ -17,7 +17,7 @@ Bools: TypeAlias = NDArray[np.bool_]
 Positions: TypeAlias = NDArray[np.intp]
 Columns: TypeAlias = dict[str, Floats]
 
-MAX_CELLS = 4096
+MAX_CELLS = 4096  # a resample's counts then fit the processor's cache
 LOSS_CLIP = float(np.finfo(np.float64).eps)  # as scikit-learn's log_loss
 ODDS_CLIP = 1e-6  # a PD of exactly 0 or 1 has no log-odds
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from stages.metrics.ranked_rows import Counts, Floats, RankedRows, log_odds, ratio, weighted_sums
 
-STEPS = 60
-TOLERANCE = 1e-8
+STEPS = 60  # of STRIDE at most they cross 120 log-odds; clipped PDs lie within 28
+TOLERANCE = 1e-8  # of log-odds
 STRIDE = 2.0  # longest step in log-odds: an undamped one can overshoot and never return
 
 

@@ -23,7 +23,7 @@ def ranking(counts: Counts) -> Columns:
     goods, bads = counts.all_goods[:, None], counts.all_bads[:, None]
     good_share, bad_share = ratio(counts.goods, goods), ratio(counts.bads, bads)
     good_upto, bad_upto = np.cumsum(good_share, axis=1), np.cumsum(bad_share, axis=1)
-    auc = (bad_share * (good_upto - good_share / 2)).sum(1)
+    auc = np.minimum((bad_share * (good_upto - good_share / 2)).sum(1), 1)  # of shares, rounded
     caught = bads - np.cumsum(counts.bads, axis=1) + counts.bads
     flagged = caught + goods - np.cumsum(counts.goods, axis=1) + counts.goods
     precision = (bad_share * (caught / np.maximum(flagged, 1))).sum(1)

@@ -183,6 +183,7 @@ def test_a_policy_that_cannot_be_is_refused(changes: dict[str, Any], message: st
         ("purpose < home", "purpose has no order"),
         ("amount > cheap", "cheap is no field that a rule may read"),
         ("amount > 2 * purpose", "must be numbers to be compared"),
+        ("months == -9", "months: -9 stands for a missing value, which no rule compares"),
     ],
 )
 def test_a_rule_that_no_model_can_read_ends_the_first_stage(

@@ -35,6 +35,7 @@ SEARCH = {
 }
 
 TRENDS = {0: "auto", 1: "ascending", -1: "descending"}
+# As many cells as optbinning cuts a number into before it merges them.
 PREBINS = 20
 # The least share of the differences between rare levels that must be real to keep them apart.
 RELIABLE = 0.5

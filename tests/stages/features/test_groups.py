@@ -44,6 +44,19 @@ def test_a_rare_application_is_a_copy_among_coarse_ones() -> None:
     assert len(np.unique(codes)) == 4999
 
 
+@pytest.mark.parametrize(("second", "copied"), [(2, True), (3, True), (4, False), (5, False)])
+def test_a_pair_is_a_copy_where_less_than_a_hundredth_of_a_row_would_agree_by_chance(
+    second: int, copied: bool
+) -> None:
+    """Of 1,000 rows 3 have the first value and some the second: 0.006 to 0.015 of a row agree."""
+    rows = pd.DataFrame({"a": np.arange(1000), "b": np.arange(1000)})
+    rows.loc[[5, 6, 7], "a"] = -1
+    rows.loc[[5, 6, *range(8, 6 + second)], "b"] = -1
+    codes = groups.copies(rows, np.zeros(1000, dtype=np.int64))
+    assert (codes[5] == codes[6]) == copied
+    assert len(np.unique(codes)) == 1000 - copied
+
+
 def determined(rows: int = 4000) -> tuple[pd.DataFrame, np.ndarray]:
     """Six fields that one product of thirty determines, and the bad rate of each product."""
     product = np.random.default_rng(2).integers(0, 30, rows)

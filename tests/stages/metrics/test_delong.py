@@ -1,5 +1,6 @@
 import math
 from itertools import product
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -64,6 +65,18 @@ def test_delong_of_the_same_ranking_has_no_evidence() -> None:
     bad, pd = book(100)
     found = compare_aucs(bad, pd, pd**2)
     assert (found.difference, found.standard_error, found.p_value) == (0, 0, 1)
+
+
+def test_the_p_value_is_that_of_a_normal_difference() -> None:
+    bad, pd = book(300)
+    found = compare_aucs(bad, np.random.default_rng(6).normal(pd, 0.2).clip(0, 1), pd)
+    errors = abs(found.difference) / found.standard_error
+    assert 0.5 < errors < 6
+    assert found.p_value == pytest.approx(2 * NormalDist().cdf(-errors))
+    reach = NormalDist().inv_cdf(0.975) * found.standard_error
+    assert [found.low, found.high] == pytest.approx(
+        [found.difference - reach, found.difference + reach]
+    )
 
 
 def test_delong_of_certain_opposites_is_certain() -> None:
