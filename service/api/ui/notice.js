@@ -3,6 +3,8 @@
 import { hasKey, setKey } from "./api.js";
 import { byId, h, icon } from "./dom.js";
 
+const NOT_LOGGED_IN = "You were not logged in. Try again, or ask who runs this service.";
+
 export const clear = () => byId("notice").replaceChildren();
 
 /** Shows a problem and what to do about it; `again` repeats the request. */
@@ -14,8 +16,7 @@ export function show(problem, again) {
 
 /** Shows that the identity provider did not let the person in; `again` starts the page. */
 export function showFailedLogIn(again) {
-  const problem = { status: 403, message: "You were not logged in. Try again, or ask who runs " +
-    "this service." };
+  const problem = { status: 403, message: NOT_LOGGED_IN };
   byId("notice").replaceChildren(trouble(problem, () => { location.hash = "#/"; again(); }));
 }
 
@@ -51,7 +52,7 @@ function keyForm(problem, again) {
     clear();
     again();
   };
-  const text = hasKey()
+  const text = location.hash === "#/log-in-failed" ? NOT_LOGGED_IN : hasKey()
     ? "The service did not accept this key."
     : "This service asks for an API key. It is kept in this tab only, until you close it.";
   const logIn = problem.offersLogIn

@@ -94,20 +94,23 @@ export function notesCard(record, failed, again) {
     })) : "");
 }
 
+let forms = 0; // two views may show a form, and identifiers must be unique in the document
+
 /** Returns a form with choices, a text and, where nobody is logged in, a name.
  *
  * `send(entered)` records it; `done(entry)` shows what was recorded, or returns what takes the
  * place of the form. What was entered stays after a reload.
  */
 function officerForm({ id, title, level = "h3", text, choices, reason, optional, button, send, done, failed }) {
+  const prefix = `form-${(forms += 1)}`;
   const parts = {
-    ...(choices && { [choices.name]: part(`${id}-choice`,
+    ...(choices && { [choices.name]: part(`${prefix}-choice`,
       h("fieldset", { class: "choices" }, h("legend", {}, choices.legend),
         choices.options.map(([value, label]) => h("label", { class: "choice" },
           h("input", { type: "radio", name: choices.name, value, required: true }),
           icon(value), label)))) }),
-    text: part(`${id}-text`, h("textarea", { name: "text", rows: 3, required: !optional }), reason),
-    ...(session.name() === null && { author: part(`${id}-author`,
+    text: part(`${prefix}-text`, h("textarea", { name: "text", rows: 3, required: !optional }), reason),
+    ...(session.name() === null && { author: part(`${prefix}-author`,
       h("input", { name: "author", autocomplete: "name", required: true }), "Your name") }),
   };
   const submit = async (event) => {
