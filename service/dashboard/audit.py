@@ -1,10 +1,10 @@
 """Write what an auditor asks for about a period: a ZIP file that a person and a program can read.
 
-It holds every entry of the period with its place in the chain: `decisions.csv`, `overrides.csv` and
-`outcomes.csv`. The column `payload` is the recorded text, whose hash the chain holds. Beside them
-stand `reports.json` and `incidents.json` of the period, `policies.json` with the policies that the
-decisions name, and `manifest.json`: the period, the counts, the head of the chain, and the SHA-256
-of every other file.
+It holds every entry of the period with its place in the chain, by its kind: `decisions.csv`,
+`overrides.csv`, `proposals.csv`, `rejections.csv`, `notes.csv` and `outcomes.csv`. The column
+`payload` is the recorded text, whose hash the chain holds. Beside them stand `reports.json` and
+`incidents.json` of the period, `policies.json` with the policies that the decisions name, and
+`manifest.json`: the period, the counts, the head of the chain, and the SHA-256 of every other file.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from sqlalchemy import Connection, Engine, select
 
 from service.dashboard.queries import count_entries
 from service.ledger.database import connection_to
-from service.ledger.entries import Entry
+from service.ledger.entries import KINDS, Entry
 from service.ledger.schema import entries, read_head, read_policies
 from service.monitoring.reports import incidents, reports
 
 MOST_ENTRIES = 200_000  # of one file, which is made in memory
-FILES = {"decisions.csv": "decision", "overrides.csv": "override", "outcomes.csv": "outcome"}
+FILES = {f"{kind}s.csv": kind for kind in KINDS}
 
 
 class TooMany(ValueError):

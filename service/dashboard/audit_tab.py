@@ -21,7 +21,7 @@ def audit_period(url: str) -> None:
     since, until = str(chosen[0]), str(chosen[1] + timedelta(days=1))
     count = cached.query(url, "count_entries", since, until)
     st.markdown(
-        f"**{count:,} entries** of {chosen[0]} to {chosen[1]}: decisions, overrides and outcomes "
+        f"**{count:,} entries** of {chosen[0]} to {chosen[1]}: every kind "
         "as CSV with their hashes in the chain, the drift reports, incidents and policies as JSON, "
         "and a manifest with the head of the chain and the SHA-256 of each file."
     )

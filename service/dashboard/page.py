@@ -54,13 +54,14 @@ def show_ledger(url: str) -> None:
     chosen = st.segmented_control("Period", list(PERIODS), default="All time") or "All time"
     # Rounded to the minute, so that the next click finds the results in the cache.
     since = queries.start(PERIODS[chosen])[:16]
-    totals = queries.Totals(*cached.query(url, "totals", since))
+    overview: queries.Overview = cached.query(url, "overview", since)
+    totals = overview.totals
     known = baselines.read()
     incidents = cached.query(url, "latest_incidents")
     opened = by_field(incident for incident in incidents if incident["closed"] is None)
     sizes = cached.query(url, "windows")
     titles = cached.query(url, "newest_reports", sizes[-1], 1)[0] if sizes else {}
-    scope = scope_of(chosen, totals, cached.query(url, "models"), since)
+    scope = scope_of(chosen, totals, overview.models, since)
     st.caption(scope)
     show_totals(totals, known, len(opened), cached.query(url, "overrides"))
     for loudness, box in (("alarm", st.error), ("warning", st.warning)):
@@ -70,7 +71,7 @@ def show_ledger(url: str) -> None:
             box(f"**{loudness.capitalize()}**\n\n" + "\n".join(lines))
     places = dict(zip(TABS, st.tabs(list(TABS)), strict=True))
     with places["Decisions"]:
-        tabs.decisions(url, since, totals, scope)
+        tabs.decisions(url, overview, scope)
     with places["Drift"]:
         drift_tab.drift(url, known)
     with places["Performance"]:
@@ -80,7 +81,7 @@ def show_ledger(url: str) -> None:
     with places["Overrides"]:
         tabs.overrides(url)
     with places["Model"]:
-        tabs.model(url, known)
+        tabs.model(url, overview.models, known)
     with places["Audit"]:
         audit_tab.audit_period(url)
 

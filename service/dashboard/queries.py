@@ -7,10 +7,11 @@ recorded contents are read only for single entries.
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Engine, Executable, Integer, and_, case, cast, func, select
+from sqlalchemy import ColumnElement, Engine, Executable, Integer, and_, cast, func, select
 
 from service.ledger.database import connection_to
 from service.ledger.entries import KINDS
@@ -69,26 +70,62 @@ def count_entries(engine: Engine, since: str, until: str) -> int:
         return int(connection.execute(select(func.count()).where(*period)).scalar_one())
 
 
-def totals(engine: Engine, since: str) -> Totals:
-    """Return the totals of all decisions since a time."""
-    counts = [
-        func.coalesce(func.sum(case((entries.c.decision == d, 1), else_=0)), 0)
-        for d in ("approve", "refer", "decline")
-    ]
-    query = select(
-        func.count(),
-        *counts,
-        func.coalesce(func.avg(entries.c.default_probability), 0.0),
-        func.coalesce(func.min(entries.c.time), ""),
-        func.coalesce(func.max(entries.c.time), ""),
-    ).where(decided_since(since))
+class Overview(NamedTuple):
+    """What the first view shows of a period; each part is what the function of its name returns."""
+
+    totals: Totals
+    over_time: Rows
+    ratings: Rows
+    scores: Rows
+    models: Rows
+
+
+def overview(engine: Engine, since: str) -> Overview:
+    """Return the parts of the first view, which read the ledger at the same time."""
+    period = first_and_last(engine, since)
+    with ThreadPoolExecutor(4) as threads:
+        over = threads.submit(over_time, engine, since, period)
+        by_model = threads.submit(models, engine)
+        by_rating = threads.submit(ratings, engine, since)
+        by_score = threads.submit(scores, engine, since)
+        rows = over.result()
+        parts = (by_rating.result(), by_score.result(), by_model.result())
+        return Overview(totals_of(rows, period), rows, *parts)
+
+
+def first_and_last(engine: Engine, since: str) -> tuple[str, str]:
+    """Return the times of the first and the last decision since a time; "" where there is none.
+
+    Each is one look into the index; both in one query would read all of it.
+    """
+    ends = (func.min(entries.c.time), func.max(entries.c.time))
     with connection_to(engine) as connection:
-        return Totals(*connection.execute(query).one())
+        queries = (select(func.coalesce(end, "")).where(decided_since(since)) for end in ends)
+        first, last = (str(connection.execute(query).scalar_one()) for query in queries)
+    return first, last
 
 
-def over_time(engine: Engine, since: str, period: Totals) -> Rows:
-    """Return `decisions` and `pd` (sum) by `time` and `decision`, grouped by seconds to months."""
-    length = datetime.fromisoformat(period.last) - datetime.fromisoformat(period.first)
+def totals_of(rows: Rows, period: tuple[str, str]) -> Totals:
+    """Return the totals of what `over_time` returned for a period."""
+    counts = {
+        decision: sum(row["decisions"] for row in rows if row["decision"] == decision)
+        for decision in ("approve", "refer", "decline")
+    }
+    decisions = sum(counts.values())
+    mean_pd = sum(row["pd"] for row in rows) / decisions if decisions else 0.0
+    first, last = period
+    return Totals(decisions, **counts, mean_pd=mean_pd, first=first, last=last)
+
+
+def over_time(engine: Engine, since: str, period: tuple[str, str]) -> Rows:
+    """Return `decisions` and `pd` (sum) by `time` and `decision`, grouped by seconds to months.
+
+    `period` are the times of the first and the last decision.
+    """
+    if not all(period):
+        return []
+    first, last = map(datetime.fromisoformat, period)
+    length = last - first
     step = next((characters for most, characters in STEPS if length <= most), MONTHS)
     bucket = func.substr(entries.c.time, 1, step).label("time")
     counted = (func.count().label("decisions"), func.sum(entries.c.default_probability).label("pd"))

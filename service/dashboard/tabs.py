@@ -18,13 +18,13 @@ COUNT = st.column_config.NumberColumn(format="localized")
 HEADLINES = ("roc_auc", "gini", "ks", "brier", "ece", "mean_pd", "bad_rate", "approval_rate")
 
 
-def decisions(url: str, since: str, totals: queries.Totals, scope: str) -> None:
+def decisions(url: str, overview: queries.Overview, scope: str) -> None:
     """Show the decisions over time, by rating and by credit score, and the newest decisions."""
     st.caption(scope)
-    if not totals.decisions:
+    if not overview.totals.decisions:
         st.info("No decisions in this period.")
         return
-    table = pd.DataFrame(cached.query(url, "over_time", since, totals))
+    table = pd.DataFrame(overview.over_time)
     st.subheader("Decisions over time")
     st.altair_chart(charts.decisions_over_time(table))
     left, right = st.columns(2)
@@ -34,9 +34,9 @@ def decisions(url: str, since: str, totals: queries.Totals, scope: str) -> None:
     else:
         left.caption("A line needs decisions at two or more times.")
     right.subheader("Rating")
-    right.altair_chart(charts.ratings(cached.query(url, "ratings", since)))
+    right.altair_chart(charts.ratings(overview.ratings))
     st.subheader("Credit score")
-    st.altair_chart(charts.scores(cached.query(url, "scores", since)))
+    st.altair_chart(charts.scores(overview.scores))
     st.subheader("Newest decisions")
     show_table(cached.query(url, "latest"))
 
@@ -178,7 +178,7 @@ def overrides(url: str) -> None:
     show_table(rows)
 
 
-def model(url: str, known: Baselines) -> None:
+def model(url: str, models: queries.Rows, known: Baselines) -> None:
     """Show the winner, all models that have decided, and the incidents."""
     facts = known.evaluation
     if facts:
@@ -189,9 +189,9 @@ def model(url: str, known: Baselines) -> None:
         )
         figures = {name: facts["test"][name]["value"] for name in HEADLINES}
         st.dataframe(pd.DataFrame([figures]), hide_index=True)
-    for title, question in (("Models that decided", "models"), ("Incidents", "latest_incidents")):
+    incidents = cached.query(url, "latest_incidents")
+    for title, rows in (("Models that decided", models), ("Incidents", incidents)):
         st.subheader(title)
-        rows = cached.query(url, question)
         if rows:
             show_table(rows)
         else:

@@ -165,13 +165,28 @@ def test_bins_are_named_in_their_order() -> None:
 
 
 def test_decisions_are_counted_by_time(small: Ledger) -> None:
-    totals = queries.totals(small.engine, "")
-    rows = queries.over_time(small.engine, "", totals)
+    period = queries.first_and_last(small.engine, "")
+    rows = queries.over_time(small.engine, "", period)
     assert {row["decision"]: row["decisions"] for row in rows} == {
         "approve": 8,
         "decline": 1,
         "refer": 1,
     }
+
+
+def test_the_first_view_is_what_its_queries_say_one_by_one(small: Ledger) -> None:
+    overview, engine = queries.overview(small.engine, ""), small.engine
+    period = queries.first_and_last(engine, "")
+    assert overview.totals[:4] == (10, 8, 1, 1)
+    assert (overview.totals.first, overview.totals.last) == period
+    assert overview.over_time == queries.over_time(engine, "", period)
+    parts = (queries.ratings(engine, ""), queries.scores(engine, ""), queries.models(engine))
+    assert (overview.ratings, overview.scores, overview.models) == parts
+
+
+def test_a_period_without_decisions_has_an_empty_first_view(small: Ledger) -> None:
+    overview = queries.overview(small.engine, "2999")
+    assert (overview.totals.decisions, overview.over_time, overview.ratings) == (0, [], [])
 
 
 def test_scores_are_counted_in_bands(small: Ledger) -> None:
@@ -188,8 +203,8 @@ def test_no_aggregate_reads_a_payload(small: Ledger) -> None:
     event.listen(
         small.engine, "before_cursor_execute", lambda *own: statements.append((own[2], own[3]))
     )
-    totals = queries.totals(small.engine, "2020")
-    queries.over_time(small.engine, "2020", totals)
+    period = queries.first_and_last(small.engine, "2020")
+    queries.over_time(small.engine, "2020", period)
     for question in (queries.ratings, queries.scores):
         question(small.engine, "2020")
     queries.models(small.engine)
@@ -198,7 +213,7 @@ def test_no_aggregate_reads_a_payload(small: Ledger) -> None:
             str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values).all())
             for sql, values in list(statements)
         ]
-    assert len(plans) == 5
+    assert len(plans) == 6
     assert all("COVERING INDEX ledger_entries_by_time" in plan for plan in plans)
 
 
@@ -308,6 +323,9 @@ def test_an_auditor_gets_every_entry_of_the_period_with_the_chain(small: Ledger)
     assert manifest["rows"] == {
         "decisions.csv": 10,
         "overrides.csv": 1,
+        "proposals.csv": 0,
+        "rejections.csv": 0,
+        "notes.csv": 0,
         "outcomes.csv": 1,
         "reports.json": 1,
         "incidents.json": len(json.loads(files["incidents.json"])),
