@@ -15,7 +15,7 @@ from service.ledger import Ledger
 from service.ledger.verify import verify
 from service.users.api_keys import KeyRing, new_key, write_file
 from stages.policy import OverrideLimit
-from tests.support.api_client import Client, client_with, errors, overridden
+from tests.support.api_client import Client, client_with, errors, post_override
 
 Ask = Callable[..., Any]
 
@@ -44,16 +44,16 @@ def answer(client: Client, proposal: str, **changes: Any) -> Any:
 
 def test_below_the_limit_one_officer_decides(client: Client, api: Api, case: Any) -> None:
     limit_overrides(api, case("refer")["amount"])
-    assert overridden(client, refer(client, case)).status_code == 201
+    assert post_override(client, refer(client, case)).status_code == 201
     limit_overrides(api, case("refer")["amount"] - 1)
-    assert overridden(client, refer(client, case)).status_code == 202
+    assert post_override(client, refer(client, case)).status_code == 202
 
 
 def test_above_the_limit_a_second_officer_approves(
     client: Client, limited: Api, ledger: Ledger, case: Any
 ) -> None:
     own = refer(client, case)
-    proposed = overridden(client, own)
+    proposed = post_override(client, own)
     assert (proposed.status_code, proposed.json()["kind"]) == (202, "proposal")
     assert proposed.json()["limit"] == {"field": "amount", "above": -1.0}
     record = client.get(f"/predictions/{own}").json()
@@ -73,13 +73,13 @@ def test_above_the_limit_a_second_officer_approves(
 
 def test_a_rejection_states_why(client: Client, limited: Api, case: Any) -> None:
     own = refer(client, case)
-    proposal = overridden(client, own).json()["id"]
+    proposal = post_override(client, own).json()["id"]
     refused = answer(client, proposal, approved=False)
     assert (refused.status_code, [*errors(refused)]) == (422, ["reason"])
     rejected = answer(client, proposal, approved=False, reason="The guarantor is unknown")
     assert (rejected.status_code, rejected.json()["kind"]) == (201, "rejection")
     assert client.get("/queue").json()["open"] == 1
-    assert overridden(client, own, decision="decline").status_code == 202
+    assert post_override(client, own, decision="decline").status_code == 202
 
 
 @pytest.mark.parametrize(("what", "status"), [("decision", 404), ("nothing", 404)])
@@ -120,7 +120,7 @@ def test_a_wrong_filter_is_named(client: Client, query: dict[str, str], field: s
 
 def test_the_list_is_filtered_by_final_decision_and_officer(client: Client, case: Any) -> None:
     own = refer(client, case)
-    assert overridden(client, own, author="Zoë Officer").status_code == 201
+    assert post_override(client, own, author="Zoë Officer").status_code == 201
     client.post("/predict", json=case("decline"))
     for query in ({"decision": "approve"}, {"officer": "zoë"}, {"search": "knows"}):
         (found,) = client.get("/logs", params=query).json()["records"]
