@@ -35,8 +35,8 @@ class HardRule(BaseModel):
     """Comparison of a field or ratio, such as `credit_utilization_ratio >= 98`."""
     decision: Literal["refer", "decline"]
     """What becomes of an application for which the rule holds, unless its PD is stricter."""
-    reason: str
-    """What the applicant is told."""
+    reason: Annotated[str, Key(pattern=r"\S")]
+    """What the applicant is told; not blank."""
 
     _encoded: Rule | None = PrivateAttr(default=None)
 

@@ -146,7 +146,7 @@ class Engine:
         if not len(rows):
             return {}
         contributions = self.contributions(x[rows])[:, :-1]
-        broken = [self._broken_rules(x[row : row + 1]) for row in rows]
+        broken = [self._deciding_rules(x[row : row + 1], places[row]) for row in rows]
         worded = self._reasons(contributions, x[rows], broken)
         return dict(zip(rows.tolist(), worded, strict=True))
 
@@ -174,5 +174,9 @@ class Engine:
         """Return features by name, each (n,); empty where the policy has no rules to read them."""
         return dict(zip(self.features.names, x.T, strict=True)) if self.policy.rules else {}
 
-    def _broken_rules(self, x: Floats) -> list[HardRule]:
-        return self.policy.broken_rules(self.by_name(x)) if self.policy.rules else []
+    def _deciding_rules(self, x: Floats, place: int) -> list[HardRule]:
+        """Return the broken rules that ask for the decision: one that only refers declines none."""
+        if not self.policy.rules:
+            return []
+        broken = self.policy.broken_rules(self.by_name(x))
+        return [rule for rule in broken if rule.decision == DECISIONS[place]]

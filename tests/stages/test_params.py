@@ -34,7 +34,7 @@ def test_the_parameters_of_the_repository_are_well() -> None:
         ({"train__lightgbm__tress": 9}, "train.lightgbm.tress: unknown parameter; known are bal"),
         ({"policy__bonus": 1}, "policy.bonus: unknown parameter; known are margin, loss_given"),
         (
-            {"policy__rules": [{"rule": "a > 1", "decision": "refer", "reason": "", "why": 1}]},
+            {"policy__rules": [{"rule": "a > 1", "decision": "refer", "reason": "x", "why": 1}]},
             "policy.rules.0.why: unknown parameter; known are rule, decision, reason",
         ),
         ({"train__catboost": {}}, "train.catboost: unknown parameter; known are seed, folds, ligh"),

@@ -160,6 +160,7 @@ def test_profit_is_earned_on_approved_goods_and_lost_on_approved_bads() -> None:
         ({"ratings": {}}, r"ratings must rise to 1\.0"),
         ({"rules": [OLD | {"rule": "age is 70"}]}, "a rule is 'FIELD OP NUMBER'"),
         ({"rules": [OLD | {"decision": "approve"}]}, "'refer' or 'decline'"),
+        ({"rules": [OLD | {"reason": " "}]}, "reason"),
         ({"cut_off": 1.5}, "less than or equal to 1"),
         ({"cut_off": "best"}, "'profit'"),
         ({"margin": 0}, "greater than 0"),
@@ -189,7 +190,7 @@ def test_a_policy_that_cannot_be_is_refused(changes: dict[str, Any], message: st
 def test_a_rule_that_no_model_can_read_ends_the_first_stage(
     rule: str, words: str, tmp_path: Path
 ) -> None:
-    rules = [{"rule": rule, "decision": "refer", "reason": ""}]
+    rules = [{"rule": rule, "decision": "refer", "reason": "x"}]
     project = books.Project(tmp_path, policy__rules=rules).write(books.book())
     with pytest.raises(ContractError, match=re.escape(words)) as raised:
         project.run("preprocess")
