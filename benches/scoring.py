@@ -77,7 +77,7 @@ def single(seconds: float) -> dict[str, float]:
 
 def pipeline(frame: pd.DataFrame, config: Parameters, model: Model) -> Pipeline:
     """Return the usual pipeline of scikit-learn: add ratios, impute, scale, encode and boost."""
-    ratios = {d.name: d.ratio for d in model.contract.feature_ratios(model.mode)}
+    ratios = {d.name: d.ratio for d in model.contract.derived_features(model.mode) if d.ratio}
 
     def with_ratios(rows: pd.DataFrame) -> pd.DataFrame:
         parts = ((name, rows[r.numerator], rows[r.denominator]) for name, r in ratios.items())

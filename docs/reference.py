@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import types
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -38,7 +39,17 @@ PARAMS = params.model_with_candidates(registry.names())
 ROOT = Path(__file__).parents[1]
 SCHEMAS = ROOT / "docs/schemas"
 # What the reader of a contract adds itself: a file never holds these keys.
-ADDED = {"Field": {"name", "required_with_table"}, "Derived": {"name"}, "Check": {"name"}}
+ADDED = {
+    "Field": {"name", "required_with_table"},
+    "Derived": {"name"},
+    "Check": {"name"},
+    # An aggregate is a field that no file has, so what says how a file writes it has no meaning.
+    "Aggregate": {
+        *("name", "required_with_table", "table", "column", "type", "format", "decimal_char"),
+        *("group_char", "bare_number", "missing_values", "true_values", "false_values", "repair"),
+        *("ordered", "other", "constraints", "actionable", "step", "example", "protected"),
+    },
+}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -178,9 +189,15 @@ def contract_schema() -> dict[str, Any]:
     """Return the schema of a contract as a file holds it: without what its reader adds."""
     schema = Contract.model_json_schema(by_alias=True)
     for name, names in ADDED.items():
-        for key in names:
-            del schema["$defs"][name]["properties"][key]
+        properties = schema["$defs"][name]["properties"]
+        for key in names:  # a schema has a key as a file writes it: `groupChar`
+            del properties[key if key in properties else re.sub("_(.)", upper, key)]
     return schema
+
+
+def upper(match: re.Match[str]) -> str:
+    """Return the letter behind an underscore as a capital."""
+    return match[1].upper()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ Exit codes: 0 every row was scored, 1 some rows were refused, 2 the file could n
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,7 @@ from service.decision.engine import Decision, Engine
 from service.decision.hashes import NotReady
 from stages import files, project
 from stages.contract.fields import Field
+from stages.contract.tables import History
 from stages.contract.written import BLANKS, BOOLEANS, text
 
 CHUNK = 10_000  # rows in memory at a time
@@ -62,7 +64,7 @@ def score(engine: Engine, source: Path, target: Path) -> Counts:
     columns = engine.applications.fields.values()
     renamed = {f.source: f.name for f in columns if f.name not in schema.names}
     schema = pa.schema([c.with_name(renamed.get(c.name, c.name)) for c in schema])
-    names = {*engine.applications.fields, *engine.applications.stated}
+    names = {*engine.applications.names}
     carried = [column for column in schema if column.name not in names]
     if len(carried) == len(schema):
         wanted = ", ".join(sorted(engine.applications.required))
@@ -100,6 +102,7 @@ def score_chunk(
     """
     copied = {column.name for column in carried}
     readers = {f.name: value_reader(f) for f in engine.applications.fields.values()}
+    readers |= {n: lines_reader(h) for n, h in engine.applications.histories.items()}
     columns = {
         name: list(map(readers.get(name, number), chunk.column(name).to_pylist()))
         for name in chunk.column_names
@@ -114,7 +117,7 @@ def score_chunk(
         except InvalidApplication as error:
             problems = [problem._asdict() for problem in error.problems]
             invalid.append({"row": first + place, "errors": problems})
-    inputs = {f.name for f in engine.features.inputs}
+    inputs = {f.name for f in engine.features.inputs} | {*engine.features.histories}
     valid = {n: [values[i] for i in kept] for n, values in columns.items() if n in inputs}
     decisions = engine.decide_columns(valid) if kept else []
     table = as_table(decisions, [first + i for i in kept])
@@ -191,6 +194,21 @@ def value_reader(field: Field) -> Callable[[object], object]:
         if words:
             return words.get(word, value if field.other is None else word)
         return value if numeric else str(value)
+
+    return read
+
+
+def lines_reader(history: History) -> Callable[[object], object]:
+    """Return a function that reads the lines of a history: nested rows, or a text of JSON."""
+    readers = {name: value_reader(field) for name, field in history.fields.items()}
+
+    def read(value: object) -> object:
+        with contextlib.suppress(ValueError):
+            value = json.loads(value) if isinstance(value, str) else value
+        if not isinstance(value, list) or not all(isinstance(line, dict) for line in value):
+            return value
+        stated = ({n: v for n, v in line.items() if v is not None} for line in value)
+        return [{n: readers.get(n, number)(v) for n, v in line.items()} for line in stated]
 
     return read
 

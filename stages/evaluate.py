@@ -140,7 +140,9 @@ def main() -> None:
     else:
         with files.whole_file(MODELS / "winner.joblib") as path:
             shutil.copyfile(MODELS / "candidates" / f"{name}.joblib", path)
-    records = golden.pick_records(winner, test.columns, judged.pd, config.evaluate.golden)
+    records = golden.pick_records(
+        winner, test.columns, judged.pd, config.evaluate.golden, test.lines_of
+    )
     proof.write_model_file(winner, test.columns, judged.pd, records, MODELS / "winner.json")
     files.write_text(MODELS / "golden.jsonl", records)
     files.write_json(MODELS / "reference.json", drift, indent=1)

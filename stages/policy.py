@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PrivateAttr, model_validator
 from pydantic import Field as Key
 
-from stages.contract.expressions import Rule
+from stages.contract.expressions.general import Condition, parse_rule
+from stages.contract.expressions.simple import Rule
 from stages.contract.fields import Field
 from stages.contract.schema import AVAILABLE, Contract, ContractError, Mode
 from stages.features.matrix import Floats, Outcomes
@@ -32,18 +33,18 @@ class HardRule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     rule: str
-    """Comparison of a field or ratio, such as `credit_utilization_ratio >= 98`."""
+    """Rule over features, such as `credit_utilization_ratio >= 98`."""
     decision: Literal["refer", "decline"]
     """What becomes of an application for which the rule holds, unless its PD is stricter."""
     reason: Annotated[str, Key(pattern=r"\S")]
     """What the applicant is told; not blank."""
 
-    _encoded: Rule | None = PrivateAttr(default=None)
+    _encoded: Rule | Condition | None = PrivateAttr(default=None)
 
     @property
-    def parsed(self) -> Rule:
+    def parsed(self) -> Rule | Condition:
         """The parsed rule; after `encode` it compares categories by their codes."""
-        return self._encoded or Rule.parse(self.rule)
+        return self._encoded or parse_rule(self.rule)
 
     def encode(self, contract: Contract, mode: Mode) -> HardRule:
         """Return the rule for the features of a contract.
@@ -51,7 +52,7 @@ class HardRule(BaseModel):
         Raises ContractError where the rule reads what a model of this mode does not.
         """
         try:
-            rule = Rule.parse(self.rule).encode(rule_inputs(contract, mode))
+            rule = parse_rule(self.rule).encode(rule_inputs(contract, mode))
         except ValueError as error:
             raise ContractError(f"params.yaml: policy.rules: {self.rule!r}: {error}") from error
         copy = self.model_copy()
@@ -124,7 +125,7 @@ class Policy(BaseModel):
         if not bounds or bounds != sorted(set(bounds)) or bounds[-1] != 1:
             raise ValueError(f"ratings must rise to 1.0; got {self.ratings}")
         for rule in self.rules:
-            Rule.parse(rule.rule)
+            parse_rule(rule.rule)
         return self
 
     def of(self, contract: Contract, mode: Mode) -> Policy:
@@ -223,9 +224,9 @@ class Policy(BaseModel):
 
 
 def rule_inputs(contract: Contract, mode: Mode) -> dict[str, Field | None]:
-    """Return by name what a rule may read: the field, or None for a ratio."""
-    ratios: dict[str, Field | None] = {d.name: None for d in contract.feature_ratios(mode)}
-    return {f.name: f for f in contract.feature_fields(mode)} | ratios
+    """Return by name what a rule may read: the field, or None for a derived one."""
+    derived: dict[str, Field | None] = {d.name: None for d in contract.derived_features(mode)}
+    return {f.name: f for f in contract.feature_fields(mode)} | derived
 
 
 def applies(rule: HardRule, columns: Mapping[str, Floats]) -> NDArray[np.bool_]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,16 @@ from numpy.typing import NDArray
 
 from stages import errors, files, params, project
 from stages.contract import reading as contracts
-from stages.contract.raw import quality, tables
+from stages.contract.expressions.operations import as_days
+from stages.contract.raw import history, quality, tables
+from stages.contract.raw.cleaning import encode_column
 from stages.contract.raw.columns import dates_of, outcome_known
 from stages.contract.schema import Contract, ContractError
 from stages.features import groups, split
+from stages.features.aggregates import compute
+from stages.features.lines import lines_of_rows
+
+LOANS_ALONE = ("indeterminate", "unripe", "late_defaults", "embargoed")
 
 
 def with_copies(contract: Contract, rows: pd.DataFrame) -> pd.DataFrame:
@@ -39,6 +46,34 @@ def assign(contract: Contract, rows: pd.DataFrame, section: params.Preprocess) -
     if contract.entity:
         check_entities(contract.entity, len(rows), len(np.unique(group)))
     return split.stratified(rows["_bad"].to_numpy(np.int64), group, *shares, section.seed)
+
+
+def with_aggregates(
+    contract: Contract, rows: pd.DataFrame, folder: Path, most: float
+) -> tuple[pd.DataFrame, dict[str, pd.DataFrame], dict[str, Any]]:
+    """Return the rows (n,) with the aggregates of their histories; the lines; what was dropped.
+
+    The lines have `_row`, the place of their row in the base file, and are those that count.
+    """
+    values: dict[str, NDArray[np.float64]] = {}
+    lines, facts = {}, {}
+    decided = as_days(rows["_date"].to_numpy()) if contract.history else np.empty(0)
+    for name, described in contract.history.items():
+        report = quality.Report()
+        counted, valid = history.lines_of_loans(contract, name, folder, rows, report)
+        report.check(valid, most)
+        columns = {n: encode_column(f, counted[n]) for n, f in described.readable.items()}
+        owner = counted["_row"].to_numpy(np.intp)
+        read = lines_of_rows(described, owner, columns, len(rows))
+        values |= compute(contract.aggregates_of(name), read, decided)
+        lines[name] = counted.assign(_row=rows.index.to_numpy()[owner])
+        facts[name] = report.summary(valid) | {"lines_before_decisions": len(counted)}
+        facts[name] = {k: v for k, v in facts[name].items() if k not in LOANS_ALONE}
+    return (
+        rows.drop(columns=[f"_key_{name}" for name in contract.history]).assign(**values),
+        lines,
+        facts,
+    )
 
 
 def check_entities(entity: str, rows: int, entities: int) -> None:
@@ -105,7 +140,7 @@ def main() -> None:
     contract = contracts.load(config.dataset)
     # A rule that cannot be read ends the run at once.
     config.policy.with_rules(contract, config.mode)
-    if not (contract.feature_fields(config.mode) or contract.feature_ratios(config.mode)):
+    if not (contract.feature_fields(config.mode) or contract.derived_features(config.mode)):
         raise ContractError(
             f"{config.data / 'contract.yaml'}: no field may be a feature in mode {config.mode}: "
             "all are protected, known later, or marked `feature: false`"
@@ -114,6 +149,7 @@ def main() -> None:
     most = config.preprocess.max_invalid
     rows = tables.read_valid(contract, config.data / "raw", report, most)
     report.check(len(rows), most)
+    rows, lines, dropped_lines = with_aggregates(contract, rows, config.data / "raw", most)
     rows = with_copies(contract, rows)
     place = assign(contract, rows, config.preprocess)
     report.embargoed = int(np.sum(place == split.EMBARGOED))
@@ -127,6 +163,7 @@ def main() -> None:
             )
     warn_of_embargo(config.preprocess, len(rows), report.embargoed, len(parts["train"]))
     facts = report.summary(sum(map(len, parts.values())))
+    facts |= {"history": dropped_lines} if dropped_lines else {}
     lost = count_dropped(contract, report, parts)
     facts["split"] = {
         name: describe(part, parts["train"]) | ({"dropped": lost[name]} if lost else {})
@@ -137,6 +174,10 @@ def main() -> None:
             written = rows[place == i].rename_axis("_row").reset_index()
             written.to_parquet(folder / f"{name}.parquet", index=False)
             del written
+            for history_name, table in lines.items():
+                some = table[table["_row"].isin(rows.index[place == i])]
+                (folder / "history" / history_name).mkdir(parents=True, exist_ok=True)
+                some.to_parquet(folder / "history" / history_name / f"{name}.parquet", index=False)
     files.write_text(
         config.data / "quality.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
     )

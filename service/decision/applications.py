@@ -7,14 +7,21 @@ Each problem names its field, what is allowed and what came.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from math import isnan
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic import Field as Key
 
 from service.decision.field_types import example_value, missing_code_type, value_type
+from service.decision.history import (
+    example_line,
+    histories_read,
+    lines_type,
+    problem_of_line,
+)
 from service.decision.json_bodies import decode, unwrap
 from service.decision.problems import (
     Problem,
@@ -25,9 +32,10 @@ from service.decision.problems import (
     quote,
     rule_of,
 )
-from stages.contract.expressions import Ratio
+from stages.contract.derived import Derived
 from stages.contract.fields import Field
 from stages.contract.schema import AVAILABLE, Contract, Mode
+from stages.features.encoding import codes_of
 from stages.features.matrix import Floats
 
 NAN = float("nan")
@@ -64,14 +72,16 @@ class Applications:
         self._late = {f.name for f in contract.fields.values() if f.known_at == "outcome"}
         self._late.add(contract.target.field)
         self.stated = {d.stated_as: d for d in contract.derived.values() if d.stated_as}
-        self.names = self.fields.keys() | self.stated.keys()
+        self.histories = {name: contract.history[name] for name in histories_read(contract, mode)}
+        self.names = self.fields.keys() | self.stated.keys() | self.histories.keys()
         self._checks = [
             check
             for check in contract.checks.values()
             if self.fields.keys() >= {*check.parsed.fields}
         ]
         self.rules = {check.rule for check in self._checks}
-        self._codes = {f.name: f.codes for f in self.fields.values() if f.type == "boolean"}
+        self._contract = contract
+        self._codes = {f.name: codes for f in self.fields.values() if (codes := codes_of(f))}
         self._missing = {f.name: f.missing_codes for f in self.fields.values() if f.missing_codes}
         self.model = self._model()
         self._validate = self.model.__pydantic_validator__.validate_python
@@ -81,6 +91,7 @@ class Applications:
             for f in self.fields.values()
             if f.name in self.required or (f.example is not None and f.known_at in shown_by)
         }
+        self.example |= {name: [example_line(h)] for name, h in self.histories.items()}
 
     def parse(self, body: bytes) -> dict[str, Any]:
         """Return the application in the body of a request, checked.
@@ -110,8 +121,10 @@ class Applications:
         except ValidationError as error:
             errors = error.errors(include_url=False, include_context=False)
             # A field that takes a value or a missing code has an error for each of the two.
-            by_field = {e["loc"][0]: e for e in reversed(errors)}
-            first = [by_field[name] for name in dict.fromkeys(e["loc"][0] for e in errors)]
+            by_place = {self._place(e["loc"]): e for e in reversed(errors)}
+            first = [
+                by_place[place] for place in dict.fromkeys(self._place(e["loc"]) for e in errors)
+            ]
             raise InvalidApplication([self._problem(e) for e in first[:MOST]]) from None
         values = self._values(application)
         problems = [*self._find_misstated(values), *self._contradictions(values)]
@@ -127,8 +140,9 @@ class Applications:
         keeps: Any = True
         values = self._values(application)
         for check in self._checks:
-            fixed = {name: self._number(name, values) for name in check.parsed.fields}
-            sides = {n: columns.get(n, NAN if v is None else v) for n, v in fixed.items()}
+            sides = self._numbers(check.parsed.fields, values) | {
+                n: columns[n] for n in check.parsed.fields if n in columns
+            }
             keeps = keeps & (check.parsed.holds(sides) | ~check.parsed.has_values(sides))
         return keeps
 
@@ -142,7 +156,13 @@ class Applications:
             about = f"{derived.formula}, within {derived.tolerance}; checked, never trusted"
             number = Annotated[float, Key(strict=True, allow_inf_nan=False)] | None
             parts[name] = (number, Key(default=None, title=derived.title, description=about))
+        for name, history in self.histories.items():
+            parts[name] = lines_type(name, history)
         return create_model("Application", __config__=ConfigDict(extra="forbid"), **parts)
+
+    def _place(self, loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
+        """Return the place of an error: a field, or a field of a line."""
+        return loc[:3] if loc[0] in self.histories else loc[:1]
 
     def _part(self, field: Field) -> tuple[Any, Any]:
         needed = field.name in self.required
@@ -160,6 +180,8 @@ class Applications:
 
     def _problem(self, error: Mapping[str, Any]) -> Problem:
         name = str(error["loc"][0])
+        if name in self.histories:
+            return problem_of_line(self.histories[name], name, error)
         if error["type"] == "extra_forbidden":
             return self._unknown(name, quote(error["input"]))
         field = self.fields.get(name)
@@ -173,7 +195,7 @@ class Applications:
         return Problem(name, f"{name} must be {limit}; got {as_text(got)}", limit, got, code)
 
     def _unknown(self, name: str, got: Any, hint: str | None = None) -> Problem:
-        allowed, name = [*self.fields, *self.stated], clip(name)
+        allowed, name = [*self.fields, *self.stated, *self.histories], clip(name)
         if name in self._late:
             message = f"{name} is known only after the loan was paid out: leave it out"
         else:
@@ -186,15 +208,15 @@ class Applications:
     def _find_misstated(self, application: Mapping[str, Any]) -> Iterator[Problem]:
         for name, derived in self.stated.items():
             value = application.get(name)
-            true = ratio(derived.ratio, application)
+            true = self._derive(derived, application)
             if value is not None and true is not None and abs(value - true) > derived.tolerance:
                 limit = f"{derived.formula}, here {true:.6g}, within {derived.tolerance}"
                 yield Problem(name, f"{name} must be {limit}; got {value}", limit, value, "stated")
 
     def _contradictions(self, application: Mapping[str, Any]) -> Iterator[Problem]:
         for check in self._checks:
-            sides = {name: self._number(name, application) for name in check.parsed.fields}
-            if None not in sides.values() and not check.parsed.holds(sides):
+            sides = self._numbers(check.parsed.fields, application)
+            if check.parsed.has_values(sides) and not check.parsed.holds(sides):
                 yield contradiction(check, application)
 
     def _values(self, application: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -202,12 +224,22 @@ class Applications:
         codes = {n: None for n, meanings in self._missing.items() if application.get(n) in meanings}
         return {**application, **codes} if codes else application
 
-    def _number(self, name: str, application: Mapping[str, Any]) -> Any:
-        value = application.get(name)
-        return self._codes[name][value] if name in self._codes and value is not None else value
+    def _derive(self, derived: Derived, application: Mapping[str, Any]) -> float | None:
+        """Return a derived value; None where it is missing, or where its ratio divides by 0."""
+        columns: dict[str, Any] = self._numbers(self._contract.sources_of(derived), application)
+        if derived.ratio:
+            value = float(derived.ratio.values(columns))
+        else:
+            for step in self._contract.steps_of([derived]):
+                columns[step.name] = step.values(columns)
+            value = float(columns[derived.name])
+        return None if isnan(value) else value
 
+    def _numbers(self, names: Iterable[str], application: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of fields as numbers, by name; NaN where one is missing."""
+        return {name: self._number(name, application.get(name)) for name in names}
 
-def ratio(formula: Ratio, application: Mapping[str, Any]) -> float | None:
-    """Return the value of a ratio; None where a side is missing or the denominator is 0."""
-    over, under = application.get(formula.numerator), application.get(formula.denominator)
-    return formula.scale * over / under if over is not None and under else None
+    def _number(self, name: str, value: Any) -> Any:
+        if value is None:
+            return NAN
+        return self._codes[name][value] if name in self._codes else value

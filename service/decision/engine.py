@@ -29,7 +29,8 @@ from service.decision.hashes import GOLDEN, REFERENCE, WINNER, NotReady
 from service.decision.identity import Identity
 from service.decision.reasons import Approved, Reason, ReasonWriter
 from stages.contract.schema import ContractError
-from stages.features.matrix import Columns, Floats
+from stages.features.encoding import Columns
+from stages.features.matrix import Floats
 from stages.models.artifact import Model
 from stages.policy import DECISIONS, HardRule, Policy
 

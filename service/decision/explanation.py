@@ -11,6 +11,7 @@ import numpy as np
 
 from service.decision.advice.search import Search
 from service.decision.engine import Engine
+from stages.contract.derived import Aggregate
 from stages.contract.fields import Field
 from stages.features.facts import Fact, sum_by_fact
 from stages.features.matrix import Floats, MissingReason
@@ -70,12 +71,17 @@ def describe_fact(
                 "field": part.name,
                 "title": part.title or part.name,
                 "unit": part.unit,
-                "value": application.get(part.name) if isinstance(part, Field) else ratio_of(x[j]),
+                "value": application.get(part.name) if is_stated(part) else ratio_of(x[j]),
             }
             for j, part in parts
             if not isinstance(part, MissingReason)
         ],
     }
+
+
+def is_stated(part: object) -> bool:
+    """Whether an application states the value of a feature itself."""
+    return isinstance(part, Field) and not isinstance(part, Aggregate)
 
 
 def ratio_of(value: float) -> float | None:

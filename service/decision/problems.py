@@ -53,10 +53,10 @@ def allowed_by_type(field: Field) -> str:
 
 def contradiction(check: Check, application: Mapping[str, Any]) -> Problem:
     """Return the problem of a rule between fields that is broken, at the rule's first field."""
-    came = ", ".join(f"{name} {as_text(application[name])}" for name in check.parsed.fields)
+    came = ", ".join(f"{name} {as_text(application.get(name))}" for name in check.parsed.fields)
     message = f"{check.message}: must keep {check.rule}; got {came}"
     return Problem(
-        check.parsed.left, message, check.rule, application[check.parsed.left], "contradiction"
+        check.parsed.left, message, check.rule, application.get(check.parsed.left), "contradiction"
     )
 
 

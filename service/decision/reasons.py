@@ -133,9 +133,11 @@ class ReasonWriter:
         return sentences.directed(row[j])
 
     def _is_empty(self, j: int, row: list[float]) -> bool:
-        """Return whether feature j is a ratio whose value stands in for a denominator of 0."""
+        """Return whether feature j may be a value that stands in for a formula that has none."""
         part = self._parts[j]
         if not isinstance(part, Derived) or part.when_empty != row[j]:
             return False
+        if part.ratio is None:
+            return True
         denominator = self._place.get(part.ratio.denominator)
         return denominator is None or row[denominator] == 0

@@ -34,7 +34,8 @@ class Window:
 
     def columns(self, features: Features) -> dict[str, Floats]:
         """Return the features of the decisions by name, each with shape (n,)."""
-        raw = {f.name: [a.get(f.name) for a in self.applications] for f in features.inputs}
+        names = [*(f.name for f in features.stated), *features.histories]
+        raw = {name: [a.get(name) for a in self.applications] for name in names}
         return dict(zip(features.names, features(raw).T, strict=True))
 
     def values(self, field: str) -> list[Any]:

@@ -2,7 +2,8 @@
 
 `schema` defines a contract, which consists of `tables`, `fields`, a `target`, and what is `derived`
 from fields by `expressions`; `parts` are the small parts of these. `written` says how files write
-values, and `reading` reads a contract from YAML. Every package may import these and `prepared`,
-which reads the rows of a split. `raw` reads the raw files, joins, types and validates them; only
-`preprocess`, `check` and `draft` import it. `command` is `python -m stages.contract check | draft`.
+values, and `reading` reads a contract from YAML, which has no `contradictions`. Every package may
+import these and `prepared`, which reads the rows of a split. `raw` reads the raw files, joins,
+types and validates them; only `preprocess`, `check` and `draft` import it. `command` is
+`python -m stages.contract check | draft`.
 """

@@ -10,12 +10,12 @@ import pandas as pd
 
 from stages import params
 from stages.contract import reading as contracts
-from stages.contract.draft import column_names, leakage, ripeness
+from stages.contract.draft import column_names, leakage, outcome
 from stages.contract.fields import Field
 from stages.contract.raw import quality, tables
 from stages.contract.raw.files import delimiter_hint, header
 from stages.contract.schema import Contract, ContractError
-from stages.contract.written import text
+from stages.contract.written import did_you_mean, text
 from stages.policy import Policy
 
 
@@ -55,13 +55,13 @@ def find_missing_columns(contract: Contract, folder: Path) -> Iterator[str]:
         path = folder / table.path
         if not path.exists():
             there = sorted(p.name for p in folder.glob("*"))
-            near = contracts.did_you_mean(table.path, there)
+            near = did_you_mean(table.path, there)
             yield f"{path}: the file is missing; its folder holds {there}{near}"
             continue
         columns = header(path, table)
         for column in tables.required_columns(contract, name):
             if column not in columns:
-                hint = contracts.did_you_mean(column, columns) or delimiter_hint(columns)
+                hint = did_you_mean(column, columns) or delimiter_hint(columns)
                 yield f"{path}: column {column!r} is missing; the file has {columns}{hint}"
 
 
@@ -131,7 +131,7 @@ def find_unripe(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
         return
     days = rows["_date"].to_numpy().astype("datetime64[D]")
     counted = np.where(np.isnat(days), np.nan, days.astype(np.float64))
-    fall = ripeness.describe_fall(counted, rows["_bad"].to_numpy(np.float64))
+    fall = outcome.describe_fall(counted, rows["_bad"].to_numpy(np.float64))
     if fall:
         yield (
             f"{contract.date}: {fall}: these loans may have had no time to go bad; if so, say "

@@ -11,8 +11,9 @@ from stages import files, project
 from stages.contract import check
 from stages.contract import reading as contracts
 from stages.contract.draft import book as books
-from stages.contract.draft import contract_text
+from stages.contract.draft import contract_text, price
 from stages.contract.schema import ContractError
+from stages.contract.written import did_you_mean
 
 
 @dataclass
@@ -34,6 +35,7 @@ def draft_contract(paths: list[Path], target: str, date: str | None = None) -> D
     date, about = books.choose_decision_date(book, parts, date)
     books.rename_repeated(book, parts, date)
     books.mark_later_dates(parts, date)
+    price.doubt_price(parts)
     if all(part.guess.left_out for part in parts):
         why = "; ".join(f"{part.name}: {part.guess.left_out}" for part in parts)
         raise ContractError(f"no column is left for a field ({why})")
@@ -116,7 +118,7 @@ def refuse_to_read(path: Path) -> None:
     folder = "this folder" if path.parent == Path() else path.parent
     if path.is_dir():
         raise ContractError(f"{path} is a folder; name its files, such as {path}/*.csv")
-    near = contracts.did_you_mean(path.name, files_there)
+    near = did_you_mean(path.name, files_there)
     raise ContractError(f"{path} is not there; {folder} holds {files_there or 'no files'}{near}")
 
 

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from stages.contract.expressions.operations import as_days
 from stages.contract.fields import Field, missing_column
 from stages.contract.parts import Scalar
 from stages.contract.schema import Contract
@@ -36,10 +37,12 @@ def read(path: Path, only: list[str] | None = None) -> pa.Table:
 
 
 def column(table: pa.Table, field: Field) -> Column:
-    """Return a field's values: float64 with NaN for numbers, a list with None for all else."""
+    """Return a field's values: numbers and days since 1970 as float64 with NaN, else a list."""
     values = table.column(field.name)
     if field.is_numeric:
         return np.asarray(values.to_numpy(), dtype=np.float64)
+    if field.type == "date":
+        return as_days(values.to_numpy())
     # One object for all equal values: a list of new ones takes seven times the memory.
     coded = values.combine_chunks().dictionary_encode()
     distinct = np.array([*coded.dictionary.to_pylist(), None], dtype=object)
@@ -55,23 +58,6 @@ def columns(table: pa.Table, fields: list[Field]) -> dict[str, Column]:
         for f in fields
         if f.missing_meanings
     }
-
-
-def loan_keys(table: pa.Table, contract: Contract, raw: Path) -> list[str] | None:
-    """Return the key of each row's loan in the base file of `raw`, or None without a key."""
-    base = contract.tables[contract.base_table]
-    path = raw / base.path
-    if not base.keys:
-        return None
-    if path.suffix == ".parquet":
-        frame = pd.read_parquet(path, columns=base.keys).astype(str)
-    else:
-        text = "utf-8-sig"
-        frame = pd.read_csv(
-            path, usecols=base.keys, dtype=str, keep_default_na=False, encoding=text
-        )
-    keys = frame[base.keys].iloc[table.column("_row").to_numpy()]
-    return ["/".join(values) for values in keys.itertuples(index=False)]
 
 
 def fingerprints(table: pa.Table, contract: Contract) -> NDArray[np.uint64]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from difflib import get_close_matches
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,14 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from stages.contract.derived import Check, Derived
-from stages.contract.expressions import Ratio, Rule
+from stages.contract.contradictions import contradictions
+from stages.contract.derived import Aggregate, Check, Derived
 from stages.contract.fields import Field
 from stages.contract.parts import Constraints, Part, ReasonWords
 from stages.contract.schema import AVAILABLE, Contract, ContractError, presence
-from stages.contract.tables import Dialect, Table
+from stages.contract.tables import Dialect, History, Table
 from stages.contract.target import OutcomeWindow, Target
+from stages.contract.written import did_you_mean
 
 SCALARS = ("bool", "int", "float", "str")
 
@@ -36,12 +36,6 @@ def load(dataset: str, root: Path = Path("data")) -> Contract:
             f"{did_you_mean(dataset, datasets)}"
         )
     return read(path.read_text(), str(path))
-
-
-def did_you_mean(word: str, allowed: Iterable[str]) -> str:
-    """Return the end of a message that names the allowed word nearest to `word`, or ""."""
-    near = get_close_matches(word, list(allowed), 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def read(source: str, place: str = "contract.yaml") -> Contract:
@@ -99,18 +93,53 @@ def with_names(document: dict[str, Any]) -> dict[str, Any]:
     named = dict(document)
     tables = document.get("tables")
     base = next(iter(tables), "") if isinstance(tables, dict) else ""
-    for group in ("fields", "derived", "checks"):
-        parts = document.get(group) or {}
-        if isinstance(parts, dict):
-            defaults = {"table": base} if group == "fields" else {}
-            named[group] = {
-                name: {**defaults, "name": name, **part} if isinstance(part, dict) else part
-                for name, part in parts.items()
-            }
+    for group in ("fields", "derived", "aggregates", "checks"):
+        named[group] = named_parts(document.get(group) or {}, base if group == "fields" else "")
+    if isinstance(document.get("history"), dict) and document["history"]:
+        named["history"] = {
+            name: part | {"fields": named_parts(part.get("fields"), name)}
+            if isinstance(part, dict)
+            else part
+            for name, part in document["history"].items()
+        }
+        named["fields"] = with_decision_day(document.get("date"), base, named["fields"])
     for name, table in tables.items() if isinstance(tables, dict) else ():
         if isinstance(table, dict) and table.get("optional") is True and name != base:
             named["fields"] = with_presence(name, table, named.get("fields"))
     return named
+
+
+def named_parts(parts: Any, table: str = "") -> Any:
+    """Return parts by name, each with its name and, where it is given, its table."""
+    if not isinstance(parts, dict):
+        return parts
+    stated = {"table": table} if table else {}
+    return {
+        name: {**stated, "name": name, **part} if isinstance(part, dict) else part
+        for name, part in parts.items()
+    }
+
+
+def with_decision_day(date: Any, base: str, fields: Any) -> Any:
+    """Return the fields with the day of the decision, which every request states.
+
+    The lines of a history count up to that day.
+    """
+    if not isinstance(fields, dict) or not isinstance(date, str):
+        return fields
+    day = {
+        "name": date,
+        "table": base,
+        "type": "date",
+        "title": "Day of the decision",
+        "feature": False,
+        "constraints": {"required": True},
+    }
+    stated = fields.get(date, {})
+    if isinstance(stated, dict):
+        limits = stated.get("constraints") or {}
+        stated = stated | {"constraints": limits | {"required": True}}
+    return fields | {date: day | stated if isinstance(stated, dict) else stated}
 
 
 def with_presence(name: str, table: dict[str, Any], fields: Any) -> Any:
@@ -153,10 +182,13 @@ def explain(error: ErrorDetails) -> str:
             "target": Target,
             "outcome": OutcomeWindow,
             "fields": Field,
+            "history": History,
+            "aggregates": Aggregate,
             "derived": Derived,
             "checks": Check,
         }
         owner = models.get(str(error["loc"][0]), Contract) if len(error["loc"]) > 1 else Contract
+        owner = Field if "fields" in error["loc"][1:] else owner
         owner = Constraints if "constraints" in error["loc"] else owner
         owner = ReasonWords if "reason" in error["loc"] else owner
         owner = Dialect if "dialect" in error["loc"] else owner
@@ -166,72 +198,3 @@ def explain(error: ErrorDetails) -> str:
     if error["loc"][-1] in SCALARS and "reason" not in error["loc"]:
         return f"must be a text, a number, true or false{got}"
     return f"{error['msg'].removeprefix('Value error, ')}{got}"
-
-
-def contradictions(contract: Contract) -> Iterator[tuple[list[str], str]]:
-    """Yield each contradiction between parts of a contract: the keys of its place, the problem."""
-    fields, tables = contract.fields, contract.tables
-    for name, table in tables.items():
-        first = name == contract.base_table
-        yield from ((["tables", name, *keys], problem) for keys, problem in table.problems(first))
-        above = list(tables)[: list(tables).index(name)]
-        for join in () if first else table.joins:
-            if contract.place(join)[0] not in above:
-                yield ["tables", name, "join"], f"{join!r} must be of a table above: {above}"
-    for name, field in fields.items():
-        if field.table not in tables:
-            problem = f"must be one of {sorted(tables)}; got {field.table!r}"
-            yield ["fields", name, "table"], problem
-        yield from ((["fields", name, *keys], problem) for keys, problem in field.problems())
-    yield from ((["target", *keys], problem) for keys, problem in contract.target.problems())
-    for name, field in fields.items():
-        if contract.target.field == (name if field.table != contract.base_table else field.source):
-            yield ["fields", name], "the target is declared under `target` alone"
-        links = [contract.place(join) for table in tables.values() for join in table.joins]
-        taken = [*tables[field.table].keys, *(c for t, c in links if t == field.table)]
-        if field.column not in ("", name) and name in taken:
-            yield ["fields", name], f"is the name of a key of {field.table!r}: choose another"
-    if contract.date in fields and fields[contract.date].type != "date":
-        yield ["date"], f"must be a date; {contract.date!r} is a {fields[contract.date].type}"
-    if contract.exposure and (
-        contract.exposure not in fields or not fields[contract.exposure].is_numeric
-    ):
-        yield ["exposure"], f"must be a number among `fields`; got {contract.exposure!r}"
-    if contract.outcome and not contract.date:
-        yield ["outcome"], "needs `date`, from which its months are counted"
-    yield from _wrong_ratios(contract)
-    for name, check in contract.checks.items():
-        yield from _wrong_reads(contract, ["checks", name, "rule"], check.rule, Rule.parse)
-
-
-def _wrong_ratios(contract: Contract) -> Iterator[tuple[list[str], str]]:
-    """Yield what is wrong with the names, the reasons and the formulas of derived fields."""
-    for name, derived in contract.derived.items():
-        if name in contract.fields:
-            yield ["derived", name], "a derived field cannot have the name of a field"
-        for keys, problem in derived.reason.problems((), (), derived.risk):
-            yield ["derived", name, *keys], problem
-        place = ["derived", name, "formula"]
-        yield from _wrong_reads(contract, place, derived.formula, Ratio.parse)
-
-
-def _wrong_reads(
-    contract: Contract, place: list[str], source: str, parse: Callable[[str], Ratio | Rule]
-) -> Iterator[tuple[list[str], str]]:
-    """Yield why a formula or a rule cannot be read, and the fields that it may not read."""
-    try:
-        parsed = parse(source)
-    except ValueError as error:
-        yield place, str(error)
-        return
-    if isinstance(parsed, Rule) and parsed.text is not None:
-        yield place, f"a check compares numbers; got the text {parsed.text!r}"
-    for name in parsed.fields:
-        field = contract.fields.get(name)
-        if field is None:
-            yield place, f"names the field {name!r}, which is not declared under `fields`"
-        elif not (field.is_numeric or field.type == "boolean"):
-            yield place, f"needs numbers; {name!r} is a {field.type}"
-        elif place[0] == "derived" and (field.protected or field.known_at == "outcome"):
-            why = "protected" if field.protected else "known only after the outcome"
-            yield place, f"a feature may not read {name!r}, which is {why}"

@@ -14,10 +14,10 @@ from typing import Literal
 
 from pydantic import Field as Key
 
-from stages.contract.derived import Check, Derived
+from stages.contract.derived import Aggregate, Check, Derived
 from stages.contract.fields import Field
 from stages.contract.parts import Part
-from stages.contract.tables import Table
+from stages.contract.tables import History, Table
 from stages.contract.target import OutcomeWindow, Target
 
 Mode = Literal["application", "pricing"]
@@ -49,25 +49,57 @@ class Contract(Part):
     """Time in which a loan can go bad."""
     fields: dict[str, Field] = Key(min_length=1)
     """Columns, by name."""
+    history: dict[str, History] = Key(default={})
+    """Raw files with any number of dated lines per loan, by name."""
+    aggregates: dict[str, Aggregate] = Key(default={})
+    """Numbers made of the lines of a history, by name; formulas may read them."""
     derived: dict[str, Derived] = Key(default={})
-    """Ratios of fields, by name."""
+    """Formulas over fields, by name; each may read those above it."""
     checks: dict[str, Check] = Key(default={})
     """Rules between fields, by name."""
 
     def inputs(self, mode: Mode) -> list[Field]:
         """Return the fields that a model of this mode reads, in the contract's order."""
         read = {f.name for f in self.feature_fields(mode)}
-        read.update(name for d in self.feature_ratios(mode) for name in d.ratio.fields)
-        return [f for f in self.fields.values() if f.name in read]
+        read.update(name for d in self.derived_features(mode) for name in self.sources_of(d))
+        aggregates = [a for a in self.aggregates.values() if a.name in read]
+        read |= {str(self.date)} if aggregates else set()
+        return [*(f for f in self.fields.values() if f.name in read), *aggregates]
 
     def feature_fields(self, mode: Mode) -> list[Field]:
         """Return the fields that are features themselves."""
-        return [f for f in self.fields.values() if f.known_at in AVAILABLE[mode] and f.is_feature]
+        return [f for f in self.columns.values() if f.known_at in AVAILABLE[mode] and f.is_feature]
 
-    def feature_ratios(self, mode: Mode) -> list[Derived]:
+    def derived_features(self, mode: Mode) -> list[Derived]:
         """Return the derived features whose fields are all available in `mode`."""
-        available = {f.name for f in self.fields.values() if f.known_at in AVAILABLE[mode]}
-        return [d for d in self.derived.values() if available.issuperset(d.ratio.fields)]
+        available = {f.name for f in self.columns.values() if f.known_at in AVAILABLE[mode]}
+        features = [d for d in self.derived.values() if d.feature]
+        return [d for d in features if available.issuperset(self.sources_of(d))]
+
+    def sources_of(self, derived: Derived) -> tuple[str, ...]:
+        """Return the names of the fields that a derived one is made from, by however many steps."""
+        names = (
+            self.sources_of(self.derived[name]) if name in self.derived else (name,)
+            for name in derived.reads
+        )
+        return tuple(dict.fromkeys(source for sources in names for source in sources))
+
+    def steps_of(self, derived: list[Derived]) -> list[Derived]:
+        """Return derived fields with those that they read, each after all that it reads."""
+        needed: set[str] = set()
+        for part in reversed(self.derived.values()):
+            if part in derived or part.name in needed:
+                needed.update([part.name, *part.reads])
+        return [part for part in self.derived.values() if part.name in needed]
+
+    @property
+    def columns(self) -> dict[str, Field]:
+        """The fields and the aggregates, by name."""
+        return {**self.fields, **self.aggregates}
+
+    def aggregates_of(self, history: str) -> list[Aggregate]:
+        """Return the aggregates of the lines of a history."""
+        return [a for a in self.aggregates.values() if a.of == history]
 
     @property
     def protected(self) -> list[Field]:

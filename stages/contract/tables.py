@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pydantic import Field as Key
 
-from stages.contract.fields import as_list
+from stages.contract.fields import Field, as_list
 from stages.contract.parts import Part
 
 
@@ -69,3 +69,30 @@ class Table(Part):
             yield [], "a joined table needs `key` (its own) and `join` (of a table above it)"
         elif len(self.keys) != len(self.joins):
             yield ["join"], f"needs as many columns as `key`; got {self.joins} for {self.keys}"
+
+
+class History(Table):
+    """A raw file with any number of lines per loan, each with its date."""
+
+    date: str
+    """The field of a line with its date: only lines before the day of the decision count."""
+    fields: dict[str, Field] = Key(min_length=1)
+    """The columns of a line, by name."""
+    max_lines: int = Key(default=1000, ge=1, le=100_000)
+    """The most lines that an application may have."""
+
+    @property
+    def readable(self) -> dict[str, Field]:
+        """The fields that aggregates can read: all but texts without categories."""
+        return {n: f for n, f in self.fields.items() if f.type != "string" or f.is_category}
+
+    def problems(self, first: bool = False) -> Iterator[tuple[list[str], str]]:
+        """Yield each contradiction within the history: the keys of its place, and the problem."""
+        yield from super().problems(first)
+        day = self.fields.get(self.date)
+        if day is None or day.type != "date":
+            yield ["date"], f"must be a date among its `fields`; got {self.date!r}"
+        for name, field in self.fields.items():
+            # A line is no feature: a text without categories is a fault of aggregates alone.
+            for keys, problem in field.problems():
+                yield ["fields", name, *keys], problem

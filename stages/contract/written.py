@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
+EPOCH = dt.date(1970, 1, 1).toordinal()
 # What a raw file may write for a missing value without a word in the contract.
 BLANKS = ("", "NA", "NaN", "nan", "null", "None")
 # How Frictionless Table Schema (and pandas, and R) write booleans.
@@ -70,3 +73,19 @@ def pattern_problem(pattern: str) -> str:
     if (read.year, read.month) == (2019, 11):
         return ""
     return "needs a year and a month, such as %d/%m/%Y"
+
+
+def days_of(day: str) -> float:
+    """Return a date YYYY-MM-DD as the days since 1970; raises ValueError for another text."""
+    return float(dt.date.fromisoformat(day).toordinal() - EPOCH)
+
+
+def day_text(days: float) -> str:
+    """Return the date that is so many days after 1970, written YYYY-MM-DD."""
+    return dt.date.fromordinal(int(days) + EPOCH).isoformat()
+
+
+def did_you_mean(word: str, allowed: Iterable[str]) -> str:
+    """Return the end of a message that names the allowed word nearest to `word`, or ""."""
+    near = get_close_matches(word, list(allowed), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,13 +1,16 @@
 """Turn the rows of a loan book into the numbers that models are fitted on.
 
 - `matrix`: raw columns to a numeric matrix, by the same code in the pipeline and the service
+- `encoding`: the codes of raw values, such as categories and dates
+- `lines`: the lines of histories as arrays, from requests and prepared data
+- `aggregates`: one number per application from such lines
 - `facts`: features that say one thing to a person, such as a field and its ratios
 - `statistics`: how features relate to the outcome and to one another, from training rows alone
 - `information_value`: IV and WoE from counts in cells of a feature's values
 - `split`: which rows are for training, validation and test
 - `groups`: the rows of one customer or with equal values, which must stay in one part of a split
 
-The service imports `matrix` and `facts`; `stages.models` and `stages.judging` also import
-`statistics`. Only the stages import `groups`; they and the draft of a contract import `split`. This
-package imports from `stages.contract` alone.
+The service imports `matrix`, `encoding` and `facts`; `stages.models` and `stages.judging` import
+`statistics` too. Only the stages import `groups`; they and the draft of a contract import `split`.
+This package imports from `stages.contract` alone.
 """

@@ -1,7 +1,8 @@
 """The facts that a person is told of: features that say one thing count as one.
 
 A field is a fact, and the ratios of which it is the numerator belong to it: the loan in relation to
-the income is about the loan. Fields with the same `reason: {group: ...}` are one fact together.
+the income is about the loan. A formula of another form is a fact of its own. Fields and formulas
+with the same `reason: {group: ...}` are one fact together.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.contract.derived import Derived
+from stages.contract.fields import Field
 from stages.contract.schema import Contract
 from stages.features.matrix import Features, Floats, MissingReason
 
@@ -28,13 +30,12 @@ def group_features(contract: Contract, features: Features) -> list[Fact]:
     facts: dict[tuple[str, str], Fact] = {}
     for j, part in enumerate(features.parts):
         group = "" if isinstance(part, MissingReason) else part.reason.group
-        if isinstance(part, Derived):
-            field = contract.fields[part.ratio.numerator]
-        else:
-            field = part.field if isinstance(part, MissingReason) else part
-        group = group or field.reason.group
-        key = ("group", group) if group else ("field", field.name)
-        facts.setdefault(key, Fact(group or field.title or field.name, [])).features.append(j)
+        about: Field | Derived = part.field if isinstance(part, MissingReason) else part
+        if isinstance(about, Derived) and about.ratio:
+            about = contract.columns[about.ratio.numerator]
+        group = group or about.reason.group
+        key = ("group", group) if group else ("field", about.name)
+        facts.setdefault(key, Fact(group or about.title or about.name, [])).features.append(j)
     return list(facts.values())
 
 

@@ -13,15 +13,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.contract.derived import Derived
+from stages.contract.derived import Aggregate, Derived
 from stages.contract.fields import Field, missing_column
-from stages.contract.parts import Scalar
 from stages.contract.schema import Contract, ContractError, Mode
+from stages.features.aggregates import compute
+from stages.features.encoding import (
+    Columns,
+    Values,
+    codes_of,
+    decode,
+    is_encoded,
+    meanings_of,
+    without_codes,
+    wrong_value,
+)
+from stages.features.lines import lines_of_applications
 
 Floats = NDArray[np.float64]
 Outcomes = NDArray[np.int64]  # 1 for a bad loan, 0 for a good one
-Values = Sequence[Any] | NDArray[Any]
-Columns = Mapping[str, Values]
 # Boosters compute in 32 bits; a larger number is infinite there, which XGBoost refuses.
 LARGEST = float(np.finfo(np.float32).max)
 DIRECTION = {None: 0, "increasing": 1, "decreasing": -1}
@@ -59,9 +68,11 @@ class Features:
 
     Attributes
     ----------
-    inputs : the fields that are read, in the contract's order.
-    names : the F features: the fields in the contract's order, then the ratios, then the reasons
-        why fields are missing.
+    inputs : the fields that are read, in the contract's order, and the aggregates.
+    stated : those of the inputs that an application states.
+    histories : the histories whose lines are read, by name.
+    names : the F features: the fields in the contract's order, then the derived fields, then the
+        reasons why fields are missing.
     parts : the contract's part for each feature.
     categories : indices of the features that are unordered categories (codes, not quantities).
     explained_by : from the index of a field's feature to that of the reason why it is missing.
@@ -71,14 +82,14 @@ class Features:
 
     def __init__(self, contract: Contract, mode: Mode) -> None:
         self.inputs = contract.inputs(mode)
-        fields, ratios = contract.feature_fields(mode), contract.feature_ratios(mode)
+        fields, derived = contract.feature_fields(mode), contract.derived_features(mode)
         reasons = [MissingReason(f) for f in fields if f.missing_meanings]
-        self.parts: list[Field | Derived | MissingReason] = [*fields, *ratios, *reasons]
+        self.parts: list[Field | Derived | MissingReason] = [*fields, *derived, *reasons]
         self.names = tuple(part.name for part in self.parts)
         self.titles = tuple(part.title or part.name for part in self.parts)
         self.sources = (
             *((f.name,) for f in fields),
-            *(r.ratio.fields for r in ratios),
+            *(contract.sources_of(d) for d in derived),
             *((r.field.name,) for r in reasons),
         )
         self.categories = [
@@ -91,16 +102,28 @@ class Features:
             self.names.index(r.field.name): self.names.index(r.name) for r in reasons
         }
         self.directions = np.array([DIRECTION[part.risk] for part in self.parts], dtype=np.int64)
-        place = {f.name: j for j, f in enumerate(self.inputs)}
+        self._place = place = {f.name: j for j, f in enumerate(self.inputs)}
         self._fields = np.array([place[f.name] for f in fields], dtype=np.intp)
-        self._over = np.array([place[r.ratio.numerator] for r in ratios], dtype=np.intp)
-        self._under = np.array([place[r.ratio.denominator] for r in ratios], dtype=np.intp)
-        self._scale = np.array([r.ratio.scale for r in ratios])
-        self._empty = np.array([np.nan if r.when_empty is None else r.when_empty for r in ratios])
+        self._derived = derived
+        self._steps = [d for d in contract.steps_of(derived) if d.ratio is None or d not in derived]
+        if self._steps:  # what is read on the way to them is computed beside them
+            self._steps = contract.steps_of(derived)
+        ratios = [] if self._steps else [(d.ratio, d.when_empty) for d in derived if d.ratio]
+        self._over = np.array([place[r.numerator] for r, _ in ratios], dtype=np.intp)
+        self._under = np.array([place[r.denominator] for r, _ in ratios], dtype=np.intp)
+        self._scale = np.array([r.scale for r, _ in ratios])
+        self._empty = np.array([np.nan if empty is None else empty for _, empty in ratios])
         self._explained = [r.field for r in reasons]
         self._missing = np.array([place[r.field.name] for r in reasons], dtype=np.intp)
         self._unexplained = np.array([len(r.levels) - 1.0 for r in reasons])
-        self._encoders = [(f.name, f.codes, f.missing_codes) for f in self.inputs]
+        self.stated = [f for f in self.inputs if not isinstance(f, Aggregate)]
+        self._encoders = [(f.name, codes_of(f), f.missing_codes) for f in self.stated]
+        used = {f.of for f in self.inputs if isinstance(f, Aggregate)}
+        self.histories = {name: contract.history[name] for name in contract.history if name in used}
+        self._aggregates = {
+            n: [a for a in contract.aggregates_of(n) if a in self.inputs] for n in used
+        }
+        self._decided = place[str(contract.date)] if used else -1
 
     def __call__(self, columns: Columns) -> Floats:
         """Return the feature matrix (n, F) of raw columns (n,), NaN where a value is missing."""
@@ -124,12 +147,21 @@ class Features:
             try:
                 if missing:
                     values = without_codes(values, missing)
-                if codes:
+                if codes and not is_encoded(self.inputs[j], values):
                     out[:, j] = [np.nan if v is None else codes[v] for v in values]
                 else:
                     out[:, j] = np.asarray(values, dtype=np.float64)
             except (KeyError, ValueError, TypeError) as error:
                 raise ContractError(wrong_value(self.inputs[j], values)) from error
+        for name in self.histories:
+            lists = columns.get(name)
+            given = self._aggregate(
+                {name: lists} if lists is not None else {}, out[:, self._decided]
+            )
+            for part in self._aggregates[name]:
+                values = given.get(part.name, columns.get(part.name))
+                if values is not None:
+                    out[:, self._place[part.name]] = values
         for j, field in enumerate(self._explained, start=len(self.inputs)):
             out[:, j] = meanings_of(field, columns, n)
         return out
@@ -148,12 +180,29 @@ class Features:
             + [field.missing_codes.get(get(field.name), 0) for field in self._explained]
             for get in [application.get for application in applications]
         ]
-        return np.array(rows, dtype=np.float64)
+        encoded = np.array(rows, dtype=np.float64)
+        if not self.histories:
+            return encoded
+        lists = {name: [a.get(name) for a in applications] for name in self.histories}
+        values = self._aggregate(lists, encoded[:, self._decided])
+        inputs = [values[f.name] for f in self.inputs if isinstance(f, Aggregate)]
+        stated = len(self.stated)
+        return np.hstack((encoded[:, :stated], np.stack(inputs, axis=1), encoded[:, stated:]))
+
+    def _aggregate(self, lists: Mapping[str, Values], decided: Floats) -> dict[str, Floats]:
+        """Return the aggregates (n,) by name of the lines of histories, a list for each row."""
+        values: dict[str, Floats] = {}
+        for name, lines in lists.items():
+            read = lines_of_applications(self.histories[name], lines)
+            values |= compute(self._aggregates[name], read, decided)
+        return values
 
     def matrix(self, encoded: Floats) -> Floats:
         """Return the features (n, F) of encoded inputs (n, inputs + reasons), finite in 32 bits."""
         parts = [encoded[:, self._fields]]
-        if len(self._over):
+        if self._steps:
+            parts.append(self._computed(encoded))
+        elif len(self._over):
             parts.append(self._ratios(encoded))
         if len(self._missing):
             meaning = encoded[:, len(self.inputs) :]
@@ -161,6 +210,13 @@ class Features:
             meant = np.where(meaning == 0, self._unexplained, meaning)
             parts.append(np.where(missing, meant, 0.0))
         return clip_to_float32(np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0])
+
+    def _computed(self, encoded: Floats) -> Floats:
+        """Return the derived features (n, D), each computed from fields and from those above it."""
+        columns = {f.name: encoded[:, j] for j, f in enumerate(self.inputs)}
+        for step in self._steps:
+            columns[step.name] = step.values(columns)
+        return np.stack([columns[d.name] for d in self._derived], axis=1)
 
     def _ratios(self, encoded: Floats) -> Floats:
         under = encoded[:, self._under]
@@ -179,7 +235,7 @@ class Features:
         values = encoded.tolist()
         raw = {
             field.name: decode(field, value)
-            for field, value in zip(self.inputs, values, strict=False)
+            for field, value in zip(self.stated, values, strict=False)
         }
         for field, place in zip(self._explained, values[len(self.inputs) :], strict=True):
             if raw[field.name] is None and place:
@@ -187,51 +243,6 @@ class Features:
         return raw
 
 
-def without_codes(values: Values, missing: Mapping[Any, int]) -> Values:
-    """Return the values (n,) of a column with NaN or None in place of each missing code."""
-    if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
-        numbers = [code for code in missing if isinstance(code, int | float)]
-        return np.where(np.isin(values, numbers), np.nan, values)
-    return [None if value in missing else value for value in values]
-
-
-def meanings_of(field: Field, columns: Columns, n: int) -> Values:
-    """Return which meaning a missing value of a field has in each row (n,), from 1; 0 for none."""
-    prepared = columns.get(missing_column(field.name))
-    if prepared is not None:
-        return prepared
-    values = columns.get(field.name, np.zeros(n))
-    return [field.missing_codes.get(value, 0) for value in values]
-
-
 def clip_to_float32(x: Floats) -> Floats:
     """Return the numbers, clipped to those that 32 bits can hold; NaN stays NaN."""
     return np.clip(x, -LARGEST, LARGEST)
-
-
-def decode(field: Field, value: float) -> Scalar | None:
-    """Return the raw value of a field for its code or number, None for NaN."""
-    if value != value:  # noqa: PLR0124  (NaN)
-        return None
-    if field.codes:
-        raw: Scalar = next(raw for raw, code in field.codes.items() if code == value)
-        return raw
-    return int(value) if field.type == "integer" else value
-
-
-def wrong_value(field: Field, values: Values) -> str:
-    """Return the message about the first value of a column that its field cannot have."""
-    allowed = f"one of {list(field.codes)}" if field.codes else "a number"
-    wrong = (row for row, v in enumerate(values) if v is not None and not is_encodable(field, v))
-    row = next(wrong)
-    return f"{field.name} must be {allowed}; got {values[row]!r} (row {row})"
-
-
-def is_encodable(field: Field, value: Any) -> bool:
-    """Return whether a field can have a value."""
-    try:
-        if value in field.missing_codes:
-            return True
-        return value in field.codes if field.codes else isinstance(float(value), float)
-    except (ValueError, TypeError):
-        return False

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.contract.fields import Field
-from stages.features.matrix import Columns, Features, Floats, Values
+from stages.features.encoding import Columns, Values
+from stages.features.matrix import Features, Floats
 from stages.metrics import delong, intervals, metrics
 from stages.models.artifact import Model
 from stages.models.compiled import libraries

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from stages.contract import prepared
+from stages.features.encoding import decode
 from stages.features.matrix import Floats
 from stages.judging import monotone_lines, monotone_proof
 from stages.judging.monotone_lines import Fall, Line
@@ -86,7 +87,9 @@ def check_directions(
 
     Where the form of the model proves it, for every application that there could be. Else for the
     rows encoded (n, inputs), each through all values that the field may have: how many have a PD
-    that goes against the direction, and the worst of them as a counterexample.
+    that goes against the direction, and the worst of them as a counterexample. Where formulas of
+    another form than a ratio read the field, `sampled_for` names them: no violation is then no
+    proof, since their values are sampled.
     """
     model = replace(model, scorer=libraries.compile_trees(model.scorer) or model.scorer)
     some = np.linspace(0, len(encoded) - 1, rows_followed(len(encoded))).astype(np.int64)
@@ -100,6 +103,8 @@ def check_directions(
             continue
         wrong, worst = monotone_lines.falls_along(model, encoded[some], j)
         report[field.name]["violations"] = int(wrong.sum())
+        if sampled := Line(model, j).formulas:
+            report[field.name]["sampled_for"] = list(sampled.values())
         if worst:
             row = int(some[worst.row])
             shown = counterexample(model, encoded[row], j, worst)
@@ -119,7 +124,7 @@ def counterexample(model: Model, row: Floats, j: int, fall: Fall) -> dict[str, A
     changed = np.repeat(row[None], 2, axis=0)
     changed[:, j] = start, end
     before, after = model.predict_matrix(model.features.matrix(changed)).tolist()
-    raw = [model.features.application(change)[line.field.name] for change in changed]
+    raw = [decode(line.field, value) for value in (start, end)]
     return {"from": raw[0], "to": raw[1], "pd_from": before, "pd_to": after}
 
 

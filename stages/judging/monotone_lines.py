@@ -2,7 +2,9 @@
 
 The PD changes at known values: where a feature that the field moves reaches a threshold of the
 model, or, in a model that is linear, where its slope changes sign. It is read at each of these and
-between each two that follow one another, so no fall is passed over.
+between each two that follow one another, so no fall is passed over. Where a formula of another form
+than a ratio reads the field, or a check of another form than a comparison of two sides, the PD is
+read at evenly spread values too, and a fall between two of them may be passed over.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.contract.derived import Derived
+from stages.contract.expressions.general import Condition
 from stages.contract.fields import Field
 from stages.features.matrix import DIRECTION, Floats
 from stages.models.artifact import Model
@@ -20,6 +23,7 @@ from stages.models.breakpoints import MovedRatio, slopes_of, thresholds_of
 from stages.models.compiled.trees import Trees
 from stages.models.scorers import Selected
 
+SAMPLES = 65  # values at which a formula of another form is read, besides the known ones
 ROWS = 64  # that are followed at once: fewer share their breakpoints better, more share the work
 SMALLEST_FALL = 1e-6  # of the PD: a smaller one is rounding
 NEAREST_TO_ZERO = 1e-6  # a denominator is followed down to it, and read at 0
@@ -62,18 +66,22 @@ class Line:
         self.sign = DIRECTION[self.field.risk]
         place = {field.name: i for i, field in enumerate(model.features.inputs)}
         self.moved: dict[int, MovedRatio | None] = {}
+        self.formulas: dict[int, str] = {}
         for f, part in enumerate(model.features.parts):
             if isinstance(part, Field) and part.name == self.field.name:
                 self.moved[f] = None
-            elif isinstance(part, Derived) and self.field.name in part.ratio.fields:
+            elif isinstance(part, Derived) and part.ratio and self.field.name in part.ratio.fields:
                 over, under = (place[side] for side in part.ratio.fields)
                 other = under if over == j else over
                 self.moved[f] = MovedRatio(part.ratio.scale, other, is_over=over == j)
+            elif isinstance(part, Derived) and self.field.name in model.features.sources[f]:
+                self.formulas[f] = part.name
         self.checks = [
             check.parsed
             for check in model.contract.checks.values()
             if self.field.name in check.parsed.fields and {*check.parsed.fields} <= place.keys()
         ]
+        self.is_sampled = bool(self.formulas) or any(isinstance(c, Condition) for c in self.checks)
         self.slopes = slopes_of(model.scorer)
         self.is_denominator = any(r is not None and not r.is_over for r in self.moved.values())
 
@@ -140,8 +148,11 @@ class Line:
     def breakpoints(self, rows: Floats, low: float, high: float) -> list[Floats]:
         """Return where the PD, or whether a value is allowed, can change: (k, t) each."""
         x = self.matrix(rows, np.full((len(rows), 1), min(max(low, 0.0), high)))
-        known = thresholds_of(self.model.scorer, x, [*self.moved]) or {}
+        known = thresholds_of(self.model.scorer, x, [*self.moved, *self.formulas]) or {}
         found = []
+        if self.is_sampled:
+            far = 1.0 + 2 * float(np.nanmax(abs(rows[:, self.j]), initial=0.0))
+            found.append(np.linspace(max(low, -far), min(high, far), SAMPLES)[None])
         for f, ratio in self.moved.items():
             if len(thresholds := known.get(f, np.empty(0))):
                 found.append(
@@ -150,6 +161,8 @@ class Line:
         found += self.turns(rows, found) if self.slopes.keys() & self.moved.keys() else []
         columns = self.columns(rows)
         for check in self.checks:
+            if isinstance(check, Condition):
+                continue
             if check.right is None:
                 found.append(np.array([[check.offset]]))
             elif check.left == self.field.name:
@@ -190,7 +203,8 @@ class Line:
         columns = np.arange(len(self.model.features.names))
         if isinstance(scorer, Selected):
             columns, scorer = scorer.columns, scorer.scorer
-        if isinstance(scorer, Trees) and values.shape[1] > 1 and not self.field.codes:
+        whole = bool(self.formulas or self.field.codes)
+        if isinstance(scorer, Trees) and values.shape[1] > 1 and not whole:
             x = self.matrix(rows, values[:, :1])[:, columns]
             moving = {}
             for place, f in enumerate(columns.tolist()):

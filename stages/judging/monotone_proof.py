@@ -39,13 +39,17 @@ def ways_of_features(features: Features, field: Field) -> dict[int, Ways]:
     """Return how each feature that a field moves may move as the field rises.
 
     A ratio jumps where its denominator reaches 0, and turns round where the other side is negative.
+    Of a formula of another form nothing is known.
     """
     minimum = {other.name: other.constraints.minimum for other in features.inputs}
     moved: dict[int, Ways] = {}
     for f, part in enumerate(features.parts):
         if isinstance(part, Field) and part.name == field.name:
             moved[f] = {RISING}
-        elif isinstance(part, Derived) and field.name in part.ratio.fields:
+        elif isinstance(part, Derived) and field.name in features.sources[f]:
+            if part.ratio is None:
+                moved[f] = {RISING, FALLING}
+                continue
             sides = part.ratio.fields
             over, under = (-math.inf if (m := minimum[s]) is None else m for s in sides)
             turns = under < 0 or part.ratio.scale < 0

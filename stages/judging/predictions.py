@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from stages.contract import prepared
+from stages.contract.raw.files import read_file
+from stages.contract.schema import Contract
 from stages.features.matrix import Floats
 from stages.judging import evaluation
 from stages.judging.evaluation import Judged
@@ -48,7 +51,7 @@ def make_predictions(rows: Rows, judged: Judged) -> pd.DataFrame:
     dates = prepared.dates(rows.table, rows.contract)
     facts: dict[str, Any] = {
         "row": rows.table.column("_row").to_numpy(),
-        "loan": prepared.loan_keys(rows.table, rows.contract, rows.raw),
+        "loan": loan_keys(rows.table, rows.contract, rows.raw),
         "fields": prepared.fingerprints(rows.table, rows.contract),
         "split": rows.name,
         "date": None if dates is None else dates.astype("datetime64[s]"),
@@ -76,3 +79,13 @@ def make_predictions_out_of_fold(
     )
     chosen: pd.DataFrame = everything.iloc[place]
     return chosen.assign(pd=said, decision=np.array(DECISIONS)[decided])
+
+
+def loan_keys(table: pa.Table, contract: Contract, raw: Path) -> list[str] | None:
+    """Return the key of each row's loan in the base file of `raw`, or None without a key."""
+    base = contract.tables[contract.base_table]
+    if not base.keys:
+        return None
+    frame = read_file(raw / base.path, base.keys, base).astype(str)
+    keys = frame[base.keys].iloc[table.column("_row").to_numpy()]
+    return ["/".join(values) for values in keys.itertuples(index=False)]

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from stages import files
-from stages.features.matrix import Columns, Floats
+from stages.features.encoding import Columns
+from stages.features.matrix import Floats
 from stages.models import model_file
 from stages.models.artifact import Model
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from stages.contract import prepared
 from stages.contract.schema import Contract
+from stages.features.lines import as_requests, lines_of_rows
 from stages.features.matrix import Floats
 from stages.judging import evaluation
 from stages.judging.evaluation import Judged
@@ -24,8 +26,27 @@ class Rows:
     def __init__(self, config: Params, contract: Contract, name: str) -> None:
         self.name, self.contract, self.raw = name, contract, config.data / "raw"
         self.table: pa.Table = prepared.read(config.data / "prepared" / f"{name}.parquet")
+        self._folder = config.data / "prepared" / "history"
         self.bad = prepared.outcome(self.table)
         self.columns = prepared.columns(self.table, self.contract.inputs(config.mode))
+
+    def lines_of(self, places: NDArray[np.int64]) -> dict[str, list[list[dict[str, Any]]]]:
+        """Return the lines of the rows at some places, by history, as requests write them."""
+        rows = self.table.column("_row").to_numpy()[places]
+        lines = {}
+        for name, history in self.contract.history.items():
+            table = prepared.read(self._folder / name / f"{self.name}.parquet")
+            numbers = table.column("_row").to_numpy()
+            order = np.argsort(rows)
+            at = np.searchsorted(rows[order], numbers).clip(0, len(rows) - 1)
+            of_these = np.flatnonzero(rows[order][at] == numbers)
+            owner = order[at[of_these]]
+            by_owner = np.argsort(owner, kind="stable")
+            some = table.take(of_these[by_owner])
+            columns = {n: prepared.column(some, f) for n, f in history.readable.items()}
+            read = lines_of_rows(history, owner[by_owner], columns, len(rows))
+            lines[name] = as_requests(history, read)
+        return lines
 
     def judge(self, candidate: Model, config: Params) -> Judged:
         """Return the PDs of a candidate and the decisions of the policy on these rows."""

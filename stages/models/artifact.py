@@ -15,7 +15,8 @@ from typing import Any
 from stages import files
 from stages.contract import reading as contracts
 from stages.contract.schema import Contract, Mode
-from stages.features.matrix import Columns, Features, Floats
+from stages.features.encoding import Columns
+from stages.features.matrix import Features, Floats
 from stages.models.calibration import Calibrator
 from stages.models.scorers import Scorer
 
@@ -68,7 +69,8 @@ class Model:
 
     def predict_one(self, application: Mapping[str, Any]) -> float:
         """Return the PD of one raw application; a field that is absent is missing."""
-        columns = {f.name: (application.get(f.name),) for f in self.features.inputs}
+        names = [*(f.name for f in self.features.stated), *self.features.histories]
+        columns = {name: (application.get(name),) for name in names}
         return float(self.predict(columns)[0])
 
     def predict_matrix(self, x: Floats) -> Floats:

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from stages.contract.fields import Field, missing_column
 from stages.contract.schema import ContractError
-from stages.features.matrix import Columns, Floats, Values
+from stages.features.encoding import Columns, Values
+from stages.features.matrix import Floats
 from stages.models import artifact, model_file
 from stages.models.artifact import Model
 from stages.models.compiled import libraries
@@ -156,7 +157,7 @@ def column(field: Field, values: Series | Values) -> Values:
     if hasattr(values, "notna"):  # a Series of pandas, which need not be installed
         series = cast("Series", values)
         values = series.astype(object).where(series.notna(), None).tolist()
-    if field.codes:
+    if field.codes or field.type == "date":
         return [None if value is None or value != value else value for value in values]  # noqa: PLR0124
     return values
 

@@ -10,6 +10,7 @@ from service import settings
 from service.decision.engine import Engine
 from stages.contract.fields import Field
 from stages.contract.schema import Contract
+from stages.contract.tables import History
 
 METRICS = Path("models/evaluation.json")
 
@@ -48,11 +49,25 @@ def describe_contract(source: Contract, required: set[str]) -> dict[str, Any]:
             | {"table": source.tables[f.table].title or f.table}
             for f in fields
         ],
+        "history": [describe_history(name, h) for name, h in source.history.items()],
         "derived": [
             {"name": d.name, "title": d.title, "unit": d.unit, "formula": d.formula}
             for d in source.derived.values()
         ],
         "checks": [{"rule": c.rule, "message": c.message} for c in source.checks.values()],
+    }
+
+
+def describe_history(name: str, source: History) -> dict[str, Any]:
+    """Return what a form needs to take the lines of a history; `lines` are the fields of one."""
+    return {
+        "name": name,
+        "title": source.title or name,
+        "table": source.title or name,
+        "date": source.date,
+        "max_lines": source.max_lines,
+        "optional": source.optional,
+        "lines": [describe_field(f, f.constraints.required) for f in source.fields.values()],
     }
 
 

@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { keepDraft } from "./drafts.js";
+import { createLines, linesHint, readLines, writeLines } from "./lines.js";
 import { capital, given, heading, label, number, truth, word } from "./format.js";
 
 const GROUPED = /^-?\d{1,3}(,\d{3})+(\.\d+)?$/;
@@ -26,7 +27,8 @@ function choices(field) {
 function createField(field) {
   const id = `field-${field.name}`;
   const options = choices(field);
-  const control = options ? select(id, field, options) : input(id, field);
+  const control = field.lines ? createLines(id, field)
+    : options ? select(id, field, options) : input(id, field);
   const hint = h("p", { class: "hint", id: `${id}-hint` }, hintText(field));
   const error = h("p", { class: "error", id: `${id}-error` });
   control.setAttribute("aria-describedby", hint.textContent ? `${hint.id} ${error.id}` : error.id);
@@ -73,18 +75,21 @@ function select(id, field, options) {
 
 function read(control, field, options) {
   const text = control.value.trim();
+  if (field.lines) return readLines(field, text, parse);
   if (text === "") return undefined;
   if (options) return options[Number(text)];
   return isNumber(field) ? parse(text) : text;
 }
 
 function write(control, field, options, value) {
-  if (!given(value)) control.value = "";
+  if (field.lines) control.value = writeLines(field, value);
+  else if (!given(value)) control.value = "";
   else if (options) control.value = String(options.indexOf(truth(field, value)));
   else control.value = typeof value === "number" ? number(value) : String(value);
 }
 
 function hintText(field) {
+  if (field.lines) return linesHint(field);
   const { minimum: low, maximum: high } = field.constraints ?? {};
   const bounds = !isNumber(field) ? ""
     : given(low) && given(high) ? `${number(low)} to ${number(high)}`
@@ -154,9 +159,10 @@ const isMissing = (error, byName) => error.code === "missing" && byName.has(erro
 function showErrors(errors, byName, summary) {
   const fields = new Map([...byName].map(([name, part]) => [name, part.field]));
   for (const part of byName.values()) part.refuse();
+  const rootOf = ({ field }) => byName.has(field) ? field : field?.replace(/\[.*/, "");
   for (const error of errors) {
-    byName.get(error.field)?.refuse(
-      isMissing(error, byName) ? "Fill this in" : sentence(error, fields));
+    byName.get(rootOf(error))?.refuse(isMissing(error, byName) ? "Fill this in"
+      : rootOf(error) === error.field ? sentence(error, fields) : error.message);
   }
   summary.replaceChildren(...(errors.length ? summarise(errors, byName, fields) : []));
   const first = [...byName.values()].find((part) => part.control.hasAttribute("aria-invalid"));
@@ -178,7 +184,8 @@ function summarise(errors, byName, fields) {
       empty.length ? h("li", {}, "Fill in ", empty.map((error, index) =>
         [index ? ", " : "", link(error.field)])) : "",
       rest.map((error) => h("li", {},
-        byName.has(error.field) ? [link(error.field), ": "] : "", sentence(error, fields)))),
+        byName.has(error.field) ? [link(error.field), ": "] : "",
+        error.field?.includes("[") ? error.message : sentence(error, fields)))),
   ];
 }
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from stages.contract.fields import Field
-from stages.features.matrix import Floats, decode
+from stages.features.encoding import decode
+from stages.features.matrix import Floats
 
 DIGITS = 3  # of the present value that a step keeps where the contract gives none
 ROUNDING = 1e-9  # of a place: a multiple of the step that is so near may lie on either side

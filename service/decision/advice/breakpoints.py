@@ -1,9 +1,9 @@
 """Find where the decision can change as one field of an application moves.
 
-Every feature is constant in the field, equal to it, or a ratio with it in the numerator or the
-denominator: `p + q v + s / v`. So a threshold of the model, a side of a rule, and the cut-off of a
-model that is linear in its features are all roots of such a term, and a term has two at most.
-Between two roots that follow one another the decision is the same.
+But for formulas of another form, every feature is constant in the field, equal to it, or a ratio
+with it in the numerator or the denominator: `p + q v + s / v`. So a threshold of the model, a side
+of a rule, and the cut-off of a model that is linear in its features are all roots of such a term,
+and a term has two at most. Between two roots that follow one another the decision is the same.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy as np
 
 from service.decision.engine import Engine
 from stages.contract.derived import Derived
-from stages.contract.expressions import Rule
+from stages.contract.expressions.general import Condition
+from stages.contract.expressions.simple import Rule
 from stages.contract.fields import Field
 from stages.features.matrix import Floats, clip_to_float32
 from stages.models.breakpoints import slopes_of, thresholds_of
@@ -51,7 +52,8 @@ class Breakpoints:
 
     Attributes
     ----------
-    complete : whether the model's thresholds are known, so that no place is left out.
+    complete : whether all places are known: the model's thresholds, and no formula or rule of
+        another form reads the field.
     continuous : whether the PD moves between the places too.
     """
 
@@ -60,13 +62,20 @@ class Breakpoints:
         features, name = engine.features, engine.features.inputs[j].name
         place = {field.name: i for i, field in enumerate(features.inputs)}
         self._ratios: dict[int, tuple[float, int, int] | None] = {}
+        self._formulas: list[int] = []
         for f, part in enumerate(features.parts):
-            if isinstance(part, Derived) and name in part.ratio.fields:
+            if isinstance(part, Derived) and name in features.sources[f] and part.ratio is None:
+                self._formulas.append(f)
+            elif isinstance(part, Derived) and part.ratio and name in part.ratio.fields:
                 over, under = (place[side] for side in part.ratio.fields)
                 self._ratios[f] = part.ratio.scale, over, under
             elif isinstance(part, Field) and part.name == name:
                 self._ratios[f] = None
-        self.complete = thresholds_of(engine.model.scorer, np.empty((0, 0)), []) is not None
+        self.complete = (
+            thresholds_of(engine.model.scorer, np.empty((0, 0)), []) is not None
+            and not self._formulas
+            and not self._read_by_condition(name)
+        )
         self._linear = slopes_of(engine.model.scorer)
         self.continuous = any(self._linear.get(f, (0.0,))[0] for f in self._ratios)
 
@@ -84,7 +93,27 @@ class Breakpoints:
             over, under = (values if side == self._j else rows[:, side, None] for side in sides)
             with np.errstate(all="ignore"):
                 moved[f] = clip_to_float32(over * scale / under)
+        if self._formulas:
+            line = np.repeat(rows, values.shape[1], axis=0)
+            line[:, self._j] = np.broadcast_to(values, (len(rows), values.shape[1])).ravel()
+            x = self._engine.features.matrix(line).reshape(len(rows), values.shape[1], -1)
+            moved |= {f: x[:, :, f] for f in self._formulas}
         return moved
+
+    def _read_by_condition(self, name: str) -> bool:
+        """Whether a rule or a check of another form than a comparison of two sides reads a field.
+
+        A rule of the policy reads it by way of a derived feature too.
+        """
+        engine = self._engine
+        sources = dict(zip(engine.features.names, engine.features.sources, strict=True))
+        read = [{*c.parsed.fields} for c in engine.contract.checks.values() if is_general(c.parsed)]
+        read += [
+            {source for feature in rule.parsed.fields for source in sources[feature]}
+            for rule in engine.policy.rules
+            if is_general(rule.parsed)
+        ]
+        return any(name in names for names in read)
 
     def _moving_features(self, rows: Floats) -> dict[int, tuple[float, int, int] | None]:
         """Return the features that move with the field: the scale and the sides of a ratio."""
@@ -119,7 +148,8 @@ class Breakpoints:
         infinite, or out of the field's bounds.
         """
         terms = self._terms(rows)
-        moving = dict.fromkeys([*terms, *(other._ratios if other else ())])
+        moving = dict.fromkeys([*terms, *self._formulas])
+        moving |= dict.fromkeys([*other._ratios, *other._formulas] if other else [])
         known = thresholds_of(self._engine.model.scorer, x, [*moving]) or {}
         found = [
             Term(term.p - thresholds, term.q, term.s).roots()
@@ -143,7 +173,11 @@ class Breakpoints:
         }
         found = [(rule.parsed, by_name) for rule in engine.policy.rules]
         found += [(check.parsed, inputs) for check in engine.contract.checks.values()]
-        return [difference(rule, sides) for rule, sides in found if {*rule.fields} <= sides.keys()]
+        return [
+            difference(rule, sides)
+            for rule, sides in found
+            if isinstance(rule, Rule) and {*rule.fields} <= sides.keys()
+        ]
 
     def _crossings(
         self, rows: Floats, x: Floats, terms: dict[int, Term], kinks: list[Floats]
@@ -171,6 +205,11 @@ class Breakpoints:
                 rest = Term(p - q * middle - s / middle, q, s)
             found.append(rest.roots())
         return found
+
+
+def is_general(rule: Rule | Condition) -> bool:
+    """Whether a rule has another form than a comparison of two sides."""
+    return isinstance(rule, Condition)
 
 
 def difference(rule: Rule, sides: dict[str, Term]) -> Term:

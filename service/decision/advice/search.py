@@ -47,7 +47,7 @@ class Search:
         self._fields = {j: f for j, f in inputs if f.actionable and not np.isnan(self._row[j])}
         self._breakpoints = {j: Breakpoints(engine, j) for j in self._fields}
         self._approvals = Approvals(engine, application)
-        under = {d.ratio.denominator for d in engine.contract.derived.values()}
+        under = {d.ratio.denominator for d in engine.contract.derived.values() if d.ratio}
         self._allowed = {
             (j, side): AllowedValues(f, float(self._row[j]), side, f.name in under)
             for j, f in self._fields.items()
@@ -188,7 +188,7 @@ class Search:
             return True
         contract, names = self._engine.contract, {self._fields[a].name, self._fields[b].name}
         sources = dict(zip(self._engine.features.names, self._engine.features.sources, strict=True))
-        read = [{*d.ratio.fields} for d in contract.derived.values()]
+        read = [{*contract.sources_of(d)} for d in contract.derived.values()]
         read += [{*check.parsed.fields} for check in contract.checks.values()]
         for rule in self._engine.policy.rules:
             read.append({name for field in rule.parsed.fields for name in sources[field]})

@@ -15,9 +15,9 @@ from stages.contract.draft.column import Column, Floats, Guess
 from stages.contract.draft.keys import Link
 from stages.contract.draft.outcome import Outcome
 from stages.contract.raw.files import read_file
-from stages.contract.reading import did_you_mean
 from stages.contract.schema import ContractError
 from stages.contract.tables import Table
+from stages.contract.written import did_you_mean
 from stages.features import split
 
 
@@ -58,9 +58,11 @@ class DraftField:
     guess: Guess
     known_at: str = "application"
     why: str = ""
+    suspected: str = "outcome"
     risk: str = ""
     field: str = ""
     days: Floats = dataclass_field(default_factory=lambda: np.zeros(0))
+    values: Floats = dataclass_field(default_factory=lambda: np.zeros(0))
 
     @property
     def protected(self) -> bool:
@@ -155,6 +157,8 @@ def _relate_to_outcome(book: Book, part: DraftField, column: Column) -> None:
         x = np.append(x, np.nan)[book.links[part.table].rows]
     if g.type == "date":
         part.days = x
+    if column_names.tells_price(part.name) and (g.enum is None) and g.type != "date":
+        part.values = x
     part.known_at = column_names.known_at(part.name)
     if part.known_at != "application":
         part.why = "by its name"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from stages.contract.draft import column_names, dialect, keys, reasons, ripeness
+from stages.contract.draft import column_names, dialect, keys, outcome, reasons
 from stages.contract.draft.book import Book, DraftField
 from stages.contract.draft.column import scalar
 from stages.contract.draft.outcome import Outcome
@@ -125,15 +125,15 @@ def _suggest_window(book: Book, parts: list[DraftField], date: str | None) -> tu
     if decided is None:
         return "", ""
     y, dates = book.outcome.y, [p for p in parts if p.table == book.base and p.days.size]
-    event = next((p for p in dates if ripeness.dates_defaults(p.days, y)), None)
-    why = ripeness.describe_fall(decided, y)
+    event = next((p for p in dates if outcome.dates_defaults(p.days, y)), None)
+    why = outcome.describe_fall(decided, y)
     if event:
         why = "; ".join(filter(None, (f"{event.name} is filled for the bad loans alone", why)))
     if not why:
         return "", ""
     last = np.nanmax(event.days if event else decided)
     last = max(last, np.nanmax(decided))
-    window = {"months": ripeness.MONTHS, "observed_until": str(np.datetime64(int(last), "D"))}
+    window = {"months": outcome.MONTHS, "observed_until": str(np.datetime64(int(last), "D"))}
     window |= {"event": event.name} if event else {}
     return f"outcome: {as_flow(window)}", f"{why}: say how long loans were observed"
 
@@ -191,7 +191,7 @@ def _write_field(part: DraftField, base: str) -> list[str]:
         if value not in ("", [], {}, None):
             lines.append(f"    {key}: {as_flow(value)}" + (f"{REMARK}{remark}" if remark else ""))
     if "known_at" in doubts:
-        lines.append(f"    # known_at: outcome   # suspected leak: {part.why} — confirm")
+        lines.append(f"    # known_at: {part.suspected}   # suspected leak: {part.why} — confirm")
     if column_names.tells(column_names.PLACE, part.name) and part.is_feature:
         lines.append("    # confirm: where people live may stand in for a protected attribute")
     return lines + ([f"    # {part.risk}"] if part.risk and part.is_feature else [])

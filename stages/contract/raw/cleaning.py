@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from stages.contract.derived import Derived
-from stages.contract.fields import missing_column
+from stages.contract.expressions.operations import as_days
+from stages.contract.fields import Field, missing_column
 from stages.contract.raw.broken_rows import Broken
 from stages.contract.raw.columns import dates_of, key_text, text_codes
 from stages.contract.raw.outcomes import outcome_of
@@ -40,13 +43,17 @@ def clean(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame
         broken.add(dates.isna(), "not a date", contract.date, "allowed: YYYY-MM-DD")
     if contract.entity:
         typed["_entity"] = text_codes(key_text(raw, [contract.joined_name(contract.entity)]))
+    for name, history in contract.history.items():
+        joins = [contract.joined_name(join) for join in history.joins]
+        typed[f"_key_{name}"] = key_text(raw, joins)
     for check in contract.checks.values():
-        columns = {n: _number(typed[n]) for n in check.parsed.fields}
+        columns = _encode(contract, typed, check.parsed.fields)
         wrong = check.parsed.has_values(columns) & ~check.parsed.holds(columns)
         broken.add(wrong, check.name, check.parsed.left, check.message)
     for derived in contract.derived.values():
         if derived.stated_as in raw:
-            wrong = _count_misstated(derived, raw, typed)
+            columns = _encode(contract, typed, contract.sources_of(derived))
+            wrong = _count_misstated(contract, derived, raw[derived.stated_as], columns)
             note = f"differs from {derived.formula} by more than {derived.tolerance}, derived anew"
             report.repaired[str(derived.stated_as)] = {note: wrong}
     report.remember(raw[broken.rows])
@@ -59,6 +66,7 @@ def read_later(contract: Contract) -> set[str | None]:
     """Return the raw columns that `clean` reads again after the fields are typed."""
     later: set[str | None] = {contract.target.field, contract.date}
     later |= {contract.joined_name(contract.entity)} if contract.entity else set()
+    later |= {contract.joined_name(j) for h in contract.history.values() for j in h.joins}
     later |= set(contract.outcome.columns) if contract.outcome else set()
     later |= {check.parsed.left for check in contract.checks.values()}
     later |= {derived.stated_as for derived in contract.derived.values()}
@@ -66,17 +74,32 @@ def read_later(contract: Contract) -> set[str | None]:
     return later
 
 
-def _count_misstated(derived: Derived, raw: pd.DataFrame, typed: dict[str, Column]) -> int:
-    """Return in how many rows a column that states a ratio differs from the ratio itself."""
-    ratio = derived.ratio
-    stated = pd.to_numeric(raw[derived.stated_as], errors="coerce")
-    under = _number(typed[ratio.denominator])
-    above = ratio.scale * _number(typed[ratio.numerator])
-    with np.errstate(over="ignore"):
-        actual = above / np.where(under == 0, np.nan, under)
+def _count_misstated(
+    contract: Contract, derived: Derived, raw: pd.Series, columns: dict[str, Floats]
+) -> int:
+    """Return in how many rows a column that states a derived field differs from it."""
+    stated = pd.to_numeric(raw, errors="coerce")
+    if derived.ratio:
+        actual = derived.ratio.values(columns)
+    else:
+        for step in contract.steps_of([derived]):
+            columns[step.name] = step.values(columns)
+        actual = columns[derived.name]
     return int(np.sum(np.abs(stated - actual) > derived.tolerance))
 
 
-def _number(column: Column) -> Floats:
-    """Return a typed column as float64, booleans as 0/1."""
-    return np.asarray(pd.Series(column).astype(np.float64), dtype=np.float64)
+def _encode(
+    contract: Contract, typed: dict[str, Column], names: Collection[str]
+) -> dict[str, Floats]:
+    """Return typed columns as float64: categories as codes, booleans as 0/1, dates as days."""
+    return {name: encode_column(contract.fields[name], typed[name]) for name in names}
+
+
+def encode_column(field: Field, column: Column) -> Floats:
+    """Return a typed column (n,) as float64, NaN where a value is missing."""
+    values = pd.Series(column)
+    if field.type == "date":
+        return as_days(values.to_numpy())
+    if field.is_category:
+        values = values.map(field.codes, na_action="ignore")
+    return np.asarray(values.astype(np.float64), dtype=np.float64)

@@ -68,7 +68,8 @@ def fields_of(contract: Contract, name: str) -> list[Field]:
 
 def link_columns(contract: Contract, name: str) -> list[str]:
     """Return the columns of a table that other tables join by, and the entity's."""
-    named = [*(j for t in contract.tables.values() for j in t.joins)]
+    linked = [*contract.tables.values(), *contract.history.values()]
+    named = [*(j for t in linked for j in t.joins)]
     named += [contract.entity] if contract.entity else []
     return [column for table, column in map(contract.place, named) if table == name]
 
@@ -165,8 +166,8 @@ def _unique_keys(
             f"{place}: the key {', '.join(keys)} of the table {name!r} must have one row each; "
             f"{key[repeated].nunique():,} keys have several, {int(repeated.sum()):,} of "
             f"{len(rows):,} rows, for example {example.replace(SEPARATOR, ', ')!r} "
-            f"({int((key == example).sum())} rows). A table with many rows per key is a history "
-            "table: declare aggregates of it instead of joining it"
+            f"({int((key == example).sum())} rows). A table with many rows per key is a "
+            "history table: declare it under `history`, and `aggregates` of its lines"
         )
     return key
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.contract.expressions import Ratio, Rule
+from stages.contract.expressions.simple import Ratio, Rule
 from tests.support.books import CONTRACT, contract
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.contract.draft import ripeness
+from stages.contract.draft import outcome
 from stages.simulation import population
 
 ROWS = 8000
@@ -22,31 +22,31 @@ def ripening(seed: int, months: float) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("seed", range(20))
 def test_a_book_seen_until_its_last_loan_is_not_ripe(seed: int) -> None:
     days, bad = ripening(seed, months=0)
-    assert ripeness.describe_fall(days, bad).startswith("the bad rate falls from 1")
+    assert outcome.describe_fall(days, bad).startswith("the bad rate falls from 1")
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_book_that_all_had_time_is_ripe(seed: int) -> None:
-    assert ripeness.describe_fall(*ripening(seed, months=12)) == ""
+    assert outcome.describe_fall(*ripening(seed, months=12)) == ""
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_seasons_and_the_drift_of_the_simulated_book_are_no_lack_of_time(seed: int) -> None:
     drawn = population.draw(10_000, seed, 0.45)
     days = drawn["disbursal_date"].astype("datetime64[D]").astype(float)
-    assert ripeness.describe_fall(days, drawn["default"].astype(float)) == ""
+    assert outcome.describe_fall(days, drawn["default"].astype(float)) == ""
 
 
 def test_loans_without_a_date_or_an_outcome_do_not_count() -> None:
     days, bad = ripening(1, months=0)
-    whole = ripeness.describe_fall(days, bad)
+    whole = outcome.describe_fall(days, bad)
     days, bad = np.append(days, [np.nan] * 5000), np.append(bad, [1.0] * 5000)
-    assert ripeness.describe_fall(days, bad) == whole
-    assert ripeness.describe_fall(days[:5], bad[:5]) == ""
+    assert outcome.describe_fall(days, bad) == whole
+    assert outcome.describe_fall(days[:5], bad[:5]) == ""
 
 
 def test_a_date_of_the_bad_loans_alone_dates_the_default() -> None:
     bad = np.array([1.0, 0.0, 0.0, 0.0] * 50)
-    assert ripeness.dates_defaults(np.where(bad == 1, 18_000.0, np.nan), bad)
-    assert not ripeness.dates_defaults(np.full(200, 18_000.0), bad)
-    assert not ripeness.dates_defaults(np.full(200, np.nan), bad)
+    assert outcome.dates_defaults(np.where(bad == 1, 18_000.0, np.nan), bad)
+    assert not outcome.dates_defaults(np.full(200, 18_000.0), bad)
+    assert not outcome.dates_defaults(np.full(200, np.nan), bad)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from stages.contract import reading as contracts
 from stages.contract.schema import ContractError, Mode
-from stages.features.matrix import Features, decode
+from stages.features.encoding import decode
+from stages.features.matrix import Features
 from tests.support.books import CONTRACT, MEANINGS, ROOT, applications, contract
 
 SHIPPED = sorted(path.parent.name for path in (ROOT / "data").glob("*/contract.yaml"))

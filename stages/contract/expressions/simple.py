@@ -1,4 +1,7 @@
-"""The two small languages of the contract: ratios of fields, and rules about fields."""
+"""The two simple forms: ratios of two fields, and rules that compare two sides.
+
+Where their values turn is known, so what is proved about a model holds through them.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +51,12 @@ class Ratio:
             raise ValueError(f"a formula is '[NUMBER *] FIELD / FIELD'; got {formula!r}")
         scale, numerator, denominator = match.groups()
         return cls(float(scale or 1), numerator, denominator)
+
+    def values(self, columns: Mapping[str, Any]) -> Any:
+        """Return the ratio, element by element; NaN where a side is missing or divides by 0."""
+        under = np.asarray(columns[self.denominator], dtype=np.float64)
+        with np.errstate(over="ignore"):
+            return columns[self.numerator] * self.scale / np.where(under == 0, np.nan, under)
 
     @property
     def fields(self) -> tuple[str, str]:
