@@ -14,7 +14,7 @@ from service.decision.applications import Applications, InvalidApplication
 from service.decision.hashes import GOLDEN, REFERENCE, WINNER
 from stages import simulate
 from stages.contract.fields import Field
-from stages.judging import reference
+from stages.judging import blending, predictions, reference
 from stages.models import artifact, model_file
 from stages.simulation import population
 from tests.support.books import CONTRACT, ROOT, Project
@@ -49,6 +49,18 @@ def crown(project: Project, candidate: str, folder: Path, **changes: object) -> 
     usual = reference.describe_approved(winner, policy.of(winner.contract, winner.mode), x)
     (folder / REFERENCE).write_text(json.dumps({"approved": usual}))
     return folder
+
+
+def save_blend(project: Project) -> Project:
+    """Write the blend of a project's fitted candidates beside them, as one more candidate."""
+    folder, names = (
+        project.artifact("blend").parent,
+        ["logistic", "scorecard", "xgboost", "lightgbm"],
+    )
+    models = {name: artifact.load(project.artifact(name)) for name in names}
+    held = predictions.read_out_of_fold(folder, names)
+    artifact.save(blending.blend_models(models, held, names)[0], project.artifact("blend"))
+    return project
 
 
 def draw(requests: Applications, count: int, seed: int = 1) -> list[dict[str, Any]]:

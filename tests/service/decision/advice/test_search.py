@@ -13,7 +13,7 @@ import pytest
 from service.decision.advice.search import Search
 from service.decision.engine import Engine
 from tests.support.books import CANDIDATES, CONTRACT, Project, book
-from tests.support.winners import crown, draw
+from tests.support.winners import crown, draw, save_blend
 
 ACTIONABLE = (
     CONTRACT.replace("risk: increasing\n    constraints: {minimum: 100, maximum: 50000,",
@@ -37,10 +37,10 @@ CUT_OFF = 0.13
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = Project(tmp_path_factory.mktemp("fitted"), ACTIONABLE).write(book(1500, seed=5))
-    return made.run("preprocess", "featurize", *CANDIDATES)
+    return save_blend(made.run("preprocess", "featurize", *CANDIDATES))
 
 
-@pytest.fixture(scope="module", params=CANDIDATES)
+@pytest.fixture(scope="module", params=(*CANDIDATES, "blend"))
 def engine(request: pytest.FixtureRequest, fitted: Project, tmp_path_factory: Any) -> Engine:
     folder: Path = tmp_path_factory.mktemp("own") / request.param
     settings = {"policy__rules": RULES, "policy__cut_off": CUT_OFF}
