@@ -5,6 +5,7 @@
 - `attestation` signs what is known about an image: its commit, its models, its judgement
 - `deploy` releases an image to the hosts: `deploy/host/` runs on each host, `deploy/infra/` has the
   CloudFormation templates, and `deploy/compose/` is the whole stack on one machine
+- `checkpoints` keeps the ledger's signed checkpoints in a bucket with object lock
 - `registry` records which version is live; `retrain` makes the weekly challenger; `tracking` copies
   the winner to MLflow
 - `remote` pushes data and models to S3 and pulls them

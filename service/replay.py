@@ -16,6 +16,7 @@ from service.decision.hashes import NotReady
 from service.ledger import EntryHistory, Ledger, LedgerUnavailable
 from service.ledger.database import database_url, require_file
 from service.ledger.entries import ANSWER, Entry, canonical
+from service.ledger.personal.tables import read_protected
 from stages import project
 
 Rescore = Callable[[dict[str, Any]], Mapping[str, Any]]
@@ -41,10 +42,11 @@ class Replay(NamedTuple):
     identities: list[Difference]
 
 
-def replay(entry: Entry, rescore: Rescore) -> Replay:
+def replay(entry: Entry, rescore: Rescore, protected: Mapping[str, Any] | None = None) -> Replay:
     """Return what differs when the application of a recorded decision is scored again.
 
-    Numbers must agree to the last bit. Raises ValueError when the entry is not a decision.
+    `protected` are its fields that are recorded apart. Numbers must agree to the last bit. Raises
+    ValueError when the entry is not a decision, and when it was erased.
     """
     if entry.kind != "decision":
         article = "an" if entry.kind.startswith(("o", "i")) else "a"
@@ -52,7 +54,10 @@ def replay(entry: Entry, rescore: Rescore) -> Replay:
             f"{entry.id}: only a decision can be replayed; it is {article} {entry.kind}"
         )
     recorded = entry.content
-    again = json.loads(canonical(dict(rescore(recorded["application"]))))
+    if recorded.get("erased"):
+        raise ValueError(f"{entry.id} was erased: its application cannot be scored again")
+    application = {**recorded["application"], **(protected or {})}
+    again = json.loads(canonical(dict(rescore(application))))
     answers = _differences(ANSWER, recorded, again)
     then, now = recorded["identity"], again["identity"]
     return Replay(answers, _differences(sorted({*then, *now}), then, now))
@@ -100,11 +105,14 @@ def compare(database: str | None, entry_id: str, rescore: Rescore) -> int:
     ledger = Ledger(database)
     try:
         record = ledger.get(entry_id)
+        sequence = [record.entry.sequence] if record else []
+        protected = read_protected(ledger.engine, sequence)
     finally:
         ledger.close()
     if record is None:
         raise ValueError(f"no entry has the id {entry_id}")
-    result = replay(record.entry, rescore)
+    apart = json.loads(protected.get(record.entry.sequence, "{}"))
+    result = replay(record.entry, rescore, apart)
     for difference in result.identities:
         print(f"identity differs: {difference}")
     print(f"policy of that time: {policy_in_words(record.policy)}")

@@ -18,6 +18,7 @@ from service.api import metrics
 from service.api.handlers.api import Api
 from service.ledger import LedgerUnavailable
 from service.ledger.claims import forget
+from service.ledger.verify import results
 from service.transparency.log import TransparencyLog
 
 GAUGES_PERIOD = 1.0  # seconds; setting the gauges reads no database
@@ -78,6 +79,7 @@ class Background:
         self.state.ledger.prepare()
         self.monitoring.update_gauges()
         self._set_checkpoint_gauges()
+        self._set_verification_gauges()
         self._forget_claims()
 
     def _forget_claims(self) -> None:
@@ -92,6 +94,12 @@ class Background:
             when = datetime.fromisoformat(newest.time).timestamp()
             unsigned = ledger.head().sequence - newest.size
             metrics.set_checkpoint_gauges(when, unsigned, newest.cosignatures)
+
+    def _set_verification_gauges(self) -> None:
+        result = results.newest(self.state.ledger.engine)
+        if result is not None:
+            when = datetime.fromisoformat(result.time).timestamp()
+            metrics.set_verification_gauges(when, result.findings)
 
 
 async def repeat(step: Callable[[], Awaitable[None]], seconds: float) -> None:

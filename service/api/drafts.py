@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from service.api.cases import describe_cases, take_reference
@@ -55,11 +56,16 @@ def decide_rows(
             refusals += len(shown)
             results[index] = {"index": index, "errors": as_dicts(shown)}
     decisions = engine.decide_rows([each.application for each in asked])
-    return results, kept, draft_decisions(decisions, asked)
+    return results, kept, draft_decisions(decisions, asked, engine.applications.protected)
 
 
-def draft_decisions(decisions: list[Decision], asked: list[Asked]) -> list[DraftedDecision]:
-    """Return each decision with the draft of its entry and its answer."""
+def draft_decisions(
+    decisions: list[Decision], asked: list[Asked], protected: Collection[str]
+) -> list[DraftedDecision]:
+    """Return each decision with the draft of its entry and its answer.
+
+    The `protected` fields of an application are recorded apart from the others.
+    """
     drafts = []
     for decision, (application, caller, reference) in zip(decisions, asked, strict=True):
         answered = decision_content(decision)
@@ -68,7 +74,7 @@ def draft_decisions(decisions: list[Decision], asked: list[Asked]) -> list[Draft
         recorded: JsonObject = {**answered, "application": application}
         if caller is not None:
             recorded["caller"] = caller.as_recorded()
-        entry = draft("decision", recorded)
+        entry = draft("decision", recorded, protected=protected)
         answer = {"prediction_id": entry.id, **answered, "timestamp": entry.time}
         drafts.append(DraftedDecision(decision, entry, answer))
     return drafts

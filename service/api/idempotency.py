@@ -46,7 +46,12 @@ async def claim_request(request: Request, endpoint: str, ledger: Ledger) -> Clai
 
 
 def replay(found: AlreadyClaimed) -> NoReturn:
-    """Raise Replayed with the answer of the earlier request, or Refused if it had another body."""
+    """Raise Replayed with the answer of the earlier request.
+
+    Raises Refused if it had another body, and if a decision that it was answered was erased since.
+    """
+    if not found.earlier.body:
+        raise refusal(410, "a decision of this request was recorded, and erased since", "")
     if found.claim.body != found.earlier.body:
         problem = "this Idempotency-Key was used for another body; use a new key for a new request"
         raise refusal(409, problem, "Idempotency-Key")

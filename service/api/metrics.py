@@ -103,6 +103,16 @@ COSIGNATURES = Gauge(
     "Witnesses that cosigned the newest checkpoint",
     multiprocess_mode="livemax",
 )
+VERIFIED = Gauge(
+    "credit_ledger_verified_timestamp_seconds",
+    "When a scheduled verification of the ledger last ended; 0 before the first",
+    multiprocess_mode="livemax",
+)
+BROKEN = Gauge(
+    "credit_ledger_findings",
+    "What the last scheduled verification of the ledger found broken",
+    multiprocess_mode="livemax",
+)
 LOUDNESS = ("notice", "warning", "alarm")
 READY = Gauge(
     "credit_ready",
@@ -147,6 +157,12 @@ def set_checkpoint_gauges(when: float, unsigned: int, cosignatures: int) -> None
     CHECKPOINT.set(when)
     UNSIGNED.set(unsigned)
     COSIGNATURES.set(cosignatures)
+
+
+def set_verification_gauges(when: float, findings: int) -> None:
+    """Set the gauges of the last verification, which ended at `when` (seconds since 1970)."""
+    VERIFIED.set(when)
+    BROKEN.set(findings)
 
 
 def set_drift_gauges(report: dict[str, Any], when: float) -> None:

@@ -1,10 +1,11 @@
 """Write what an auditor asks for about a period: a ZIP file that a person and a program can read.
 
 It holds every entry of the period with its place in the chain, by its kind: `decisions.csv`,
-`overrides.csv`, `proposals.csv`, `rejections.csv`, `notes.csv` and `outcomes.csv`. The column
-`payload` is the recorded text, whose hash the chain holds. Beside them stand `reports.json` and
-`incidents.json` of the period, `policies.json` with the policies that the decisions name, and
-`manifest.json`: the period, the counts, the head of the chain, and the SHA-256 of every other file.
+`overrides.csv`, `proposals.csv`, `rejections.csv`, `notes.csv`, `outcomes.csv` and `erases.csv`.
+The column `payload` is the recorded text, whose hash the chain holds, and `personal` the personal part
+beside it, empty where it was erased. Beside them stand `reports.json` and `incidents.json` of the
+period, `policies.json` with the policies that the decisions name, and `manifest.json`: the period,
+the counts, the head of the chain, and the SHA-256 of every other file.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sqlalchemy import Connection, Engine, select
 from service.dashboard.queries import count_entries
 from service.ledger.database import connection_to
 from service.ledger.entries import KINDS, Entry
+from service.ledger.personal.tables import select_entries
 from service.ledger.schema import entries, read_head, read_policies
 from service.monitoring.reports import incidents, reports
 
@@ -79,9 +81,10 @@ def _within(column: Any, since: str, until: str) -> tuple[Any, Any]:
 def _entries(
     connection: Connection, kind: str, since: str, until: str
 ) -> Iterator[tuple[Any, ...]]:
-    query = select(entries).where(entries.c.kind == kind, *_within(entries.c.time, since, until))
-    for row in connection.execute(query.order_by(entries.c.sequence)):
-        yield tuple(row._mapping[name] for name in Entry._fields)
+    of_kind = (entries.c.kind == kind, *_within(entries.c.time, since, until))
+    query = select_entries(connection).where(*of_kind).order_by(entries.c.sequence)
+    for row in connection.execute(query):
+        yield tuple(row)
 
 
 def as_csv(rows: list[tuple[Any, ...]]) -> bytes:

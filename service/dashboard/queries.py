@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Engine, Executable, Integer, and_, cast, func, select
 
 from service.ledger.database import connection_to
-from service.ledger.entries import KINDS
+from service.ledger.entries import KINDS, Entry
+from service.ledger.personal.tables import select_entries
 from service.ledger.schema import entries, head
 from service.monitoring.reports import incidents, reports
 
@@ -175,10 +176,10 @@ def overrides(engine: Engine) -> dict[str, int]:
 
 def latest_overrides(engine: Engine, limit: int = 50) -> Rows:
     """Return the newest overrides with time, author, decision, reason and the decision's id."""
-    query = select(entries.c.payload).where(entries.c.kind == "override")
     with connection_to(engine) as connection:
-        texts = connection.execute(query.order_by(entries.c.sequence.desc()).limit(limit)).scalars()
-        contents = [json.loads(text) for text in texts]
+        query = select_entries(connection).where(entries.c.kind == "override")
+        rows = connection.execute(query.order_by(entries.c.sequence.desc()).limit(limit))
+        contents = [Entry(*row).content for row in rows]
     names = ("time", "author", "decision", "reason", "refers_to")
     return [{name: content[name] for name in names} for content in contents]
 

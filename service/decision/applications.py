@@ -59,6 +59,7 @@ class Applications:
     model : the pydantic model of an application's fields.
     fields : the contract's fields that an application may have, by name.
     required : the names of those that it must have.
+    protected : the names of those that no model reads, and that are recorded apart.
     stated : derived values that an application may state, by the name that it states them under.
     example : an application made from the contract's examples.
     """
@@ -69,6 +70,7 @@ class Applications:
         self.required = {
             f.name for f in self.fields.values() if f.constraints.required and f.name in read
         }
+        self.protected = frozenset(f.name for f in self.fields.values() if f.protected)
         self._late = {f.name for f in contract.fields.values() if f.known_at == "outcome"}
         self._late.add(contract.target.field)
         self.stated = {d.stated_as: d for d in contract.derived.values() if d.stated_as}

@@ -14,10 +14,11 @@ Other packages import from here; the monitor and the dashboard also query `schem
 - `writer`, `chain_connection`: group commit by one thread on one connection
 - `claims`: which requests were recorded, so that a repeated one is not recorded again
 - `review`: what officers record about decisions, four eyes, and the queue of open referrals
-- `reader`, `verify`: search entries, verify the chain
+- `reader`, `search`, `verify`: read and search entries, verify the chain
+- `personal`: the personal parts beside the chain, and their erasure
 - `backup`: copy a ledger into a file while it is written, and back
 - `ledger`: the class `Ledger`, which combines these modules
-- `__main__`: `python -m service.ledger verify | backup | restore | migrate | roles | init`
+- `__main__`: `python -m service.ledger verify | erase | backup | restore | migrate | roles | init`
 """
 
 from service.ledger.database import LedgerUnavailable

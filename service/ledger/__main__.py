@@ -1,4 +1,4 @@
-"""Verify, back up and restore the decision ledger, and manage its tables.
+"""Verify, back up and restore the decision ledger, erase personal data, and manage its tables.
 
 Exit codes: 0 it is as it should be, 1 the chain is broken or entries are missing, 2 the command
 failed.
@@ -7,7 +7,7 @@ failed.
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from service import settings
 from service.ledger import reader
 from service.ledger.backup import back_up, restore
-from service.ledger.checkpoint import Checkpoint, write_durably
+from service.ledger.checkpoint import Checkpoint
 from service.ledger.connections import LONG_DEADLINE
 from service.ledger.database import (
     LedgerUnavailable,
@@ -24,9 +24,10 @@ from service.ledger.database import (
     open_engine,
     require_file,
 )
-from service.ledger.entries import Head
 from service.ledger.migrations import create, migrate, roles
-from service.ledger.verify import verify
+from service.ledger.personal import command as erase_command
+from service.ledger.personal.tables import drop_after
+from service.ledger.verify import command as verify_command
 from stages import project
 
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         url = database_url(options.database)
-        if options.command in ("verify", "backup"):
+        if options.command in ("verify", "backup", "erase"):
             require_file(url)
         engine = open_engine(url, LONG_DEADLINE)
         try:
@@ -48,37 +49,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(engine: Engine, options: argparse.Namespace) -> int:
-    if options.command == "verify":
-        return _verify(engine, options.expect_head, options.resume)
-    if options.command == "init":
-        return _begin_anew(engine)
-    if options.command == "backup":
-        end = back_up(engine, options.path)
-        print(f"{options.path} holds {end.sequence} entries; the chain is sound; head {end}")
-        return 0
-    if options.command == "restore":
-        return _restore(engine, options)
-    if options.command == "roles":
-        return _create_roles(engine, options.account)
-    print(f"the schema has revision {migrate(engine, Checkpoint(engine.url))}")
-    return 0
+    commands: dict[str, Callable[[Engine, argparse.Namespace], int]] = {
+        "verify": verify_command.run,
+        "erase": erase_command.run,
+        "backup": _back_up,
+        "restore": _restore,
+        "migrate": _migrate,
+        "roles": _create_roles,
+        "init": _begin_anew,
+    }
+    return commands[options.command](engine, options)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m service.ledger", description=__doc__)
     parser.add_argument("--database", metavar="URL", help="instead of DATABASE_URL")
     commands = parser.add_subparsers(dest="command", required=True)
-    verifying = commands.add_parser("verify", help="check the whole chain for changes")
-    verifying.add_argument(
-        "--expect-head", type=_head, metavar="SEQ:HASH", help="a head printed by an earlier verify"
-    )
-    verifying.add_argument(
-        "--resume",
-        type=project.resolve,
-        metavar="FILE",
-        help="read only what follows the head in this file, and write the new head into it when "
-        "the chain is sound; keep the file where the service cannot write",
-    )
+    verify_command.add_parser(commands)
+    erase_command.add_parser(commands)
     saving = commands.add_parser("backup", help="copy the ledger into a file, while it is written")
     saving.add_argument(
         "path", type=project.resolve, help="a new file, which is a ledger in SQLite"
@@ -115,36 +103,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _head(text: str) -> Head:
-    sequence, _, digest = text.partition(":")
-    if not (sequence.isdigit() and len(digest) == 64):
-        raise argparse.ArgumentTypeError(f"must be SEQ:HASH as verify prints it; got {text!r}")
-    return Head(int(sequence), digest)
+def _migrate(engine: Engine, _: argparse.Namespace) -> int:
+    print(f"the schema has revision {migrate(engine, Checkpoint(engine.url))}")
+    return 0
 
 
-def _verify(engine: Engine, expected: Head | None, resume: Path | None) -> int:
-    since = _read_head(resume) if resume and resume.exists() else None
-    verdict = verify(engine, expected, _Progress(), since)
-    for finding in verdict.findings:
-        print(finding)
-    if verdict.total > len(verdict.findings):
-        print(f"and {verdict.total - len(verdict.findings)} more findings")
-    state = "is broken" if verdict.total else "is sound"
-    print(f"the chain of {verdict.head.sequence} entries {state}; head {verdict.head}")
-    if since:
-        print(f"{since.sequence} of them were verified before and not read again")
-    if resume and not verdict.total:
-        write_durably(resume, f"{verdict.head}\n")
-    if not expected and not since:
-        print("a removed end is found only by a head kept elsewhere: --expect-head SEQ:HASH")
-    return 1 if verdict.total else 0
-
-
-def _read_head(file: Path) -> Head:
-    try:
-        return _head(file.read_text().strip())
-    except (OSError, argparse.ArgumentTypeError) as error:
-        raise ValueError(f"--resume: {file} holds no head of a ledger: {error}") from error
+def _back_up(engine: Engine, options: argparse.Namespace) -> int:
+    end = back_up(engine, options.path)
+    print(f"{options.path} holds {end.sequence} entries; the chain is sound; head {end}")
+    return 0
 
 
 def _restore(engine: Engine, options: argparse.Namespace) -> int:
@@ -174,8 +141,9 @@ def _signed_size(file: Path) -> int:
         raise ValueError(f"--signed: {file} is no checkpoint that was signed: {error}") from error
 
 
-def _create_roles(engine: Engine, accounts: Sequence[tuple[str, str, str]]) -> int:
+def _create_roles(engine: Engine, options: argparse.Namespace) -> int:
     """Create the tables of an empty database, the roles, and accounts that have them."""
+    accounts: Sequence[tuple[str, str, str]] = options.account
     for role, _, _ in accounts:
         if role not in roles.ROLES:
             raise ValueError(f"--account: ROLE must be one of {roles.ROLES}; got {role!r}")
@@ -190,7 +158,7 @@ def _create_roles(engine: Engine, accounts: Sequence[tuple[str, str, str]]) -> i
     return 0
 
 
-def _begin_anew(engine: Engine) -> int:
+def _begin_anew(engine: Engine, _: argparse.Namespace) -> int:
     """Create missing tables, and write the checkpoint of what the database holds now."""
     checkpoint = Checkpoint(engine.url)
     if checkpoint.path.exists():
@@ -199,24 +167,15 @@ def _begin_anew(engine: Engine) -> int:
         print(f"the previous checkpoint is kept in {aside}: {aside.read_text().strip()}")
     migrate(engine, checkpoint)
     head = reader.head(engine)
+    with connection_to(engine) as connection:
+        drop_after(connection, head.sequence)
+        connection.commit()
     try:
         checkpoint.write(head)
     except OSError as error:
         raise LedgerUnavailable(f"cannot write {checkpoint.path}: {error.strerror}") from error
     print(f"the ledger holds {head.sequence} entries; head {head}")
     return 0
-
-
-class _Progress:
-    """Prints the number of verified entries, at most once a second."""
-
-    def __init__(self) -> None:
-        self._shown = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        if time.monotonic() - self._shown >= 1:
-            self._shown = time.monotonic()
-            print(f"{done:,} of {total:,} entries ({done / max(total, done):.0%})", file=sys.stderr)
 
 
 if __name__ == "__main__":

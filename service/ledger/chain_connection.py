@@ -10,8 +10,9 @@ from service.ledger import claims, migrations
 from service.ledger.checkpoint import Checkpoint
 from service.ledger.claims import Append, Claim
 from service.ledger.database import LedgerUnavailable, database_file, describe, file_identity
-from service.ledger.entries import Entry, Head, chain
-from service.ledger.schema import insert, lock_head, move_head, read_hash, write_probe
+from service.ledger.entries import Entry, Head
+from service.ledger.personal import tables
+from service.ledger.schema import lock_head, move_head, read_hash, write_probe
 
 
 class ChainConnection:
@@ -51,10 +52,10 @@ class ChainConnection:
         try:
             connection, head = self._begin(bool(appends))
             new, earlier = claims.separate(connection, appends)
-            stored = chain(head, [draft for append in new for draft in append.drafts])
+            drafts = [draft for append in new for draft in append.drafts]
+            stored = tables.record(connection, head, drafts)
             claims.insert(connection, [append.claim for append in new if append.claim])
             if stored:
-                insert(connection, stored)
                 head = Head(stored[-1].sequence, stored[-1].hash)
             elif not appends:
                 write_probe(connection, probe_size)

@@ -32,6 +32,8 @@ SQLITE_SESSION = (
     "PRAGMA journal_mode = WAL",
     # FULL syncs the write-ahead log at every commit: an acknowledged row survives power loss.
     "PRAGMA synchronous = FULL",
+    # What is deleted is overwritten, so that it cannot be read from the file.
+    "PRAGMA secure_delete = ON",
     # SQLite retries a lock less and less often and starves beside a busy writer, so
     # `begin_writing` makes many short attempts instead.
     f"PRAGMA busy_timeout = {LOCK_ATTEMPT}",

@@ -4,11 +4,13 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-KINDS = ("decision", "override", "proposal", "rejection", "note", "outcome")
+from service.ledger.personal.commitments import COMMITMENTS, Part, join, separate
+
+KINDS = ("decision", "override", "proposal", "rejection", "note", "outcome", "erase")
 ANSWER = ("default_probability", "credit_score", "rating", "decision", "reasons")
 GENESIS = "0" * 64
 
@@ -33,10 +35,16 @@ class Draft(NamedTuple):
     policy: str | None
     payload: str
     digest: str
+    personal: Part | None = None
+    protected: Part | None = None
+    reference: str | None = None
 
 
 class Entry(NamedTuple):
-    """One row of the ledger, in the order of the table's columns."""
+    """One row of the ledger, in the order of the table's columns, and its personal part as JSON.
+
+    `personal` is None where the entry has none, or where it was erased.
+    """
 
     sequence: int
     id: str
@@ -52,12 +60,19 @@ class Entry(NamedTuple):
     payload: str
     previous_hash: str
     hash: str
+    personal: str | None = None
 
     @property
     def content(self) -> dict[str, Any]:
-        """The recorded content: id, time, kind and everything that the draft contained."""
-        content: dict[str, Any] = json.loads(self.payload)
-        return content
+        """The recorded content: id, time, kind and everything that the draft contained.
+
+        Protected attributes are left out. Where the personal part was erased, `erased` is True and
+        its fields are empty.
+        """
+        return join(self.payload, self.personal)
+
+
+COLUMNS = Entry._fields[:-1]
 
 
 class Head(NamedTuple):
@@ -118,12 +133,19 @@ def _number(value: float | None) -> float | None:
     return None if value is None else float(value)
 
 
-def draft(kind: str, content: Mapping[str, Any], refers_to: str | None = None) -> Draft:
+def draft(
+    kind: str,
+    content: Mapping[str, Any],
+    refers_to: str | None = None,
+    protected: Collection[str] = (),
+) -> Draft:
     """Return a draft of `kind` with this content, a new id, and the time (UTC, microseconds).
 
     The content of a decision holds the application as it was received and the answer:
     `application`, `default_probability`, `credit_score`, `rating`, `decision`, `reasons`,
-    `identity` (`model`, `policy`, `data`, `image`), and any other JSON values.
+    `identity` (`model`, `policy`, `data`, `image`), and any other JSON values. The personal fields
+    (`commitments.FIELDS`) go to a part of their own, and the `protected` ones of the application to
+    another.
     Raises ValueError for an unknown kind, for a decision that lacks one of these, and for NaN
     or infinity in the content.
     """
@@ -138,9 +160,28 @@ def draft(kind: str, content: Mapping[str, Any], refers_to: str | None = None) -
     full["time"] = moment.isoformat(timespec="microseconds")[:26] + "Z"
     if refers_to is not None:
         full["refers_to"] = refers_to
+    reference = full.get("reference")
+    personal, apart = separate(full, protected, canonical)
     payload = canonical(full)
-    digest = hashlib.sha256(payload.encode()).hexdigest()
-    return Draft._make((*columns_of(full), payload, digest))
+    parts = (payload, _digest(payload), personal, apart, reference)
+    return Draft._make((*columns_of(full), *parts))
+
+
+def unseal(draft: Draft) -> Draft:
+    """Return a draft with its parts in the payload, for a database that has no place for them."""
+    if draft.personal is None:
+        return draft
+    protected = draft.protected.content if draft.protected else None
+    content = join(draft.payload, draft.personal.content, protected)
+    del content[COMMITMENTS]
+    payload = canonical(content)
+    return draft._replace(
+        payload=payload, digest=_digest(payload), personal=None, protected=None, reference=None
+    )
+
+
+def _digest(payload: str) -> str:
+    return hashlib.sha256(payload.encode()).hexdigest()
 
 
 def chained_hash(sequence: int, previous_hash: str, digest: str) -> str:
@@ -159,6 +200,7 @@ def chain(head: Head, drafts: Iterable[Draft]) -> list[Entry]:
     for item in drafts:
         sequence += 1
         entry_hash = chained_hash(sequence, previous_hash, item.digest)
-        entries.append(Entry(sequence, *item[:-1], previous_hash, entry_hash))
+        content = item.personal.content if item.personal else None
+        entries.append(Entry(sequence, *item[:11], previous_hash, entry_hash, content))
         previous_hash = entry_hash
     return entries

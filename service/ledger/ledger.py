@@ -16,9 +16,10 @@ from service.ledger.database import (
     database_url,
     open_engine,
 )
-from service.ledger.entries import Draft, Entry, Head, chain
+from service.ledger.entries import Draft, Entry, Head
+from service.ledger.personal import tables
 from service.ledger.reader import EarlierDecision, EntryHistory, HistoryPage
-from service.ledger.schema import insert, lock_head, move_head, policies
+from service.ledger.schema import lock_head, move_head, policies
 from service.ledger.writer import ANSWER_TIMEOUT, Writer, WriterStatus
 
 READERS = 8  # threads that may wait for the database at the same time, beside the writer
@@ -106,9 +107,8 @@ class Ledger:
         """
         with connection_to(self.engine) as connection:
             head = lock_head(connection)
-            stored = chain(head, make(connection))
+            stored = tables.record(connection, head, make(connection))
             if stored:
-                insert(connection, stored)
                 move_head(connection, Head(stored[-1].sequence, stored[-1].hash))
             connection.commit()
         return stored

@@ -9,19 +9,16 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
-    Text,
-    exists,
-    func,
-    literal_column,
-    or_,
     select,
 )
 
 from service.ledger.database import connection_to
-from service.ledger.entries import Entry, Head
+from service.ledger.entries import COLUMNS, Entry, Head
+from service.ledger.personal.tables import select_entries
 from service.ledger.review.drafts import pending_proposal
 from service.ledger.schema import entries as table
 from service.ledger.schema import read_head, read_policies
+from service.ledger.search import matches, of_cases
 
 SEARCH_SPAN = 20_000  # entries that one search reads; the next page continues after them
 
@@ -82,8 +79,9 @@ def _with_place(entry: Entry) -> dict[str, Any]:
     place = {"sequence": entry.sequence, "previous_hash": entry.previous_hash, "hash": entry.hash}
     try:
         content = entry.content
-    except ValueError:  # a damaged entry must not hide the others on its page
-        content = {**entry._asdict(), "damaged": "the recorded content cannot be read"}
+    except (ValueError, TypeError):  # a damaged entry must not hide the others on its page
+        shown = {name: getattr(entry, name) for name in COLUMNS}
+        content = {**shown, "damaged": "the recorded content cannot be read"}
     return {**content, **place}
 
 
@@ -96,7 +94,8 @@ def head(engine: Engine) -> Head:
 def get(engine: Engine, entry_id: str) -> EntryHistory | None:
     """Return the entry with this id and the entries that refer to it, None if there is none."""
     with connection_to(engine) as connection:
-        row = connection.execute(select(table).where(table.c.id == entry_id)).one_or_none()
+        query = select_entries(connection).where(table.c.id == entry_id)
+        row = connection.execute(query).one_or_none()
         return None if row is None else with_later(connection, [Entry(*row)])[0]
 
 
@@ -124,13 +123,15 @@ def recent(
         top = min(top, before if before is not None else read_head(connection).sequence + 1)
         floor = max(bottom, top - 1 - SEARCH_SPAN) if words or conditions else bottom
         query = (
-            select(table)
+            select_entries(connection)
             .where(table.c.kind == "decision", table.c.sequence < top, table.c.sequence > floor)
-            .where(*map(matches, words), *conditions, *_within(period))
-            .where(*(_of_cases(connection, [reference]) if reference is not None else ()))
+            .where(*(matches(word, connection) for word in words), *conditions, *_within(period))
             .order_by(table.c.sequence.desc())
             .limit(limit)
         )
+        if reference is not None:
+            of_case = of_cases(connection, [reference])
+            query = query.where(table.c.sequence.in_(select(of_case.c.sequence)))
         entries = [Entry(*row) for row in connection.execute(query)]
         end = entries[-1].sequence if len(entries) == limit else floor + 1
         return HistoryPage(with_later(connection, entries), end if end > bottom + 1 else None)
@@ -165,9 +166,10 @@ def _numbers_of(connection: Connection, period: tuple[str, str]) -> tuple[int, i
 
 def after(engine: Engine, sequence: int, limit: int) -> list[Entry]:
     """Return up to `limit` entries of every kind that follow `sequence`, oldest first."""
-    query = select(table).where(table.c.sequence > sequence).order_by(table.c.sequence)
     with connection_to(engine) as connection:
-        return [Entry(*row) for row in connection.execute(query.limit(limit))]
+        query = select_entries(connection).where(table.c.sequence > sequence)
+        rows = connection.execute(query.order_by(table.c.sequence).limit(limit))
+        return [Entry(*row) for row in rows]
 
 
 def has_reference(connection: Connection, kind: str, entry_id: str | None) -> bool:
@@ -180,7 +182,7 @@ def earlier(engine: Engine, references: Collection[str]) -> dict[str, list[Earli
     """Return the decisions of each case, oldest first; a case without any is left out."""
     found: defaultdict[str, list[EarlierDecision]] = defaultdict(list)
     with connection_to(engine) as connection:
-        reference = _reference(connection)
+        of_case = of_cases(connection, references)
         later = table.alias()
         final = (
             select(later.c.decision)
@@ -189,8 +191,9 @@ def earlier(engine: Engine, references: Collection[str]) -> dict[str, list[Earli
             .scalar_subquery()
         )
         query = (
-            select(reference, table.c.id, table.c.time, table.c.decision, final)
-            .where(table.c.kind == "decision", *_of_cases(connection, references))
+            select(of_case.c.reference, table.c.id, table.c.time, table.c.decision, final)
+            .join(of_case, of_case.c.sequence == table.c.sequence)
+            .where(table.c.kind == "decision")
             .order_by(table.c.sequence)
         )
         for name, *decision in connection.execute(query):
@@ -198,44 +201,12 @@ def earlier(engine: Engine, references: Collection[str]) -> dict[str, list[Earli
     return dict(found)
 
 
-def _reference(connection: Connection) -> ColumnElement[str]:
-    """Return the expression that the index of cases is made of."""
-    if connection.dialect.name == "sqlite":
-        return literal_column("json_extract(ledger_entries.payload, '$.reference')", Text)
-    return literal_column("(ledger_entries.payload::jsonb ->> 'reference')", Text)
-
-
-def _of_cases(
-    connection: Connection, references: Collection[str]
-) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions for decisions of these cases, the index's own among them."""
-    found = "instr" if connection.dialect.name == "sqlite" else "strpos"
-    is_in_index: ColumnElement[bool] = literal_column(
-        f"""{found}(ledger_entries.payload, '"reference":') > 0"""
-    )
-    return is_in_index, _reference(connection).in_(references)
-
-
-def matches(word: str) -> ColumnElement[bool]:
-    """Return the condition that a decision, or an entry about it, holds a word; see `recent`."""
-    if word.lower() in ("approve", "refer", "decline"):
-        return table.c.decision == word.lower()
-    rating = func.lower(table.c.rating) == word.lower()
-    if len(word) < 3:
-        return rating
-    later = table.alias()
-    said_later = exists().where(
-        later.c.refers_to == table.c.id, later.c.payload.icontains(word, autoescape=True)
-    )
-    return or_(rating, table.c.payload.icontains(word, autoescape=True), said_later)
-
-
 def with_later(connection: Connection, entries: Sequence[Entry]) -> list[EntryHistory]:
     """Return entries with those that refer to them, and with the policies that decided."""
     ids = [entry.id for entry in entries]
-    query = select(table).where(table.c.refers_to.in_(ids)).order_by(table.c.sequence)
+    query = select_entries(connection).where(table.c.refers_to.in_(ids))
     later: defaultdict[str | None, list[Entry]] = defaultdict(list)
-    for row in connection.execute(query):
+    for row in connection.execute(query.order_by(table.c.sequence)):
         later[row.refers_to].append(Entry(*row))
     in_force = read_policies(connection, {entry.policy for entry in entries if entry.policy})
     return [

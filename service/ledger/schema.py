@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from service.ledger.database import begin_writing
-from service.ledger.entries import Entry, Head
+from service.ledger.entries import COLUMNS, Entry, Head
 
 STATEMENT = 64  # rows of one INSERT
 
@@ -33,7 +33,7 @@ _TYPES: dict[str, Any] = {
 entries = Table(
     "ledger_entries",
     metadata,
-    *(Column(name, _TYPES.get(name, Text)) for name in Entry._fields),
+    *(Column(name, _TYPES.get(name, Text)) for name in COLUMNS),
 )
 head = Table("ledger_head", metadata, Column("sequence", BigInteger), Column("hash", Text))
 probe = Table("ledger_probe", metadata, Column("content", Text))
@@ -76,19 +76,24 @@ def read_hash(connection: Connection, sequence: int) -> str | None:
 
 
 def insert(connection: Connection, rows: Sequence[Entry]) -> None:
+    """Insert entries, without their personal parts."""
+    insert_rows(connection, entries, [row[: len(COLUMNS)] for row in rows])
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert rows, STATEMENT rows at a time: each statement makes the thread wait for its turn."""
     placeholder = "?" if connection.dialect.name == "sqlite" else "%s"
     for start in range(0, len(rows), STATEMENT):
         part = rows[start : start + STATEMENT]
-        statement = _statement(len(part), placeholder)
+        statement = _statement(table, len(part), placeholder)
         connection.exec_driver_sql(statement, tuple(flatten.from_iterable(part)))
 
 
 @cache
-def _statement(rows: int, placeholder: str) -> str:
-    row = "(" + ", ".join([placeholder] * len(Entry._fields)) + ")"
-    columns = ", ".join(Entry._fields)
-    return f"INSERT INTO {entries.name} ({columns}) VALUES " + ", ".join([row] * rows)  # noqa: S608
+def _statement(table: Table, rows: int, placeholder: str) -> str:
+    row = "(" + ", ".join([placeholder] * len(table.c)) + ")"
+    columns = ", ".join(table.c.keys())
+    return f"INSERT INTO {table.name} ({columns}) VALUES " + ", ".join([row] * rows)  # noqa: S608
 
 
 def read_policies(connection: Connection, names: set[str]) -> dict[str, dict[str, Any]]:

@@ -50,6 +50,8 @@ class Letter:
 
 def letter_about(record: Record, creditor: Creditor) -> Letter:
     """Return the content of the letter about a recorded decision; raises LetterError."""
+    if record.get("erased"):
+        raise LetterError(f"{record['id']} was erased: nothing is recorded that a letter can state")
     overrides = record["overrides"]
     final = overrides[-1] if overrides else record
     texts = [reason["text"] for reason in record["reasons"]]

@@ -12,6 +12,8 @@ from sqlalchemy import func, select
 
 from service.ledger import Ledger
 from service.ledger.database import connection_to
+from service.ledger.entries import Entry
+from service.ledger.personal.tables import is_present, read_protected, select_entries
 from service.ledger.schema import entries
 from stages.features.matrix import Features, Floats
 
@@ -51,15 +53,19 @@ def count_decisions(ledger: Ledger, model: str, after: int) -> int:
 
 
 def newest_decisions(ledger: Ledger, model: str, rows: int) -> Window | None:
-    """Return the newest `rows` decisions of a model, None if there are fewer."""
-    columns = (entries.c.sequence, entries.c.time, entries.c.payload)
+    """Return the newest `rows` decisions that a model made and nobody erased, None if too few."""
     of_model = (entries.c.kind == "decision", entries.c.model == model)
-    query = select(*columns).where(*of_model).order_by(entries.c.sequence.desc()).limit(rows)
     with connection_to(ledger.engine) as connection:
-        newest = connection.execute(query).all()[::-1]
+        query = select_entries(connection).where(*of_model, *is_present(connection))
+        found = connection.execute(query.order_by(entries.c.sequence.desc()).limit(rows))
+        newest = [Entry(*row) for row in found][::-1]
     if len(newest) < rows:
         return None
-    contents = [json.loads(row.payload) for row in newest]
+    contents = [entry.content for entry in newest]
+    protected = read_protected(ledger.engine, [e.sequence for e in newest])
+    for entry, content in zip(newest, contents, strict=True):
+        if entry.sequence in protected:
+            content["application"] |= json.loads(protected[entry.sequence])
     return Window(
         first=newest[0].sequence,
         last=newest[-1].sequence,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.settings.declaration import Section, variable
+from service.settings.declaration import Days, Section, variable
 
 
 class LedgerSettings(Section):
@@ -13,6 +13,13 @@ class LedgerSettings(Section):
         "sqlite:///ledger/decisions.sqlite",
         "The database that holds the ledger of decisions.",
         "sqlite:///PATH or postgresql://...",
+    )
+    erase_after_days: Days = variable(
+        "ERASE_AFTER_DAYS",
+        0,
+        "After so many days `python -m service.ledger erase --expired` removes the personal parts "
+        "of a decision; 0 means never.",
+        "a whole number from 0",
     )
     ledger_checkpoints: str = variable(
         "LEDGER_CHECKPOINTS",

@@ -48,9 +48,21 @@ def audit(
             raise Broken(f"the ledger ends at {end.sequence}, and {longest.size} were signed")
         walk = ChainWalk(connection, 0, end.sequence)
         _compare(walk, checkpoints)
+    _require_witnessed_erasures(walk, max(witnessed))
     if walk.last != end:
         raise Broken(f"the head says {end}, and the last entry is {walk.last}")
     return Audit(end.sequence, max(witnessed))
+
+
+def _require_witnessed_erasures(walk: ChainWalk, witnessed: int) -> None:
+    """Require that an entry which the witnesses have seen vouches for each emptied payload.
+
+    Otherwise a forger could pass off a change as an erasure, by an entry that is added behind.
+    """
+    for number, digest in walk.emptied.items():
+        said = [say for at, say in walk.vouched.items() if number < at <= witnessed]
+        if not any(say.get(str(number)) == digest for say in said):
+            raise Broken(f"entry {number} is emptied, and no entry that was witnessed says so")
 
 
 def _require_signed(note: str, log: Key) -> Checkpoint:

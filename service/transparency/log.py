@@ -8,22 +8,25 @@ the account of the database which it uses needs no right to change an entry.
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Column, Connection, Engine, MetaData, Table, Text, select
 
 from service.ledger.database import begin_writing, connection_to
-from service.ledger.entries import GENESIS, Head
+from service.ledger.entries import GENESIS, Head, chained_hash
+from service.ledger.personal.commitments import COMMITMENTS, RECORDED_DIGEST, digest_of, is_emptied
+from service.ledger.personal.tables import read_part
 from service.ledger.schema import entries, read_hash, read_head
 from service.transparency.merkle_tree import BLOCK, MerkleTree, block_hash
 from service.transparency.signing import Signer, sign_checkpoint
 from service.transparency.verify_receipt import (
-    FORMAT,
+    FORMATS,
     Checkpoint,
     Invalid,
-    entry_hash,
     leaf_hash,
     parse_checkpoint,
 )
@@ -102,25 +105,29 @@ class TransparencyLog:
     def receipt(self, entry_id: str) -> dict[str, Any]:
         """Return the receipt of an entry, against the newest checkpoint that holds it.
 
-        Raises KeyError where there is no such entry, Invalid where no checkpoint holds it yet.
+        Raises KeyError where there is no such entry, Invalid where no checkpoint holds it yet, and
+        where an earlier release has recorded it and it was erased.
         """
         with connection_to(self.engine) as connection:
             query = select(entries.c.sequence, entries.c.previous_hash, entries.c.payload)
             row = connection.execute(query.where(entries.c.id == entry_id)).one_or_none()
             if row is None:
                 raise KeyError(entry_id)
+            if is_emptied(row.payload):
+                raise Invalid("the entry was erased, and what was recorded cannot be shown again")
             newest = _newest(connection)
             if newest is None or newest.size < row.sequence:
                 raise Invalid(f"no checkpoint holds entry {row.sequence} yet: try again shortly")
-            proof = read_tree(connection, newest.size).inclusion_proof(
-                row.sequence - 1, newest.size
-            )
+            part = read_part(connection, row.sequence)
+            is_apart = COMMITMENTS in json.loads(row.payload)
+            tree = read_tree(connection, newest.size)
+            proof = tree.inclusion_proof(row.sequence - 1, newest.size)
         return {
-            "format": FORMAT,
+            "format": FORMATS[is_apart],
             "entry": dict(row._mapping),
             "proof": [base64.b64encode(part).decode() for part in proof],
             "checkpoint": newest.note,
-        }
+        } | ({"personal": part._asdict() if part else None} if is_apart else {})
 
     def _extend(self, connection: Connection) -> Head:
         """Check the entries since the last whole block, and store the blocks that became whole."""
@@ -154,6 +161,8 @@ class ChainWalk:
     def __init__(self, connection: Connection, first: int, end: int) -> None:
         self._connection = connection
         self._end = end
+        self.emptied: dict[int, str] = {}  # digests of erased payloads
+        self.vouched: dict[int, dict[str, str]] = {}  # what erasures say of them
         self.last = Head(0, GENESIS)
         if first:
             recorded = read_hash(connection, first)
@@ -176,11 +185,13 @@ class ChainWalk:
             if not rows:
                 return
             for sequence, previous, payload, recorded in rows:
-                calculated = entry_hash(sequence, previous, payload)
+                calculated = bytes.fromhex(chained_hash(sequence, previous, digest_of(payload)))
                 if (sequence, previous) != (self.last.sequence + 1, self.last.hash):
                     raise Broken(f"entry {sequence} does not follow {self.last}")
                 if calculated.hex() != recorded:
                     raise Broken(f"entry {sequence} was changed: its content has another hash")
+                if RECORDED_DIGEST in payload or '"emptied":' in payload:
+                    self._note_erasure(sequence, payload)
                 self.last = Head(sequence, recorded)
                 leaves.append(leaf_hash(calculated))
                 if len(leaves) == BLOCK:
@@ -188,6 +199,13 @@ class ChainWalk:
                     leaves = []
         if leaves:
             yield leaves
+
+    def _note_erasure(self, sequence: int, payload: str) -> None:
+        content = json.loads(payload)
+        if RECORDED_DIGEST in content:
+            self.emptied[sequence] = sha256(payload.encode()).hexdigest()
+        elif content.get("kind") == "erase":
+            self.vouched[sequence] = content.get("emptied", {})
 
 
 def read_blocks(connection: Connection) -> list[bytes]:

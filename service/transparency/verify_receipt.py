@@ -13,7 +13,7 @@ import argparse
 import base64
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -22,8 +22,9 @@ from typing import Any, NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-FORMAT = "credit-pd-receipt/v1"
+FORMATS = ("credit-pd-receipt/v1", "credit-pd-receipt/v2")  # 2 has a personal part, or null
 LOG, WITNESS = 1, 4  # C2SP's types of signature: Ed25519, and a cosignature with its time
+Object = dict[str, Any]
 
 
 class Invalid(ValueError):
@@ -75,10 +76,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def root_of_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes:
-    """Return the root of a tree of `size` leaves in which `proof` leads from leaf `index`.
-
-    Algorithm: RFC 9162, section 2.1.3.2. Raises Invalid for a proof of the wrong length.
-    """
+    """Return the root to which a proof of inclusion leads (RFC 9162, 2.1.3.2); raises Invalid."""
     if not 0 <= index < size:
         raise Invalid(f"a tree of {size} entries has no entry {index + 1}")
     node, last, result = index, size - 1, leaf
@@ -103,18 +101,15 @@ def parse_checkpoint(note: str) -> tuple[str, Checkpoint]:
     lines = text.split("\n")
     try:
         origin, size, root = lines[0], int(lines[1]), base64.b64decode(lines[2], validate=True)
+        if not blank or not origin or str(size) != lines[1] or size < 0 or len(root) != 32:
+            raise ValueError("its origin, size or root is not well-formed")
     except (IndexError, ValueError) as error:
         raise Invalid("the checkpoint is not one of C2SP's tlog-checkpoint") from error
-    if not blank or not origin or str(size) != lines[1] or size < 0 or len(root) != 32:
-        raise Invalid("the checkpoint is not one of C2SP's tlog-checkpoint")
     return text + "\n", Checkpoint(origin, size, root)
 
 
 def signers(note: str, keys: Iterable[Key]) -> dict[str, datetime | None]:
-    """Return the names of `keys` that signed the note, with the time that a witness states.
-
-    Lines of other keys are passed over. Raises Invalid for a signature of `keys` that is wrong.
-    """
+    """Return which of `keys` signed the note, with a witness's time; raises Invalid if wrongly."""
     text, _ = parse_checkpoint(note)
     trusted = {(key.name, key.id): key for key in keys}
     signed: dict[str, datetime | None] = {}
@@ -144,37 +139,42 @@ def check_signature(key: Key, signature: bytes, text: str) -> datetime | None:
     return moment
 
 
-def entry_hash(sequence: int, previous_hash: str, payload: str) -> bytes:
+def entry_hash(sequence: int, previous: str, payload: str) -> bytes:
     """Return the hash of a ledger's entry (32 bytes) by its place, the hash before, its content."""
-    digest = sha256(payload.encode()).hexdigest()
-    return sha256(f"{sequence}\n{previous_hash}\n{digest}".encode()).digest()
+    content = sha256(payload.encode()).hexdigest()
+    return sha256(f"{sequence}\n{previous}\n{content}".encode()).digest()
 
 
-def verify(
-    receipt: Mapping[str, Any], log: Key, witnesses: Sequence[Key], quorum: int = 2
-) -> dict[str, Any]:
-    """Return the recorded content that a receipt proves; raises Invalid where it proves nothing.
+def open_personal(committed: str, part: Object | None) -> Object:
+    """Return the personal fields that an entry has committed to by a salted hash."""
+    if part is None:
+        return {"erased": True}
+    digest = sha256(f"{part['salt']}\npersonal\n{part['content']}".encode()).digest()
+    if base64.b64encode(digest).decode() != committed:
+        raise ValueError("the personal part is not the one that was recorded")
+    return dict(json.loads(part["content"]))
 
-    The log and at least `quorum` of the witnesses must have signed the receipt's checkpoint.
-    """
+
+def verify(receipt: Object, log: Key, witnesses: Sequence[Key], quorum: int = 2) -> Object:
+    """Return what a receipt that the log and a quorum have signed proves; raises Invalid."""
     try:
         entry, note = receipt["entry"], str(receipt["checkpoint"])
         sequence, payload = int(entry["sequence"]), str(entry["payload"])
         proof = [base64.b64decode(part, validate=True) for part in receipt["proof"]]
         leaf = leaf_hash(entry_hash(sequence, str(entry["previous_hash"]), payload))
-    except (KeyError, TypeError, ValueError) as error:
+        content = dict(json.loads(payload))
+        if FORMATS.index(receipt["format"]):
+            content |= open_personal(content["commitments"]["personal"], receipt["personal"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Invalid(f"this is no receipt: {error!r}") from error
-    if receipt.get("format") != FORMAT:
-        raise Invalid(f"the format must be {FORMAT}; got {receipt.get('format')!r}")
     _, checkpoint = parse_checkpoint(note)
     if checkpoint.origin != log.name or log.name not in signers(note, [log]):
         raise Invalid(f"the checkpoint is not signed by {log.name}")
-    seen = signers(note, witnesses)
-    if len(seen) < quorum:
+    if len(seen := signers(note, witnesses)) < quorum:
         raise Invalid(f"{quorum} witnesses must have signed; {len(seen)} of those known here have")
     if root_of_inclusion(leaf, sequence - 1, checkpoint.size, proof) != checkpoint.root:
         raise Invalid(f"entry {sequence} is not in the tree that was signed: something was changed")
-    return dict(json.loads(payload))
+    return content
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -102,6 +102,8 @@ def running(engine: Engine, base: str, image: str, folder: Path) -> Iterator[Sta
         "POSTGRES_PASSWORD": "it's a secret/?@",
         "WRITER_PASSWORD": "another secret/?@'",
         "SIGNER_PASSWORD": "a third secret/?@'",
+        "AUDITOR_PASSWORD": "a fourth secret/?@'",
+        "ERASER_PASSWORD": "a fifth secret/?@'",
         "PORT": str(port),
         "SECRETS": str(secrets(folder / "secrets")),
         **{f"{name}_PORT": str(free_port()) for name in ("PROMETHEUS", "ALERTMANAGER", "GRAFANA")},

@@ -27,6 +27,7 @@ ONCE = "schema"  # creates the tables and accounts, and ends
 VARIABLES = (
     *("CREDIT_PD_IMAGE", "CREDIT_PD_API_KEYS", "SECRETS"),
     *("POSTGRES_PASSWORD", "WRITER_PASSWORD", "SIGNER_PASSWORD"),
+    *("AUDITOR_PASSWORD", "ERASER_PASSWORD"),
 )
 
 

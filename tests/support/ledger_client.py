@@ -11,7 +11,12 @@ from sqlalchemy import Engine
 from service.ledger import Draft, Ledger, draft
 
 
-def decided(decision: str = "decline", pd: float = 0.1 + 0.2, **application: object) -> Draft:
+def decided(
+    decision: str = "decline",
+    pd: float = 0.1 + 0.2,
+    reference: str | None = None,
+    **application: object,
+) -> Draft:
     """Return a decision as the service records it."""
     return draft(
         "decision",
@@ -23,7 +28,9 @@ def decided(decision: str = "decline", pd: float = 0.1 + 0.2, **application: obj
             "decision": decision,
             "reasons": [{"field": "income", "text": "Einkommen zu niedrig für den Betrag"}],
             "identity": {"model": "m1", "policy": "p1", "data": "d1", "image": "i1"},
+            **({} if reference is None else {"reference": reference}),
         },
+        protected=("gender",),
     )
 
 

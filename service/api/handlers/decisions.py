@@ -77,8 +77,10 @@ class Decisions:
         return await self.record(await self._decide(asked))
 
     async def _decide(self, asked: list[Asked]) -> list[DraftedDecision]:
-        decisions = self.state.loaded_engine().decide_rows([each.application for each in asked])
-        return await link_cases(draft_decisions(decisions, asked), self.state.ledger)
+        engine = self.state.loaded_engine()
+        decisions = engine.decide_rows([each.application for each in asked])
+        drafts = draft_decisions(decisions, asked, engine.applications.protected)
+        return await link_cases(drafts, self.state.ledger)
 
     async def record(
         self, drafts: list[DraftedDecision], claim: Claim | None = None

@@ -28,17 +28,22 @@ export async function showDetail(id, { fields, identity, start, failed }) {
   body.replaceChildren(h("div", { class: "split" },
     h("div", { class: "stack" }, finalCard(record), record.overrides.map(overrideNote),
       decisionCard(record, record.policy, record.overrides.length ? "h3" : "h2"),
-      reviewCards(record, { fields, failed, again }), record.rejections.map(rejectionNote),
+      record.erased ? "" : reviewCards(record, { fields, failed, again }), record.rejections.map(rejectionNote),
       about, effects),
     h("div", { class: "stack" }, applicationCard(record, fields, start),
-      notesCard(record, failed, again), lettersCard(id, failed), identityCard(record))));
+      record.erased ? "" : [notesCard(record, failed, again), lettersCard(id, failed)], identityCard(record))));
   showCase(about, record).catch((problem) => failed(problem, () => showCase(about, record)));
-  if (may("decide", "review")) await showEffects(effects, record, { fields, identity });
+  if (may("decide", "review") && !record.erased) await showEffects(effects, record, { fields, identity });
 }
 
 const pair = (name, text) => h("div", {}, h("dt", {}, name), h("dd", {}, text));
 
-function applicationCard({ application }, fields, start) {
+function applicationCard({ application, erased }, fields, start) {
+  if (erased) {
+    return h("section", { class: "card" },
+      h("h3", {}, "Application"),
+      h("p", { class: "muted" }, "Erased: what the applicant stated, and the reasons, were removed."));
+  }
   const names = [...new Set([...fields.keys(), ...Object.keys(application)])]
     .filter((name) => name in application);
   return h("section", { class: "card" },

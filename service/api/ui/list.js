@@ -94,7 +94,7 @@ function item(record, fields) {
     badge(record.final_decision),
     h("span", { class: "about" },
       record.reference ? h("b", {}, `${record.reference} · `) : "",
-      summary(record.application, fields),
+      record.erased ? "Erased" : summary(record.application, fields),
       about ? h("span", { class: "then" }, record.pending ? icon("warn") : "", about) : ""),
     h("span", { class: "figure" }, h("b", {}, percent(record.default_probability)), " PD"),
     h("span", { class: "figure" }, h("b", {}, points(record.credit_score)), ` · ${record.rating}`),

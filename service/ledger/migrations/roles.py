@@ -6,6 +6,8 @@ takes its rights from one of the roles:
 - `ledger_writer`: the service, which appends entries and moves the head
 - `ledger_signer`: `python -m service.transparency publish`, which stores signed checkpoints
 - `ledger_reader`: the dashboard, auditors and `verify`
+- `ledger_auditor`: the same with protected attributes; it alone records the result of a `verify`
+- `ledger_eraser`: `python -m service.ledger erase`; no other role may delete personal parts
 
 A superuser, and whoever owns the tables, can still do anything: the signed checkpoints that
 witnesses keep are the evidence against them.
@@ -18,19 +20,39 @@ from sqlalchemy import Connection, inspect
 from service.ledger.database import LedgerUnavailable
 
 WRITER, SIGNER, READER = "ledger_writer", "ledger_signer", "ledger_reader"
-ROLES = (WRITER, SIGNER, READER)
+AUDITOR, ERASER = "ledger_auditor", "ledger_eraser"
+ROLES = (WRITER, SIGNER, READER, AUDITOR, ERASER)
 _ALL_READ = dict.fromkeys(ROLES, "SELECT")
 RIGHTS = {
-    "ledger_entries": {**_ALL_READ, WRITER: "SELECT, INSERT"},
-    "ledger_head": {**_ALL_READ, WRITER: "SELECT, UPDATE"},
+    "ledger_entries": {**_ALL_READ, WRITER: "SELECT, INSERT", ERASER: "SELECT, INSERT"},
+    "ledger_head": {**_ALL_READ, WRITER: "SELECT, UPDATE", ERASER: "SELECT, UPDATE"},
+    "ledger_personal": {
+        WRITER: "SELECT, INSERT",
+        READER: "SELECT",
+        AUDITOR: "SELECT",
+        ERASER: "SELECT (sequence, reference), DELETE",
+    },
+    "ledger_protected": {
+        WRITER: "SELECT, INSERT",
+        AUDITOR: "SELECT",
+        ERASER: "SELECT (sequence), DELETE",
+    },
     "ledger_policies": {**_ALL_READ, WRITER: "SELECT, INSERT"},
     "ledger_open_referrals": {**_ALL_READ, WRITER: "SELECT, INSERT, DELETE"},
     "ledger_probe": {WRITER: "SELECT, INSERT, DELETE"},
-    "ledger_claims": {WRITER: "SELECT, INSERT, DELETE"},
+    "ledger_claims": {
+        WRITER: "SELECT, INSERT, DELETE",
+        ERASER: "SELECT (key, answer), UPDATE (body, answer)",
+    },
+    "ledger_verifications": {**_ALL_READ, AUDITOR: "SELECT, INSERT"},
     "ledger_blocks": {**_ALL_READ, SIGNER: "SELECT, INSERT"},
     "ledger_checkpoints": {**_ALL_READ, SIGNER: "SELECT, INSERT, UPDATE"},
-    "drift_reports": {WRITER: "SELECT, INSERT", READER: "SELECT"},
-    "incidents": {WRITER: "SELECT, INSERT, UPDATE (closed)", READER: "SELECT"},
+    "drift_reports": {WRITER: "SELECT, INSERT", READER: "SELECT", AUDITOR: "SELECT"},
+    "incidents": {
+        WRITER: "SELECT, INSERT, UPDATE (closed)",
+        READER: "SELECT",
+        AUDITOR: "SELECT",
+    },
     "alembic_version": _ALL_READ,
     "schema_version": _ALL_READ,
 }

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect
 
 from service.ledger.checkpoint import Checkpoint
 from service.ledger.connections import LONG_DEADLINE
@@ -18,6 +18,7 @@ from service.ledger.database import (
 )
 from service.ledger.entries import Head
 from service.ledger.migrations import revisions, roles
+from service.ledger.schema import head
 
 FOLDER = Path(__file__).parent
 VERSIONS = [FOLDER / "versions"]
@@ -128,3 +129,6 @@ def _wait_for_turn(connection: Connection) -> None:
     begin_writing(connection, _LOCK, LOCK_WAIT)
     if is_postgres:  # whoever waits for a table's lock makes everybody else wait behind it
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT * 1000:.0f}ms'")
+        if inspect(connection).has_table(head.name):
+            # The writer locks the head before it writes: in the same order there is no deadlock.
+            connection.exec_driver_sql(f"LOCK TABLE {head.name} IN EXCLUSIVE MODE")

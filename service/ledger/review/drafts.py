@@ -30,6 +30,8 @@ def override(
     if decided.kind != "decision" or decided.decision != "refer":
         was = decided.decision if decided.kind == "decision" else decided.kind
         raise ValueError(f"{decided.id}: only a decision to refer can be overridden; it is {was}")
+    if decided.content.get("erased"):
+        raise ValueError(f"{decided.id} was erased: nobody can decide about it any more")
     if decision not in FINAL:
         raise ValueError(f"decision must be {' or '.join(FINAL)}; got {decision!r}")
     content = {"decision": decision, **_signed(caller, reason=reason, author=author)}

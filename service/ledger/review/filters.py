@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Text, and_, exists, func, literal_column, or_, select
 
+from service.ledger.personal.tables import BY_OFFICERS
 from service.ledger.schema import entries as table
-
-BY_OFFICERS = ("override", "proposal", "rejection", "note")
 
 
 class Filters(NamedTuple):

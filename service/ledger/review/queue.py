@@ -7,10 +7,12 @@ from sqlalchemy import Engine, func, select
 from service.ledger.database import connection_to
 from service.ledger.entries import Entry
 from service.ledger.migrations import revisions
-from service.ledger.reader import EntryHistory, matches, with_later
+from service.ledger.personal.tables import select_entries
+from service.ledger.reader import EntryHistory, with_later
 from service.ledger.review.filters import Filters
 from service.ledger.schema import entries as table
 from service.ledger.schema import open_referrals as queue
+from service.ledger.search import matches
 
 REVISION = "0008"  # the migration that adds the queue
 SPAN = 20_000  # open referrals that one search reads; the next page continues after them
@@ -52,7 +54,10 @@ def waiting(
         raise NoQueue("the ledger has no queue yet: run `python -m service.ledger migrate`")
     words = (search or "").split()
     with connection_to(engine) as connection:
-        conditions = [*map(matches, words), *wanted.conditions(connection.dialect.name)]
+        conditions = [
+            *(matches(word, connection) for word in words),
+            *wanted.conditions(connection.dialect.name),
+        ]
         if wanted.since:
             conditions.append(table.c.time >= wanted.since)
         if wanted.until:
@@ -61,7 +66,7 @@ def waiting(
         most = SPAN if conditions else limit + 1
         span = numbers.order_by(queue.c.sequence).limit(most).subquery()
         query = (
-            select(table)
+            select_entries(connection)
             .join(span, span.c.sequence == table.c.sequence)
             .where(*conditions)
             .order_by(table.c.sequence)

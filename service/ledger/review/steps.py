@@ -5,10 +5,11 @@ So of several simultaneous ones, in any processes, one is recorded, and the othe
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from service.ledger.entries import Draft, Entry
 from service.ledger.ledger import AlreadyRecorded, Ledger
+from service.ledger.personal.tables import select_entries
 from service.ledger.review.drafts import pending_proposal
 from service.ledger.schema import entries as table
 
@@ -45,8 +46,8 @@ def answer(ledger: Ledger, proposal: Entry, make: Callable[[Entry], Draft]) -> E
 
 def require_open(connection: Connection, decided: str) -> Entry | None:
     """Return the pending proposal about a decision; raises AlreadyRecorded where it is decided."""
-    query = select(table).where(table.c.refers_to == decided).order_by(table.c.sequence)
-    later = [Entry(*row) for row in connection.execute(query)]
+    query = select_entries(connection).where(table.c.refers_to == decided)
+    later = [Entry(*row) for row in connection.execute(query.order_by(table.c.sequence))]
     if any(entry.kind == "override" for entry in later):
         raise AlreadyRecorded(f"a person has already decided about {decided}")
     return pending_proposal(later)

@@ -327,6 +327,7 @@ def test_an_auditor_gets_every_entry_of_the_period_with_the_chain(small: Ledger)
         "rejections.csv": 0,
         "notes.csv": 0,
         "outcomes.csv": 1,
+        "erases.csv": 0,
         "reports.json": 1,
         "incidents.json": len(json.loads(files["incidents.json"])),
     }

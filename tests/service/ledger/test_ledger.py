@@ -17,7 +17,6 @@ from service.ledger import (
     Head,
     Ledger,
     LedgerUnavailable,
-    chain_connection,
     draft,
     override,
     schema,
@@ -25,7 +24,8 @@ from service.ledger import (
 )
 from service.ledger.__main__ import main
 from service.ledger.database import database_url
-from service.ledger.entries import GENESIS, new_id
+from service.ledger.entries import COLUMNS, GENESIS, new_id
+from service.ledger.personal import tables
 from service.ledger.verify import verify
 from tests.support.databases import Postgres
 from tests.support.ledger_client import change, decided, disarm, eventually
@@ -159,7 +159,7 @@ def test_a_fault_in_the_writer_leaves_nobody_waiting(
     def fault(head: Head, drafts: Sequence[object]) -> list[Entry]:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(chain_connection, "chain", fault)
+    monkeypatch.setattr(tables, "chain", fault)
     for message in ("has stopped", "closed"):
         with pytest.raises(LedgerUnavailable, match=message):
             add(ledger, 1)
@@ -185,7 +185,7 @@ def test_ids_sort_by_time_and_have_the_layout_of_uuid7() -> None:
         (
             "decisions",
             {},
-            "kind must be one of decision, override, .*, outcome; got 'decisions'",
+            "kind must be one of decision, override, .*, outcome, erase; got 'decisions'",
         ),
         ("decision", {"rating": "A"}, "missing application, credit_score"),
         ("outcome", {"loss": float("nan")}, "not JSON compliant"),
@@ -347,7 +347,7 @@ def test_the_tables_have_the_columns_of_an_entry(ledger: Ledger) -> None:
     add(ledger, 1)
     with ledger.engine.connect() as connection:
         columns = connection.exec_driver_sql("SELECT * FROM ledger_entries").keys()
-    assert tuple(columns) == Entry._fields
+    assert tuple(columns) == COLUMNS
 
 
 def test_many_may_create_the_schema_at_once(database: str) -> None:
@@ -396,7 +396,7 @@ def test_the_table_refuses_changes(ledger: Ledger, statement: str) -> None:
 
 FORGERIES = {
     "a changed payload": (
-        "UPDATE ledger_entries SET payload = replace(payload, '54000', '94000') WHERE sequence = 4",
+        "UPDATE ledger_entries SET payload = replace(payload, ':612,', ':712,') WHERE sequence = 4",
         r"entry 4 .* content does not give its hash",
     ),
     "a changed column": (
@@ -427,6 +427,27 @@ FORGERIES = {
         " FROM ledger_entries WHERE sequence = 1",
         "1 entries stand outside the chain",
     ),
+    "a changed application": (
+        "UPDATE ledger_personal SET content = replace(content, '54000', '94000')"
+        " WHERE sequence = 4",
+        r"entry 4 .* its personal part or its salt does not give the commitment",
+    ),
+    "a changed salt": (
+        "UPDATE ledger_personal SET salt = 'x' WHERE sequence = 4",
+        r"entry 4 .* its personal part or its salt does not give the commitment",
+    ),
+    "a changed protected attribute": (
+        "UPDATE ledger_protected SET content = replace(content, 'F', 'M') WHERE sequence = 4",
+        r"entry 4 .* its protected part or its salt does not give the commitment",
+    ),
+    "an application that nobody erased": (
+        "DELETE FROM ledger_personal WHERE sequence IN (4, 5)",
+        "the personal part of entry 4 is missing, and no entry says it was erased",
+    ),
+    "a protected attribute that nobody erased": (
+        "DELETE FROM ledger_protected WHERE sequence = 4",
+        "the protected part of entry 4 is missing, and no entry says it was erased",
+    ),
     "a changed head": (
         "UPDATE ledger_head SET hash = 'x'",
         "the head was changed",
@@ -436,12 +457,21 @@ FORGERIES = {
 
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_verification_finds(ledger: Ledger, forgery: str) -> None:
-    add(ledger, 10)
+    ledger.append_many([decided(number=n, gender="F") for n in range(10)])
     disarm(ledger.engine)
     statement, message = FORGERIES[forgery]
     change(ledger.engine, statement)
     with pytest.raises(AssertionError, match=message):
         assert findings(ledger.engine) == []
+
+
+def test_verification_finds_a_personal_part_that_was_added(ledger: Ledger) -> None:
+    entry = add(ledger, 1)[0]
+    ledger.append_many([draft("outcome", {"bad": True}, entry.id)])
+    copied = "SELECT 2, reference, salt, content FROM ledger_personal"
+    change(ledger.engine, f"INSERT INTO ledger_personal {copied}")
+    (found,) = findings(ledger.engine)
+    assert found.endswith("has a personal part it does not state")
 
 
 def test_verification_finds_two_exchanged_entries(ledger: Ledger) -> None:
@@ -580,7 +610,7 @@ def rescored(**changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
 def decided_content() -> dict[str, Any]:
     names = ("default_probability", "credit_score", "rating", "decision", "reasons", "identity")
     drafted = decided()
-    content = Entry(1, *drafted[:-1], "", "").content
+    content = Entry(1, *drafted[:11], "", "", drafted.personal and drafted.personal.content).content
     return {name: content[name] for name in names}
 
 

@@ -19,7 +19,7 @@ from service.api.handlers.api import Api
 from service.api.requests import Request, respond
 from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.__main__ import main
-from service.ledger.entries import canonical
+from service.ledger.entries import COLUMNS, canonical
 from service.ledger.verify import verify
 from tests.support.ledger_client import change, decided, disarm, eventually
 
@@ -49,6 +49,9 @@ def take_away(ledger: Ledger) -> None:
         "alembic_version",
         "ledger_claims",
         "ledger_open_referrals",
+        "ledger_personal",
+        "ledger_protected",
+        "ledger_verifications",
     ):
         change(ledger.engine, f"DROP TABLE {table} CASCADE")
     change(
@@ -300,7 +303,7 @@ def test_the_table_refuses_a_replacement(ledger: Ledger, key: str) -> None:
     name, _, value = key.partition(" = ")
     values = ", ".join(
         value if column == name else {"sequence": "9", "id": "'new'"}.get(column, column)
-        for column in type(ledger.after(0, 1)[0])._fields
+        for column in COLUMNS
     )
     statement = (
         f"INSERT OR REPLACE INTO ledger_entries SELECT {values} FROM ledger_entries "  # noqa: S608

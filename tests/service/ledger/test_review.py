@@ -174,7 +174,7 @@ def test_verify_finds_a_second_override(ledger: Ledger) -> None:
 
 
 def ledger_content(sound: Draft) -> dict[str, object]:
-    content = Entry(1, *sound[:-1], "", "").content
+    content = Entry(1, *sound[:11], "", "", sound.personal and sound.personal.content).content
     return {name: value for name, value in content.items() if name not in ("id", "time", "kind")}
 
 

@@ -13,6 +13,7 @@ from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.__main__ import main
 from service.ledger.database import connection_to, database_url, open_engine
 from service.ledger.migrations.roles import RIGHTS
+from service.ledger.personal import tables
 from service.ledger.verify import verify
 from service.monitoring.reports import Reports
 from service.transparency.log import TransparencyLog
@@ -23,7 +24,13 @@ from tests.support.ledger_client import change, decided
 
 pytest_plugins = ("tests.support.databases",)
 
-ACCOUNTS = {"writer": "credit_service", "signer": "credit_log", "reader": "credit_audit"}
+ACCOUNTS = {
+    "writer": "credit_service",
+    "signer": "credit_log",
+    "reader": "credit_audit",
+    "auditor": "credit_auditor",
+    "eraser": "credit_eraser",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +123,15 @@ FORGERIES = (
     "GRANT ledger_signer TO CURRENT_USER",
     "GRANT UPDATE ON ledger_entries TO CURRENT_USER; UPDATE ledger_entries SET kind = NULL",
     "COPY ledger_entries TO PROGRAM 'cat'",
+    "DELETE FROM ledger_verifications",
+    "UPDATE ledger_verifications SET findings = 0",
+    "UPDATE ledger_personal SET content = '{}'",
+    "UPDATE ledger_protected SET salt = ''",
+    "TRUNCATE ledger_personal, ledger_protected",
+    "DROP TABLE ledger_personal",
+    "SET ROLE ledger_eraser",
+    "SET ROLE ledger_auditor",
+    "GRANT ledger_eraser TO CURRENT_USER",
     "LOCK TABLE ledger_entries IN ACCESS EXCLUSIVE MODE",
 )
 
@@ -138,11 +154,87 @@ def test_no_account_can_change_what_was_recorded(owner: str, service: Ledger, ro
         "INSERT INTO ledger_blocks",
         "SET ROLE ledger_signer",
     )
-    attempts = [
-        text for text in FORGERIES if role != "signer" or not text.startswith((*signs, "GRANT led"))
-    ]
+    # What a role is for: an account may set the role that it has, and grant it to itself again.
+    is_for = {
+        "signer": (*signs, "GRANT ledger_signer"),
+        "eraser": ("SET ROLE ledger_eraser", "GRANT ledger_eraser"),
+        "auditor": ("SET ROLE ledger_auditor",),
+    }
+    attempts = [text for text in FORGERIES if not text.startswith(is_for.get(role, ("-",)))]
     assert [text for text in attempts if not refused(address(owner, role), text)] == []
     assert verify(service.engine, None).findings == []
+
+
+PRIVATE = (
+    "SELECT content FROM ledger_protected",
+    "SELECT salt FROM ledger_protected",
+    "COPY ledger_protected TO STDOUT",
+    "SELECT ledger_protected FROM ledger_protected",
+    "DELETE FROM ledger_protected RETURNING content",
+    "DELETE FROM ledger_personal RETURNING content",
+    "INSERT INTO ledger_protected VALUES (1, '', '') ON CONFLICT (sequence) DO NOTHING",
+    "DELETE FROM ledger_personal",
+    "DELETE FROM ledger_protected",
+    "CREATE VIEW mine AS SELECT * FROM ledger_protected",
+    "CREATE FUNCTION mine() RETURNS text SECURITY DEFINER LANGUAGE sql AS "
+    "'SELECT content FROM ledger_protected'",
+)
+MAY = {
+    "writer": ("SELECT", "COPY", "INSERT"),
+    "auditor": ("SELECT", "COPY"),
+    "eraser": ("DELETE FROM ledger_personal", "DELETE FROM ledger_protected"),
+}
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("role", ACCOUNTS)
+def test_only_their_roles_read_protected_attributes_and_erase(
+    owner: str, service: Ledger, role: str
+) -> None:
+    service.append_many([decided(gender="F")])
+
+    def may(text: str) -> bool:
+        return text.startswith(MAY.get(role, ("-",))) and "RETURNING" not in text
+
+    attempts = [text for text in PRIVATE if not may(text)]
+    assert [text for text in attempts if not refused(address(owner, role), text)] == []
+    assert verify(service.engine).findings == []
+
+
+@pytest.mark.e2e
+def test_the_eraser_erases_and_reads_no_content(owner: str, service: Ledger) -> None:
+    entry = service.append_many([decided(reference="CASE-1", gender="F")])[0]
+    eraser = address(owner, "eraser")
+    for text in ("SELECT content FROM ledger_personal", "SELECT salt FROM ledger_personal"):
+        assert refused(eraser, text)
+    words = ["--by", "Officer", "--why", "request 17"]
+    assert main(["--database", eraser, "erase", "--reference", "CASE-1", *words]) == 0
+    record = service.get(entry.id)
+    assert record is not None
+    assert record.as_dict()["erased"] is True
+    for role in ("reader", "auditor"):
+        assert main(["--database", address(owner, role), "verify"]) == 0
+    engine = open_engine(database_url(owner))
+    with connection_to(engine) as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT count(*) FROM ledger_personal FULL JOIN ledger_protected USING (sequence)"
+        )
+        assert rows.scalar_one() == 0
+    engine.dispose()
+
+
+@pytest.mark.e2e
+def test_the_eraser_leaves_entries_of_earlier_releases_to_the_owner(
+    owner: str, service: Ledger, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(tables, "exist", lambda connection: False)
+        service.append_many([decided(reference="CASE-1")])
+    command = ["erase", "--reference", "CASE-1", "--by", "Officer", "--why", "request 17"]
+    assert main(["--database", address(owner, "eraser"), *command]) == 2
+    assert "as the owner of the tables" in capsys.readouterr().err
+    assert main(["--database", owner, *command]) == 0
+    assert verify(service.engine).erased == 1
 
 
 @pytest.mark.e2e

@@ -19,10 +19,13 @@ import pytest
 import uvicorn
 from sqlalchemy import Engine
 
-from service.ledger import Ledger
+from service.ledger import Ledger, draft
 from service.ledger.database import database_url, open_engine
 from service.ledger.entries import GENESIS, Entry, Head, canonical, chain
 from service.ledger.entries import Draft as LedgerDraft
+from service.ledger.personal.erasure import emptied_payload
+from service.ledger.personal.tables import record
+from service.ledger.schema import entries as table
 from service.ledger.schema import insert
 from service.ledger.verify import verify as verify_chain
 from service.transparency import verify_receipt
@@ -102,7 +105,7 @@ def signing(tmp_path: Path) -> Iterator[Signers]:
 
 
 def add(ledger: Ledger, count: int) -> list[Entry]:
-    return ledger.append_many([decided(number=n) for n in range(count)])
+    return ledger.append_many([decided(number=n, gender="F") for n in range(count)])
 
 
 def log_of(ledger: Ledger) -> TransparencyLog:
@@ -346,8 +349,13 @@ def as_draft(entry: Entry, content: dict[str, Any] | None = None) -> LedgerDraft
 
 def forge(engine: Engine, entries: list[Entry], signed: int, rng: random.Random) -> str:
     """Do one of a forger's deeds to entries that were signed; return which."""
-    deed = rng.choice(["approve", "remove", "swap", "insert", "truncate", "repeat", "column"])
+    beside = ["part", "salt", "no part", "protected", "another's part", "empty"]
+    deeds = ["approve", "remove", "swap", "insert", "truncate", "repeat", "column", *beside]
+    deed = rng.choice(deeds)
     place = rng.randrange(signed)
+    if deed in beside:
+        forge_parts(engine, entries, place, deed)
+        return deed
     drafts = [as_draft(entry) for entry in entries]
     if deed == "approve":
         drafts[place] = as_draft(entries[place], {**entries[place].content, "decision": "approve"})
@@ -373,6 +381,34 @@ def forge(engine: Engine, entries: list[Entry], signed: int, rng: random.Random)
         change(engine, "DELETE FROM ledger_entries")
         set_head(engine, Head(0, GENESIS))
     return deed
+
+
+def forge_parts(engine: Engine, entries: list[Entry], place: int, deed: str) -> None:
+    """Change what stands beside the chain, or pass off a change of a payload as an erasure."""
+    where = f" WHERE sequence = {place + 1}"
+    statements = {
+        "part": "UPDATE ledger_personal SET content = replace(content, '54000', '99000')",
+        "salt": "UPDATE ledger_personal SET salt = '00'",
+        "no part": "DELETE FROM ledger_personal",
+        "protected": "UPDATE ledger_protected SET content = '{}'",
+        "another's part": "UPDATE ledger_personal SET (salt, content) = (SELECT salt, content"
+        " FROM ledger_personal AS other WHERE other.sequence = 1 + ledger_personal.sequence % 40)",
+    }
+    if deed in statements:
+        change(engine, statements[deed] + where)
+        return
+    left = json.loads(emptied_payload(entries[place].payload)) | {"decision": "approve"}
+    payload = canonical({name: value for name, value in left.items() if name != "commitments"})
+    change(engine, "DELETE FROM ledger_personal" + where)  # noqa: S608
+    change(engine, "DELETE FROM ledger_protected" + where)  # noqa: S608
+    with engine.begin() as connection:
+        values = {"payload": payload, "decision": "approve"}
+        connection.execute(table.update().where(table.c.sequence == place + 1), values)
+        last = entries[-1]
+        emptied = {str(place + 1): sha256(payload.encode()).hexdigest()}
+        said = {"by": "x", "why": "y", "erased_entries": [[place + 1] * 2], "emptied": emptied}
+        (entry,) = record(connection, Head(last.sequence, last.hash), [draft("erase", said)])
+    set_head(engine, Head(entry.sequence, entry.hash))
 
 
 def is_sound(engine: Engine, notes: list[str], signing: Signers) -> bool:

@@ -21,7 +21,10 @@ class RecordedEntry(BaseModel):
 
 
 class RecordedDecision(RecordedEntry):
-    """A recorded decision, and the later entries that refer to it."""
+    """A recorded decision, and the later entries that refer to it.
+
+    Where `erased` is true, the application and the reasons are empty.
+    """
 
     application: dict[str, Any]
     default_probability: Probability
@@ -34,6 +37,7 @@ class RecordedDecision(RecordedEntry):
     previous_hash: str
     hash: str
     policy: dict[str, Any] | None
+    erased: bool = False
     overrides: list[RecordedEntry]
     proposals: list[RecordedEntry]
     rejections: list[RecordedEntry]
@@ -53,8 +57,17 @@ class ReceiptEntry(Shape):
     payload: str
 
 
+class PersonalPart(Shape):
+    """What stands apart from an entry as canonical JSON, and the salt of its commitment."""
+
+    salt: str
+    content: str
+
+
 class Receipt(Shape):
     """The proof that an entry stands in a checkpoint; `verify_receipt.py` checks it alone.
+
+    `personal` is null where it was erased; a receipt of an earlier release's entry has none.
 
     `proof` are hashes in base64 that lead from the entry to the root of the Merkle tree, and
     `checkpoint` is the signed note of C2SP's tlog-checkpoint with its cosignatures.
@@ -64,6 +77,7 @@ class Receipt(Shape):
     entry: ReceiptEntry
     proof: list[str]
     checkpoint: str
+    personal: PersonalPart | None = None
 
 
 class CaseDecisions(Shape):

@@ -4,4 +4,5 @@
 - `r0006_claims`: the claims of requests that are recorded once
 - `r0007_cases`: an index of decisions by the reference of their case
 - `r0008_open_referrals`: the queue of referred cases that nobody has decided
+- `r0009_personal`: the personal parts of entries, which can be erased
 """

@@ -127,7 +127,7 @@ def test_without_users_an_entry_has_the_bytes_that_it_always_had(
     assert "caller" not in content
     assert content.keys() == {
         *("application", "identity", "default_probability", "credit_score", "rating", "decision"),
-        *("reasons", "prediction", "id", "kind", "time"),
+        *("reasons", "prediction", "id", "kind", "time", "commitments"),
     }
 
 
