@@ -2,8 +2,8 @@
 
 It holds every entry of the period with its place in the chain, by its kind: `decisions.csv`,
 `overrides.csv`, `proposals.csv`, `rejections.csv`, `notes.csv`, `outcomes.csv` and `erases.csv`.
-The column `payload` is the recorded text, whose hash the chain holds, and `personal` the part beside
-it, empty where it was erased. Beside them stand `reports.json` and `incidents.json` of the
+The column `payload` is the recorded text, whose hash the chain holds, and `personal` the part
+beside it, empty where it was erased. Beside them stand `reports.json` and `incidents.json` of the
 period, `policies.json` with the policies that the decisions name, and `manifest.json`: the period,
 the counts, the head of the chain, and the SHA-256 of every other file.
 """
