@@ -239,9 +239,8 @@ class XGBoost:
     def contributions(self, x: Floats) -> Floats:
         """Return TreeSHAP's values (n, F + 1) of x (n, F), the expected margin last."""
         self._use_threads(len(x))
-        rows = self._matrix(
-            clip_to_float32(x), feature_types=self.feature_types, enable_categorical=True
-        )
+        values = clip_to_float32(x)
+        rows = self._matrix(values, feature_types=self.feature_types, enable_categorical=True)
         return np.asarray(self._booster.predict(rows, pred_contribs=True), dtype=np.float64)
 
     def _use_threads(self, rows: int) -> None:
