@@ -111,8 +111,13 @@ def groups(evaluation: dict[str, Any]) -> Iterator[dict[str, str]]:
 def parameters(contents: dict[str, bytes], winner: str) -> Iterator[dict[str, str]]:
     """Yield the parameters that the model was fitted with."""
     given = yaml.safe_load(contents[PARAMETERS])
-    train: dict[str, Any] = given.get("train", {})
-    for name, value in {**train, **train.get(winner, {})}.items():
+    search, values = given["search"], dict(given["train"])
+    found = search["found"].get(given["dataset"])
+    if search["trials"] and found is None:
+        yield {"name": "credit-pd:search", "value": "models/search.json of the same commit"}
+    else:
+        values |= {**values.get(winner, {}), **(found or {}).get(winner, {})}
+    for name, value in values.items():
         if not isinstance(value, dict):
             yield {"name": f"credit-pd:train.{name}", "value": json.dumps(value)}
     for name in ("dataset", "mode"):

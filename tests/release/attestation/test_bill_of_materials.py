@@ -67,13 +67,33 @@ def test_the_model_is_named_by_its_hash_and_has_its_figures(bill: dict[str, Any]
     assert model["modelCard"]["modelParameters"]["architectureFamily"] == stated["winner"]
 
 
+def stated(bill: dict[str, Any]) -> dict[str, str]:
+    """Return the properties of a bill's model, by name."""
+    properties = only(bill, "machine-learning-model")["properties"]
+    return {each["name"]: each["value"] for each in properties}
+
+
+def described(found: dict[str, Any]) -> dict[str, str]:
+    """Return what is stated of a model whose params.yaml names these books as searched."""
+    params = yaml.safe_load(CONTENTS["params.yaml"])
+    params["search"]["found"] = found
+    contents = CONTENTS | {"params.yaml": yaml.safe_dump(params).encode()}
+    return stated(bill_of_materials.describe(IMAGE, contents, datetime(2026, 11, 20, tzinfo=UTC)))
+
+
 def test_the_model_states_the_parameters_it_was_fitted_with(bill: dict[str, Any]) -> None:
     train = yaml.safe_load(CONTENTS["params.yaml"])["train"]
-    told = {
-        each["name"]: each["value"] for each in only(bill, "machine-learning-model")["properties"]
-    }
-    assert told["credit-pd:train.seed"] == json.dumps(train["seed"])
-    assert "credit-pd:dataset" in told
+    assert stated(bill)["credit-pd:train.seed"] == json.dumps(train["seed"])
+    assert "credit-pd:dataset" in stated(bill)
+
+
+def test_parameters_that_a_search_found_are_not_stated_as_those_of_params() -> None:
+    winner = json.loads(CONTENTS["models/evaluation.json"])["winner"]
+    [name, *_] = yaml.safe_load(CONTENTS["params.yaml"])["train"][winner]
+    assert described({"loan_book": {winner: {name: 77}}})[f"credit-pd:train.{name}"] == "77"
+    searched = described({})
+    assert f"credit-pd:train.{name}" not in searched
+    assert "models/search.json" in searched["credit-pd:search"]
 
 
 def test_the_data_are_named_by_the_hashes_of_dvc(bill: dict[str, Any]) -> None:
