@@ -33,7 +33,7 @@ from stages.models.fitting.training_rows import TrainingRows
 def measure_time(call: Callable[..., Any], spent: dict[str, float]) -> Callable[..., Any]:
     """Return the same call, which adds its seconds to those that were spent."""
 
-    def call_and_time(*arguments: Any) -> Any:
+    def call_and_time(*arguments: object) -> Any:
         wall, cpu = perf_counter(), process_time()
         result = call(*arguments)
         spent["wall"] += perf_counter() - wall

@@ -15,7 +15,6 @@ import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -157,7 +156,7 @@ def bayes(folder: Path) -> None:
     best = truth.loc[loans["loan_id"].iloc[said["row"]]].to_numpy()
     bad, stated = said["bad"].to_numpy(), said["pd"].to_numpy()
     for name in ("roc_auc", "brier"):
-        figure: Any = getattr(metrics, name)
+        figure: object = getattr(metrics, name)
         detail = f"{figure(bad, stated):.4f}, {figure(bad, best):.4f}"
         line(f"{name}: winner / true PD", figure(bad, stated) / figure(bad, best), "1", detail)
     say(f"    mean |PD - true PD| {np.abs(stated - best).mean():.4f}")

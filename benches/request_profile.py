@@ -58,7 +58,7 @@ def profile_requests(folder: Path, count: int) -> pstats.Stats:
 def print_profile(profile: pstats.Stats, count: int) -> None:
     """Print where the time of `count` requests went."""
     say(f"Where our own part of a request goes (µs under the profiler, {count} requests):")
-    rows: Any = profile.stats  # type: ignore[attr-defined]
+    rows: object = profile.stats  # type: ignore[attr-defined]
     for (path, _, function), (_, calls, alone, whole, _) in sorted(
         rows.items(), key=lambda item: -item[1][2]
     )[:14]:

@@ -39,7 +39,7 @@ def batch(seconds: float) -> dict[str, float]:
     served = as_shipped(model)
     columns = raw(model, "train")
     x = model.features(columns)
-    scorer: Any = model.scorer
+    scorer: object = model.scorer
     booster = lightgbm.Booster(model_str=scorer.text)
     return in_turn(
         {

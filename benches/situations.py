@@ -64,7 +64,7 @@ def expit(odds: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-odds)))
 
 
-def contract_of(**changes: Any) -> Contract:
+def contract_of(**changes: object) -> Contract:
     """Return the contract of the plain book, with some keys changed."""
     numbers: Contract = {name: {"type": "number"} for name in NUMBERS}
     numbers["area"] = {"type": "string", "constraints": {"enum": list(AREAS)}}
@@ -91,7 +91,7 @@ def add_outcomes(rng: np.random.Generator, table: pd.DataFrame, true_pd: Floats)
     return table.assign(loan=np.arange(len(table)), status=status)
 
 
-def clean(seed: int, **changes: Any) -> Book:
+def clean(seed: int, **changes: object) -> Book:
     """Draw a book without any trouble."""
     rng = np.random.default_rng(seed)
     table, odds = applications(rng, ROWS)

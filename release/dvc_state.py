@@ -47,11 +47,11 @@ class Change(NamedTuple):
     """A value by its dotted name, before and after; None where it is absent."""
 
     name: str
-    before: Any
-    after: Any
+    before: object
+    after: object
 
 
-def changes(before: Any, after: Any) -> list[Change]:
+def changes(before: object, after: object) -> list[Change]:
     """Return the values that differ between two nested mappings, in order of first appearance."""
     old, new = (flatten(tree) if isinstance(tree, dict) else {} for tree in (before, after))
     return [

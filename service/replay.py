@@ -28,8 +28,8 @@ class Difference(NamedTuple):
     """A recorded value and the different value of today."""
 
     name: str
-    recorded: Any
-    replayed: Any
+    recorded: object
+    replayed: object
 
     def __str__(self) -> str:
         return f"{self.name}: recorded {_as_text(self.recorded)}, now {_as_text(self.replayed)}"
@@ -70,7 +70,7 @@ def _differences(
     return [pair for pair in pairs if pair.recorded != pair.replayed]
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: object) -> str:
     return "nothing" if value is None else canonical(value)
 
 

@@ -125,7 +125,7 @@ class CreditPD:
             **await self._call(self.api.review.overrides, override.model_dump())
         )
 
-    async def _call(self, handler: Handler, value: Any) -> Any:
+    async def _call(self, handler: Handler, value: object) -> Any:
         status, body = await respond(handler, Request("", {}, to_json(value)))
         answer = from_json(body)
         if status >= 400:

@@ -129,7 +129,7 @@ class Sender:
     first_error: str = ""
     outcomes: list[dict[str, Any]] = field(default_factory=list)
 
-    def post(self, path: str, content: Any) -> Any:
+    def post(self, path: str, content: object) -> Any:
         """Return the answer to a POST; counts an error and returns None when there is none."""
         try:
             status, answer = self.client.send("POST", path, content)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from dvc.utils.flatten import flatten
+from numpy.typing import NDArray
 
 from release import revisions
 from release.gate import predictions
@@ -143,7 +144,7 @@ def _rows_of(rows: pd.DataFrame, candidate: str, config: Params) -> Judged:
     return Judged(bad, pd_, _decide(rows, pd_, config), predictions.exposure(rows))
 
 
-def _decide(rows: pd.DataFrame, pd_: Any, config: Params) -> Any:
+def _decide(rows: pd.DataFrame, pd_: NDArray[np.float64], config: Params) -> Any:
     """Return what the policy decides of rows (n,) of one split, given their PDs (n,)."""
     if not config.policy.rules:
         return config.policy.decide(pd_, {})

@@ -152,7 +152,7 @@ def list_changes(title: str, changed: list[Change]) -> str:
     return details(f"{title}: {len(changed)} changed", table(["", "base", "head"], lines))
 
 
-def as_cell(value: Any) -> str:
+def as_cell(value: object) -> str:
     """Return a value as the text of a table cell."""
     if value is None:
         return "—"

@@ -34,7 +34,7 @@ def take_reference(row: Any, applications: Applications) -> tuple[Any, str | Non
     return {name: value for name, value in row.items() if name != NAME}, reference
 
 
-def is_reference(value: Any) -> bool:
+def is_reference(value: object) -> bool:
     """Tell whether a value may be the reference of a case."""
     if not isinstance(value, str) or not 1 <= len(value) <= LONGEST:
         return False

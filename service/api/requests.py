@@ -61,7 +61,7 @@ def refusal(
     message: str,
     field: str = "",
     allowed: str = "",
-    got: Any = None,
+    got: object = None,
     headers: Mapping[str, str] | None = None,
 ) -> Refused:
     """Return a refusal that states one problem."""

@@ -96,7 +96,7 @@ def as_csv(rows: list[tuple[Any, ...]]) -> bytes:
     return text.getvalue().encode()
 
 
-def as_json(content: Any) -> bytes:
+def as_json(content: object) -> bytes:
     """Return a value as an indented JSON file."""
     return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
 

@@ -40,13 +40,13 @@ def change_counter(entries: int) -> int:
     return entries if entries < SMALL else entries // 10 ** (len(str(entries)) - DIGITS)
 
 
-def query(url: str, name: str, *options: Any) -> Any:
+def query(url: str, name: str, *options: object) -> Any:
     """Return the result of the function `name` of `queries` for the ledger at `url`."""
     return _result(url, version(url), name, *options)
 
 
 @st.cache_data(max_entries=MOST_RESULTS, show_spinner="Counting…")
-def _result(url: str, version: tuple[int, int], name: str, *options: Any) -> Any:
+def _result(url: str, version: tuple[int, int], name: str, *options: object) -> Any:
     function: Callable[..., Any] = getattr(queries, name)
     return function(engine(url), *options)
 

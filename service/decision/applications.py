@@ -139,7 +139,7 @@ class Applications:
 
         `columns` (n,) hold the numbers that vary; `application` has all other values.
         """
-        keeps: Any = True
+        keeps: object = True
         values = self._values(application)
         for check in self._checks:
             sides = self._numbers(check.parsed.fields, values) | {
@@ -196,7 +196,7 @@ class Applications:
         code = rule_of(field, got) if field else "type"
         return Problem(name, f"{name} must be {limit}; got {as_text(got)}", limit, got, code)
 
-    def _unknown(self, name: str, got: Any, hint: str | None = None) -> Problem:
+    def _unknown(self, name: str, got: object, hint: str | None = None) -> Problem:
         allowed, name = [*self.fields, *self.stated, *self.histories], clip(name)
         if name in self._late:
             message = f"{name} is known only after the loan was paid out: leave it out"
@@ -241,7 +241,7 @@ class Applications:
         """Return the values of fields as numbers, by name; NaN where one is missing."""
         return {name: self._number(name, application.get(name)) for name in names}
 
-    def _number(self, name: str, value: Any) -> Any:
+    def _number(self, name: str, value: object) -> Any:
         if value is None:
             return NAN
         return self._codes[name][value] if name in self._codes else value

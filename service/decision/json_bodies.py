@@ -29,12 +29,12 @@ def decode(body: bytes) -> Any:
     return value
 
 
-def unwrap(value: Any, name: str) -> Any:
+def unwrap(value: object, name: str) -> Any:
     """Return the value that BentoML's clients send under the name of an argument, or the value."""
     return value[name] if isinstance(value, dict) and value.keys() == {name} else value
 
 
-def count_keys(value: Any) -> int:
+def count_keys(value: object) -> int:
     """Return the number of keys of a JSON value and of all objects in it."""
     if isinstance(value, dict):
         return len(value) + sum(count_keys(v) for v in value.values() if type(v) in (dict, list))

@@ -7,13 +7,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 Say = Callable[[str], None]
 LARGEST = 1 << 20  # bytes of a message
 
 
-def lines_of(message: Any) -> Iterator[str]:
+def lines_of(message: object) -> Iterator[str]:
     """Yield what a message says: an alert as Slack takes it, or GitHub's repository_dispatch."""
     if not isinstance(message, dict):
         return
@@ -41,7 +40,7 @@ def receiving(say: Say) -> Iterator[str]:
             for line in lines_of(message):
                 say(line)
 
-        def log_message(self, *_: Any) -> None:
+        def log_message(self, *_: object) -> None:
             """Say nothing of requests."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

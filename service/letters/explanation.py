@@ -86,7 +86,7 @@ def change_in_words(change: dict[str, Any]) -> str:
     return f"{change['title']}: {after} instead of {before or 'nothing stated'}{end}"
 
 
-def value_in_words(value: Any, unit: str) -> str:
+def value_in_words(value: object, unit: str) -> str:
     """Return a value as people read it, "" for a missing one."""
     if value is None:
         return ""

@@ -121,7 +121,9 @@ def score_shift(reference: Reference, margin: Floats) -> dict[str, float]:
 BROKEN = ("missing", "constant", "unseen", "out_of_bounds")
 
 
-def in_points(finding: Finding, trained: Reference, margin: Floats, points: Any) -> Finding:
+def in_points(
+    finding: Finding, trained: Reference, margin: Floats, points: Callable[[Floats], Floats]
+) -> Finding:
     """Return a finding about the score's mean in points, which is how people read the score."""
     if (finding.field, finding.rule) != ("score", "mean"):
         return finding

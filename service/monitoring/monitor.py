@@ -178,7 +178,7 @@ def start_retraining(report: Report) -> FindingObject:
     return finding | {"field": STARTED, "words": words}
 
 
-def as_json(value: Any) -> Any:
+def as_json(value: object) -> Any:
     """Return a report as JSON values, with None for NaN and infinity."""
     if isinstance(value, dict):
         return {name: as_json(part) for name, part in value.items()}

@@ -28,7 +28,7 @@ class NotStarted(Exception):
 class NoRedirects(urllib.request.HTTPRedirectHandler):
     """Refuses redirects, which would send the token to another address."""
 
-    def redirect_request(self, *_: Any) -> None:  # noqa: D102 - as documented there
+    def redirect_request(self, *_: object) -> None:  # noqa: D102 - as documented there
         return None
 
 

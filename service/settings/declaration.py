@@ -46,7 +46,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(names)]
 Digests = Annotated[tuple[bytes, ...], BeforeValidator(digests)]
 
 
-def variable(name: str, default: Any, description: str, allowed: str) -> Any:
+def variable(name: str, default: object, description: str, allowed: str) -> Any:
     """Declare a setting: its environment variable, and what the documentation says about it."""
     return Field(
         default, alias=name, description=description, json_schema_extra={"allowed": allowed}

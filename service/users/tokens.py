@@ -74,7 +74,7 @@ def roles_in(payload: dict[str, Any], claim: str) -> frozenset[str]:
     The claim may be a list or a text with spaces, and may stand inside of others, such as
     `realm_access.roles`.
     """
-    value: Any = payload.get(claim)
+    value: object = payload.get(claim)
     if value is None:
         value = payload
         for part in claim.split("."):

@@ -70,7 +70,7 @@ class ReasonWords(Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_one_sentence(cls, value: Any) -> Any:
+    def _refuse_one_sentence(cls, value: object) -> Any:
         if isinstance(value, str):
             allowed = "{high: ..., low: ..., missing: ..., categories: {VALUE: ...}}"
             raise PydanticCustomError(

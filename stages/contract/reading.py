@@ -109,7 +109,7 @@ def with_names(document: dict[str, Any]) -> dict[str, Any]:
     return named
 
 
-def named_parts(parts: Any, table: str = "") -> Any:
+def named_parts(parts: object, table: str = "") -> Any:
     """Return parts by name, each with its name and, where it is given, its table."""
     if not isinstance(parts, dict):
         return parts
@@ -120,7 +120,7 @@ def named_parts(parts: Any, table: str = "") -> Any:
     }
 
 
-def with_decision_day(date: Any, base: str, fields: Any) -> Any:
+def with_decision_day(date: object, base: str, fields: object) -> Any:
     """Return the fields with the day of the decision, which every request states.
 
     The lines of a history count up to that day.

@@ -241,7 +241,7 @@ def headlines(report: Mapping[str, Any]) -> dict[str, Any]:
     return {"winner": report["winner"], **round_figures(figures, HEADLINE_DIGITS)}
 
 
-def round_figures(value: Any, digits: int = DIGITS) -> Any:
+def round_figures(value: object, digits: int = DIGITS) -> Any:
     """Return figures as they are published: six digits by default, None where undefined."""
     if isinstance(value, dict):
         return {name: round_figures(figure, digits) for name, figure in value.items()}

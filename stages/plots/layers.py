@@ -40,7 +40,7 @@ def values(table: pd.DataFrame) -> Chart:
     return {"values": table.to_dict("records")}
 
 
-def number(field: str, title: str, **scale: Any) -> Chart:
+def number(field: str, title: str, **scale: object) -> Chart:
     """Return the encoding of a column of numbers; `scale` are settings of its scale."""
     return {"field": field, "type": "quantitative", "title": title, "scale": scale}
 
@@ -56,7 +56,7 @@ def title_of(text: str, report: Report, subtitle: str) -> Chart:
     return {"text": text, "subtitle": [f"{report['winner']} on the test rows", subtitle]}
 
 
-def line(data: list[Chart], x: str, y: str, **mark: Any) -> Chart:
+def line(data: list[Chart], x: str, y: str, **mark: object) -> Chart:
     """Return a layer with a line through the points of `data`, without titles of the axes."""
     return {
         "data": {"values": data},
@@ -74,7 +74,7 @@ def diagonal(x: str, y: str, high: float = 1.0) -> Chart:
     return line(ends, x, y, color=GREY, strokeDash=[5, 4], strokeWidth=1.5)
 
 
-def label(x: float, y: float, text: str, **mark: Any) -> Chart:
+def label(x: float, y: float, text: str, **mark: object) -> Chart:
     """Return a layer with a text that begins at the point (x, y)."""
     return {
         "data": {"values": [{"x": x, "y": y}]},

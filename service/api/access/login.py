@@ -13,7 +13,7 @@ import json
 import secrets
 from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import parse_qs, urlencode
 
 from starlette.requests import Request
@@ -143,7 +143,12 @@ class LogIn:
         return RedirectResponse(url, 303, headers)
 
     def _set_cookie(
-        self, answer: Response, name: str, value: str, same_site: Any, age: int | None = None
+        self,
+        answer: Response,
+        name: str,
+        value: str,
+        same_site: Literal["lax", "strict"],
+        age: int | None = None,
     ) -> None:
         answer.set_cookie(
             name, value, age, path="/", secure=self._secure, httponly=True, samesite=same_site

@@ -44,7 +44,7 @@ def get(summary: str, shape: str, refused: tuple[int, ...]) -> Description:
 def post(
     summary: str,
     body: str,
-    example: Any,
+    example: object,
     shape: str,
     status: int = 200,
     more: tuple[int, ...] = (),

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.contract.fields import Field
 from stages.features.encoding import decode
@@ -94,7 +95,7 @@ class AllowedValues:
             return float(nearest)
         return float(rounded(quotient))
 
-    def _values(self, steps: Any) -> Floats:
+    def _values(self, steps: NDArray[np.floating] | float) -> Floats:
         return np.asarray(np.round(steps * self.step, self._decimals))
 
 

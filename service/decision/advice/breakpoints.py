@@ -9,7 +9,6 @@ and a term has two at most. Between two roots that follow one another the decisi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -28,9 +27,9 @@ LARGEST_MARGIN = 700.0  # log-odds: a PD of e^-700 is the smallest that 64 bits 
 class Term:
     """`p + q v + s / v` of a field's value v, for each of k rows: (k, 1) or a number each."""
 
-    p: Any = 0.0
-    q: Any = 0.0
-    s: Any = 0.0
+    p: Floats | float = 0.0
+    q: Floats | float = 0.0
+    s: Floats | float = 0.0
 
     def minus(self, other: Term, factor: float, offset: float) -> Term:
         """Return this term less `factor * other + offset`."""

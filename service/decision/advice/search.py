@@ -204,7 +204,7 @@ class Search:
             ended.append(self._nearest(row, change.j, side) or change)
         return ended
 
-    def _sizes(self, j: int, values: Any) -> Any:
+    def _sizes(self, j: int, values: object) -> Any:
         now = self._row[j]
         return abs(values - now) / (abs(now) or 1.0)
 

@@ -242,7 +242,7 @@ def _one_or_list(words: list[str]) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def as_flow(value: Any) -> str:
+def as_flow(value: object) -> str:
     """Return a value as YAML on one line."""
     line = yaml.safe_dump(
         value, default_flow_style=True, width=10**9, allow_unicode=True, sort_keys=False

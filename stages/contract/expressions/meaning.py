@@ -11,11 +11,12 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, Literal
+from typing import Literal, cast
 
 import numpy as np
 
 from stages.contract.expressions import operations
+from stages.contract.expressions.operations import Numbers
 from stages.contract.expressions.syntax import Expression, problem_at
 from stages.contract.fields import Field
 from stages.contract.written import BOOLEANS, days_of
@@ -24,17 +25,17 @@ from stages.contract.written import text as written
 Type = Literal["number", "truth", "date", "category", "text"]
 Fields = Mapping[str, Field | None]
 """What may be read, by name; None is a number that is no field, such as a derived one."""
-Columns = Mapping[str, Any]
+Columns = Mapping[str, Numbers]
 """Encoded columns (n,) of float64, or floats: numbers, codes, and dates as days since 1970."""
 NUMBERS = ("number", "truth")
-ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+ARITHMETIC: dict[type[ast.operator], Callable[[Numbers, Numbers], Numbers]] = {
     ast.Add: np.add,
     ast.Sub: np.subtract,
     ast.Mult: np.multiply,
     ast.Div: operations.divide,
     ast.Pow: operations.power,
 }
-COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+COMPARISONS: dict[type[ast.cmpop], Callable[[Numbers, Numbers], Numbers]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
     ast.Lt: operator.lt,
@@ -42,7 +43,7 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
-FUNCTIONS: dict[str, Callable[..., Any]] = {
+FUNCTIONS: dict[str, Callable[..., Numbers]] = {
     "abs": np.abs,
     "sqrt": operations.sqrt,
     "log": operations.log,
@@ -59,8 +60,8 @@ class Term:
     """A part of an expression: its type, what it computes, and its constant or its field."""
 
     type: Type
-    compute: Callable[[Columns], Any]
-    constant: Any = None
+    compute: Callable[[Columns], Numbers]
+    constant: str | float | None = None
     field: Field | None = None
 
 
@@ -81,7 +82,7 @@ class _Reader:
     def term(self, node: ast.expr) -> Term:
         """Return what one part of the expression means."""
         match node:
-            case ast.Constant(value=value):
+            case ast.Constant(value=str() | int() | float() as value):
                 return _constant_term(value)
             case ast.Name(id=name):
                 return self._field(node, name)
@@ -152,7 +153,7 @@ class _Reader:
             left, right = self._pair(node, op, terms[i], terms[i + 1])
             pairs.append((COMPARISONS[type(op)], left.compute, right.compute))
 
-        def compute(columns: Columns) -> Any:
+        def compute(columns: Columns) -> Numbers:
             held = (
                 operations.compare(holds, left(columns), right(columns))
                 for holds, left, right in pairs
@@ -208,7 +209,8 @@ class _Reader:
             term = self.term(element)
             if term.constant is None:
                 raise self._problem(element, "the values of a list are constants")
-            values.append(self._pair(element, ast.Eq(), left, term)[1].constant)
+            code = self._pair(element, ast.Eq(), left, term)[1].constant
+            values.append(cast(float, code))
         if left.field is None and left.type not in NUMBERS:
             raise self._problem(node.left, "a field or a number is needed before `in`")
 
@@ -232,7 +234,7 @@ class _Reader:
         return problem_at(self._source, node, problem)
 
 
-def _constant_term(value: Any) -> Term:
+def _constant_term(value: str | float) -> Term:
     """Return a text, a truth or a number as a term."""
     if isinstance(value, str):
         return Term("text", _constant(np.nan), value)
@@ -240,10 +242,10 @@ def _constant_term(value: Any) -> Term:
     return Term(kind, _constant(float(value)), value if kind == "truth" else float(value))
 
 
-def _constant(value: float) -> Callable[[Columns], Any]:
+def _constant(value: float) -> Callable[[Columns], Numbers]:
     return lambda _: value
 
 
-def _apply(function: Callable[..., Any], terms: list[Term]) -> Callable[[Columns], Any]:
+def _apply(function: Callable[..., Numbers], terms: list[Term]) -> Callable[[Columns], Numbers]:
     computes = [term.compute for term in terms]
     return lambda columns: function(*(compute(columns) for compute in computes))
