@@ -24,7 +24,8 @@ from stages.params import Params
 
 PATH = "models/evaluation.json"
 HEADLINES = "models/metrics.json"
-UNPROVEN = ("monotone", "trained_on")  # need the training rows; `dvc status` vouches for them
+# These need the training rows or the other models; `dvc status` vouches for them.
+UNPROVEN = ("monotone", "price_of_glass", "trained_on")
 CLOSE = 2e-6  # figures are published with six digits
 
 

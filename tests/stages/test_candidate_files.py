@@ -1,4 +1,8 @@
-"""A candidate is one file: what DVC runs when one is added, edited or taken off the list."""
+"""A candidate is one file: what DVC runs when one is added, edited or taken off the list.
+
+The stage `search` reads the folder of candidates; for a book that was searched it takes a second
+and writes what it wrote before, so nothing else follows from it.
+"""
 
 from __future__ import annotations
 
@@ -109,23 +113,23 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     return own
 
 
-def test_a_file_that_is_not_listed_concerns_no_stage(story: Story) -> None:
-    assert story.status["file alone"] == []
+def test_a_file_that_is_not_listed_is_not_trained(story: Story) -> None:
+    assert story.status["file alone"] == ["search"]
 
 
 def test_a_candidate_that_is_added_is_trained_alone(story: Story) -> None:
-    assert story.ran["added"] == ["train@mine", "evaluate"]
+    assert story.ran["added"] == ["search", "train@mine", "evaluate"]
 
 
 def test_a_candidate_that_is_edited_is_trained_alone(story: Story) -> None:
-    assert story.status["edited"] == ["train@mine"]
-    assert story.status["another edited"] == ["train@mine", "train@xgboost"]
+    assert story.status["edited"] == ["search", "train@mine"]
+    assert story.status["another edited"] == ["search", "train@mine", "train@xgboost"]
 
 
 def test_a_candidate_that_is_taken_off_the_list_leaves_the_judgement_of_the_others_as_it_was(
     story: Story,
 ) -> None:
-    assert story.ran["taken off"] == ["evaluate"]
+    assert story.ran["taken off"] == ["search", "evaluate"]
     assert story.judgement["taken off"] == story.judgement["first"]
     assert story.status["taken off"] == []
 
@@ -136,7 +140,7 @@ def test_a_stale_file_changes_nothing_that_a_fresh_clone_would_not_have(story: S
 
 
 def test_another_pin_of_a_library_that_trains_concerns_every_candidate(story: Story) -> None:
-    assert story.status["pinned anew"] == ["train@logistic", "train@xgboost"]
+    assert story.status["pinned anew"] == ["search", "train@logistic", "train@xgboost"]
 
 
 def test_a_candidate_without_its_parts_is_named(

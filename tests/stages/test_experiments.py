@@ -134,6 +134,7 @@ def test_the_first_run_runs_every_stage(story: Story) -> None:
     assert stages_run(story.said["first"]) == [
         "preprocess",
         "featurize",
+        "search",
         "train@logistic",
         "train@lightgbm",
         "evaluate",
@@ -144,8 +145,8 @@ def test_a_second_run_runs_nothing(story: Story) -> None:
     assert stages_run(story.said["again"]) == []
 
 
-def test_an_experiment_runs_its_candidate_and_the_judgement_alone(story: Story) -> None:
-    assert stages_run(story.said["leaves"]) == ["train@lightgbm", "evaluate"]
+def test_an_experiment_trains_its_candidate_alone(story: Story) -> None:
+    assert stages_run(story.said["leaves"]) == ["search", "train@lightgbm", "evaluate"]
 
 
 def test_a_changed_parameter_shows_in_the_diff_of_parameters(story: Story) -> None:
@@ -231,4 +232,4 @@ def test_an_experiment_on_the_first_dataset_brings_all_of_it_back(story: Story) 
 
 
 def test_an_experiment_on_the_first_dataset_trains_nothing_again(story: Story) -> None:
-    assert stages_run(story.said["back"]) == ["preprocess", "featurize", "evaluate"]
+    assert stages_run(story.said["back"]) == ["preprocess", "featurize", "search", "evaluate"]

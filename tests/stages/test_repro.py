@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from stages.models import registry
 from tests.support.books import CANDIDATES
 from tests.support.clone import Clone
 
@@ -79,7 +80,13 @@ def test_another_folder_with_another_number_of_threads_gives_the_same_lock(
 
 def test_every_stage_is_in_the_lock(made: Clone) -> None:
     lock = yaml.safe_load((made.folder / "dvc.lock").read_text())
-    stages = ["preprocess", "featurize", "evaluate", *(f"train@{name}" for name in CANDIDATES)]
+    stages = [
+        "preprocess",
+        "featurize",
+        "search",
+        "evaluate",
+        *(f"train@{name}" for name in CANDIDATES),
+    ]
     assert sorted(lock["stages"]) == sorted(stages)
 
 
@@ -94,12 +101,13 @@ def test_nothing_is_left_to_run(made: Clone) -> None:
 
 
 @pytest.mark.parametrize("candidate", CANDIDATES)
-def test_a_parameter_of_one_candidate_concerns_that_candidate_alone(
+def test_a_parameter_of_one_candidate_concerns_its_training_and_its_search_alone(
     made: Clone, candidate: str
 ) -> None:
     key = {"logistic": "c", "scorecard": "c"}.get(candidate, "trees")
+    search = ["search"] if registry.load(candidate).fit_until else []
     with changed(made, train={candidate: {key: 9}}):
-        assert stale(made) == [f"train@{candidate}"]
+        assert stale(made) == [*search, f"train@{candidate}"]
 
 
 @pytest.mark.parametrize(
@@ -109,9 +117,9 @@ def test_a_parameter_of_one_candidate_concerns_that_candidate_alone(
         ({"simulate": {"rows": 7}}, []),
         ({"policy": {"margin": 0.1}}, ["evaluate"]),
         ({"evaluate": {"resamples": 150}}, ["evaluate"]),
-        ({"featurize": {"bins": 5}}, ["featurize"]),
+        ({"featurize": {"bins": 5}}, ["featurize", "search"]),
         ({"preprocess": {"max_invalid": 0.2}}, ["preprocess"]),
-        ({"train": {"folds": 4}}, [f"train@{name}" for name in sorted(CANDIDATES)]),
+        ({"train": {"folds": 4}}, ["search", *(f"train@{name}" for name in sorted(CANDIDATES))]),
     ],
 )
 def test_a_parameter_concerns_the_stages_that_read_it(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ class Formula:
     """A formula over fields; `term` is its meaning."""
 
     fields: tuple[str, ...]
-    term: Term
+    term: Term = field(compare=False)
 
     @classmethod
     def read(cls, source: str, fields: Fields) -> Formula:
@@ -52,7 +52,7 @@ class Condition:
 
     source: str
     fields: tuple[str, ...]
-    term: Term | None = None
+    term: Term | None = field(default=None, compare=False)
 
     @classmethod
     def parse(cls, source: str) -> Condition:

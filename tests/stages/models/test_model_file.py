@@ -91,7 +91,7 @@ def winner(fitted_book: Project, models: dict[str, Model]) -> tuple[Model, dict[
 
 def test_the_file_is_written_where_every_row_scores_the_same(winner: Any, tmp_path: Path) -> None:
     model, columns, pd = winner
-    records = golden.pick_records(model, columns, pd, 10)
+    records = golden.pick_records(model, columns, pd, 10, lambda _: {})
     proof.write_model_file(model, columns, pd, records, tmp_path / "winner.json")
     assert model_file.read(tmp_path / "winner.json").candidate == "lightgbm"
 
@@ -101,7 +101,7 @@ def test_the_file_is_not_written_where_a_row_scores_otherwise(
     altered: str, winner: Any, tmp_path: Path
 ) -> None:
     model, columns, pd = winner
-    records = golden.pick_records(model, columns, pd, 10)
+    records = golden.pick_records(model, columns, pd, 10, lambda _: {})
     if altered == "row":
         pd = pd.copy()
         pd[3] = np.nextafter(pd[3], 1)
