@@ -158,7 +158,7 @@ def test_what_is_published_is_published_on_loopback_only(stack: Stack, engine: E
     bindings = [each["HostConfig"]["PortBindings"] or {} for each in listed]
     hosts = [binding["HostIp"] for ports in bindings for own in ports.values() for binding in own]
     assert set(hosts) == {"127.0.0.1"}
-    inside = {"postgres", "schema", "service", "log", "witness-a", "witness-b"}
+    inside = {"postgres", "schema", "service", "log", "verifier", "witness-a", "witness-b"}
     assert len(hosts) == len(set(stack.services) - inside)
 
 

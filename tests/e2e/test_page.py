@@ -22,6 +22,7 @@ from .processes import tool
 from .served import Served, loan_book, other_book, serve
 
 pytestmark = pytest.mark.e2e
+expect.set_options(timeout=20_000)  # milliseconds, of a busy machine
 
 KEY = "an officer's key"
 LOOKS: dict[str, dict[str, Any]] = {
@@ -525,7 +526,8 @@ def test_each_other_error_stands_in_the_summary_with_its_link(officer: Officer) 
     officer.press("Fill in an example")
     officer.field("income").fill("-5")
     officer.press("Decide")
-    (item,) = officer.page.locator(".general li").all()
+    item = officer.page.locator(".general li")
+    expect(item).to_have_count(1)
     expect(item).to_contain_text("Must be a number from 0 to 1,000,000,000 INR; got -5")
     item.get_by_role("link").click()
     expect(officer.field("income")).to_be_focused()

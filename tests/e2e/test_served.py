@@ -138,7 +138,7 @@ def test_many_clients_lose_nothing(served: Served, folder: Path) -> None:
     workers = [
         p
         for p in psutil.process_iter(["cmdline"])
-        if "service.service:CreditPD" in p.info["cmdline"]
+        if "service.service:CreditPD" in (p.info["cmdline"] or ())  # none while a process ends
     ]
     worker = max(workers, key=lambda process: process.memory_info().rss)
     requests = [request_of(json.dumps(case["application"]).encode()) for case in served.golden]

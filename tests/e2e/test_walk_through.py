@@ -125,6 +125,8 @@ def host(
     socket = engine.environment.get("DOCKER_HOST")
     words = [*engine.command, *(["--host", socket] if socket else [])]
     host.change(engine=" ".join(words), memory="768m", pids=256, ready_seconds=120, watch_seconds=2)
+    with (host.folder / "etc/credit-pd/service.env").open("a") as file:
+        file.write("CREDIT_PD_WITHOUT_USERS=guarded\n")
     host.start_proxy()
     yield host
     host.clean()
