@@ -204,7 +204,7 @@ class _Reader:
     def _membership(self, node: ast.Compare) -> Term:
         left = self.term(node.left)
         listed = node.comparators[0]
-        values = []
+        values: list[float] = []
         for element in getattr(listed, "elts", []):
             term = self.term(element)
             if term.constant is None:
@@ -213,11 +213,9 @@ class _Reader:
             values.append(cast(float, code))
         if left.field is None and left.type not in NUMBERS:
             raise self._problem(node.left, "a field or a number is needed before `in`")
-
         inside = Term("truth", _apply(lambda x: operations.is_in(x, values), [left]))
-        if isinstance(node.ops[0], ast.In):
-            return inside
-        return Term("truth", _apply(operations.negate, [inside]))
+        outside = Term("truth", _apply(operations.negate, [inside]))
+        return inside if isinstance(node.ops[0], ast.In) else outside
 
     def _call(self, node: ast.expr, name: str, args: list[ast.expr]) -> Term:
         if name == "missing":
