@@ -117,7 +117,7 @@ def main() -> None:
     facts = build_report(config, winner, test, judged, compared, choice, is_new)
     trained, tested = (winner.features(rows.columns) for rows in (train, test))
     if glass is not None and 1 < test.bad.sum() < len(test.bad) - 1:
-        seen_through = test.judge(models[glass], config)
+        seen_through = judged if glass == name else test.judge(models[glass], config)
         facts["price_of_glass"] = evaluation.price_glass(glass, seen_through, judged, config.policy)
     parts = [
         predictions.make_predictions_out_of_fold(train, held, winner, trained, config.policy),

@@ -66,11 +66,9 @@ def upload(repository: str, content: bytes) -> None:
     started = oci_registry.request("POST", repository, "blobs/uploads/", content=b"")
     if started.status != 202:
         raise Unproven(f"{repository} accepts no upload: {started.status} {started.body.decode()}")
-    host = repository.partition("/")[0]
     location = started.location
     if location.startswith("/"):
-        scheme = "http" if oci_registry.is_local(host) else "https"
-        location = f"{scheme}://{host}{location}"
+        location = oci_registry.origin(repository.partition("/")[0]) + location
     sign = "&" if "?" in location else "?"
     address = f"{location}{sign}digest={digest_of(content)}"
     headers = {"Content-Type": "application/octet-stream"}

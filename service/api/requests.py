@@ -82,6 +82,11 @@ class Request(NamedTuple):
     charge: Callable[[int], None] | None = None
     """Counts further applications against the caller's rate."""
 
+    @property
+    def recorded_caller(self) -> dict[str, Any] | None:
+        """The caller as entries name it; None where no users are configured."""
+        return self.caller.as_recorded() if self.caller else None
+
 
 Handler = Callable[[Request], Awaitable[Response]]
 Routes = dict[str, dict[str, Handler]]

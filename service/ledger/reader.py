@@ -16,6 +16,7 @@ from service.ledger.database import connection_to
 from service.ledger.entries import COLUMNS, Entry, Head
 from service.ledger.personal.tables import select_entries
 from service.ledger.review.drafts import pending_proposal
+from service.ledger.review.filters import decision_by_officer
 from service.ledger.schema import entries as table
 from service.ledger.schema import read_head, read_policies
 from service.ledger.search import matches, of_cases
@@ -183,13 +184,7 @@ def earlier(engine: Engine, references: Collection[str]) -> dict[str, list[Earli
     found: defaultdict[str, list[EarlierDecision]] = defaultdict(list)
     with connection_to(engine) as connection:
         of_case = of_cases(connection, references)
-        later = table.alias()
-        final = (
-            select(later.c.decision)
-            .where(later.c.refers_to == table.c.id, later.c.kind == "override")
-            .limit(1)
-            .scalar_subquery()
-        )
+        final = decision_by_officer()
         query = (
             select(of_case.c.reference, table.c.id, table.c.time, table.c.decision, final)
             .join(of_case, of_case.c.sequence == table.c.sequence)

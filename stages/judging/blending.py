@@ -110,11 +110,7 @@ def blend_models(
         dataset=first.dataset,
         mode=first.mode,
         contract_text=first.contract_text,
-        scorer=WeightedSum(
-            [members[i] for i in kept],
-            [models[members[i]].scorer for i in kept],
-            final.margins[kept],
-        ),
+        scorer=WeightedSum(names, [part.scorer for part in parts], final.margins[kept]),
         calibrator=final.calibrator,
         trained_on=first.trained_on
         | {

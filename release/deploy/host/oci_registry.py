@@ -70,9 +70,9 @@ def request(
 ) -> Answer:
     """Ask the registry about a repository; `path` follows /v2/NAME/, or is a whole address."""
     host, _, name = repository.partition("/")
-    scheme = "http" if is_local(host) else "https"
-    whole = path.startswith((f"{scheme}://", "https://"))
-    address = path if whole else f"{scheme}://{host}/v2/{name}/{path}"
+    start = origin(host)
+    whole = path.startswith((f"{start.partition(':')[0]}://", "https://"))
+    address = path if whole else f"{start}/v2/{name}/{path}"
     asked = urllib.request.Request(address, content, headers or {}, method=method)  # noqa: S310
     login = credentials(host)
     if login:  # a redirection, which leads to another host, does not get it
@@ -90,9 +90,10 @@ def request(
     return Answer(answer.status, body, location)
 
 
-def is_local(host: str) -> bool:
-    """Tell whether a registry is on this machine: engines then ask it without TLS, and so do we."""
-    return host.split(":", maxsplit=1)[0] in ("localhost", "127.0.0.1")
+def origin(host: str) -> str:
+    """Return the address of a registry: engines ask one on this machine without TLS; so do we."""
+    is_local = host.split(":", maxsplit=1)[0] in ("localhost", "127.0.0.1")
+    return f"{'http' if is_local else 'https'}://{host}"
 
 
 def credentials(host: str) -> str:

@@ -50,7 +50,7 @@ class Monitoring:
         for number, row in enumerate(rows):
             if not isinstance(row, dict):
                 raise refusal(422, f"row {number} must be an object; got {as_text(quote(row))}")
-        caller = request.caller.as_recorded() if request.caller else None
+        caller = request.recorded_caller
         count, refused = await self.state.ledger.in_thread(
             outcomes.record, self.state.ledger, rows, caller
         )

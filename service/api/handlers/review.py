@@ -32,7 +32,7 @@ class Review:
         requested = validate(Override, unwrap(decode(request.body), "override"))
         record = await self._find(requested.prediction_id, "prediction_id")
         author = _name_of_author(requested.author, request.caller)
-        caller = request.caller.as_recorded() if request.caller else None
+        caller = request.recorded_caller
         wanted = (requested.decision, requested.reason, author, caller)
         try:
             entry = override(record.entry, *wanted, self._limit(record))
@@ -48,7 +48,7 @@ class Review:
         if proposal.kind != "proposal":
             raise refusal(404, f"no proposal has the id {proposal.id}", "proposal_id")
         author = _name_of_author(requested.author, request.caller)
-        caller = request.caller.as_recorded() if request.caller else None
+        caller = request.recorded_caller
         if not requested.approved and requested.reason is None:
             raise refusal(422, "reason: state why the proposal is rejected", "reason", VISIBLE)
 
@@ -69,7 +69,7 @@ class Review:
         if decided.kind != "decision":
             raise refusal(404, f"no decision has the id {decided.id}", "prediction_id")
         author = _name_of_author(requested.author, request.caller)
-        caller = request.caller.as_recorded() if request.caller else None
+        caller = request.recorded_caller
         recorded = await self.ledger.append(drafts.note(decided, requested.text, author, caller))
         return 201, to_json(recorded.content)
 

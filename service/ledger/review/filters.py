@@ -3,7 +3,17 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Text, and_, exists, func, literal_column, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    Text,
+    and_,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 
 from service.ledger.personal.tables import BY_OFFICERS
 from service.ledger.schema import entries as table
@@ -36,16 +46,18 @@ class Filters(NamedTuple):
             yield _names(self.officer, dialect)
 
 
-def _ends_as(decision: str) -> ColumnElement[bool]:
+def decision_by_officer() -> ScalarSelect[str]:
+    """Return the decision of the override of an entry, NULL where it has none."""
     later = table.alias()
-    override = (
-        select(later.c.decision)
-        .where(later.c.refers_to == table.c.id, later.c.kind == "override")
-        .limit(1)
-        .scalar_subquery()
+    override = select(later.c.decision).where(
+        later.c.refers_to == table.c.id, later.c.kind == "override"
     )
+    return override.limit(1).scalar_subquery()
+
+
+def _ends_as(decision: str) -> ColumnElement[bool]:
     referred = table.c.decision == "refer"
-    by_person = and_(referred, func.coalesce(override, "refer") == decision)
+    by_person = and_(referred, func.coalesce(decision_by_officer(), "refer") == decision)
     return by_person if decision == "refer" else or_(table.c.decision == decision, by_person)
 
 
