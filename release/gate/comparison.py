@@ -16,7 +16,7 @@ from stages.metrics import intervals
 from stages.metrics.delong import DeLong, compare_aucs
 from stages.metrics.intervals import Draws
 from stages.metrics.rate_intervals import Interval
-from stages.policy import Policy
+from stages.policy.decisions import Policy
 
 POWER = 0.8
 RESAMPLES, SEED = intervals.RESAMPLES, 0  # not a parameter: a change must not choose its own noise

@@ -28,7 +28,7 @@ from release.revisions import CannotJudge
 from service.decision import hashes
 from stages import params
 from stages.params import Params
-from stages.policy import Policy
+from stages.policy.decisions import Policy
 
 
 def judge(

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from release.revisions import CannotJudge
 from stages.judging.evaluation import Judged
-from stages.policy import DECISIONS
+from stages.policy.decisions import DECISIONS
 
 PATH = "models/predictions.parquet"
 COLUMNS = ("row", "split", "date", "bad", "pd", "decision")

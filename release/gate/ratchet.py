@@ -22,7 +22,7 @@ from release.gate.suspicions import declarations
 from release.revisions import CannotJudge
 from stages.judging import evaluation
 from stages.judging.evaluation import Judged
-from stages.policy import Policy
+from stages.policy.decisions import Policy
 
 CHECK = "ratchet"
 

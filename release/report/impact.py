@@ -13,7 +13,7 @@ from release.gate.checks import Z
 from release.gate.comparison import PairedRows
 from stages.judging.evaluation import Judged
 from stages.metrics.ranked_rows import Bools, Floats
-from stages.policy import DECISIONS, Policy
+from stages.policy.decisions import DECISIONS, Policy
 
 
 class Side(NamedTuple):

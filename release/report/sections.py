@@ -10,7 +10,7 @@ from release.report.impact import Part
 from release.report.markdown import code, details, number, percent, points, table
 from stages.judging.evaluation import Judged
 from stages.metrics.ranked_rows import Bools
-from stages.policy import DECISIONS
+from stages.policy.decisions import DECISIONS
 
 DIFFERENCES = ["", "base", "head", "difference"]
 

@@ -13,7 +13,7 @@ from release.gate.comparison import PairedRows
 from release.gate.judgement import Judgement
 from release.report.markdown import table
 from stages.metrics.ranked_rows import Floats
-from stages.policy import Policy
+from stages.policy.decisions import Policy
 
 
 class Total(NamedTuple):

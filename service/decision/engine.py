@@ -32,7 +32,7 @@ from stages.contract.schema import ContractError
 from stages.features.encoding import Columns
 from stages.features.matrix import Floats
 from stages.models.artifact import Model
-from stages.policy import DECISIONS, HardRule, Policy
+from stages.policy.decisions import DECISIONS, HardRule, Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from service import settings
-from stages.policy import Policy
+from stages.policy.decisions import Policy
 
 Identity = dict[str, str | None]
 DIGITS = 16  # hexadecimal digits: 64 bits

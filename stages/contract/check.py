@@ -16,7 +16,7 @@ from stages.contract.raw import quality, tables
 from stages.contract.raw.files import delimiter_hint, header
 from stages.contract.schema import Contract, ContractError
 from stages.contract.written import did_you_mean, text
-from stages.policy import Policy
+from stages.policy.decisions import Policy
 
 
 def run(dataset: str | None) -> int:

@@ -21,7 +21,7 @@ from stages.models.compiled.forest import most_features_on_a_path
 from stages.models.compiled.trees import Trees
 from stages.models.scorers import Additive, Selected
 from stages.params import Evaluate
-from stages.policy import DECISIONS, Policy
+from stages.policy.decisions import DECISIONS, Policy
 
 HIGHER_IS_BETTER = {"roc_auc": True, "pr_auc": True, "ks": True, "brier": False, "log_loss": False}
 DIGITS = 6

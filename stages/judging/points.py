@@ -19,7 +19,7 @@ from stages.judging.reference import names_of_codes
 from stages.models.artifact import Model
 from stages.models.calibration import Sigmoid
 from stages.models.scorers import Additive, Selected, Table
-from stages.policy import Policy
+from stages.policy.decisions import Policy
 
 COLUMNS = (
     "feature",

@@ -17,7 +17,7 @@ from stages.judging import evaluation
 from stages.judging.evaluation import Judged
 from stages.judging.rows import Rows
 from stages.models.artifact import Model
-from stages.policy import DECISIONS, Policy
+from stages.policy.decisions import DECISIONS, Policy
 
 
 def read_out_of_fold(folder: Path, names: list[str]) -> pd.DataFrame:

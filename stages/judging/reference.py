@@ -20,7 +20,7 @@ from stages.features.matrix import Features, Floats, MissingReason, Outcomes
 from stages.judging import evaluation
 from stages.metrics import metrics
 from stages.models.artifact import Model
-from stages.policy import DECISIONS, Policy
+from stages.policy.decisions import DECISIONS, Policy
 
 BINS = 10
 QUANTILES = 101

@@ -19,7 +19,7 @@ from stages.models.parameters import (
     Whole,
 )
 from stages.params.errors import ParamsError
-from stages.policy import Policy
+from stages.policy.decisions import Policy
 
 
 class Simulate(Section):

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from stages import evaluate, simulate
-from stages.policy import DECISIONS
+from stages.policy.decisions import DECISIONS
 from stages.simulation import population
 from tests.support.books import ROOT, Project, book
 

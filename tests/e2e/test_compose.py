@@ -13,7 +13,7 @@ import yaml
 
 from release.deploy.host import probe
 from service.transparency.verify_receipt import Key, verify
-from stages.policy import DECISIONS
+from stages.policy.decisions import DECISIONS
 
 from .built import Built, build
 from .engine import Engine

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from stages.contract.schema import ContractError
-from stages.policy import DECISIONS, Policy
+from stages.policy.decisions import DECISIONS, Policy
 from tests.support import books
 
 BASE: dict[str, Any] = {

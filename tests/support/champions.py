@@ -22,7 +22,7 @@ from release.gate.predictions import Predictions
 from release.gate.rescoring import Scores
 from stages import params
 from stages.judging import evaluation
-from stages.policy import DECISIONS
+from stages.policy.decisions import DECISIONS
 from tests.support.books import CONTRACT, ROOT, settings
 
 ROWS = {"validation": 400, "test": 1600}

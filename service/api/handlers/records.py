@@ -24,7 +24,7 @@ from service.ledger.review.filters import Filters
 from service.ledger.review.queue import NoQueue, waiting
 from service.transparency.log import TransparencyLog
 from service.transparency.verify_receipt import Invalid
-from stages.policy import DECISIONS
+from stages.policy.decisions import DECISIONS
 
 MAX_LOGS = 500
 MAX_WORDS, MAX_SEARCH = 10, 200  # words and characters of a search

@@ -13,7 +13,7 @@ from stages.contract.fields import Field
 from stages.judging import evaluation
 from stages.judging.evaluation import Judged
 from stages.metrics import metrics
-from stages.policy import Policy
+from stages.policy.decisions import Policy
 from tests.support.books import ROOT
 
 

@@ -13,7 +13,7 @@ from stages.models import artifact
 from stages.models.artifact import Model
 from stages.models.compiled import libraries
 from stages.models.compiled.trees import Trees
-from stages.policy import Policy
+from stages.policy.decisions import Policy
 from tests.support.books import Project, book
 
 Pairs = set[tuple[int, ...]]

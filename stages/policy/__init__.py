@@ -1,0 +1,4 @@
+"""The lender's policy, which turns a PD into a decision, a score and a rating.
+
+- `decisions`: the policy of params.yaml, its cut-offs from expected profit, and its hard rules
+"""
