@@ -17,35 +17,13 @@ from stages.contract import reading as contracts
 from stages.contract.expressions.operations import as_days
 from stages.contract.raw import history, quality, tables
 from stages.contract.raw.cleaning import encode_column
-from stages.contract.raw.columns import dates_of, outcome_known
+from stages.contract.raw.columns import dates_of
 from stages.contract.schema import Contract, ContractError
-from stages.features import groups, split
+from stages.features import assignment, split
 from stages.features.aggregates import compute
 from stages.features.lines import lines_of_rows
 
 LOANS_ALONE = ("indeterminate", "unripe", "late_defaults", "embargoed")
-
-
-def with_copies(contract: Contract, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with `_copy`: one code for all that agree in customer and early fields.
-
-    Early fields are those that are known before the outcome.
-    """
-    columns = [f.name for f in contract.fields.values() if f.known_at != "outcome"]
-    columns += ["_entity"] if contract.entity else []
-    return rows.assign(_copy=groups.copies(rows[columns], rows["_bad"].to_numpy(np.int64)))
-
-
-def assign(contract: Contract, rows: pd.DataFrame, section: params.Preprocess) -> NDArray[np.int64]:
-    """Return each row's place in `split.SPLITS` (n,), or `split.EMBARGOED`."""
-    shares = section.validation_share, section.test_share
-    if contract.date:
-        days = rows["_date"].to_numpy()
-        return split.by_time(days, *shares, outcome_known(days, contract))
-    group = rows["_entity" if contract.entity else "_copy"].to_numpy()
-    if contract.entity:
-        check_entities(contract.entity, len(rows), len(np.unique(group)))
-    return split.stratified(rows["_bad"].to_numpy(np.int64), group, *shares, section.seed)
 
 
 def with_aggregates(
@@ -74,16 +52,6 @@ def with_aggregates(
         lines,
         facts,
     )
-
-
-def check_entities(entity: str, rows: int, entities: int) -> None:
-    """Raise ContractError where there are too few customers to keep each on one side."""
-    if entities < len(split.SPLITS):
-        raise ContractError(
-            f"entity: {entity} has {entities} distinct value{'s' * (entities != 1)} in {rows:,} "
-            f"loans, and all loans of one stay together in {', '.join(split.SPLITS)}: name the "
-            "column that tells customers apart, or leave `entity` out of the contract"
-        )
 
 
 def warn_of_embargo(section: params.Preprocess, rows: int, embargoed: int, trained: int) -> None:
@@ -150,17 +118,12 @@ def main() -> None:
     rows = tables.read_valid(contract, config.data / "raw", report, most)
     report.check(len(rows), most)
     rows, lines, dropped_lines = with_aggregates(contract, rows, config.data / "raw", most)
-    rows = with_copies(contract, rows)
-    place = assign(contract, rows, config.preprocess)
+    rows = assignment.with_copies(contract, rows)
+    shares = config.preprocess.validation_share, config.preprocess.test_share
+    place = assignment.assign(contract, rows, shares, config.preprocess.seed)
     report.embargoed = int(np.sum(place == split.EMBARGOED))
     described = rows[[c for c in ("_bad", "_date", "_entity", "_copy") if c in rows]]
     parts = {name: described[place == i] for i, name in enumerate(split.SPLITS)}
-    for name, part in parts.items():
-        if part["_bad"].nunique() < 2:
-            raise ContractError(
-                f"{name}: needs good and bad loans; got {len(part)} rows with outcomes "
-                f"{part['_bad'].unique().tolist()}"
-            )
     warn_of_embargo(config.preprocess, len(rows), report.embargoed, len(parts["train"]))
     facts = report.summary(sum(map(len, parts.values())))
     facts |= {"history": dropped_lines} if dropped_lines else {}

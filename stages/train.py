@@ -18,7 +18,7 @@ from stages.features.matrix import Features, Floats
 from stages.models import artifact
 from stages.models.artifact import Model
 from stages.models.fitting import found_parameters
-from stages.models.fitting.folds import Fold, learn_from_later_days
+from stages.models.fitting.folds import Fold, has_days_for, learn_from_later_days
 from stages.models.fitting.job import Job
 from stages.models.fitting.training_rows import TrainingRows
 from stages.models.parameters import CandidateParameters
@@ -95,7 +95,8 @@ def main(name: str) -> None:
     )
     folds = train.cut(config.train.folds, config.train.seed)
     warn_of_later_days(train, folds)
-    order = "drawn at random" if train.day is None else "in time order"
+    in_time = train.day is not None and has_days_for(len(folds), train.day)
+    order = "in time order" if in_time else "drawn at random"
     print(
         f"train {name}: {len(train.bad):,} rows, {len(job.kept)} of {len(features.names)} "
         f"features, {len(folds)} folds {order}"

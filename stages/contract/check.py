@@ -12,10 +12,12 @@ from stages import params
 from stages.contract import reading as contracts
 from stages.contract.draft import column_names, leakage, outcome
 from stages.contract.fields import Field
-from stages.contract.raw import quality, tables
+from stages.contract.raw import history, quality, tables
 from stages.contract.raw.files import delimiter_hint, header
 from stages.contract.schema import Contract, ContractError
 from stages.contract.written import did_you_mean, text
+from stages.features import assignment
+from stages.params import Params
 from stages.policy.decisions import Policy
 
 
@@ -36,7 +38,7 @@ def run(dataset: str | None) -> int:
             except (ContractError, quality.QualityError) as error:
                 faults.append(str(error))
             else:
-                faults += find_reasons_to_stop(rows, report, most)
+                faults += find_reasons_to_stop(contract, folder, rows, report, config)
                 remarks += [*find_leaks(contract, rows), *find_unripe(contract, rows)]
                 remarks += find_strict_policy(config.policy, float(rows["_bad"].mean()))
             if not contract.inputs(config.mode):
@@ -66,15 +68,25 @@ def find_missing_columns(contract: Contract, folder: Path) -> Iterator[str]:
 
 
 def find_reasons_to_stop(
-    rows: pd.DataFrame, report: quality.Report, max_invalid: float
+    contract: Contract, folder: Path, rows: pd.DataFrame, report: quality.Report, config: Params
 ) -> Iterator[str]:
     """Yield the reasons for which `preprocess` would stop on the rows."""
+    section = config.preprocess
     try:
-        report.check(len(rows), max_invalid)
-    except quality.QualityError as error:
+        report.check(len(rows), section.max_invalid)
+        for name in contract.history:
+            lines = quality.Report()
+            _, valid = history.lines_of_loans(contract, name, folder, rows, lines)
+            lines.check(valid, section.max_invalid)
+        rows = assignment.with_copies(contract, rows)
+        shares = section.validation_share, section.test_share
+        assignment.assign(contract, rows, shares, section.seed)
+    except ContractError as error:
         yield str(error)
-    if rows["_bad"].nunique() < 2:
-        yield f"good and bad loans are needed; the valid rows have outcomes {set(rows['_bad'])}"
+    try:
+        config.policy.with_rules(contract, config.mode)
+    except ContractError as error:
+        yield str(error)
 
 
 def list_dropped(report: quality.Report) -> Iterator[str]:
@@ -127,15 +139,21 @@ def find_unripe(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
             f"loans had more time to go bad than {contract.outcome.months} months; name the column "
             "with the day of the default if the book has one"
         )
-    if contract.date is None or contract.outcome is not None:
+    if contract.date is None:
         return
     days = rows["_date"].to_numpy().astype("datetime64[D]")
     counted = np.where(np.isnat(days), np.nan, days.astype(np.float64))
     fall = outcome.describe_fall(counted, rows["_bad"].to_numpy(np.float64))
-    if fall:
+    if fall and not contract.outcome:
         yield (
             f"{contract.date}: {fall}: these loans may have had no time to go bad; if so, say "
             "`outcome: {months: 12, observed_until: ...}`, and they are left out"
+        )
+    elif fall and contract.outcome:
+        yield (
+            f"{contract.date}: {fall}, though `outcome` leaves out what had no time to go bad: "
+            f"were loans observed until {contract.outcome.observed_until}, and do most that go "
+            f"bad do so within {contract.outcome.months} months?"
         )
 
 

@@ -9,8 +9,9 @@
 - `information_value`: IV and WoE from counts in cells of a feature's values
 - `split`: which rows are for training, validation and test
 - `groups`: the rows of one customer or with equal values, which must stay in one part of a split
+- `assignment`: the split that a contract asks for, by `split` and `groups`
 
 The service imports `matrix`, `encoding` and `facts`; `stages.models` and `stages.judging` import
-`statistics` too. Only the stages import `groups`; they and the draft of a contract import `split`.
+`statistics` too. Only the stages, and the draft and the check of a contract import the last three.
 This package imports from `stages.contract` alone.
 """

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import bdtr
 
 from stages.contract.draft.column import Column
 from stages.contract.draft.column_names import words
@@ -25,7 +26,7 @@ Floats = NDArray[np.float64]
 TENTHS = 10
 OLDER = 7  # tenths of the loans that count as old
 LOWER = 0.75  # of the older loans' bad rate
-ERRORS = 4  # standard errors
+CHANCE = 0.001  # of so few bad loans, were the youngest as bad as the older
 MONTHS = 12  # in which loans usually count as good or bad
 YES, NO = {"1", "1.0", "y", "yes", "t", "true"}, {"0", "0.0", "n", "no", "f", "false"}
 
@@ -109,8 +110,8 @@ def describe_fall(days: Floats, bad: Floats) -> str:
     days, bad = days[known][order], bad[known][order]
     edge, start = len(bad) * OLDER // TENTHS, len(bad) * (TENTHS - 1) // TENTHS
     older, before, youngest = bad[:edge].mean(), bad[edge:start].mean(), bad[start:].mean()
-    error = np.sqrt(older * (1 - older) / len(bad[start:]))
-    if youngest > min(before, LOWER * older) or older - youngest < ERRORS * error:
+    chance = bdtr(bad[start:].sum(), len(bad) - start, older)
+    if youngest > min(before, LOWER * older) or chance > CHANCE:
         return ""
     since = np.datetime64(int(days[start]), "D")
     return f"the bad rate falls from {older:.1%} of the older loans to {youngest:.1%} since {since}"

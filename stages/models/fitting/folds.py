@@ -36,8 +36,8 @@ def cut(
     `bad` (n,) holds the outcomes. Rows of one `group` (n,), which are copies of an application or
     loans of one customer, never stand on both sides. Where the loans have a `day` (n,), the folds
     are parts of the later half of the book in time order, and a model learns from the rows before
-    its fold; else the folds are drawn at random with the same bad rate, and each row is judged
-    once.
+    its fold; else, and where `has_days_for` says that there are too few days, the folds are drawn
+    at random with the same bad rate, and each row is judged once.
 
     `outcome_known` (n,) is the day on which each outcome was known, where loans take time to go
     bad: a model learns from the outcomes alone that were known on the first day of its fold. The
@@ -46,7 +46,7 @@ def cut(
 
     Raises FoldsError where a side of a fold lacks good or bad loans.
     """
-    if day is None:
+    if day is None or not has_days_for(folds, day):
         result = list(at_random(bad, group, folds, seed))
     else:
         result = list(in_time(group, day, folds, outcome_known))
@@ -54,6 +54,11 @@ def cut(
         if len(np.unique(bad[part])) < 2:
             raise FoldsError(_too_few(folds, group))
     return result
+
+
+def has_days_for(folds: int, day: NDArray[np.datetime64]) -> bool:
+    """Return whether the days (n,) allow so many folds in time order, each with a day before it."""
+    return len(np.unique(day)) > folds
 
 
 def _too_few(folds: int, group: NDArray[np.int64]) -> str:
@@ -78,12 +83,25 @@ def in_time(
     days = np.sort(day)
     first = FIRST if start is None else float(np.searchsorted(days, start)) / len(day)
     shares = first + (1 - first) * np.arange(folds) / folds
-    edges = days[(shares * len(day)).astype(np.intp)]
+    edges = apart(np.unique(days), days[(shares * len(day)).astype(np.intp)])
     for since, until in zip(edges, [*edges[1:], day.max() + 1], strict=True):
         outside = (day >= since) & (day < until)
         before = day < since if start is None or outcome_known is None else outcome_known <= since
         inside = before & ~np.isin(group, group[outside])
         yield np.flatnonzero(inside), np.flatnonzero(outside)
+
+
+def apart(
+    distinct: NDArray[np.datetime64], edges: NDArray[np.datetime64]
+) -> NDArray[np.datetime64]:
+    """Return the first days (f,) of folds so that a day lies before the first, and one in each.
+
+    `distinct` are all days, ascending; so are the edges, which few uneven days may make equal.
+    """
+    order = np.arange(len(edges))
+    place = np.maximum(np.searchsorted(distinct, edges), 1)
+    place = np.maximum.accumulate(place - order) + order
+    return distinct[np.minimum(place, len(distinct) - len(edges) + order)]
 
 
 def first_day(

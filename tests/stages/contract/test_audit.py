@@ -130,6 +130,25 @@ def test_loans_that_had_no_time_to_go_bad_are_told(project: Project, capsys: Cap
     assert "say `outcome: {months: 12, observed_until: ...}`" in words
 
 
+def test_a_window_that_says_loans_were_observed_for_longer_than_they_were_is_told(
+    project: Project, capsys: Capture
+) -> None:
+    tables = book(6000)
+    granted = pd.to_datetime(tables["loans"]["granted"])
+    granted = granted + 2 * (granted - granted.min())
+    tables["loans"] = tables["loans"].assign(granted=granted.astype(str), closed="2030-01-01")
+    age = (granted.max() - granted).dt.days
+    early = np.random.default_rng(1).integers(1, 366, len(age)) > age
+    tables["loans"]["outcome"] = tables["loans"]["outcome"].mask(early, "repaid")
+    project.write(tables)
+    for until, warns in (("2031-12-31", True), (str(granted.max().date()), False)):
+        window = f"outcome: {{months: 12, observed_until: {until}}}\n"
+        (project.data / "contract.yaml").write_text(CONTRACT + window)
+        assert check() == 0
+        words = f"were loans observed until {until}, and do most that go bad do so within 12 months"
+        assert (words in said(capsys)) is warns
+
+
 def test_a_joined_table_whose_key_repeats_is_wrong(project: Project, capsys: Capture) -> None:
     tables = book()
     again = tables["people"].head(3).assign(income=1)
@@ -202,6 +221,50 @@ def test_a_target_without_bad_loans_is_wrong(project: Project, capsys: Capture) 
     project.write(tables)
     assert check() == 1
     assert "needs both" in said(capsys)
+
+
+def test_a_book_of_too_few_days_to_split_is_wrong(project: Project, capsys: Capture) -> None:
+    tables = book()
+    tables["loans"]["granted"] = ["2020-01-01"] * 400 + ["2021-01-01"] * 200
+    tables["loans"]["closed"] = "2023-01-01"
+    project.write(tables)
+    assert check() == 1
+    assert "a split by time needs loans of 3 distinct days or more" in said(capsys)
+
+
+def test_a_book_of_one_customer_is_wrong(project: Project, capsys: Capture) -> None:
+    undated = CONTRACT.replace("date: granted", "entity: who")
+    (project.data / "contract.yaml").write_text(undated)
+    tables = book()
+    project.write(tables | {"loans": tables["loans"].assign(who="one")})
+    assert check() == 1
+    assert "entity: who has 1 distinct value in 600 loans" in said(capsys)
+
+
+def test_a_part_without_bad_loans_is_wrong(project: Project, capsys: Capture) -> None:
+    tables = book()
+    tables["loans"]["outcome"] = ["sold", "repaid"] * 150 + ["repaid"] * 300
+    project.write(tables)
+    assert check() == 1
+    assert "validation: needs good and bad loans; got" in said(capsys)
+
+
+def test_a_rule_of_the_policy_on_an_unknown_field_is_wrong(
+    project: Project, capsys: Capture
+) -> None:
+    rule = {"rule": "amuont > 3000", "decision": "decline", "reason": "Too much"}
+    project.set(policy__rules=[rule])
+    assert check() == 1
+    assert "policy.rules: 'amuont > 3000': amuont is no field" in said(capsys)
+
+
+def test_a_history_without_its_file_is_wrong(project: Project, capsys: Capture) -> None:
+    history = "\nhistory:\n  visits: {path: visits.csv, key: loan, join: loan, date: day,\n"
+    history += "    fields: {day: {type: date}, calls: {type: number}}}\n"
+    (project.data / "contract.yaml").write_text(CONTRACT + history)
+    project.write(book())
+    assert check() == 1
+    assert "visits.csv" in said(capsys)
 
 
 def test_repairs_and_unread_columns_are_told(project: Project, capsys: Capture) -> None:

@@ -11,11 +11,11 @@ from stages.simulation import population
 ROWS = 8000
 
 
-def ripening(seed: int, months: float) -> tuple[np.ndarray, np.ndarray]:
+def ripening(seed: int, months: float, rows: int = ROWS) -> tuple[np.ndarray, np.ndarray]:
     """Loans of four years, 12 % bad within 12 months, seen until some months after the last."""
     rng = np.random.default_rng(seed)
-    days = np.sort(rng.integers(0, 1461, ROWS)).astype(float)
-    defaulted = np.where(rng.random(ROWS) < 0.12, days + rng.integers(1, 366, ROWS), np.inf)
+    days = np.sort(rng.integers(0, 1461, rows)).astype(float)
+    defaulted = np.where(rng.random(rows) < 0.12, days + rng.integers(1, 366, rows), np.inf)
     return days, (defaulted <= 1461 + 30.4 * months).astype(float)
 
 
@@ -28,6 +28,15 @@ def test_a_book_seen_until_its_last_loan_is_not_ripe(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_a_book_that_all_had_time_is_ripe(seed: int) -> None:
     assert outcome.describe_fall(*ripening(seed, months=12)) == ""
+
+
+def test_most_small_books_that_are_not_ripe_are_seen_and_few_that_are() -> None:
+    said = [
+        [bool(outcome.describe_fall(*ripening(seed, months, 1500))) for seed in range(200)]
+        for months in (0, 12)
+    ]
+    assert sum(said[0]) >= 120
+    assert sum(said[1]) <= 2
 
 
 @pytest.mark.parametrize("seed", range(5))

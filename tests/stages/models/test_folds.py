@@ -32,6 +32,27 @@ def test_every_fold_is_later_than_what_it_learns_from_and_days_stay_whole(folds:
     assert len(set(seen)) == len(seen) == 1000 - (dates < dates[seen].min()).sum()
 
 
+@pytest.mark.parametrize("shares", [(0.9, 0.04, 0.03, 0.03), (0.1, 0.1, 0.1, 0.7), (0.25,) * 4])
+def test_a_few_uneven_days_are_cut_into_folds_in_time_order(shares: tuple[float, ...]) -> None:
+    dates = np.datetime64("2024-01-01") + np.repeat(
+        [0, 40, 80, 120], [int(s * 1000) for s in shares]
+    )
+    seen = []
+    for inside, outside in cut(np.arange(1000) % 2, np.arange(1000), dates, 3, 7):
+        assert dates[inside].max() < dates[outside].min()
+        assert len(np.unique(dates[outside])) == 1
+        seen.append(dates[outside].min())
+    assert seen == np.unique(dates)[1:].tolist()
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_too_few_days_for_folds_in_time_order_are_cut_at_random(number: int) -> None:
+    dates = np.datetime64("2024-01-01") + np.arange(999) % number
+    judged = [outside for _, outside in cut(np.arange(999) % 2, np.arange(999), dates, 3, 7)]
+    assert [len(rows) for rows in judged] == [333] * 3
+    assert len(np.unique(np.concatenate(judged))) == 999
+
+
 def test_the_first_fold_in_time_learns_from_half_of_the_rows() -> None:
     dates = days(1000)
     inside, _ = cut(np.arange(1000) % 2, np.arange(1000), dates, 3, 7)[0]
@@ -116,8 +137,9 @@ def test_as_many_bad_loans_as_folds_are_enough() -> None:
     assert [bad[outside].sum() for _, outside in cut(bad, np.arange(90), None, 3, 7)] == [1, 1, 1]
 
 
-def test_few_distinct_dates_are_refused_with_what_to_do() -> None:
-    bad, dates = np.arange(100) % 2, np.repeat(np.datetime64("2024-01-01"), 100)
+def test_bad_loans_of_the_last_day_alone_are_refused_with_what_to_do() -> None:
+    dates = np.datetime64("2024-01-01") + np.arange(100)
+    bad = (np.arange(100) == 99).astype(int)
     with pytest.raises(FoldsError, match="3 folds leave one without good and bad loans: try fewer"):
         cut(bad, np.arange(100), dates, 3, 7)
 
