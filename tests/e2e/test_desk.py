@@ -23,6 +23,7 @@ from .processes import tool
 from .served import Served, other_book, serve
 
 pytestmark = pytest.mark.e2e
+expect.set_options(timeout=20_000)  # milliseconds, of a busy machine
 TOMORROW = datetime.now(UTC).date() + timedelta(1)
 PEOPLE = {
     "a.reader": ["read"],

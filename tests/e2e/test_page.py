@@ -443,6 +443,38 @@ def test_a_service_without_a_model_says_why(officer: Officer) -> None:
     expect(officer.page.get_by_role("alert")).to_contain_text("there is no model")
 
 
+def lose(page: Page, path: str, times: int) -> None:
+    """Lose the first requests for a path, as a browser does when its network changes."""
+    page.route(path, lambda route: route.abort("failed"), times=times)
+
+
+@pytest.mark.parametrize("path", ["**/ui/format.js", "**/ui/style.css", "**/v1/model-info"])
+def test_a_part_of_the_page_that_is_lost_is_fetched_again(officer: Officer, path: str) -> None:
+    lose(officer.page, path, times=2)
+    officer.open()
+    expect(officer.page.locator(".top")).to_have_css("position", "sticky")
+    expect(officer.page.get_by_role("button", name="Decide")).to_be_visible()
+    expect(officer.page.locator(".late")).to_have_count(0)
+
+
+def test_the_page_says_when_a_part_of_it_never_comes(officer: Officer) -> None:
+    officer.page.route("**/ui/format.js", lambda route: route.abort("failed"))
+    officer.open()
+    expect(officer.page.get_by_text("A part of this page did not arrive")).to_be_visible()
+    assert violations(officer.page) == []
+
+
+def test_text_can_be_read_while_a_card_appears(browser: Browser, service: Served) -> None:
+    with browser.new_context(reduced_motion="no-preference") as context:
+        officer = Officer(context.new_page(), service)
+        own = officer.decide(service.case("refer"))
+        officer.open(f"#/decision/{own}")
+        expect(officer.page.locator("#detail .decided")).to_be_visible()
+        start = "all => all.forEach(one => { one.pause(); one.currentTime = 50; })"
+        officer.page.evaluate(f"({start})(document.getAnimations())")
+        assert violations(officer.page) == []
+
+
 def test_nothing_moves_for_those_who_want_less_motion(officer: Officer) -> None:
     see_approve(officer)
     style = "own => getComputedStyle(own).animationName"

@@ -2,6 +2,7 @@
 
 const KEY = "credit-decision-key";
 const PATIENCE = 30_000;
+const PAUSES = [300, 1000]; // milliseconds before a request that was lost on the way is sent again
 const UNVERSIONED = new Set(["docs", "logout"]);
 
 /** The errors of a request; `status` is 0 when the service could not be reached. */
@@ -78,12 +79,12 @@ async function send(method, path, body, signal, more = {}) {
   if (body) headers["content-type"] = "application/json";
   let response;
   try {
-    response = await fetch(UNVERSIONED.has(path) ? path : `v1/${path}`, {
+    response = await fetchAgain(UNVERSIONED.has(path) ? path : `v1/${path}`, {
       method,
       headers,
       body: body && JSON.stringify(body),
       signal: signal ? AbortSignal.any([signal, patience]) : patience,
-    });
+    }, method === "GET" || path === "explain" || "idempotency-key" in more ? PAUSES : []);
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Problem(0, [{ message: "The service cannot be reached." }]);
@@ -91,6 +92,17 @@ async function send(method, path, body, signal, more = {}) {
   if (response.ok) return response;
   throw new Problem(response.status, refusals(await response.json().catch(() => ({}))),
     response.headers.get("www-authenticate") ?? "");
+}
+
+/** Fetches, and tries again after each pause where no answer arrived: a network may have changed. */
+async function fetchAgain(url, options, [pause, ...pauses]) {
+  try {
+    return await fetch(url, options);
+  } catch (error) {
+    if (options.signal.aborted || pause === undefined) throw error;
+  }
+  await new Promise((resolve) => { setTimeout(resolve, pause); });
+  return fetchAgain(url, options, pauses);
 }
 
 function refusals(answer) {

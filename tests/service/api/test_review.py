@@ -16,6 +16,7 @@ from service.ledger.verify import verify
 from service.users.api_keys import KeyRing, new_key, write_file
 from stages.policy.decisions import OverrideLimit
 from tests.support.api_client import Client, client_with, errors, post_override
+from tests.support.creditor import CREDITOR
 
 Ask = Callable[..., Any]
 
@@ -69,6 +70,24 @@ def test_above_the_limit_a_second_officer_approves(
     assert client.get("/queue").json() == {"records": [], "next_after": None, "open": 0}
     assert answer(client, proposed.json()["id"]).status_code == 409
     assert verify(ledger.engine).findings == []
+
+
+def test_the_letter_follows_only_when_the_second_officer_has_approved(
+    client: Client, limited: Api, case: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in CREDITOR.items():
+        monkeypatch.setenv(name, text)
+    own = refer(client, case)
+    letter = client.get(f"/predictions/{own}/letter.html").text
+    secret = "A secret of the desk"
+    proposal = post_override(client, own, decision="decline").json()["id"]
+    client.post("/notes", json={"prediction_id": own, "text": secret, "author": "A. Officer"})
+    assert client.get(f"/predictions/{own}/letter.html").text == letter
+    assert answer(client, proposal, reason=secret).status_code == 201
+    declined = client.get(f"/predictions/{own}/letter.html").text
+    assert "Knows the applicant" in declined
+    assert "Knows the applicant" not in letter
+    assert secret not in declined
 
 
 def test_a_rejection_states_why(client: Client, limited: Api, case: Any) -> None:
