@@ -10,7 +10,8 @@ tests alone:
 - `evaluate` chooses the winner, judges it on the test rows, and writes what follows from it
 
 Further commands: `fetch` gets the raw tables, `simulate` makes the default ones, `tune` looks for
-better parameters, `show` prints the winner's figures, and `plots` draws them.
+better parameters, `policy` replays rows under another policy, `show` prints the winner's figures,
+and `plots` draws them.
 
 The packages build on one another in this order:
 
@@ -19,6 +20,7 @@ The packages build on one another in this order:
 - `metrics` measures PDs against outcomes
 - `models` fits the candidates and uses what was fitted
 - `judging` chooses the winner and writes what follows
+- `replay` says what another policy or model would have decided
 - `simulation` invents a loan book
 
 `policy` turns a PD into a decision, `params` checks params.yaml, `project` finds the project's

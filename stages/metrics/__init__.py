@@ -5,7 +5,8 @@
 - `ranked_rows`: rows ranked by PD, once for all figures; `weighted_metrics` counts them under many
   weightings at once.
 - `intervals`: the bootstrap and its 95 % intervals, alone and of paired differences;
-  `rate_intervals` and `ks_interval`: those that resampling gets wrong; `delong` compares two AUCs.
+  `rate_intervals` and `ks_interval`: those that resampling gets wrong; `ratio_intervals`: those of
+  sums over sums without resampling; `delong` compares two AUCs.
 - `calibration_error`: the debiased calibration error and its interval; `recalibration`: the slope
   and intercept of a recalibration.
 - `curves`: the data of curves to draw.

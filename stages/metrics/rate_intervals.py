@@ -59,7 +59,7 @@ def intervals_of_rates(
         if np.array_equal(part, weight * event) and (weight >= 0).all():
             rates[name] = (event, weight)
     intervals = {
-        name: _interval(event, weight, cluster)
+        name: share_interval(event, weight, cluster)
         for name, (event, weight) in rates.items()
         if weight.any()
     }
@@ -68,7 +68,7 @@ def intervals_of_rates(
     return intervals
 
 
-def _interval(event: Bools, weight: Floats, cluster: Codes | None) -> Interval:
+def share_interval(event: Bools, weight: Floats, cluster: Codes | None) -> Interval:
     """Return Wilson's interval of the share of the weight (n,) that has an event (n,).
 
     Rows of unequal weight say as much as fewer rows of equal weight do (Kish 1965).

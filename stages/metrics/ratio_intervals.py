@@ -1,0 +1,82 @@
+"""95 % intervals of sums divided by sums, such as profit over money, and of their differences.
+
+They are normal, with the variance of the linearised ratio (Cochran 1977, 6.4) over clusters; a
+share of rows has Wilson's interval instead. They take one pass over the rows, so that a million
+decisions need no resampling.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from stages.metrics.clusters import Codes
+from stages.metrics.ranked_rows import Floats
+from stages.metrics.rate_intervals import STANDARD_ERRORS, Interval, share_interval
+
+UNDEFINED = Interval(float("nan"), float("nan"), float("nan"))
+
+
+class Ratio(NamedTuple):
+    """Two columns (n,) whose sums are divided."""
+
+    part: Floats
+    whole: Floats
+
+    @property
+    def value(self) -> float:
+        """The ratio of the sums, NaN where the lower one is 0."""
+        whole = float(self.whole.sum())
+        return float(self.part.sum()) / whole if whole > 0 else float("nan")
+
+    @property
+    def is_share(self) -> bool:
+        """Whether each row counts with all of its weight or with nothing."""
+        event = self.part != 0
+        return bool(np.array_equal(self.part, self.whole * event) and (self.whole >= 0).all())
+
+    @property
+    def linearised(self) -> Floats:
+        """The distance (n,) that each row moves the ratio, to the first order."""
+        return (self.part - self.value * self.whole) / float(self.whole.sum())
+
+
+def interval(ratio: Ratio, cluster: Codes | None = None) -> Interval:
+    """Return the ratio with its interval; rows of one cluster (n,) count together."""
+    if not ratio.whole.sum() > 0:
+        return UNDEFINED
+    if ratio.is_share:
+        return share_interval(ratio.part != 0, ratio.whole, cluster)
+    return _normal(ratio.value, ratio.linearised, cluster)
+
+
+def difference(new: Ratio, old: Ratio, cluster: Codes | None = None) -> Interval:
+    """Return new minus old on the same rows, which the interval pairs."""
+    if not (new.whole.sum() > 0 and old.whole.sum() > 0):
+        return UNDEFINED
+    return _normal(new.value - old.value, new.linearised - old.linearised, cluster)
+
+
+def total(values: Floats, cluster: Codes | None = None) -> Interval:
+    """Return the sum of values (n,), each of which another sample would draw anew."""
+    return _normal(float(values.sum()), values, cluster)
+
+
+def quotient_of_shares(parts: Sequence[int], wholes: Sequence[int]) -> Interval:
+    """Return one share over another of other rows, by the log of their quotient (Katz 1978)."""
+    (a, b), (n, m) = parts, wholes
+    if not (a and b):
+        return UNDEFINED
+    quotient = a / n / (b / m)
+    margin = STANDARD_ERRORS * float(np.sqrt(1 / a - 1 / n + 1 / b - 1 / m))
+    return Interval(quotient, quotient * float(np.exp(-margin)), quotient * float(np.exp(margin)))
+
+
+def _normal(value: float, moves: Floats, cluster: Codes | None) -> Interval:
+    if cluster is not None:
+        place = np.unique(cluster, return_inverse=True)[1]
+        moves = np.bincount(place, weights=moves).astype(np.float64)
+    count = len(moves)
+    spread = float(np.sqrt(count * np.var(moves, ddof=1))) if count > 1 else float("inf")
+    margin = STANDARD_ERRORS * spread
+    return Interval(value, value - margin, value + margin)

@@ -1,0 +1,153 @@
+"""Two policies on the same applications: figures, swap set and groups."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.features.matrix import Floats
+from stages.judging.evaluation import round_figures
+from stages.metrics import ratio_intervals
+from stages.metrics.rate_intervals import Interval
+from stages.metrics.ratio_intervals import Ratio
+from stages.policy.decisions import DECISIONS, Policy
+from stages.replay import figures
+from stages.replay.capital import AssetClass
+from stages.replay.figures import APPROVE, REFER, Places, as_figure
+from stages.replay.scored_rows import ScoredRows
+
+
+class Side(NamedTuple):
+    """Applications, the decisions (n,) about them, and the policy that values the money."""
+
+    rows: ScoredRows
+    decision: Places
+    policy: Policy
+
+    @classmethod
+    def decided_by(cls, policy: Policy, rows: ScoredRows) -> Side:
+        """Return the side of a policy that decides about rows."""
+        return cls(rows, policy.decide(rows.pd, rows.features), policy)
+
+
+def compare(
+    present: Side,
+    proposed: Side,
+    *,
+    asset_class: AssetClass = "other_retail",
+    minimum: int = 100,
+) -> dict[str, Any]:
+    """Return what a new policy, or a new model, changes on the same applications.
+
+    Both sides have the same rows, whose PDs differ where the model does. Groups of fewer than
+    `minimum` rows have only their number.
+    """
+    rows, before, after = present.rows, present.decision, proposed.decision
+    sides = (present, proposed)
+    old, new = (figures.ratios(*side, asset_class) for side in sides)
+    sums_then, sums_now = (figures.totals(*side, asset_class) for side in sides)
+    content = {
+        "rows": rows.rows,
+        "outcomes": int(rows.has_outcome.sum()),
+        "changed": int((before != after).sum()),
+        "policies": {"present": present.policy.in_full, "proposed": proposed.policy.in_full},
+        "asset_class": asset_class,
+        "figures": figures.compare_ratios(old, new, rows.cluster),
+        "totals": figures.compare_totals(sums_then, sums_now, rows.cluster),
+        "moves": count_moves(before, after),
+        "swaps": {
+            name: describe_part(rows, chosen, proposed.rows.pd)
+            for name, chosen in swap_set(before, after).items()
+        },
+        "groups": compare_groups(rows, before, after, minimum),
+    }
+    rounded: dict[str, Any] = round_figures(content)
+    return rounded
+
+
+def count_moves(before: Places, after: Places) -> dict[str, dict[str, int]]:
+    """Return how many applications moved from each decision to each."""
+    return {
+        old: {new: int(((before == i) & (after == j)).sum()) for j, new in enumerate(DECISIONS)}
+        for i, old in enumerate(DECISIONS)
+    }
+
+
+def swap_set(before: Places, after: Places) -> dict[str, NDArray[np.bool_]]:
+    """Return which rows (n,) are newly approved, no longer approved, and approved by both."""
+    then, now = before == APPROVE, after == APPROVE
+    return {
+        "newly_approved": ~then & now,
+        "no_longer_approved": then & ~now,
+        "approved_by_both": then & now,
+    }
+
+
+def describe_part(rows: ScoredRows, chosen: NDArray[np.bool_], pd: Floats) -> dict[str, Any]:
+    """Return the number, bad rate, mean PD and money of some of the rows (n,) bool."""
+    one = chosen.astype(np.float64)
+    seen = one * rows.has_outcome
+    facts: dict[str, Any] = {
+        "rows": int(chosen.sum()),
+        "bad_rate": as_figure(
+            ratio_intervals.interval(Ratio(seen * rows.went_bad, seen), rows.cluster)
+        ),
+        "mean_pd": Ratio(one * pd, one).value,
+    }
+    if rows.exposure is not None:
+        facts["money"] = float((one * rows.exposure).sum())
+    return facts
+
+
+def compare_groups(
+    rows: ScoredRows, before: Places, after: Places, minimum: int
+) -> dict[str, dict[str, Any]]:
+    """Return the decisions about each group under both policies, by attribute and group.
+
+    `approval_ratio` is a group's approval rate over that of the group approved most often among
+    those of `minimum` rows or more, with an interval for rows that are independent.
+    """
+    return {
+        attribute: {
+            group: {
+                "rows": int((labels == group).sum()),
+                "present": of_before.get(group),
+                "proposed": of_after.get(group),
+            }
+            for group in sorted(set(labels.tolist()))
+        }
+        for attribute, labels in rows.groups.items()
+        for of_before, of_after in [
+            tuple(describe_groups(rows, labels, d, minimum) for d in (before, after))
+        ]
+    }
+
+
+def describe_groups(
+    rows: ScoredRows, labels: NDArray[np.str_], decision: Places, minimum: int
+) -> dict[str, dict[str, Any]]:
+    """Return the figures of each group of `minimum` rows or more under one policy."""
+    names, place = np.unique(labels, return_inverse=True)
+    count = np.bincount(place)
+    approved = np.bincount(place, weights=decision == APPROVE).astype(np.int64)
+    large = np.flatnonzero(count >= minimum)
+    if not len(large):
+        return {}
+    best = large[np.argmax(approved[large] / count[large])]
+    described = {}
+    for number in large:
+        one = (place == number).astype(np.float64)
+        lent = one * (decision == APPROVE) * rows.has_outcome
+        shares = {
+            "approval_rate": Ratio(one * (decision == APPROVE), one),
+            "referral_rate": Ratio(one * (decision == REFER), one),
+            "approved_bad_rate": Ratio(lent * rows.went_bad, lent),
+        }
+        facts = {n: as_figure(ratio_intervals.interval(r, rows.cluster)) for n, r in shares.items()}
+        pair = ([int(a[i]) for i in (number, best)] for a in (approved, count))
+        ratio = ratio_intervals.quotient_of_shares(*pair) if number != best else Interval(1, 1, 1)
+        facts["approval_ratio"] = as_figure(ratio)
+        described[str(names[number])] = facts
+    return described

@@ -1,0 +1,114 @@
+"""What the decisions of a policy amount to, as sums divided by sums, with 95 % intervals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.features.matrix import Floats
+from stages.metrics import ratio_intervals
+from stages.metrics.rate_intervals import Interval
+from stages.metrics.ratio_intervals import Ratio
+from stages.policy.decisions import DECISIONS, Policy
+from stages.replay import capital
+from stages.replay.capital import AssetClass
+from stages.replay.scored_rows import ScoredRows
+
+APPROVE, REFER, DECLINE = range(len(DECISIONS))
+Places = NDArray[np.int64]
+
+
+def ratios(
+    rows: ScoredRows, decision: Places, policy: Policy, asset_class: AssetClass
+) -> dict[str, Ratio]:
+    """Return every figure by name; those by money only where the rows have an exposure.
+
+    Realised figures are those of rows with an outcome. Profit is per unit applied for; expected
+    loss and capital are per unit approved. A referred application counts as not approved.
+    """
+    by_loan = _ratios(rows, decision, policy, np.ones(rows.rows), asset_class)
+    if rows.exposure is None:
+        return by_loan
+    by_money = _ratios(rows, decision, policy, rows.exposure, asset_class)
+    return by_loan | {f"{name}_by_money": ratio for name, ratio in by_money.items()}
+
+
+def _ratios(
+    rows: ScoredRows, decision: Places, policy: Policy, weight: Floats, asset_class: AssetClass
+) -> dict[str, Ratio]:
+    approved = weight * (decision == APPROVE)
+    seen, bad = weight * rows.has_outcome, rows.went_bad
+    lent = approved * rows.has_outcome
+    loss = policy.loss_given_default
+    return {
+        "approval_rate": Ratio(approved, weight),
+        "referral_rate": Ratio(weight * (decision == REFER), weight),
+        "decline_rate": Ratio(weight * (decision == DECLINE), weight),
+        "approved_bad_rate": Ratio(lent * bad, lent),
+        "approved_mean_pd": Ratio(approved * rows.pd, approved),
+        "profit": Ratio(lent * np.where(bad, -loss, policy.margin), seen),
+        "expected_profit": Ratio(approved * profit_expected(rows.pd, policy), weight),
+        "expected_loss": Ratio(approved * rows.pd * loss, approved),
+        "capital": Ratio(approved * capital.requirement(rows.pd, loss, asset_class), approved),
+    }
+
+
+def profit_expected(pd: Floats, policy: Policy) -> Floats:
+    """Return the expected profit (n,) of a unit lent at PDs (n,)."""
+    return (1 - pd) * policy.margin - pd * policy.loss_given_default
+
+
+def totals(
+    rows: ScoredRows, decision: Places, policy: Policy, asset_class: AssetClass
+) -> dict[str, Floats]:
+    """Return columns (n,) whose sums are numbers of people and, where stated, amounts of money."""
+    approved = (decision == APPROVE).astype(np.float64)
+    columns = {"approved": approved, "referred": (decision == REFER).astype(np.float64)}
+    if rows.exposure is None:
+        return columns
+    money, loss = rows.exposure * approved, policy.loss_given_default
+    gained = np.where(rows.went_bad, -loss, policy.margin) * rows.has_outcome
+    required = money * capital.requirement(rows.pd, loss, asset_class)
+    return columns | {
+        "money_approved": money,
+        "realised_profit": money * gained,
+        "expected_profit": money * profit_expected(rows.pd, policy),
+        "expected_loss": money * rows.pd * loss,
+        "capital": required,
+        "risk_weighted_assets": capital.RISK_WEIGHT * required,
+    }
+
+
+def compare_ratios(
+    old: dict[str, Ratio], new: dict[str, Ratio], cluster: NDArray[np.int64] | None
+) -> dict[str, Any]:
+    """Return each figure of both sides and new minus old, with paired intervals."""
+    return {
+        name: {
+            "present": as_figure(ratio_intervals.interval(old[name], cluster)),
+            "proposed": as_figure(ratio_intervals.interval(new[name], cluster)),
+            "difference": as_figure(ratio_intervals.difference(new[name], old[name], cluster)),
+        }
+        for name in old
+    }
+
+
+def compare_totals(
+    old: dict[str, Floats], new: dict[str, Floats], cluster: NDArray[np.int64] | None
+) -> dict[str, Any]:
+    """Return each total of both sides and new minus old, with paired intervals."""
+    return {
+        name: {
+            "present": as_figure(ratio_intervals.total(old[name], cluster)),
+            "proposed": as_figure(ratio_intervals.total(new[name], cluster)),
+            "difference": as_figure(ratio_intervals.total(new[name] - old[name], cluster)),
+        }
+        for name in old
+    }
+
+
+def as_figure(interval: Interval) -> dict[str, float]:
+    """Return an interval as `{"value", "low", "high"}`."""
+    return dict(zip(("value", "low", "high"), interval, strict=True))

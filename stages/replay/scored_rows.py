@@ -1,0 +1,48 @@
+"""The applications that a policy is replayed on: what a decision and its figures follow from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.features.matrix import Floats
+from stages.metrics.clusters import Codes
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """Applications with their PDs, (n,) each.
+
+    Attributes
+    ----------
+    features : the features by name, which hard rules read; {} where the policies have none.
+    bad : 1 for a loan that went bad, 0 for a good one, NaN where the outcome is not known.
+    exposure : the money at risk, None where no field says it.
+    cluster : rows that go good or bad together, None where all are independent.
+    groups : the group of each row for each protected attribute by name.
+    """
+
+    pd: Floats
+    bad: Floats
+    features: Mapping[str, Floats] = field(default_factory=dict)
+    exposure: Floats | None = None
+    cluster: Codes | None = None
+    groups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """The number of applications."""
+        return len(self.pd)
+
+    @property
+    def has_outcome(self) -> NDArray[np.bool_]:
+        """Whether the outcome of each row (n,) is known."""
+        return np.isfinite(self.bad)
+
+    @property
+    def went_bad(self) -> NDArray[np.bool_]:
+        """Whether each row (n,) is known to have gone bad."""
+        return np.equal(self.bad, 1)

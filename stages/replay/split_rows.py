@@ -1,0 +1,53 @@
+"""Score the rows of one split of the loan book, by the winner or by another candidate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas
+from numpy.typing import NDArray
+
+from stages.judging.evaluation import Judged, columns_by_name
+from stages.judging.rows import Rows
+from stages.models import artifact, model_file
+from stages.models.artifact import Model
+from stages.params import Params
+from stages.policy.decisions import DECISIONS
+from stages.replay.policy_file import ReplayError
+from stages.replay.scored_rows import ScoredRows
+
+MODELS = Path("models")
+
+
+def load_model(config: Params, candidate: str | None = None) -> Model:
+    """Return the winner, or the candidate of a name; raises ReplayError for an unknown name."""
+    if candidate is None:
+        return model_file.read(MODELS / "winner.json")
+    if candidate not in config.candidates:
+        listed = ", ".join(config.candidates)
+        raise ReplayError(f"--model must be one of {listed}, as params.yaml lists; got {candidate}")
+    return artifact.load(MODELS / "candidates" / f"{candidate}.joblib")
+
+
+def score(rows: Rows, model: Model) -> ScoredRows:
+    """Return the rows with the PDs of a model, by the model's own path from raw columns."""
+    x = model.features(rows.columns)
+    pd = model.predict_matrix(x)
+    return ScoredRows(
+        pd=pd,
+        bad=rows.bad.astype(np.float64),
+        features=columns_by_name(model.features, x),
+        exposure=rows.exposure,
+        cluster=rows.cluster(Judged(rows.bad, pd, np.zeros(len(pd), dtype=np.int64))),
+        groups=rows.groups(),
+    )
+
+
+def count_differences(rows: Rows, decision: NDArray[np.int64]) -> int:
+    """Return how many decisions (n,) differ from those in `models/predictions.parquet`."""
+    names = ["row", "split", "decision"]
+    recorded = pandas.read_parquet(MODELS / "predictions.parquet", columns=names)
+    of_split = recorded[recorded["split"] == rows.name].set_index("row")["decision"]
+    here = np.array(DECISIONS)[decision]
+    return int((of_split.reindex(rows.table.column("_row").to_numpy()).to_numpy() != here).sum())

@@ -1,0 +1,42 @@
+"""The policy to replay: read upon the present one, with messages that name what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stages.replay import policy_file
+from stages.replay.policy_file import ReplayError
+from tests.stages.replay.test_comparison import policy
+
+
+def test_a_file_and_changes_stand_upon_the_present_policy(tmp_path: Path) -> None:
+    file = tmp_path / "proposed.yaml"
+    file.write_text("margin: 0.1\nrefer_band: 0.4\n")
+    read = policy_file.read(policy(), file, ["policy.refer_band=0.1"])
+    assert (read.margin, read.refer_band, read.pdo) == (0.1, 0.1, policy().pdo)
+
+
+def test_a_whole_params_file_is_read_by_its_section(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text("dataset: other\npolicy: {cut_off: 0.2}\n")
+    assert policy_file.read(policy(), file).pd_cut_off == 0.2
+
+
+@pytest.mark.parametrize(
+    ("text", "change", "message"),
+    [
+        ("", "refer_band", "-S takes key=value, such as refer_band=0.3; got 'refer_band'"),
+        ("", "refer=0.3", "-S: refer: unknown parameter; known are margin,"),
+        ("margin: -1", "", "margin: Input should be greater than 0; got -1"),
+        ("- 1", "", "must be a mapping with a section `policy`"),
+        ("a: [", "", "not YAML"),
+    ],
+)
+def test_a_mistake_is_named(text: str, change: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "proposed.yaml"
+    file.write_text(text or "{}")
+    with pytest.raises(ReplayError) as problem:
+        policy_file.read(policy(), file if text else None, [change] if change else [])
+    assert message in str(problem.value)
