@@ -15,6 +15,7 @@ and `plots` draws them.
 
 The packages build on one another in this order:
 
+- `compute` calls functions of a part of the rows, here or on a cluster
 - `contract` describes a loan book and reads its rows
 - `features` turns rows into numbers
 - `metrics` measures PDs against outcomes

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
 from tqdm import tqdm
 
 from stages import errors, files, params, project
-from stages.contract import prepared
+from stages.compute import engine as compute
 from stages.contract import reading as contracts
 from stages.features import split
 from stages.features.matrix import Features
+from stages.features.matrix_files import StoredMatrix
 from stages.features.statistics import Fitted
 
 
@@ -18,17 +18,19 @@ def main() -> None:
     config = params.load()
     contract = contracts.load(config.dataset)
     features = Features(contract, config.mode)
-    with files.whole_folder(config.data / "features") as folder:
+    with (
+        compute.start(config.compute, config.threads, config.data) as engine,
+        files.whole_folder(config.data / "features") as folder,
+    ):
         for name in tqdm(split.SPLITS, desc="featurize", unit=" parts", disable=None):
-            rows = prepared.read(config.data / "prepared" / f"{name}.parquet")
-            x, bad = features(prepared.columns(rows, features.inputs)), prepared.outcome(rows)
+            path = config.data / "prepared" / f"{name}.parquet"
+            matrix = StoredMatrix.make(engine, features, path)
             if name == "train":
-                fitted = Fitted.fit(
-                    features, x, bad, bins=config.featurize.bins, clip=config.featurize.clip
-                )
+                bins, clip = config.featurize.bins, config.featurize.clip
+                fitted = Fitted.fit_columns(features, matrix, bins=bins, clip=clip, run=engine.run)
                 files.write_text(folder / "fitted.json", fitted.to_json())
-            np.savez(folder / f"{name}.npz", x=x, bad=bad)
-            tqdm.write(f"featurize {name}: {len(bad):,} rows, {x.shape[1]} features")
+            matrix.save(folder / f"{name}.npz")
+            tqdm.write(f"featurize {name}: {len(matrix.bad):,} rows, {matrix.width} features")
 
 
 if __name__ == "__main__":

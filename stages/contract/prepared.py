@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -34,6 +35,12 @@ Column = NDArray[np.float64] | NDArray[np.int8] | list[Scalar | None]
 def read(path: Path, only: list[str] | None = None) -> pa.Table:
     """Read one split as `preprocess` wrote it, or `only` some of its columns."""
     return pq.read_table(path, columns=only)
+
+
+def read_part(url: str, part: int) -> pa.Table:
+    """Read one row group of a split, from a path or a URL."""
+    with fsspec.open(url, "rb") as stream:
+        return pq.ParquetFile(stream).read_row_group(part)
 
 
 def column(table: pa.Table, field: Field) -> Column:

@@ -9,14 +9,22 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from stages.compute.engine import Run, run_here
 from stages.contract.schema import ContractError
+from stages.features.association import (
+    DIGITS,
+    Columns,
+    InMemory,
+    associate,
+    correlate,
+    variance_inflation,
+)
 from stages.features.information_value import (
-    Codes,
     Outcomes,
     category_cells,
     chance_information_value,
@@ -25,10 +33,6 @@ from stages.features.information_value import (
     weight_of_evidence,
 )
 from stages.features.matrix import Features, Floats
-
-DIGITS = 9
-# An eigenvalue that the rounding of a correlation alone may have left is zero.
-ROUNDING = 10.0**-DIGITS
 
 
 @dataclass
@@ -67,39 +71,25 @@ class Fitted:
         `bins` cut a number for its information value; `clip` is the share of each tail that linear
         models do not see. Raises ContractError for a feature without any value.
         """
-        width = x.shape[1]
-        fill, low, high, mean, sd, iv, bias = np.empty((7, width))
-        # The values of a column lie together, because each column is filled and read alone.
-        scaled = np.empty(x.shape, order="F")
-        levels: dict[int, Codes] = {}
-        for j, name in enumerate(features.names):
-            column = x[:, j]
-            present = column[~np.isnan(column)]
-            if not len(present):
-                raise ContractError(
-                    f"{name}: every value is missing in the {len(x):,} training rows"
-                )
-            fill[j] = np.median(present)
-            low[j], high[j] = np.quantile(present, [clip, 1 - clip])
-            values = np.clip(np.where(np.isnan(column), fill[j], column), low[j], high[j])
-            mean[j], sd[j] = values.mean(), values.std()
-            if j in features.categories:
-                cell = levels[j] = category_cells(column)
-                values = weight_of_evidence(cell, bad)[cell]
-            else:
-                cell = number_cells(column, bins)
-            iv[j], bias[j] = information_value_of(cell, bad), chance_information_value(cell, bad)
-            spread = values.std()
-            scaled[:, j] = (values - values.mean()) / spread if spread > 0 else 0.0
-        with threadpool_limits(1):
-            correlation = np.round(scaled.T @ scaled / len(x), DIGITS)
-        np.fill_diagonal(correlation, 1)
+        return cls.fit_columns(features, InMemory(x, bad), bins=bins, clip=clip)
+
+    @classmethod
+    def fit_columns(
+        cls, features: Features, table: Columns, *, bins: int, clip: float, run: Run = run_here
+    ) -> Fitted:
+        """Fit as `fit` does on a table of which one column after the other is read."""
+        described = run(
+            partial(describe_column, table, features, bins=bins, clip=clip),
+            range(len(features.names)),
+        )
+        fill, low, high, mean, sd, iv, bias = np.array(described).T
+        correlation = correlate(table, len(features.names), run)
         rounded = (
             np.round(np.maximum(iv - bias, 0), DIGITS),
             np.round(bias, DIGITS),
             np.round(variance_inflation(correlation), DIGITS),
             correlation,
-            np.round(associations(scaled, levels, correlation), DIGITS),
+            np.round(associate(table, features.categories, correlation, run), DIGITS),
         )
         exact = (fill, low, high, mean, np.where(sd == 0, 1, sd))
         return cls(list(features.names), *(values.tolist() for values in (*rounded, *exact)))
@@ -118,70 +108,30 @@ class Fitted:
         return cls(**facts)
 
 
-def variance_inflation(correlation: Floats) -> Floats:
-    """Return the VIF of each feature, from their correlation matrix (F, F).
-
-    It is the diagonal of the inverse, and infinite for a feature that is a linear combination of
-    others. A feature that never varies correlates with none: its VIF is 1.
-    """
-    size = len(correlation)
-    with threadpool_limits(1):
-        values, vectors = np.linalg.eigh(correlation)
-    share = vectors**2
-    none = values <= size * ROUNDING
-    finite = share[:, ~none] @ (1 / values[~none])
-    determined = share[:, none].sum(axis=1) > ROUNDING
-    return np.where(determined, np.inf, finite)
-
-
-def associations(scaled: Floats, levels: dict[int, Codes], correlation: Floats) -> Floats:
-    """Return the strength (F, F) with which each two features go together, from 0 to 1.
-
-    `scaled` (n, F) holds the numbers, `levels` the level (n,) of each row by category.
-    """
-    strength = np.abs(correlation)
-    for j, level in levels.items():
-        for k in range(len(strength)):
-            if k in levels:
-                value = 1.0 if k == j else strength[k, j] if k < j else cramers_v(level, levels[k])
-            else:
-                value = correlation_ratio(scaled[:, k], level)
-            strength[j, k] = strength[k, j] = value
-    return strength
-
-
-def correlation_ratio(values: Floats, level: Codes) -> float:
-    """Return how far a category (n,) determines a number (n,): the root of epsilon squared.
-
-    Epsilon squared is the share of variance between levels, less what levels of random members
-    would show (Kelley 1935).
-    """
-    rows = np.bincount(level)
-    used = rows > 0
-    degrees = len(values) - int(used.sum())
-    spread = float(np.sum((values - values.mean()) ** 2))
-    if degrees <= 0 or spread == 0:
-        return 0.0
-    means = np.bincount(level, weights=values)[used] / rows[used]
-    within = max(0.0, spread - float(rows[used] @ (means - values.mean()) ** 2))
-    return math.sqrt(max(0.0, 1 - within / spread * (len(values) - 1) / degrees))
-
-
-def cramers_v(first: Codes, second: Codes) -> float:
-    """Return Cramér's V of two categories (n,) each, corrected for its bias (Bergsma 2013).
-
-    Two categories that have nothing to do with each other show a chi-square of their degrees of
-    freedom on average, so that is subtracted; and as many levels as fewer rows could fill are left.
-    """
-    n, width = len(first), int(second.max()) + 1
-    rows, columns = np.bincount(first), np.bincount(second)
-    pair, times = np.unique(first * width + second, return_counts=True)
-    expected = rows[pair // width] * columns[pair % width]
-    chi_square_per_row = float(np.sum(times**2 / expected)) - 1
-    steps = int((rows > 0).sum()) - 1, int((columns > 0).sum()) - 1
-    above_chance = chi_square_per_row - steps[0] * steps[1] / (n - 1)
-    largest = min(step - step**2 / (n - 1) for step in steps)
-    return math.sqrt(min(1.0, max(0.0, above_chance / largest))) if largest > 0 else 0.0
+def describe_column(
+    table: Columns, features: Features, j: int, *, bins: int, clip: float
+) -> tuple[float, ...]:
+    """Return fill, low, high, mean, sd, IV and its bias of a feature, and keep it scaled."""
+    column, bad = table.feature(j), table.bad
+    present = column[~np.isnan(column)]
+    if not len(present):
+        raise ContractError(
+            f"{features.names[j]}: every value is missing in the {len(column):,} training rows"
+        )
+    fill = np.median(present)
+    low, high = np.quantile(present, [clip, 1 - clip])
+    values = np.clip(np.where(np.isnan(column), fill, column), low, high)
+    mean, sd = values.mean(), values.std()
+    if j in features.categories:
+        cell = category_cells(column)
+        values = weight_of_evidence(cell, bad)[cell]
+    else:
+        cell = number_cells(column, bins)
+    spread = values.std()
+    scaled = (values - values.mean()) / spread if spread > 0 else np.zeros(len(values))
+    table.keep_scaled(j, scaled)
+    iv, bias = information_value_of(cell, bad), chance_information_value(cell, bad)
+    return float(fill), float(low), float(high), float(mean), float(sd), iv, bias
 
 
 class NoFeatureLeft(ValueError):

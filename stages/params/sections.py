@@ -138,6 +138,8 @@ class Params(Section):
     """What is known when the decision is made: the application, or its grade and price too."""
     threads: Whole
     """Number of threads; results do not depend on it."""
+    compute: Literal["local", "dask"]
+    """Where the stages compute: `local`, or `dask` on the cluster of `DASK_SCHEDULER_ADDRESS`."""
     candidates: Annotated[list[str], Key(min_length=1)]
     """Candidates to train and judge, the simplest first."""
     simulate: Simulate

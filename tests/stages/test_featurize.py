@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from stages.contract.schema import ContractError
 from stages.features.matrix import Features
+from tests.support import dask_cluster
 from tests.support.books import CONTRACT, Project, book, contract
 
 SPLITS = ("train", "validation", "test")
@@ -99,3 +102,38 @@ def test_a_loan_without_a_row_in_an_optional_table_is_a_feature_of_the_loan(
     there = loans.isin(people["person"]).to_numpy()
     np.testing.assert_array_equal(x[:, names.index("people_present")], there)
     np.testing.assert_array_equal(np.isnan(x[:, names.index("income")]), ~there)
+
+
+def outputs(project: Project) -> dict[str, bytes]:
+    """The bytes of all that featurize writes."""
+    return {path.name: path.read_bytes() for path in (project.data / "features").iterdir()}
+
+
+def cut_in_parts(project: Project, rows: int) -> None:
+    """Write the prepared splits with parts of so many rows."""
+    for split in SPLITS:
+        path = project.data / "prepared" / f"{split}.parquet"
+        pq.write_table(pq.read_table(path), path, row_group_size=rows)
+
+
+def test_the_parts_of_the_rows_change_no_byte(prepared: Project) -> None:
+    whole = outputs(prepared.run("featurize"))
+    cut_in_parts(prepared, 37)
+    assert outputs(prepared.run("featurize")) == whole
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_cluster_gives_the_same_bytes_as_one_process(
+    workers: int, prepared: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_in_parts(prepared, 37)
+    here = outputs(prepared.run("featurize"))
+    with dask_cluster.running(tmp_path, workers) as cluster:
+        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster.address)
+        assert outputs(prepared.set(compute="dask").run("featurize")) == here
+
+
+def test_the_matrix_is_the_file_that_numpy_would_write(prepared: Project, tmp_path: Path) -> None:
+    x, bad = matrices(prepared.run("featurize"), "test")
+    np.savez(tmp_path / "test.npz", x=np.asfortranarray(x), bad=bad)
+    assert (tmp_path / "test.npz").read_bytes() == outputs(prepared)["test.npz"]

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.contract.schema import ContractError
+from stages.features.association import correlation_ratio, cramers_v, variance_inflation
 from stages.features.information_value import (
     category_cells,
     chance_information_value,
@@ -22,13 +23,7 @@ from stages.features.information_value import (
     weight_of_evidence,
 )
 from stages.features.matrix import Features
-from stages.features.statistics import (
-    Fitted,
-    correlation_ratio,
-    cramers_v,
-    select,
-    variance_inflation,
-)
+from stages.features.statistics import Fitted, select
 from stages.models.parameters import CandidateParameters
 from tests.support.books import contract
 
