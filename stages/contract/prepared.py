@@ -5,7 +5,8 @@ Beside the contract's fields, the Parquet file of a split has these columns:
 - `_row` (int64): the number of the row in the base file, from 0.
 - `_bad` (int64): 1 where the loan went bad, else 0.
 - `_date` (timestamp): the loan's date, where the contract has one.
-- `_entity` (int64): the code of the customer, where the contract has an `entity`.
+- `_entity` (int64): the code of the customer, where the contract has an `entity`; customers whose
+  loans are copies of one application have the same.
 - `_copy` (int64): one code for all rows that are copies of one application.
 - `FIELD__missing` (int8): for a field whose missing codes have meanings, 0 where a value is present
   or missing without a meaning, and k where the k-th of `Field.missing_meanings` was written.

@@ -12,13 +12,16 @@ from stages.features import groups, split
 
 
 def with_copies(contract: Contract, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with `_copy`: one code for all that agree in customer and early fields.
+    """Return the rows with `_copy`: one code for all that agree in all early fields.
 
-    Early fields are those that are known before the outcome.
+    Early fields are those that are known before the outcome. Copies are of one customer, so
+    `_entity` gets one code for the customers of all copies, and of all other loans of these.
     """
-    columns = [f.name for f in contract.fields.values() if f.known_at != "outcome"]
-    columns += ["_entity"] if contract.entity else []
-    return rows.assign(_copy=groups.copies(rows[columns], rows["_bad"].to_numpy(np.int64)))
+    early = [f.name for f in contract.fields.values() if f.known_at != "outcome"]
+    copy = groups.copies(rows[early], rows["_bad"].to_numpy(np.int64))
+    if not contract.entity:
+        return rows.assign(_copy=copy)
+    return rows.assign(_copy=copy, _entity=groups.connect(rows["_entity"].to_numpy(), copy))
 
 
 def assign(

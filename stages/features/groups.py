@@ -2,7 +2,8 @@
 
 Loans of one customer (`_entity`) share what no field says about the customer; copies of one
 application (`_copy`) share everything. A model that was trained on one of them has seen the others.
-Copies of one application are of one customer, so where there is an entity it is the group.
+Copies of one application are of one customer, whatever name each has, or none: where there is an
+entity, `connect` makes groups of both.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 Codes = NDArray[np.int64]
 BY_CHANCE = 0.01  # other rows that may agree by chance before agreement stops telling a copy
@@ -37,6 +40,16 @@ def copies(rows: pd.DataFrame, bad: Codes) -> Codes:
         codes[alone] = len(size) + np.arange(alone.sum())
     codes = pd.factorize(codes)[0].astype(np.int64)
     return codes if outcomes_repeat(codes, bad) else np.arange(n, dtype=np.int64)
+
+
+def connect(one: Codes, other: Codes) -> Codes:
+    """Return one code (n,) for all rows that share either code, directly or by way of others."""
+    left, right = (np.unique(codes, return_inverse=True)[1] for codes in (one, other))
+    right = right + left.max() + 1
+    nodes = int(right.max()) + 1
+    graph = coo_matrix((np.ones(len(left)), (left, right)), (nodes, nodes))
+    labels = connected_components(graph, directed=False)[1]
+    return np.asarray(labels[left], dtype=np.int64)
 
 
 def outcomes_repeat(code: Codes, bad: Codes) -> bool:

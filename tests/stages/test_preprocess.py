@@ -168,6 +168,26 @@ def test_a_customer_without_a_name_is_nobody_else(project: Project) -> None:
     assert rows["_entity"].nunique() == 591
 
 
+@pytest.mark.parametrize("names", ["another", "none"])
+def test_copies_of_an_application_are_of_one_customer_whatever_its_name(
+    names: str, project: Project
+) -> None:
+    tables = copied(book())
+    loans = tables["loans"]
+    first, again = loans.index < 600, loans.index >= 600
+    loans["household"] = np.where(first, loans.index // 2, "" if names == "none" else "other")
+    if names == "another":
+        loans.loc[again, "household"] = [f"other {n}" for n in range(again.sum())]
+    source = UNDATED.replace("target:", "entity: household\ntarget:")
+    (project.data / "contract.yaml").write_text(source)
+    project.write(tables).run("preprocess")
+    place = {row: name for name in SPLITS for row in project.split(name)["_row"]}
+    for n in range(10):
+        pair = n - n % 2
+        assert {place[600 + n], place[n], place[pair + 1]} == {place[pair]}
+    assert quality(project)["split"]["test"]["copies_of_training_rows"] == 0
+
+
 @pytest.mark.parametrize(("customers", "words"), [(1, "1 distinct value in"), (2, "2 distinct")])
 def test_too_few_customers_to_part_end_with_their_number(
     customers: int, words: str, project: Project

@@ -54,7 +54,8 @@ class Group:
     def __init__(self, leaves: list[Leaf]) -> None:
         d = len(leaves[0].reach)
         self.leaves = leaves
-        self.share = np.array([[*leaf.share.values()] for leaf in leaves]).reshape(-1, d).T.copy()
+        shares = np.array([[*leaf.share.values()] for leaf in leaves])
+        self.share = shares.reshape(len(leaves), d).T.copy()
         self.value = np.array([leaf.value for leaf in leaves])
         self.expected = float(self.value @ self.share.prod(axis=0))
 

@@ -87,3 +87,12 @@ def test_outcomes_repeat_where_less_than_half_of_chance_differ(
     bad = np.repeat(np.arange(pairs) % 2, 2)
     bad[: 2 * different : 2] = 1 - bad[: 2 * different : 2]
     assert groups.outcomes_repeat(np.repeat(np.arange(pairs), 2), bad) == repeat
+
+
+def test_rows_are_of_one_group_by_either_code_and_by_way_of_others() -> None:
+    one = np.array([0, 0, 1, 2, 3, 4, 9])
+    other = np.array([5, 6, 6, 7, 7, 1, 0])
+    assert groups.connect(one, other).tolist() == [0, 0, 0, 1, 1, 2, 3]
+    alone = np.arange(7)
+    assert groups.connect(one, alone).tolist() == [0, 0, 1, 2, 3, 4, 5]
+    assert groups.connect(alone, alone).tolist() == alone.tolist()

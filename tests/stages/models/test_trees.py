@@ -126,6 +126,15 @@ def test_the_shapley_values_of_a_leaf_are_those_of_the_definition() -> None:
             assert own[i] == pytest.approx(total / math.factorial(4), abs=1e-12)
 
 
+@pytest.mark.parametrize("gamma", [2.0, 20.0, 1e9])
+def test_trees_without_a_split_are_explained_too(gamma: float) -> None:
+    scorer, (x, _) = fit("xgboost", min_split_loss=gamma), rows()
+    own = compiled(scorer)
+    assert [own.margin(row[None])[0] for row in x[:9]] == scorer.margin(x[:9]).tolist()
+    np.testing.assert_allclose(own.contributions(x), scorer.contributions(x), atol=1e-5)
+    assert (gamma < 1e9) == np.any(own.contributions(x)[:, :-1] != 0)
+
+
 @pytest.mark.parametrize("name", BOOSTERS)
 def test_a_fitted_candidate_scores_the_same(
     models: dict[str, Model], fitted_book: Project, name: str
