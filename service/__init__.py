@@ -11,8 +11,9 @@
 - `settings` reads every environment variable of the service
 
 Commands: `serve` starts the service, `batch` scores a file, `replay` scores a recorded decision
-again, `traffic` sends applications to a service on this machine through `loopback`, `demo` runs
-service, dashboard and traffic, and `ready` tells whether the service takes requests.
+again, or all of them under another policy (`ledger_replay`), `traffic` sends applications to a
+service on this machine through `loopback`, `demo` runs service, dashboard and traffic, and `ready`
+tells whether the service takes requests.
 """
 
 from stages import project

@@ -1,6 +1,9 @@
 """Score a recorded decision again and print what differs: `python -m service.replay ID`.
 
 Exit codes: 0 the answer is identical, 1 it differs, 2 the decision could not be scored again.
+
+Without an ID, and with `--policy FILE`, `-S KEY=VALUE` or `--rescore`, all recorded decisions are
+made again under another policy, or by the PDs of the present winner; the table says what changes.
 """
 
 from __future__ import annotations
@@ -11,13 +14,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from service import ledger_replay
 from service.decision.engine import Engine
 from service.decision.hashes import NotReady
 from service.ledger import EntryHistory, Ledger, LedgerUnavailable
 from service.ledger.database import database_url, require_file
 from service.ledger.entries import ANSWER, Entry, canonical
 from service.ledger.personal.tables import read_protected
-from stages import project
+from service.monitoring.realised_performance import maturity_days
+from stages import params, project
+from stages.replay import policy_file, table
 
 Rescore = Callable[[dict[str, Any]], Mapping[str, Any]]
 """A function that maps an application to its `default_probability`, `credit_score`, `rating`,
@@ -85,15 +91,57 @@ def rescore(application: dict[str, Any]) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None, rescore: Rescore = rescore) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser("python -m service.replay", description=__doc__)
-    parser.add_argument("--database", metavar="URL", help="instead of DATABASE_URL")
-    parser.add_argument("id", help="the prediction_id of the decision")
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        "python -m service.replay", description=__doc__, formatter_class=form
+    )
+    add = parser.add_argument
+    add("--database", metavar="URL", help="instead of DATABASE_URL")
+    add("--policy", metavar="FILE", help="YAML with the keys to change, or a section `policy`")
+    add("-S", "--set", metavar="KEY=VALUE", action="append", default=[], help="change one key")
+    add("--rescore", action="store_true", help="by the PDs of the present winner")
+    add("--json", action="store_true", help="print JSON instead of a table")
+    add("id", nargs="?", help="the prediction_id of the decision")
     options = parser.parse_args(arguments)
+    changed = bool(options.policy or options.set or options.rescore)
+    if changed == bool(options.id):
+        parser.error("state either the id of a decision, or --policy, -S or --rescore for all")
     try:
-        return compare(options.database, options.id, rescore)
+        if options.id:
+            return compare(options.database, options.id, rescore)
+        return replay_all(options)
     except (LedgerUnavailable, NotReady, ValueError) as error:
         print(f"replay: {error}", file=sys.stderr)
         return 2
+
+
+def replay_all(options: argparse.Namespace) -> int:
+    """Print what a policy or the present winner would have changed about all decisions."""
+    require_file(database_url(options.database))
+    engine, config = Engine.load(), params.load(with_candidates=False)
+    file = project.resolve(options.policy) if options.policy else None
+    proposed = policy_file.read(config.policy, file, options.set)
+    ledger = Ledger(options.database)
+    try:
+        content = ledger_replay.compare(
+            ledger,
+            engine,
+            proposed,
+            rescore=options.rescore,
+            maturity=maturity_days(config.monitor),
+            minimum=config.monitor.min_group,
+        )
+    finally:
+        ledger.close()
+    if options.json:
+        print(json.dumps(content, indent=2, allow_nan=False))
+        return 0
+    print(f"ledger: {table.as_text(content)}\n")
+    print(
+        f"{content['reproduced']:,} decisions follow again from their PD and the policy of then; "
+        f"{content['not_reproduced']:,} do not"
+    )
+    return 0
 
 
 def compare(database: str | None, entry_id: str, rescore: Rescore) -> int:
