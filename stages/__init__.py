@@ -5,7 +5,7 @@ tests alone:
 
 - `preprocess` joins, repairs, validates and splits the raw tables
 - `featurize` turns the prepared rows into numeric matrices
-- `search` looks for the boosters' parameters, for a book that nobody has searched
+- `search` looks for a candidate's parameters, for a book that nobody has searched
 - `train` fits and calibrates one candidate
 - `evaluate` chooses the winner, judges it on the test rows, and writes what follows from it
 

@@ -12,7 +12,8 @@ from stages.contract.schema import ContractError
 from stages.params import ParamsError
 
 # `dvc exp run -S` writes params.yaml before any stage runs, and leaves it so where one fails.
-WAY_BACK = "To go back to what is committed: git checkout params.yaml && dvc checkout"
+UNDO = "git checkout params.yaml dvc.lock models/search && dvc checkout"
+WAY_BACK = f"To go back to what is committed: {UNDO}"
 
 
 def message(error: Exception) -> str:

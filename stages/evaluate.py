@@ -27,7 +27,6 @@ from stages.judging.evaluation import Judged
 from stages.judging.rows import Rows
 from stages.models import artifact
 from stages.models.artifact import Model
-from stages.models.fitting import found_parameters
 from stages.params import Params
 
 MODELS = Path("models")
@@ -67,13 +66,13 @@ def build_report(
     }
 
 
-def remove_unlisted(folder: Path, listed: list[str]) -> None:
+def remove_unlisted(listed: list[str]) -> None:
     """Remove the files of candidates that params.yaml does not list.
 
-    This stage depends on the folder: a file left there by an earlier list would give it another
-    hash here than in a fresh clone.
+    This stage depends on their folders: a file left there by an earlier list would give them
+    another hash here than in a fresh clone.
     """
-    for path in sorted(folder.iterdir()):
+    for path in sorted([*MODELS.glob("candidates/*"), *MODELS.glob("search/*")]):
         name = path.name.partition(".")[0]
         if name not in listed:
             path.unlink()
@@ -92,7 +91,7 @@ def main() -> None:
     config = params.load()
     contract = contracts.load(config.dataset)
     config = config.model_copy(update={"policy": config.policy.of(contract, config.mode)})
-    remove_unlisted(MODELS / "candidates", config.candidates)
+    remove_unlisted(config.candidates)
     names = ("train", "validation", "test")
     train, validation, test = (Rows(config, contract, name) for name in names)
     models: dict[str, Model] = {
@@ -100,7 +99,7 @@ def main() -> None:
     }
     seen = {name: validation.judge(model, config) for name, model in models.items()}
     held = predictions.read_out_of_fold(MODELS / "candidates", config.candidates)
-    if members := found_parameters.blend(config):
+    if members := config.blend:
         models[blending.NAME], held[f"pd_{blending.NAME}"] = blending.blend_models(
             models, held, members
         )

@@ -1,10 +1,13 @@
-"""Search the parameters of boosters for a book that nobody has searched: `python -m stages.search`.
+"""Search a candidate's parameters, for a book that nobody has searched.
+
+    python -m stages.search CANDIDATE
 
 Which books were searched, `search.found` in params.yaml says, with what was found for them.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,36 +17,36 @@ from stages.models import registry
 from stages.models.fitting import found_parameters
 
 
-def main() -> None:
-    """Write `models/search.json`."""
+def main(name: str) -> None:
+    """Write `models/search/<name>.json`."""
     config = params.load()
     stated = config.search.found.get(config.dataset)
     if stated is None:
-        found, blend = search_all(config), config.search.blend
+        found = search(config, name)
     else:
         print(f"search: {config.dataset} is not searched: `search.found` has its parameters")
-        found = {
-            name: {"parameters": check_values(config, name, values)}
-            for name, values in stated.candidates().items()
-        }
-        blend = stated.blend
-    listed = [name for name in blend if name in config.candidates]
-    found_parameters.write(config, found, listed if len(listed) > 1 else [])
+        found = {"parameters": check_values(config, name, stated.candidates())}
+    found_parameters.write(config, name, found)
 
 
-def search_all(config: params.Params) -> dict[str, Any]:
-    """Return the best parameters of each candidate that is listed and can stop early."""
+def search(config: params.Params, name: str) -> dict[str, Any]:
+    """Return the best parameters of a candidate; none where it cannot stop early."""
     from stages.tune import early_stopped  # noqa: PLC0415  (a book that was searched needs no Optuna)
 
-    if not config.search.trials:
+    if not (config.search.trials and registry.load(name).fit_until):
+        return {"parameters": {}}
+    return early_stopped.search(name, config)
+
+
+def check_values(
+    config: params.Params, name: str, found: dict[str, dict[str, int | float]]
+) -> dict[str, int | float]:
+    """Return what was found for a candidate; raises ParamsError where it cannot have that."""
+    for stated_name in found:
+        config.candidate(stated_name)
+    stated, values = config.candidate(name), found.get(name, {})
+    if not values:
         return {}
-    names = [name for name in config.candidates if registry.load(name).fit_until]
-    return {name: early_stopped.search(name, config) for name in names}
-
-
-def check_values(config: params.Params, name: str, values: dict[str, float]) -> dict[str, float]:
-    """Return parameters of a candidate; raises ParamsError where it cannot have them."""
-    stated = config.candidate(name)
     try:
         type(stated).model_validate(stated.model_dump() | values)
     except ValidationError as error:
@@ -57,5 +60,7 @@ def check_values(config: params.Params, name: str, values: dict[str, float]) -> 
 
 if __name__ == "__main__":
     project.enter()
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: python -m stages.search CANDIDATE; got {sys.argv[1:]}")
     with errors.one_message():
-        main()
+        main(sys.argv[1])

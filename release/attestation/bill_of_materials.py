@@ -114,7 +114,7 @@ def parameters(contents: dict[str, bytes], winner: str) -> Iterator[dict[str, st
     search, values = given["search"], dict(given["train"])
     found = search["found"].get(given["dataset"])
     if search["trials"] and found is None:
-        yield {"name": "credit-pd:search", "value": "models/search.json of the same commit"}
+        yield {"name": "credit-pd:search", "value": "models/search of the same commit"}
     else:
         values |= {**values.get(winner, {}), **(found or {}).get(winner, {})}
     for name, value in values.items():

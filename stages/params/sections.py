@@ -164,6 +164,14 @@ class Params(Section):
         """The folder of the chosen dataset."""
         return Path("data") / self.dataset
 
+    @property
+    def blend(self) -> list[str]:
+        """The listed candidates whose margins make one more; none, or two and more."""
+        found = self.search.found.get(self.dataset)
+        stated = self.search.blend if found is None else found.blend
+        listed = [name for name in stated if name in self.candidates]
+        return listed if len(listed) > 1 else []
+
     def candidate(self, name: str) -> CandidateParameters:
         """Return the checked section of a candidate; raises ParamsError where there is none."""
         try:

@@ -114,22 +114,24 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
 
 
 def test_a_file_that_is_not_listed_is_not_trained(story: Story) -> None:
-    assert story.status["file alone"] == ["search"]
+    assert story.status["file alone"] == []
 
 
 def test_a_candidate_that_is_added_is_trained_alone(story: Story) -> None:
-    assert story.ran["added"] == ["search", "train@mine", "evaluate"]
+    assert story.ran["added"] == ["search@mine", "train@mine", "evaluate"]
 
 
 def test_a_candidate_that_is_edited_is_trained_alone(story: Story) -> None:
-    assert story.status["edited"] == ["search", "train@mine"]
-    assert story.status["another edited"] == ["search", "train@mine", "train@xgboost"]
+    assert story.status["edited"] == ["search@mine", "train@mine"]
+    assert story.status["another edited"] == [
+        f"{stage}@{name}" for stage in ("search", "train") for name in ("mine", "xgboost")
+    ]
 
 
 def test_a_candidate_that_is_taken_off_the_list_leaves_the_judgement_of_the_others_as_it_was(
     story: Story,
 ) -> None:
-    assert story.ran["taken off"] == ["search", "evaluate"]
+    assert story.ran["taken off"] == ["evaluate"]
     assert story.judgement["taken off"] == story.judgement["first"]
     assert story.status["taken off"] == []
 
@@ -140,7 +142,9 @@ def test_a_stale_file_changes_nothing_that_a_fresh_clone_would_not_have(story: S
 
 
 def test_another_pin_of_a_library_that_trains_concerns_every_candidate(story: Story) -> None:
-    assert story.status["pinned anew"] == ["search", "train@logistic", "train@xgboost"]
+    assert story.status["pinned anew"] == [
+        f"{stage}@{name}" for stage in ("search", "train") for name in ("logistic", "xgboost")
+    ]
 
 
 def test_a_candidate_without_its_parts_is_named(

@@ -14,10 +14,11 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from stages import params
+from stages import params, search
 from tests.support.books import CANDIDATES, ROOT, Project
 
 STAGES = ("preprocess", "featurize", "search", "train", "evaluate")
+MATRIX = ("search", "train")  # a stage for each candidate
 CANDIDATE = "lightgbm"
 DAG: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 GRAPH = grimp.build_graph("stages", cache_dir=None)
@@ -42,7 +43,7 @@ def modules(stage: str) -> set[str]:
 
 def own_modules(stage: str) -> set[str]:
     """The stage's module, and what it finds by name: one candidate's file."""
-    found_by_name = {f"stages.models.candidates.{CANDIDATE}"} if stage == "train" else set()
+    found_by_name = {f"stages.models.candidates.{CANDIDATE}"} if stage in MATRIX else set()
     return {f"stages.{stage}", *found_by_name}
 
 
@@ -51,7 +52,7 @@ def needed(stage: str) -> set[str]:
     shared = set().union(*(imported(f"stages.models.candidates.{name}") for name in CANDIDATES))
     candidates = {name for name in shared if name.startswith("stages.models.candidates.")}
     own = set().union(*map(imported, own_modules(stage)))
-    return own | (shared - candidates if stage in ("search", "train") else set())
+    return own | (shared - candidates if stage in MATRIX else set())
 
 
 @cache
@@ -69,11 +70,12 @@ def imported(module: str) -> frozenset[str]:
 def test_a_stage_is_run_as_a_module_by_its_name(stage: str) -> None:
     command = DAG[stage]["cmd"].partition(" || ")[0].split(" ")
     assert command[:3] == ["python", "-m", f"stages.{stage}"]
-    assert command[3:] == (["${item.candidate}"] if stage == "train" else [])
+    assert command[3:] == (["${item.candidate}"] if stage in MATRIX else [])
 
 
-def test_there_is_a_train_stage_for_each_candidate_of_the_parameters() -> None:
-    assert DAG["train"]["matrix"] == {"candidate": "${candidates}"}
+@pytest.mark.parametrize("stage", MATRIX)
+def test_a_stage_runs_for_each_candidate_of_the_parameters(stage: str) -> None:
+    assert DAG[stage]["matrix"] == {"candidate": "${candidates}"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -103,9 +105,11 @@ def test_code_that_a_stage_depends_on_is_there(stage: str) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_data_that_a_stage_depends_on_is_a_source_or_made_by_a_stage(stage: str) -> None:
-    made = {out for other in STAGES for out in declared(other, "outs")} | {"models/candidates"}
+    made = {out for other in STAGES for out in declared(other, "outs")} | {
+        "models/candidates",
+        "models/search",
+    }
     sources = {"data/small/raw", "data/small/contract.yaml", "requirements/training.txt"}
-    sources.add("stages/models/candidates")
     data = {d for d in declared(stage, "deps") if not d.endswith(".py")}
     assert data <= made | sources
 
@@ -117,7 +121,7 @@ def test_outputs_of_quick_stages_persist_so_that_a_failure_leaves_the_old_ones(s
 
 
 def test_a_search_and_candidates_do_not_persist_so_that_the_run_cache_has_them() -> None:
-    assert DAG["search"]["outs"] == [{"models/search.json": {"cache": False}}]
+    assert DAG["search"]["outs"] == [{"models/search/${item.candidate}.json": {"cache": False}}]
     assert all(isinstance(out, str) for out in DAG["train"]["outs"])
 
 
@@ -132,7 +136,7 @@ def test_metrics_are_kept_in_git() -> None:
     }
     assert kept == {
         "data/${dataset}/quality.json",
-        "models/search.json",
+        "models/search/${item.candidate}.json",
         "models/evaluation.json",
         "models/metrics.json",
     }
@@ -204,7 +208,11 @@ def run(
     watched = Watched(alone.config, "", read)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(params, "load", lambda: watched)
-        alone.run(CANDIDATE if stage == "train" else stage)
+        if stage == "search":
+            patch.chdir(alone.folder)
+            search.main(CANDIDATE)
+        else:
+            alone.run(CANDIDATE if stage == "train" else stage)
     return Run(stage, set(alone.files()) - before, read)
 
 

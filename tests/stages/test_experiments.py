@@ -134,7 +134,8 @@ def test_the_first_run_runs_every_stage(story: Story) -> None:
     assert stages_run(story.said["first"]) == [
         "preprocess",
         "featurize",
-        "search",
+        "search@logistic",
+        "search@lightgbm",
         "train@logistic",
         "train@lightgbm",
         "evaluate",
@@ -146,7 +147,7 @@ def test_a_second_run_runs_nothing(story: Story) -> None:
 
 
 def test_an_experiment_trains_its_candidate_alone(story: Story) -> None:
-    assert stages_run(story.said["leaves"]) == ["search", "train@lightgbm", "evaluate"]
+    assert stages_run(story.said["leaves"]) == ["search@lightgbm", "train@lightgbm", "evaluate"]
 
 
 def test_a_changed_parameter_shows_in_the_diff_of_parameters(story: Story) -> None:
@@ -232,4 +233,10 @@ def test_an_experiment_on_the_first_dataset_brings_all_of_it_back(story: Story) 
 
 
 def test_an_experiment_on_the_first_dataset_trains_nothing_again(story: Story) -> None:
-    assert stages_run(story.said["back"]) == ["preprocess", "featurize", "search", "evaluate"]
+    assert stages_run(story.said["back"]) == [
+        "preprocess",
+        "featurize",
+        "search@logistic",
+        "search@lightgbm",
+        "evaluate",
+    ]

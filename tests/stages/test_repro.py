@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import yaml
 
-from stages.models import registry
 from tests.support.books import CANDIDATES
 from tests.support.clone import Clone
 
@@ -41,6 +40,18 @@ def elsewhere(made: Clone) -> Clone:
 def stale(clone: Clone) -> list[str]:
     """The stages that DVC would run."""
     return sorted(clone.facts("status"))
+
+
+def of_each(stage: str) -> list[str]:
+    """Return the names of a stage that runs for each candidate."""
+    return sorted(f"{stage}@{name}" for name in CANDIDATES)
+
+
+def go_back(clone: Clone) -> None:
+    """Undo a failed experiment as params.yaml says."""
+    [way_back] = re.findall(r"To go back: (.*)", (clone.folder / "params.yaml").read_text())
+    for command in way_back.split(" && "):
+        clone.run(*command.split())
 
 
 def outputs(clone: Clone) -> dict[str, bytes]:
@@ -83,9 +94,8 @@ def test_every_stage_is_in_the_lock(made: Clone) -> None:
     stages = [
         "preprocess",
         "featurize",
-        "search",
         "evaluate",
-        *(f"train@{name}" for name in CANDIDATES),
+        *(f"{stage}@{name}" for stage in ("search", "train") for name in CANDIDATES),
     ]
     assert sorted(lock["stages"]) == sorted(stages)
 
@@ -105,9 +115,8 @@ def test_a_parameter_of_one_candidate_concerns_its_training_and_its_search_alone
     made: Clone, candidate: str
 ) -> None:
     key = {"logistic": "c", "scorecard": "c"}.get(candidate, "trees")
-    search = ["search"] if registry.load(candidate).fit_until else []
     with changed(made, train={candidate: {key: 9}}):
-        assert stale(made) == [*search, f"train@{candidate}"]
+        assert stale(made) == [f"search@{candidate}", f"train@{candidate}"]
 
 
 @pytest.mark.parametrize(
@@ -117,9 +126,9 @@ def test_a_parameter_of_one_candidate_concerns_its_training_and_its_search_alone
         ({"simulate": {"rows": 7}}, []),
         ({"policy": {"margin": 0.1}}, ["evaluate"]),
         ({"evaluate": {"resamples": 150}}, ["evaluate"]),
-        ({"featurize": {"bins": 5}}, ["featurize", "search"]),
+        ({"featurize": {"bins": 5}}, ["featurize", *of_each("search")]),
         ({"preprocess": {"max_invalid": 0.2}}, ["preprocess"]),
-        ({"train": {"folds": 4}}, ["search", *(f"train@{name}" for name in sorted(CANDIDATES))]),
+        ({"train": {"folds": 4}}, [*of_each("search"), *of_each("train")]),
     ],
 )
 def test_a_parameter_concerns_the_stages_that_read_it(
@@ -158,7 +167,7 @@ def test_a_parameter_that_cannot_be_ends_the_run_by_name_and_leaves_every_output
 def test_an_experiment_that_fails_in_training_leaves_every_output(made: Clone) -> None:
     before = outputs(made)
     said = made.dvc("exp", "run", "-S", "train.scorecard.min_iv=99", check=False)
-    made.run("git", "checkout", "--quiet", "--", "params.yaml")
+    go_back(made)
     assert "min_iv 99.0 leaves no feature" in said
     assert "failed to reproduce 'train@scorecard'" in said
     assert outputs(made) == before
@@ -171,9 +180,7 @@ def test_a_dataset_that_is_not_there_is_named_and_params_yaml_says_how_to_go_bac
     before = outputs(made)
     said = made.dvc("exp", "run", "-S", "dataset=nope", check=False)
     assert re.search(r"No such file or directory: '.*/data/nope/contract\.yaml'", said)
-    [way_back] = re.findall(r"To go back: (.*)", (made.folder / "params.yaml").read_text())
-    for command in way_back.split(" && "):
-        made.run(*command.split())
+    go_back(made)
     assert outputs(made) == before
     assert stale(made) == []
 

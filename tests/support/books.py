@@ -21,7 +21,7 @@ from stages.contract.schema import Contract, Mode
 ROOT = Path(__file__).parents[2]
 CANDIDATES = ("logistic", "scorecard", "random_forest", "xgboost", "lightgbm")
 SEPARATE = ("glass_box",)  # not listed by default
-VERBS = {"preprocess": preprocess, "featurize": featurize, "search": search, "evaluate": evaluate}
+VERBS = {"preprocess": preprocess, "featurize": featurize, "evaluate": evaluate}
 Tables = dict[str, pd.DataFrame]
 
 CONTRACT = """
@@ -141,11 +141,14 @@ class Project:
         return self
 
     def run(self, *verbs: str) -> Project:
-        """Run stages in this process: those of VERBS, or `train` by the name of a candidate."""
+        """Run stages in this process: VERBS, `search`, or `train` by a candidate's name."""
         with contextlib.chdir(self.folder):
             for verb in verbs:
                 if verb in (*CANDIDATES, *SEPARATE):
                     train.main(verb)
+                elif verb == "search":
+                    for name in params.load().candidates:
+                        search.main(name)
                 else:
                     VERBS[verb].main()
         return self

@@ -1,4 +1,4 @@
-"""The parameters that the stage `search` found for the candidates, in models/search.json.
+"""The parameters that the stage `search` found for a candidate, in models/search/<name>.json.
 
 They take the place of the same parameters in params.yaml, for the book that was searched.
 """
@@ -13,31 +13,22 @@ from stages import files
 from stages.models.parameters import CandidateParameters
 from stages.params import Params
 
-FILE = Path("models") / "search.json"
+FOLDER = Path("models") / "search"
 
 
-def write(config: Params, found: dict[str, Any], blend: list[str]) -> None:
-    """Write what was found for each candidate, with facts about it, and which are blended."""
+def write(config: Params, name: str, found: dict[str, Any]) -> None:
+    """Write what was found for a candidate: its parameters, and facts about the search."""
     book = {"dataset": config.dataset, "mode": config.mode}
-    files.write_json(FILE, book | {"candidates": found, "blend": blend}, indent=1)
+    files.write_json(FOLDER / f"{name}.json", book | found, indent=1)
 
 
 def section(config: Params, name: str) -> CandidateParameters:
     """Return the parameters of a candidate: those of params.yaml, less what a search found."""
-    stated = config.candidate(name)
-    values = read(config).get("candidates", {}).get(name, {}).get("parameters", {})
-    return stated.model_copy(update=values) if values else stated
-
-
-def blend(config: Params) -> list[str]:
-    """Return the candidates whose margins are blended; none, or two and more."""
-    return list(read(config).get("blend", []))
-
-
-def read(config: Params) -> dict[str, Any]:
-    """Return what was found for the book of the parameters; {} where it was not searched."""
-    if not FILE.exists():
-        return {}
-    found: dict[str, Any] = json.loads(FILE.read_text())
-    same = (found["dataset"], found["mode"]) == (config.dataset, config.mode)
-    return found if same else {}
+    stated, file = config.candidate(name), FOLDER / f"{name}.json"
+    if not file.exists():
+        return stated
+    found = json.loads(file.read_text())
+    of_this_book = (found["dataset"], found["mode"]) == (config.dataset, config.mode)
+    if not (of_this_book and found["parameters"]):
+        return stated
+    return stated.model_copy(update=found["parameters"])

@@ -93,7 +93,7 @@ def test_parameters_that_a_search_found_are_not_stated_as_those_of_params() -> N
     assert described({"loan_book": {winner: {name: 77}}})[f"credit-pd:train.{name}"] == "77"
     searched = described({})
     assert f"credit-pd:train.{name}" not in searched
-    assert "models/search.json" in searched["credit-pd:search"]
+    assert "models/search" in searched["credit-pd:search"]
 
 
 def test_the_data_are_named_by_the_hashes_of_dvc(bill: dict[str, Any]) -> None:
