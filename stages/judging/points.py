@@ -32,6 +32,7 @@ COLUMNS = (
     "share",
     "bad_rate",
 )
+MISSING = "missing"
 EXACT = 6  # digits of `points_exact`
 
 Outcomes = NDArray[np.int64]
@@ -83,9 +84,11 @@ def bins_of(
         row_term = table.values[np.maximum(place, 0)]
         for term in dict.fromkeys(of_code.tolist()):
             names = [levels[code] for code in codes if of_code[code] == term]
-            yield ", ".join(names), term, (row_term == term) & ~missing
-    if missing.any() or table.missing:
-        yield "missing", table.missing, missing
+            written = map(quote_level, names) if isinstance(part, Field) else names
+            yield ", ".join(written), term, (row_term == term) & ~missing
+    may_miss = isinstance(part, Field) and not part.constraints.required
+    if missing.any() or table.missing or may_miss:
+        yield MISSING, table.missing, missing
 
 
 def levels_of(part: Field | Derived | MissingReason) -> list[str]:
@@ -95,15 +98,25 @@ def levels_of(part: Field | Derived | MissingReason) -> list[str]:
     return names_of_codes(part) if isinstance(part, Field) and part.codes else []
 
 
+def quote_level(name: str) -> str:
+    """Return a level's name as the card writes it: in quotes where it reads as something else."""
+    return f"'{name}'" if ", " in name or name == MISSING else name
+
+
 def label_of(edges: Floats, number: int) -> str:
     """Return the label of a bin of a quantity; a bin holds its lower edge."""
     if not len(edges):
         return "any value"
     if number == 0:
-        return f"below {edges[0]:.6g}"
+        return f"below {exact(edges[0])}"
     if number == len(edges):
-        return f"{edges[-1]:.6g} and above"
-    return f"{edges[number - 1]:.6g} to below {edges[number]:.6g}"
+        return f"{exact(edges[-1])} and above"
+    return f"{exact(edges[number - 1])} to below {exact(edges[number])}"
+
+
+def exact(number: float) -> str:
+    """Return a number in the fewest digits that no other number has."""
+    return np.format_float_positional(number, trim="-")
 
 
 def facts_of(inside: NDArray[np.bool_], bad: Outcomes) -> Row:

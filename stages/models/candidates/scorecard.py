@@ -37,6 +37,8 @@ SEARCH = {
 TRENDS = {0: "auto", 1: "ascending", -1: "descending"}
 # As many cells as optbinning cuts a number into before it merges them.
 PREBINS = 20
+# Which tell every two numbers apart.
+DIGITS = 17
 # The least share of the differences between rare levels that must be real to keep them apart.
 RELIABLE = 0.5
 
@@ -56,7 +58,10 @@ def with_both_outcomes(x: Floats, bad: Outcomes, cell: Codes) -> tuple[Floats, N
 
 
 def edges_of(x: Floats, bad: Outcomes, direction: int, parameters: Parameters) -> Floats:
-    """Return the optimal monotone splits (Navas-Palencia 2020) of a number x (n,), ascending."""
+    """Return the optimal monotone splits (Navas-Palencia 2020) of a number x (n,), ascending.
+
+    Each is written with as few digits as leave every row in its bin: people read them on the card.
+    """
     from optbinning import OptimalBinning  # noqa: PLC0415  (slow to import; only fitting needs it)
 
     present = ~np.isnan(x)
@@ -69,7 +74,19 @@ def edges_of(x: Floats, bad: Outcomes, direction: int, parameters: Parameters) -
         solver="cp",
     )
     binning.fit(*with_both_outcomes(x, bad, number_cells(x, PREBINS)))
-    return np.asarray(binning.splits, dtype=np.float64)
+    present_values = np.unique(x)
+    return np.array([shorten(edge, present_values) for edge in binning.splits], dtype=np.float64)
+
+
+def shorten(edge: float, values: Floats) -> float:
+    """Return the number of the fewest digits that has the same of the values (m,) below it.
+
+    `values` are distinct and ascending, and lie on both sides of the edge.
+    """
+    place = int(np.searchsorted(values, edge))
+    low, high = values[place - 1], values[place]
+    shorter = (float(f"{edge:.{digits}g}") for digits in range(1, DIGITS))
+    return next((number for number in shorter if low < number <= high), float(edge))
 
 
 def groups_of(x: Floats, bad: Outcomes, parameters: Parameters) -> Codes:

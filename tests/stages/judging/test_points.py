@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.special import expit
 
 from stages.contract import prepared
 from stages.judging import points
@@ -75,6 +78,63 @@ def test_the_points_of_an_application_add_up_to_its_served_score(carded: Project
     np.testing.assert_allclose(exact, served, atol=1e-4)
     np.testing.assert_array_equal(np.rint(exact), np.rint(served))
     assert np.abs(whole - served).max() <= 0.5 * len(scorer.tables) + 1e-4
+
+
+AMOUNTS = """
+tables: {loans: {path: loans.csv}}
+target: {field: bad, bad: 1, good: 0}
+fields:
+  amount: {type: number}
+  balance: {type: number}
+  rate: {type: number}
+  purpose: {type: string, constraints: {enum: ["a, b", a, b, missing]}}
+"""
+
+
+def points_by_hand(lines: list[dict[str, str]], feature: str, value: Any) -> float:
+    """Return the exact points that a person reads off the card for a value."""
+
+    def holds(label: str) -> bool:
+        if value is None or (isinstance(value, float) and np.isnan(value)):
+            return label == "missing"
+        if isinstance(value, str):
+            quoted = f"'{value}'" if value in ("a, b", "missing") else value
+            return quoted in (label, *label.replace("'a, b'", "").split(", "))
+        low, _, high = label.partition(" to below ")
+        if high:
+            return float(low) <= value < float(high)
+        if label.startswith("below "):
+            return value < float(label.removeprefix("below "))
+        return label != "missing" and value >= float(label.removesuffix(" and above"))
+
+    fitting = [line for line in lines if line["feature"] == feature and holds(line["bin"])]
+    assert len(fitting) == 1, (feature, value, fitting)
+    return float(fitting[0]["points_exact"])
+
+
+def test_a_person_reads_the_served_score_off_the_labels_of_the_card(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    n = 3000
+    loans = pd.DataFrame(
+        {
+            "amount": rng.lognormal(12, 1, n).round(2),
+            "balance": rng.integers(1_000_000, 1_000_050, n) + 0.25,
+            "rate": np.where(rng.random(n) < 0.1, np.nan, rng.normal(size=n) / 3),
+            "purpose": rng.choice(["a, b", "a", "b", "missing"], n),
+        }
+    )
+    odds = np.log(loans["amount"]) - 14 + (loans["balance"] - 1e6) / 20 + loans["rate"].fillna(0)
+    loans["bad"] = (rng.random(n) < expit(odds + (loans["purpose"] == "a"))).astype(int)
+    project = Project(tmp_path, AMOUNTS, candidates=["scorecard"], train__scorecard__min_iv=0.0)
+    project.write({"loans": loans}).run("preprocess", "featurize", "scorecard", "evaluate")
+    model: Model = artifact.load(project.artifact("scorecard"))
+    columns, lines = project.columns("test"), card(project)
+    read = [
+        sum(points_by_hand(lines, name, values[row]) for name, values in columns.items())
+        for row in range(len(columns["amount"]))
+    ]
+    served = project.config.policy.score(model.predict(columns))
+    np.testing.assert_allclose(read, served, atol=1e-4)
 
 
 def test_each_meaning_of_a_missing_value_is_a_bin_of_its_own(carded: Project) -> None:

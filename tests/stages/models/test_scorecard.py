@@ -219,3 +219,19 @@ def test_the_scorecard_ranks_as_its_bins_do(rows: tuple[Any, Any]) -> None:
 def test_the_mean_pd_is_the_bad_rate(rows: tuple[Any, Any]) -> None:
     margin = fit(rows, [1, 1, 0, 0]).margin(rows[0])
     assert (1 / (1 + np.exp(-margin))).mean() == pytest.approx(rows[1].mean(), abs=1e-3)
+
+
+def test_edges_have_the_fewest_digits_that_leave_each_row_in_its_bin() -> None:
+    values = np.array([0.1, 0.25, 1_000_000.25, 1_000_001.25, 2e6])
+    shorten = scorecard.shorten
+    assert shorten(0.175, values) == 0.2
+    assert shorten(1_000_000.75, values) == 1_000_001.0
+    assert shorten(1_500_000.625, values) == 2e6
+    assert shorten(500_000.0, values) == 500_000.0
+    rng = np.random.default_rng(3)
+    drawn = np.unique(rng.normal(size=1000))
+    middles = (drawn[1:] + drawn[:-1]) / 2
+    short = np.array([shorten(edge, drawn) for edge in middles])
+    assert np.array_equal(np.searchsorted(short, drawn, side="right"), np.arange(1000))
+    assert max(len(f"{edge:.17g}".strip("-0.")) for edge in middles) > 12
+    assert sum(len(str(edge)) for edge in short) < 9 * len(short)
