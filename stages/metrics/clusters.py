@@ -11,6 +11,7 @@ from stages.metrics.ranked_rows import Floats
 Codes = NDArray[np.int64]
 
 AGREEMENT = 0.1  # correlation of outcomes within clusters that is too high to ignore
+SPARSE = 8  # codes for each row beyond which they are counted anew, which takes a sort
 ERRORS = 3  # standard errors by which it exceeds chance
 
 
@@ -31,6 +32,12 @@ def outcomes_agree(bad: Codes, pd: Floats, cluster: Codes) -> bool:
 
 def design_effect(values: Floats, cluster: Codes) -> float:
     """Return how many times the variance of the sum of centred values (n,) clusters multiply."""
-    place = np.unique(cluster, return_inverse=True)[1]
     alone = float(np.sum(values**2))
-    return max(1.0, float(np.sum(np.bincount(place, values) ** 2)) / alone) if alone else 1.0
+    return max(1.0, float(np.sum(sums(values, cluster) ** 2)) / alone) if alone else 1.0
+
+
+def sums(values: Floats, cluster: Codes) -> Floats:
+    """Return the sum of values (n,) of each cluster, and zeros for codes that no row has."""
+    if cluster.min() < 0 or cluster.max() >= SPARSE * len(cluster):
+        cluster = np.unique(cluster, return_inverse=True)[1]
+    return np.bincount(cluster, weights=values).astype(np.float64)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stages.metrics import clusters
 from stages.metrics.clusters import Codes
 from stages.metrics.ranked_rows import Floats
 from stages.metrics.rate_intervals import STANDARD_ERRORS, Interval, share_interval
@@ -73,10 +74,12 @@ def quotient_of_shares(parts: Sequence[int], wholes: Sequence[int]) -> Interval:
 
 
 def _normal(value: float, moves: Floats, cluster: Codes | None) -> Interval:
-    if cluster is not None:
-        place = np.unique(cluster, return_inverse=True)[1]
-        moves = np.bincount(place, weights=moves).astype(np.float64)
     count = len(moves)
-    spread = float(np.sqrt(count * np.var(moves, ddof=1))) if count > 1 else float("inf")
-    margin = STANDARD_ERRORS * spread
+    if cluster is not None:
+        count = int(np.count_nonzero(clusters.sums(np.ones(count), cluster)))
+        moves = clusters.sums(moves, cluster)
+    if count < 2:
+        return Interval(value, float("-inf"), float("inf"))
+    squares = float(np.sum(moves**2)) - float(moves.sum()) ** 2 / count
+    margin = STANDARD_ERRORS * float(np.sqrt(max(squares, 0.0) * count / (count - 1)))
     return Interval(value, value - margin, value + margin)

@@ -109,27 +109,28 @@ def compare_groups(
     `approval_ratio` is a group's approval rate over that of the group approved most often among
     those of `minimum` rows or more, with an interval for rows that are independent.
     """
-    return {
-        attribute: {
-            group: {
-                "rows": int((labels == group).sum()),
-                "present": of_before.get(group),
-                "proposed": of_after.get(group),
+    compared = {}
+    for attribute, labels in rows.groups.items():
+        names, place = np.unique(labels, return_inverse=True)
+        then, now = (describe_groups(rows, place, d, minimum) for d in (before, after))
+        compared[attribute] = {
+            str(name): {
+                "rows": int(count),
+                "present": then.get(number),
+                "proposed": now.get(number),
             }
-            for group in sorted(set(labels.tolist()))
+            for number, (name, count) in enumerate(zip(names, np.bincount(place), strict=True))
         }
-        for attribute, labels in rows.groups.items()
-        for of_before, of_after in [
-            tuple(describe_groups(rows, labels, d, minimum) for d in (before, after))
-        ]
-    }
+    return compared
 
 
 def describe_groups(
-    rows: ScoredRows, labels: NDArray[np.str_], decision: Places, minimum: int
-) -> dict[str, dict[str, Any]]:
-    """Return the figures of each group of `minimum` rows or more under one policy."""
-    names, place = np.unique(labels, return_inverse=True)
+    rows: ScoredRows, place: NDArray[np.int64], decision: Places, minimum: int
+) -> dict[int, dict[str, Any]]:
+    """Return the figures of each group of `minimum` rows or more under one policy.
+
+    `place` is the number of each row's group (n,).
+    """
     count = np.bincount(place)
     approved = np.bincount(place, weights=decision == APPROVE).astype(np.int64)
     large = np.flatnonzero(count >= minimum)
@@ -137,7 +138,7 @@ def describe_groups(
         return {}
     best = large[np.argmax(approved[large] / count[large])]
     described = {}
-    for number in large:
+    for number in large.tolist():
         one = (place == number).astype(np.float64)
         lent = one * (decision == APPROVE) * rows.has_outcome
         shares = {
@@ -149,5 +150,5 @@ def describe_groups(
         pair = ([int(a[i]) for i in (number, best)] for a in (approved, count))
         ratio = ratio_intervals.quotient_of_shares(*pair) if number != best else Interval(1, 1, 1)
         facts["approval_ratio"] = as_figure(ratio)
-        described[str(names[number])] = facts
+        described[number] = facts
     return described
