@@ -2,9 +2,11 @@
 
     python -m stages.policy -S policy.refer_band=0.3
     python -m stages.policy --policy proposed.yaml --model lightgbm
+    python -m stages.policy frontier --max-bad-rate 0.02 --max-referrals 0.08
 
-Each figure stands beside that of the present policy and winner, with 95 % intervals. Nothing is
-trained and no file is written.
+Each figure stands beside that of the present policy and winner, with 95 % intervals. `frontier`
+chooses cut-offs on training and validation rows, and judges them on the test rows. Nothing is
+trained and no file is written but that of `--plot`.
 """
 
 from __future__ import annotations
@@ -12,13 +14,29 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import Any
 
 from stages import errors, params, project
 from stages.contract import reading as contracts
+from stages.contract.schema import Contract
+from stages.judging.evaluation import round_figures
 from stages.judging.rows import Rows
-from stages.replay import capital, comparison, policy_file, split_rows, table
+from stages.params import Params
+from stages.policy.decisions import Policy
+from stages.replay import capital, chart, comparison, frontier, policy_file, split_rows, table
 from stages.replay.comparison import Side
+from stages.replay.frontier import Limits
 from stages.replay.policy_file import ReplayError
+
+AIMS = ("profit", "expected_profit", "profit_by_money", "approval_rate")
+
+
+def share(text: str) -> float:
+    """Return a number from 0 to 1 that an option states."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a share from 0 to 1, such as 0.02; got {text}")
+    return value
 
 
 def parse() -> argparse.Namespace:
@@ -28,24 +46,29 @@ def parse() -> argparse.Namespace:
         "python -m stages.policy", description=__doc__, formatter_class=form
     )
     add = parser.add_argument
+    add("task", nargs="?", choices=tuple(TASKS), default="replay", help="(%(default)s)")
     add("--policy", metavar="FILE", help="YAML with the keys to change, or a section `policy`")
     add("-S", "--set", metavar="KEY=VALUE", action="append", default=[], help="change one key")
     add("--model", metavar="CANDIDATE", help="another model than the winner")
     add("--split", choices=("train", "validation", "test"), default="test", help="(%(default)s)")
     add("--asset-class", choices=tuple(capital.CLASSES), default="other_retail", help="of capital")
     add("--json", action="store_true", help="print JSON instead of a table")
+    some = parser.add_argument_group("frontier").add_argument
+    some("--max-bad-rate", metavar="SHARE", type=share, help="among the approved")
+    some("--max-referrals", metavar="SHARE", type=share, help="of all (as under the policy)")
+    some("--min-approvals", metavar="SHARE", type=share, help="of all applications")
+    some("--confident", action="store_true", help="keep the bad rate by its interval's upper end")
+    some("--aim", choices=AIMS, default="profit", help="what is made largest (%(default)s)")
+    some("--plot", metavar="FILE.svg", help="draw the frontier")
     return parser.parse_args()
 
 
-def main() -> None:
-    """Print what the proposed policy and model change."""
-    options = parse()
-    config = params.load()
-    contract = contracts.load(config.dataset)
-    file = project.resolve(options.policy) if options.policy else None
-    proposed = policy_file.read(config.policy, file, options.set)
-    old, new = (policy.of(contract, config.mode) for policy in (config.policy, proposed))
+def replay(
+    options: argparse.Namespace, config: Params, contract: Contract, new: Policy
+) -> dict[str, Any]:
+    """Return what a policy, and another model where one is named, change on the rows of a split."""
     rows = Rows(config, contract, options.split)
+    old = config.policy.of(contract, config.mode)
     present = Side.decided_by(old, split_rows.score(rows, split_rows.load_model(config)))
     other = split_rows.load_model(config, options.model) if options.model else None
     scored = split_rows.score(rows, other) if other else present.rows
@@ -55,19 +78,80 @@ def main() -> None:
         asset_class=options.asset_class,
         minimum=config.evaluate.min_group,
     )
-    content = {"dataset": config.dataset, "split": options.split} | content
-    different = split_rows.count_differences(rows, present.decision)
-    content["unlike_predictions"] = different
-    if options.json:
-        print(json.dumps(content, indent=2, allow_nan=False))
-        return
-    print(f"{config.dataset}, {options.split} rows: {table.as_text(content)}")
-    if different and options.split == "test":
-        print(
-            f"The present policy decides {different:,} rows otherwise than "
-            "models/predictions.parquet: run `dvc repro`",
-            file=sys.stderr,
+    differ = split_rows.count_differences(rows, present.decision)
+    return {
+        "dataset": config.dataset,
+        "split": options.split,
+        **content,
+        "unlike_predictions": differ,
+    }
+
+
+def choose_cut_offs(
+    options: argparse.Namespace, config: Params, contract: Contract, new: Policy
+) -> dict[str, Any]:
+    """Return the chosen cut-offs, why they were chosen, and what they do on the test rows."""
+    model = split_rows.load_model(config, options.model)
+    rows = split_rows.score_out_of_sample(config, contract, model)
+    limits = Limits(
+        options.max_bad_rate, options.max_referrals, options.min_approvals, options.confident
+    )
+    swept = frontier.sweep(rows, new, limits.max_referrals)
+    choice = frontier.choose(rows, new, swept, limits, options.aim)
+    if options.plot:
+        chart.draw(swept, choice, project.resolve(options.plot))
+    options.split = "test"
+    judged = replay(options, config, contract, choice.policy)
+    return {
+        "explanation": frontier.explain(swept, choice, limits, options.aim),
+        "cut_off": choice.policy.pd_cut_off,
+        "refer_band": choice.policy.refer_band,
+        "cut_offs_compared": len(swept.approved),
+        "efficient": int(swept.is_efficient.sum()),
+        "chosen_on": round_figures(
+            {
+                "rows": swept.rows,
+                "approval_rate": float(swept.approval_rate[choice.place]),
+                "bad_rate": float(swept.bad_rate[choice.place]),
+                "referral_rate": float(swept.referral_rate[choice.place]),
+                **{name: float(values[choice.place]) for name, values in swept.aims.items()},
+            }
+        ),
+        "judged": judged,
+    }
+
+
+def in_words(content: dict[str, Any]) -> str:
+    """Return a result as text."""
+    if "judged" in content:
+        compared = f"{content['cut_offs_compared']:,} cut-offs, {content['efficient']:,} efficient"
+        figure = content["judged"]["figures"]["approved_bad_rate"]["proposed"]
+        seen = (
+            "On the test rows, which had no part in the choice, the bad rate among the approved is "
+            f"{figure['value']:.2%} ({figure['low']:.2%} to {figure['high']:.2%})."
         )
+        return f"{compared}\n{content['explanation']}\n{seen}\n\n{in_words(content['judged'])}"
+    text = f"{content['dataset']}, {content['split']} rows: {table.as_text(content)}"
+    if content["unlike_predictions"] and content["split"] == "test":
+        text += (
+            f"\n\nThe present policy decides {content['unlike_predictions']:,} rows otherwise than "
+            "models/predictions.parquet: run `dvc repro`"
+        )
+    return text
+
+
+TASKS = {"replay": replay, "frontier": choose_cut_offs}
+
+
+def main() -> None:
+    """Print what the proposed policy and model change."""
+    options = parse()
+    config = params.load()
+    contract = contracts.load(config.dataset)
+    file = project.resolve(options.policy) if options.policy else None
+    proposed = policy_file.read(config.policy, file, options.set).of(contract, config.mode)
+    content = TASKS[options.task](options, config, contract, proposed)
+    print(json.dumps(content, indent=2, allow_nan=False) if options.json else in_words(content))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 - `policy_file`: reads the policy to replay
 - `figures`: what decisions amount to, with intervals; `capital`: what capital they need
 - `comparison`: two policies on the same applications, with the swap set and groups
+- `frontier`: all cut-offs, and the best of them under limits; `chart`: their plot
 - `table`: the comparison as text
 
 `python -m stages.policy` and `python -m service.replay --policy` print what this package computes.

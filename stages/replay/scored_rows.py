@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,3 +46,27 @@ class ScoredRows:
     def went_bad(self) -> NDArray[np.bool_]:
         """Whether each row (n,) is known to have gone bad."""
         return np.equal(self.bad, 1)
+
+    def taking(self, place: NDArray[np.int64]) -> ScoredRows:
+        """Return the rows at some places."""
+        return ScoredRows(
+            pd=self.pd[place],
+            bad=self.bad[place],
+            features={name: values[place] for name, values in self.features.items()},
+            exposure=None if self.exposure is None else self.exposure[place],
+            cluster=None if self.cluster is None else self.cluster[place],
+            groups={name: labels[place] for name, labels in self.groups.items()},
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[ScoredRows]) -> ScoredRows:
+        """Return the rows of several parts, as rows that are independent of one another."""
+        first = parts[0]
+        money = [part.exposure for part in parts if part.exposure is not None]
+        return cls(
+            pd=np.concatenate([part.pd for part in parts]),
+            bad=np.concatenate([part.bad for part in parts]),
+            features={n: np.concatenate([p.features[n] for p in parts]) for n in first.features},
+            exposure=np.concatenate(money) if money else None,
+            groups={n: np.concatenate([p.groups[n] for p in parts]) for n in first.groups},
+        )

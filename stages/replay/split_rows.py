@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas
 from numpy.typing import NDArray
 
+from stages.contract.schema import Contract
 from stages.judging.evaluation import Judged, columns_by_name
 from stages.judging.rows import Rows
 from stages.models import artifact, model_file
@@ -42,6 +44,24 @@ def score(rows: Rows, model: Model) -> ScoredRows:
         cluster=rows.cluster(Judged(rows.bad, pd, np.zeros(len(pd), dtype=np.int64))),
         groups=rows.groups(),
     )
+
+
+def score_out_of_sample(config: Params, contract: Contract, model: Model) -> ScoredRows:
+    """Return the training and validation rows with PDs of models that learned from none of them.
+
+    Those of training rows are out of fold, so that a choice among cut-offs is not made on rows that
+    the PDs were fitted to. A training row that no fold judged is left out.
+    """
+    recorded = pandas.read_parquet(MODELS / "predictions.parquet")
+    name, parts = f"pd_{model.candidate}", []
+    for split in ("train", "validation"):
+        rows, some = Rows(config, contract, split), recorded[recorded["split"] == split]
+        index = pandas.Index(rows.table.column("_row").to_numpy())
+        place = index.get_indexer(pandas.Index(some["row"]))
+        scored = score(rows, model)
+        told = some[name].to_numpy() if split == "train" else scored.pd[place]
+        parts.append(replace(scored.taking(place), pd=told, cluster=None))
+    return ScoredRows.concatenate(parts)
 
 
 def count_differences(rows: Rows, decision: NDArray[np.int64]) -> int:

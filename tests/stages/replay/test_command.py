@@ -73,3 +73,19 @@ def test_another_model_decides_about_the_same_rows(
 def test_an_unknown_model_is_named(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ReplayError, match="--model must be one of logistic, scorecard"):
         replay(evaluated, capsys, "--model", "oracle")
+
+
+def test_chosen_cut_offs_are_judged_on_rows_that_had_no_part_in_the_choice(
+    evaluated: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    plot = tmp_path / "frontier.svg"
+    limits = ("--max-bad-rate", "0.1", "--max-referrals", "0.2", "--plot", str(plot))
+    content = replay(evaluated, capsys, "frontier", *limits)
+    recorded = pd.read_parquet(evaluated / "models/predictions.parquet")
+    before = recorded["split"].isin(["train", "validation"])
+    assert content["chosen_on"]["rows"] == before.sum()
+    assert content["chosen_on"]["bad_rate"] <= 0.1
+    assert content["chosen_on"]["referral_rate"] <= 0.2
+    assert content["judged"]["split"] == "test"
+    assert content["judged"]["policies"]["proposed"]["cut_off"] == content["cut_off"]
+    assert plot.read_text().startswith("<svg")
