@@ -7,7 +7,7 @@ PORT ?= 3000
 export BENTOML_DO_NOT_TRACK := true
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := all
-.PHONY: all help data repro experiments plots test lint format serve image dashboard demo e2e docs bench bench-serve bench-overload bench-coverage bench-figures bench-books lock clean
+.PHONY: all help data repro experiments plots dossier test lint format serve image dashboard demo e2e docs bench bench-serve bench-overload bench-coverage bench-figures bench-books bench-resampling lock clean
 
 all: $(VENV)/.ready data repro  ## Set up, get the data, run the pipeline, show the winner
 	@python -m stages.show
@@ -37,7 +37,7 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 data: $(VENV)/.ready  ## Get the raw loan book: from the S3 remote, else by simulation
 	@python -m stages.fetch
 
-repro: $(VENV)/.ready  ## Run what is not up to date of preprocess, featurize, search, train, evaluate
+repro: $(VENV)/.ready  ## Run what is not up to date of preprocess, featurize, search, train, evaluate, dossier
 	@dvc repro
 
 experiments: $(VENV)/.ready  ## Show the experiments: what differs between them, and nothing else
@@ -45,6 +45,9 @@ experiments: $(VENV)/.ready  ## Show the experiments: what differs between them,
 
 plots: $(VENV)/.ready  ## Draw the plots into build/plots, as SVG that opens without a network
 	@python -m stages.plots
+
+dossier: $(VENV)/.ready  ## Write the model's dossier: models/dossier/index.html and build/dossier.pdf
+	@dvc repro --quiet dossier && python -m stages.dossier --pdf
 
 test: $(VENV)/.ready  ## Run the tests that need nothing but the environment
 	@python -m pytest -n auto --dist loadgroup -m "not e2e"
@@ -77,6 +80,9 @@ docs: $(VENV)/.ready  ## Build the documentation into build/docs
 
 bench: $(VENV)/.ready  ## Time the pipeline against its fitting calls
 	@python -m benches.pipeline
+
+bench-resampling: $(VENV)/.ready  ## Compare ways to resample the training rows, for the dossier
+	@python -m benches.resampling
 
 bench-serve: $(VENV)/.ready  ## Time the service against other ways to serve
 	@python -m benches.serve

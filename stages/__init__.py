@@ -8,6 +8,7 @@ tests alone:
 - `search` looks for a candidate's parameters, for a book that nobody has searched
 - `train` fits and calibrates one candidate
 - `evaluate` chooses the winner, judges it on the test rows, and writes what follows from it
+- `dossier` writes what a validator, an auditor and a risk committee ask of the winner
 
 Further commands: `fetch` gets the raw tables, `simulate` makes the default ones, `tune` looks for
 better parameters, `policy` replays rows under another policy, `show` prints the winner's figures,

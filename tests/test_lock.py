@@ -35,6 +35,24 @@ def test_the_lock_names_the_parameters_that_are_committed(stage: str) -> None:
     assert {name: parameter(name) for name in recorded} == recorded
 
 
+KEPT_IN_GIT = ("models/evaluation.json", "models/metrics.json")
+
+
+def test_the_lock_names_the_results_that_are_committed() -> None:
+    named = [entry for stage in LOCK.values() for entry in [*stage["deps"], *stage["outs"]]]
+    results = {e["path"]: e["md5"] for e in named if e["path"].endswith(KEPT_IN_GIT)}
+    actual = {p: hashlib.md5((ROOT / p).read_bytes()).hexdigest() for p in results}  # noqa: S324
+    assert actual == results
+
+
+def test_the_lock_names_what_people_wrote_for_the_dossier() -> None:
+    named = {d["path"]: d["md5"] for d in LOCK["dossier"]["deps"]}
+    people = {p: md5 for p, md5 in named.items() if p.endswith(".yaml")}
+    actual = {p: hashlib.md5((ROOT / p).read_bytes()).hexdigest() for p in people}  # noqa: S324
+    assert people
+    assert actual == people
+
+
 def test_the_lock_starts_from_the_raw_data_that_is_tracked() -> None:
     tracked = yaml.safe_load((ROOT / "data/loan_book/raw.dvc").read_text())["outs"][0]["md5"]
     deps = {d["path"]: d["md5"] for d in LOCK["preprocess"]["deps"]}

@@ -17,8 +17,15 @@ from pydantic import BaseModel
 from stages import params, search
 from tests.support.books import CANDIDATES, ROOT, Project
 
-STAGES = ("preprocess", "featurize", "search", "train", "evaluate")
+STAGES = ("preprocess", "featurize", "search", "train", "evaluate", "dossier")
 MATRIX = ("search", "train")  # a stage for each candidate
+# What people write into models/, which no stage makes.
+WRITTEN_BY_PEOPLE = (
+    "models/acknowledgements.yaml",
+    "models/approvals.yaml",
+    "models/gate.yaml",
+    "models/resampling",
+)
 CANDIDATE = "lightgbm"
 DAG: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 GRAPH = grimp.build_graph("stages", cache_dir=None)
@@ -44,7 +51,10 @@ def modules(stage: str) -> set[str]:
 def own_modules(stage: str) -> set[str]:
     """The stage's module, and what it finds by name: one candidate's file."""
     found_by_name = {f"stages.models.candidates.{CANDIDATE}"} if stage in MATRIX else set()
-    return {f"stages.{stage}", *found_by_name}
+    command = f"stages.{stage}"
+    return {f"{command}.__main__" if f"{command}.__main__" in GRAPH.modules else command} | (
+        found_by_name
+    )
 
 
 def needed(stage: str) -> set[str]:
@@ -110,11 +120,12 @@ def test_data_that_a_stage_depends_on_is_a_source_or_made_by_a_stage(stage: str)
         "models/search",
     }
     sources = {"data/small/raw", "data/small/contract.yaml", "requirements/training.txt"}
+    sources |= {"stages/dossier/templates", "stages/dossier/duties.yaml", *WRITTEN_BY_PEOPLE}
     data = {d for d in declared(stage, "deps") if not d.endswith(".py")}
     assert data <= made | sources
 
 
-@pytest.mark.parametrize("stage", ["preprocess", "featurize", "evaluate"])
+@pytest.mark.parametrize("stage", ["preprocess", "featurize", "evaluate", "dossier"])
 def test_outputs_of_quick_stages_persist_so_that_a_failure_leaves_the_old_ones(stage: str) -> None:
     outs = [*DAG[stage]["outs"], *DAG[stage].get("metrics", [])]
     assert all(next(iter(out.values()))["persist"] for out in outs)
@@ -201,8 +212,14 @@ def run(
 ) -> Run:
     stage, alone = request.param, Project(tmp_path_factory.mktemp("alone"))
     (alone.data / "contract.yaml").unlink()
+    book = fitted_book
+    if stage == "dossier":
+        book = Project(tmp_path_factory.mktemp("judged"))
+        shutil.copytree(fitted_book.folder, book.folder, dirs_exist_ok=True)
+        book.run("evaluate")
+    of_repository = ("requirements/", "stages/", *WRITTEN_BY_PEOPLE)
     for name in (d for d in declared(stage, "deps") if not d.endswith(".py")):
-        source = ROOT if name.startswith(("requirements/", "stages/")) else fitted_book.folder
+        source = ROOT if name.startswith(of_repository) else book.folder
         copy(source / name, alone.folder / name)
     before, read = set(alone.files()), set[str]()
     watched = Watched(alone.config, "", read)

@@ -139,6 +139,7 @@ def test_the_first_run_runs_every_stage(story: Story) -> None:
         "train@logistic",
         "train@lightgbm",
         "evaluate",
+        "dossier",
     ]
 
 
@@ -147,7 +148,12 @@ def test_a_second_run_runs_nothing(story: Story) -> None:
 
 
 def test_an_experiment_trains_its_candidate_alone(story: Story) -> None:
-    assert stages_run(story.said["leaves"]) == ["search@lightgbm", "train@lightgbm", "evaluate"]
+    assert stages_run(story.said["leaves"]) == [
+        "search@lightgbm",
+        "train@lightgbm",
+        "evaluate",
+        "dossier",
+    ]
 
 
 def test_a_changed_parameter_shows_in_the_diff_of_parameters(story: Story) -> None:
@@ -175,7 +181,7 @@ def test_every_plot_shows_both_sides_of_a_diff(story: Story) -> None:
 
 
 def test_another_policy_trains_nothing(story: Story) -> None:
-    assert stages_run(story.said["policy"]) == ["evaluate"]
+    assert stages_run(story.said["policy"]) == ["evaluate", "dossier"]
 
 
 def test_another_policy_shows_in_the_diff_of_parameters(story: Story) -> None:
@@ -239,4 +245,5 @@ def test_an_experiment_on_the_first_dataset_trains_nothing_again(story: Story) -
         "search@logistic",
         "search@lightgbm",
         "evaluate",
+        "dossier",
     ]

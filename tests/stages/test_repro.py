@@ -95,6 +95,7 @@ def test_every_stage_is_in_the_lock(made: Clone) -> None:
         "preprocess",
         "featurize",
         "evaluate",
+        "dossier",
         *(f"{stage}@{name}" for stage in ("search", "train") for name in CANDIDATES),
     ]
     assert sorted(lock["stages"]) == sorted(stages)
@@ -124,7 +125,7 @@ def test_a_parameter_of_one_candidate_concerns_its_training_and_its_search_alone
     [
         ({"threads": 2}, []),
         ({"simulate": {"rows": 7}}, []),
-        ({"policy": {"margin": 0.1}}, ["evaluate"]),
+        ({"policy": {"margin": 0.1}}, ["dossier", "evaluate"]),
         ({"evaluate": {"resamples": 150}}, ["evaluate"]),
         ({"featurize": {"bins": 5}}, ["featurize", *of_each("search")]),
         ({"preprocess": {"max_invalid": 0.2}}, ["preprocess"]),

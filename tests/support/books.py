@@ -17,11 +17,17 @@ from stages.contract import prepared
 from stages.contract import reading as contracts
 from stages.contract.fields import Field
 from stages.contract.schema import Contract, Mode
+from stages.dossier import __main__ as dossier
 
 ROOT = Path(__file__).parents[2]
 CANDIDATES = ("logistic", "scorecard", "random_forest", "xgboost", "lightgbm")
 SEPARATE = ("glass_box",)  # not listed by default
-VERBS = {"preprocess": preprocess, "featurize": featurize, "evaluate": evaluate}
+VERBS = {
+    "preprocess": preprocess,
+    "featurize": featurize,
+    "evaluate": evaluate,
+    "dossier": dossier,
+}
 Tables = dict[str, pd.DataFrame]
 
 CONTRACT = """
