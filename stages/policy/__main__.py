@@ -3,10 +3,12 @@
     python -m stages.policy -S policy.refer_band=0.3
     python -m stages.policy --policy proposed.yaml --model lightgbm
     python -m stages.policy frontier --max-bad-rate 0.02 --max-referrals 0.08
+    python -m stages.policy stress --scenarios scenarios.yaml
 
 Each figure stands beside that of the present policy and winner, with 95 % intervals. `frontier`
-chooses cut-offs on training and validation rows, and judges them on the test rows. Nothing is
-trained and no file is written but that of `--plot`.
+chooses cut-offs on training and validation rows, and judges them on the test rows. `stress` shifts
+the fields of applications as a file of scenarios says. Nothing is trained and no file is written
+but that of `--plot`.
 """
 
 from __future__ import annotations
@@ -23,11 +25,21 @@ from stages.judging.evaluation import round_figures
 from stages.judging.rows import Rows
 from stages.params import Params
 from stages.policy.decisions import Policy
-from stages.replay import capital, chart, comparison, frontier, policy_file, split_rows, table
+from stages.replay import (
+    capital,
+    chart,
+    comparison,
+    frontier,
+    policy_file,
+    split_rows,
+    stress,
+    table,
+)
 from stages.replay.comparison import Side
 from stages.replay.frontier import Limits
 from stages.replay.policy_file import ReplayError
 
+SCENARIOS = "scenarios.yaml"
 AIMS = ("profit", "expected_profit", "profit_by_money", "approval_rate")
 
 
@@ -60,6 +72,8 @@ def parse() -> argparse.Namespace:
     some("--confident", action="store_true", help="keep the bad rate by its interval's upper end")
     some("--aim", choices=AIMS, default="profit", help="what is made largest (%(default)s)")
     some("--plot", metavar="FILE.svg", help="draw the frontier")
+    stressed = parser.add_argument_group("stress").add_argument
+    stressed("--scenarios", metavar="FILE", help=f"(data/<dataset>/{SCENARIOS})")
     return parser.parse_args()
 
 
@@ -121,8 +135,28 @@ def choose_cut_offs(
     }
 
 
+def stress_rows(
+    options: argparse.Namespace, config: Params, contract: Contract, new: Policy
+) -> dict[str, Any]:
+    """Return what scenarios do to PDs, decisions and losses on the rows of a split."""
+    path = project.resolve(options.scenarios) if options.scenarios else config.data / SCENARIOS
+    scenarios = stress.read(path)
+    model = split_rows.load_model(config, options.model)
+    rows = Rows(config, contract, options.split)
+    present = split_rows.score(rows, model)
+    stressed = {
+        name: stress.score(scenario, model, rows.columns, present)
+        for name, scenario in scenarios.items()
+    }
+    compared = stress.compare(present, stressed, new, options.asset_class)
+    return {"dataset": config.dataset, "split": options.split, "scenarios": compared}
+
+
 def in_words(content: dict[str, Any]) -> str:
     """Return a result as text."""
+    if "scenarios" in content:
+        text = stress.as_text(content["scenarios"])
+        return f"{content['dataset']}, {content['split']} rows\n\n{text}"
     if "judged" in content:
         compared = f"{content['cut_offs_compared']:,} cut-offs, {content['efficient']:,} efficient"
         figure = content["judged"]["figures"]["approved_bad_rate"]["proposed"]
@@ -140,7 +174,7 @@ def in_words(content: dict[str, Any]) -> str:
     return text
 
 
-TASKS = {"replay": replay, "frontier": choose_cut_offs}
+TASKS = {"replay": replay, "frontier": choose_cut_offs, "stress": stress_rows}
 
 
 def main() -> None:
