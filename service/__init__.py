@@ -7,7 +7,8 @@
 - `monitoring` reads the ledger and looks for drift; `dashboard` shows its reports
 - `letters` writes to applicants about recorded decisions
 - `api` connects these packages over HTTP
-- `service` declares the endpoints to BentoML; `image` says how BentoML builds the image
+- `service` declares the endpoints to BentoML; `worker` makes what a process answers with; `image`
+  says how BentoML builds the image
 - `settings` reads every environment variable of the service
 
 Commands: `serve` starts the service, `batch` scores a file, `replay` scores a recorded decision

@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 
 from service import settings
-from service.api.access.authentication import create_access
 from service.decision.hashes import WINNER, NotReady, read_verified
 from service.ledger.database import database_url
 from service.settings import SettingsError
+from service.users.configured import read_users
 from stages import project
 
 ROOT = Path(__file__).parent.parent
@@ -33,7 +33,7 @@ class CannotServe(Exception):
 def check_files() -> None:
     """Raise CannotServe when a setting is wrong, or the model is missing or altered."""
     try:
-        create_access(settings.load())
+        read_users(settings.load())
         database_url()
         files = read_verified(ROOT)
     except (SettingsError, ValueError, NotReady) as error:

@@ -3,41 +3,29 @@
 
 The class declares the endpoints and their types to BentoML and its clients. Requests over HTTP are
 answered by `service.api.asgi`, which wraps BentoML's own application. Both call the same handlers.
+
+BentoML's supervisor imports this module too, for those declarations alone. What answers requests is
+imported when a worker starts, so that the supervisor stays small and starts soon.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bentoml
-from pydantic_core import from_json, to_json
 from starlette.types import ASGIApp
 
 from service import settings
-from service.api.access.authentication import create_access
-from service.api.asgi import Application
-from service.api.background import Background
 from service.api.description.schemas.decisions import Answer, Explanation, Rows
 from service.api.description.schemas.review import Override, RecordedOverride
-from service.api.handlers.api import Api
-from service.api.load.connections import use_for_uvicorn
-from service.api.request_log import RequestLog
-from service.api.requests import Handler, Request, Routes, respond
-from service.ledger import Ledger
+from service.users.configured import read_users
 
-ROOT = Path(__file__).parent.parent
-SETTINGS = settings.load()
-ACCESS = create_access(SETTINGS)
-# The ledger's thread waits so long for its turn whenever the event loop is busy, several times for
-# each group of decisions; Python's default of 5 ms made 50 of them.
-SWITCH_INTERVAL = 0.0005  # seconds
-NO_USERS = (
-    "no users are configured: requests from this machine may do everything, and others are "
-    "refused unless CREDIT_PD_WITHOUT_USERS says that they are guarded; set CREDIT_PD_USERS"
-)
+if TYPE_CHECKING:
+    from service.api.requests import Handler
+
+# A setting that is wrong ends the supervisor here; a worker would be started again and again.
+read_users(settings.load())
 
 
 class GuardedService(bentoml.Service):  # type: ignore[misc]
@@ -45,29 +33,9 @@ class GuardedService(bentoml.Service):  # type: ignore[misc]
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Return the application that answers every request."""
-        inner = super().to_asgi(is_main)
-        use_for_uvicorn()
-        sys.setswitchinterval(SWITCH_INTERVAL)
-        return Application(
-            inner,
-            running_routes,
-            ACCESS,
-            SETTINGS.max_body,
-            SETTINGS.max_requests,
-            SETTINGS.caller_rate,
-            RequestLog(SETTINGS.request_log == "on"),
-        )
+        from service import worker  # noqa: PLC0415  (the supervisor needs none of it)
 
-
-def is_first_worker() -> bool:
-    """Tell whether this is the first worker process, which alone starts the monitor."""
-    return (bentoml.server_context.worker_index or 1) == 1
-
-
-def running_routes() -> Routes:
-    """Return the routes of the running service."""
-    routes: Routes = bentoml.get_current_service().api.routes
-    return routes
+        return worker.create_application(super().to_asgi(is_main))
 
 
 @bentoml.service(
@@ -80,16 +48,15 @@ class CreditPD:
     """Probability of default, decision and reasons for one application or many."""
 
     def __init__(self) -> None:
-        self.api = Api(ROOT, Ledger(), SETTINGS.max_batch, has_users=ACCESS.has_users)
-        self.api.state.load()
-        if self.api.state.engine is None:
-            print(f"service: not ready: {self.api.state.problem}", file=sys.stderr, flush=True)
-        if not ACCESS.has_users:
-            print(f"service: {NO_USERS}", file=sys.stderr, flush=True)
+        from service import worker  # noqa: PLC0415  (the supervisor needs none of it)
+
+        self.api = worker.create_api()
 
     @bentoml.on_startup
     async def start(self) -> None:
         """Start the background tasks of this worker."""
+        from service.api.background import Background  # noqa: PLC0415  (as above)
+
         self.background = Background(self.api, is_first_worker())
         self.background.start()
 
@@ -126,8 +93,11 @@ class CreditPD:
         )
 
     async def _call(self, handler: Handler, value: object) -> Any:
-        status, body = await respond(handler, Request("", {}, to_json(value)))
-        answer = from_json(body)
-        if status >= 400:
-            raise bentoml.exceptions.InvalidArgument(answer["errors"][0]["message"])
-        return answer
+        from service import worker  # noqa: PLC0415  (as above)
+
+        return await worker.call(handler, value)
+
+
+def is_first_worker() -> bool:
+    """Tell whether this is the first worker process, which alone starts the monitor."""
+    return (bentoml.server_context.worker_index or 1) == 1

@@ -128,3 +128,24 @@ def test_openmp_waits_without_spinning_before_a_booster_loads() -> None:
     said = [line.strip() for line in done.stderr.splitlines() if "OMP_WAIT_POLICY" in line]
     assert said
     assert {line.rpartition("= ")[2] for line in said} == {"'PASSIVE'"}
+
+
+def test_the_supervisor_loads_what_declares_the_service_alone() -> None:
+    heavy = {"numpy", "scipy", "sqlalchemy", "service.worker"}
+    code = f"import sys, service.service; print({heavy!r} & set(sys.modules))"
+    said = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True, timeout=120)
+    assert said.strip() == "set()"
+
+
+def test_a_wrong_setting_of_users_ends_the_supervisor_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import service.service"],
+        cwd=ROOT,
+        env=os.environ | {"CREDIT_PD_USERS": "/nowhere/keys"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode
+    assert "SettingsError: CREDIT_PD_USERS: " in done.stderr

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 
 from starlette.types import Scope
 
 from service.api.access import permissions
-from service.api.access.login import Client, LogIn
+from service.api.access.login import LogIn
 from service.api.access.security_log import report_refused
 from service.api.guards import refuse_other_machines, refuse_other_origin, refuse_other_sites
 from service.api.requests import Refused, refusal
-from service.settings import Settings, SettingsError
+from service.settings import Settings
 from service.users.api_keys import KeyRing
 from service.users.callers import Caller, NotAdmitted
-from service.users.provider import Provider, ProviderUnavailable
-from service.users.tokens import Claims, TokenChecker
+from service.users.configured import read_users
+from service.users.provider import ProviderUnavailable
+from service.users.tokens import TokenChecker
 
 MAX_CREDENTIAL = 8192  # bytes
 
@@ -113,42 +113,14 @@ def credential(scope: Scope) -> bytes | None:
 
 def create_access(configured: Settings) -> Access:
     """Return what the settings say about users; raises SettingsError."""
-    file, issuer = configured.users_file, configured.oidc_issuer
-    try:
-        keys = KeyRing(configured.api_keys, Path(file) if file else None)
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"CREDIT_PD_USERS: {error}") from error
-    has_open_docs = configured.docs == "open"
-    if not issuer:
-        has_users = bool(configured.api_keys or file)
-        is_guarded = configured.without_users == "guarded"
-        return Access(
-            keys if has_users else None, configured.hosts, has_open_docs, is_guarded=is_guarded
-        )
-    if not (configured.oidc_audience or configured.oidc_client):
-        raise SettingsError(
-            "CREDIT_PD_OIDC_ISSUER needs CREDIT_PD_OIDC_AUDIENCE, for tokens that are sent, or "
-            "CREDIT_PD_OIDC_CLIENT, for the log-in of the page"
-        )
-    try:
-        provider = Provider(issuer)
-    except ProviderUnavailable as error:
-        raise SettingsError(f"CREDIT_PD_OIDC_ISSUER: {error}") from error
-    claims = Claims(configured.oidc_name_claim, configured.oidc_roles_claim)
-    tokens = TokenChecker(provider, claims)
-    login = LogIn(tokens, _client(configured)) if configured.oidc_client else None
-    return Access(keys, configured.hosts, has_open_docs, tokens, configured.oidc_audience, login)
-
-
-def _client(configured: Settings) -> Client:
-    if not configured.url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
-        raise SettingsError(
-            "CREDIT_PD_OIDC_CLIENT needs CREDIT_PD_URL, the address of the page, which begins "
-            f"with https:// (http:// on this machine); got {configured.url!r}"
-        )
-    file = configured.oidc_secret_file
-    try:
-        secret = Path(file).read_text().strip() if file else ""
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"CREDIT_PD_OIDC_SECRET_FILE: {error}") from error
-    return Client(configured.oidc_client, secret, configured.url)
+    users = read_users(configured)
+    login = LogIn(users.tokens, users.client) if users.tokens and users.client else None
+    return Access(
+        users.keys,
+        configured.hosts,
+        configured.docs == "open",
+        users.tokens,
+        configured.oidc_audience,
+        login,
+        is_guarded=configured.without_users == "guarded",
+    )

@@ -13,7 +13,7 @@ import json
 import secrets
 from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
-from typing import Literal, NamedTuple
+from typing import Literal
 from urllib.parse import parse_qs, urlencode
 
 from starlette.requests import Request
@@ -23,20 +23,13 @@ from starlette.types import Scope
 
 from service.api.access.security_log import report_refused
 from service.users.callers import Caller, NotAdmitted
+from service.users.configured import Client
 from service.users.provider import ProviderUnavailable
 from service.users.tokens import TokenChecker
 
 STARTED = 600  # seconds in which a log-in must be finished
 MAX_COOKIE = 4000  # bytes; browsers drop larger ones
 FAILED = "#/log-in-failed"  # where the page says that a log-in has failed
-
-
-class Client(NamedTuple):
-    """This service at the provider: its identifier, its secret if it has one, and its address."""
-
-    id: str
-    secret: str
-    url: str
 
 
 class LogIn:

@@ -1,0 +1,72 @@
+"""What a worker process of the service is made of: settings, access, handlers, the application."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import bentoml
+from pydantic_core import from_json, to_json
+from starlette.types import ASGIApp
+
+from service import settings
+from service.api.access.authentication import create_access
+from service.api.asgi import Application
+from service.api.handlers.api import Api
+from service.api.load.connections import use_for_uvicorn
+from service.api.request_log import RequestLog
+from service.api.requests import Handler, Request, Routes, respond
+from service.ledger import Ledger
+
+ROOT = Path(__file__).parent.parent
+SETTINGS = settings.load()
+ACCESS = create_access(SETTINGS)
+# The ledger's thread waits so long for its turn whenever the event loop is busy, several times for
+# each group of decisions; Python's default of 5 ms made 50 of them.
+SWITCH_INTERVAL = 0.0005  # seconds
+NO_USERS = (
+    "no users are configured: requests from this machine may do everything, and others are "
+    "refused unless CREDIT_PD_WITHOUT_USERS says that they are guarded; set CREDIT_PD_USERS"
+)
+
+
+def create_application(inner: ASGIApp) -> ASGIApp:
+    """Return the application that answers every request, around BentoML's."""
+    use_for_uvicorn()
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    return Application(
+        inner,
+        running_routes,
+        ACCESS,
+        SETTINGS.max_body,
+        SETTINGS.max_requests,
+        SETTINGS.caller_rate,
+        RequestLog(SETTINGS.request_log == "on"),
+    )
+
+
+def running_routes() -> Routes:
+    """Return the routes of the running service."""
+    routes: Routes = bentoml.get_current_service().api.routes
+    return routes
+
+
+def create_api() -> Api:
+    """Return the handlers, with the ledger open and the model loaded; say what is not ready."""
+    api = Api(ROOT, Ledger(), SETTINGS.max_batch, has_users=ACCESS.has_users)
+    api.state.load()
+    if api.state.engine is None:
+        print(f"service: not ready: {api.state.problem}", file=sys.stderr, flush=True)
+    if not ACCESS.has_users:
+        print(f"service: {NO_USERS}", file=sys.stderr, flush=True)
+    return api
+
+
+async def call(handler: Handler, value: object) -> Any:
+    """Return a handler's answer to a call by BentoML; raises InvalidArgument where it refuses."""
+    status, body = await respond(handler, Request("", {}, to_json(value)))
+    answer = from_json(body)
+    if status >= 400:
+        raise bentoml.exceptions.InvalidArgument(answer["errors"][0]["message"])
+    return answer
