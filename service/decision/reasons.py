@@ -19,7 +19,7 @@ import numpy as np
 from service.decision.sentences import Range, Sentences
 from stages.contract.derived import Derived
 from stages.contract.schema import Contract
-from stages.features.facts import Fact, group_features, sum_by_fact
+from stages.features.facts import Fact, are_empty, group_features, sum_by_fact
 from stages.features.matrix import Features, Floats, MissingReason
 from stages.policy.decisions import HardRule
 
@@ -70,6 +70,7 @@ class ReasonWriter:
 
     def __init__(self, contract: Contract, features: Features, approved: Approved) -> None:
         self.facts = group_features(contract, features)
+        self._features = features
         self._parts, self._explained_by = features.parts, features.explained_by
         self._typical = np.array([approved.contributions.get(n, 0.0) for n in features.names])
         self._field_of = {missing: field for field, missing in features.explained_by.items()}
@@ -79,7 +80,6 @@ class ReasonWriter:
             if not isinstance(part, MissingReason)
         }
         self._fact_of = {features.names[j]: fact for fact in self.facts for j in fact.features}
-        self._place = {name: j for j, name in enumerate(features.names)}
 
     def __call__(
         self, contributions: Floats, x: Floats, rules: Sequence[Sequence[HardRule]]
@@ -137,7 +137,4 @@ class ReasonWriter:
         part = self._parts[j]
         if not isinstance(part, Derived) or part.when_empty != row[j]:
             return False
-        if part.ratio is None:
-            return True
-        denominator = self._place.get(part.ratio.denominator)
-        return denominator is None or row[denominator] == 0
+        return bool(are_empty(self._features, j, np.array(row)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.contract.derived import Derived
 from stages.contract.fields import Field
@@ -37,6 +38,21 @@ def group_features(contract: Contract, features: Features) -> list[Fact]:
         key = ("group", group) if group else ("field", about.name)
         facts.setdefault(key, Fact(group or about.title or about.name, [])).features.append(j)
     return list(facts.values())
+
+
+def are_empty(features: Features, j: int, values: Floats) -> NDArray[np.bool_]:
+    """Tell where feature j may be the value that stands in for a formula that has none.
+
+    `values` (F, ...) are features. Nobody has a delay of 0 days who was never late: such a value
+    says nothing about a person, and is not usual for anybody.
+    """
+    part = features.parts[j]
+    if not isinstance(part, Derived) or part.when_empty is None:
+        return np.zeros(values[j].shape, dtype=np.bool_)
+    filled = np.asarray(values[j] == part.when_empty)
+    if part.ratio is None or part.ratio.denominator not in features.names:
+        return filled
+    return np.asarray(filled & (values[features.names.index(part.ratio.denominator)] == 0))
 
 
 def sum_by_fact(contributions: Floats, facts: list[Fact]) -> Floats:

@@ -15,6 +15,7 @@ from scipy.special import expit, logit
 from stages.contract.derived import Derived
 from stages.contract.fields import Field
 from stages.contract.schema import Contract
+from stages.features.facts import are_empty
 from stages.features.information_value import quantile_edges
 from stages.features.matrix import Features, Floats, MissingReason, Outcomes
 from stages.judging import evaluation
@@ -91,19 +92,21 @@ def describe_approved(winner: Model, policy: Policy, x: Floats) -> dict[str, Any
     """Describe the applicants of the training rows x (n, F) whom the winner approves.
 
     For each feature this is the usual range, which categories do not have, and the mean of its
-    exact Shapley values.
+    exact Shapley values. The range is that of applicants for whom a formula has a value.
     """
     features = winner.features
     decided = policy.decide(winner.predict_matrix(x), evaluation.columns_by_name(features, x))
-    every, x = x, x[decided == DECISIONS.index("approve")]
+    is_approved = decided == DECISIONS.index("approve")
+    every, x = x, x[is_approved]
     some = x[:: max(1, len(x) // EXPLAINED)]
     means = winner.scorer.contributions(some).mean(axis=0) if len(x) else np.zeros(len(x.T))
     usual = {}
     for j, (name, part) in enumerate(zip(features.names, features.parts, strict=True)):
-        values = x[~np.isnan(x[:, j]), j]
+        has_value = ~(np.isnan(every[:, j]) | are_empty(features, j, every.T))
+        values = every[has_value & is_approved, j]
         is_number = isinstance(part, Derived) or (isinstance(part, Field) and not part.codes)
-        has_range = is_number and len(values)
-        ends = usual_range(values, float(np.nanmedian(every[:, j]))) if has_range else None
+        middle = float(np.median(every[has_value, j])) if len(values) else np.nan
+        ends = usual_range(values, middle) if is_number and len(values) else None
         usual[name] = {"range": ends, "contribution": float(means[j])}
     return {"rows": len(x), "features": usual}
 

@@ -4,7 +4,8 @@ Nothing here calls the code that words reasons. A sentence is false where
 
 - it calls a number high, and fewer than three quarters of the approved applicants in the training
   rows have a lower one, or half of all training rows have a higher one; the same for low;
-- it calls a ratio high or low that has no denominator;
+- it calls a ratio high or low that has no denominator, or compares it with applicants whose ratio
+  has none;
 - it states a category, or why a value is missing, that is not the applicant's, or says that a
   value is missing that is there, or speaks of the value where it is missing;
 - it quotes a number that is not the applicant's (to four digits), or says of approved applicants
@@ -42,8 +43,17 @@ class SentenceChecker:
         self._parts = {
             part.name: part for part in features.parts if not isinstance(part, MissingReason)
         }
-        self._every = dict(zip(features.names, train.T, strict=True))
-        self._approved = dict(zip(features.names, train[approved].T, strict=True))
+        columns = dict(zip(features.names, train.T, strict=True))
+        self._every = {name: self._without_empty(name, columns) for name in columns}
+        self._approved = {name: values[approved] for name, values in self._every.items()}
+
+    def _without_empty(self, name: str, columns: dict[str, Floats]) -> Floats:
+        """Return a feature (n,), NaN where it is a ratio to 0: who was never late has no delay."""
+        part = self._parts.get(name)
+        ratio = part.ratio if isinstance(part, Derived) else None
+        if ratio is None or ratio.denominator not in columns:
+            return columns[name]
+        return np.where(columns[ratio.denominator] == 0, np.nan, columns[name])
 
     def fault(self, reason: dict[str, str], raw: dict[str, Any]) -> str:
         """Return what is false about a reason of a raw application; "" where it is true."""

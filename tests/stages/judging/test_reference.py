@@ -90,6 +90,18 @@ def test_the_approved_are_described_by_themselves(fitted_book: Project, fitted: 
             assert np.mean(inside[~np.isnan(own)]) >= 0.5
 
 
+def test_a_ratio_to_nothing_is_usual_for_nobody(fitted_book: Project, fitted: Model) -> None:
+    incomes = [0, 0, 0, 0, 0, 20_000, 25_000, 40_000]
+    rows = {"amount": [10_000] * 8, "purpose": ["car"] * 8, "income": incomes}
+    x = fitted.features({name: np.array(column) for name, column in rows.items()})
+    ratio = x[:, fitted.features.names.index("loan_to_income")]
+    assert ratio.tolist() == [9, 9, 9, 9, 9, 0.5, 0.4, 0.25]
+    policy = fitted_book.config.policy.model_copy(update={"cut_off": 0.9999, "refer_band": 0.0})
+    found = reference.describe_approved(fitted, policy, x)["features"]
+    assert found["loan_to_income"]["range"] == [0.25, 0.5]
+    assert found["income"]["range"] == [0, 25_000]
+
+
 def test_where_nobody_is_approved_nothing_is_usual(fitted_book: Project, fitted: Model) -> None:
     policy = fitted_book.config.policy.model_copy(update={"cut_off": 1e-12})
     found = reference.describe_approved(
