@@ -20,6 +20,7 @@ The packages build on one another in this order:
 - `contract` describes a loan book and reads its rows
 - `features` turns rows into numbers
 - `metrics` measures PDs against outcomes
+- `preparation` cuts a book into parts, and joins, checks and splits them
 - `models` fits the candidates and uses what was fitted
 - `judging` chooses the winner and writes what follows
 - `replay` says what another policy or model would have decided

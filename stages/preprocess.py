@@ -4,54 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from stages import errors, files, params, project
+from stages.compute import engine as compute
 from stages.contract import reading as contracts
-from stages.contract.expressions.operations import as_days
-from stages.contract.raw import history, quality, tables
-from stages.contract.raw.cleaning import encode_column
+from stages.contract.raw import quality
 from stages.contract.raw.columns import dates_of
 from stages.contract.schema import Contract, ContractError
 from stages.features import assignment, split
-from stages.features.aggregates import compute
-from stages.features.lines import lines_of_rows
-
-LOANS_ALONE = ("indeterminate", "unripe", "late_defaults", "embargoed")
-
-
-def with_aggregates(
-    contract: Contract, rows: pd.DataFrame, folder: Path, most: float
-) -> tuple[pd.DataFrame, dict[str, pd.DataFrame], dict[str, Any]]:
-    """Return the rows (n,) with the aggregates of their histories; the lines; what was dropped.
-
-    The lines have `_row`, the place of their row in the base file, and are those that count.
-    """
-    values: dict[str, NDArray[np.float64]] = {}
-    lines, facts = {}, {}
-    decided = as_days(rows["_date"].to_numpy()) if contract.history else np.empty(0)
-    for name, described in contract.history.items():
-        report = quality.Report()
-        counted, valid = history.lines_of_loans(contract, name, folder, rows, report)
-        report.check(valid, most)
-        columns = {n: encode_column(f, counted[n]) for n, f in described.readable.items()}
-        owner = counted["_row"].to_numpy(np.intp)
-        read = lines_of_rows(described, owner, columns, len(rows))
-        values |= compute(contract.aggregates_of(name), read, decided)
-        lines[name] = counted.assign(_row=rows.index.to_numpy()[owner])
-        facts[name] = report.summary(valid) | {"lines_before_decisions": len(counted)}
-        facts[name] = {k: v for k, v in facts[name].items() if k not in LOANS_ALONE}
-    return (
-        rows.drop(columns=[f"_key_{name}" for name in contract.history]).assign(**values),
-        lines,
-        facts,
-    )
+from stages.preparation import histories, loans, splits
+from stages.preparation.book import Book, Preparation
 
 
 def warn_of_embargo(section: params.Preprocess, rows: int, embargoed: int, trained: int) -> None:
@@ -100,6 +67,20 @@ def count_dropped(
     return dict(zip(parts, np.bincount(place, minlength=len(parts)).tolist(), strict=True))
 
 
+def account(
+    contract: Contract, report: quality.Report, parts: dict[str, pd.DataFrame], embargoed: int
+) -> dict[str, Any]:
+    """Return the content of `quality.json`, but for what was dropped of histories."""
+    report.embargoed = embargoed
+    facts = report.summary(sum(map(len, parts.values())))
+    lost = count_dropped(contract, report, parts)
+    facts["split"] = {
+        name: describe(part, parts["train"]) | ({"dropped": lost[name]} if lost else {})
+        for name, part in parts.items()
+    }
+    return facts
+
+
 def main() -> None:
     """Write `prepared/{train,validation,test}.parquet` and `quality.json`."""
     # Text that is freed makes room for numbers only where both come from one allocator.
@@ -115,32 +96,22 @@ def main() -> None:
         )
     report = quality.Report()
     most = config.preprocess.max_invalid
-    rows = tables.read_valid(contract, config.data / "raw", report, most)
-    report.check(len(rows), most)
-    rows, lines, dropped_lines = with_aggregates(contract, rows, config.data / "raw", most)
-    rows = assignment.with_copies(contract, rows)
-    shares = config.preprocess.validation_share, config.preprocess.test_share
-    place = assignment.assign(contract, rows, shares, config.preprocess.seed)
-    report.embargoed = int(np.sum(place == split.EMBARGOED))
-    described = rows[[c for c in ("_bad", "_date", "_entity", "_copy") if c in rows]]
-    parts = {name: described[place == i] for i, name in enumerate(split.SPLITS)}
-    warn_of_embargo(config.preprocess, len(rows), report.embargoed, len(parts["train"]))
-    facts = report.summary(sum(map(len, parts.values())))
-    facts |= {"history": dropped_lines} if dropped_lines else {}
-    lost = count_dropped(contract, report, parts)
-    facts["split"] = {
-        name: describe(part, parts["train"]) | ({"dropped": lost[name]} if lost else {})
-        for name, part in parts.items()
-    }
-    with files.whole_folder(config.data / "prepared") as folder:
-        for i, name in enumerate(parts):
-            written = rows[place == i].rename_axis("_row").reset_index()
-            written.to_parquet(folder / f"{name}.parquet", index=False)
-            del written
-            for history_name, table in lines.items():
-                some = table[table["_row"].isin(rows.index[place == i])]
-                (folder / "history" / history_name).mkdir(parents=True, exist_ok=True)
-                some.to_parquet(folder / "history" / history_name / f"{name}.parquet", index=False)
+    with compute.start(config.compute, config.threads, config.data) as engine:
+        work = Preparation(Book(contract, engine.scratch), engine, config.data / "raw")
+        valid = loans.read_valid(work, report, most)
+        dropped_lines = {
+            name: histories.aggregate(work, valid, name, most) for name in contract.history
+        }
+        copy = loans.number_copies(work, valid)
+        rows = assignment.connect_copies(contract, valid.described, copy)
+        shares = config.preprocess.validation_share, config.preprocess.test_share
+        place = assignment.assign(contract, rows, shares, config.preprocess.seed)
+        parts = {name: rows[place == i] for i, name in enumerate(split.SPLITS)}
+        facts = account(contract, report, parts, int(np.sum(place == split.EMBARGOED)))
+        facts |= {"history": dropped_lines} if dropped_lines else {}
+        warn_of_embargo(config.preprocess, len(rows), report.embargoed, len(parts["train"]))
+        with files.whole_folder(config.data / "prepared") as folder:
+            splits.write(work, valid, rows, place, folder)
     files.write_text(
         config.data / "quality.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
     )

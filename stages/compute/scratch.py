@@ -6,11 +6,14 @@ was lost, leaves the same as if it had been done once.
 
 from __future__ import annotations
 
+import pickle
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import fsspec
 import pyarrow as pa
@@ -33,14 +36,20 @@ class Scratch:
         return files, str(path)
 
     def write(self, name: str, table: pa.Table) -> None:
-        """Write a table whole, under a temporary name first where a folder could show a half."""
+        """Write a table whole."""
+        with self._whole(name) as stream:
+            feather.write_feather(table, stream, compression="lz4", chunksize=CHUNK)
+
+    @contextmanager
+    def _whole(self, name: str) -> Iterator[IO[bytes]]:
+        """Open a file to write, of which nobody sees a half."""
         files, folder = self._place
         path = f"{folder}/{name}"
         files.makedirs(path.rpartition("/")[0], exist_ok=True)
         local = isinstance(files, LocalFileSystem)
         written = f"{path}.{uuid.uuid4().hex}" if local else path
         with files.open(written, "wb") as stream:
-            feather.write_feather(table, stream, compression="lz4", chunksize=CHUNK)
+            yield stream
         if local:
             Path(written).replace(path)
 
@@ -55,6 +64,22 @@ class Scratch:
         files, folder = self._place
         with files.open(f"{folder}/{name}", "rb") as stream, pa.ipc.open_file(stream) as table:
             return pa.Table.from_batches([table.get_batch(number)])
+
+    def keep(self, name: str, content: object) -> None:
+        """Keep any object whole, such as a DataFrame with the types that it has."""
+        with self._whole(name) as stream:
+            pickle.dump(content, stream, protocol=pickle.HIGHEST_PROTOCOL)
+
+    def load(self, name: str) -> Any:
+        """Return an object that was kept."""
+        files, folder = self._place
+        with files.open(f"{folder}/{name}", "rb") as stream:
+            return pickle.load(stream)  # noqa: S301  (the cluster's own)
+
+    def remove(self, name: str) -> None:
+        """Remove all tables and objects whose names begin with `name/`."""
+        files, folder = self._place
+        files.rm(f"{folder}/{name}", recursive=True)
 
     def share(self, path: Path) -> str:
         """Return where workers read a file of this machine: a bucket gets a copy of it."""

@@ -14,6 +14,7 @@ from stages.contract.draft import column_names, leakage, outcome
 from stages.contract.fields import Field
 from stages.contract.raw import history, quality, tables
 from stages.contract.raw.files import delimiter_hint, header
+from stages.contract.raw.table_columns import required_columns
 from stages.contract.schema import Contract, ContractError
 from stages.contract.written import did_you_mean, text
 from stages.features import assignment
@@ -61,7 +62,7 @@ def find_missing_columns(contract: Contract, folder: Path) -> Iterator[str]:
             yield f"{path}: the file is missing; its folder holds {there}{near}"
             continue
         columns = header(path, table)
-        for column in tables.required_columns(contract, name):
+        for column in required_columns(contract, name):
             if column not in columns:
                 hint = did_you_mean(column, columns) or delimiter_hint(columns)
                 yield f"{path}: column {column!r} is missing; the file has {columns}{hint}"

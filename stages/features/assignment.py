@@ -17,8 +17,17 @@ def with_copies(contract: Contract, rows: pd.DataFrame) -> pd.DataFrame:
     Early fields are those that are known before the outcome. Copies are of one customer, so
     `_entity` gets one code for the customers of all copies, and of all other loans of these.
     """
-    early = [f.name for f in contract.fields.values() if f.known_at != "outcome"]
-    copy = groups.copies(rows[early], rows["_bad"].to_numpy(np.int64))
+    copy = groups.copies(rows[early_fields(contract)], rows["_bad"].to_numpy(np.int64))
+    return connect_copies(contract, rows, copy)
+
+
+def early_fields(contract: Contract) -> list[str]:
+    """Return the fields that are known before the outcome."""
+    return [f.name for f in contract.fields.values() if f.known_at != "outcome"]
+
+
+def connect_copies(contract: Contract, rows: pd.DataFrame, copy: NDArray[np.int64]) -> pd.DataFrame:
+    """Return the rows with `_copy` (n,), and with the groups of its customers as `_entity`."""
     if not contract.entity:
         return rows.assign(_copy=copy)
     return rows.assign(_copy=copy, _entity=groups.connect(rows["_entity"].to_numpy(), copy))

@@ -8,6 +8,8 @@ entity, `connect` makes groups of both.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -28,17 +30,48 @@ def copies(rows: pd.DataFrame, bad: Codes) -> Codes:
     Fields that determine one another agree more often than their shares say. Such rows are
     different loans, which their outcomes `bad` (n,) tell: those of copies are the same.
     """
-    n = len(rows)
-    codes = pd.factorize(pd.util.hash_pandas_object(rows, index=False))[0].astype(np.int64)
+    return number_copies(hash_rows(rows), bad, lambda places: count_values(rows.iloc[places], rows))
+
+
+def hash_rows(rows: pd.DataFrame) -> NDArray[np.uint64]:
+    """Return a hash (n,) of each row."""
+    return np.asarray(pd.util.hash_pandas_object(rows, index=False), dtype=np.uint64)
+
+
+def count_values(wanted: pd.DataFrame, rows: pd.DataFrame) -> Codes:
+    """Return how many of the rows have each value that is wanted: (columns, k)."""
+    counts = np.zeros((len(rows.columns), len(wanted)), dtype=np.int64)
+    for j, column in enumerate(rows):
+        both = pd.concat([wanted[column], rows[column]], ignore_index=True)
+        values = pd.factorize(both, use_na_sentinel=False)[0]
+        times = np.bincount(values[len(wanted) :], minlength=int(values.max(initial=0)) + 1)
+        counts[j] = times[values[: len(wanted)]]
+    return counts
+
+
+def number_copies(
+    hashes: NDArray[np.uint64], bad: Codes, count: Callable[[NDArray[np.intp]], Codes]
+) -> Codes:
+    """Return the codes of `copies` for rows of these hashes (n,).
+
+    `count` returns how many rows of the book have each value of the rows at some places (k,), as
+    `count_values` does. It is asked for one row of each code that several rows share.
+    """
+    n = len(hashes)
+    codes, _ = pd.factorize(hashes)
     size = np.bincount(codes)
-    if n and size.max() > 1:
-        expected = np.full(n, float(n))
-        for column in rows:
-            values = pd.factorize(rows[column], use_na_sentinel=False)[0]
-            expected *= np.bincount(values)[values] / n
-        alone = expected >= BY_CHANCE
+    shared = np.flatnonzero(size > 1)
+    if len(shared):
+        first = np.unique(codes, return_index=True)[1]
+        expected = np.full(len(shared), float(n))
+        for times in count(first[shared]):
+            expected *= times / n
+        by_chance = np.zeros(len(size), dtype=bool)
+        by_chance[shared] = expected >= BY_CHANCE
+        alone = by_chance[codes]
         codes[alone] = len(size) + np.arange(alone.sum())
-    codes = pd.factorize(codes)[0].astype(np.int64)
+        codes, _ = pd.factorize(codes)
+    codes = codes.astype(np.int64)
     return codes if outcomes_repeat(codes, bad) else np.arange(n, dtype=np.int64)
 
 

@@ -64,6 +64,6 @@ def running(folder: Path, workers: int) -> Iterator[Cluster]:
 
 def wait_for(path: Path, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
-    while not path.exists():
+    while not (path.exists() and (path.stat().st_size or path.suffix != ".json")):
         assert time.monotonic() < deadline, f"{path} did not appear in {seconds} s"
         time.sleep(0.05)

@@ -4,6 +4,8 @@ Only `preprocess`, `check` and `draft` import this package; judging reads the ke
 
 - `files`: one file, a text, a workbook or Parquet, as a table
 - `columns`: raw columns as text, keys, numbers and dates
+- `table_columns`: the columns of a table that the contract needs
+- `repeated_rows`: base rows that repeat another
 - `tables`: the tables of a contract, joined to one row per loan
 - `cleaning`: type, repair and validate the joined rows; `values` does so for one column
 - `history`: the lines of a table with many rows per loan, those before each decision

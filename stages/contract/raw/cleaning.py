@@ -21,12 +21,18 @@ from stages.contract.schema import Contract, presence
 Floats = NDArray[np.float64]
 
 
-def clean(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame:
+def clean(
+    contract: Contract,
+    raw: pd.DataFrame,
+    report: Report,
+    entity: NDArray[np.int64] | None = None,
+) -> pd.DataFrame:
     """Return the valid rows of joined raw rows, repaired and with the types of the contract.
 
     Numbers are float64 with NaN, categories and booleans are objects with None. `_bad`, `_date`,
     `_entity` and `FIELD__missing` are added as `stages.contract.prepared` describes them. A column
     of `raw` is removed from it as soon as it is typed, so that a large book is not held twice.
+    `entity` are the codes of the customers (n,) where the rows are a part of a book.
     """
     typed: dict[str, Column] = {}
     broken = Broken(raw, report)
@@ -42,7 +48,7 @@ def clean(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame
         typed["_date"] = dates = dates_of(contract, contract.date, raw)
         broken.add(dates.isna(), "not a date", contract.date, "allowed: YYYY-MM-DD")
     if contract.entity:
-        typed["_entity"] = text_codes(key_text(raw, [contract.joined_name(contract.entity)]))
+        typed["_entity"] = text_codes(entity_text(contract, raw)) if entity is None else entity
     for name, history in contract.history.items():
         joins = [contract.joined_name(join) for join in history.joins]
         typed[f"_key_{name}"] = key_text(raw, joins)
@@ -60,6 +66,11 @@ def clean(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame
     for name in [*typed] if broken.rows.any() else []:
         typed[name] = typed[name][~broken.rows]
     return pd.DataFrame(typed, index=raw.index[~broken.rows], copy=False)
+
+
+def entity_text(contract: Contract, raw: pd.DataFrame) -> pd.Series:
+    """Return the text (n,) that tells customers apart, missing where there is none."""
+    return key_text(raw, [contract.joined_name(str(contract.entity))])
 
 
 def read_later(contract: Contract) -> set[str | None]:

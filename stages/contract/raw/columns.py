@@ -83,7 +83,7 @@ def outcome_known(
 
 
 def text_codes(words: pd.Series) -> NDArray[np.int64]:
-    """Return the code (n,) of each distinct text; each missing text has another code."""
+    """Return the code (n,) of each distinct text, or of its hash; each missing one has another."""
     codes = pd.factorize(words)[0].astype(np.int64)
     blank = codes < 0
     codes[blank] = codes.max(initial=0) + 1 + np.arange(blank.sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import fsspec
@@ -38,6 +38,22 @@ def read_file(
     if not len(frame):
         raise ContractError(f"{path}: the file has columns but no rows")
     return frame
+
+
+def read_parts(
+    path: Path, only: Collection[str] | None, table: Table, rows: int
+) -> Iterator[pd.DataFrame]:
+    """Yield a file in parts of so many rows; their index is the number of the row in the file.
+
+    Raises ContractError as `read_file` does.
+    """
+    first = 0
+    with _named_errors(path):
+        for part in _read_by_parts(path, only, table, rows):
+            yield part.set_axis(pd.RangeIndex(first, first + len(part)))
+            first += len(part)
+    if not first:
+        raise ContractError(f"{path}: the file has columns but no rows")
 
 
 def header(path: Path, table: Table | None = None) -> list[str]:
@@ -102,13 +118,7 @@ def _read(path: Path, only: Collection[str] | None, table: Table) -> pd.DataFram
     if suffix(path) in WORKBOOKS:
         sheet = _read_workbook(path, table.dialect)
         return sheet if only is None else sheet[[c for c in sheet.columns if c in only]]
-    names = _read_names(path, table)
-    again = [name for name, times in Counter(names).items() if times > 1]
-    if again:
-        raise ContractError(
-            f"{path}: {len(again)} columns have the same name, such as {again[0]!r}"
-        )
-    kept = [name for name in names if only is None or name in only]
+    names, kept = _choose_columns(path, only, table)
     if suffix(path) == ".parquet":
         return pd.read_parquet(path, columns=kept)
     if table.dialect.delimiter == " ":
@@ -117,6 +127,55 @@ def _read(path: Path, only: Collection[str] | None, table: Table) -> pd.DataFram
         columns = text.read_all().rename_columns(names).select(kept).combine_chunks()
     frame: pd.DataFrame = columns.to_pandas(split_blocks=True, self_destruct=True)
     return frame
+
+
+def _read_by_parts(
+    path: Path, only: Collection[str] | None, table: Table, rows: int
+) -> Iterator[pd.DataFrame]:
+    """Yield parts of a file, of which only text and Parquet need not be read whole."""
+    if suffix(path) in WORKBOOKS or table.dialect.delimiter == " ":
+        whole = _read(path, only, table)
+        for first in range(0, len(whole), rows):
+            yield whole.iloc[first : first + rows]
+        return
+    names, kept = _choose_columns(path, only, table)
+    if suffix(path) == ".parquet":
+        for batch in pq.ParquetFile(path).iter_batches(rows, columns=kept):
+            yield pa.Table.from_batches([batch]).to_pandas(ignore_metadata=True)
+        return
+    with _open_text(path, table) as text:
+        for part in _cut(text, rows):
+            columns = part.rename_columns(names).select(kept).combine_chunks()
+            yield columns.to_pandas(split_blocks=True, self_destruct=True)
+
+
+def _cut(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+    """Yield tables of so many rows each; the last has the rest."""
+    held: list[pa.RecordBatch] = []
+    count = 0
+    for batch in batches:
+        rest = batch
+        while count + len(rest) >= rows:
+            held.append(rest.slice(0, rows - count))
+            yield pa.Table.from_batches(held)
+            rest, held, count = rest.slice(rows - count), [], 0
+        held.append(rest)
+        count += len(rest)
+    if count:
+        yield pa.Table.from_batches(held)
+
+
+def _choose_columns(
+    path: Path, only: Collection[str] | None, table: Table
+) -> tuple[list[str], list[str]]:
+    """Return all columns of a file, and those to keep."""
+    names = _read_names(path, table)
+    again = [name for name, times in Counter(names).items() if times > 1]
+    if again:
+        raise ContractError(
+            f"{path}: {len(again)} columns have the same name, such as {again[0]!r}"
+        )
+    return names, [name for name in names if only is None or name in only]
 
 
 @contextlib.contextmanager

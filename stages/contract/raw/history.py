@@ -28,20 +28,28 @@ def lines_of_loans(
     out.
     """
     history = contract.history[name]
-    lines, keys = read_lines(history, name, folder, report)
+    path, columns = plan_reading(history, name, folder, report)
+    lines, keys = type_lines(history, read_file(path, columns, history), report)
+    return assign_lines(contract, name, rows, lines, keys), len(lines)
+
+
+def assign_lines(
+    contract: Contract, name: str, rows: pd.DataFrame, lines: pd.DataFrame, keys: pd.Series
+) -> pd.DataFrame:
+    """Return those of the lines, which have keys, that count for the rows (n,), with `_row`."""
+    date = contract.history[name].date
     owners = pd.DataFrame({"key": rows[f"_key_{name}"].to_numpy(), "_row": np.arange(len(rows))})
     owners["_decided"] = rows["_date"].dt.floor("D").to_numpy()
     joined = owners.dropna().merge(lines.assign(key=keys.to_numpy()), on="key")
-    joined = joined[joined[history.date] < joined["_decided"]]
+    joined = joined[joined[date] < joined["_decided"]]
     counted = joined.drop(columns=["key", "_decided"])
-    ordered = counted.sort_values(["_row", history.date], kind="stable", ignore_index=True)
-    return ordered, len(lines)
+    return counted.sort_values(["_row", date], kind="stable", ignore_index=True)
 
 
-def read_lines(
+def plan_reading(
     history: History, name: str, folder: Path, report: Report
-) -> tuple[pd.DataFrame, pd.Series]:
-    """Return the valid lines of a file in the types of its fields, and the key of each."""
+) -> tuple[Path, list[str]]:
+    """Return the path of a history's file, and the columns to read of it."""
     path = folder / history.path
     columns = header(path, history)
     wanted = [*history.keys, *(f.source for f in history.fields.values())]
@@ -52,7 +60,13 @@ def read_lines(
             f"{delimiter_hint(columns)}"
         )
     report.ignored += [f"{name}.{c}" for c in columns if c not in wanted]
-    file = read_file(path, wanted, history)
+    return path, wanted
+
+
+def type_lines(
+    history: History, file: pd.DataFrame, report: Report
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Return the valid lines of a file in the types of its fields, and the key of each."""
     key = key_text(file, history.keys)
     raw = file[[]].assign(**{f.name: file[f.source] for f in history.fields.values()})
     report.rows_in = len(raw)

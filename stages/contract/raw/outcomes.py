@@ -11,25 +11,24 @@ import pandas as pd
 from stages.contract.raw.broken_rows import Broken
 from stages.contract.raw.columns import as_text, dates_of, months_later, whole_numbers
 from stages.contract.raw.quality import Report
-from stages.contract.schema import Contract, ContractError
+from stages.contract.schema import Contract
 from stages.contract.target import OutcomeWindow
 from stages.contract.written import text
 
 
 def drop_indeterminate(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame:
-    """Return the rows whose outcome is decided; raises ContractError where there are none."""
+    """Return the rows whose outcome is decided; it is a fault where there are none."""
     name, words = contract.target.field, contract.target.indeterminate_words
     undecided = whole_numbers(as_text(raw[name])).isin(words)
-    if len(raw) and undecided.all():
-        raise ContractError(
-            f"{contract.base_table}.{name}: all {len(raw):,} rows are indeterminate ({words})"
-        )
+    if undecided.all():
+        all_undecided = f"{contract.base_table}.{name}: all {{rows}} rows are indeterminate"
+        report.blame("indeterminate", f"{all_undecided} ({words})", len(raw))
     report.indeterminate = int(undecided.sum())
     return report.leave_out(raw, undecided)
 
 
 def drop_unripe(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame:
-    """Return the rows whose window ended while they were observed; raises ContractError if none.
+    """Return the rows whose window ended while they were observed; it is a fault to have none.
 
     Rows without a readable date are kept, for `clean` to refuse.
     """
@@ -40,11 +39,12 @@ def drop_unripe(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.Dat
     last_day, observed = window.last_day, str(window.observed_until)
     until = pd.Timestamp(last_day) if last_day else dates_of(contract, observed, raw)
     unripe = end.notna() & ~(end <= until)
-    if len(raw) and unripe.all():
-        raise ContractError(
+    if unripe.all():
+        none_ripe = (
             f"{contract.base_table}.{contract.date}: no loan has had {window.months} months by "
-            f"{window.observed_until}; the first one's window ends on {end.min().date()}"
+            f"{window.observed_until}; the first one's window ends on {{first}}"
         )
+        report.blame("unripe", none_ripe, len(raw), str(end.min().date()) if len(raw) else "")
     report.unripe = int(unripe.sum())
     return report.leave_out(raw, unripe)
 
@@ -59,10 +59,13 @@ def outcome_of(contract: Contract, raw: pd.DataFrame, broken: Broken) -> pd.Seri
             ~_late_defaults(contract, contract.outcome, raw, values == 1, broken), 0
         )
     if values.nunique() < 2:
-        raise ContractError(
+        one_outcome = (
             f"{contract.base_table}.{target.field}: needs both {target.bad!r} (bad) and "
-            f"{target.good!r} (good); got {sorted(raw[target.field].map(text).unique())[:10]}"
+            f"{target.good!r} (good); got {{first}}"
         )
+        there = sorted(raw[target.field].map(text).unique())[:10]
+        name = f"outcomes {values.dropna().unique().tolist()}"
+        broken.report.blame(name, one_outcome, max(1, len(raw)), str(there))
     return values
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
@@ -32,6 +33,19 @@ class DroppedRows(TypedDict):
 
 
 @dataclass
+class Fault:
+    """What makes a book impossible where it is true of all its rows."""
+
+    text: str
+    rows: int
+    first: str
+
+    def __str__(self) -> str:
+        """Return the message, with the number of rows and the first value."""
+        return self.text.replace("{rows}", f"{self.rows:,}").replace("{first}", self.first)
+
+
+@dataclass
 class Report:
     """The numbers of rows that were dropped, left out and repaired, as `quality.json` has them.
 
@@ -43,6 +57,8 @@ class Report:
     embargoed : valid rows between the splits, whose outcome was not known when the later began.
     rules : each rule that dropped rows, with their number and an example.
     date : the column of the loan's date; `dropped_dates` has its raw values of all dropped rows.
+    of_part : whether the rows are a part of a book, so that a fault may be that of the part alone.
+    faults : what is wrong with every row of the part, by what tells the faults of parts apart.
     """
 
     rows_in: int = 0
@@ -55,6 +71,39 @@ class Report:
     ignored: list[str] = field(default_factory=list)
     date: str | None = None
     dropped_dates: list[pd.Series] = field(default_factory=list)
+    of_part: bool = False
+    faults: dict[str, Fault] = field(default_factory=dict)
+
+    def add(self, parts: Sequence[Report]) -> None:
+        """Add the reports of all parts of a book; raises ContractError for a fault of all of them.
+
+        Of a rule that drops rows, the first part that has one gives the example.
+        """
+        for part in parts:
+            for name in ("rows_in", "indeterminate", "unripe", "late_defaults"):
+                setattr(self, name, getattr(self, name) + getattr(part, name))
+            for rule, dropped in part.rules.items():
+                before = self.rules.get(rule, dropped | {"rows": 0})
+                self.rules[rule] = before | {"rows": before["rows"] + dropped["rows"]}
+            for name, counts in part.repaired.items():
+                total = Counter(self.repaired.get(name, {}))
+                total.update(counts)
+                self.repaired[name] = dict(sorted(total.items()))
+            self.dropped_dates += part.dropped_dates
+        for name, fault in parts[0].faults.items():
+            others = [part.faults[name] for part in parts if name in part.faults]
+            rows = sum(other.rows for other in others)
+            if len(others) == len(parts) and rows:
+                firsts = [other.first for other in others if other.rows]
+                raise ContractError(str(Fault(fault.text, rows, min(firsts))))
+
+    def blame(self, name: str, text: str, rows: int, first: str = "") -> None:
+        """Raise ContractError for a fault of all rows; keep it where they are a part of a book."""
+        fault = Fault(text, rows, first)
+        if self.of_part:
+            self.faults[name] = fault
+        elif rows:
+            raise ContractError(str(fault))
 
     def drop(
         self, rows: pd.DataFrame, broken: ArrayLike, rule: str, columns: Sequence[str]

@@ -10,7 +10,7 @@ from stages.contract.fields import Field
 from stages.contract.raw.broken_rows import Broken
 from stages.contract.raw.columns import as_dates, as_text, plain_texts, whole_numbers
 from stages.contract.raw.quality import Report
-from stages.contract.schema import ContractError, presence
+from stages.contract.schema import presence
 from stages.contract.written import BLANKS, BOOLEANS, text
 
 Column = pd.Series | NDArray[np.int64]
@@ -37,7 +37,8 @@ def to_type(f: Field, raw: pd.Series, broken: Broken) -> pd.Series:
     elif f.required_with_table:
         broken.add(unstated & broken.raw[presence(f.table)], "missing", f.name)
     if missing.all() and f.is_feature:
-        raise ContractError(f"{f.table}.{f.name}: every one of its {len(raw):,} values is missing")
+        words_of_fault = f"{f.table}.{f.name}: every one of its {{rows}} values is missing"
+        broken.report.blame(f.name, words_of_fault, len(raw))
     return values
 
 
