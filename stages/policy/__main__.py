@@ -3,12 +3,13 @@
     python -m stages.policy -S policy.refer_band=0.3
     python -m stages.policy --policy proposed.yaml --model lightgbm
     python -m stages.policy frontier --max-bad-rate 0.02 --max-referrals 0.08
+    python -m stages.policy doubt --max-bad-rate 0.03
     python -m stages.policy stress --scenarios scenarios.yaml
 
 Each figure stands beside that of the present policy and winner, with 95 % intervals. `frontier`
-chooses cut-offs on training and validation rows, and judges them on the test rows. `stress` shifts
-the fields of applications as a file of scenarios says. Nothing is trained and no file is written
-but that of `--plot`.
+chooses cut-offs on training and validation rows, and judges them on the test rows. `doubt`
+refers everybody whom a promised bad rate does not reach. `stress` shifts the fields of applications
+as a file of scenarios says. Nothing is trained and no file is written but that of `--plot`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from stages import errors, params, project
@@ -29,6 +31,7 @@ from stages.replay import (
     capital,
     chart,
     comparison,
+    doubt,
     frontier,
     policy_file,
     split_rows,
@@ -65,7 +68,7 @@ def parse() -> argparse.Namespace:
     add("--split", choices=("train", "validation", "test"), default="test", help="(%(default)s)")
     add("--asset-class", choices=tuple(capital.CLASSES), default="other_retail", help="of capital")
     add("--json", action="store_true", help="print JSON instead of a table")
-    some = parser.add_argument_group("frontier").add_argument
+    some = parser.add_argument_group("frontier and doubt").add_argument
     some("--max-bad-rate", metavar="SHARE", type=share, help="among the approved")
     some("--max-referrals", metavar="SHARE", type=share, help="of all (as under the policy)")
     some("--min-approvals", metavar="SHARE", type=share, help="of all applications")
@@ -135,6 +138,26 @@ def choose_cut_offs(
     }
 
 
+def refer_by_doubt(
+    options: argparse.Namespace, config: Params, contract: Contract, new: Policy
+) -> dict[str, Any]:
+    """Return the cut-offs that keep a promised bad rate, and what they do on the test rows."""
+    if not options.max_bad_rate:
+        raise ReplayError("doubt needs the bad rate that is promised: --max-bad-rate 0.02")
+    model, most = split_rows.load_model(config, options.model), options.max_bad_rate
+    rows = split_rows.score_out_of_sample(config, contract, model)
+    kept, policy = doubt.refer_by_doubt(rows, new, most)
+    share_kept = doubt.share_kept(rows, new, most)
+    options.split = "test"
+    return {
+        "explanation": doubt.explain(kept, policy, most, share_kept),
+        "cut_off": policy.pd_cut_off,
+        "refer_band": policy.refer_band,
+        "chosen_on": round_figures({**asdict(kept), "rows": rows.rows, "share_kept": share_kept}),
+        "judged": replay(options, config, contract, policy),
+    }
+
+
 def stress_rows(
     options: argparse.Namespace, config: Params, contract: Contract, new: Policy
 ) -> dict[str, Any]:
@@ -158,13 +181,12 @@ def in_words(content: dict[str, Any]) -> str:
         text = stress.as_text(content["scenarios"])
         return f"{content['dataset']}, {content['split']} rows\n\n{text}"
     if "judged" in content:
-        compared = f"{content['cut_offs_compared']:,} cut-offs, {content['efficient']:,} efficient"
         figure = content["judged"]["figures"]["approved_bad_rate"]["proposed"]
         seen = (
             "On the test rows, which had no part in the choice, the bad rate among the approved is "
             f"{figure['value']:.2%} ({figure['low']:.2%} to {figure['high']:.2%})."
         )
-        return f"{compared}\n{content['explanation']}\n{seen}\n\n{in_words(content['judged'])}"
+        return f"{content['explanation']}\n{seen}\n\n{in_words(content['judged'])}"
     text = f"{content['dataset']}, {content['split']} rows: {table.as_text(content)}"
     if content["unlike_predictions"] and content["split"] == "test":
         text += (
@@ -174,7 +196,12 @@ def in_words(content: dict[str, Any]) -> str:
     return text
 
 
-TASKS = {"replay": replay, "frontier": choose_cut_offs, "stress": stress_rows}
+TASKS = {
+    "replay": replay,
+    "frontier": choose_cut_offs,
+    "doubt": refer_by_doubt,
+    "stress": stress_rows,
+}
 
 
 def main() -> None:

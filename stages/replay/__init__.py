@@ -6,6 +6,7 @@
 - `figures`: what decisions amount to, with intervals; `capital`: what capital they need
 - `comparison`: two policies on the same applications, with the swap set and groups
 - `frontier`: all cut-offs, and the best of them under limits; `chart`: their plot
+- `doubt`: how far a bad rate among the approved can be promised; all others are referred
 - `stress`: the same applications in scenarios from a file
 - `table`: the comparison as text
 
