@@ -24,6 +24,7 @@ The packages build on one another in this order:
 - `models` fits the candidates and uses what was fitted
 - `judging` chooses the winner and writes what follows
 - `replay` says what another policy or model would have decided
+- `fairness` searches for models that treat groups more alike
 - `simulation` invents a loan book
 
 `policy` turns a PD into a decision, `params` checks params.yaml, `project` finds the project's

@@ -114,6 +114,15 @@ class Evaluate(Section):
     """Number of applications recorded with their PD, which a deployment must repeat."""
 
 
+class Fairness(Section):
+    """What a less discriminatory model may cost; no stage reads it."""
+
+    auc_tolerance: Annotated[float, Key(ge=0, le=1)] = 0.005
+    """An alternative to the winner is preferred where it loses at most so much ROC-AUC."""
+    profit_tolerance: Annotated[float, Key(ge=0)] = 0.002
+    """... and at most so much profit per unit applied for."""
+
+
 class Monitor(Section):
     """How live decisions are watched; no stage reads it."""
 
@@ -156,6 +165,8 @@ class Params(Section):
     """How candidates are judged."""
     policy: Policy
     """From PD to decision, score and rating; a change trains nothing."""
+    fairness: Fairness = Key(default_factory=Fairness)
+    """What a less discriminatory model may cost; no stage reads it."""
     monitor: Monitor
     """How live decisions are watched; no stage reads it."""
 

@@ -20,7 +20,7 @@ from stages.replay import frontier
 from stages.replay.policy_file import ReplayError
 from stages.replay.scored_rows import ScoredRows
 
-LEVEL = 0.95
+LEVEL = 0.975  # of each bound: resamples, whose rows repeat, then keep 95 % too
 STEPS = 200  # cut-offs that are tested, at quantiles of the PDs
 RESAMPLES, SEED = 200, 0
 
@@ -42,7 +42,7 @@ def promise(pd: Floats, bad: Floats, most: float) -> Promise | None:
     """
     values, count = np.unique(pd, return_counts=True)
     approved = np.cumsum(count).astype(np.float64)
-    bads = np.cumsum(np.bincount(np.searchsorted(values, pd), weights=bad))
+    bads = np.cumsum(np.bincount(np.searchsorted(values, pd), weights=bad)).astype(np.float64)
     expected = np.cumsum(values * count) / approved
     cuts = np.append((values[:-1] + values[1:]) / 2, (values[-1] + 1) / 2)
     steps = np.unique(np.searchsorted(approved, np.linspace(1, len(pd), STEPS)))
@@ -110,7 +110,7 @@ def explain(kept: Promise, policy: Policy, most: float, share: float) -> str:
     return (
         f"Approve below a PD of {policy.approve_below:.6g} and refer up to "
         f"{policy.decline_from:.6g} ({cut_offs}): of {kept.approved:,} applications below it "
-        f"{kept.bad_rate:.2%} went bad, at most {kept.bound:.2%} with {LEVEL:.0%} confidence, so "
+        f"{kept.bad_rate:.2%} went bad, at most {kept.bound:.2%} with {LEVEL:.1%} confidence, so "
         f"that {most:.2%} can be promised. In {share:.1%} of {RESAMPLES} resamples the cut-off "
         "that they name keeps the promise."
     )
