@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,12 +14,13 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from stages import errors, files, params, project
+from stages.compute import engine as compute
 from stages.contract import reading as contracts
 from stages.features.matrix import Features, Floats
 from stages.models import artifact
 from stages.models.artifact import Model
 from stages.models.fitting import found_parameters
-from stages.models.fitting.folds import Fold, has_days_for, learn_from_later_days
+from stages.models.fitting.folds import Fold, Rows, has_days_for, learn_from_later_days
 from stages.models.fitting.job import Job
 from stages.models.fitting.training_rows import TrainingRows
 from stages.models.parameters import CandidateParameters
@@ -101,10 +103,17 @@ def main(name: str) -> None:
         f"train {name}: {len(train.bad):,} rows, {len(job.kept)} of {len(features.names)} "
         f"features, {len(folds)} folds {order}"
     )
-    with tqdm(total=1 + len(folds), desc=name, unit=" fits", disable=None) as progress:
+    with (
+        tqdm(total=1 + len(folds), desc=name, unit=" fits", disable=None) as progress,
+        compute.start(config.compute, config.threads, config.data) as engine,
+    ):
         scorer = job.fit(train.x, train.bad)
         progress.update()
-        margin = job.judge_folds(train.x, train.bad, count_folds(folds, progress))
+        read = engine.hand_over("training", (train.x, train.bad))
+        of_folds = engine.run(partial(job.fit_some, read), count_fits(folds, progress))
+    margin = np.full(len(train.bad), np.nan)
+    for (_, outside), judge in zip(folds, of_folds, strict=True):
+        margin[outside] = judge.margin(train.x[outside])
     model = Model(
         candidate=name,
         dataset=config.dataset,
@@ -122,10 +131,10 @@ def main(name: str) -> None:
     artifact.save(model, folder / f"{name}.joblib")
 
 
-def count_folds(folds: list[Fold], progress: tqdm[NoReturn]) -> Iterator[Fold]:
-    """Yield the folds, and move the progress bar on after each."""
-    for fold in folds:
-        yield fold
+def count_fits(folds: list[Fold], progress: tqdm[NoReturn]) -> Iterator[Rows]:
+    """Yield the rows that each fold learns from, and move the progress bar on after it."""
+    for inside, _ in folds:
+        yield inside
         progress.update()
 
 

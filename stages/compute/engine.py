@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
@@ -31,13 +33,13 @@ class Run(Protocol):
     """Calls a function for each item, and returns the results in the order of the items."""
 
     def __call__(
-        self, function: Callable[[Item], Result], items: Sequence[Item], /
+        self, function: Callable[[Item], Result], items: Iterable[Item], /
     ) -> list[Result]:
         """Return the results."""
         ...
 
 
-def run_here(function: Callable[[Item], Result], items: Sequence[Item], /) -> list[Result]:
+def run_here(function: Callable[[Item], Result], items: Iterable[Item], /) -> list[Result]:
     """Call the function in this process, for one item after the other."""
     return [function(item) for item in items]
 
@@ -54,15 +56,16 @@ class DaskRun:
         self.client = connect()
 
     def __call__(
-        self, function: Callable[[Item], Result], items: Sequence[Item], /
+        self, function: Callable[[Item], Result], items: Iterable[Item], /
     ) -> list[Result]:
         """Return the results; the error of the first item that failed is raised."""
         from distributed.comm import CommClosedError  # noqa: PLC0415  (no need of it with `local`)
 
         results: list[Result] = []
+        every = [*items]
         while True:
             try:
-                waiting = self.client.map(function, items[len(results) :], pure=False)
+                waiting = self.client.map(function, every[len(results) :], pure=False)
                 for future in waiting:
                     results.append(future.result())
             except (CancelledError, CommClosedError):
@@ -80,6 +83,13 @@ class Engine:
     run: Run
     scratch: Scratch
 
+    def hand_over(self, name: str, content: Item) -> Callable[[], Item]:
+        """Return what returns the content where functions are called."""
+        if self.run is run_here:
+            return lambda: content
+        self.scratch.keep(name, content)
+        return partial(self.scratch.load, name)
+
 
 @contextmanager
 def start(name: Literal["local", "dask"], processes: int, folder: Path) -> Iterator[Engine]:
@@ -88,9 +98,9 @@ def start(name: Literal["local", "dask"], processes: int, folder: Path) -> Itera
     Raises NoCluster where `DASK_SCHEDULER_ADDRESS` names a scheduler that does not answer.
     """
     base = os.environ.get(SCRATCH, "") if name == "dask" else ""
-    place = f"{base.rstrip('/')}/{folder.name}" if base else str(folder.resolve() / ".scratch.tmp")
+    unique = f".scratch.{uuid.uuid4().hex}"
+    place = f"{base.rstrip('/')}/{unique}" if base else str(folder.resolve() / unique)
     scratch = Scratch(place)
-    scratch.clear()
     try:
         if name == "local":
             yield Engine(run_here, scratch)

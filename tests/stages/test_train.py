@@ -23,6 +23,7 @@ from stages.models import artifact
 from stages.models.fitting.folds import learn_from_later_days
 from stages.models.fitting.training_rows import TrainingRows
 from stages.params import ParamsError
+from tests.support import dask_cluster
 from tests.support.books import CANDIDATES, ROOT, Project
 
 
@@ -44,6 +45,22 @@ def test_training_again_with_more_threads_gives_the_same_bytes(
     candidate: str, ready: Project
 ) -> None:
     assert not changed(ready, candidate, threads=2)
+
+
+@pytest.mark.parametrize("name", ["scorecard", "lightgbm"])
+def test_folds_that_are_fitted_on_a_cluster_give_the_same_bytes(
+    name: str, ready: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = outputs(ready.run(name), name)
+    with dask_cluster.running(tmp_path, workers=2) as cluster:
+        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster.address)
+        assert outputs(ready.set(compute="dask").run(name), name) == before
+
+
+def outputs(project: Project, name: str) -> list[bytes]:
+    """The bytes of a candidate and of its judged folds."""
+    folder = project.folder / "models" / "candidates"
+    return [path.read_bytes() for path in sorted(folder.glob(f"{name}.*"))]
 
 
 def test_another_process_in_another_folder_gives_the_same_bytes(

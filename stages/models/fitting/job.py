@@ -14,7 +14,7 @@ from stages.features.matrix import Features, Floats, Outcomes
 from stages.features.statistics import Fitted, NoFeatureLeft, select
 from stages.models import registry
 from stages.models.calibration import Calibrator, Isotonic, Sigmoid
-from stages.models.fitting.folds import Fold
+from stages.models.fitting.folds import Fold, Rows
 from stages.models.fitting.resampling import CannotResample, resample
 from stages.models.parameters import CandidateParameters
 from stages.models.registry import Candidate
@@ -140,10 +140,18 @@ class Job(Task):
         """
         margin = np.full(len(x), np.nan)
         for inside, outside in folds:
-            rows = x[inside], bad[inside]
-            job = self.for_fold(*rows) if self.for_fold else self
-            margin[outside] = job.fit(*rows).margin(x[outside])
+            margin[outside] = self.fit_some(lambda: (x, bad), inside).margin(x[outside])
         return margin
+
+    def fit_some(self, read: Callable[[], tuple[Floats, Outcomes]], inside: Rows) -> Scorer:
+        """Return the scorer fitted on some of the rows x (n, F) and bad (n,) that `read` returns.
+
+        Its features are those that these rows alone would keep.
+        """
+        x, bad = read()
+        rows = x[inside], bad[inside]
+        job = self.for_fold(*rows) if self.for_fold else self
+        return job.fit(*rows)
 
     def calibrate(self, x: Floats, bad: Outcomes, margin: Floats) -> Calibrator:
         """Return the map to PDs, fitted on all margins (n,) that `judge_folds` returned."""
