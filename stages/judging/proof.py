@@ -13,6 +13,8 @@ from stages.features.matrix import Floats
 from stages.models import model_file
 from stages.models.artifact import Model
 
+ALONE = 20_000  # the most test rows that are scored one by one, as the service does
+
 
 class ScoresDiffer(Exception):
     """The file that would ship scores otherwise than the model that was judged."""
@@ -21,18 +23,19 @@ class ScoresDiffer(Exception):
 def write_model_file(winner: Model, columns: Columns, pd: Floats, golden: str, path: Path) -> None:
     """Write the winner's model file, once it gives every test row its PD (n,) to the last bit.
 
-    `columns` are the raw columns of the test rows, `golden` the golden records as
-    JSON lines. Raises
-    ScoresDiffer, and leaves an earlier file as it is.
+    `columns` are the raw columns of the test rows, which are scored together and, up to about ALONE
+    of them, one by one too. `golden` are the golden records as JSON lines. Raises ScoresDiffer, and
+    leaves an earlier file as it is.
     """
     content = model_file.text(winner)
     shipped = model_file.parse(content.encode(), str(path))
     records = [json.loads(line) for line in golden.splitlines()]
     recorded = np.array([record["default_probability"] for record in records])
     answered = np.array([shipped.predict_one(record["application"]) for record in records])
+    x, every = winner.features(columns), -(-len(pd) // ALONE)
     scored = {
         "test rows together": (shipped.predict(columns), pd),
-        "test rows one by one": (one_by_one(shipped, winner.features(columns)), pd),
+        "test rows one by one": (one_by_one(shipped, x[::every]), pd[::every]),
         "golden records": (answered, recorded),
     }
     for rows, (ours, theirs) in scored.items():

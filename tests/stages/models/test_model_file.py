@@ -115,6 +115,22 @@ def test_the_file_is_not_written_where_a_row_scores_otherwise(
     assert not (tmp_path / "winner.json").exists()
 
 
+def test_a_large_test_part_is_scored_one_by_one_in_some_rows_throughout(
+    winner: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, columns, pd = winner
+    records = golden.pick_records(model, columns, pd, 10, lambda _: {})
+    seen: list[Floats] = []
+    alone = proof.one_by_one
+    monkeypatch.setattr(proof, "one_by_one", lambda m, x: seen.append(x) or alone(m, x))
+    monkeypatch.setattr(proof, "ALONE", 7)
+    proof.write_model_file(model, columns, pd, records, tmp_path / "winner.json")
+    x = model.features(columns)
+    every = -(-len(x) // 7)
+    assert len(seen[0]) == len(range(0, len(x), every)) <= 7
+    np.testing.assert_array_equal(seen[0], x[::every])
+
+
 def change(place: str, value: Any) -> Callable[[Document], None]:
     """What sets a place of the document, as `scorer.trees.0.right.0`, to a value."""
 
