@@ -86,6 +86,7 @@ def loan_keys(table: pa.Table, contract: Contract, raw: Path) -> list[str] | Non
     base = contract.tables[contract.base_table]
     if not base.keys:
         return None
-    frame = read_file(raw / base.path, base.keys, base).astype(str)
-    keys = frame[base.keys].iloc[table.column("_row").to_numpy()]
-    return ["/".join(values) for values in keys.itertuples(index=False)]
+    frame = read_file(raw / base.path, base.keys, base)
+    keys = frame[base.keys].iloc[table.column("_row").to_numpy()].astype(str)
+    parts = [keys[name].tolist() for name in base.keys]
+    return parts[0] if len(parts) == 1 else ["/".join(values) for values in zip(*parts, strict=True)]
