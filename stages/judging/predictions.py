@@ -89,4 +89,4 @@ def loan_keys(table: pa.Table, contract: Contract, raw: Path) -> list[str] | Non
     frame = read_file(raw / base.path, base.keys, base)
     keys = frame[base.keys].iloc[table.column("_row").to_numpy()].astype(str)
     parts = [keys[name].tolist() for name in base.keys]
-    return parts[0] if len(parts) == 1 else ["/".join(values) for values in zip(*parts, strict=True)]
+    return ["/".join(values) for values in zip(*parts, strict=True)]
