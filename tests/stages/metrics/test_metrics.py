@@ -285,3 +285,9 @@ def test_one_class_is_named(bad: list[int], kind: str) -> None:
 def test_a_cut_off_is_a_pd() -> None:
     with pytest.raises(ValueError, match="`cut_off` must be a PD from 0 to 1; got 30"):
         metrics.summary([0, 1], [0.1, 0.2], 30)
+
+
+@pytest.mark.parametrize(("cut_off", "approved"), [(0.0, 0.0), (1.0, 1.0)])
+def test_a_cut_off_may_approve_nobody_or_everybody(cut_off: float, approved: float) -> None:
+    summed = metrics.summary(np.arange(50) % 5 == 0, np.linspace(0.01, 0.9, 50), cut_off)
+    assert summed["approval_rate"] == approved
