@@ -5,6 +5,7 @@
 - `ledger` records decisions and imports nothing of `decision`
 - `transparency` signs checkpoints of the ledger and proves its content
 - `monitoring` reads the ledger and looks for drift; `dashboard` shows its reports
+- `shadow` lets a challenger score the recorded decisions beside the champion, and compares them
 - `letters` writes to applicants about recorded decisions
 - `api` connects these packages over HTTP
 - `service` declares the endpoints to BentoML; `worker` makes what a process answers with; `image`

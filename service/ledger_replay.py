@@ -17,10 +17,9 @@ from service.ledger.database import connection_to
 from service.ledger.entries import Entry
 from service.ledger.personal.tables import is_present, read_protected, select_entries
 from service.ledger.schema import entries, read_policies
+from service.monitoring.fairness import name_groups_of
 from service.monitoring.outcomes import recorded_outcomes
-from stages.contract.fields import Field
 from stages.features.matrix import Floats
-from stages.judging.evaluation import name_groups
 from stages.policy.decisions import DECISIONS, Policy
 from stages.replay import comparison
 from stages.replay.comparison import Side
@@ -65,7 +64,10 @@ def compare(
         bad=np.concatenate(read.bad),
         features=columns,
         exposure=np.concatenate(read.exposure) if contract.exposure else None,
-        groups={f.name: groups_of(f, read.protected) for f in contract.protected},
+        groups={
+            f.name: name_groups_of(f, [v for part in read.protected for v in part[f.name]])
+            for f in contract.protected
+        },
     )
     now = replace(then, pd=engine.predict(x)) if rescore else then
     decided = np.concatenate(read.place)
@@ -119,16 +121,6 @@ def read_chunks(ledger: Ledger) -> Iterator[list[Entry]]:
             return
         last = chunk[-1].sequence
         yield chunk
-
-
-def groups_of(attribute: Field, parts: list[dict[str, list[Any]]]) -> NDArray[np.str_]:
-    """Return the group of each decision (n,); "missing" where it was not stated."""
-    values = [value for part in parts for value in part[attribute.name]]
-    if not attribute.is_numeric:
-        return name_groups(attribute, values)
-    numbers = np.array([np.nan if value is None else float(value) for value in values])
-    stated = np.isfinite(numbers).any()
-    return name_groups(attribute, numbers) if stated else np.full(len(numbers), "missing")
 
 
 def count_reproduced(

@@ -28,6 +28,7 @@ STARTED = (
     "service.ledger.__main__",
     "service.letters.__main__",
     "service.replay",
+    "service.shadow.__main__",
     "service.transparency.__main__",
 )
 PAGES = ("*.html", "*.css", "*.js", "*.svg")

@@ -1,7 +1,8 @@
 """Write what an auditor asks for about a period: a ZIP file that a person and a program can read.
 
 It holds every entry of the period with its place in the chain, by its kind: `decisions.csv`,
-`overrides.csv`, `proposals.csv`, `rejections.csv`, `notes.csv`, `outcomes.csv` and `erases.csv`.
+`overrides.csv`, `proposals.csv`, `rejections.csv`, `notes.csv`, `outcomes.csv`, `erases.csv` and
+`shadows.csv` (the scores of challengers).
 The column `payload` is the recorded text, whose hash the chain holds, and `personal` the part
 beside it, empty where it was erased. Beside them stand `reports.json` and `incidents.json` of the
 period, `policies.json` with the policies that the decisions name, and `manifest.json`: the period,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from service.ledger.personal.commitments import COMMITMENTS, Part, join, separate
 
-KINDS = ("decision", "override", "proposal", "rejection", "note", "outcome", "erase")
+KINDS = ("decision", "override", "proposal", "rejection", "note", "outcome", "erase", "shadow")
 ANSWER = ("default_probability", "credit_score", "rating", "decision", "reasons")
 GENESIS = "0" * 64
 

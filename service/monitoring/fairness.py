@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.monitoring.windows import Window
+from stages.contract.fields import Field
 from stages.contract.schema import Contract
 from stages.judging.evaluation import name_groups
 
@@ -19,8 +22,7 @@ def compare_groups(contract: Contract, window: Window, minimum: int) -> dict[str
         values = window.values(field.name)
         if all(v is None for v in values):
             continue
-        numbers = [np.nan if v is None else v for v in values] if field.is_numeric else values
-        labels = name_groups(field, np.array(numbers) if field.is_numeric else numbers)
+        labels = name_groups_of(field, values)
         groups_of[field.name] = {
             str(label): {
                 "rows": int(rows.sum()),
@@ -31,6 +33,15 @@ def compare_groups(contract: Contract, window: Window, minimum: int) -> dict[str
             if (rows := labels == label).sum() >= minimum
         }
     return groups_of
+
+
+def name_groups_of(field: Field, values: Sequence[Any]) -> NDArray[np.str_]:
+    """Return the group (n,) of each value of a protected attribute; "missing" for None."""
+    if not field.is_numeric:
+        return name_groups(field, values)
+    numbers = np.array([np.nan if value is None else float(value) for value in values])
+    stated = np.isfinite(numbers).any()
+    return name_groups(field, numbers) if stated else np.full(len(numbers), "missing")
 
 
 def find_unequal_approval(by_field: dict[str, Any], lowest_ratio: float) -> list[dict[str, Any]]:

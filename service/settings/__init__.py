@@ -3,8 +3,8 @@
     from service import settings
     settings.load().max_batch
 
-- `ledger`, `access`, `users`, `limits`, `identity`, `monitoring`, `alerts`, `letters`, `page`: the
-  settings of these subjects
+- `ledger`, `access`, `users`, `limits`, `identity`, `monitoring`, `shadow`, `alerts`, `letters`,
+  `page`: the settings of these subjects
 - `declaration`: how a setting is declared; `environment`: reads, checks and documents all of them
 
 A new setting goes to its subject; a new subject is a base class of `environment.Settings`.

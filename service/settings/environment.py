@@ -17,6 +17,7 @@ from service.settings.letters import LetterSettings
 from service.settings.limits import LimitSettings
 from service.settings.monitoring import MonitoringSettings
 from service.settings.page import PageSettings
+from service.settings.shadow import ShadowSettings
 from service.settings.users import UserSettings
 
 
@@ -24,6 +25,7 @@ class Settings(
     LetterSettings,
     AlertSettings,
     PageSettings,
+    ShadowSettings,
     MonitoringSettings,
     IdentitySettings,
     LimitSettings,

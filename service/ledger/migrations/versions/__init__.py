@@ -5,4 +5,5 @@
 - `r0007_cases`: an index of decisions by the reference of their case
 - `r0008_open_referrals`: the queue of referred cases that nobody has decided
 - `r0009_personal`: the personal parts of entries, which can be erased
+- `r0010_shadow`: a challenger scores each decision once
 """

@@ -1,0 +1,159 @@
+"""Compare the scores of a challenger with the champion's decisions, and both with the outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from service.decision.engine import Engine
+from service.ledger import Ledger
+from service.ledger.connections import LONG_DEADLINE
+from service.ledger.database import require_file
+from service.monitoring.realised_performance import maturity_days
+from service.shadow import pairs, records
+from stages import params
+from stages.features.matrix import Floats
+from stages.judging.evaluation import round_figures
+from stages.metrics import ratio_intervals
+from stages.metrics.delong import compare_aucs
+from stages.metrics.ratio_intervals import Ratio
+from stages.replay import comparison, table
+from stages.replay.comparison import Side
+from stages.replay.figures import as_figure
+
+FEWEST = 2  # good and bad loans that an AUC with an interval needs
+
+
+def compare(ledger: Ledger, engine: Engine, *, maturity: int, minimum: int) -> dict[str, Any]:
+    """Return how the challenger that has scored last would have decided.
+
+    It is compared with the decisions of the champion `engine`, "present" in the figures, which its
+    policy values; officers' decisions and erased ones do not count. An outcome counts where its
+    decision is at least `maturity` days old. Raises NotComparable.
+    """
+    records.require_index(ledger.engine)
+    challenger = pairs.newest_challenger(ledger)
+    scores = pairs.read_scores(ledger, engine, challenger, maturity)
+    champion, pd = scores.champion, scores.challenger_pd
+    agrees = (scores.decided == scores.challenger_decided).astype(np.float64)
+    content = {
+        "champion": {name: engine.identity[name] for name in ("model", "policy")},
+        "challenger": dict(challenger),
+        "refused": pairs.count_refused(ledger, challenger),
+        "waiting": records.count_waiting(ledger, records.last_scored(ledger, challenger)),
+        "agreement": as_figure(ratio_intervals.interval(Ratio(agrees, np.ones(len(agrees))))),
+        "rank_correlation": correlate_ranks(champion.pd, pd),
+        "mean_pd": compare_means(champion.pd, pd),
+        "realised": compare_outcomes(champion.bad, champion.pd, pd),
+    }
+    decisions = comparison.compare(
+        Side(champion, scores.decided, engine.policy),
+        Side(
+            replace(champion, pd=pd),
+            scores.challenger_decided,
+            pairs.read_policy(ledger, challenger),
+        ),
+        minimum=minimum,
+    )
+    rounded: dict[str, Any] = round_figures(content)
+    return rounded | decisions
+
+
+def report() -> dict[str, Any]:
+    """Compare the challenger with the winner of the current folder, in the ledger of the settings.
+
+    Raises LedgerUnavailable, NotReady and NotComparable.
+    """
+    config = params.load(with_candidates=False).monitor
+    ledger = Ledger(deadline=LONG_DEADLINE)
+    try:
+        require_file(ledger.engine.url)
+        engine, days = Engine.load(), maturity_days(config)
+        return compare(ledger, engine, maturity=days, minimum=config.min_group)
+    finally:
+        ledger.close()
+
+
+def correlate_ranks(champion: Floats, challenger: Floats) -> float:
+    """Return Spearman's correlation of two PDs (n,), NaN where one of them never differs."""
+    if min(np.ptp(champion), np.ptp(challenger)) == 0:
+        return float("nan")
+    return float(spearmanr(champion, challenger).statistic)
+
+
+def compare_means(champion: Floats, challenger: Floats) -> dict[str, dict[str, float]]:
+    """Return the means of both columns (n,) and their difference, with paired intervals."""
+    one = np.ones(len(champion))
+    old, new = Ratio(champion, one), Ratio(challenger, one)
+    return {
+        "champion": as_figure(ratio_intervals.interval(old)),
+        "challenger": as_figure(ratio_intervals.interval(new)),
+        "difference": as_figure(ratio_intervals.difference(new, old)),
+    }
+
+
+def compare_outcomes(bad: Floats, champion: Floats, challenger: Floats) -> dict[str, Any]:
+    """Return the ROC-AUC and the Brier score of both on the rows with a mature outcome.
+
+    Both are None where fewer than FEWEST loans went bad, or stayed good.
+    """
+    seen = np.isfinite(bad)
+    bad, old, new = bad[seen], champion[seen], challenger[seen]
+    facts: dict[str, Any] = {"outcomes": len(bad), "roc_auc": None, "brier": None}
+    if min((bad == 1).sum(), (bad == 0).sum()) < FEWEST:
+        return facts
+    auc = compare_aucs(bad, old, new)
+    facts["roc_auc"] = {
+        "champion": auc.champion,
+        "challenger": auc.challenger,
+        "difference": {"value": auc.difference, "low": auc.low, "high": auc.high},
+    }
+    facts["brier"] = compare_means((old - bad) ** 2, (new - bad) ** 2)
+    return facts
+
+
+def as_text(content: Mapping[str, Any]) -> str:
+    """Return what `compare` returned, as text for people; "proposed" is the challenger."""
+    champion, challenger = content["champion"], content["challenger"]
+    mean, realised = content["mean_pd"], content["realised"]
+    same = content["agreement"]
+    lines = [
+        f"challenger {challenger['model']} (policy {challenger['policy']}) beside the champion "
+        f"{champion['model']} (policy {champion['policy']})",
+        f"scored: {content['rows']:,}; refused: {words_of_refused(content['refused'])}; "
+        f"waiting: {content['waiting']:,}",
+        f"same decision: {table.number(same['value'])} ({table.interval(same)}); "
+        f"rank correlation of the PDs: {table.number(content['rank_correlation'])}",
+        f"mean PD: champion {table.number(mean['champion']['value'])}, challenger "
+        f"{table.number(mean['challenger']['value'])}, {words_of_change(mean['difference'])}",
+    ]
+    for name, title in (("roc_auc", "ROC-AUC"), ("brier", "Brier score")):
+        if figure := realised[name]:
+            both = [figure[side] for side in ("champion", "challenger")]
+            old, new = (f["value"] if isinstance(f, dict) else f for f in both)
+            lines.append(
+                f"realised {title} on {realised['outcomes']:,} outcomes: champion "
+                f"{table.number(old)}, challenger {table.number(new)}, "
+                f"{words_of_change(figure['difference'])}"
+            )
+    if realised["roc_auc"] is None:
+        lines.append(f"{realised['outcomes']:,} mature outcomes: too few to be judged")
+    lines += ["outcomes exist of loans that were granted only", "", table.as_text(content)]
+    return "\n".join(lines)
+
+
+def words_of_refused(refused: Mapping[str, int]) -> str:
+    """Return the problems for which applications were not scored, with their numbers."""
+    return ", ".join(f"{problem} {count:,}" for problem, count in refused.items()) or "none"
+
+
+def words_of_change(difference: Mapping[str, float | None]) -> str:
+    """Return a difference with its interval."""
+    return (
+        f"difference {table.number(difference['value'], '+.4f')} "
+        f"({table.interval(difference, '+.4f')})"
+    )
