@@ -113,6 +113,11 @@ BROKEN = Gauge(
     "What the last scheduled verification of the ledger found broken",
     multiprocess_mode="livemax",
 )
+SHADOW_LAG = Gauge(
+    "credit_shadow_lag_seconds",
+    "Age of the oldest decision that the challenger has not scored, 0 when none waits",
+    multiprocess_mode="livemax",
+)
 LOUDNESS = ("notice", "warning", "alarm")
 READY = Gauge(
     "credit_ready",

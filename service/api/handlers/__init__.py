@@ -3,7 +3,8 @@
 - `decisions` decides about applications and explains; `records` reads the ledger; `review` records
   what officers decide
 - `letters` writes to applicants about recorded decisions
-- `monitoring` answers about outcomes and drift, and runs the monitor as a process
+- `monitoring` answers about outcomes and drift, and runs monitor and challenger as processes
+  (`child_process`)
 - `callers` tells callers who they are
 - `probes` tells whether the service is ready; `documentation` describes the model and the API
 - `state` holds what all handlers share; `api` makes the handlers and lists their routes

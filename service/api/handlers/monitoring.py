@@ -1,39 +1,40 @@
-"""Answer requests about outcomes and drift reports, and run the monitor as a process."""
+"""Answer requests about outcomes and drift reports, and run monitor and challenger as processes."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime
 
 from pydantic_core import to_json
 
 from service import settings
 from service.api import metrics
+from service.api.handlers.child_process import ChildProcess
 from service.api.handlers.state import State
 from service.api.requests import Request, Response, Routes, check_names, read_whole_number, refusal
 from service.decision.json_bodies import decode
 from service.decision.problems import as_text, quote
 from service.monitoring import alerts, outcomes
 from service.monitoring.reports import Reports, field_of
+from service.shadow.records import lag
 
 MAX_REPORTS = 200
-STOP_TIMEOUT = 5.0  # seconds in which the monitor must end
 MAX_NEW_REPORTS = 10  # reports that are read in one update of the gauges
 REFUSED = "refused"  # the source of incidents about applications without a decision
 
 
 class Monitoring:
-    """The endpoints about outcomes and drift, and the process that watches for drift.
+    """The endpoints about outcomes and drift, and the processes beside the service.
 
-    `CREDIT_PD_MONITOR=off` starts no such process.
+    One watches for drift, unless `CREDIT_PD_MONITOR=off`. The other scores the decisions with the
+    challenger that `CREDIT_PD_CHALLENGER` names.
     """
 
     def __init__(self, state: State) -> None:
         self.state = state
         self.reports = Reports(state.ledger.engine)
-        self._process: subprocess.Popen[bytes] | None = None
+        root = state.root
+        self.monitor = ChildProcess(root, "service.monitoring", "--watch", "--root", str(root))
+        self.challenger = ChildProcess(root, "service.shadow", "score", "--watch")
         self._seen = 0
         self.routes: Routes = {
             "/outcomes": {"POST": self.outcomes},
@@ -75,36 +76,17 @@ class Monitoring:
         return 200, to_json(report)
 
     def start(self) -> None:
-        """Start the monitor unless it runs."""
-        if settings.load().monitor == "off":
-            return
-        if self._process and self._process.poll() is None:
-            return
-        if self._process:
+        """Start the monitor and the challenger unless they run, or the settings want none."""
+        configured = settings.load()
+        if configured.monitor == "on" and self.monitor.start():
             metrics.MONITOR_FAILURES.inc()
-        command = [
-            sys.executable,
-            "-m",
-            "service.monitoring",
-            "--watch",
-            "--root",
-            str(self.state.root),
-        ]
-        environment = os.environ | {"PYTHONPATH": str(self.state.root)}
-        self._process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
+        if configured.challenger:
+            self.challenger.start()
 
     def stop(self) -> None:
-        """Stop the monitor."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        if process.stdin:
-            process.stdin.close()  # the monitor ends when its standard input is closed
-        try:
-            process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        """Stop the monitor and the challenger."""
+        self.monitor.stop()
+        self.challenger.stop()
 
     def judge_refusals(self) -> None:
         """Open or close incidents about refused applications.
@@ -119,11 +101,13 @@ class Monitoring:
             alerts.announce(*self.reports.settle(REFUSED, findings, now))
 
     def update_gauges(self) -> None:
-        """Judge the refused applications, and set the gauges from the new drift reports.
+        """Judge the refused applications, and set the gauges of challenger and drift reports.
 
         Waits for the database; raises LedgerUnavailable.
         """
         self.judge_refusals()
+        if settings.load().challenger:
+            metrics.SHADOW_LAG.set(lag(self.state.ledger))
         new = self.reports.recent(MAX_NEW_REPORTS, after=self._seen)
         metrics.INCIDENTS.set(
             len({field_of(incident["key"]) for incident in self.reports.open_incidents()})

@@ -100,7 +100,7 @@ def test_the_monitor_ends_with_the_service(
     monkeypatch.delenv("CREDIT_PD_MONITOR", raising=False)
     monkeypatch.chdir(Path(__file__).parents[3])
     watch.start()
-    process = watch._process
+    process = watch.monitor.process
     assert process is not None
     watch.stop()
     assert process.poll() is not None
@@ -114,7 +114,7 @@ def test_a_killed_service_leaves_no_monitor_behind(seconds: float, tmp_path: Pat
         "from service.api.handlers.state import State\n"
         "from service.ledger import Ledger\n"
         "watch = Monitoring(State(Path(sys.argv[1]), Ledger()))\n"
-        "watch.start(); print(watch._process.pid, flush=True); time.sleep(600)"
+        "watch.start(); print(watch.monitor.process.pid, flush=True); time.sleep(600)"
     )
     environment = os.environ | {"DATABASE_URL": f"sqlite:///{tmp_path}/x.sqlite"}
     environment.pop("CREDIT_PD_MONITOR", None)
