@@ -237,6 +237,12 @@ def test_summary_of_one_class_keeps_what_is_defined() -> None:
     }
 
 
+def test_a_group_does_not_approve_a_pd_at_the_cut_off_either() -> None:
+    bad, pd = np.array([0, 1, 0, 1]), np.array([0.1, 0.3, 0.3, 0.3])
+    figures = metrics.by_group(np.array(["a", "a", "b", "b"]), bad, pd, 0.3, minimum_rows=1)
+    assert [figures[group]["approval_rate"] for group in ("a", "b")] == [0.5, 0.0]
+
+
 def test_by_group_summarises_each_group_alone() -> None:
     bad, pd = book(500)
     groups = np.where(np.arange(500) < 200, "2020", "2021")
