@@ -8,6 +8,7 @@ here; the dashboard imports `realised_performance`, `reports` and `drift_rules`.
 - `drift`, `drift_rules`: compare applications with the winner's training rows
 - `performance`: the performance that PDs predict
 - `outcomes`: records outcomes; `realised_performance`: the performance by recorded outcomes
+- `sequential`: tests of calibration and approval that may be looked at as often as one likes
 - `fairness`: approval rates by group of the protected attributes
 - `reports`: stores reports and incidents in the ledger's database
 - `alerts`: sends incidents to people; `retraining`: starts the retraining workflow on GitHub

@@ -30,13 +30,15 @@ from service.monitoring import (
 from service.monitoring.drift import FindingObject, Report
 from service.monitoring.realised_performance import MatureOutcomes
 from service.monitoring.reports import Reports
+from service.monitoring.sequential import SequentialTests
 from service.monitoring.windows import Window
 from stages import params
 
-REFERENCE = Path("models/reference.json")
+REFERENCE, EVALUATION = Path("models/reference.json"), Path("models/evaluation.json")
 PAUSE = 2.0  # the shortest pause between two rounds, in seconds
 PAUSE_FACTOR = 10  # a pause lasts so many times the CPU time of a round: decisions have priority
 NEW_SHARE = 10  # a window is due again when a tenth of it is new
+SEQUENTIAL = "sequential"  # the source of incidents that follow from no window
 RETRAINING, STARTED, FAILED = "retrain", "challenger", "no challenger"  # keys of incidents
 
 
@@ -48,6 +50,8 @@ class Monitor:
         self.model = str(self.engine.identity["model"])
         self.config = params.load(root / "params.yaml", with_candidates=False).monitor
         self.reference = json.loads((root / REFERENCE).read_text())
+        judged = json.loads(path.read_text()) if (path := root / EVALUATION).exists() else {}
+        self.sequential = SequentialTests(self.reference["calibration"], judged)
         self.ledger = ledger
         self.reports = Reports(ledger.engine)
         self._as_of: tuple[int, date] | None = None
@@ -61,6 +65,8 @@ class Monitor:
         reports = [report for rows in self.config.windows if (report := self.judge(rows, every))]
         if reports:
             self.start_retraining_once(reports)
+            found, now = self.sequential.findings(), reports[-1]["time"]
+            alerts.announce(*self.reports.settle(SEQUENTIAL, found, now))
         return reports
 
     def judge(self, rows: int, every: int | None = None) -> Report | None:
@@ -107,6 +113,7 @@ class Monitor:
         approved = window.decision == "approve"
         expected = performance.estimate(window.pd, approved, self.reference["calibration"])
         realised, worse = self.realised_performance()
+        self.sequential.read_decisions(self.ledger, self.model)
         if worse and worse["loudness"] != "notice" and drifted["action"] != "source":
             drifted |= {"action": "retrain", "advice": f"Retrain: {worse['words']}."}
         findings = drift.loudest_first([*drifted["findings"], *unfair, *([worse] if worse else [])])
@@ -125,6 +132,7 @@ class Monitor:
                 "expected": {name: figure._asdict() for name, figure in expected.items()},
                 "realised": realised,
                 "groups": groups,
+                "sequential": self.sequential.facts(),
                 "titles": self.titles(),
                 **drifted,
                 "findings": findings,
@@ -152,6 +160,9 @@ class Monitor:
                 realised_performance.realised_performance(mature),
                 self.find_fall(mature),
             )
+            own = mature.model == self.model
+            bad = mature.bad[own] == 1
+            self.sequential.set_outcomes(mature.day[own], mature.pd[own], bad)
             self._as_of = now
         return self._realised
 

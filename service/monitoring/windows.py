@@ -33,6 +33,7 @@ class Window:
     pd: Floats
     decision: NDArray[np.str_]
     rating: NDArray[np.str_]
+    days: NDArray[np.datetime64]
 
     def columns(self, features: Features) -> dict[str, Floats]:
         """Return the features of the decisions by name, each with shape (n,)."""
@@ -54,12 +55,21 @@ def count_decisions(ledger: Ledger, model: str, after: int) -> int:
 
 def newest_decisions(ledger: Ledger, model: str, rows: int) -> Window | None:
     """Return the newest `rows` decisions that a model made and nobody erased, None if too few."""
-    of_model = (entries.c.kind == "decision", entries.c.model == model)
+    window = decisions_after(ledger, model, 0, rows)
+    return window if window and len(window.pd) == rows else None
+
+
+def decisions_after(ledger: Ledger, model: str, after: int, most: int) -> Window | None:
+    """Return the newest decisions with sequence numbers above `after`, None if there are none.
+
+    They are `most` at most, of one model, and nobody erased them.
+    """
+    of_model = (entries.c.kind == "decision", entries.c.model == model, entries.c.sequence > after)
     with connection_to(ledger.engine) as connection:
         query = select_entries(connection).where(*of_model, *is_present(connection))
-        found = connection.execute(query.order_by(entries.c.sequence.desc()).limit(rows))
+        found = connection.execute(query.order_by(entries.c.sequence.desc()).limit(most))
         newest = [Entry(*row) for row in found][::-1]
-    if len(newest) < rows:
+    if not newest:
         return None
     contents = [entry.content for entry in newest]
     protected = read_protected(ledger.engine, [e.sequence for e in newest])
@@ -75,4 +85,5 @@ def newest_decisions(ledger: Ledger, model: str, rows: int) -> Window | None:
         pd=np.array([c["default_probability"] for c in contents]),
         decision=np.array([c["decision"] for c in contents]),
         rating=np.array([c["rating"] for c in contents]),
+        days=np.array([entry.time[:10] for entry in newest], dtype="datetime64[D]"),
     )
