@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ from service.dashboard.drift_tab import scope_of
 from service.dashboard.wording import COLOURED, minute, title_of, with_sign
 
 WHOLE = st.column_config.NumberColumn("score", format="%.0f")
+DOSSIER = Path("models/dossier/index.html")
 COUNT = st.column_config.NumberColumn(format="localized")
 HEADLINES = ("roc_auc", "gini", "ks", "brier", "ece", "mean_pd", "bad_rate", "approval_rate")
 
@@ -189,6 +191,7 @@ def model(url: str, models: queries.Rows, known: Baselines) -> None:
         )
         figures = {name: facts["test"][name]["value"] for name in HEADLINES}
         st.dataframe(pd.DataFrame([figures]), hide_index=True)
+        offer_dossier()
     incidents = cached.query(url, "latest_incidents")
     for title, rows in (("Models that decided", models), ("Incidents", incidents)):
         st.subheader(title)
@@ -196,3 +199,13 @@ def model(url: str, models: queries.Rows, known: Baselines) -> None:
             show_table(rows)
         else:
             st.info("None so far.")
+
+
+def offer_dossier() -> None:
+    """Offer the winner's dossier as a file, or say how it is made."""
+    try:
+        page = DOSSIER.read_bytes()
+    except OSError:
+        st.caption("The model's dossier is not here: `make dossier` writes it.")
+        return
+    st.download_button("Dossier of the winner", page, "dossier.html", "text/html")

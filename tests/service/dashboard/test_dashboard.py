@@ -15,6 +15,7 @@ from sqlalchemy import event
 
 from service.dashboard import audit, queries
 from service.dashboard.baselines import Baselines
+from service.dashboard.tabs import HEADLINES
 from service.ledger import Ledger, override
 from service.ledger.entries import chained_hash
 from service.monitoring import drift, outcomes
@@ -226,6 +227,18 @@ def test_outcomes_of_young_decisions_are_shown_at_once_and_called_provisional(
     told = opened()
     assert any("Provisional" in box.value for box in told.warning)
     assert figures(told)["Loans with an outcome"] == "1"
+
+
+def test_the_dossier_of_the_winner_is_one_click_away(at: Path, small: Ledger) -> None:
+    judged = {"winner": "scorecard", "dataset": "small", "mode": "application"}
+    judged |= {"trained_on": {"rows": 5000, "bad_rate": 0.1}}
+    judged |= {"test": dict.fromkeys((*HEADLINES, "profit"), EXPECTED)}
+    (at / "models" / "evaluation.json").write_text(json.dumps(judged))
+    assert "make dossier" in " ".join(text.value for text in opened().caption)
+    (at / "models" / "dossier").mkdir()
+    (at / "models" / "dossier" / "index.html").write_text("<h1>Dossier</h1>")
+    [button] = [b for b in opened().get("download_button") if "Dossier" in b.proto.label]
+    assert button
 
 
 def test_every_view_names_the_model_and_the_period(page: Any) -> None:
