@@ -88,8 +88,9 @@ class Sources:
 
     def value(self, name: str, *keys: str | int) -> Any:
         """Return what a file says under some keys; raises KeyError."""
+        said = look_up(self.contents[name], keys)
         self.used.add(name)
-        return look_up(self.contents[name], keys)
+        return said
 
     def figure(
         self,
