@@ -35,13 +35,18 @@ SIZES = np.tile(np.log(FACTORS), 2) * SIGNS
 # Standard errors of the reference by which the odds may differ from it. A PD that is wrong is a
 # fault whenever it was made; a share of few test rows is only an estimate of what is usual.
 OPEN_FOR_PDS, OPEN_FOR_SHARES = 1.0, 2.0
+CALM = float(np.log(20))  # log-likelihood by which "as stated" must beat the drift that was found
 NEWEST = 100_000  # decisions that a monitor reads when it starts
 FEWEST = 100  # rows of the reference without which a group has no test
 
 
 @dataclass
 class OddsTest:
-    """Test that the odds of an event are the stated ones, up to a factor of `exp(margin)`."""
+    """Test that the odds of an event are the stated ones, up to a factor of `exp(margin)`.
+
+    Once refuted, the statement stays so until later observations speak for it and against the
+    drift that was found; then the test begins anew.
+    """
 
     margin: float
     level: float
@@ -50,6 +55,8 @@ class OddsTest:
     seen: int = 0
     events: int = 0
     expected: float = 0.0
+    drift: int | None = None
+    calm: float = 0.0
     wealth: Floats = field(default_factory=lambda: np.zeros((DAYS, len(SIZES))))
 
     def observe(self, days: Days, stated: Floats, event: NDArray[np.bool_]) -> None:
@@ -62,14 +69,23 @@ class OddsTest:
             if day.astype(date).year >= self.year:
                 self._add_day(day.astype(date), stated[rows], event[rows])
         self.peak = max(self.peak, self.evidence)
+        if self.refuted and self.drift is None:
+            self.drift = int(self.wealth.max(axis=0).argmax())
+        elif self.calm >= CALM:
+            self._begin(self.year)
+
+    def _begin(self, year: int) -> None:
+        self.__dict__ |= OddsTest(self.margin, self.level, year).__dict__
 
     def _add_day(self, day: date, stated: Floats, event: NDArray[np.bool_]) -> None:
         if day.year != self.year:
-            self.__dict__ |= OddsTest(self.margin, self.level, day.year).__dict__
+            self._begin(day.year)
         bound = expit(logit(stated)[:, None] + self.margin * SIGNS)
         gains = event[:, None] * SIZES - np.log1p(bound * np.expm1(SIZES))
         begun = day.timetuple().tm_yday
         self.wealth[:begun] += gains.sum(axis=0)
+        if self.drift is not None:
+            self.calm = max(self.calm - float(gains[:, self.drift].sum()), 0.0)
         self.seen, self.events = self.seen + len(event), self.events + int(event.sum())
         self.expected += float(stated.sum())
 
@@ -80,7 +96,7 @@ class OddsTest:
 
     @property
     def refuted(self) -> bool:
-        """Whether the statement has been refuted in this year."""
+        """Whether the statement is refuted, and no later observations have restored it."""
         return self.peak >= 1 / self.level
 
     def finding(self, name: str, event: str) -> dict[str, Any]:
@@ -141,11 +157,8 @@ class SequentialTests:
         The bets of the outcomes multiply, so their wealth does not depend on which became known
         first, and may be computed anew from all of them.
         """
-        before = self.calibration
-        self.calibration = OddsTest(before.margin, before.level)
+        self.calibration = OddsTest(self.calibration.margin, self.calibration.level)
         self.calibration.observe(days, pd, bad)
-        if self.calibration.year == before.year:
-            self.calibration.peak = max(self.calibration.peak, before.peak)
 
     def add_decisions(
         self, days: Days, approved: NDArray[np.bool_], values: Mapping[str, list[Any]]

@@ -13,9 +13,9 @@ def hash_of(path: Path) -> str:
     """Return the MD5 hash of a file, or that of the list of a folder's files with suffix `.dir`."""
     if not path.is_dir():
         return hash_of_file(path)
-    files = sorted(p for p in path.rglob("*") if p.is_file() and p.name != ".gitignore")
-    names = sorted(((p.relative_to(path).parts, p) for p in files), key=lambda pair: pair[0])
-    listed = [{"md5": hash_of_file(p), "relpath": "/".join(parts)} for parts, p in names]
+    files = [p for p in path.rglob("*") if p.is_file()]
+    listed = [{"md5": hash_of_file(p), "relpath": p.relative_to(path).as_posix()} for p in files]
+    listed.sort(key=lambda entry: entry["relpath"])
     text = json.dumps(listed, sort_keys=True).encode()
     return f"{md5(text, usedforsecurity=False).hexdigest()}.dir"
 

@@ -54,16 +54,27 @@ def one_day(stated: float, margin: float, event: bool) -> float:
     return test.evidence
 
 
-def test_a_refuted_statement_stays_refuted_until_the_year_ends() -> None:
+def test_a_refuted_statement_stays_so_until_later_observations_speak_for_it() -> None:
     test, stated = OddsTest(0.05, 0.05), np.full(500, 0.1)
     days = NEW_YEAR + np.arange(500) // 50
+    drifted, usual = np.arange(500) % 2 == 0, np.arange(500) % 10 == 0
+    for later in (0, 20, 40):
+        test.observe(days + later, stated, drifted)
+        assert test.refuted
+    test.observe(days + 60, stated, usual)
+    assert (test.refuted, test.seen) == (False, 0)
+    test.observe(days + 80, stated, drifted)
+    assert test.refuted
+
+
+def test_a_year_begins_anew() -> None:
+    test, stated = OddsTest(0.05, 0.05), np.full(500, 0.1)
+    days, usual = NEW_YEAR + np.arange(500) // 50, np.arange(500) % 10 == 0
     test.observe(days, stated, np.arange(500) % 2 == 0)
-    assert test.refuted
-    test.observe(days + 20, stated, np.arange(500) % 10 == 0)
-    assert test.refuted
-    test.observe(days + 365, stated, np.arange(500) % 10 == 0)
-    assert not test.refuted
-    assert (test.year, test.seen) == (2027, 500)
+    test.observe(days + 365, stated, usual)
+    assert (test.refuted, test.year, test.seen) == (False, 2027, 500)
+    test.observe(days, stated, usual)
+    assert test.seen == 500
 
 
 def test_outcomes_count_the_same_whichever_became_known_first() -> None:
