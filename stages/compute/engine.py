@@ -1,8 +1,8 @@
 """Call a function for each part of the rows: in turn here, or on the workers of a Dask cluster.
 
 `compute: dask` uses the cluster whose scheduler `DASK_SCHEDULER_ADDRESS` names, else one of
-processes on this machine. What a step leaves for the next is kept in `DASK_SCRATCH`, a folder or an
-`s3://` URL that every worker reaches, else in a folder of the dataset.
+processes on this machine. What a step leaves for the next is kept in `DASK_SCRATCH`, a folder that
+every worker reaches, else in a folder of the dataset.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,6 +135,26 @@ def test_a_cluster_writes_the_same_bytes_as_one_process(
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster.address)
         here = prepare(tmp_path / "here", name).files()
         assert prepare(tmp_path / "there", name, compute="dask").files() == here
+
+
+def test_a_worker_that_is_killed_between_two_steps_changes_no_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill_once(there: Path) -> None:
+        while not [*there.rglob("keys/*/*")]:
+            time.sleep(0.01)
+        cluster.processes[1].kill()
+
+    monkeypatch.setattr(parts, "PART", 250)
+    here = prepare(tmp_path / "here", "spoilt").files()
+    (tmp_path / "cluster").mkdir()
+    with dask_cluster.running(tmp_path / "cluster", workers=2) as cluster:
+        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster.address)
+        killer = threading.Thread(target=kill_once, args=[tmp_path / "there"], daemon=True)
+        killer.start()
+        assert prepare(tmp_path / "there", "spoilt", compute="dask").files() == here
+        killer.join(timeout=60)
+        assert cluster.processes[1].wait(timeout=60) == -signal.SIGKILL
 
 
 def test_columns_without_any_value_in_some_parts_keep_their_type(
