@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -45,13 +45,13 @@ def explanation_about(record: Record, creditor: Creditor, engine: Engine | None)
     if told is None:
         return Explanation(against).beside(letter)
     in_favour = [
-        in_words(fact["title"], fact["values"])
+        in_words(fact["title"], fact["values"], record["application"])
         for fact in told["contributions"]
         if fact["contribution"] <= -LEAST
     ]
     advice = told["what_would_change_it"]
     ways = advice["ways"] if advice["proved"] and letter.outcome != "approve" else []
-    changes = tuple(tuple(map(change_in_words, way["changes"])) for way in ways)
+    changes = tuple(changes_in_words(way["changes"]) for way in ways)
     return Explanation(against, tuple(in_favour[:MOST]), changes, explained=True).beside(letter)
 
 
@@ -71,18 +71,31 @@ def explained_again(record: Record, engine: Engine | None) -> dict[str, Any] | N
     return told if told["default_probability"] == record["default_probability"] else None
 
 
-def in_words(title: str, values: Sequence[dict[str, Any]]) -> str:
-    """Return a fact with the applicant's values of it that stand in the application."""
-    known = [value_in_words(one["value"], one["unit"]) for one in values if one["title"] == title]
-    return f"{title}: {known[0]}" if known and known[0] else title
+def in_words(title: str, values: Sequence[dict[str, Any]], application: Mapping[str, Any]) -> str:
+    """Return a fact with the applicant's values of it that stand in the application.
+
+    A fact of several fields names each of them: its title alone would not say what is meant.
+    """
+    stated = [one for one in values if one["field"] in application]
+    texts = {one["title"]: value_in_words(one["value"], one["unit"]) for one in stated}
+    if title in texts or not texts:
+        return f"{title}: {texts[title]}" if texts.get(title) else title
+    named = "; ".join(f"{name} {text or 'not stated'}" for name, text in texts.items())
+    return f"{title} ({named})"
 
 
-def change_in_words(change: dict[str, Any]) -> str:
-    """Return a change of one field as a sentence."""
+def changes_in_words(changes: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """Return changes as sentences; the limit of one of two holds while the other is as stated."""
+    condition = " with the other as stated" if len(changes) > 1 else ""
+    return tuple(change_in_words(change, condition) for change in changes)
+
+
+def change_in_words(change: dict[str, Any], condition: str = "") -> str:
+    """Return a change of one field as a sentence; the condition is that of its limit."""
     before, after, until = (
         value_in_words(change[key], change["unit"]) for key in ("from", "to", "until")
     )
-    end = f", but no further than {until}" if until and until != after else ""
+    end = f", but no further than {until}{condition}" if until and until != after else ""
     return f"{change['title']}: {after} instead of {before or 'nothing stated'}{end}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from stages.features.matrix import Floats, clip_to_float32
 from stages.models.compiled.trees import Trees
 from stages.models.scorers import Additive, Scorer, Selected, WeightedSum
+
+ROUNDING = 1e-12  # of a sum of numbers of 64 bits, relative to its size
 
 
 def thresholds_of(scorer: Scorer, x: Floats, moving: list[int]) -> dict[int, Floats] | None:
@@ -61,6 +63,66 @@ def slopes_of(scorer: Scorer) -> dict[int, tuple[float, float, float]]:
         return {}
     parts = zip(scorer.linear.slope, scorer.linear.low, scorer.linear.high, strict=True)
     return dict(zip(scorer.linear.columns.tolist(), parts, strict=True))
+
+
+def margins_along(
+    scorer: Scorer, x: Floats, moved: Mapping[int, Floats]
+) -> tuple[Floats, float] | None:
+    """Return the margins (k, m) of the rows x (k, F) while some features move, and their error.
+
+    The values (k, m) of a moving feature only rise or only fall, and none is missing. The error is
+    a bound of the rounding of the sums. None stands for scorers that are not known.
+    """
+    if isinstance(scorer, Selected):
+        place = {int(f): i for i, f in enumerate(scorer.columns)}
+        inside = {place[f]: values for f, values in moved.items() if f in place}
+        return margins_along(scorer.scorer, x[:, scorer.columns], inside)
+    if isinstance(scorer, WeightedSum):
+        return margins_of_blend(scorer, x, moved)
+    if not moved:  # a scorer that reads none of the features that move
+        return scorer.margin(x)[:, None], 0.0
+    if isinstance(scorer, Trees):
+        return scorer.margins_along(x, moved)
+    return margins_of_terms(scorer, x, moved) if isinstance(scorer, Additive) else None
+
+
+def margins_of_blend(
+    scorer: WeightedSum, x: Floats, moved: Mapping[int, Floats]
+) -> tuple[Floats, float] | None:
+    """Return the weighted sum of the margins of all parts along lines, and its error."""
+    every = [margins_along(part, x, moved) for part in scorer.scorers]
+    known = [along for along in every if along is not None]
+    if len(known) < len(every):
+        return None
+    weights = scorer.weights.tolist()
+    total = sum(w * margins for w, (margins, _) in zip(weights, known, strict=True))
+    error = sum(w * part for w, (_, part) in zip(weights, known, strict=True))
+    return np.asarray(total), error + ROUNDING * (1 + float(abs(np.asarray(total)).max()))
+
+
+def margins_of_terms(
+    scorer: Additive, x: Floats, moved: Mapping[int, Floats]
+) -> tuple[Floats, float]:
+    """Return the margins of an additive model along lines, and the error of the sums."""
+    terms = scorer.terms(x)
+    terms[:, [*moved]] = 0.0
+    total = scorer.intercept + terms.sum(axis=1, keepdims=True)
+    for f, values in moved.items():
+        total = total + terms_along(scorer, f, values)
+    largest = max(float(abs(terms).max(initial=0.0)), float(abs(total).max(initial=0.0)))
+    return total, ROUNDING * (1 + largest)
+
+
+def terms_along(scorer: Additive, feature: int, values: Floats) -> Floats:
+    """Return the terms of any number of values of one feature, in their shape."""
+    for table in scorer.tables:
+        if table.column == feature:
+            return table.values[np.searchsorted(table.edges, values, side="right")]
+    linear = scorer.linear
+    for i in np.flatnonzero(linear.columns == feature):
+        clipped = np.clip(values, linear.low[i], linear.high[i])
+        return np.asarray((clipped - linear.centre[i]) * linear.slope[i])
+    return np.zeros(values.shape)
 
 
 @dataclass(frozen=True)

@@ -138,15 +138,16 @@ function changesCard({ statement, ways }, fields, attempt) {
     h("p", {}, statement),
     ways.length === 0 ? "" : h("ul", {}, ways.map((way) => h("li", {},
         h("span", {},
-          way.changes.map((change, index) => [index ? ", and " : "", words(change, fields)]),
+          way.changes.map((change, index) => [index ? ", and " : "", words(change, fields, way.changes.length > 1)]),
           h("span", { class: "muted" },
             ` (PD ${percent(way.default_probability)}, ${points(way.credit_score)} points)`)),
         h("button", { type: "button", class: "quiet", click: () => attempt(way.changes) },
           "Try it")))));
 }
 
-function words({ field: name, from, to, until }, fields) {
+/** Returns a change in words; the limit of one of two holds while the other is as stated. */
+function words({ field: name, from, to, until }, fields, isOfTwo) {
   const field = fields.get(name);
-  const end = until === null ? "" : until === to ? " (exactly)" : ` (no further than ${value(field, until)})`;
+  const end = until === null ? "" : until === to ? " (exactly)" : ` (no further than ${value(field, until)}${isOfTwo ? " with the other as stated" : ""})`;
   return [label(field), ": ", h("b", {}, value(field, to)), " instead of ", value(field, from), end];
 }

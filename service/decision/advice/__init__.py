@@ -2,6 +2,7 @@
 
 - `allowed_values` says which values of a field may be advised: multiples of the contract's `step`
 - `breakpoints` finds where the answer can change as a field moves, from the model and the rules
+- `terms` are what a threshold, a rule or the cut-off is compared with, as the field moves
 - `approvals` tells which values are approved, for many lines of values at once
 - `search` goes through the breakpoints of every field and of every pair
 """

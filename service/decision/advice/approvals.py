@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from service.decision.advice.breakpoints import Breakpoints, margin_at_cut_off
 from service.decision.engine import Engine
 from stages.features.matrix import Floats
-from stages.models.compiled.trees import Trees
-from stages.models.scorers import Selected
+from stages.models.breakpoints import margins_along
 
 Bools = NDArray[np.bool_]
 
@@ -46,13 +45,15 @@ class Approvals:
     ) -> Bools:
         """Tell where the PD is below the first that is not approved: (k, m).
 
-        Where the rounding of a forest's sum could decide, the engine itself does.
+        Where the rounding of a sum could decide, the engine itself does.
         """
         engine = self._engine
         limit = engine.policy.approve_below
         category = bool(engine.features.inputs[j].codes)
-        sums = None if category or not values.size else margins_along(engine, x, moved)
+        known = not category and values.size and moved
+        sums = margins_along(engine.model.scorer, x, moved) if known else None
         margin, error = sums or (np.zeros(values.shape), np.inf)
+        margin = np.broadcast_to(margin, values.shape)
         below = np.less(margin, self._cut_off)
         unsure = abs(margin - self._cut_off) <= error + 1e-9
         line, place = np.nonzero(unsure)
@@ -61,20 +62,3 @@ class Approvals:
             exact[:, j] = values[line, place]
             below[line, place] = engine.predict(engine.features.matrix(exact)) < limit
         return below
-
-
-def margins_along(
-    engine: Engine, x: Floats, moved: dict[int, Floats]
-) -> tuple[Floats, float] | None:
-    """Return the margins (k, m) of a forest along lines, and their error; None for other models."""
-    scorer = engine.model.scorer
-    if isinstance(scorer, Selected):
-        place = {int(f): i for i, f in enumerate(scorer.columns)}
-        x, moved = (
-            x[:, scorer.columns],
-            {place[f]: values for f, values in moved.items() if f in place},
-        )
-        scorer = scorer.scorer
-    if not isinstance(scorer, Trees) or not moved:
-        return None
-    return scorer.margins_along(x, moved)

@@ -8,42 +8,20 @@ and a term has two at most. Between two roots that follow one another the decisi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from numpy.typing import NDArray
 
+from service.decision.advice.terms import Term
 from service.decision.engine import Engine
 from stages.contract.derived import Derived
 from stages.contract.expressions.general import Condition
 from stages.contract.expressions.simple import Rule
 from stages.contract.fields import Field
 from stages.features.matrix import Floats, clip_to_float32
-from stages.models.breakpoints import slopes_of, thresholds_of
+from stages.models.breakpoints import margins_along, slopes_of, thresholds_of
 
+SMALLEST = 1e-9  # no allowed denominator is nearer to 0
 LARGEST_MARGIN = 700.0  # log-odds: a PD of e^-700 is the smallest that 64 bits can hold
-
-
-@dataclass(frozen=True)
-class Term:
-    """`p + q v + s / v` of a field's value v, for each of k rows: (k, 1) or a number each."""
-
-    p: Floats | float = 0.0
-    q: Floats | float = 0.0
-    s: Floats | float = 0.0
-
-    def minus(self, other: Term, factor: float, offset: float) -> Term:
-        """Return this term less `factor * other + offset`."""
-        return Term(
-            self.p - factor * other.p - offset, self.q - factor * other.q, self.s - factor * other.s
-        )
-
-    def roots(self) -> Floats:
-        """Return the two values at which the term is 0: (k, 2), NaN or infinite where it is not."""
-        p, q, s = np.broadcast_arrays(*map(np.atleast_2d, (self.p, self.q, self.s)))
-        with np.errstate(all="ignore"):
-            # Neither division subtracts numbers of nearly the same size.
-            half = -(p + np.where(p < 0, -1.0, 1.0) * np.sqrt(p * p - 4 * q * s)) / 2
-            return np.concatenate((half / q, s / half), axis=1)
 
 
 class Breakpoints:
@@ -181,29 +159,53 @@ class Breakpoints:
     def _crossings(
         self, rows: Floats, x: Floats, terms: dict[int, Term], kinks: list[Floats]
     ) -> list[Floats]:
-        """Return where the margin of a linear model reaches the cut-off, between its kinks."""
-        k = len(rows)
+        """Return where the margin of a linear model reaches the cut-off, between its kinks.
+
+        The margins between the kinks are summed quickly, and computed to the last bit only where
+        they may reach the cut-off.
+        """
+        ends = self._ends(rows, kinks)
+        middle = (ends[:, 1:] + ends[:, :-1]) / 2
+        values = self.values(rows, middle)
+        q, s = np.zeros(middle.shape), np.zeros(middle.shape)
+        for f, term in terms.items():
+            slope, low, high = self._linear.get(f, (0.0, 0.0, 0.0))
+            active = slope * ((values[f] > low) & (values[f] < high))
+            q, s = q + active * term.q, s + active * term.s
+        scorer, target = self._engine.model.scorer, margin_at_cut_off(self._engine)
+        along = margins_along(scorer, x, values)
+        margin, error = along or (np.zeros(middle.shape), np.inf)
+        with np.errstate(all="ignore"):
+            quick = Term(margin - target - q * middle - s / middle, q, s)
+            line, place = np.nonzero(quick.may_reach_0(ends[:, :-1], ends[:, 1:], error + 1e-9))
+            moved = x[line]
+            for f, value in values.items():
+                moved[:, f] = value[line, place]
+            exact = scorer.margin(moved) - target if len(line) else np.empty(0)
+            at, q, s = middle[line, place], q[line, place], s[line, place]
+            roots = Term(*(part[:, None] for part in (exact - q * at - s / at, q, s))).roots()
+        return [by_line(roots, line, len(rows))]
+
+    def _ends(self, rows: Floats, kinks: list[Floats]) -> Floats:
+        """Return the kinks of each row, ascending, and one place beyond them on either side."""
+        k, now = len(rows), rows[:, self._j, None]
         ends = np.concatenate([np.broadcast_to(kink, (k, kink.shape[1])) for kink in kinks], axis=1)
-        ends = np.sort(np.where(np.isfinite(ends), ends, rows[:, self._j, None]), axis=1)
+        ends = np.sort(np.where(np.isfinite(ends), ends, now), axis=1)
         far = 1 + 2 * abs(ends).max(axis=1, keepdims=True)
         ends = np.concatenate((ends[:, :1] - far, ends, ends[:, -1:] + far), axis=1)
-        target = margin_at_cut_off(self._engine)
-        found = []
-        for middle in ((ends[:, 1:] + ends[:, :-1]) / 2).T[:, :, None]:
-            values = self.values(rows, middle)
-            moved = x.copy()
-            for f, value in values.items():
-                moved[:, f] = value[:, 0]
-            p = self._engine.model.scorer.margin(moved)[:, None] - target
-            q, s = np.zeros((k, 1)), np.zeros((k, 1))
-            for f, term in terms.items():
-                slope, low, high = self._linear.get(f, (0.0, 0.0, 0.0))
-                active = slope * ((values[f] > low) & (values[f] < high))
-                q, s = q + active * term.q, s + active * term.s
-            with np.errstate(all="ignore"):
-                rest = Term(p - q * middle - s / middle, q, s)
-            found.append(rest.roots())
-        return found
+        if any(ratio and ratio[2] == self._j for ratio in self._ratios.values()):
+            # A denominator keeps its sign, so that the ratio only rises or only falls.
+            ends = np.where(now < 0, np.minimum(ends, -SMALLEST), np.maximum(ends, SMALLEST))
+        return ends
+
+
+def by_line(values: Floats, line: NDArray[np.intp], k: int) -> Floats:
+    """Return values (n, m) of n ascending lines as one row for each of k lines, NaN to the end."""
+    counts = np.bincount(line, minlength=k)
+    first = np.concatenate(([0], np.cumsum(counts)[:-1]))
+    out = np.full((k, counts.max(initial=0), values.shape[1]), np.nan)
+    out[line, np.arange(len(line)) - first[line]] = values
+    return out.reshape(k, -1)
 
 
 def is_general(rule: Rule | Condition) -> bool:

@@ -13,7 +13,12 @@ import pytest
 from service.decision.engine import Engine
 from service.decision.explanation import explain
 from service.letters.creditor import Creditor, creditor_of
-from service.letters.explanation import change_in_words, explanation_about
+from service.letters.explanation import (
+    change_in_words,
+    changes_in_words,
+    explanation_about,
+    in_words,
+)
 from service.letters.rendering import Templates
 from service.settings import Settings
 from tests.support.books import Project
@@ -175,3 +180,26 @@ def test_a_lender_replaces_the_explanation_too(
     content = explanation_about(records[0], creditor, engine)
     told = Templates(str(tmp_path)).explanation(content)
     assert told == f"Own: {len(content['in_favour'])} True"
+
+
+def test_the_limit_of_one_change_of_two_names_its_condition() -> None:
+    change = {"title": "Term", "unit": "months", "from": 60, "to": 50, "until": 35}
+    other = change | {"title": "Loan", "unit": "INR", "from": 900, "to": 800, "until": None}
+    assert changes_in_words([change]) == (
+        "Term: 50 months instead of 60 months, but no further than 35 months",
+    )
+    assert changes_in_words([change, other])[0].endswith("than 35 months with the other as stated")
+    assert changes_in_words([change, other])[1] == "Loan: 800 INR instead of 900 INR"
+
+
+def test_a_fact_of_several_fields_names_the_fields_that_were_stated() -> None:
+    values = [
+        {"field": "months", "title": "Months overdue", "unit": "months", "value": 0},
+        {"field": "days", "title": "Days overdue", "unit": "", "value": None},
+        {"field": "share", "title": "Share overdue", "unit": "%", "value": 0.0},
+    ]
+    assert in_words("Overdue payments", values, {"months": 0, "days": None}) == (
+        "Overdue payments (Months overdue 0 months; Days overdue not stated)"
+    )
+    assert in_words("Months overdue", values, {"months": 0}) == "Months overdue: 0 months"
+    assert in_words("Share", values, {}) == "Share"
