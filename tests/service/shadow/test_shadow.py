@@ -8,11 +8,15 @@ import shutil
 import signal
 import subprocess
 import sys
+from hashlib import md5
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from service.api.handlers.monitoring import Monitoring
+from service.api.handlers.state import State
+from service.api.metrics import SHADOW_LAG
 from service.decision import hashes
 from service.decision.engine import Engine
 from service.decision.hashes import NotReady
@@ -60,7 +64,7 @@ def test_a_score_holds_nothing_of_the_applicant(
 
 
 def test_a_decision_is_scored_once_by_each_challenger(
-    ledger: Ledger, database: str, champion: Path, folder: Path
+    ledger: Ledger, database: str, champion: Path, folder: Path, tmp_path: Path
 ) -> None:
     decide(ledger, champion, 10)
     other = Ledger(database)
@@ -71,7 +75,8 @@ def test_a_decision_is_scored_once_by_each_challenger(
     decide(ledger, champion, 3, seed=2)
     again = Shadow(folder, ledger)  # it goes on where the first has stopped
     assert (again.score_next(), again.score_next()) == (3, 0)
-    itself = Shadow(write_manifest(champion), ledger)  # another challenger begins at the first
+    another = write_manifest(shutil.copytree(champion, tmp_path / "another"))
+    itself = Shadow(another, ledger)  # another challenger begins at the first decision
     assert itself.score_next() == 13
     assert len(scores(ledger)) == 26
 
@@ -171,3 +176,50 @@ def test_the_lag_is_the_age_of_the_oldest_decision_that_waits(
     assert records.lag(ledger) > 0
     score_all(Shadow(folder, ledger))
     assert records.lag(ledger) == 0
+
+
+def test_a_packed_challenger_is_the_checkout_and_states_its_hashes(
+    champion: Path, tmp_path: Path
+) -> None:
+    checkout = shutil.copytree(champion, tmp_path / "checkout")
+    write_manifest(checkout)
+    (checkout / hashes.MANIFEST).unlink()
+    outs = [
+        {
+            "path": str(path),
+            "md5": md5((checkout / path).read_bytes(), usedforsecurity=False).hexdigest(),
+        }
+        for path in hashes.FILES
+    ]
+    (checkout / hashes.LOCK).write_text(json.dumps({"stages": {"evaluate": {"outs": outs}}}))
+    packed = tmp_path / "packed"
+    challenger.pack(checkout, packed)
+    identities = [challenger.load(folder).identity for folder in (checkout, packed)]
+    assert identities[0]["model"] == identities[1]["model"]
+    with pytest.raises(NotReady, match="exists"):
+        challenger.pack(checkout, packed)
+    (checkout / hashes.GOLDEN).write_text("")
+    with pytest.raises(NotReady, match="is not the file"):
+        challenger.pack(checkout, tmp_path / "another")
+
+
+def test_the_service_runs_the_challenger_and_ends_it(
+    tmp_path: Path, champion: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.sqlite"
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("CREDIT_PD_MONITOR", "off")
+    monkeypatch.setenv("CREDIT_PD_CHALLENGER", str(folder))
+    ledger = Ledger(url)
+    decide(ledger, champion, 5)
+    monitoring = Monitoring(State(ROOT, ledger))
+    monitoring.start()
+    process = monitoring.challenger.process
+    assert process is not None
+    assert monitoring.monitor.process is None
+    eventually(lambda: len(scores(ledger)) == 5, 120)
+    monitoring.update_gauges()
+    assert SHADOW_LAG._value.get() == 0  # type: ignore[no-untyped-call]
+    monitoring.stop()
+    assert process.poll() is not None
+    ledger.close()
