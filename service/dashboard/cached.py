@@ -15,6 +15,7 @@ from service.ledger import Ledger
 from service.ledger.connections import LONG_DEADLINE
 from service.ledger.database import database_url, open_engine
 from service.monitoring import realised_performance as realised
+from service.shadow import report
 from stages import params
 
 SMALL = 100_000  # entries: of a larger ledger, only the first DIGITS of their number are followed
@@ -69,3 +70,9 @@ def _realised(url: str, version: tuple[int, int]) -> dict[str, dict[str, Any]]:
     finally:
         ledger.close()
     return found | {"maturity": {"days": days}}
+
+
+@st.cache_data(ttl=300, show_spinner="Comparing…")
+def compare_challenger(url: str) -> dict[str, Any]:
+    """Return how the newest challenger would have decided, at most five minutes old."""
+    return report.report(url)

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from service import settings
-from service.dashboard import audit_tab, baselines, cached, drift_tab, queries, tabs
+from service.dashboard import audit_tab, baselines, cached, challenger_tab, drift_tab, queries, tabs
 from service.dashboard.baselines import Baselines
 from service.dashboard.wording import escape, minute, title_of, with_sign
 from service.ledger import LedgerUnavailable
@@ -19,7 +19,16 @@ from service.monitoring.reports import field_of
 PERIODS = {"All time": None, "90 days": 90, "7 days": 7, "24 hours": 1, "Last hour": 1 / 24}
 REFRESH = 5  # seconds after which the page looks whether the ledger has changed
 VERSION = "version"  # the key of the version that is shown, in the state of the session
-TABS = ("Decisions", "Drift", "Performance", "Fairness", "Overrides", "Model", "Audit")
+TABS = (
+    "Decisions",
+    "Drift",
+    "Performance",
+    "Fairness",
+    "Overrides",
+    "Model",
+    "Challenger",
+    "Audit",
+)
 
 
 def show_page() -> None:
@@ -82,6 +91,8 @@ def show_ledger(url: str) -> None:
         tabs.overrides(url)
     with places["Model"]:
         tabs.model(url, overview.models, known)
+    with places["Challenger"]:
+        challenger_tab.challenger(url)
     with places["Audit"]:
         audit_tab.audit_period(url)
 

@@ -63,13 +63,13 @@ def compare(ledger: Ledger, engine: Engine, *, maturity: int, minimum: int) -> d
     return rounded | decisions
 
 
-def report() -> dict[str, Any]:
-    """Compare the challenger with the winner of the current folder, in the ledger of the settings.
+def report(url: str | None = None) -> dict[str, Any]:
+    """Compare the challenger with the winner of the current folder, in the ledger at `url`.
 
     Raises LedgerUnavailable, NotReady and NotComparable.
     """
     config = params.load(with_candidates=False).monitor
-    ledger = Ledger(deadline=LONG_DEADLINE)
+    ledger = Ledger(url, LONG_DEADLINE)
     try:
         require_file(ledger.engine.url)
         engine, days = Engine.load(), maturity_days(config)

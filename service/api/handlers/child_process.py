@@ -14,7 +14,7 @@ class ChildProcess:
     """A Python module that runs as a process, and ends when its standard input is closed."""
 
     def __init__(self, root: Path, *arguments: str) -> None:
-        """`root` is the folder of the project, `arguments` the module and its options."""
+        """`root` is the folder of the project, `arguments` those of Python."""
         self.root, self.arguments = root, arguments
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -23,7 +23,7 @@ class ChildProcess:
         if self.process and self.process.poll() is None:
             return False
         had_ended = self.process is not None
-        command = [sys.executable, "-m", *self.arguments]
+        command = [sys.executable, *self.arguments]
         environment = os.environ | {"PYTHONPATH": str(self.root)}
         self.process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
         return had_ended

@@ -33,8 +33,10 @@ class Monitoring:
         self.state = state
         self.reports = Reports(state.ledger.engine)
         root = state.root
-        self.monitor = ChildProcess(root, "service.monitoring", "--watch", "--root", str(root))
-        self.challenger = ChildProcess(root, "service.shadow", "score", "--watch")
+        self.monitor = ChildProcess(
+            root, "-m", "service.monitoring", "--watch", "--root", str(root)
+        )
+        self.challenger = ChildProcess(root, "-m", "service.shadow", "score", "--watch")
         self._seen = 0
         self.routes: Routes = {
             "/outcomes": {"POST": self.outcomes},

@@ -341,6 +341,7 @@ def test_an_auditor_gets_every_entry_of_the_period_with_the_chain(small: Ledger)
         "notes.csv": 0,
         "outcomes.csv": 1,
         "erases.csv": 0,
+        "shadows.csv": 0,
         "reports.json": 1,
         "incidents.json": len(json.loads(files["incidents.json"])),
     }

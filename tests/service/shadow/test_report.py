@@ -100,3 +100,31 @@ def test_the_commands_score_and_report(
         assert json.loads(capsys.readouterr().out)["rows"] == 40
     assert command.main(["score", "--model", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("shadow: ")
+
+
+def test_the_dashboard_compares_when_it_is_asked_to(
+    tmp_path: Path, champion: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    testing = pytest.importorskip("streamlit.testing.v1", reason="the dashboard needs streamlit")
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/ledger.sqlite")
+    monkeypatch.chdir(champion)
+    ledger = Ledger()
+    decide(ledger, champion, 40)
+
+    def tab() -> None:
+        import os  # noqa: PLC0415
+
+        from service.dashboard.challenger_tab import challenger  # noqa: PLC0415
+
+        challenger(os.environ["DATABASE_URL"])
+
+    app = testing.AppTest.from_function(tab, default_timeout=60).run()
+    assert not app.metric
+    app.toggle[0].set_value(True).run()
+    assert "no challenger has scored" in app.info[0].value
+    score_all(Shadow(folder, ledger))
+    ledger.close()
+    app.run()
+    assert not app.exception
+    assert {metric.label: metric.value for metric in app.metric}["Decisions scored"] == "40"
+    assert len(app.dataframe) == 2
