@@ -143,6 +143,8 @@ def compare_approval(rows: pd.DataFrame, groups: pd.Series[Any], minimum: int) -
 def ratio_with_interval(rate: tuple[float, int], best: tuple[float, int]) -> Facts:
     """Return the ratio of two rates, each with its number of rows, and its 95 % interval."""
     value = rate[0] / best[0]
+    if rate == best:
+        return {"value": 1.0, "low": 1.0, "high": 1.0}
     if value == 0:
         return {"value": 0.0, "low": 0.0, "high": None}
     spread = sum((1 - share) / (share * count) for share, count in (rate, best))
