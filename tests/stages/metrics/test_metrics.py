@@ -237,6 +237,19 @@ def test_summary_of_one_class_keeps_what_is_defined() -> None:
     }
 
 
+def test_ranks_of_bad_rows_alone_have_no_figure() -> None:
+    figures = metrics.summary([1, 1, 1], [0.1, 0.2, 0.9], 0.3)
+    undefined = {name for name, value in figures.items() if math.isnan(value)}
+    assert undefined >= {"roc_auc", "pr_auc", "gini", "ks", "calibration_slope"}
+
+
+def test_bins_of_equal_frequency_count_the_rows_of_the_last_pd_too() -> None:
+    pd = np.repeat([0.1, 0.2, 0.3, 0.4], [10, 10, 10, 30])
+    counts = metrics.count_rows(RankedRows.of(np.arange(60) % 3 == 0, pd))
+    assert weighted_metrics.bin_edges(counts, 2).tolist() == [[0, 3, 4]]
+    assert weighted_metrics.bin_edges(counts, 6).tolist() == [[0, 1, 2, 3, 4, 4, 4]]
+
+
 def test_a_group_does_not_approve_a_pd_at_the_cut_off_either() -> None:
     bad, pd = np.array([0, 1, 0, 1]), np.array([0.1, 0.3, 0.3, 0.3])
     figures = metrics.by_group(np.array(["a", "a", "b", "b"]), bad, pd, 0.3, minimum_rows=1)
