@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from stages.compute.engine import NoCluster
 from stages.contract.reading import UnknownDataset
 from stages.contract.schema import ContractError
 from stages.params import ParamsError
@@ -25,13 +26,13 @@ def message(error: Exception) -> str:
 
 @contextmanager
 def one_message() -> Iterator[None]:
-    """End the process with exit code 1 where parameters, a contract or its data are wrong.
+    """End the process with code 1 where parameters, a contract, its data or a cluster are wrong.
 
     The same becomes of a stage that is run by hand before the stages that make its files.
     """
     try:
         yield
-    except (ParamsError, ContractError) as error:
+    except (ParamsError, ContractError, NoCluster) as error:
         sys.exit(f"error: {message(error)}")
     except FileNotFoundError as error:
         sys.exit(

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from stages import errors
 from stages.compute import engine as compute
 from stages.compute.engine import ADDRESS, SCRATCH, NoCluster
 from stages.compute.scratch import CHUNK, Scratch
@@ -108,6 +109,11 @@ def test_a_scheduler_that_does_not_answer_is_named(
         compute.start("dask", 1, tmp_path),
     ):
         pass
+
+
+def test_a_stage_without_its_cluster_ends_with_one_message() -> None:
+    with pytest.raises(SystemExit, match="error: no scheduler"), errors.one_message():
+        raise NoCluster("no scheduler")
 
 
 def test_a_table_is_read_by_columns_and_by_chunks(tmp_path: Path) -> None:
