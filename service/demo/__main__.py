@@ -1,7 +1,8 @@
 """Tell the story of a model in use: serve it and its dashboard, and send traffic that drifts.
 
 Decisions are recorded in a separate ledger in build/demo, which is emptied when a demo starts. Its
-alerts and its request to retrain go to this terminal alone.
+alerts and its request to retrain go to this terminal alone. A challenger that refers more scores
+the decisions in shadow.
 """
 
 from __future__ import annotations
@@ -16,14 +17,19 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import yaml
+
 from service import serve, settings
+from service.decision.hashes import NotReady
 from service.demo.receiver import receiving
 from service.demo.story import CHAPTERS, Chapter, narrating
 from service.ready import is_ready
 from service.serve import CannotServe
+from service.shadow import challenger
 from stages import project
 
 FOLDER = serve.ROOT / "build/demo"
+REFER_BAND = 0.5  # of the challenger's policy, which has the champion's model
 RATE = 20  # applications a second
 STOP_TIMEOUT = 10.0  # seconds in which a process must end after SIGTERM
 
@@ -45,6 +51,23 @@ def reporting_to(address: str, folder: Path) -> dict[str, str]:
         "RETRAIN_TOKEN_FILE": str(token),
         "GITHUB_API_URL": address,
     }
+
+
+def add_challenger(folder: Path) -> dict[str, str]:
+    """Make a challenger with the winner's model, which refers more; return its setting.
+
+    Raises CannotServe where the winner's files are not those that dvc.lock states.
+    """
+    packed = folder / "challenger"
+    try:
+        challenger.pack(serve.ROOT, packed)
+    except NotReady as error:
+        raise CannotServe(str(error)) from error
+    config = packed / challenger.PARAMETERS
+    content = yaml.safe_load(config.read_text())
+    content["policy"]["refer_band"] = REFER_BAND
+    config.write_text(yaml.safe_dump(content, sort_keys=False))
+    return {"CREDIT_PD_CHALLENGER": str(packed)}
 
 
 def instructions(port: int) -> str:
@@ -81,6 +104,7 @@ def run(port: int) -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     variables = environment(FOLDER) | {"CREDIT_PD_PAGE_URL": f"http://127.0.0.1:{port}"}
+    variables |= add_challenger(FOLDER)
     with receiving(say) as address:
         processes = start(port, variables | reporting_to(address, FOLDER))
         try:
@@ -88,6 +112,9 @@ def run(port: int) -> None:
             print(instructions(port), flush=True)
             with narrating(variables["DATABASE_URL"], say):
                 tell(port, variables)
+            say("--- A challenger that refers more has scored the same applications in shadow.")
+            compare = [sys.executable, "-m", "service.shadow", "report"]
+            subprocess.run(compare, cwd=serve.ROOT, env=variables, check=False)
             say("The story has ended; the dashboard shows it all. Ctrl-C ends the demo.")
             processes[0].wait()
         finally:

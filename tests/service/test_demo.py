@@ -7,9 +7,11 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from service.decision.engine import Engine
 from service.demo import __main__ as demo
 from service.demo.receiver import lines_of, receiving
 from service.demo.story import CHAPTERS, Narrator
+from tests.support.books import ROOT
 from tests.support.ledger_client import eventually
 
 
@@ -76,6 +78,15 @@ def test_a_message_of_another_form_says_nothing() -> None:
 
 def test_the_story_takes_about_two_minutes() -> None:
     assert 90 <= sum(chapter.seconds for chapter in CHAPTERS) <= 120
+
+
+def test_the_challenger_of_the_demo_has_the_model_of_the_winner_and_refers_more(
+    tmp_path: Path,
+) -> None:
+    folder = Path(demo.add_challenger(tmp_path)["CREDIT_PD_CHALLENGER"])
+    challenger, champion = Engine.load(folder), Engine.load(ROOT)
+    assert challenger.identity["model"] == champion.identity["model"]
+    assert challenger.policy.refer_band > champion.policy.refer_band
 
 
 def test_alerts_of_the_demo_stay_on_this_machine(tmp_path: Path) -> None:
