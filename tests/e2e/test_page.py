@@ -583,6 +583,13 @@ def test_only_certainty_reads_as_100_percent(officer: Officer, share: float, tex
     assert officer.page.evaluate(script) == f"{text}\N{NO-BREAK SPACE}%"
 
 
+@pytest.mark.parametrize(("lines", "text"), [(0, "0 lines"), (1, "1 line"), (1200, "1,200 lines")])
+def test_the_lines_of_a_history_are_counted(officer: Officer, lines: int, text: str) -> None:
+    officer.open()
+    script = f"import('./ui/format.js').then(f => f.value(undefined, Array({lines}).fill({{}})))"
+    assert officer.page.evaluate(script) == text
+
+
 def test_the_queue_has_what_waits_and_a_closed_case_leaves_it(officer: Officer) -> None:
     application = officer.served.case("refer") | {"reference": "Q-1"}
     own = officer.served.ask("POST", "predict", json=application)["prediction_id"]

@@ -5,7 +5,7 @@ import { showCase } from "./case.js";
 import { decisionCard, finalCard } from "./decision.js";
 import { byId, h } from "./dom.js";
 import { effectsCard } from "./effects.js";
-import { heading, label, value, when } from "./format.js";
+import { given, heading, label, value, when } from "./format.js";
 import { lettersCard } from "./letters.js";
 import { notesCard, overrideNote, rejectionNote, reviewCards } from "./officer.js";
 import { may } from "./session.js";
@@ -38,6 +38,14 @@ export async function showDetail(id, { fields, identity, start, failed }) {
 
 const pair = (name, text) => h("div", {}, h("dt", {}, name), h("dd", {}, text));
 
+/** Returns a value; the lines of a history can be opened. */
+function stated(field, raw) {
+  if (!Array.isArray(raw) || raw.length === 0) return value(field, raw);
+  const line = (parts) => Object.values(parts).filter(given).map((part) => value(null, part));
+  return h("details", {}, h("summary", {}, value(field, raw)),
+    h("ol", {}, raw.map((parts) => h("li", {}, line(parts).join(" · ")))));
+}
+
 function applicationCard({ application, erased }, fields, start) {
   if (erased) {
     return h("section", { class: "card" },
@@ -50,7 +58,7 @@ function applicationCard({ application, erased }, fields, start) {
     h("h3", {}, "Application"),
     h("dl", { class: "pairs" }, names.map((name) => pair(
       fields.get(name) ? label(fields.get(name)) : heading(name),
-      value(fields.get(name), application[name])))),
+      stated(fields.get(name), application[name])))),
     h("button", { type: "button", class: "quiet", click: () => start(application) },
       "Start a new application from this"));
 }

@@ -47,6 +47,7 @@ export const given = (raw) => raw !== null && raw !== undefined;
 
 export function value(field, raw) {
   if (!given(raw)) return "not given";
+  if (Array.isArray(raw)) return raw.length === 1 ? "1 line" : `${number(raw.length)} lines`;
   const plain = field ? truth(field, raw) : raw;
   if (typeof plain === "boolean") return plain ? "Yes" : "No";
   if (typeof plain === "number") {
