@@ -12,8 +12,18 @@ from release.gate.checks import Z
 from release.gate.comparison import PairedRows
 from release.gate.judgement import Judgement
 from release.report.markdown import table
+from stages.judging.evaluation import Judged
 from stages.metrics.ranked_rows import Floats
 from stages.policy.decisions import Policy
+from stages.replay import figures
+from stages.replay.scored_rows import ScoredRows
+
+# The totals of a replay that stand beside those above, each valued by the PDs of its own side.
+REPLAYED = {
+    "referred": "Applicants referred",
+    "expected_loss": "Expected loss on the money approved",
+    "capital": "Capital for it, by Basel's formula for other retail loans",
+}
 
 
 class Total(NamedTuple):
@@ -57,10 +67,19 @@ def totals(both: PairedRows, policy: Policy) -> Iterator[Total]:
         measures |= {"Money approved": money, "Of this, money in bad loans": money * bad}
         profit = np.where(bad == 1, -policy.loss_given_default, policy.margin)
         measures["Profit as it turned out, in money"] = money * profit
-    for name, value in measures.items():
-        sides = value * old.approved, value * new.approved
-        low, high = interval(sides[1] - sides[0], cluster)
-        yield Total(name, float(sides[0].sum()), float(sides[1].sum()), low, high)
+    pairs = {name: (value * old.approved, value * new.approved) for name, value in measures.items()}
+    then, now = (replay_totals(side, policy, new.exposure) for side in (old, new))
+    pairs |= {title: (then[name], now[name]) for name, title in REPLAYED.items() if name in now}
+    for name, (before, after) in pairs.items():
+        low, high = interval(after - before, cluster)
+        yield Total(name, float(before.sum()), float(after.sum()), low, high)
+
+
+def replay_totals(side: Judged, policy: Policy, exposure: Floats | None) -> dict[str, Floats]:
+    """Return what `python -m stages.policy` states of one side: columns (n,) to be summed."""
+    bad = np.asarray(side.bad, dtype=np.float64)
+    rows = ScoredRows(pd=side.pd, bad=bad, exposure=exposure)
+    return figures.totals(rows, side.decision, policy, "other_retail")
 
 
 def interval(values: Floats, cluster: np.ndarray | None) -> tuple[float, float]:

@@ -121,6 +121,19 @@ def report(book: Book, results: list[Result], log: Path, tolerances: dict[str, f
     return round_figures(content)
 
 
+def check_groups(book: Book) -> None:
+    """End the command where no attribute has two groups that are large enough to be compared."""
+    rows, _ = book.splits["validation"]
+    minimum = book.config.evaluate.min_group
+    for labels in rows.groups().values():
+        if (np.unique(labels, return_counts=True)[1] >= minimum).sum() > 1:
+            return
+    sys.exit(
+        f"error: no two groups of a protected field have {minimum} of the {len(rows.bad):,} "
+        "validation rows each: lower `evaluate.min_group`, or bring more loans"
+    )
+
+
 def main() -> None:
     """Run the search, and print its frontier and what the policy prefers."""
     options = parse()
@@ -129,6 +142,7 @@ def main() -> None:
     if not contract.protected:
         sys.exit(f"error: the contract of {config.dataset} has no `protected` field to audit by")
     book = Book.read(config, contract)
+    check_groups(book)
     winner = json.loads(Path("models/evaluation.json").read_text())["winner"]
     space = search.space_of(config, book, winner)
     log = KEPT / f"{config.dataset}-{config.mode}-{search.fingerprint(space, book)}.jsonl"

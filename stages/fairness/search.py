@@ -145,12 +145,13 @@ def beats(one: Result, other: Result) -> bool:
 def prefer(results: Sequence[Result], auc_tolerance: float, profit_tolerance: float) -> Result:
     """Return the result with the least disparity that loses no more than the tolerances.
 
-    They are against the first result, the present winner. Of equals it is the one of higher AUC.
+    They are against the first result, the present winner, which stays where none has less. Of other
+    equals it is the one of higher AUC.
     """
     present = results[0]
     return min(
         within(results, auc_tolerance, profit_tolerance),
-        key=lambda r: (r.disparity, -r.roc_auc, r.number),
+        key=lambda r: (r.disparity, r.number > 0, -r.roc_auc, r.number),
         default=present,
     )
 

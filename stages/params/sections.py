@@ -13,6 +13,7 @@ from stages.models import registry
 from stages.models.parameters import (
     CandidateParameters,
     Part,
+    Positive,
     Section,
     Seed,
     Share,
@@ -114,6 +115,28 @@ class Evaluate(Section):
     """Number of applications recorded with their PD, which a deployment must repeat."""
 
 
+class LossSegment(Section):
+    """Applications whose losses differ from the others'."""
+
+    rule: str
+    """Rule over features, such as `loan_type == Secured`; the first segment that holds counts."""
+    loss_given_default: Part
+    """Lost on a bad loan, per unit exposed at default."""
+    exposure_share: Positive = 1.0
+    """Exposed at default, per unit lent."""
+
+
+class ExpectedLoss(Section):
+    """Loss given default and exposure at default of replays; no stage reads it."""
+
+    loss_given_default: Part | None = None
+    """Lost on a bad loan, per unit exposed at default; null takes that of the policy."""
+    exposure_share: Positive = 1.0
+    """Exposed at default, per unit lent."""
+    segments: list[LossSegment] = Key(default_factory=list)
+    """Segments of other losses."""
+
+
 class Fairness(Section):
     """What a less discriminatory model may cost; no stage reads it."""
 
@@ -165,6 +188,8 @@ class Params(Section):
     """How candidates are judged."""
     policy: Policy
     """From PD to decision, score and rating; a change trains nothing."""
+    expected_loss: ExpectedLoss = Key(default_factory=ExpectedLoss)
+    """Loss given default and exposure at default of replays; no stage reads it."""
     fairness: Fairness = Key(default_factory=Fairness)
     """What a less discriminatory model may cost; no stage reads it."""
     monitor: Monitor

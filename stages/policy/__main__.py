@@ -5,11 +5,13 @@
     python -m stages.policy frontier --max-bad-rate 0.02 --max-referrals 0.08
     python -m stages.policy doubt --max-bad-rate 0.03
     python -m stages.policy stress --scenarios scenarios.yaml
+    python -m stages.policy rejects -S policy.cut_off=0.2
 
 Each figure stands beside that of the present policy and winner, with 95 % intervals. `frontier`
 chooses cut-offs on training and validation rows, and judges them on the test rows. `doubt`
 refers everybody whom a promised bad rate does not reach. `stress` shifts the fields of applications
-as a file of scenarios says. Nothing is trained and no file is written but that of `--plot`.
+as a file of scenarios says. `rejects` states what methods of reject inference say of a looser
+policy. Nothing is trained and no file is written but that of `--plot`.
 """
 
 from __future__ import annotations
@@ -29,18 +31,19 @@ from stages.params import Params
 from stages.policy.decisions import Policy
 from stages.replay import (
     capital,
-    chart,
     comparison,
-    doubt,
-    frontier,
+    losses,
     policy_file,
+    rejects,
+    results,
     split_rows,
     stress,
-    table,
 )
 from stages.replay.comparison import Side
-from stages.replay.frontier import Limits
+from stages.replay.cut_offs import chart, doubt, frontier
+from stages.replay.cut_offs.frontier import Limits
 from stages.replay.policy_file import ReplayError
+from stages.replay.scored_rows import ScoredRows
 
 SCENARIOS = "scenarios.yaml"
 AIMS = ("profit", "expected_profit", "profit_by_money", "approval_rate")
@@ -80,18 +83,24 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def with_losses(rows: ScoredRows, config: Params, contract: Contract, policy: Policy) -> ScoredRows:
+    """Return rows with the losses given default that params.yaml states."""
+    return losses.attach(rows, config.expected_loss, policy, contract, config.mode)
+
+
 def replay(
     options: argparse.Namespace, config: Params, contract: Contract, new: Policy
 ) -> dict[str, Any]:
     """Return what a policy, and another model where one is named, change on the rows of a split."""
     rows = Rows(config, contract, options.split)
     old = config.policy.of(contract, config.mode)
-    present = Side.decided_by(old, split_rows.score(rows, split_rows.load_model(config)))
-    other = split_rows.load_model(config, options.model) if options.model else None
-    scored = split_rows.score(rows, other) if other else present.rows
+    scored = split_rows.score(rows, split_rows.load_model(config))
+    present = Side.decided_by(old, with_losses(scored, config, contract, old))
+    if options.model:
+        scored = split_rows.score(rows, split_rows.load_model(config, options.model))
     content = comparison.compare(
         present,
-        Side.decided_by(new, scored),
+        Side.decided_by(new, with_losses(scored, config, contract, new)),
         asset_class=options.asset_class,
         minimum=config.evaluate.min_group,
     )
@@ -166,7 +175,7 @@ def stress_rows(
     scenarios = stress.read(path)
     model = split_rows.load_model(config, options.model)
     rows = Rows(config, contract, options.split)
-    present = split_rows.score(rows, model)
+    present = with_losses(split_rows.score(rows, model), config, contract, new)
     stressed = {
         name: stress.score(scenario, model, rows.columns, present)
         for name, scenario in scenarios.items()
@@ -175,25 +184,20 @@ def stress_rows(
     return {"dataset": config.dataset, "split": options.split, "scenarios": compared}
 
 
-def in_words(content: dict[str, Any]) -> str:
-    """Return a result as text."""
-    if "scenarios" in content:
-        text = stress.as_text(content["scenarios"])
-        return f"{content['dataset']}, {content['split']} rows\n\n{text}"
-    if "judged" in content:
-        figure = content["judged"]["figures"]["approved_bad_rate"]["proposed"]
-        seen = (
-            "On the test rows, which had no part in the choice, the bad rate among the approved is "
-            f"{figure['value']:.2%} ({figure['low']:.2%} to {figure['high']:.2%})."
-        )
-        return f"{content['explanation']}\n{seen}\n\n{in_words(content['judged'])}"
-    text = f"{content['dataset']}, {content['split']} rows: {table.as_text(content)}"
-    if content["unlike_predictions"] and content["split"] == "test":
-        text += (
-            f"\n\nThe present policy decides {content['unlike_predictions']:,} rows otherwise than "
-            "models/predictions.parquet: run `dvc repro`"
-        )
-    return text
+def infer_rejects(
+    options: argparse.Namespace, config: Params, contract: Contract, new: Policy
+) -> dict[str, Any]:
+    """Return what each method of reject inference says of the approvals of a looser policy.
+
+    The rows that the present policy does not approve stand for rejects: their outcomes are hidden
+    from every method, and stated beside them.
+    """
+    rows = split_rows.score(
+        Rows(config, contract, options.split), split_rows.load_model(config, options.model)
+    )
+    old = config.policy.of(contract, config.mode)
+    stated = rejects.compare(rows, old, new)
+    return {"dataset": config.dataset, "split": options.split, "rejects": stated}
 
 
 TASKS = {
@@ -201,6 +205,7 @@ TASKS = {
     "frontier": choose_cut_offs,
     "doubt": refer_by_doubt,
     "stress": stress_rows,
+    "rejects": infer_rejects,
 }
 
 
@@ -212,7 +217,11 @@ def main() -> None:
     file = project.resolve(options.policy) if options.policy else None
     proposed = policy_file.read(config.policy, file, options.set).of(contract, config.mode)
     content = TASKS[options.task](options, config, contract, proposed)
-    print(json.dumps(content, indent=2, allow_nan=False) if options.json else in_words(content))
+    print(
+        json.dumps(content, indent=2, allow_nan=False)
+        if options.json
+        else results.in_words(content)
+    )
 
 
 if __name__ == "__main__":

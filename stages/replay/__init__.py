@@ -5,10 +5,11 @@
 - `policy_file`: reads the policy to replay
 - `figures`: what decisions amount to, with intervals; `capital`: what capital they need
 - `comparison`: two policies on the same applications, with the swap set and groups
-- `frontier`: all cut-offs, and the best of them under limits; `chart`: their plot
-- `doubt`: how far a bad rate among the approved can be promised; all others are referred
+- `cut_offs`: chosen under limits, or as far as a bad rate can be promised
 - `stress`: the same applications in scenarios from a file
-- `table`: the comparison as text
+- `losses`: loss given default and exposure at default by segment
+- `rejects`: what methods of reject inference say of those who were not approved
+- `table`: the comparison as text; `results`: every result as text
 
 `python -m stages.policy` and `python -m service.replay --policy` print what this package computes.
 """

@@ -41,7 +41,8 @@ def _ratios(
     approved = weight * (decision == APPROVE)
     seen, bad = weight * rows.has_outcome, rows.went_bad
     lent = approved * rows.has_outcome
-    loss = policy.loss_given_default
+    loss, (lgd, at_default) = policy.loss_given_default, losses_of(rows, policy)
+    exposed = approved * at_default
     return {
         "approval_rate": Ratio(approved, weight),
         "referral_rate": Ratio(weight * (decision == REFER), weight),
@@ -50,9 +51,15 @@ def _ratios(
         "approved_mean_pd": Ratio(approved * rows.pd, approved),
         "profit": Ratio(lent * np.where(bad, -loss, policy.margin), seen),
         "expected_profit": Ratio(approved * profit_expected(rows.pd, policy), weight),
-        "expected_loss": Ratio(approved * rows.pd * loss, approved),
-        "capital": Ratio(approved * capital.requirement(rows.pd, loss, asset_class), approved),
+        "expected_loss": Ratio(exposed * rows.pd * lgd, approved),
+        "capital": Ratio(exposed * capital.requirement(rows.pd, lgd, asset_class), approved),
     }
+
+
+def losses_of(rows: ScoredRows, policy: Policy) -> tuple[Floats | float, Floats | float]:
+    """Return the loss given default and the share exposed at default, (n,) where rows differ."""
+    lgd = policy.loss_given_default if rows.lgd is None else rows.lgd
+    return lgd, 1.0 if rows.exposure_share is None else rows.exposure_share
 
 
 def profit_expected(pd: Floats, policy: Policy) -> Floats:
@@ -70,12 +77,13 @@ def totals(
         return columns
     money, loss = rows.exposure * approved, policy.loss_given_default
     gained = np.where(rows.went_bad, -loss, policy.margin) * rows.has_outcome
-    required = money * capital.requirement(rows.pd, loss, asset_class)
+    lgd, at_default = losses_of(rows, policy)
+    required = money * at_default * capital.requirement(rows.pd, lgd, asset_class)
     return columns | {
         "money_approved": money,
         "realised_profit": money * gained,
         "expected_profit": money * profit_expected(rows.pd, policy),
-        "expected_loss": money * rows.pd * loss,
+        "expected_loss": money * at_default * rows.pd * lgd,
         "capital": required,
         "risk_weighted_assets": capital.RISK_WEIGHT * required,
     }

@@ -23,6 +23,8 @@ class ScoredRows:
     exposure : the money at risk, None where no field says it.
     cluster : rows that go good or bad together, None where all are independent.
     groups : the group of each row for each protected attribute by name.
+    lgd : the loss given default, None for that of the policy.
+    exposure_share : the share of the exposure that is exposed at default, None for all of it.
     """
 
     pd: Floats
@@ -31,6 +33,8 @@ class ScoredRows:
     exposure: Floats | None = None
     cluster: Codes | None = None
     groups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    lgd: Floats | None = None
+    exposure_share: Floats | None = None
 
     @property
     def rows(self) -> int:

@@ -165,6 +165,12 @@ def test_people_and_money_change_by_sums_with_intervals(lender: Lender) -> None:
     assert money[3] == f"{1000 * gained:+,}"
     low, high = (int(v.replace(",", "")) for v in people[4].split(" to "))
     assert low < gained < high
+    champion, challenger = paired.champion, paired.challenger
+    referred = int((challenger.decision == 1).sum()) - int((champion.decision == 1).sum())
+    assert cells(text, "Applicants referred")[3] == f"{referred:+,}"
+    expected = 1000 * 0.52 * challenger.pd[challenger.approved].sum()
+    assert cells(text, "Expected loss on the money approved")[2] == f"{expected:,.0f}"
+    assert cells(text, "Capital for it, by Basel's formula for other retail loans")[2] != "0"
 
 
 def test_an_interval_of_a_sum_draws_clusters_together() -> None:

@@ -133,6 +133,8 @@ def test_the_preferred_model_has_the_least_disparity_within_the_tolerances() -> 
     assert search.prefer(results, 0.005, 0.002).number == 3
     assert search.prefer(results, 0.02, 0.002).number == 1
     assert search.prefer(results, 0.0, 0.0).number == 0
+    same = [result(0, 0.3, 0.8), result(1, 0.3, 0.81)]
+    assert search.prefer(same, 0.005, 0.002).number == 0
     assert [r.number for r in search.frontier(results)] == [0, 1, 3, 4]
 
 
@@ -177,3 +179,13 @@ def test_the_command_shows_the_frontier_and_the_test_figures(
     assert set(content["test"]["groups"]["preferred"]["sex"]) == {"F", "M"}
     assert "On the test rows the preferred model has a disparity of" in said[""]
     assert f"{content['passed_over']} other models within the tolerances" in said[""]
+
+
+def test_a_book_whose_groups_are_too_small_is_refused(project: Project) -> None:
+    with contextlib.chdir(project.folder):
+        contract = contracts.read((project.data / "contract.yaml").read_text())
+        config = project.config
+        few = config.evaluate.model_copy(update={"min_group": 10_000})
+        read = Book.read(config.model_copy(update={"evaluate": few}), contract)
+        with pytest.raises(SystemExit, match="no two groups of a protected field have 10000 of"):
+            command.check_groups(read)

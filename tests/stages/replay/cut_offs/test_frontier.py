@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from stages.policy.decisions import Policy
-from stages.replay import chart, frontier
-from stages.replay.frontier import Limits
+from stages.replay.cut_offs import chart, frontier
+from stages.replay.cut_offs.frontier import Limits
 from stages.replay.policy_file import ReplayError
 from stages.replay.scored_rows import ScoredRows
 from tests.stages.replay.test_comparison import policy

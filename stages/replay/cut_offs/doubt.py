@@ -16,7 +16,7 @@ from scipy.special import betaincinv
 
 from stages.features.matrix import Floats
 from stages.policy.decisions import Policy
-from stages.replay import frontier
+from stages.replay.cut_offs import frontier
 from stages.replay.policy_file import ReplayError
 from stages.replay.scored_rows import ScoredRows
 

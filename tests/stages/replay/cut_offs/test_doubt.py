@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stages.features.matrix import Floats
-from stages.replay import doubt
+from stages.replay.cut_offs import doubt
 from stages.replay.policy_file import ReplayError
 from stages.replay.scored_rows import ScoredRows
 from tests.stages.replay.test_comparison import policy

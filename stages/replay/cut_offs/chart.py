@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stages import files
 from stages.features.matrix import Floats
-from stages.replay.frontier import Choice, Sweep
+from stages.replay.cut_offs.frontier import Choice, Sweep
 
 VEGA_LITE = "5.21"
 POINTS = 400
