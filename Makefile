@@ -37,7 +37,7 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 data: $(VENV)/.ready  ## Get the raw loan book: from the S3 remote, else by simulation
 	@python -m stages.fetch
 
-repro: $(VENV)/.ready  ## Run what is not up to date of preprocess, featurize, search, train, evaluate, dossier
+repro: $(VENV)/.ready  ## Run the stages that are out of date, dossier
 	@dvc repro
 
 experiments: $(VENV)/.ready  ## Show the experiments: what differs between them, and nothing else
@@ -55,7 +55,7 @@ test: $(VENV)/.ready  ## Run the tests that need nothing but the environment
 lint: $(VENV)/.ready  ## Check style, types and import rules
 	@ruff check . && ruff format --check . && mypy && lint-imports
 
-format: $(VENV)/.ready  ## Format the code and mend what ruff can mend
+format: $(VENV)/.ready  ## Format the code and fix what ruff can fix
 	@ruff check --fix . && ruff format .
 
 serve: $(VENV)/.ready  ## Serve the winner on loopback: PORT=3000, or another that you give
@@ -67,7 +67,7 @@ image: $(VENV)/.ready  ## Build the bento and the OCI image of the winner (needs
 dashboard: $(VENV)/.ready  ## Show the ledger's decisions, drift, performance and incidents
 	@python -m service.dashboard
 
-demo: $(VENV)/.ready  ## Tell the story of a model in use: service, dashboard and traffic that drifts, until Ctrl-C
+demo: $(VENV)/.ready  ## Run a demonstration (service, dashboard, drifting traffic) until Ctrl-C
 	@python -m service.demo --port $(PORT)
 
 e2e: $(VENV)/.ready  ## Run the end-to-end tests (.ci/run says what they need)
@@ -96,7 +96,7 @@ bench-overload: $(VENV)/.ready  ## Load the service with more than it can answer
 bench-coverage: $(VENV)/.ready  ## Count in simulated books how often the 95 % intervals hold the truth
 	@python -m benches.coverage
 
-bench-figures: $(VENV)/.ready  ## Compare stated figures with the truth, in simulated books that are not kind
+bench-figures: $(VENV)/.ready  ## Compare stated figures with the truth, in difficult simulated books
 	@OMP_NUM_THREADS=1 nice -n 5 python -m benches.figures
 
 bench-books: $(VENV)/.ready  ## Judge the pipeline against tuned boosters, on public and unknown books

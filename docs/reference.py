@@ -1,4 +1,4 @@
-"""Make pages of the reference from the code, as a hook of MkDocs, and schemas for editors.
+"""Generate the reference pages (as an MkDocs hook) and the JSON Schemas for editors.
 
 `python docs/reference.py` writes `docs/schemas/*.schema.json`, by which an editor checks a
 `contract.yaml` or `params.yaml` while it is written.

@@ -207,14 +207,14 @@ def _text(error: BaseException) -> str:
 def locked_version(lock: str, path: str) -> tuple[str, int] | None:
     """Return hash and size in bytes of an output in the text of a dvc.lock, None if absent.
 
-    Raises CannotJudge when the text is no dvc.lock.
+    Raises CannotJudge when the text is not a dvc.lock.
     """
     try:
         stages = yaml.safe_load(lock)["stages"].values()
         outs = [out for stage in stages for out in stage.get("outs", [])]
         return next(((out["md5"], out["size"]) for out in outs if out["path"] == path), None)
     except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
-        raise CannotJudge(f"this is no dvc.lock: {_text(error)}") from error
+        raise CannotJudge(f"this is not a dvc.lock: {_text(error)}") from error
 
 
 def read_text(path: Path) -> str:

@@ -86,7 +86,7 @@ def check_cache(storage: Storage) -> str:
         "`dvc checkout` where files were checked out from it"
         for oid, path in restored.items()
     ]
-    return "\n".join([*repaired, "The cache is whole: what it has is what dvc.lock and .dvc name."])
+    return "\n".join([*repaired, "The cache is sound: it has what dvc.lock and .dvc name."])
 
 
 def require_pushed(storage: Storage) -> None:
@@ -150,7 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--local", action="store_true", help="check and repair the cache instead")
     options = parser.parse_args(arguments)
     if options.local and options.verb != "check":
-        parser.error("--local goes with check alone")
+        parser.error("--local can only be used with `check`")
     return run_command(
         f"remote: cannot {options.verb}",
         lambda: run(options.verb, local=options.local),

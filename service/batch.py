@@ -58,17 +58,21 @@ class Counts(NamedTuple):
 def score(engine: Engine, source: Path, target: Path) -> Counts:
     """Write the decision of each row of `source` to `target`, and refused rows to a file beside it.
 
-    Raises ValueError for a file that cannot be read, or that has none of the contract's fields.
+    Raises ValueError for a file that cannot be read, or that lacks a field that must be there.
     """
+    if target.suffix != ".parquet":
+        raise ValueError(
+            f"{target}: the output must be .parquet; got {target.suffix or 'no suffix'}"
+        )
     schema, total, chunks = read_chunks(source)
     columns = engine.applications.fields.values()
     renamed = {f.source: f.name for f in columns if f.name not in schema.names}
     schema = pa.schema([c.with_name(renamed.get(c.name, c.name)) for c in schema])
     names = {*engine.applications.names}
     carried = [column for column in schema if column.name not in names]
-    if len(carried) == len(schema):
-        wanted = ", ".join(sorted(engine.applications.required))
-        raise ValueError(f"must have columns {wanted}; got {', '.join(schema.names)}")
+    wanted = sorted(engine.applications.required)
+    if absent := [name for name in wanted if name not in schema.names]:
+        raise ValueError(f"lacks {', '.join(absent)}; it has {', '.join(schema.names)}")
     clash = sorted({column.name for column in carried} & {*OUTPUT.names})
     if clash:
         raise ValueError(

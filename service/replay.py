@@ -138,7 +138,7 @@ def replay_all(options: argparse.Namespace) -> int:
         return 0
     print(f"ledger: {table.as_text(content)}\n")
     print(
-        f"{content['reproduced']:,} decisions follow again from their PD and the policy of then; "
+        f"{content['reproduced']:,} decisions follow from their PD and the policy of their time; "
         f"{content['not_reproduced']:,} do not"
     )
     return 0

@@ -14,7 +14,7 @@ from stages.params import ParamsError
 
 # `dvc exp run -S` writes params.yaml before any stage runs, and leaves it so where one fails.
 UNDO = "git checkout params.yaml dvc.lock models/search && dvc checkout"
-WAY_BACK = f"To go back to what is committed: {UNDO}"
+WAY_BACK = f"Where `dvc exp run -S` wrote it, this goes back to what is committed: {UNDO}"
 
 
 def message(error: Exception) -> str:
@@ -28,7 +28,7 @@ def message(error: Exception) -> str:
 def one_message() -> Iterator[None]:
     """End the process with code 1 where parameters, a contract, its data or a cluster are wrong.
 
-    The same becomes of a stage that is run by hand before the stages that make its files.
+    A stage that is run by hand before those that make its files ends in the same way.
     """
     try:
         yield
@@ -36,6 +36,6 @@ def one_message() -> Iterator[None]:
         sys.exit(f"error: {message(error)}")
     except FileNotFoundError as error:
         sys.exit(
-            f"error: {error.filename or error} is not there: `dvc repro` makes it, and "
-            "`dvc checkout` restores the one that is committed"
+            f"error: {error.filename or error} is missing: run `dvc repro` to make it, or "
+            "`dvc checkout` to restore the one that is committed"
         )

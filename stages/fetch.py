@@ -49,7 +49,7 @@ def run(module: str, *arguments: str) -> None:
     """Run a module of this environment; end the program where it fails."""
     done = subprocess.run([sys.executable, "-m", module, *arguments], check=False)
     if done.returncode:
-        sys.exit(f"python -m {module} {' '.join(arguments)} failed; what it said stands above")
+        sys.exit(f"python -m {module} {' '.join(arguments)} failed; see its message above")
 
 
 def main() -> None:
@@ -71,7 +71,7 @@ def main() -> None:
     else:
         names = ", ".join(table.path for table in contract.tables.values())
         sys.exit(
-            f"{raw}: there are no files, and no remote that has them. Put there the tables of "
+            f"{raw}: there are no files, and no remote that has them. Copy there the tables of "
             f"{config.data / 'contract.yaml'}: {names}"
         )
 

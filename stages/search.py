@@ -24,7 +24,7 @@ def main(name: str) -> None:
     if stated is None:
         found = search(config, name)
     else:
-        print(f"search: {config.dataset} is not searched: `search.found` has its parameters")
+        print(f"search: {config.dataset} is not searched: `search.found` states its parameters")
         found = {"parameters": check_values(config, name, stated.candidates())}
     found_parameters.write(config, name, found)
 
@@ -60,7 +60,8 @@ def check_values(
 
 if __name__ == "__main__":
     project.enter()
-    if len(sys.argv) != 2:
-        sys.exit(f"usage: python -m stages.search CANDIDATE; got {sys.argv[1:]}")
+    if len(sys.argv) != 2 or sys.argv[1] not in registry.names():
+        listed = ", ".join(registry.names())
+        sys.exit(f"usage: python -m stages.search CANDIDATE, one of {listed}; got {sys.argv[1:]}")
     with errors.one_message():
         main(sys.argv[1])

@@ -74,7 +74,7 @@ def main() -> None:
     try:
         evaluation = json.loads(EVALUATION.read_text())
     except FileNotFoundError:
-        sys.exit(f"{EVALUATION} is not here: go to the project's folder, or make it by dvc repro")
+        sys.exit(f"{EVALUATION} not found: go to the project's folder, or make it with `dvc repro`")
     except json.JSONDecodeError as error:
         sys.exit(f"{EVALUATION} is no JSON ({error}): make it anew by dvc repro --force evaluate")
     print(table(evaluation))

@@ -114,7 +114,7 @@ def read_settings() -> dict[str, Any]:
     """Return the section `simulate` of params.yaml; raises ValueError where it is wrong."""
     if not PARAMS.exists():
         raise ValueError(
-            f"{PARAMS} is not here: give --rows, --seed and --separation, or go to its folder"
+            f"{PARAMS} not found: give --rows, --seed and --separation, or go to its folder"
         )
     return params.load(PARAMS).simulate.model_dump()
 

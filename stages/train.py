@@ -17,7 +17,7 @@ from stages import errors, files, params, project
 from stages.compute import engine as compute
 from stages.contract import reading as contracts
 from stages.features.matrix import Features, Floats
-from stages.models import artifact
+from stages.models import artifact, registry
 from stages.models.artifact import Model
 from stages.models.fitting import found_parameters
 from stages.models.fitting.folds import Fold, Rows, has_days_for, learn_from_later_days
@@ -140,7 +140,8 @@ def count_fits(folds: list[Fold], progress: tqdm[NoReturn]) -> Iterator[Rows]:
 
 if __name__ == "__main__":
     project.enter()
-    if len(sys.argv) != 2:
-        sys.exit(f"usage: python -m stages.train CANDIDATE; got {sys.argv[1:]}")
+    if len(sys.argv) != 2 or sys.argv[1] not in registry.names():
+        listed = ", ".join(registry.names())
+        sys.exit(f"usage: python -m stages.train CANDIDATE, one of {listed}; got {sys.argv[1:]}")
     with errors.one_message():
         main(sys.argv[1])

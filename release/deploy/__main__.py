@@ -138,7 +138,7 @@ def common_value(by_host: dict[str, Value], what: str) -> Value:
     values = list(by_host.values())
     if any(value != values[0] for value in values):
         lines = "\n".join(f"    {host}: {value}" for host, value in by_host.items())
-        raise Failed(f"the hosts differ in {what}; say which by --image DIGEST\n{lines}")
+        raise Failed(f"the hosts differ in {what}; choose one with --image DIGEST\n{lines}")
     return values[0]
 
 
@@ -187,7 +187,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     what.add_argument("--image", type=digest, help="digest to deploy, sha256:...")
     what.add_argument("--rollback", action="store_true", help="deploy what was live before")
     what.add_argument("--verify", type=digest, metavar="IMAGE", help="check what is served")
-    what.add_argument("--status", action="store_true", help="print what each host says")
+    what.add_argument("--status", action="store_true", help="print the status of each host")
     parser.add_argument("--git-commit", default="", help="commit that the image must name")
     parser.add_argument("--wait", type=float, default=TIMEOUT, help="seconds for all hosts")
     parser.add_argument("--output", type=project.resolve, help="append image=DIGEST there")

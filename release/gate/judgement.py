@@ -69,7 +69,7 @@ class Judgement:
 
     @property
     def unseen(self) -> list[str]:
-        """Checks without which there is no judgement and of which there is no finding."""
+        """Return the required checks that have no finding."""
         made = {finding.check for finding in self.findings}
         return [check for check in NEEDED if check not in made]
 

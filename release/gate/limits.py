@@ -142,7 +142,7 @@ def read(text: str, name: str = PATH) -> Limits:
     try:
         return Limits.model_validate(yaml.safe_load(text))
     except yaml.YAMLError as error:
-        raise LimitsError(f"{name} is no YAML: {' '.join(str(error).split())}") from error
+        raise LimitsError(f"{name} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise LimitsError(f"{name}: {'; '.join(problems)}") from error

@@ -30,7 +30,7 @@ class Predictions:
         try:
             table = pd.read_parquet(io.BytesIO(content))
         except (pa.ArrowException, ValueError) as error:
-            raise CannotJudge(f"{name} is no parquet file: {error}") from error
+            raise CannotJudge(f"{name} is not a Parquet file: {error}") from error
         absent = [column for column in COLUMNS if column not in table]
         if absent:
             raise CannotJudge(f"{name} lacks the columns {absent}; it has {[*table.columns]}")

@@ -41,7 +41,8 @@ def judge(judgement: Judgement, held: dvc_state.Storage, limits: Limits) -> Iter
     since = limits.ratchet.since
     if since > dt.datetime.now(dt.UTC).date():
         raise CannotJudge(
-            f"ratchet.resets: the day {since} is yet to come; allowed is one until now"
+            f"ratchet.resets: the day {since} is in the future; "
+            "a reset must be dated today or earlier"
         )
     if not limits.ratchet.max_loss or judgement.base is None or not judgement.params:
         yield Finding(CHECK, "note", "the base's policy has no cumulative tolerance")

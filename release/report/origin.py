@@ -119,7 +119,7 @@ def describe_scoring(judgement: Judgement) -> list[str]:
     took = (
         ""
         if judgement.microseconds is None
-        else f", {judgement.microseconds:,.0f} µs an application"
+        else f", {judgement.microseconds:,.0f} µs per application"
     )
     return ["artifact", size(former_size(judgement)), size(WINNER.stat().st_size) + took]
 

@@ -155,7 +155,7 @@ class Applications:
     def _model(self) -> type[BaseModel]:
         parts: dict[str, Any] = {name: self._part(f) for name, f in self.fields.items()}
         for name, derived in self.stated.items():
-            about = f"{derived.formula}, within {derived.tolerance}; checked, never trusted"
+            about = f"{derived.formula}, within {derived.tolerance}; computed again, and compared"
             number = Annotated[float, Key(strict=True, allow_inf_nan=False)] | None
             parts[name] = (number, Key(default=None, title=derived.title, description=about))
         for name, history in self.histories.items():

@@ -133,7 +133,7 @@ class ReasonWriter:
         return sentences.directed(row[j])
 
     def _is_empty(self, j: int, row: list[float]) -> bool:
-        """Return whether feature j may be a value that stands in for a formula that has none."""
+        """Return whether feature j may be the substitute for a formula without a value."""
         part = self._parts[j]
         if not isinstance(part, Derived) or part.when_empty != row[j]:
             return False

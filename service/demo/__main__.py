@@ -1,4 +1,4 @@
-"""Tell the story of a model in use: serve it and its dashboard, and send traffic that drifts.
+"""Run a demonstration: the service, its dashboard, and traffic that drifts.
 
 Decisions are recorded in a separate ledger in build/demo, which is emptied when a demo starts. Its
 alerts and its request to retrain go to this terminal alone. A challenger that refers more scores

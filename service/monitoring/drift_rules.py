@@ -186,6 +186,6 @@ def format_number(value: float) -> str:
 
 
 def loudness_of(rule: str, shift: float) -> Loudness:
-    """Return how loud a finding of a rule is, given the size of the shift."""
+    """Return the severity of a finding of a rule, given the size of the shift."""
     warning, alarm = LOUD[rule]
     return "alarm" if shift >= alarm else "warning" if shift >= warning else "notice"

@@ -36,7 +36,7 @@ from stages import params
 
 REFERENCE, EVALUATION = Path("models/reference.json"), Path("models/evaluation.json")
 PAUSE = 2.0  # the shortest pause between two rounds, in seconds
-PAUSE_FACTOR = 10  # a pause lasts so many times the CPU time of a round: decisions have priority
+PAUSE_FACTOR = 10  # a pause is so much longer than the CPU time of a round: decisions come first
 NEW_SHARE = 10  # a window is due again when a tenth of it is new
 SEQUENTIAL = "sequential"  # the source of incidents that follow from no window
 RETRAINING, STARTED, FAILED = "retrain", "challenger", "no challenger"  # keys of incidents

@@ -17,7 +17,7 @@ class LedgerSettings(Section):
     erase_after_days: Days = variable(
         "ERASE_AFTER_DAYS",
         0,
-        "After so many days `python -m service.ledger erase --expired` removes the personal parts "
+        "Days after which `python -m service.ledger erase --expired` removes the personal parts "
         "of a decision; 0 means never.",
         "a whole number from 0",
     )

@@ -1,4 +1,4 @@
-"""Run the pipeline's functions of a part of the rows: here, or on the workers of a Dask cluster.
+"""Run functions on parts of the rows: in this process, or on the workers of a Dask cluster.
 
 - `engine`: call a function for each part, in turn here or on the workers
 - `scratch`: tables that one part leaves for the next step, in a folder or a bucket

@@ -49,7 +49,7 @@ class NoCluster(RuntimeError):
 
 
 class DaskRun:
-    """Calls functions on the workers of a cluster; what was lost with one, it calls again."""
+    """Calls functions on the workers of a cluster; calls that a lost worker had are repeated."""
 
     def __init__(self, connect: Callable[[], Client]) -> None:
         self.connect = connect

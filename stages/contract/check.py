@@ -46,7 +46,7 @@ def run(dataset: str | None) -> int:
                 faults.append(f"no field is a feature in the mode {config.mode!r}")
             remarks += [*list_dropped(report), *list_repairs(report)]
     else:
-        remarks.append(f"{folder} is not there: the contract alone was checked")
+        remarks.append(f"{folder} is not there: only the contract itself was checked")
     print("\n".join([*(f"wrong: {f}" for f in faults), *(f"look at: {r}" for r in remarks)]))
     print(f"{name}: {'preprocess would stop' if faults else 'the contract holds'}")
     return 1 if faults else 0
@@ -120,7 +120,7 @@ def find_unmarked(contract: Contract) -> Iterator[str]:
 
 
 def find_leaks(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
-    """Yield the features that have one value throughout, or that give the outcome away."""
+    """Yield the features that are constant, or that give the outcome away."""
     some = rows.iloc[leakage.sample_rows(len(rows))]
     bad = some["_bad"].to_numpy(np.float64)
     for f in contract.feature_fields("pricing"):
@@ -163,7 +163,7 @@ def find_strict_policy(policy: Policy, bad_rate: float) -> Iterator[str]:
     if bad_rate >= policy.pd_cut_off:
         yield (
             f"params.yaml: policy: approves below a PD of {policy.pd_cut_off:.1%}, but "
-            f"{bad_rate:.1%} of these loans went bad, so that it would decline most: set margin "
+            f"{bad_rate:.1%} of these loans went bad, so it would decline most people: set margin "
             "and loss_given_default to what this book earns and loses, or cut_off to a PD"
         )
 

@@ -144,6 +144,7 @@ def write(paths: list[Path], target: str, date: str | None, out: Path | None, fo
         raw = out.parent / "raw"
         away = [p for p in paths if p.parent.resolve() != raw.resolve()]
         words += [f"Then copy {', '.join(map(str, away))} to {raw}/."] if away else []
-        words.append(f"Then: python -m stages.contract check {out.parent.name}")
+        if out.resolve() == (Path("data") / out.parent.name / "contract.yaml").resolve():
+            words.append(f"Then: python -m stages.contract check {out.parent.name}")
     print("\n".join(words), file=sys.stdout if out else sys.stderr)
     return 0

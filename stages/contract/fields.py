@@ -93,7 +93,7 @@ class Field(Part):
 
     @property
     def plain_text(self) -> Callable[[str], str] | None:
-        """What turns a file's text of a number or date into plain text; None where it is plain."""
+        """What turns a file's text of a number or date into plain text; None if it is plain."""
         if self.format:
             return partial(plain_date, pattern=self.format)
         if (self.decimal_char, self.group_char, self.bare_number) == (".", "", True):
@@ -174,17 +174,17 @@ class Field(Part):
         if self.type == "string" and self.constraints.enum is None and self.feature:
             yield [], "a string needs `constraints: {enum: [...]}`, or `feature: false`"
         for word in set(map(text, self.true_values)) & set(map(text, self.false_values)):
-            yield ["falseValues"], f"{word!r} is one of `trueValues` too"
+            yield ["falseValues"], f"{word!r} is also one of `trueValues`"
         low, high = self.constraints.minimum, self.constraints.maximum
         if (low, high) != (None, None) and not self.is_numeric:
             yield ["constraints"], "only numbers have a minimum and a maximum"
         if low is not None and high is not None and low > high:
             yield ["constraints"], f"minimum {low} is above maximum {high}"
         if len(set(map(text, self.missing_values))) < len(self.missing_values):
-            yield ["missingValues"], f"a code stands twice in {list(self.missing_values)}"
+            yield ["missingValues"], f"duplicate code in {list(self.missing_values)}"
         for code in self.missing_meanings:
             if code in self.codes:
-                yield ["missingValues"], f"{code!r} is a value of the field too"
+                yield ["missingValues"], f"{code!r} is also a value of the field"
         for right in self.repair.values():
             if self.is_category and right not in self.codes:
                 yield ["repair"], f"{right!r} is none of the categories {self.constraints.enum}"
@@ -197,7 +197,7 @@ class Field(Part):
             yield ["format"], f"{problem}; got {self.format!r}"
         for key in ("decimal_char", "group_char", "bare_number"):
             if key in self.model_fields_set and not self.is_numeric:
-                yield [str(Field.model_fields[key].alias)], "is for numbers alone"
+                yield [str(Field.model_fields[key].alias)], "is allowed only for numbers"
         for key, sign in (("decimalChar", self.decimal_char), ("groupChar", self.group_char)):
             if sign.isdigit() or sign in ("+", "-"):
                 yield [key], f"must not be a digit or a sign; got {sign!r}"
@@ -207,7 +207,7 @@ class Field(Part):
     def _wrong_uses(self) -> Iterator[tuple[list[str], str]]:
         """Yield what is wrong about the order, the direction and the use of the field."""
         if self.other is not None and self.type != "string":
-            yield ["other"], f"is for texts alone; the type is {self.type}"
+            yield ["other"], f"is allowed only for strings; the type is {self.type}"
         elif self.other is not None and self.other not in (self.constraints.enum or []):
             yield ["other"], f"must be one of the categories {self.constraints.enum}"
         if self.ordered and not self.is_category:

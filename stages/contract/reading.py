@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def read(source: str, place: str = "contract.yaml") -> Contract:
     try:
         contract = Contract.model_validate(with_names(document))
     except ValidationError as error:
-        first = error.errors()[0]
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         keys = [str(k) for k in first["loc"]]
         while keys[-1] in SCALARS or "[" in keys[-1]:
             keys.pop()
@@ -71,7 +72,7 @@ def duplicate_keys(
     for pair in node.value if isinstance(node, yaml.MappingNode) else []:
         key, value = pair
         if key.value in seen:
-            yield [*above, key.value], f"stands twice, again in line {key.start_mark.line + 1}"
+            yield [*above, key.value], f"duplicate key, again in line {key.start_mark.line + 1}"
         seen.add(key.value)
         yield from duplicate_keys(value, (*above, key.value))
 
@@ -193,8 +194,12 @@ def explain(error: ErrorDetails) -> str:
         owner = ReasonWords if "reason" in error["loc"] else owner
         owner = Dialect if "dialect" in error["loc"] else owner
         allowed = sorted(f.alias or n for n, f in owner.model_fields.items() if n != "name")
-        return f"unknown key; allowed are {', '.join(allowed)}"
+        near = did_you_mean(str(error["loc"][-1]), allowed)
+        return f"unknown key; allowed are {', '.join(allowed)}{near}"
     got = "" if error["type"] == "missing" else f"; got {error['input']!r}"
     if error["loc"][-1] in SCALARS and "reason" not in error["loc"]:
         return f"must be a text, a number, true or false{got}"
-    return f"{error['msg'].removeprefix('Value error, ')}{got}"
+    near = ""
+    if error["type"] == "literal_error":
+        near = did_you_mean(str(error["input"]), re.findall(r"'([^']*)'", error["ctx"]["expected"]))
+    return f"{error['msg'].removeprefix('Value error, ')}{got}{near}"

@@ -60,11 +60,14 @@ class Table(Part):
         try:
             codecs.lookup(self.encoding)
         except LookupError:
-            yield ["encoding"], f"must be utf-8, cp1252, latin-1 or the like; got {self.encoding!r}"
+            yield (
+                ["encoding"],
+                f"must be a text encoding such as utf-8 or cp1252; got {self.encoding!r}",
+            )
         if first:
             if self.join is not None or self.optional:
                 key = "join" if self.join is not None else "optional"
-                yield [key], "only a joined table has it; the first table has one row per loan"
+                yield [key], "only a joined table may have it; the first has one row per loan"
         elif not self.keys or not self.joins:
             yield [], "a joined table needs `key` (its own) and `join` (of a table above it)"
         elif len(self.keys) != len(self.joins):

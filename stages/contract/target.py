@@ -74,7 +74,7 @@ class Target(Part):
             yield ["good"], f"{value!r} means bad too"
         for value in map(text, self.indeterminate):
             if value in self.codes:
-                yield ["indeterminate"], f"{value!r} means bad or good too"
+                yield ["indeterminate"], f"{value!r} is already listed under bad or good"
 
 
 class OutcomeWindow(Part):

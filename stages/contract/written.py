@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 EPOCH = dt.date(1970, 1, 1).toordinal()
-# What a raw file may write for a missing value without a word in the contract.
+# Spellings of a missing value that need no declaration in the contract.
 BLANKS = ("", "NA", "NaN", "nan", "null", "None")
 # How Frictionless Table Schema (and pandas, and R) write booleans.
 BOOLEANS = dict.fromkeys(("false", "False", "FALSE", "0"), False) | dict.fromkeys(

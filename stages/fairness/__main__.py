@@ -157,7 +157,7 @@ def main() -> None:
     try:
         results = search.run(space, options.trials, log, lambda trial: measure(book, trial))
     except KeyboardInterrupt:
-        sys.exit(f"Stopped; the same command goes on from {log}")
+        sys.exit(f"Stopped; run the same command to continue from {log}")
     except ChangedLog as error:
         sys.exit(f"error: {error}: remove it, or restore it as it was")
     content = report(book, results, log, tolerances)

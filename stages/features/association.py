@@ -1,4 +1,4 @@
-"""How features go together: correlations, variance inflation, and the association of categories."""
+"""How features are associated: correlations, variance inflation, and ties of categories."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def variance_inflation(correlation: Floats) -> Floats:
 
 
 def associate(table: Columns, categories: list[int], correlation: Floats, run: Run) -> Floats:
-    """Return the strength (F, F) with which each two features go together, from 0 to 1."""
+    """Return the strength (F, F) of the association between each pair of features, from 0 to 1."""
     strength = np.abs(correlation)
     rows = run(partial(associate_category, table, categories, len(strength)), categories)
     for j, row in zip(categories, rows, strict=True):

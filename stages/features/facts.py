@@ -1,4 +1,4 @@
-"""The facts that a person is told of: features that say one thing count as one.
+"""The facts that a person is told of: features about the same thing count as one fact.
 
 A field is a fact, and the ratios of which it is the numerator belong to it: the loan in relation to
 the income is about the loan. A formula of another form is a fact of its own. Fields and formulas

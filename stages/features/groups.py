@@ -2,7 +2,7 @@
 
 Loans of one customer (`_entity`) share what no field says about the customer; copies of one
 application (`_copy`) share everything. A model that was trained on one of them has seen the others.
-Copies of one application are of one customer, whatever name each has, or none: where there is an
+Copies of one application are of one customer, even where names differ or lack: where there is an
 entity, `connect` makes groups of both.
 """
 
@@ -76,7 +76,7 @@ def number_copies(
 
 
 def connect(one: Codes, other: Codes) -> Codes:
-    """Return one code (n,) for all rows that share either code, directly or by way of others."""
+    """Return one code (n,) for all rows that share either code, directly or through other rows."""
     left, right = (np.unique(codes, return_inverse=True)[1] for codes in (one, other))
     right = right + left.max() + 1
     nodes = int(right.max()) + 1

@@ -106,7 +106,7 @@ class Features:
         self._fields = np.array([place[f.name] for f in fields], dtype=np.intp)
         self._derived = derived
         self._steps = [d for d in contract.steps_of(derived) if d.ratio is None or d not in derived]
-        if self._steps:  # what is read on the way to them is computed beside them
+        if self._steps:  # the intermediate values that they need are computed with them
             self._steps = contract.steps_of(derived)
         ratios = [] if self._steps else [(d.ratio, d.when_empty) for d in derived if d.ratio]
         self._over = np.array([place[r.numerator] for r, _ in ratios], dtype=np.intp)

@@ -1,4 +1,4 @@
-"""Blend candidates: weigh their margins by what each said of rows that it had not learnt from."""
+"""Blend candidates: fit weights for their margins to out-of-fold predictions."""
 
 from __future__ import annotations
 

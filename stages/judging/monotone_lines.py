@@ -24,7 +24,7 @@ from stages.models.compiled.trees import Trees
 from stages.models.scorers import Selected
 
 SAMPLES = 65  # values at which a formula of another form is read, besides the known ones
-ROWS = 64  # that are followed at once: fewer share their breakpoints better, more share the work
+ROWS = 64  # processed together: fewer have more breakpoints in common, more share the fixed cost
 SMALLEST_FALL = 1e-6  # of the PD: a smaller one is rounding
 NEAREST_TO_ZERO = 1e-6  # a denominator is followed down to it, and read at 0
 Bools = NDArray[np.bool_]

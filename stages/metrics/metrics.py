@@ -103,7 +103,7 @@ def by_group(
     outcome, scores = check_rows(bad, pd)
     labels = np.asarray(groups).astype(str)
     if labels.shape != outcome.shape:
-        raise ValueError(f"`groups` must be one a row, {outcome.shape}; got {labels.shape}")
+        raise ValueError(f"`groups` must have a label per row, {outcome.shape}; got {labels.shape}")
     below = scores < check_cut_off(cut_off)
     taken = below if approved is None else check_approved(approved, len(below))
     by_label: dict[str, dict[str, float]] = {}
@@ -149,7 +149,7 @@ def check_values(name: str, values: ArrayLike, rows: int) -> Floats:
         raise ValueError(f"`means` must not use a standard name; got {name}")
     if checked.shape != (rows,):
         raise ValueError(
-            f"`means[{name}]` must be one number a row, ({rows},); got {checked.shape}"
+            f"`means[{name}]` must have one number per row, ({rows},); got {checked.shape}"
         )
     require_all(np.isfinite(checked), checked, f"`means[{name}]` must be finite")
     return checked

@@ -43,7 +43,7 @@ def check_approved(approved: ArrayLike, rows: int) -> Bools:
     values = np.asarray(approved)
     if values.shape != (rows,) or values.dtype != np.bool_:
         came = f"{values.dtype} {values.shape}"
-        raise ValueError(f"`approved` must be one true or false a row, ({rows},); got {came}")
+        raise ValueError(f"`approved` must have one boolean per row, ({rows},); got {came}")
     return values
 
 

@@ -46,7 +46,7 @@ class Model:
     versions: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # Pickle writes a string that is the same object twice but once: be so in every process.
+        # Pickle stores an object once, however often it occurs: intern, for the same bytes.
         self.candidate = sys.intern(self.candidate)
         self.versions = self.versions or installed_versions(self.scorer.libraries)
         self._prepare()
@@ -94,7 +94,7 @@ def save(model: Model, path: Path) -> None:
 def load(path: Path) -> Model:
     """Read an artifact of the pipeline; raises TypeError where the file holds something else.
 
-    A joblib file can execute what its author wished: read none of unknown origin.
+    A joblib file can execute any code: load only files whose origin you know.
     """
     import joblib  # noqa: PLC0415
 
@@ -105,7 +105,7 @@ def load(path: Path) -> Model:
     # A damaged pickle can raise anything that the code it stumbles into raises.
     except Exception as error:
         said = f"{type(error).__name__}: {str(error)[:200]}"
-        raise TypeError(f"{path} is no artifact of this pipeline ({said})") from error
+        raise TypeError(f"{path} is not an artifact of this pipeline ({said})") from error
     if not isinstance(model, Model):
         raise TypeError(
             f"{path} must hold a stages.models.artifact.Model; got {type(model).__name__}"

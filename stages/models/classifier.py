@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
     from sklearn.utils import Tags
 
-FEW = 64  # up to so many rows, compiled trees explain faster than their library
+FEW = 64  # up to this many rows, compiled trees explain faster than their library
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Classifier:
 
     def fit(self, rows: object, bad: object) -> NoReturn:
         """Raise NotImplementedError; scikit-learn asks that every estimator has this method."""
-        raise NotImplementedError("a candidate is fitted by `dvc repro`, not by hand")
+        raise NotImplementedError("fit is not supported: run `dvc repro` to fit a candidate")
 
     def __sklearn_is_fitted__(self) -> bool:
         return True

@@ -39,7 +39,7 @@ def demand_one_length(**lists: Sized) -> None:
     """Raise ValueError unless all lists are as long as the first."""
     sizes = {name: len(values) for name, values in lists.items()}
     lengths = ", ".join(f"{name} {size}" for name, size in sizes.items())
-    demand(len(set(sizes.values())) == 1, f"these must have one length; got {lengths}")
+    demand(len(set(sizes.values())) == 1, f"these lists must have the same length; got {lengths}")
 
 
 def demand_rising(name: str, values: list[float], *, strictly: bool = True) -> None:
@@ -111,7 +111,7 @@ class Additive(Part):
         columns = [*self.numbers.columns, *(bins.column for bins in self.bins)]
         demand_one_length(features=self.features, expected=self.expected)
         demand(len(set(columns)) == len(columns), "a feature must have one term")
-        demand(all(c < len(self.features) for c in columns), "a term is of no feature")
+        demand(all(c < len(self.features) for c in columns), "a term belongs to no feature")
         return self
 
 
@@ -167,13 +167,14 @@ class Trees(Part):
     @model_validator(mode="after")
     def _check(self) -> Self:
         for number, tree in enumerate(self.trees):
-            demand(max(tree.feature) < len(self.features), f"tree {number} asks for no feature")
+            words = f"tree {number} splits on a feature that the model does not have"
+            demand(max(tree.feature) < len(self.features), words)
         categories, numbers = set[int](), set[int]()
         for tree in self.trees:
             asked = {place: column for place, column in enumerate(tree.feature) if column >= 0}
             categories |= {asked[int(place)] for place in tree.categories}
             numbers |= {column for p, column in asked.items() if str(p) not in tree.categories}
-        demand(not categories & numbers, "a feature is asked both as a number and as a category")
+        demand(not categories & numbers, "a feature is split on both as a number and as a category")
         return self
 
 

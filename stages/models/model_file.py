@@ -50,7 +50,7 @@ def parse(content: bytes, name: str) -> Model:
 
 def not_a_model(name: str, problem: str) -> NotAModelFile:
     """Return the error about a file, on one line."""
-    return NotAModelFile(f"{name} is no model file: {' '.join(problem.split())[:300]}")
+    return NotAModelFile(f"{name} is not a model file: {' '.join(problem.split())[:300]}")
 
 
 def model_of(written: Document) -> Model:

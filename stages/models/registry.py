@@ -23,8 +23,8 @@ FOLDER = Path(__file__).parent / "candidates"
 REQUIRED = ("Parameters", "fit", "SEARCH")
 
 
-class UnknownCandidate(ValueError):
-    """No file defines the candidate; the message names the candidates that have one."""
+class CandidateError(ValueError):
+    """No file defines the candidate, or its file cannot be used; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -51,23 +51,26 @@ def names() -> tuple[str, ...]:
 
 
 def check_name(name: str) -> str:
-    """Return the name of a candidate; raises UnknownCandidate where no file defines it."""
+    """Return the name of a candidate; raises CandidateError where no file defines it."""
     if name in (there := names()):
         return name
     near = get_close_matches(name, there, 1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    raise UnknownCandidate(
+    raise CandidateError(
         f"there is no candidate {name!r} in stages/models/candidates, "
         f"which has {', '.join(there) or 'none'}{hint}"
     )
 
 
 def load(name: str) -> Candidate:
-    """Import the candidate's file; raises UnknownCandidate, or TypeError where a part is absent."""
-    module = import_module(f"stages.models.candidates.{check_name(name)}")
+    """Import the candidate's file; raises CandidateError where that cannot be done."""
+    try:
+        module = import_module(f"stages.models.candidates.{check_name(name)}")
+    except SyntaxError as error:
+        raise CandidateError(f"{error.filename}:{error.lineno}: {error.msg}") from error
     absent = [part for part in REQUIRED if not hasattr(module, part)]
     if absent:
-        raise TypeError(
+        raise CandidateError(
             f"stages/models/candidates/{name}.py must define {', '.join(REQUIRED)}; "
             f"it lacks {', '.join(absent)}"
         )

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from stages.features.matrix import Floats, Outcomes
 
-# Boosters that stop early have as many trees at the most, and stop after so many that do not help.
+# Boosters that stop early grow at most so many trees, and stop after so many that do not help.
 MOST_TREES, PATIENCE = 1500, 40
 
 
 class Held(NamedTuple):
-    """Rows that are not learnt from: features x (m, k) and outcomes bad (m,)."""
+    """Held-out rows: features x (m, k) and outcomes bad (m,)."""
 
     x: Floats
     bad: Outcomes

@@ -106,4 +106,4 @@ def written_calibrator(
     if isinstance(calibrator, Isotonic):
         knots, pds = calibrator.knots.tolist(), calibrator.pds.tolist()
         return document.Isotonic(form="isotonic", knots=knots, pds=pds)
-    raise TypeError(f"the calibrator {type(calibrator).__name__} is one that no model file holds")
+    raise TypeError(f"the calibrator {type(calibrator).__name__} cannot be stored in a model file")

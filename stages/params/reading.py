@@ -23,12 +23,13 @@ def load(path: Path = Path("params.yaml"), *, with_candidates: bool = True) -> P
     files of the candidates.
     """
     if not path.exists():
-        raise ParamsError(f"{path} is not here: go to the project's folder, which has it")
+        raise ParamsError(f"{path} not found: run this command in the project's folder")
     text = path.read_text()
     try:
         document = yaml.load(text, yaml.CSafeLoader)
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: not YAML: {error}") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ParamsError(f"{path}:{line}: not YAML: {error.problem}") from error
     if not isinstance(document, dict):
         raise ParamsError(f"{path}: must be a mapping of sections; got {document!r}")
     for keys, problem in duplicate_keys(yaml.compose(text, yaml.CSafeLoader)):
@@ -59,7 +60,10 @@ def candidates_in(document: dict[str, Any]) -> tuple[str, ...]:
 @cache
 def model_with_candidates(names: tuple[str, ...]) -> type[Params]:
     """Return `Params` with a section for each of these candidates, checked by its own file."""
-    models = {name: registry.load(name).parameters for name in names}
+    try:
+        models = {name: registry.load(name).parameters for name in names}
+    except registry.CandidateError as error:
+        raise ParamsError(str(error)) from error
     sections: Any = {n: (m, Key(description=m.__doc__)) for n, m in models.items()}
     section: Any = create_model("Train", __base__=Train, __doc__=Train.__doc__, **sections)
     name: Any = Annotated[str, AfterValidator(registry.check_name)]

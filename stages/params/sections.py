@@ -214,7 +214,7 @@ class Params(Section):
             section: CandidateParameters | None = getattr(
                 self.train, registry.check_name(name), None
             )
-        except registry.UnknownCandidate as error:
+        except registry.CandidateError as error:
             raise ParamsError(str(error)) from None
         if section is None:
             raise ParamsError(f"params.yaml: train.{name}: a section is required")

@@ -39,7 +39,7 @@ def main() -> None:
         tables = {name: pd.read_csv(DATA / f"{name}.csv") for name in CHARTS}
         candidates = pd.read_csv(DATA / "roc_candidates.csv")
     except FileNotFoundError as error:
-        sys.exit(f"{error.filename} is not here: make it by dvc repro, or get it by dvc pull")
+        sys.exit(f"{error.filename} not found: make it with `dvc repro`, or get it with `dvc pull`")
     with files.whole_folder(TARGET) as folder:
         for name, draw in CHARTS.items():
             table = pd.concat([tables[name], candidates]) if name == "roc" else tables[name]

@@ -123,7 +123,7 @@ class Policy(BaseModel):
     def _readable(self) -> Policy:
         bounds = list(self.ratings.values())
         if not bounds or bounds != sorted(set(bounds)) or bounds[-1] != 1:
-            raise ValueError(f"ratings must rise to 1.0; got {self.ratings}")
+            raise ValueError(f"the PDs in `ratings` must rise, and end at 1.0; got {self.ratings}")
         for rule in self.rules:
             parse_rule(rule.rule)
         return self

@@ -97,7 +97,7 @@ def _swap(name: str, part: Mapping[str, Any]) -> str:
 def _group(name: str, facts: Mapping[str, Any]) -> str:
     text = f"{name:30}{facts['rows']:>9,}"
     if facts["present"] is None or facts["proposed"] is None:
-        return f"{text}   too few to be judged"
+        return f"{text}   too few rows to be judged"
     rates = (number(facts[s]["approval_rate"]["value"]) for s in ("present", "proposed"))
     then, now = rates
     ratio = facts["proposed"]["approval_ratio"]

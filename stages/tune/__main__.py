@@ -33,7 +33,7 @@ PARAMS, KEPT = Path("params.yaml"), Path(".tune")
 
 
 def open_study(search: Search) -> optuna.Study:
-    """Return the study of this search with the trials of earlier runs; one cut short is void."""
+    """Return the study of this search with the trials of earlier runs that were finished."""
     KEPT.mkdir(exist_ok=True)
     (KEPT / ".gitignore").write_text("*\n")
     name = f"{search.config.dataset}-{search.config.mode}-{search.name}-{search.metric}"
@@ -156,7 +156,7 @@ def main() -> None:
             before = search.score(search.present)
     except KeyboardInterrupt:
         count = len(scored_trials(study))
-        sys.exit(f"Stopped with {count} trials kept; the same command goes on from there")
+        sys.exit(f"Stopped with {count} trials kept; run the same command to continue")
     except (ContractError, params.ParamsError) as error:
         sys.exit(str(error))
     after, best = study.best_value, round_values(study.best_params)

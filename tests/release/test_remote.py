@@ -83,7 +83,7 @@ def test_an_undamaged_cache_is_confirmed_without_the_remote(
 ) -> None:
     (repository / "store").rmdir()
     assert remote.main(["check", "--local"]) == 0
-    assert capsys.readouterr().out.startswith("The cache is whole")
+    assert capsys.readouterr().out.startswith("The cache is sound")
 
 
 def test_a_corrupt_object_of_the_cache_is_noticed_and_repaired_from_the_remote(

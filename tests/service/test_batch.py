@@ -125,8 +125,8 @@ def test_a_file_without_rows_gives_an_output_without_rows(engine: Engine, tmp_pa
     ("name", "content", "words"),
     [
         ("in.txt", "amount\n1\n", "must be .csv or .parquet"),
-        ("in.csv", "a,b\n1,2\n", "must have columns amount, purpose; got a, b"),
-        ("in.csv", "amount,rating\n1,2\n", "rename rating"),
+        ("in.csv", "a,b\n1,2\n", "lacks amount, purpose; it has a, b"),
+        ("in.csv", "amount,purpose,rating\n1,car,2\n", "rename rating"),
         ("in.csv", "", "in.csv: "),
         ("in.csv", "amount,purpose\n1\n", "in.csv"),
         ("in.parquet", "no parquet", "in.parquet"),
@@ -143,6 +143,15 @@ def test_a_file_that_cannot_be_scored_leaves_nothing_behind(
     assert code == 2
     assert words in capsys.readouterr().err
     assert {p.name for p in tmp_path.iterdir()} <= {name}
+
+
+def test_an_output_of_another_format_is_refused(root: Path, tmp_path: Path, capsys: Any) -> None:
+    source = written(tmp_path, "1,5000,12,car,Y,10,20000")
+    with contextlib.chdir(root):
+        code = batch.main([str(source), str(tmp_path / "out.csv")])
+    assert code == 2
+    assert "out.csv: the output must be .parquet; got .csv" in capsys.readouterr().err
+    assert not (tmp_path / "out.csv").exists()
 
 
 def test_the_command_tells_by_its_exit_code_whether_rows_were_refused(

@@ -153,8 +153,20 @@ def test_a_candidate_without_its_parts_is_named(
     (tmp_path / "empty.py").write_text("SEARCH = {}\n")
     monkeypatch.setattr(registry, "FOLDER", tmp_path)
     monkeypatch.setattr("stages.models.candidates.__path__", [str(tmp_path)])
-    with pytest.raises(TypeError, match=r"empty\.py must define .*; it lacks Parameters, fit"):
+    with pytest.raises(
+        registry.CandidateError, match=r"empty\.py must define .*; it lacks Parameters, fit"
+    ):
         registry.load("empty")
+
+
+def test_a_candidate_that_is_no_python_is_named(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.py").write_text("def fit(:\n")
+    monkeypatch.setattr(registry, "FOLDER", tmp_path)
+    monkeypatch.setattr("stages.models.candidates.__path__", [str(tmp_path)])
+    with pytest.raises(registry.CandidateError, match=r"broken\.py:1: invalid syntax"):
+        registry.load("broken")
 
 
 def test_the_pins_of_what_trains_are_those_of_every_lock() -> None:

@@ -38,14 +38,14 @@ def test_tables_that_nobody_has_are_named(project: Project) -> None:
 
 def test_an_unknown_dataset_is_named_with_the_nearest(project: Project) -> None:
     Path("params.yaml").write_text(yaml.safe_dump(settings(dataset="smal")))
-    assert "; did you mean 'small'?\nTo go back to what is committed: git checkout" in message()
+    assert "; did you mean 'small'?\nWhere `dvc exp run -S` wrote it, this goes back" in message()
 
 
 def test_outside_of_the_project_is_told_where_to_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert message() == "params.yaml is not here: go to the project's folder, which has it"
+    assert message() == "params.yaml not found: run this command in the project's folder"
 
 
 def test_a_simulation_that_fails_ends_with_its_command() -> None:

@@ -48,7 +48,7 @@ def test_figures_that_are_not_there_are_told_with_what_makes_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit, match=r"models/evaluation\.json is not here: .* dvc repro"):
+    with pytest.raises(SystemExit, match=r"models/evaluation\.json not found: .*`dvc repro`"):
         show.main()
     show.EVALUATION.parent.mkdir()
     show.EVALUATION.write_text("{")

@@ -333,7 +333,7 @@ def test_missing_parameters_are_named(
     monkeypatch.setattr(sys, "argv", ["simulate", "--rows", "2"])
     with pytest.raises(SystemExit):
         simulate.parse()
-    assert "params.yaml is not here" in capsys.readouterr().err
+    assert "params.yaml not found" in capsys.readouterr().err
 
 
 def test_a_place_that_cannot_be_written_ends_without_a_traceback(tmp_path: Path) -> None:

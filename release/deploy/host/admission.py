@@ -41,7 +41,7 @@ def newest(envelopes: list[bytes], digest: str, keys: Path) -> tuple[bytes, Evid
             faults.append(str(refusal))
     if not valid:
         reasons = "; ".join(dict.fromkeys(faults)) or "nothing is attached to it"
-        raise Refused(f"no attestation lets it be started: {reasons}")
+        raise Refused(f"no attestation permits starting it: {reasons}")
     return max(valid, key=lambda each: each[1].released)
 
 

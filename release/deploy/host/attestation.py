@@ -113,7 +113,7 @@ def read(payload: bytes, digest: str) -> Evidence:
         judgements = [each for each in run["byproducts"] if each.get("name") == JUDGEMENT]
         released = str(run["metadata"]["finishedOn"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise Refused("its attestation is no SLSA provenance") from None
+        raise Refused("its attestation is not SLSA provenance") from None
     if types != (STATEMENT_TYPE, PROVENANCE):
         raise Refused(f"its attestation must be {PROVENANCE}; it is {types[1]!r}")
     # More subjects would let a file of the image, made to look like an image, pass for one.

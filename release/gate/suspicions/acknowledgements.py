@@ -46,7 +46,7 @@ def read(text: str, name: str = str(PATH)) -> list[Acknowledgement]:
     try:
         return Entries.validate_python(yaml.safe_load(text) or [])
     except yaml.YAMLError as error:
-        raise CannotJudge(f"{name} is no YAML: {' '.join(str(error).split())}") from error
+        raise CannotJudge(f"{name} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         problems = (
             f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}; got {e['input']!r}"

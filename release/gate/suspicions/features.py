@@ -47,13 +47,13 @@ def suspicions(judgement: Judgement, limits: Suspicious) -> Iterator[Suspicion]:
         value = information_value_of(cell, bad)
         if value > limits.max_information_value:
             words = f"the new feature {name} has an information value of {value:.2f}; "
-            words += f"above {limits.max_information_value:g} it may know the outcome"
+            words += f"above {limits.max_information_value:g} it may leak the outcome"
             yield Suspicion(f"information_value.{name}", words)
         for attribute, codes in groups.items():
             strength = association(cell, codes)
             if strength > limits.max_association:
                 words = f"the new feature {name} predicts {attribute}: Cramér's V is "
-                words += f"{strength:.2f}; above {limits.max_association:g} it stands in for it"
+                words += f"{strength:.2f}; above {limits.max_association:g} it is a proxy for it"
                 yield Suspicion(f"proxy.{name}.{attribute}", words)
 
 

@@ -14,7 +14,7 @@ REFUSALS = {
     404: "There is no such path or identifier",
     405: "The endpoint does not support this method",
     408: "The body did not arrive in time",
-    409: "What is recorded or set up does not allow this; the message says why",
+    409: "The recorded state or the configuration does not allow this; the message says why",
     413: "The body is too large",
     415: "The body is not application/json",
     422: "The request breaks the contract; there is one error per field",

@@ -23,7 +23,7 @@ DECISIONS = frozenset(
     prefix + path for prefix in ("", "/v1") for path in ("/predict", "/predict_batch", "/explain")
 )
 TARGET = 0.1  # seconds that a single decision should take at most
-FEWEST = 32  # decisions at once; so few share the costs of one batch and are hardly a queue
+FEWEST = 32  # decisions at once; this few share one batch and hardly queue
 MORE, LESS = 0.2, 0.8  # added to the limit by each answer in time, and its factor when it is late
 BUSY = "too many requests are being answered; try again"
 

@@ -33,7 +33,7 @@ GROUPS = {".": (",", " ", "'"), ",": (".", " ", "'")}
 
 
 def guess_table(path: Path) -> Table:
-    """Guess the encoding, the delimiter and the header of a text file; other files say it."""
+    """Guess the encoding, the delimiter and the header of a text file; other formats state it."""
     if suffix(path) not in TEXTS:
         return Table(path=path.name)
     with fsspec.open(str(path), "rb", compression="infer") as stream:

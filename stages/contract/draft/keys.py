@@ -88,7 +88,7 @@ def _conflicts(rows: pd.DataFrame, key: str) -> bool:
 
 
 def _may_join(join: pd.Series, key: pd.Series) -> bool:
-    """Return whether equal values are no chance: identifiers by name, or words with letters."""
+    """Return whether equal values are hardly chance: identifiers by name, or words with letters."""
     if all(column_names.tells(column_names.IDENTITY, str(values.name)) for values in (join, key)):
         return True
     few = join.iloc[:1000]

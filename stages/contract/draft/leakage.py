@@ -1,4 +1,4 @@
-"""Finds fields that know too much: leaks of the outcome, and dates after the decision."""
+"""Find fields that leak information: leaks of the outcome, and dates after the decision."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from stages.contract.draft import column_names
 from stages.contract.draft.book import DraftField
 
 Floats = NDArray[np.float64]
-FEWEST = 30  # loans from which a price is told
+FEWEST = 30  # fewest loans from which a rate can be recovered
 PRICED = 0.95  # of them that must repay more than their amount
 LOWEST_RATE = 0.005  # a year: below it, rounding alone tells a rate
 
@@ -42,7 +42,7 @@ def numbers_named(parts: list[DraftField], pattern: re.Pattern[str]) -> list[Dra
 
 
 def find_rate(instalment: Floats, amount: Floats, term: Floats) -> float | None:
-    """Return the usual yearly rate that instalments (n,) tell with amount and term in months.
+    """Return the usual yearly rate that follows from instalments (n,), amount and term in months.
 
     It is None where they tell none: an instalment that repays the amount without interest, or a
     column that is no instalment of these loans.

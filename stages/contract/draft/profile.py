@@ -112,7 +112,7 @@ def _text(column: Column) -> Guess:
     known, rows = column.words[column.is_known], int(column.known_counts.sum())
     result = Guess("string", np.full(len(column.words), np.nan), example=column.most_frequent)
     if len(known) >= 0.95 * rows or column_names.tells(column_names.IDENTITY, column.name):
-        result.left_out = "an identifier or free text: a different value in nearly each row"
+        result.left_out = "an identifier or free text: nearly every row has a different value"
         if len(known) < 0.95 * rows:
             result.left_out = "an identifier, by its name"
     else:

@@ -11,7 +11,7 @@ WORDED = 12  # categories that each get words of their own
 
 
 def propose_words(part: DraftField) -> dict[str, Any]:
-    """Return the `reason` of a drafted field; empty where the usual words will do."""
+    """Return the `reason` of a drafted field; empty where the default wording is adequate."""
     title = column_names.title(part.name)
     if part.guess.enum and len(part.guess.enum) <= WORDED:
         return {"categories": {value: f"{title}: {value}" for value in part.guess.enum}}

@@ -1,6 +1,6 @@
 """The two simple forms: ratios of two fields, and rules that compare two sides.
 
-Where their values turn is known, so what is proved about a model holds through them.
+The points where they change direction are known, so proofs about a model remain valid.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class Rule:
         """Raise ValueError for a name that the rule may not read."""
         if name not in fields:
             raise ValueError(
-                f"{name} is no field that a rule may read; these are {', '.join(fields)}"
+                f"{name} is not a field that a rule may read; these are {', '.join(fields)}"
             )
 
     def holds(self, columns: Mapping[str, Any]) -> Any:

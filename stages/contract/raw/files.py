@@ -72,7 +72,7 @@ def _named_errors(path: Path) -> Iterator[None]:
         raise ContractError(f"{path}: the file is missing; its folder holds {there}")
     if suffix(path) not in READERS:
         raise ContractError(
-            f"{path}: a table is one of {', '.join(READERS)}, or a text packed as one of "
+            f"{path}: a table is one of {', '.join(READERS)}, or a text file compressed as one of "
             f"{', '.join(PACKED)}; got {path.suffix!r}"
         )
     if not path.stat().st_size:

@@ -1,12 +1,7 @@
-"""The candidates, one file each.
+"""The candidates, one file each; the first line of a file says what it fits.
 
-- `logistic`: logistic regression on standardised numbers and one-hot categories
-- `scorecard`: logistic regression on the WoE of optimal bins, printed as a points table
-- `random_forest`: a random forest of XGBoost's trees
-- `xgboost`, `lightgbm`: gradient boosting
-- `glass_box`: a sum of curves of one feature and of a few tables of two, grown by boosting
-
-Nothing imports a candidate: `stages.models.registry` finds it by its name in params.yaml.
+Nothing imports or names a candidate: `stages.models.registry` finds its file by its name in
+params.yaml.
 
 To add the candidate `mine`, write `mine.py` here, add a section `train.mine` to params.yaml, and
 list `mine` under `candidates:`. The file defines

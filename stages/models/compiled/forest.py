@@ -120,7 +120,7 @@ def goes_left(node: Node, bins: list[float] | None, size: int, listed_left: bool
 
 
 def most_features_on_a_path(forest: Forest) -> int:
-    """Return how many different features the splits on one path of a tree ask for at the most."""
+    """Return how many different features the splits on one path of a tree use at most."""
     most = 0
     for tree in forest.trees:
         paths: list[tuple[int, frozenset[int]]] = [(0, frozenset())]

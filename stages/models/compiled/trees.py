@@ -19,7 +19,7 @@ from stages.models.compiled.lines import Lines, half_way_below
 from stages.models.compiled.margins import Words
 from stages.models.compiled.shapley import explainers
 
-FEW_ROWS = 16  # up to so many rows, the bisect of Python is the quickest
+FEW_ROWS = 16  # up to this many rows, Python's bisect is the fastest
 BLOCK = 2**17  # bytes of rows' words, which then stay in the processor's cache
 
 

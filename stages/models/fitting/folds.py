@@ -11,7 +11,7 @@ from stages.contract.schema import ContractError
 
 Rows = NDArray[np.intp]
 Fold = tuple[Rows, Rows]
-# The share of the rows that even the first of the folds in time learns from: a model of few rows
+# The share of the rows that every fold, even the first in time, learns from: a model of few rows
 # is more extreme than the final one, and its calibration would shrink PDs too much.
 FIRST = 0.5
 # The smallest share of the rows that it may learn from so that no outcome is of a later day. Where
@@ -68,7 +68,7 @@ def _too_few(folds: int, group: NDArray[np.int64]) -> str:
         f". The {len(group):,} loans are of {groups:,} customers, or applications with copies, "
         "whose loans never stand on both sides of a fold"
     )
-    few = f"{folds} folds leave one without good and bad loans: try fewer"
+    few = f"{folds} folds leave one fold without good or bad loans: use fewer"
     return few + (together if groups < len(group) else "")
 
 
@@ -78,7 +78,7 @@ def in_time(
     folds: int,
     outcome_known: NDArray[np.datetime64] | None = None,
 ) -> Iterator[Fold]:
-    """Yield folds of whole days, each with the rows before it, less the groups that it judges."""
+    """Yield folds of whole days, each with the rows before it but the groups that it judges."""
     start = None if outcome_known is None else first_day(day, outcome_known)
     days = np.sort(day)
     first = FIRST if start is None else float(np.searchsorted(days, start)) / len(day)
@@ -96,7 +96,7 @@ def apart(
 ) -> NDArray[np.datetime64]:
     """Return the first days (f,) of folds so that a day lies before the first, and one in each.
 
-    `distinct` are all days, ascending; so are the edges, which few uneven days may make equal.
+    `distinct` are all days, ascending; so are the edges, and some are equal where days are few.
     """
     order = np.arange(len(edges))
     place = np.maximum(np.searchsorted(distinct, edges), 1)

@@ -18,7 +18,7 @@ from stages.params import Params
 
 
 class OutOfDate(ContractError):
-    """The features of a split are absent, or are not those of its rows; the message says so."""
+    """The features of a split are missing or belong to other rows; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class TrainingRows:
                 x, bad = rows["x"], rows["bad"]
             table = prepared.read(config.data / "prepared" / f"{split}.parquet", wanted)
         except FileNotFoundError as error:
-            raise OutOfDate(f"{error.filename} is not there: dvc repro featurize") from None
+            raise OutOfDate(f"{error.filename} not found: run `dvc repro featurize`") from None
         if x.shape != (table.num_rows, len(features.names)):
             raise OutOfDate(f"features of {config.dataset} are out of date: dvc repro featurize")
         codes = (table.column(name).to_numpy() for name in ("_row", group))

@@ -164,10 +164,10 @@ def test_an_envelope_that_was_changed_after_the_signature_is_refused(
 ) -> None:
     envelope = tamper(releases.envelope(f"{settings.repository}@{DIGEST}"))
     attachment.attach(f"{settings.repository}@{OTHER}", {envelope: PROVENANCE})
-    with pytest.raises(Refused, match="no attestation lets it be started"):
+    with pytest.raises(Refused, match="no attestation permits starting it"):
         admitted(settings, OTHER)
     attachment.attach(f"{settings.repository}@{DIGEST}", {envelope: PROVENANCE})
-    with pytest.raises(Refused, match="no attestation lets it be started"):
+    with pytest.raises(Refused, match="no attestation permits starting it"):
         admitted(settings, DIGEST)
 
 

@@ -111,7 +111,7 @@ def test_a_rollback_of_hosts_that_differ_is_refused(two: SSM, run: Run) -> None:
     run("--image", FIRST)
     status, _, words = run("--rollback")
     assert status == 1
-    assert "the hosts differ in what is live; say which by --image DIGEST" in words
+    assert "the hosts differ in what is live; choose one with --image DIGEST" in words
 
 
 def test_without_a_previous_release_there_is_no_rollback(ssm: SSM, run: Run) -> None:

@@ -275,7 +275,7 @@ ATTACKS: dict[str, tuple[Plant, str]] = {
     "a frozen stage": (frozen, "frozen stages hide"),
     "a loosened policy": (loosened, "floor: roc_auc"),
     "a reset of the record with the loss": (forgiven, "floor: roc_auc"),
-    "a reset that is yet to come": (reset_to_come, "2999-01-01 is yet to come"),
+    "a reset that is yet to come": (reset_to_come, "2999-01-01 is in the future"),
     "a champion that is gone": (champion_gone, "champion: .* is missing or damaged"),
     "cut-offs that creep": (cut_off_creep, "ratchet: approved_bad_rate lost"),
     "models that creep": (model_creep, "ratchet: (roc_auc|brier|log_loss) lost"),

@@ -225,8 +225,8 @@ def test_a_winner_that_would_run_a_command_is_executed_by_nobody(
     (root / MANIFEST).unlink()
     with contextlib.chdir(root):
         if name == str(WINNER):
-            assert "is no model file" in refused(root)
-            with pytest.raises(CannotJudge, match="is no model file"):
+            assert "is not a model file" in refused(root)
+            with pytest.raises(CannotJudge, match="is not a model file"):
                 rescoring.score()
         else:
             Engine.load(root)

@@ -255,7 +255,7 @@ def test_a_rule_of_the_policy_on_an_unknown_field_is_wrong(
     rule = {"rule": "amuont > 3000", "decision": "decline", "reason": "Too much"}
     project.set(policy__rules=[rule])
     assert check() == 1
-    assert "policy.rules: 'amuont > 3000': amuont is no field" in said(capsys)
+    assert "policy.rules: 'amuont > 3000': amuont is not a field" in said(capsys)
 
 
 def test_a_history_without_its_file_is_wrong(project: Project, capsys: Capture) -> None:

@@ -97,7 +97,7 @@ def test_a_sound_contract_is_read() -> None:
         ("date: granted", "date: granted\noutcome: {months: 0, observed_until: x}", 6,
          "outcome.months", "greater than or equal to 1; got 0"),
         ("{type: integer, prot", "{type: integer, missingValues: [-9, '-9'], prot", 13,
-         "fields.age.missingValues", "a code stands twice"),
+         "fields.age.missingValues", "duplicate code"),
         ("[car, home]}", "[car, home]}\n    missingValues: {home: none}", 12,
          "fields.purpose.missingValues", "'home' is a value of the field too"),
         ("table: people}\n  pur", "table: people, reason: Low}\n  pur", 8, "fields.income.reason",
@@ -201,7 +201,7 @@ def test_what_is_no_yaml_is_refused_with_its_line() -> None:
 
 def test_booleans_cannot_be_true_and_false_by_one_word() -> None:
     new = "rate: {type: boolean, trueValues: [1, Y], falseValues: [N, 1]}"
-    assert "'1' is one of `trueValues` too" in refused(
+    assert "'1' is also one of `trueValues`" in refused(
         "rate: {type: number, known_at: pricing}", new
     )
 

@@ -123,9 +123,9 @@ def test_a_rule_about_a_category_compares_codes(rule: str, encoded: Rule) -> Non
         ("purpose == boat", "purpose must be one of car, home, the rest; got 'boat'"),
         ("branch == 15", "branch must be one of 10, 20, 30; got '15'"),
         ("purpose < home", "purpose has no order: compare it by == or !=, not <"),
-        ("amount == much", "much is no field that a rule may read; these are ratio, amount, "),
+        ("amount == much", "much is not a field that a rule may read; these are ratio, amount, "),
         ("amount == 'much'", "amount must be compared with a number; got 'much'"),
-        ("age < 21", "age is no field that a rule may read; these are ratio, amount, "),
+        ("age < 21", "age is not a field that a rule may read; these are ratio, amount, "),
         ("purpose == grade", "purpose and grade must be numbers to be compared"),
     ],
 )

@@ -270,7 +270,7 @@ def test_dates_are_read_by_their_pattern(word: str, pattern: str, plain: str) ->
         ("{type: number, format: '%Y'}", "fields.x.format: is for dates; the type is number"),
         ("{type: date, format: '%H'}", "fields.x.format: needs a year and a month"),
         ("{type: date, format: '%q'}", "bad directive"),
-        ("{type: date, decimalChar: ','}", "fields.x.decimalChar: is for numbers alone"),
+        ("{type: date, decimalChar: ','}", "fields.x.decimalChar: is allowed only for numbers"),
         ("{type: number, groupChar: '.'}", "must differ from `decimalChar`"),
         ("{type: number, decimalChar: '5'}", "must not be a digit or a sign; got '5'"),
         ("{type: number, decimalChar: ''}", "fields.x.decimalChar"),

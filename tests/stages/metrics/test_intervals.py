@@ -191,7 +191,7 @@ def test_a_mean_of_rows_is_resampled_beside_the_figures() -> None:
 @pytest.mark.parametrize(
     ("means", "message"),
     [
-        ({"profit": [1.0]}, r"`means\[profit\]` must be one number a row, \(2,\); got \(1,\)"),
+        ({"profit": [1.0]}, r"`means\[profit\]` must have one number per row, \(2,\); got \(1,\)"),
         ({"profit": [1.0, np.nan]}, r"`means\[profit\]` must be finite; got nan at row 1"),
         ({"brier": [1.0, 1.0]}, "must not use a standard name; got brier"),
     ],

@@ -206,7 +206,7 @@ def test_without_approvals_there_is_no_approved_bad_rate() -> None:
 
 
 def test_approved_must_be_true_or_false() -> None:
-    with pytest.raises(ValueError, match=r"one true or false a row, \(2,\); got int64 \(2,\)"):
+    with pytest.raises(ValueError, match=r"one boolean per row, \(2,\); got int64 \(2,\)"):
         metrics.summary([0, 1], [0.1, 0.2], 0.3, approved=[0, 1])
 
 

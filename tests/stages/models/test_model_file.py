@@ -149,7 +149,7 @@ TREES: dict[str, tuple[Callable[[Document], None], str]] = {
     "a child that is its parent": (change("scorer.trees.0.right.0", 0), "must be the child"),
     "a child of two nodes": (change("scorer.trees.0.right.0", 2), "must be the child"),
     "a place below 0": (change("scorer.trees.0.right.0", -1), "greater than or equal to 0"),
-    "a feature that is not there": (change("scorer.trees.0.feature.0", 99), "tree 0 asks for no"),
+    "a feature that is not there": (change("scorer.trees.0.feature.0", 99), "tree 0 splits on a"),
     "a feature below -1": (change("scorer.trees.0.feature.0", -2), "greater than or equal to -1"),
     "features that are not there": (change("scorer.features.0", 99), "must be different positions"),
     "a feature twice": (change("scorer.features.0", 1), "must be different positions"),
@@ -158,7 +158,7 @@ TREES: dict[str, tuple[Callable[[Document], None], str]] = {
     "a leaf beyond 32 bits": (change("scorer.trees.0.value.1", 1e39), "less than or equal"),
     "a leaf that is a text": (change("scorer.trees.0.value.1", "1.0"), "valid number"),
     "a cover of 0": (change("scorer.trees.0.cover.0", 0.0), "greater than 0"),
-    "a list too short": (change("scorer.trees.0.value", [0.0]), "must have one length"),
+    "a list too short": (change("scorer.trees.0.value", [0.0]), "must have the same length"),
     "an empty tree": (
         change(
             "scorer.trees.0",
@@ -192,7 +192,10 @@ TREES: dict[str, tuple[Callable[[Document], None], str]] = {
     "a contract that is no YAML": (change("contract", "{"), "not YAML"),
 }
 ADDITIVE: dict[str, tuple[Callable[[Document], None], str]] = {
-    "a column that is not there": (change("scorer.bins.0.column", 99), "a term is of no feature"),
+    "a column that is not there": (
+        change("scorer.bins.0.column", 99),
+        "a term belongs to no feature",
+    ),
     "a column below 0": (change("scorer.bins.0.column", -1), "greater than or equal to 0"),
     "a column twice": (change("scorer.bins.0.column", 1), "a feature must have one term"),
     "edges that fall": (
@@ -201,8 +204,8 @@ ADDITIVE: dict[str, tuple[Callable[[Document], None], str]] = {
     ),
     "a value too few": (change("scorer.bins.0.values", [0.0]), "one value more than edges"),
     "a value that is not finite": (change("scorer.bins.0.missing", float("nan")), "finite"),
-    "expected terms too few": (change("scorer.expected", []), "must have one length"),
-    "numbers too few": (change("scorer.numbers.slope", [1.0]), "must have one length"),
+    "expected terms too few": (change("scorer.expected", []), "must have the same length"),
+    "numbers too few": (change("scorer.numbers.slope", [1.0]), "must have the same length"),
 }
 
 
@@ -211,7 +214,7 @@ def refused(content: bytes) -> str:
     with pytest.raises(NotAModelFile) as error:
         model_file.parse(content, NAME)
     assert isinstance(error.value, TypeError)
-    assert str(error.value).startswith(f"{NAME} is no model file: ")
+    assert str(error.value).startswith(f"{NAME} is not a model file: ")
     assert "\n" not in str(error.value)
     return str(error.value)
 
