@@ -56,13 +56,14 @@ def not_a_model(name: str, problem: str) -> NotAModelFile:
 def model_of(written: Document) -> Model:
     """Return the model that a document describes; ValueError where it is not of its contract."""
     contract = contracts.read(written.contract, f"{written.dataset} contract")
-    check_features(written.scorer, Features(contract, written.mode))
+    features = Features(contract, written.mode)
+    check_features(written.scorer, features)
     return Model(
         candidate=written.candidate,
         dataset=written.dataset,
         mode=written.mode,
         contract_text=written.contract,
-        scorer=scorer_of(written.scorer),
+        scorer=scorer_of(written.scorer, len(features.names)),
         calibrator=calibrator_of(written.calibrator),
         trained_on=dict(written.trained_on),
         versions=dict(written.versions),
@@ -96,17 +97,17 @@ def number_of_codes(features: Features, feature: int) -> int:
     return len(set(codes))
 
 
-def scorer_of(written: document.Additive | document.Trees | document.Sum) -> Scorer:
-    """Return the scorer that a document describes."""
+def scorer_of(written: document.Additive | document.Trees | document.Sum, count: int) -> Scorer:
+    """Return the scorer that a document describes, of so many features of the contract."""
     if isinstance(written, document.Sum):
         members = written.members
         return WeightedSum(
             [member.candidate for member in members],
-            [scorer_of(member.scorer) for member in members],
+            [scorer_of(member.scorer, count) for member in members],
             np.array([member.weight for member in members]),
         )
     inner: Scorer
-    everything = [*range(len(written.features))]
+    everything = [*range(count)]
     if isinstance(written, document.Trees):
         trees = [nodes_of(tree) for tree in written.trees]
         library = LIBRARIES[written.library]

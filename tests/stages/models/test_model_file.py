@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from stages.judging import golden, proof
 from stages.models import artifact, model_file
 from stages.models.artifact import Model
 from stages.models.model_file import NotAModelFile
+from stages.models.scorers import Additive, Linear, Selected
 from tests.support.books import CANDIDATES, Project
 
 Document = dict[str, Any]
@@ -61,6 +63,15 @@ def test_a_candidate_of_some_features_scores_the_same_bits(
         (own.data / name).symlink_to(fitted_book.data / name)
     model = artifact.load(own.run(candidate).artifact(candidate))
     assert_scores_the_same(model, own.columns("test"))
+
+
+def test_a_candidate_without_the_last_feature_keeps_its_choice(models: dict[str, Model]) -> None:
+    model = models["scorecard"]
+    count = len(model.features.names)
+    without = Additive(0.5, Linear.empty(), [], np.zeros(count - 1), ("numpy", "scipy"))
+    chosen = replace(model, scorer=Selected(without, np.arange(count - 1)))
+    served = model_file.parse(model_file.text(chosen).encode(), "chosen")
+    assert served.scorer.contributions(np.zeros((2, count))).shape == (2, count + 1)
 
 
 def test_what_is_read_says_what_was_written(fitted: Model) -> None:
