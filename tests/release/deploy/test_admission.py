@@ -120,7 +120,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
         lambda said: said["subject"].append({"name": "file", "digest": {"sha256": "e" * 64}}),
         "about another image",
     ),
-    "no predicate": (lambda said: said.pop("predicate"), "no SLSA provenance"),
+    "no predicate": (lambda said: said.pop("predicate"), "not SLSA provenance"),
 }
 
 

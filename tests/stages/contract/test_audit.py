@@ -65,7 +65,7 @@ def test_outside_of_the_project_is_told_where_to_go(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert check() == 1
-    assert said(capsys) == "params.yaml is not here: go to the project's folder, which has it\n"
+    assert said(capsys) == "params.yaml not found: run this command in the project's folder\n"
 
 
 def test_a_wrong_contract_is_told_with_its_place(project: Project, capsys: Capture) -> None:
@@ -167,7 +167,7 @@ def test_a_contract_without_files_is_checked_alone(
     monkeypatch.chdir(tmp_path)
     Project(tmp_path)
     assert check() == 0
-    assert "raw is not there: the contract alone was checked" in said(capsys)
+    assert "raw is not there: only the contract itself was checked" in said(capsys)
 
 
 def test_all_missing_files_and_columns_are_told(project: Project, capsys: Capture) -> None:

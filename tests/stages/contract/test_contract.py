@@ -99,7 +99,7 @@ def test_a_sound_contract_is_read() -> None:
         ("{type: integer, prot", "{type: integer, missingValues: [-9, '-9'], prot", 13,
          "fields.age.missingValues", "duplicate code"),
         ("[car, home]}", "[car, home]}\n    missingValues: {home: none}", 12,
-         "fields.purpose.missingValues", "'home' is a value of the field too"),
+         "fields.purpose.missingValues", "'home' is also a value of the field"),
         ("table: people}\n  pur", "table: people, reason: Low}\n  pur", 8, "fields.income.reason",
          "must say {high: ..., low: ..., missing: ..., categories: {VALUE: ...}}"),
         ("type: string", "type: string\n    reason: {hihg: x}", 11, "fields.purpose.reason.hihg",

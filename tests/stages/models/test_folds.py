@@ -121,14 +121,14 @@ def test_a_group_never_stands_on_both_sides(dated: bool) -> None:
 def test_folds_without_a_bad_loan_are_refused(dated: bool) -> None:
     bad = (np.arange(100) % 60 == 0).astype(np.int64)
     dates = np.datetime64("2024-01-01") + np.arange(100) if dated else None
-    with pytest.raises(FoldsError, match=r"4 folds .*: try fewer"):
+    with pytest.raises(FoldsError, match=r"4 folds .*: use fewer"):
         cut(bad, np.arange(100), dates, 4, 7)
 
 
 def test_folds_that_few_customers_empty_say_so() -> None:
     bad, customer = np.arange(300) % 2, np.arange(300) % 5
     dates = np.datetime64("2024-01-01") + np.arange(300)
-    with pytest.raises(FoldsError, match=r"try fewer\. The 300 loans are of 5 customers"):
+    with pytest.raises(FoldsError, match=r"use fewer\. The 300 loans are of 5 customers"):
         cut(bad, customer, dates, 3, 7)
 
 
