@@ -134,7 +134,7 @@ def at_random(
     np.maximum.at(any_bad, place, bad)
     fewest = int(np.bincount(any_bad, minlength=2).min())
     if fewest < folds:
-        raise FoldsError(f"{folds} folds need as many good and bad loans; got {fewest}: try fewer")
+        raise FoldsError(f"{folds} folds need as many good and bad loans; got {fewest}: use fewer")
     cutter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     for _, outside in cutter.split(any_bad, any_bad):
         judged = np.isin(place, outside)

@@ -57,7 +57,7 @@ def test_a_sound_contract_is_read() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "place", "problem"),
     [
-        ("type: number, table", "kind: number, table", 8, "fields.income", "type: Field required"),
+        ("type: number, table", "kind: number, table", 8, "fields.income.kind", "unknown key"),
         ("age: {", "age: {typ: 1, ", 13, "fields.age.typ", "unknown key"),
         ("date: granted", "dates: granted", 5, "dates",
          "unknown key; allowed are aggregates, checks, date"),

@@ -285,7 +285,7 @@ def test_a_contradiction_about_texts_is_named(field: str, problem: str) -> None:
 
 
 def test_an_encoding_that_does_not_exist_is_named() -> None:
-    with pytest.raises(ContractError, match=r"tables\.loans\.encoding: must be a text encoding.*'klingon'"):
+    with pytest.raises(ContractError, match=r"tables\.loans\.encoding: must be .*'klingon'"):
         reading.read(PLAIN.replace("key: id}", "key: id, encoding: klingon}"))
 
 
