@@ -1,7 +1,8 @@
-"""Generate the reference pages (as an MkDocs hook) and the JSON Schemas for editors.
+"""Generate the reference pages and the JSON Schemas for editors: `python docs/reference.py`.
 
-`python docs/reference.py` writes `docs/schemas/*.schema.json`, by which an editor checks a
-`contract.yaml` or `params.yaml` while it is written.
+It writes `docs/reference/{contract,params,model-file,settings}.md` from the models that check those
+files, and `docs/schemas/*.schema.json`, by which an editor checks a `contract.yaml` or
+`params.yaml` while it is written.
 """
 
 from __future__ import annotations
@@ -12,9 +13,6 @@ import types
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-import yaml
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -37,7 +35,7 @@ MODEL_FILE = (
 )
 PARAMS = params.model_with_candidates(registry.names())
 ROOT = Path(__file__).parents[1]
-SCHEMAS = ROOT / "docs/schemas"
+SCHEMAS, PAGES = ROOT / "docs/schemas", ROOT / "docs/reference"
 # What the reader of a contract adds itself: a file never holds these keys.
 ADDED = {
     "Field": {"name", "required_with_table"},
@@ -52,13 +50,6 @@ ADDED = {
 }
 
 
-def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are made from the code."""
-    for name, text in pages().items():
-        files.append(File.generated(config, f"reference/{name}.md", content=text))
-    return files
-
-
 def pages() -> dict[str, str]:
     """Return the text of each generated page, by its name."""
     return {
@@ -69,10 +60,8 @@ def pages() -> dict[str, str]:
         ),
         "params": page(
             "Parameters",
-            "`params.yaml`. " + EDITOR.format("docs/schemas/params") + " Every key is required; "
-            "the values below are those that the repository ships.",
+            "`params.yaml`. " + EDITOR.format("docs/schemas/params"),
             PARAMS,
-            yaml.safe_load((ROOT / "params.yaml").read_text()),
         ),
         "model-file": page("Model file", MODEL_FILE, Document),
         "settings": "# Settings\n\nEnvironment variables of the service. An impossible value ends "
@@ -80,38 +69,24 @@ def pages() -> dict[str, str]:
     }
 
 
-def page(title: str, introduction: str, root: type[BaseModel], shipped: Any = None) -> str:
-    """Return one page: a table of keys for each model, the root first.
-
-    `shipped` is what a file of the repository holds, shown in place of the defaults.
-    """
-    tables = sections(root, "", set(), shipped)
+def page(title: str, introduction: str, root: type[BaseModel]) -> str:
+    """Return one page: a table of keys for each model, the root first."""
+    tables = sections(root, "", set())
     return "\n".join([f"# {title}", "", introduction, "", *tables]) + "\n"
 
 
-def sections(
-    model: type[BaseModel], place: str, described: set[type[BaseModel]], shipped: Any
-) -> list[str]:
+def sections(model: type[BaseModel], place: str, described: set[type[BaseModel]]) -> list[str]:
     """Return the section of a model and of those that its keys hold, each model once."""
     described.add(model)
     documentation = " ".join((model.__doc__ or "").split())
     lines = [f"## `{place}`", ""] if place else []
-    heading = "shipped" if isinstance(shipped, dict) else "default"
-    lines += [documentation, "", f"| key | allowed | {heading} | what it is |", "|---|---|---|---|"]
+    lines += [documentation, "", "| key | allowed | default | what it is |", "|---|---|---|---|"]
     inner: list[str] = []
     for name, field in keys(model):
-        value = shipped.get(name) if isinstance(shipped, dict) else None
-        models = models_of(field.annotation)
-        shown = default(field)
-        if isinstance(shipped, dict):
-            shown = "" if models else f"`{json.dumps(value)}`"
-        lines.append(f"| `{name}` | {allowed(field)} | {shown} | {meaning(field)} |")
-        for part in models:
+        lines.append(f"| `{name}` | {allowed(field)} | {default(field)} | {meaning(field)} |")
+        for part in models_of(field.annotation):
             if part not in described:
-                inner += [
-                    "",
-                    *sections(part, f"{place}.{name}" if place else name, described, value),
-                ]
+                inner += ["", *sections(part, f"{place}.{name}" if place else name, described)]
     return lines + inner
 
 
@@ -204,3 +179,5 @@ if __name__ == "__main__":
     SCHEMAS.mkdir(exist_ok=True)
     for name, text in schemas().items():
         (SCHEMAS / f"{name}.schema.json").write_text(text)
+    for name, text in pages().items():
+        (PAGES / f"{name}.md").write_text(text)

@@ -61,17 +61,13 @@ def score(engine: Engine, source: Path, target: Path) -> Counts:
     Raises ValueError for a file that cannot be read, or that lacks a field that must be there.
     """
     if target.suffix != ".parquet":
-        raise ValueError(
-            f"{target}: the output must be .parquet; got {target.suffix or 'no suffix'}"
-        )
+        raise ValueError(f"the output must be .parquet; got {target.name}")
     schema, total, chunks = read_chunks(source)
     columns = engine.applications.fields.values()
     renamed = {f.source: f.name for f in columns if f.name not in schema.names}
     schema = pa.schema([c.with_name(renamed.get(c.name, c.name)) for c in schema])
-    names = {*engine.applications.names}
-    carried = [column for column in schema if column.name not in names]
-    wanted = sorted(engine.applications.required)
-    if absent := [name for name in wanted if name not in schema.names]:
+    carried = [c for c in schema if c.name not in {*engine.applications.names}]
+    if absent := sorted({*engine.applications.required} - {*schema.names}):
         raise ValueError(f"lacks {', '.join(absent)}; it has {', '.join(schema.names)}")
     clash = sorted({column.name for column in carried} & {*OUTPUT.names})
     if clash:

@@ -150,7 +150,7 @@ def test_an_output_of_another_format_is_refused(root: Path, tmp_path: Path, caps
     with contextlib.chdir(root):
         code = batch.main([str(source), str(tmp_path / "out.csv")])
     assert code == 2
-    assert "out.csv: the output must be .parquet; got .csv" in capsys.readouterr().err
+    assert "the output must be .parquet; got out.csv" in capsys.readouterr().err
     assert not (tmp_path / "out.csv").exists()
 
 
