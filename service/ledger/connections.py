@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Generator
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import psycopg
@@ -19,12 +19,6 @@ CHECK_EVERY = 10_000  # steps of SQLite's virtual machine between two checks of 
 REPEAT = 60.0  # seconds after which the same failure is printed again
 
 Value = TypeVar("Value")
-
-
-class WithDeadline(Protocol):
-    """A driver's connection that limits the duration of each call, in seconds."""
-
-    deadline: float
 
 
 class PostgresConnection(psycopg.Connection[Any]):
