@@ -43,9 +43,7 @@ def main() -> None:
         cli.main(["run", str(Path(__file__).with_name("page.py")), *flags])
     except SystemExit as end:
         if end.code:  # Streamlit has said why
-            sys.exit(f"dashboard: port {port} is not free: choose another by DASHBOARD_PORT={port + 1}")
-                f"dashboard: port {port} cannot be used; choose another, such as DASHBOARD_PORT={port + 1}"
-            )
+            sys.exit(f"dashboard: port {port} is not free; choose with DASHBOARD_PORT={port + 1}")
 
 
 if __name__ == "__main__":
