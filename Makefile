@@ -50,7 +50,7 @@ dossier: $(VENV)/.ready  ## Write the model's dossier: models/dossier/index.html
 	@dvc repro --quiet dossier && python -m stages.dossier --pdf
 
 test: $(VENV)/.ready  ## Run the tests that need nothing but the environment
-	@python -m pytest -n auto --dist loadgroup -m "not e2e"
+	@python -m pytest -n auto --dist loadgroup --no-loadscope-reorder -m "not e2e"
 
 lint: $(VENV)/.ready  ## Check style, types and import rules
 	@ruff check . && ruff format --check . && mypy && lint-imports
@@ -72,7 +72,7 @@ demo: $(VENV)/.ready  ## Run a demonstration (service, dashboard, drifting traff
 
 e2e: $(VENV)/.ready  ## Run the end-to-end tests (.ci/run says what they need)
 	@python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/e2e.txt
-	@REQUIRE_REAL_PARTS=1 python -m pytest -n 2 --dist loadgroup -m e2e
+	@REQUIRE_REAL_PARTS=1 python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m e2e
 
 docs: $(VENV)/.ready  ## Build the documentation into build/docs
 	@python docs/reference.py && NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict

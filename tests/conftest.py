@@ -20,13 +20,22 @@ settings.register_profile("repeatable", deadline=None, derandomize=True, max_exa
 settings.load_profile("repeatable")
 
 
+# Whole runs of DVC: they begin first, so that no worker waits alone for them at the end.
+LONGEST = ("test_experiments.py", "test_repro.py", "test_candidate_files.py")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each file to one worker, and all files that need a container engine to the same one."""
-    with_engine = {item.path for item in items if "engine" in getattr(item, "fixturenames", ())}
+    with_engine = {
+        item.path
+        for item in items
+        if item.path.parent.name == "e2e" and "engine" in getattr(item, "fixturenames", ())
+    }
     for item in items:
         group = "engine" if item.path in with_engine else item.path.name
         item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.path not in with_engine and item.path.name not in LONGEST)
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ def test_the_command_prints_what_a_policy_changes(
         assert replay.main([*database, "-S", "cut=0.4"]) == 2
         assert "unknown parameter" in capsys.readouterr().err
     assert "Approval rate" in text
-    assert "120 decisions follow again" in text
+    assert "120 decisions follow from" in text
     assert content["policies"]["proposed"]["cut_off"] == 0.4
 
 

@@ -111,5 +111,5 @@ def test_what_is_not_there_ends_with_a_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit, match=r"models/evaluation\.json is not here: .* dvc repro"):
+    with pytest.raises(SystemExit, match=r"models/evaluation\.json not found: .*`dvc repro`"):
         command.main()

@@ -238,7 +238,7 @@ def test_features_that_are_not_there_are_asked_for(
     tuned: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(tuned.data / "features")
-    with pytest.raises(SystemExit, match=r"train\.npz is not there: dvc repro featurize"):
+    with pytest.raises(SystemExit, match=r"train\.npz not found: run `dvc repro featurize`"):
         run(monkeypatch, "logistic")
 
 

@@ -93,7 +93,7 @@ def test_the_real_pipeline_has_a_full_report(pipeline: Clone) -> None:
     with contextlib.chdir(pipeline.folder):
         text = report.report(gate.judge("HEAD^", remote=True))
     assert cells(text, "winner")[1] == "`logistic`"
-    assert re.search(r"kB, [\d,]+ µs an application", cells(text, "artifact")[2])
+    assert re.search(r"kB, [\d,]+ µs per application", cells(text, "artifact")[2])
     assert '| `candidates` | `["logistic"]` | `["logistic", "lightgbm"]` |' in text
     assert "gender" in text
 

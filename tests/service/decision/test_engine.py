@@ -201,12 +201,12 @@ def test_without_a_model_it_is_not_ready(root: Path) -> None:
     ],
 )
 def test_with_a_damaged_model_it_is_not_ready(root: Path, change: Any) -> None:
-    assert "winner.json is no model file" in damaged(root, change)
+    assert "winner.json is not a model file" in damaged(root, change)
 
 
 def test_with_something_else_for_a_model_it_is_not_ready(root: Path) -> None:
     (root / WINNER).write_text('{"a": 1}')
-    assert "winner.json is no model file: format: Field required" in refused(root)
+    assert "winner.json is not a model file: format: Field required" in refused(root)
 
 
 def with_version(root: Path, library: str) -> None:

@@ -185,7 +185,7 @@ def test_ids_sort_by_time_and_have_the_layout_of_uuid7() -> None:
         (
             "decisions",
             {},
-            "kind must be one of decision, override, .*, outcome, erase; got 'decisions'",
+            "kind must be one of decision, override, .*, outcome, .*; got 'decisions'",
         ),
         ("decision", {"rating": "A"}, "missing application, credit_score"),
         ("outcome", {"loss": float("nan")}, "not JSON compliant"),
