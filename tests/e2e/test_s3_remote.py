@@ -107,8 +107,9 @@ def test_a_fresh_clone_gets_everything_and_runs_nothing(lender: Lender, newcomer
 def test_training_that_was_done_before_comes_from_the_run_cache(newcomer: Clone) -> None:
     (newcomer.folder / "dvc.lock").unlink()
     newcomer.dvc("pull", "data/loan_book/raw.dvc")
-    # What git keeps, as the search's file, is not in the run-cache.
-    quick = ["preprocess", "featurize", "search", "evaluate"]
+    # What git keeps, as the files of the search, is not in the run-cache.
+    searches = ["search@logistic", "search@lightgbm"]
+    quick = ["preprocess", "featurize", *searches, "evaluate", "dossier"]
     assert stages_run(newcomer.dvc("repro", "--pull")) == quick
     assert newcomer.run("git", "status", "--short") == ""
 
