@@ -6,16 +6,17 @@ from hashlib import sha256
 from multiprocessing import get_context
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, func, select, true
+from sqlalchemy import Connection, Engine, func, select
 
 from service.ledger.connections import LONG_DEADLINE
 from service.ledger.database import connection_to, database_url, open_engine
-from service.ledger.entries import GENESIS, Entry, Head
+from service.ledger.entries import GENESIS, Head
 from service.ledger.schema import entries as table
 from service.ledger.schema import policies, read_hash, read_head
+from service.ledger.verify.earlier import check_earlier
 from service.ledger.verify.overrides import check_queue
 from service.ledger.verify.personal_parts import Erasures, compare_erasures
-from service.ledger.verify.spans import Findings, Span, hash_of, walk
+from service.ledger.verify.spans import Findings, Span, walk
 
 LEAST_SHARE = 10_000  # entries that are worth a process of their own
 
@@ -51,7 +52,8 @@ def verify(
     entries and of all entries.
 
     After `since`, the head of an earlier verification that was kept elsewhere, only later entries
-    are read; the entry that it names must be there, unchanged. Several `processes` read a part of
+    are read. The entry that it names must be there, unchanged; of those before it, none may be
+    missing, nor a personal part that no entry says was erased. Several `processes` read a part of
     the chain each. Raises LedgerUnavailable.
     """
     start = since or Head(0, GENESIS)
@@ -62,9 +64,9 @@ def verify(
         else:
             spans = _walk_in_parallel(engine, bounds, expected, progress)
         found = Findings()
-        if start.sequence:
-            found.add(_check_start(connection, start))
         erasures = Erasures()
+        if start.sequence:
+            found.add(check_earlier(connection, start, erasures))
         follows = start
         for span in spans:
             if span.since != follows:
@@ -117,15 +119,6 @@ def _walk_alone(url: str, since: Head, end: int | None, expected: Head | None) -
         engine.dispose()
 
 
-def _check_start(connection: Connection, since: Head) -> Iterator[str]:
-    """Check the entry at which an earlier verification ended; it is not read again."""
-    row = connection.execute(select(table).where(table.c.sequence == since.sequence)).first()
-    if row is None:
-        yield f"entry {since.sequence}, which was verified before, is missing"
-    elif row.hash != since.hash or hash_of(Entry(*row)) != since.hash:
-        yield f"entry {since.sequence} ({row.id}) was changed since it was verified"
-
-
 def _finish(
     connection: Connection, since: Head, span: Span, read: int, expected: Head | None
 ) -> Iterator[str]:
@@ -134,12 +127,9 @@ def _finish(
         yield f"entries {last.sequence + 1} to {end.sequence} are missing at the end"
     elif end != last:
         yield f"the head was changed: it says {end} and the last entry is {last}"
-    counted = select(func.count()).where(
-        table.c.sequence <= last.sequence,
-        table.c.sequence > since.sequence if since.sequence else true(),
-    )
-    extra = connection.execute(counted).scalar_one() - read
-    if extra:
+    counted = select(func.count()).where(table.c.sequence <= last.sequence)
+    extra = connection.execute(counted).scalar_one() - since.sequence - read
+    if extra > 0:
         yield f"{extra} entries stand outside the chain"
     for name, content in connection.execute(select(policies)):
         if not sha256(content.encode(errors="replace")).hexdigest().startswith(name):

@@ -15,6 +15,7 @@ from service.ledger.verify import results
 from service.ledger.verify.chain import verify
 from stages import project
 
+DAY = 86_400.0  # seconds
 RETRY = 30.0  # seconds until the next attempt after a failure of the database
 
 
@@ -40,6 +41,14 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--every", type=float, metavar="SECONDS", help="verify again and again until stopped"
     )
     verifying.add_argument(
+        "--whole-every",
+        type=float,
+        metavar="SECONDS",
+        default=DAY,
+        help="with --every and --resume: read the whole ledger at the start, and again so often, "
+        "since only that finds a change in an old entry (default: once a day)",
+    )
+    verifying.add_argument(
         "--processes",
         type=int,
         choices=range(1, 65),
@@ -54,22 +63,34 @@ def run(engine: Engine, options: argparse.Namespace) -> int:
 
     With `--every` it goes on, also after a failure of the database and where the ledger is broken.
     """
-    while options.every:
-        pause = options.every
+    if not options.every:
+        return verify_once(engine, options)
+    whole_until = float("-inf")  # until when a sound verification of the whole ledger suffices
+    while True:
+        pause, start = options.every, time.monotonic()
+        is_whole = start >= whole_until
         try:
-            verify_once(engine, options)
+            if verify_once(engine, options, is_whole):
+                whole_until = float("-inf")
+            elif is_whole:
+                whole_until = start + options.whole_every
         except LedgerUnavailable as error:
             print(f"ledger: {error}", file=sys.stderr)
             pause = min(pause, RETRY)
         sys.stdout.flush()
         time.sleep(pause)
-    return verify_once(engine, options)
 
 
-def verify_once(engine: Engine, options: argparse.Namespace) -> int:
-    """Verify the ledger and print what was found; return 1 where it is broken."""
+def verify_once(engine: Engine, options: argparse.Namespace, is_whole: bool = False) -> int:
+    """Verify the ledger and print what was found; return 1 where it is broken.
+
+    A whole ledger is read where nothing says what was verified before, and after findings: a
+    verification that does not read what was changed must not say that the ledger is sound again.
+    """
     expected, resume = options.expect_head, options.resume
     since = _read_head(resume) if resume and resume.exists() else None
+    if is_whole or (options.record and _was_broken(engine)):
+        since, expected = None, expected or since
     verdict = verify(engine, expected, _Progress(), since, options.processes)
     if options.record:
         results.record(engine, verdict.head, verdict.total)
@@ -90,6 +111,11 @@ def verify_once(engine: Engine, options: argparse.Namespace) -> int:
     if not expected and not since:
         print("a removed end is found only by a head kept elsewhere: --expect-head SEQ:HASH")
     return 1 if verdict.total else 0
+
+
+def _was_broken(engine: Engine) -> bool:
+    result = results.newest(engine)
+    return result is not None and result.findings > 0
 
 
 def _read_head(file: Path) -> Head:

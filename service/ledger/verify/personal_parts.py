@@ -74,11 +74,8 @@ class PartsCheck:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        has_tables = exist(connection)
-        self._readable = [PERSONAL] if has_tables else []
-        if may_read_protected(connection):
-            self._readable.append(PROTECTED)
-        self.unread = () if len(self._readable) == 2 or not has_tables else (PROTECTED,)
+        self._readable = _readable(connection)
+        self.unread = (PROTECTED,) if self._readable == [PERSONAL] else ()
         self._parts: dict[str, dict[int, Part]] = {}
         self.erasures = Erasures()
 
@@ -134,6 +131,24 @@ def compare_erasures(connection: Connection, erasures: Erasures, last: int) -> I
     if exist(connection):
         for name, table in TABLES.items():
             yield from _reappeared(connection, name, table, spans)
+
+
+def find_without_part(connection: Connection, last: int) -> Iterator[tuple[str, list[int]]]:
+    """Yield for each part the entries up to `last` that commit to one and have none."""
+    for name in _readable(connection):
+        part = TABLES[name]
+        # Only the entries without a part are read; the numbers of all come from an index.
+        numbers = select(entries.c.sequence).where(entries.c.sequence <= last)
+        without = numbers.except_(select(part.c.sequence))
+        commits = entries.c.payload.contains(f'"{name}":"')
+        query = select(entries.c.sequence).where(entries.c.sequence.in_(without), commits)
+        yield name, list(connection.execute(query.order_by(entries.c.sequence)).scalars())
+
+
+def _readable(connection: Connection) -> list[str]:
+    if not exist(connection):
+        return []
+    return [PERSONAL, PROTECTED] if may_read_protected(connection) else [PERSONAL]
 
 
 def _outside(numbers: list[int], spans: list[tuple[int, int]]) -> Iterator[int]:
