@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -15,10 +14,15 @@ from service.decision.engine import Engine
 from service.ledger import Ledger
 from service.ledger.database import connection_to
 from service.ledger.entries import Entry
-from service.ledger.personal.tables import is_present, read_protected, select_entries
+from service.ledger.personal.tables import (
+    application_of,
+    is_present,
+    read_protected,
+    select_entries,
+)
 from service.ledger.schema import entries, read_policies
 from service.monitoring.fairness import name_groups_of
-from service.monitoring.outcomes import recorded_outcomes
+from service.monitoring.outcomes import outcomes_of
 from stages.features.matrix import Floats
 from stages.policy.decisions import DECISIONS, Policy
 from stages.replay import comparison
@@ -27,7 +31,6 @@ from stages.replay.policy_file import ReplayError
 from stages.replay.scored_rows import ScoredRows
 
 CHUNK = 20_000  # decisions that are held as texts at a time
-PLACES = {name: place for place, name in enumerate(DECISIONS)}
 
 
 @dataclass
@@ -83,20 +86,15 @@ def read_decisions(ledger: Ledger, engine: Engine, maturity: int) -> Decisions:
     """Return the decisions of the ledger whose applications were not erased."""
     contract, read = engine.contract, Decisions()
     names = [*(f.name for f in engine.features.stated), *engine.features.histories]
-    old_enough = (datetime.now(UTC) - timedelta(days=maturity)).isoformat()
+    before = datetime.now(UTC) - timedelta(days=maturity)
     for chunk in read_chunks(ledger):
         with connection_to(ledger.engine) as connection:
-            outcomes = recorded_outcomes(connection, [entry.id for entry in chunk])
+            read.bad.append(outcomes_of(connection, chunk, before))
         apart = read_protected(ledger.engine, [entry.sequence for entry in chunk])
-        applications = [
-            entry.content["application"] | json.loads(apart.get(entry.sequence, "{}"))
-            for entry in chunk
-        ]
+        applications = [application_of(e, apart.get(e.sequence)) or {} for e in chunk]
         read.pd.append(np.array([entry.default_probability for entry in chunk]))
-        read.place.append(np.array([PLACES[str(entry.decision)] for entry in chunk]))
+        read.place.append(np.array([DECISIONS.index(str(entry.decision)) for entry in chunk]))
         read.policy += [entry.policy for entry in chunk]
-        mature = (outcomes.get(e.id, np.nan) if e.time < old_enough else np.nan for e in chunk)
-        read.bad.append(np.fromiter(mature, dtype=np.float64, count=len(chunk)))
         raw = {name: [a.get(name) for a in applications] for name in names}
         read.matrix.append(engine.features(raw))
         if contract.exposure:
@@ -140,8 +138,7 @@ def count_reproduced(
         recorded = read_policies(connection, set(names))
     again = differ = 0
     for name, content in recorded.items():
-        keys = {key: value for key, value in content.items() if key in Policy.model_fields}
-        policy = Policy.model_validate(keys).with_rules(engine.contract, engine.model.mode)
+        policy = Policy.recorded(content).with_rules(engine.contract, engine.model.mode)
         made = np.flatnonzero(digests == name)
         columns = {feature: values[made] for feature, values in rows.features.items()}
         same = int((policy.decide(rows.pd[made], columns) == decided[made]).sum())

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from service.api.requests import Handler
 
 # A setting that is wrong ends the supervisor here; a worker would be started again and again.
-read_users(settings.load())
+SETTINGS = settings.load()
+USERS = read_users(SETTINGS)
 
 
 class GuardedService(bentoml.Service):  # type: ignore[misc]
@@ -35,7 +36,7 @@ class GuardedService(bentoml.Service):  # type: ignore[misc]
         """Return the application that answers every request."""
         from service import worker  # noqa: PLC0415  (the supervisor needs none of it)
 
-        return worker.create_application(super().to_asgi(is_main))
+        return worker.create_application(super().to_asgi(is_main), SETTINGS, USERS)
 
 
 @bentoml.service(
@@ -50,7 +51,7 @@ class CreditPD:
     def __init__(self) -> None:
         from service import worker  # noqa: PLC0415  (the supervisor needs none of it)
 
-        self.api = worker.create_api()
+        self.api = worker.create_api(SETTINGS, USERS)
 
     @bentoml.on_startup
     async def start(self) -> None:

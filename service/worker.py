@@ -1,4 +1,4 @@
-"""What a worker process of the service is made of: settings, access, handlers, the application."""
+"""What a worker process of the service answers with: the handlers, and the application."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import bentoml
 from pydantic_core import from_json, to_json
 from starlette.types import ASGIApp
 
-from service import settings
 from service.api.access.authentication import create_access
 from service.api.asgi import Application
 from service.api.handlers.api import Api
@@ -18,10 +17,10 @@ from service.api.load.connections import use_for_uvicorn
 from service.api.request_log import RequestLog
 from service.api.requests import Handler, Request, Routes, respond
 from service.ledger import Ledger
+from service.settings import Settings
+from service.users.configured import Users
 
 ROOT = Path(__file__).parent.parent
-SETTINGS = settings.load()
-ACCESS = create_access(SETTINGS)
 # The ledger's thread waits so long for its turn whenever the event loop is busy, several times for
 # each group of decisions; Python's default of 5 ms made 50 of them.
 SWITCH_INTERVAL = 0.0005  # seconds
@@ -31,18 +30,18 @@ NO_USERS = (
 )
 
 
-def create_application(inner: ASGIApp) -> ASGIApp:
+def create_application(inner: ASGIApp, configured: Settings, users: Users) -> ASGIApp:
     """Return the application that answers every request, around BentoML's."""
     use_for_uvicorn()
     sys.setswitchinterval(SWITCH_INTERVAL)
     return Application(
         inner,
         running_routes,
-        ACCESS,
-        SETTINGS.max_body,
-        SETTINGS.max_requests,
-        SETTINGS.caller_rate,
-        RequestLog(SETTINGS.request_log == "on"),
+        create_access(configured, users),
+        configured.max_body,
+        configured.max_requests,
+        configured.caller_rate,
+        RequestLog(configured.request_log == "on"),
     )
 
 
@@ -52,13 +51,14 @@ def running_routes() -> Routes:
     return routes
 
 
-def create_api() -> Api:
+def create_api(configured: Settings, users: Users) -> Api:
     """Return the handlers, with the ledger open and the model loaded; say what is not ready."""
-    api = Api(ROOT, Ledger(), SETTINGS.max_batch, has_users=ACCESS.has_users)
+    has_users = users.keys is not None
+    api = Api(ROOT, Ledger(), configured.max_batch, has_users=has_users)
     api.state.load()
     if api.state.engine is None:
         print(f"service: not ready: {api.state.problem}", file=sys.stderr, flush=True)
-    if not ACCESS.has_users:
+    if not has_users:
         print(f"service: {NO_USERS}", file=sys.stderr, flush=True)
     return api
 

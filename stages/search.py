@@ -60,8 +60,6 @@ def check_values(
 
 if __name__ == "__main__":
     project.enter()
-    if len(sys.argv) != 2 or sys.argv[1] not in registry.names():
-        listed = ", ".join(registry.names())
-        sys.exit(f"usage: python -m stages.search CANDIDATE, one of {listed}; got {sys.argv[1:]}")
+    candidate = registry.named_by(sys.argv[1:], "stages.search")
     with errors.one_message():
-        main(sys.argv[1])
+        main(candidate)

@@ -140,8 +140,6 @@ def count_fits(folds: list[Fold], progress: tqdm[NoReturn]) -> Iterator[Rows]:
 
 if __name__ == "__main__":
     project.enter()
-    if len(sys.argv) != 2 or sys.argv[1] not in registry.names():
-        listed = ", ".join(registry.names())
-        sys.exit(f"usage: python -m stages.train CANDIDATE, one of {listed}; got {sys.argv[1:]}")
+    candidate = registry.named_by(sys.argv[1:], "stages.train")
     with errors.one_message():
-        main(sys.argv[1])
+        main(candidate)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import NormalDist
 
-import numpy as np
 import pandas as pd
 
 from release.gate import predictions
@@ -115,11 +114,6 @@ def _numbered(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return rows.assign(copy=rows.groupby("fields").cumcount()) if "copy" in keys else rows
 
 
-def gains(rows: Judged, policy: Policy) -> np.ndarray:
-    """Return the realised profit of each row (n,) per unit applied for, 0 where not approved."""
-    return np.where(rows.bad == 1, -policy.loss_given_default, policy.margin) * rows.approved
-
-
 def draw(rows: Judged, cut_off: float, policy: Policy) -> Draws:
     """Compute every figure on resamples of the rows, at one side's cut-off, by one policy."""
     return intervals.bootstrap(
@@ -127,7 +121,7 @@ def draw(rows: Judged, cut_off: float, policy: Policy) -> Draws:
         rows.pd,
         cut_off,
         approved=rows.approved,
-        means={"profit": gains(rows, policy)},
+        means={"profit": policy.profits(rows.bad == 1, rows.approved)},
         cluster=rows.cluster,
         resamples=RESAMPLES,
         seed=SEED,

@@ -72,11 +72,10 @@ def impact(both: PairedRows, policy: Policy) -> Impact:
 
 def side(rows: Judged, policy: Policy) -> Side:
     """Return what one side's decisions on the rows amount to."""
-    expected = (1 - rows.pd) * policy.margin - rows.pd * policy.loss_given_default
     return Side(
         approval_rate=float(rows.approved.mean()),
         bad_rate=mean(rows.bad[rows.approved]),
-        expected_profit=float((expected * rows.approved).mean()),
+        expected_profit=float((policy.expected_profits(rows.pd) * rows.approved).mean()),
     )
 
 

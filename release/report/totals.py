@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
 
-from release.gate.checks import Z
 from release.gate.comparison import PairedRows
 from release.gate.judgement import Judgement
 from release.report.markdown import table
 from stages.judging.evaluation import Judged
+from stages.metrics import ratio_intervals
 from stages.metrics.ranked_rows import Floats
 from stages.policy.decisions import Policy
 from stages.replay import figures
@@ -65,13 +64,12 @@ def totals(both: PairedRows, policy: Policy) -> Iterator[Total]:
     if new.exposure is not None:
         money = np.asarray(new.exposure, dtype=np.float64)
         measures |= {"Money approved": money, "Of this, money in bad loans": money * bad}
-        profit = np.where(bad == 1, -policy.loss_given_default, policy.margin)
-        measures["Profit as it turned out, in money"] = money * profit
+        measures["Profit as it turned out, in money"] = policy.profits(bad == 1, money)
     pairs = {name: (value * old.approved, value * new.approved) for name, value in measures.items()}
     then, now = (replay_totals(side, policy, new.exposure) for side in (old, new))
     pairs |= {title: (then[name], now[name]) for name, title in REPLAYED.items() if name in now}
     for name, (before, after) in pairs.items():
-        low, high = interval(after - before, cluster)
+        _, low, high = ratio_intervals.total(after - before, cluster)
         yield Total(name, float(before.sum()), float(after.sum()), low, high)
 
 
@@ -80,14 +78,3 @@ def replay_totals(side: Judged, policy: Policy, exposure: Floats | None) -> dict
     bad = np.asarray(side.bad, dtype=np.float64)
     rows = ScoredRows(pd=side.pd, bad=bad, exposure=exposure)
     return figures.totals(rows, side.decision, policy, "other_retail")
-
-
-def interval(values: Floats, cluster: np.ndarray | None) -> tuple[float, float]:
-    """Return the 95 % interval of a sum of rows (n,), of which those of a cluster go together."""
-    place = (
-        np.arange(len(values)) if cluster is None else np.unique(cluster, return_inverse=True)[1]
-    )
-    sums = np.bincount(place, weights=values)
-    spread = Z * sqrt(len(sums) * float(np.var(sums, ddof=1))) if len(sums) > 1 else float("inf")
-    total = float(values.sum())
-    return total - spread, total + spread

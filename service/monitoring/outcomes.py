@@ -17,11 +17,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from sqlalchemy import Connection, select
 
 from service.ledger import Draft, Ledger, LedgerUnavailable, draft
 from service.ledger.connections import LONG_DEADLINE
 from service.ledger.database import connection_to
+from service.ledger.entries import Entry
 from service.ledger.migrations import require_tables
 from service.ledger.schema import entries
 from service.monitoring.realised_performance import (
@@ -30,6 +32,7 @@ from service.monitoring.realised_performance import (
     realised_performance,
 )
 from stages import params, project
+from stages.features.matrix import Floats
 
 COLUMNS = ("prediction_id", "bad", "date")
 EASTERNMOST = timezone(timedelta(hours=14))  # the time zone in which a day begins first
@@ -138,6 +141,14 @@ def recorded_outcomes(connection: Connection, ids: Sequence[str]) -> dict[str, i
         for row in connection.execute(query.where(entries.c.refers_to.in_(part))):
             outcomes[row.refers_to] = json.loads(row.payload)["bad"]
     return outcomes
+
+
+def outcomes_of(connection: Connection, decisions: Sequence[Entry], before: datetime) -> Floats:
+    """Return the outcome (n,) of each decision, 1 is bad; NaN without one, or not made `before`."""
+    recorded = recorded_outcomes(connection, [decision.id for decision in decisions])
+    old = before.isoformat()
+    mature = (recorded.get(d.id, np.nan) if d.time < old else np.nan for d in decisions)
+    return np.fromiter(mature, dtype=np.float64, count=len(decisions))
 
 
 def record_file(ledger: Ledger, path: Path) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -17,19 +17,23 @@ from service.decision.identity import Identity
 from service.ledger import Ledger
 from service.ledger.database import connection_to
 from service.ledger.entries import Entry
-from service.ledger.personal.tables import is_present, read_protected, select_entries
+from service.ledger.personal.tables import (
+    application_of,
+    is_present,
+    read_protected,
+    select_entries,
+)
 from service.ledger.schema import entries, read_policies
 from service.monitoring.fairness import name_groups_of
-from service.monitoring.outcomes import recorded_outcomes
+from service.monitoring.outcomes import outcomes_of
 from service.shadow.challenger import KIND
-from service.shadow.records import application_of, is_scored_by
+from service.shadow.records import is_scored_by
 from stages.features.matrix import Floats
 from stages.policy.decisions import DECISIONS, Policy
 from stages.replay.figures import Places
 from stages.replay.scored_rows import ScoredRows
 
 CHUNK = 20_000  # decisions that are held as texts at a time
-PLACES = {name: place for place, name in enumerate(DECISIONS)}
 
 
 class NotComparable(Exception):
@@ -76,8 +80,7 @@ def read_policy(ledger: Ledger, identity: Identity) -> Policy:
         content = read_policies(connection, {name}).get(name)
     if content is None:
         raise NotComparable(f"the ledger does not hold the policy {name} of the challenger")
-    keys = {key: value for key, value in content.items() if key in Policy.model_fields}
-    return Policy.model_validate(keys)
+    return Policy.recorded(content)
 
 
 def count_refused(ledger: Ledger, identity: Identity) -> dict[str, int]:
@@ -112,7 +115,7 @@ def read_scores(ledger: Ledger, engine: Engine, challenger: Identity, maturity: 
         for field in engine.contract.protected
     }
     return Scores(
-        ScoredRows(champion.pd, champion.bad, exposure=champion.exposure, groups=groups),
+        replace(champion, groups=groups),
         np.concatenate([part.decided for part in parts]),
         np.concatenate([part.challenger_pd for part in parts]),
         np.concatenate([part.challenger_decided for part in parts]),
@@ -134,9 +137,9 @@ def arrays_of(engine: Engine, pairs: Sequence[Pair]) -> Scores:
     )
     return Scores(
         champion,
-        np.array([PLACES[str(pair.entry.decision)] for pair in pairs]),
+        np.array([DECISIONS.index(str(pair.entry.decision)) for pair in pairs]),
         np.array([pair.pd for pair in pairs]),
-        np.array([PLACES[pair.decision] for pair in pairs]),
+        np.array([DECISIONS.index(pair.decision) for pair in pairs]),
     )
 
 
@@ -144,13 +147,13 @@ def read_chunks(
     ledger: Ledger, engine: Engine, challenger: Identity, maturity: int
 ) -> Iterator[list[Pair]]:
     """Yield the champion's decisions with the challenger's scores, oldest first."""
-    old_enough = (datetime.now(UTC) - timedelta(days=maturity)).isoformat()
+    before = datetime.now(UTC) - timedelta(days=maturity)
     last = 0
     while True:
         with connection_to(ledger.engine) as connection:
             rows = _read_rows(connection, engine.identity, challenger, last)
             found = [Entry(*row[:-2]) for row in rows]
-            outcomes = recorded_outcomes(connection, [entry.id for entry in found])
+            outcomes = outcomes_of(connection, found, before)
         if not found:
             return
         last = found[-1].sequence
@@ -159,11 +162,11 @@ def read_chunks(
             Pair(
                 entry,
                 application_of(entry, apart.get(entry.sequence)) or {},
-                outcomes.get(entry.id, np.nan) if entry.time < old_enough else np.nan,
+                bad,
                 row[-2],
                 row[-1],
             )
-            for entry, row in zip(found, rows, strict=True)
+            for entry, bad, row in zip(found, outcomes.tolist(), rows, strict=True)
         ]
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, func, select
 
@@ -14,7 +12,7 @@ from service.ledger import Draft, Ledger, LedgerUnavailable
 from service.ledger.database import connection_to
 from service.ledger.entries import Entry
 from service.ledger.migrations import require_tables
-from service.ledger.personal.tables import read_protected, select_entries
+from service.ledger.personal.tables import application_of, read_protected, select_entries
 from service.ledger.schema import entries
 from service.shadow.challenger import KIND, Recorded
 
@@ -69,14 +67,6 @@ def waiting(ledger: Ledger, after: int, limit: int) -> list[Recorded]:
         Recorded(each.sequence, each.id, application_of(each, apart.get(each.sequence)))
         for each in decisions
     ]
-
-
-def application_of(entry: Entry, protected: str | None) -> dict[str, Any] | None:
-    """Return the application of a decision with its protected attributes; None if erased."""
-    content = entry.content
-    if content.get("erased"):
-        return None
-    return {**content["application"], **json.loads(protected or "{}")}
 
 
 def count_waiting(ledger: Ledger, after: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from stages.contract.parts import Constraints, Part, ReasonWords
 from stages.contract.schema import AVAILABLE, Contract, ContractError, presence
 from stages.contract.tables import Dialect, History, Table
 from stages.contract.target import OutcomeWindow, Target
-from stages.contract.written import did_you_mean
+from stages.contract.written import allowed_words, did_you_mean
 
 SCALARS = ("bool", "int", "float", "str")
 
@@ -199,7 +198,5 @@ def explain(error: ErrorDetails) -> str:
     got = "" if error["type"] == "missing" else f"; got {error['input']!r}"
     if error["loc"][-1] in SCALARS and "reason" not in error["loc"]:
         return f"must be a text, a number, true or false{got}"
-    near = ""
-    if error["type"] == "literal_error":
-        near = did_you_mean(str(error["input"]), re.findall(r"'([^']*)'", error["ctx"]["expected"]))
+    near = did_you_mean(str(error["input"]), allowed_words(error))
     return f"{error['msg'].removeprefix('Value error, ')}{got}{near}"

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from pydantic_core import ErrorDetails
+
 EPOCH = dt.date(1970, 1, 1).toordinal()
 # Spellings of a missing value that need no declaration in the contract.
 BLANKS = ("", "NA", "NaN", "nan", "null", "None")
@@ -83,6 +85,13 @@ def days_of(day: str) -> float:
 def day_text(days: float) -> str:
     """Return the date that is so many days after 1970, written YYYY-MM-DD."""
     return dt.date.fromordinal(int(days) + EPOCH).isoformat()
+
+
+def allowed_words(error: ErrorDetails) -> list[str]:
+    """Return the words of which pydantic's error says that one was expected; else []."""
+    if error["type"] != "literal_error":
+        return []
+    return re.findall(r"'([^']*)'", error["ctx"]["expected"])
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:

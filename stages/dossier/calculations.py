@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from stages.contract.schema import Contract, Mode
 from stages.dossier import grade_tests
-from stages.metrics import delong
-from stages.metrics.rate_intervals import STANDARD_ERRORS, wilson
+from stages.metrics import delong, ratio_intervals
+from stages.metrics.rate_intervals import wilson
 
 DIGITS = 6
 FEWEST = 2  # good and bad loans without which an AUC has no interval
@@ -127,11 +127,11 @@ def compare_approval(rows: pd.DataFrame, groups: pd.Series[Any], minimum: int) -
     names = groups.to_numpy()
     approved = (rows["decision"] == "approve").to_numpy()
     rates = {
-        str(name): (float(approved[names == name].mean()), int((names == name).sum()))
+        str(name): (int(approved[names == name].sum()), int((names == name).sum()))
         for name in np.unique(names.astype(str))
         if (names == name).sum() >= minimum
     }
-    best = max(rates, key=lambda name: rates[name][0], default="")
+    best = max(rates, key=lambda name: rates[name][0] / rates[name][1], default="")
     if len(rates) < FEWEST or rates[best][0] == 0:
         return {}
     return {
@@ -140,16 +140,15 @@ def compare_approval(rows: pd.DataFrame, groups: pd.Series[Any], minimum: int) -
     }
 
 
-def ratio_with_interval(rate: tuple[float, int], best: tuple[float, int]) -> Facts:
-    """Return the ratio of two rates, each with its number of rows, and its 95 % interval."""
-    value = rate[0] / best[0]
+def ratio_with_interval(rate: tuple[int, int], best: tuple[int, int]) -> Facts:
+    """Return the ratio of two shares, each a count of its rows, and its 95 % interval."""
     if rate == best:
         return {"value": 1.0, "low": 1.0, "high": 1.0}
-    if value == 0:
+    if rate[0] == 0:
         return {"value": 0.0, "low": 0.0, "high": None}
-    spread = sum((1 - share) / (share * count) for share, count in (rate, best))
-    factor = math.exp(STANDARD_ERRORS * math.sqrt(spread))
-    return {"value": value, "low": value / factor, "high": value * factor}
+    parts, wholes = zip(rate, best, strict=True)
+    value, low, high = ratio_intervals.quotient_of_shares(parts, wholes)
+    return {"value": value, "low": low, "high": high}
 
 
 def judge_origins(rows: pd.DataFrame) -> list[Facts]:

@@ -7,6 +7,7 @@ candidates to import one another instead.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -60,6 +61,14 @@ def check_name(name: str) -> str:
         f"there is no candidate {name!r} in stages/models/candidates, "
         f"which has {', '.join(there) or 'none'}{hint}"
     )
+
+
+def named_by(arguments: list[str], command: str) -> str:
+    """Return the candidate that is a command's only argument; else end with how to call it."""
+    if len(arguments) == 1 and arguments[0] in names():
+        return arguments[0]
+    listed = ", ".join(names())
+    sys.exit(f"usage: python -m {command} CANDIDATE, one of {listed}; got {arguments}")
 
 
 def load(name: str) -> Candidate:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
+
+from stages.contract.written import allowed_words
 
 
 class ParamsError(ValueError):
@@ -47,9 +48,7 @@ def describe_unknown(keys: list[str | int], model: type[BaseModel]) -> str:
 
 def near_word(error: ErrorDetails) -> str:
     """Return the end of a message about a word that is not among those allowed, or ''."""
-    if error["type"] != "literal_error":
-        return ""
-    return nearest(str(error["input"]), re.findall(r"'([^']*)'", error["ctx"]["expected"]))
+    return nearest(str(error["input"]), allowed_words(error))
 
 
 def nearest(word: str, allowed: list[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -213,10 +213,24 @@ class Policy(BaseModel):
             (name for name, bound in self.ratings.items() if pd < bound), [*self.ratings][-1]
         )
 
-    def profits(self, bad: Outcomes, approved: NDArray[np.bool_]) -> Floats:
-        """Return the realised profit (n,) of loans per unit applied for, 0 if not approved."""
+    @classmethod
+    def recorded(cls, content: Mapping[str, Any]) -> Self:
+        """Return the policy that a ledger recorded, among other facts of the time."""
+        return cls.model_validate({k: v for k, v in content.items() if k in cls.model_fields})
+
+    def profits(
+        self, bad: Outcomes | NDArray[np.bool_], approved: NDArray[np.bool_] | Floats
+    ) -> Floats:
+        """Return the realised profit (n,) of loans per unit applied for, 0 if not approved.
+
+        `approved` may be an amount: then so is the profit.
+        """
         gained = np.where(bad, -self.loss_given_default, self.margin)
         return np.asarray(gained * approved, dtype=np.float64)
+
+    def expected_profits(self, pd: Floats) -> Floats:
+        """Return the expected profit (n,) per unit lent at PDs (n,)."""
+        return (1 - pd) * self.margin - pd * self.loss_given_default
 
     def profit(self, bad: Outcomes, approved: NDArray[np.bool_]) -> float:
         """Return the mean realised profit per unit applied for."""

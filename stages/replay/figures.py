@@ -41,7 +41,7 @@ def _ratios(
     approved = weight * (decision == APPROVE)
     seen, bad = weight * rows.has_outcome, rows.went_bad
     lent = approved * rows.has_outcome
-    loss, (lgd, at_default) = policy.loss_given_default, losses_of(rows, policy)
+    lgd, at_default = losses_of(rows, policy)
     exposed = approved * at_default
     return {
         "approval_rate": Ratio(approved, weight),
@@ -49,8 +49,8 @@ def _ratios(
         "decline_rate": Ratio(weight * (decision == DECLINE), weight),
         "approved_bad_rate": Ratio(lent * bad, lent),
         "approved_mean_pd": Ratio(approved * rows.pd, approved),
-        "profit": Ratio(lent * np.where(bad, -loss, policy.margin), seen),
-        "expected_profit": Ratio(approved * profit_expected(rows.pd, policy), weight),
+        "profit": Ratio(policy.profits(bad, lent), seen),
+        "expected_profit": Ratio(approved * policy.expected_profits(rows.pd), weight),
         "expected_loss": Ratio(exposed * rows.pd * lgd, approved),
         "capital": Ratio(exposed * capital.requirement(rows.pd, lgd, asset_class), approved),
     }
@@ -62,11 +62,6 @@ def losses_of(rows: ScoredRows, policy: Policy) -> tuple[Floats | float, Floats 
     return lgd, 1.0 if rows.exposure_share is None else rows.exposure_share
 
 
-def profit_expected(pd: Floats, policy: Policy) -> Floats:
-    """Return the expected profit (n,) of a unit lent at PDs (n,)."""
-    return (1 - pd) * policy.margin - pd * policy.loss_given_default
-
-
 def totals(
     rows: ScoredRows, decision: Places, policy: Policy, asset_class: AssetClass
 ) -> dict[str, Floats]:
@@ -75,14 +70,13 @@ def totals(
     columns = {"approved": approved, "referred": (decision == REFER).astype(np.float64)}
     if rows.exposure is None:
         return columns
-    money, loss = rows.exposure * approved, policy.loss_given_default
-    gained = np.where(rows.went_bad, -loss, policy.margin) * rows.has_outcome
+    money = rows.exposure * approved
     lgd, at_default = losses_of(rows, policy)
     required = money * at_default * capital.requirement(rows.pd, lgd, asset_class)
     return columns | {
         "money_approved": money,
-        "realised_profit": money * gained,
-        "expected_profit": money * profit_expected(rows.pd, policy),
+        "realised_profit": policy.profits(rows.went_bad, money * rows.has_outcome),
+        "expected_profit": money * policy.expected_profits(rows.pd),
         "expected_loss": money * at_default * rows.pd * lgd,
         "capital": required,
         "risk_weighted_assets": capital.RISK_WEIGHT * required,

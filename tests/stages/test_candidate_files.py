@@ -147,26 +147,21 @@ def test_another_pin_of_a_library_that_trains_concerns_every_candidate(story: St
     ]
 
 
-def test_a_candidate_without_its_parts_is_named(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "source", "words"),
+    [
+        ("empty", "SEARCH = {}\n", r"empty\.py must define .*; it lacks Parameters, fit"),
+        ("broken", "def fit(:\n", r"broken\.py:1: invalid syntax"),
+    ],
+)
+def test_a_candidate_whose_file_cannot_be_used_is_named(
+    name: str, source: str, words: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "empty.py").write_text("SEARCH = {}\n")
+    (tmp_path / f"{name}.py").write_text(source)
     monkeypatch.setattr(registry, "FOLDER", tmp_path)
     monkeypatch.setattr("stages.models.candidates.__path__", [str(tmp_path)])
-    with pytest.raises(
-        registry.CandidateError, match=r"empty\.py must define .*; it lacks Parameters, fit"
-    ):
-        registry.load("empty")
-
-
-def test_a_candidate_that_is_no_python_is_named(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "broken.py").write_text("def fit(:\n")
-    monkeypatch.setattr(registry, "FOLDER", tmp_path)
-    monkeypatch.setattr("stages.models.candidates.__path__", [str(tmp_path)])
-    with pytest.raises(registry.CandidateError, match=r"broken\.py:1: invalid syntax"):
-        registry.load("broken")
+    with pytest.raises(registry.CandidateError, match=words):
+        registry.load(name)
 
 
 def test_the_pins_of_what_trains_are_those_of_every_lock() -> None:

@@ -14,7 +14,7 @@ from service.api.requests import Refused, refusal
 from service.settings import Settings
 from service.users.api_keys import KeyRing
 from service.users.callers import Caller, NotAdmitted
-from service.users.configured import read_users
+from service.users.configured import Users
 from service.users.provider import ProviderUnavailable
 from service.users.tokens import TokenChecker
 
@@ -111,9 +111,8 @@ def credential(scope: Scope) -> bytes | None:
     return bytes(given[0])
 
 
-def create_access(configured: Settings) -> Access:
-    """Return what the settings say about users; raises SettingsError."""
-    users = read_users(configured)
+def create_access(configured: Settings, users: Users) -> Access:
+    """Return who may send a request, by the settings and the users that they name."""
     login = LogIn(users.tokens, users.client) if users.tokens and users.client else None
     return Access(
         users.keys,

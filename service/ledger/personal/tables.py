@@ -1,5 +1,6 @@
 """The tables of the personal parts: record entries with them, and read entries with them."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -172,3 +173,11 @@ def read_protected(engine: Engine, sequences: Sequence[int]) -> dict[int, str]:
             return {}
         wanted = set(sequences)
         return {row.sequence: row.content for row in connection.execute(query) if row[0] in wanted}
+
+
+def application_of(entry: Entry, protected: str | None) -> dict[str, Any] | None:
+    """Return the application of a decision with its protected attributes; None if erased."""
+    content = entry.content
+    if content.get("erased"):
+        return None
+    return {**content["application"], **json.loads(protected or "{}")}

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from stages.features.matrix import Floats
 from stages.metrics.rate_intervals import wilson
 from stages.policy.decisions import DECISIONS, Policy
-from stages.replay import figures
 from stages.replay.policy_file import ReplayError
 from stages.replay.scored_rows import ScoredRows
 
@@ -89,7 +88,7 @@ def sweep(rows: ScoredRows, policy: Policy, max_referrals: float | None) -> Swee
         return np.append(0.0, np.cumsum(np.bincount(place, weights=weight)))
 
     seen, one = rows.has_outcome, np.ones(rows.rows)
-    gain = np.where(rows.went_bad, -policy.loss_given_default, policy.margin)
+    profit = policy.profits(rows.went_bad, seen)
     money = one if rows.exposure is None else rows.exposure
     count, below = up_to(free), up_to(free | referred)
     bad, outcomes = up_to(free & rows.went_bad), up_to(free & seen)
@@ -109,9 +108,9 @@ def sweep(rows: ScoredRows, policy: Policy, max_referrals: float | None) -> Swee
         bad_rate=bad_rate,
         referral_rate=(below[last] - count) / rows.rows,
         aims={
-            "profit": up_to(free * seen * gain) / max(1.0, float(seen.sum())),
-            "expected_profit": up_to(free * figures.profit_expected(rows.pd, policy)) / rows.rows,
-            "profit_by_money": up_to(free * seen * gain * money) / max(TINY, float(money @ seen)),
+            "profit": up_to(free * profit) / max(1.0, float(seen.sum())),
+            "expected_profit": up_to(free * policy.expected_profits(rows.pd)) / rows.rows,
+            "profit_by_money": up_to(free * profit * money) / max(TINY, float(money @ seen)),
             "approval_rate": count / rows.rows,
         },
     )

@@ -15,8 +15,9 @@ from release.gate import __main__ as gate
 from release.gate import checks
 from release.gate.judgement import Judgement
 from release.report import __main__ as report
-from release.report import impact, markdown, origin, totals
+from release.report import impact, markdown, origin
 from stages import params
+from stages.metrics import ratio_intervals
 from tests.support.champions import FIRST, Lender, champion_once, lender, predictions, quick
 from tests.support.clone import Clone
 
@@ -176,10 +177,10 @@ def test_people_and_money_change_by_sums_with_intervals(lender: Lender) -> None:
 def test_an_interval_of_a_sum_draws_clusters_together() -> None:
     values = np.array([1.0, 1.0, -1.0, -1.0, 1.0, 1.0])
     alone, together = (
-        totals.interval(values, None),
-        totals.interval(values, np.array([0, 0, 1, 1, 2, 2])),
+        ratio_intervals.total(values, None),
+        ratio_intervals.total(values, np.array([0, 0, 1, 1, 2, 2])),
     )
-    assert together[1] - together[0] > alone[1] - alone[0]
+    assert together.high - together.low > alone.high - alone.low
 
 
 def test_scores_and_vintages_are_shown_with_a_chart(lender: Lender) -> None:

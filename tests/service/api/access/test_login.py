@@ -14,6 +14,7 @@ from service.api.access.authentication import Access, create_access
 from service.api.handlers.api import Api
 from service.ledger import Ledger
 from service.settings import Settings, SettingsError
+from service.users.configured import read_users
 from tests.support.api_client import Client, client_with, errors
 from tests.support.identity_provider import AUDIENCE, CLIENT, RunningProvider, running_provider
 
@@ -34,7 +35,8 @@ def access_of(provider: RunningProvider, **changes: str) -> Access:
         "CREDIT_PD_OIDC_CLIENT": CLIENT,
         "CREDIT_PD_URL": URL,
     }
-    return create_access(Settings.model_validate(values | changes))
+    configured = Settings.model_validate(values | changes)
+    return create_access(configured, read_users(configured))
 
 
 @pytest.fixture
@@ -207,7 +209,7 @@ def test_a_provider_that_is_down_is_no_error_of_the_service(api: Api, case: Any)
 )
 def test_a_wrong_setting_of_users_ends_the_start(values: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        create_access(Settings.model_validate(values))
+        read_users(Settings.model_validate(values))
 
 
 def test_a_secret_comes_from_a_file(provider: RunningProvider, tmp_path: Path) -> None:
