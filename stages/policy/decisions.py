@@ -201,17 +201,13 @@ class Policy(BaseModel):
         The odds are good : bad; twice the odds are `pdo` points more (Siddiqi 2006). The points of
         a float are a float, and those of an array (n,) are an array (n,).
         """
-        log_odds = np.log1p(-pd) - np.log(pd)
-        points: Score = self.base_score + self.pdo / math.log(2) * (
-            log_odds - math.log(self.base_odds)
-        )
+        log_ratio = np.log1p(-pd) - np.log(pd) - math.log(self.base_odds)
+        points: Score = self.base_score + self.pdo / math.log(2) * log_ratio
         return points
 
     def rating(self, pd: float) -> str:
         """Return the first rating whose bound lies above the PD, and the last one for a PD of 1."""
-        return next(
-            (name for name, bound in self.ratings.items() if pd < bound), [*self.ratings][-1]
-        )
+        return next((r for r, bound in self.ratings.items() if pd < bound), [*self.ratings][-1])
 
     @classmethod
     def recorded(cls, content: Mapping[str, Any]) -> Self:
@@ -225,8 +221,8 @@ class Policy(BaseModel):
 
         `approved` may be an amount: then so is the profit.
         """
-        gained = np.where(bad, -self.loss_given_default, self.margin)
-        return np.asarray(gained * approved, dtype=np.float64)
+        gained: Floats = np.where(bad, -self.loss_given_default, self.margin)
+        return gained * np.asarray(approved, dtype=np.float64)
 
     def expected_profits(self, pd: Floats) -> Floats:
         """Return the expected profit (n,) per unit lent at PDs (n,)."""
