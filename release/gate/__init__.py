@@ -1,6 +1,7 @@
 """Judge a change against its base: `python -m release.gate --base REV`.
 
 - `limits`: the policy in models/gate.yaml, and what loosens it
+- `parameters`: what params.yaml says of rows, decisions and figures; other keys decide nothing
 - `predictions`, `recalculation`: the rows that both sides are judged on, and the figures that
   follow from them
 - `rescoring`, `reproduction`: the PDs that the artifact gives them, and what training again gives

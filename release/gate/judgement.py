@@ -12,13 +12,14 @@ import yaml
 from release.gate.checks import Finding, Group, Status
 from release.gate.comparison import Difference, PairedRows
 from release.gate.limits import Limits, LimitsError
+from release.gate.parameters import JudgedParameters
 from release.gate.predictions import Predictions
 from release.revisions import CannotJudge
 from stages.contract.schema import ContractError
 from stages.judging import evaluation
 from stages.metrics.delong import DeLong
 from stages.metrics.intervals import Draws
-from stages.params import Params, ParamsError
+from stages.params import ParamsError
 
 EXIT: dict[Status, int] = {"pass": 0, "fail": 1, "cannot judge": 2}
 NEEDED = (
@@ -44,7 +45,8 @@ class Judgement:
     head: str = ""
     base: str | None = None
     limits: Limits | None = None
-    params: Params | None = None
+    params: JudgedParameters | None = None
+    unknown: list[str] = field(default_factory=list)  # parameters that this code does not know
     metrics: dict[str, Any] | None = None
     predictions: Predictions | None = None
     champion: Predictions | None = None

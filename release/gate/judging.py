@@ -11,6 +11,7 @@ from release.gate import (
     checks,
     comparison,
     limits,
+    parameters,
     predictions,
     provenance,
     ratchet,
@@ -21,13 +22,12 @@ from release.gate import (
 from release.gate.checks import Finding
 from release.gate.judgement import Judgement, Suspicion
 from release.gate.limits import Limits
+from release.gate.parameters import JudgedParameters
 from release.gate.predictions import Predictions
 from release.gate.provenance import first_few
 from release.gate.suspicions import acknowledgements, declarations, directions, features, gains
 from release.revisions import CannotJudge
 from service.decision import hashes
-from stages import params
-from stages.params import Params
 from stages.policy.decisions import Policy
 
 
@@ -87,7 +87,7 @@ def shipped_models() -> dict[str, str]:
 def read_policy(judgement: Judgement) -> Iterator[Finding]:
     """Read the base's gate policy, and tell what the head's would let pass."""
     text = dvc_state.read_text(Path(limits.PATH))
-    head = limits.read(text)
+    head, unknown = limits.read_known(text)
     held = revisions.content(judgement.base, limits.PATH) if judgement.base else None
     if held is not None:
         judgement.limits = limits.read(held, f"{limits.PATH} at the base")
@@ -100,6 +100,9 @@ def read_policy(judgement: Judgement) -> Iterator[Finding]:
         judgement.limits = head
     where = f"of {judgement.revision}" if held is not None else "of this first commit"
     yield Finding("policy", "pass", f"judged by the {limits.PATH} {where}")
+    if unknown:
+        words = f"{limits.PATH} has limits that this gate does not know: {first_few(unknown)}"
+        yield Finding("policy", "note", f"{words}; they count once its code is on the base")
     for words in limits.list_loosened(judgement.limits, head):
         yield Finding("policy", "note", f"loosened, without effect on this judgement: {words}")
 
@@ -120,8 +123,7 @@ def compare_with_best(judgement: Judgement, rules: Limits, *, remote: bool) -> N
 
 def read_challenger(judgement: Judgement) -> Iterator[Finding]:
     """Read the head's figures and prove them by its predictions."""
-    dvc_state.read_text(Path("params.yaml"))
-    judgement.params = config = params.load()
+    judgement.params, judgement.unknown = config, _ = parameters.read()
     stated = recalculation.read_published(dvc_state.read_text(Path(recalculation.PATH)))
     judgement.metrics = stated
     if judgement.limits:
@@ -177,7 +179,11 @@ def judge_alone(
 
 
 def judge_against_champion(
-    judgement: Judgement, champion: Predictions, table: Predictions, config: Params, rules: Limits
+    judgement: Judgement,
+    champion: Predictions,
+    table: Predictions,
+    config: JudgedParameters,
+    rules: Limits,
 ) -> Iterator[Finding]:
     """Judge the challenger against the champion, both valued by the challenger's policy."""
     figures = judgement.champion_metrics or {}

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic import Field as Key
 
 from release.dvc_state import changes
+from release.gate.parameters import validate_known
 from stages.metrics.metrics import NAMES
 
 PATH = "models/gate.yaml"
@@ -139,8 +140,16 @@ class LimitsError(ValueError):
 
 def read(text: str, name: str = PATH) -> Limits:
     """Return the gate policy in a YAML text; raises LimitsError."""
+    limits, unknown = read_known(text, name)
+    if unknown:
+        raise LimitsError(f"{name}: there is no limit {', '.join(unknown)}")
+    return limits
+
+
+def read_known(text: str, name: str = PATH) -> tuple[Limits, list[str]]:
+    """Return the gate policy in a YAML text without the keys that are unknown here, and these."""
     try:
-        return Limits.model_validate(yaml.safe_load(text))
+        return validate_known(Limits, yaml.safe_load(text))
     except yaml.YAMLError as error:
         raise LimitsError(f"{name} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:

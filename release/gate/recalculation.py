@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from release import revisions
 from release.gate import predictions
+from release.gate.parameters import JudgedParameters
 from release.gate.predictions import GROUP, Predictions
 from release.revisions import CannotJudge
 from stages.contract import prepared
@@ -20,7 +21,6 @@ from stages.contract import reading as contracts
 from stages.features.matrix import Features
 from stages.judging import evaluation
 from stages.judging.evaluation import Judged
-from stages.params import Params
 
 PATH = "models/evaluation.json"
 HEADLINES = "models/metrics.json"
@@ -77,7 +77,7 @@ def _finite(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def recount(table: Predictions, config: Params) -> Any:
+def recount(table: Predictions, config: JudgedParameters) -> Any:
     """Compute the provable part of evaluation.json, as `stages.evaluate` writes it."""
     validation, test = table.split("validation"), table.split("test")
     policy, minimum = config.policy, config.evaluate.min_group
@@ -137,7 +137,7 @@ def is_new(rows: pd.DataFrame) -> Any:
     return rows["new_customer"].to_numpy(bool)
 
 
-def _rows_of(rows: pd.DataFrame, candidate: str, config: Params) -> Judged:
+def _rows_of(rows: pd.DataFrame, candidate: str, config: JudgedParameters) -> Judged:
     """Return the rows of a split as a candidate and the policy see them."""
     if f"pd_{candidate}" not in rows:
         raise CannotJudge(f"{predictions.PATH} lacks the column pd_{candidate}")
@@ -145,7 +145,7 @@ def _rows_of(rows: pd.DataFrame, candidate: str, config: Params) -> Judged:
     return Judged(bad, pd_, _decide(rows, pd_, config), predictions.exposure(rows))
 
 
-def _decide(rows: pd.DataFrame, pd_: NDArray[np.float64], config: Params) -> Any:
+def _decide(rows: pd.DataFrame, pd_: NDArray[np.float64], config: JudgedParameters) -> Any:
     """Return what the policy decides of rows (n,) of one split, given their PDs (n,)."""
     if not config.policy.rules:
         return config.policy.decide(pd_, {})
@@ -159,7 +159,7 @@ def _decide(rows: pd.DataFrame, pd_: NDArray[np.float64], config: Params) -> Any
     return policy.decide(pd_, evaluation.columns_by_name(features, features(columns)))
 
 
-def count_misdecided(table: Predictions, config: Params) -> int:
+def count_misdecided(table: Predictions, config: JudgedParameters) -> int:
     """Count the decisions that differ from what the policy says of their PD."""
     wrong = 0
     for name in ("validation", "test"):

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from release import revisions
+from release.gate import parameters
 from release.gate.checks import Finding
 from release.gate.judgement import Judgement, Suspicion
 from release.gate.predictions import Predictions
@@ -37,17 +38,15 @@ import json, sys, time
 from itertools import cycle, islice
 from pathlib import Path
 import numpy as np
-from stages import params
 from stages.contract import prepared
 from stages.models import model_file
-folder = Path(sys.argv[2])
-model, config = model_file.read(Path(sys.argv[1])), params.load()
-for split in sys.argv[4:]:
-    table = prepared.read(config.data / "prepared" / f"{split}.parquet")
-    columns = prepared.columns(table, model.contract.inputs(config.mode))
+winner, scores, golden, data, mode = sys.argv[1:6]
+folder, golden, model = Path(scores), Path(golden), model_file.read(Path(winner))
+for split in sys.argv[6:]:
+    table = prepared.read(Path(data) / "prepared" / f"{split}.parquet")
+    columns = prepared.columns(table, model.contract.inputs(mode))
     scored = model.predict(columns), table.column("_row").to_numpy()
     np.savez(folder / split, pd=scored[0], row=scored[1])
-golden = Path(sys.argv[3])
 lines = golden.read_text().splitlines() if golden.is_file() else []
 records = [json.loads(line)["application"] for line in lines]
 took = []
@@ -57,7 +56,6 @@ for record in islice(cycle(records), 300 if records else 0):
     took.append((time.perf_counter_ns() - begin) / 1000)
 facts = {
     "golden": [model.predict_one(record) for record in records],
-    "wanted": config.evaluate.golden,
     "microseconds": sorted(took)[len(took) // 2] if took else None,
 }
 (folder / "facts.json").write_text(json.dumps(facts))
@@ -70,7 +68,6 @@ class Scores:
 
     splits: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
     golden: list[float] | None = None
-    wanted: int | None = None  # how many golden records there must be; fewer rows give fewer
     microseconds: float | None = None  # of one application, the median
 
 
@@ -83,7 +80,9 @@ def score(code: Path = OURS) -> Scores:
 
 def run(code: Path, folder: Path) -> None:
     """Let the code of a folder write the scores into another; CannotJudge where it cannot."""
-    command = [sys.executable, "-P", "-c", SCORE, str(WINNER), str(folder), str(GOLDEN), *SPLITS]
+    config, _ = parameters.read()
+    paths = map(str, (WINNER, folder, GOLDEN, config.data))
+    command = [sys.executable, "-P", "-c", SCORE, *paths, config.mode, *SPLITS]
     environment = {**os.environ, "PYTHONPATH": str(code.resolve())}
     try:
         done = subprocess.run(
@@ -109,7 +108,7 @@ def read(folder: Path) -> Scores:
             with np.load(folder / f"{split}.npz") as arrays:
                 splits[split] = (arrays["row"].astype(np.int64), arrays["pd"])
         facts = json.loads((folder / "facts.json").read_text())
-        return Scores(splits, facts["golden"], facts["wanted"], facts["microseconds"])
+        return Scores(splits, facts["golden"], facts["microseconds"])
     except (OSError, ValueError, KeyError) as error:
         raise CannotJudge(f"the job that scored with the change's code failed: {error}") from None
 
@@ -125,16 +124,17 @@ def save(folder: Path) -> str:
 def compare(judgement: Judgement, table: Predictions, reproduced: Path | None) -> Iterator[Finding]:
     """Compare every PD with that of the artifact, bit for bit."""
     changed = revisions.list_changed(judgement.base, *CODE) if judgement.base else []
+    golden = judgement.params.evaluate.golden if judgement.params else 0
     try:
         scores = score()
-        wrong, by = differences(table, scores), "the code of this gate"
+        wrong, by = differences(table, scores, golden), "the code of this gate"
     except CannotJudge:
         if not changed:
             raise
         wrong, by = [""], ""
     if wrong and changed:
         scores = read(reproduced / SCORES) if reproduced else score(Path())
-        wrong, by = differences(table, scores), "the change's own code alone"
+        wrong, by = differences(table, scores, golden), "the change's own code alone"
         words = f"{by} gives the PDs that were judged: {len(changed)} files of it changed"
         judgement.suspicions.append(Suspicion("code", words))
     if wrong:
@@ -146,8 +146,11 @@ def compare(judgement: Judgement, table: Predictions, reproduced: Path | None) -
         yield Finding("rescoring", "pass", words)
 
 
-def differences(table: Predictions, scores: Scores) -> list[str]:
-    """Say where predictions and golden records differ from what the artifact says."""
+def differences(table: Predictions, scores: Scores, golden: int) -> list[str]:
+    """Say where predictions and golden records differ from what the artifact says.
+
+    There must be as many `golden` records as params.yaml says, or as there are test rows.
+    """
     wrong = []
     for split, (row, pd) in scores.splits.items():
         rows = table.split(split)
@@ -155,10 +158,10 @@ def differences(table: Predictions, scores: Scores) -> list[str]:
             wrong.append(f"the {split} rows are not those of the prepared data")
         elif count := int((rows["pd"].to_numpy(np.float64) != pd).sum()):
             wrong.append(f"{count:,} PDs of {split} rows differ")
-    if scores.golden is None or scores.wanted is None:
+    if scores.golden is None:
         return wrong
     stated = [json.loads(line) for line in GOLDEN.read_text().splitlines()]
-    needed = min(scores.wanted, len(scores.splits["test"][0]))
+    needed = min(golden, len(scores.splits["test"][0]))
     if len(stated) != needed:
         wrong.append(f"{GOLDEN} holds {len(stated)} records, and {needed} are needed")
     elif [each.get("default_probability") for each in stated] != scores.golden:

@@ -24,16 +24,7 @@ def load(path: Path = Path("params.yaml"), *, with_candidates: bool = True) -> P
     """
     if not path.exists():
         raise ParamsError(f"{path} not found: run this command in the project's folder")
-    text = path.read_text()
-    try:
-        document = yaml.load(text, yaml.CSafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ParamsError(f"{path}:{line}: not YAML: {error.problem}") from error
-    if not isinstance(document, dict):
-        raise ParamsError(f"{path}: must be a mapping of sections; got {document!r}")
-    for keys, problem in duplicate_keys(yaml.compose(text, yaml.CSafeLoader)):
-        raise ParamsError(f"{path}: {'.'.join(keys)}: {problem}")
+    document = read_document(path.read_text(), path)
     model, train = Params, document.get("train")
     if with_candidates:
         model = model_with_candidates(candidates_in(document))
@@ -44,6 +35,20 @@ def load(path: Path = Path("params.yaml"), *, with_candidates: bool = True) -> P
         return model.model_validate(document)
     except ValidationError as error:
         raise ParamsError("\n".join(explain(path, error.errors(), model))) from error
+
+
+def read_document(text: str, path: Path) -> dict[str, Any]:
+    """Return the sections of params.yaml; raises ParamsError where its text is not a mapping."""
+    try:
+        document = yaml.load(text, yaml.CSafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ParamsError(f"{path}:{line}: not YAML: {error.problem}") from error
+    if not isinstance(document, dict):
+        raise ParamsError(f"{path}: must be a mapping of sections; got {document!r}")
+    for keys, problem in duplicate_keys(yaml.compose(text, yaml.CSafeLoader)):
+        raise ParamsError(f"{path}: {'.'.join(keys)}: {problem}")
+    return document
 
 
 def candidates_in(document: dict[str, Any]) -> tuple[str, ...]:

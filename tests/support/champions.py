@@ -16,11 +16,17 @@ import yaml
 from dvc.repo import Repo
 
 from release.gate import __main__ as gate
-from release.gate import comparison, judgement, recalculation, reproduction, rescoring
+from release.gate import (
+    comparison,
+    judgement,
+    parameters,
+    recalculation,
+    reproduction,
+    rescoring,
+)
 from release.gate.judgement import Judgement
 from release.gate.predictions import Predictions
 from release.gate.rescoring import Scores
-from stages import params
 from stages.judging import evaluation
 from stages.policy.decisions import DECISIONS
 from tests.support.books import CONTRACT, ROOT, settings
@@ -184,7 +190,7 @@ class Lender:
     def run(self, table: pd.DataFrame) -> Lender:
         """Write what the pipeline would, had its winner predicted this, and dvc.lock with it."""
         with contextlib.chdir(self.folder):
-            config = params.load()
+            config, _ = parameters.read()
             decided = config.policy.decide(table["pd"].to_numpy(), {})
             table = table.assign(decision=np.array(DECISIONS)[decided])
             held = table["split"] == "validation"

@@ -12,6 +12,7 @@ from release import revisions
 from release.dvc_state import Change, changes
 from release.gate.checks import Finding
 from release.gate.judgement import Judgement, Suspicion
+from release.gate.parameters import JudgedParameters
 
 CHECK = "attention"
 # Of a field: what decides whether it may be a feature, and whether groups are measured by it.
@@ -38,6 +39,9 @@ def notices(judgement: Judgement) -> Iterator[Finding]:
         if changes(*both_sides(judgement.base, f"{folder / 'raw'}.dvc")):
             words = f"{folder / 'raw'}: the tables are not those of the base"
             yield Finding(CHECK, "note", words)
+    if unread := sorted(unread_sections(judgement.base)):
+        words = f"params.yaml: the sections {_first(unread)} are new, and this gate reads none "
+        yield Finding(CHECK, "note", f"{words}of them")
     if code := revisions.list_changed(judgement.base, *JUDGE):
         words = f"{len(code)} files of code that makes or judges models changed: {_first(code)}"
         yield Finding(CHECK, "note", f"{words}; this judgement is by the code of the gate that ran")
@@ -47,9 +51,17 @@ def suspicions(judgement: Judgement) -> Iterator[Suspicion]:
     """Yield every change of what is judged, on which rows, from where."""
     if judgement.base is None or judgement.params is None:
         return
-    for change in changes(*both_sides(judgement.base, "params.yaml")):
+    changed = changes(*both_sides(judgement.base, "params.yaml"))
+    for change in changed:
         if change.name.split(".")[0] in ROWS:
             yield Suspicion(change.name, f"params.yaml: {_words(change)}")
+    for name in judgement.unknown:
+        if any(
+            f"{name}.".startswith(f"{change.name}.") or change.name.startswith(f"{name}.")
+            for change in changed
+        ):
+            words = f"params.yaml: {name} is new to this gate, which judges as if it were not there"
+            yield Suspicion(f"unknown.{name}", words)
     path = str(judgement.params.data / "contract.yaml")
     before, after = both_sides(judgement.base, path)
     if before:
@@ -59,6 +71,12 @@ def suspicions(judgement: Judgement) -> Iterator[Suspicion]:
     if revisions.content(judgement.base, STORAGE) != revisions.content("HEAD", STORAGE):
         words = f"{STORAGE}: data may come from another place than at the base"
         yield Suspicion("storage", words)
+
+
+def unread_sections(base: str) -> set[str]:
+    """Return the sections of params.yaml that the base did not have and that the gate ignores."""
+    before, after = both_sides(base, "params.yaml")
+    return after.keys() - before.keys() - JudgedParameters.model_fields.keys()
 
 
 def contract_changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Suspicion]:

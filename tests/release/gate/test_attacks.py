@@ -49,6 +49,28 @@ WINNER = "models/winner.json"
 Plant = Callable[[Lender], Lender]
 
 
+def with_sections(lender: Lender, **sections: dict[str, object]) -> Lender:
+    """Add keys that the gate of the base does not know to sections of params.yaml."""
+    path = lender.folder / "params.yaml"
+    document = yaml.safe_load(path.read_text())
+    for name, keys in sections.items():
+        document[name] = document.get(name, {}) | keys
+    return lender.text("params.yaml", yaml.safe_dump(document))
+
+
+def policy_stated_twice(lender: Lender) -> Lender:
+    """A policy for the judge, and after it one of the same name for everyone else."""
+    path = lender.run(BETTER).folder / "params.yaml"
+    policy = yaml.safe_dump({"policy": yaml.safe_load(path.read_text())["policy"] | {"margin": 9}})
+    return lender.text("params.yaml", f"{path.read_text()}{policy}").commit("Say it twice")
+
+
+def unknown_rule(lender: Lender) -> Lender:
+    """Decisions by a parameter of the policy that the judge does not know."""
+    with_sections(lender, policy={"approve_all_below": 0.9}).run(predictions())
+    return shipped(edit_table(lender, decision="approve"))
+
+
 def shipped(lender: Lender) -> Lender:
     """Bring dvc.lock up to date with what was tampered with, commit and push."""
     return lender.lock().commit("Change the model").push()
@@ -297,6 +319,25 @@ ATTACKS: dict[str, tuple[Plant, str]] = {
         lambda own: own.change(BETTER.assign(fields=np.uint64(1))),
         "rows: .*their fields changed",
     ),
+    "a parameter of the policy that the judge does not know": (
+        lambda own: with_sections(own, policy={"waiver": 0.3}).change(BETTER),
+        "suspicion: params.yaml: policy.waiver is new to this gate.*unknown.policy.waiver",
+    ),
+    "a limit of the policy with a part that the judge does not know": (
+        lambda own: with_sections(
+            own, policy={"override_limit": {"field": "amount", "above": 1.0, "except": "friends"}}
+        ).change(BETTER),
+        "unknown.policy.override_limit.except",
+    ),
+    "decisions by a parameter that the judge does not know": (
+        unknown_rule,
+        "metrics: .*decisions differ from the policy",
+    ),
+    "a policy that is stated twice": (policy_stated_twice, "metrics: params.yaml: policy: "),
+    "a dataset outside of data": (
+        lambda own: shipped(own.run(BETTER).params(dataset="../data/small")),
+        "dataset: String should match",
+    ),
     "another split": (
         lambda own: own.params(preprocess__test_share=0.5).change(BETTER),
         "suspicion: .*preprocess.test_share",
@@ -509,6 +550,15 @@ HONEST: dict[str, Plant] = {
     ),
     "a loss after a reset": deliberate_loss,
     "a parameter": lambda own: own.params(train__lightgbm__max_depth=3).change(BETTER),
+    "a new section and new parameters of training": lambda own: with_sections(
+        own, weather={"clouds": 3}, train={"patience": 10}
+    ).change(BETTER),
+    "a new limit in the policy of the gate": lambda own: own.policy(
+        max_drift={"roc_auc": 0.1}
+    ).commit("Ask for less drift"),
+    "a new parameter of the policy that somebody answers for": lambda own: with_sections(
+        own.acknowledge("unknown.policy.waiver"), policy={"waiver": 0.3}
+    ).change(BETTER),
     "rows in another order": lambda own: own.change(BETTER.iloc[::-1].reset_index(drop=True)),
 }
 
