@@ -16,8 +16,9 @@ from service.decision.engine import Engine
 from service.decision.hashes import NotReady
 from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.connections import LONG_DEADLINE
-from service.ledger.database import require_file
+from service.ledger.database import connection_to, require_file
 from service.ledger.migrations import require_tables
+from service.ledger.personal.tables import may_read_protected
 from service.monitoring import (
     alerts,
     drift,
@@ -39,6 +40,10 @@ PAUSE = 2.0  # the shortest pause between two rounds, in seconds
 PAUSE_FACTOR = 10  # a pause is so much longer than the CPU time of a round: decisions come first
 NEW_SHARE = 10  # a window is due again when a tenth of it is new
 SEQUENTIAL = "sequential"  # the source of incidents that follow from no window
+NO_GROUPS = (
+    "this account may not read protected attributes, so that no groups are compared; run the "
+    "monitor apart, with an account that has the role ledger_monitor"
+)
 RETRAINING, STARTED, FAILED = "retrain", "challenger", "no challenger"  # keys of incidents
 
 
@@ -200,6 +205,16 @@ def as_json(value: object) -> Any:
     return value
 
 
+def start_monitor(root: Path, ledger: Ledger) -> Monitor:
+    """Return a monitor, and say which comparison it cannot make with this account."""
+    monitor = Monitor(root, ledger)
+    if monitor.engine.contract.protected:
+        with connection_to(ledger.engine) as connection:
+            if not may_read_protected(connection):
+                print(f"monitor: {NO_GROUPS}", file=sys.stderr, flush=True)
+    return monitor
+
+
 def watch(root: Path) -> None:
     """Report about due windows for ever, also after errors of the database or the model."""
     ledger = Ledger(deadline=LONG_DEADLINE)
@@ -208,7 +223,7 @@ def watch(root: Path) -> None:
         since = time.process_time()
         try:
             require_tables(ledger.engine)
-            monitor = monitor or Monitor(root, ledger)
+            monitor = monitor or start_monitor(root, ledger)
             monitor.report_due_windows()
         except (LedgerUnavailable, NotReady) as error:
             print(f"monitor: {error}", file=sys.stderr, flush=True)
@@ -221,7 +236,7 @@ def judge_once(root: Path) -> None:
     try:
         require_file(ledger.engine.url)
         require_tables(ledger.engine)
-        reports = Monitor(root, ledger).report_due_windows(every=1)
+        reports = start_monitor(root, ledger).report_due_windows(every=1)
     except (LedgerUnavailable, NotReady) as error:
         sys.exit(f"monitor: {error}")
     finally:

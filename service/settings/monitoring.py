@@ -10,11 +10,12 @@ from service.settings.declaration import Days, Port, Section, variable
 class MonitoringSettings(Section):
     """The settings of the monitor and of the dashboard."""
 
-    monitor: Literal["on", "off"] = variable(
+    monitor: Literal["on", "off", "apart"] = variable(
         "CREDIT_PD_MONITOR",
         "on",
-        "Whether the service starts the process that monitors its decisions for drift.",
-        "on or off",
+        "Whether the service starts the process that monitors its decisions for drift; with "
+        "`apart`, `python -m service.monitoring --watch` runs elsewhere.",
+        "on, off or apart",
     )
     request_log: Literal["on", "off"] = variable(
         "CREDIT_PD_REQUEST_LOG",

@@ -104,6 +104,7 @@ def running(engine: Engine, base: str, image: str, folder: Path) -> Iterator[Sta
         "SIGNER_PASSWORD": "a third secret/?@'",
         "AUDITOR_PASSWORD": "a fourth secret/?@'",
         "ERASER_PASSWORD": "a fifth secret/?@'",
+        "MONITOR_PASSWORD": "a sixth secret/?@'",
         "PORT": str(port),
         "SECRETS": str(secrets(folder / "secrets")),
         **{f"{name}_PORT": str(free_port()) for name in ("PROMETHEUS", "ALERTMANAGER", "GRAFANA")},

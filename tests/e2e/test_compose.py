@@ -27,7 +27,7 @@ ONCE = "schema"  # creates the tables and accounts, and ends
 VARIABLES = (
     *("CREDIT_PD_IMAGE", "CREDIT_PD_API_KEYS", "SECRETS"),
     *("POSTGRES_PASSWORD", "WRITER_PASSWORD", "SIGNER_PASSWORD"),
-    *("AUDITOR_PASSWORD", "ERASER_PASSWORD"),
+    *("AUDITOR_PASSWORD", "ERASER_PASSWORD", "MONITOR_PASSWORD"),
 )
 
 
@@ -158,7 +158,8 @@ def test_what_is_published_is_published_on_loopback_only(stack: Stack, engine: E
     bindings = [each["HostConfig"]["PortBindings"] or {} for each in listed]
     hosts = [binding["HostIp"] for ports in bindings for own in ports.values() for binding in own]
     assert set(hosts) == {"127.0.0.1"}
-    inside = {"postgres", "schema", "service", "log", "verifier", "witness-a", "witness-b"}
+    inside = {"postgres", "schema", "service", "monitor", "log", "verifier"}
+    inside |= {"witness-a", "witness-b"}
     assert len(hosts) == len(set(stack.services) - inside)
 
 

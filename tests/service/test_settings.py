@@ -40,7 +40,7 @@ def test_a_value_that_is_not_allowed_is_reported_with_those_that_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CREDIT_PD_MONITOR", "no")
-    with pytest.raises(ValueError, match="CREDIT_PD_MONITOR must be on or off; got 'no'"):
+    with pytest.raises(ValueError, match="CREDIT_PD_MONITOR must be on, off or apart; got 'no'"):
         settings.load()
 
 

@@ -25,7 +25,7 @@ REFUSED = "refused"  # the source of incidents about applications without a deci
 class Monitoring:
     """The endpoints about outcomes and drift, and the processes beside the service.
 
-    One watches for drift, unless `CREDIT_PD_MONITOR=off`. The other scores the decisions with the
+    One watches for drift, where `CREDIT_PD_MONITOR=on`. The other scores the decisions with the
     challenger that `CREDIT_PD_CHALLENGER` names.
     """
 

@@ -7,6 +7,8 @@ takes its rights from one of the roles:
 - `ledger_signer`: `python -m service.transparency publish`, which stores signed checkpoints
 - `ledger_reader`: the dashboard, auditors and `verify`
 - `ledger_auditor`: the same with protected attributes; it alone records the result of a `verify`
+- `ledger_monitor`: `python -m service.monitoring`, which compares decisions by group: it reads
+  protected attributes, which the service writes and cannot read again, and stores reports
 - `ledger_eraser`: `python -m service.ledger erase`; no other role may delete personal parts
 
 A superuser, and whoever owns the tables, can still do anything: the signed checkpoints that
@@ -20,8 +22,8 @@ from sqlalchemy import Connection, inspect
 from service.ledger.database import LedgerUnavailable
 
 WRITER, SIGNER, READER = "ledger_writer", "ledger_signer", "ledger_reader"
-AUDITOR, ERASER = "ledger_auditor", "ledger_eraser"
-ROLES = (WRITER, SIGNER, READER, AUDITOR, ERASER)
+AUDITOR, ERASER, MONITOR = "ledger_auditor", "ledger_eraser", "ledger_monitor"
+ROLES = (WRITER, SIGNER, READER, AUDITOR, ERASER, MONITOR)
 _ALL_READ = dict.fromkeys(ROLES, "SELECT")
 RIGHTS = {
     "ledger_entries": {**_ALL_READ, WRITER: "SELECT, INSERT", ERASER: "SELECT, INSERT"},
@@ -30,11 +32,13 @@ RIGHTS = {
         WRITER: "SELECT, INSERT",
         READER: "SELECT",
         AUDITOR: "SELECT",
+        MONITOR: "SELECT",
         ERASER: "SELECT (sequence, reference), DELETE",
     },
     "ledger_protected": {
-        WRITER: "SELECT, INSERT",
+        WRITER: "INSERT",
         AUDITOR: "SELECT",
+        MONITOR: "SELECT",
         ERASER: "SELECT (sequence), DELETE",
     },
     "ledger_policies": {**_ALL_READ, WRITER: "SELECT, INSERT"},
@@ -47,9 +51,15 @@ RIGHTS = {
     "ledger_verifications": {**_ALL_READ, AUDITOR: "SELECT, INSERT"},
     "ledger_blocks": {**_ALL_READ, SIGNER: "SELECT, INSERT"},
     "ledger_checkpoints": {**_ALL_READ, SIGNER: "SELECT, INSERT, UPDATE"},
-    "drift_reports": {WRITER: "SELECT, INSERT", READER: "SELECT", AUDITOR: "SELECT"},
+    "drift_reports": {
+        WRITER: "SELECT, INSERT",
+        MONITOR: "SELECT, INSERT",
+        READER: "SELECT",
+        AUDITOR: "SELECT",
+    },
     "incidents": {
         WRITER: "SELECT, INSERT, UPDATE (closed)",
+        MONITOR: "SELECT, INSERT, UPDATE (closed)",
         READER: "SELECT",
         AUDITOR: "SELECT",
     },
@@ -59,12 +69,13 @@ RIGHTS = {
 """The rights on every table. A migration that adds a table adds it here; others have none."""
 
 
-def exist(connection: Connection) -> bool:
-    """Tell whether the roles were created on this server."""
+def present(connection: Connection) -> list[str]:
+    """Return the roles that this server has: an earlier release created fewer."""
     if connection.dialect.name != "postgresql":
-        return False
-    query = "SELECT count(*) FROM pg_roles WHERE rolname = ANY(%s)"
-    return bool(connection.exec_driver_sql(query, (list(ROLES),)).scalar_one() == len(ROLES))
+        return []
+    query = "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)"
+    names = set(connection.exec_driver_sql(query, (list(ROLES),)).scalars())
+    return [role for role in ROLES if role in names]
 
 
 def create(connection: Connection) -> None:
@@ -74,16 +85,15 @@ def create(connection: Connection) -> None:
     """
     if connection.dialect.name != "postgresql":
         raise LedgerUnavailable("SQLite has no roles: whoever may write the file may change it")
-    for role in ROLES:
-        query = "SELECT 1 FROM pg_roles WHERE rolname = %s"
-        if connection.exec_driver_sql(query, (role,)).first() is None:
-            connection.exec_driver_sql(f"CREATE ROLE {role} NOLOGIN")
+    for role in set(ROLES).difference(present(connection)):
+        connection.exec_driver_sql(f"CREATE ROLE {role} NOLOGIN")
     grant(connection)
 
 
 def grant(connection: Connection) -> None:
     """Give the roles exactly their rights on the tables that there are, and PUBLIC none."""
-    everybody = ", ".join(("PUBLIC", *ROLES))
+    roles = present(connection)
+    everybody = ", ".join(("PUBLIC", *roles))
     database, schema = connection.exec_driver_sql(
         "SELECT quote_ident(current_database()), quote_ident(current_schema())"
     ).one()
@@ -91,15 +101,15 @@ def grant(connection: Connection) -> None:
         f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {everybody}",
         f"REVOKE ALL ON SCHEMA {schema} FROM {everybody}",
         f"REVOKE ALL ON DATABASE {database} FROM {everybody}",
-        f"GRANT CONNECT ON DATABASE {database} TO {', '.join(ROLES)}",
-        f"GRANT USAGE ON SCHEMA {schema} TO {', '.join(ROLES)}",
+        f"GRANT CONNECT ON DATABASE {database} TO {', '.join(roles)}",
+        f"GRANT USAGE ON SCHEMA {schema} TO {', '.join(roles)}",
     ]
     tables = inspect(connection).get_table_names()
     statements += [
         f"GRANT {rights} ON {table} TO {role}"
         for table, by_role in RIGHTS.items()
         for role, rights in by_role.items()
-        if table in tables
+        if table in tables and role in roles
     ]
     for statement in statements:
         connection.exec_driver_sql(statement)

@@ -115,7 +115,7 @@ def _load_alembic() -> Callable[[Connection, str], None]:
     def run(connection: Connection, revision: str) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
-        if roles.exist(connection):
+        if roles.present(connection):
             roles.grant(connection)
 
     return run

@@ -12,6 +12,7 @@ from sqlalchemy import inspect
 from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.__main__ import main
 from service.ledger.database import connection_to, database_url, open_engine
+from service.ledger.migrations import roles
 from service.ledger.migrations.roles import RIGHTS
 from service.ledger.personal import tables
 from service.ledger.verify import verify
@@ -30,6 +31,7 @@ ACCOUNTS = {
     "reader": "credit_audit",
     "auditor": "credit_auditor",
     "eraser": "credit_eraser",
+    "monitor": "credit_monitor",
 }
 
 
@@ -131,6 +133,8 @@ FORGERIES = (
     "DROP TABLE ledger_personal",
     "SET ROLE ledger_eraser",
     "SET ROLE ledger_auditor",
+    "SET ROLE ledger_monitor",
+    "GRANT ledger_monitor TO CURRENT_USER",
     "GRANT ledger_eraser TO CURRENT_USER",
     "LOCK TABLE ledger_entries IN ACCESS EXCLUSIVE MODE",
 )
@@ -159,6 +163,7 @@ def test_no_account_can_change_what_was_recorded(owner: str, service: Ledger, ro
         "signer": (*signs, "GRANT ledger_signer"),
         "eraser": ("SET ROLE ledger_eraser", "GRANT ledger_eraser"),
         "auditor": ("SET ROLE ledger_auditor",),
+        "monitor": ("SET ROLE ledger_monitor", "GRANT ledger_monitor"),
     }
     attempts = [text for text in FORGERIES if not text.startswith(is_for.get(role, ("-",)))]
     assert [text for text in attempts if not refused(address(owner, role), text)] == []
@@ -175,14 +180,27 @@ PRIVATE = (
     "INSERT INTO ledger_protected VALUES (1, '', '') ON CONFLICT (sequence) DO NOTHING",
     "DELETE FROM ledger_personal",
     "DELETE FROM ledger_protected",
+    "SELECT sequence FROM ledger_protected",
+    "SELECT FROM ledger_protected WHERE content LIKE '%F%'",
+    "INSERT INTO ledger_protected VALUES (9, '', '') RETURNING content",
+    "INSERT INTO ledger_protected SELECT sequence + 9, salt, content FROM ledger_protected",
+    "INSERT INTO ledger_personal SELECT sequence + 9, '', salt, content FROM ledger_protected",
+    "UPDATE ledger_protected SET content = content",
+    "LOCK TABLE ledger_protected IN ACCESS SHARE MODE",
+    "EXPLAIN (ANALYZE) SELECT FROM ledger_protected WHERE content > 'M'",
     "CREATE VIEW mine AS SELECT * FROM ledger_protected",
     "CREATE FUNCTION mine() RETURNS text SECURITY DEFINER LANGUAGE sql AS "
     "'SELECT content FROM ledger_protected'",
 )
-MAY = {
-    "writer": ("SELECT", "COPY", "INSERT"),
-    "auditor": ("SELECT", "COPY"),
-    "eraser": ("DELETE FROM ledger_personal", "DELETE FROM ledger_protected"),
+READS = ("SELECT", "COPY", "EXPLAIN", "LOCK TABLE")
+MAY: dict[str, tuple[str, ...]] = {
+    "writer": (),
+    "auditor": READS,
+    "monitor": READS,
+    "eraser": (
+        *("DELETE FROM ledger_personal", "DELETE FROM ledger_protected"),
+        *("SELECT sequence", "LOCK TABLE"),
+    ),
 }
 
 
@@ -194,11 +212,28 @@ def test_only_their_roles_read_protected_attributes_and_erase(
     service.append_many([decided(gender="F")])
 
     def may(text: str) -> bool:
-        return text.startswith(MAY.get(role, ("-",))) and "RETURNING" not in text
+        return text.startswith(MAY.get(role, ())) and "RETURNING" not in text
 
     attempts = [text for text in PRIVATE if not may(text)]
     assert [text for text in attempts if not refused(address(owner, role), text)] == []
     assert verify(service.engine).findings == []
+
+
+@pytest.mark.e2e
+def test_the_monitor_reads_protected_attributes_and_stores_reports(
+    owner: str, service: Ledger
+) -> None:
+    entry = service.append_many([decided(gender="F")])[0]
+    monitor = open_engine(database_url(address(owner, "monitor")))
+    assert tables.read_protected(monitor, [entry.sequence]) == {1: '{"gender":"F"}'}
+    assert tables.read_protected(service.engine, [entry.sequence]) == {}
+    reports = Reports(monitor)
+    finding = {"field": "sex", "rule": "groups", "loudness": "warning", "value": 0.5, "words": "-"}
+    reports.settle("100", [finding], "2026-11-22T00:00:00.000+00:00")
+    assert len(Reports(service.engine).open_incidents()) == 1
+    reports.settle("100", [], "2026-11-22T00:01:00.000+00:00")
+    assert Reports(service.engine).open_incidents() == []
+    monitor.dispose()
 
 
 @pytest.mark.e2e
@@ -269,6 +304,18 @@ def test_a_migration_gives_the_roles_their_rights_again(owner: str, service: Led
     service.append_many([decided()])
     update = "UPDATE ledger_entries SET decision = 'approve'"
     assert refused(address(owner, "writer"), update)
+
+
+@pytest.mark.e2e
+def test_a_migration_gives_rights_where_a_role_of_this_release_is_not_there_yet(
+    owner: str, service: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roles, "ROLES", (*roles.ROLES, "ledger_of_tomorrow"))
+    engine = open_engine(database_url(owner))
+    change(engine, "REVOKE ALL ON ledger_entries FROM ledger_writer")
+    engine.dispose()
+    assert main(["--database", owner, "migrate"]) == 0
+    service.append_many([decided()])
 
 
 @pytest.mark.e2e

@@ -21,7 +21,7 @@ import yaml
 from service.api.drafts import decision_content
 from service.ledger import Ledger, draft
 from service.monitoring import outcomes, realised_performance, retraining
-from service.monitoring.monitor import Monitor
+from service.monitoring.monitor import Monitor, start_monitor
 from service.monitoring.realised_performance import MatureOutcomes
 from stages import evaluate
 from tests.support import github_fake
@@ -101,6 +101,17 @@ def test_undrifted_decisions_are_reported_quiet(monitor: Monitor, root: Path) ->
     assert report["loudest"] == "quiet"
     assert report["expected"]["roc_auc"]["low"] < report["expected"]["roc_auc"]["high"]
     assert set(report["groups"]["sex"]) >= {"F", "M"}
+
+
+def test_a_monitor_that_may_not_compare_groups_says_so(
+    root: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger.prepare()
+    start_monitor(root, ledger)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("service.monitoring.monitor.may_read_protected", lambda connection: False)
+    start_monitor(root, ledger)
+    assert "has the role ledger_monitor" in capsys.readouterr().err
 
 
 def test_a_window_is_reported_once_until_enough_decisions_are_new(

@@ -164,6 +164,17 @@ def test_a_feed_that_is_refused_opens_an_incident_that_ends_with_it(
     assert watch.reports.open_incidents() == []
 
 
+def test_a_monitor_that_runs_apart_is_not_started_here(
+    watch: Monitoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDIT_PD_MONITOR", "apart")
+    watch.start()
+    assert watch.monitor.process is None
+    refuse(watch, 100)
+    watch.update_gauges()
+    assert len(watch.reports.open_incidents()) == 1
+
+
 def test_refusals_are_not_judged_when_the_monitor_is_off(
     watch: Monitoring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
