@@ -10,7 +10,7 @@ from typing import Any
 
 from benches.pipeline import say
 from service.api.access.authentication import Access
-from service.api.asgi import Application
+from service.api.application.asgi import Application
 from service.api.handlers.api import Api
 from service.ledger import Entry, Ledger
 

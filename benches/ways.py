@@ -23,7 +23,7 @@ from starlette.types import Message, Receive, Scope, Send
 from service.api.batching import Batcher
 from service.api.drafts import Asked, decision_content
 from service.decision.applications import Applications
-from service.ledger.entries import new_id
+from service.ledger.storage.entries import new_id
 from service.service import CreditPD, GuardedService
 from stages import params
 from stages.contract import reading as contracts

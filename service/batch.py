@@ -29,9 +29,9 @@ from service.decision.applications import InvalidApplication
 from service.decision.engine import Decision, Engine
 from service.decision.hashes import NotReady
 from stages import files, project
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
+from stages.contract.fields.written_values import BLANKS, BOOLEANS, text
 from stages.contract.tables import History
-from stages.contract.written import BLANKS, BOOLEANS, text
 
 CHUNK = 10_000  # rows in memory at a time
 BLOCK = 4 << 20  # bytes of a CSV file in memory at a time

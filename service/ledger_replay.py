@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from service.decision.engine import Engine
 from service.ledger import Ledger
-from service.ledger.database import connection_to
-from service.ledger.entries import Entry
-from service.ledger.personal.tables import (
+from service.ledger.storage.database import connection_to
+from service.ledger.storage.entries import Entry
+from service.ledger.storage.personal_tables import (
     application_of,
     is_present,
     read_protected,
     select_entries,
 )
-from service.ledger.schema import entries, read_policies
+from service.ledger.storage.schema import entries, read_policies
 from service.monitoring.fairness import name_groups_of
 from service.monitoring.outcomes import outcomes_of
 from stages.features.matrix import Floats

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from service import settings
 from service.decision.hashes import WINNER, NotReady, read_verified
-from service.ledger.database import database_url
+from service.ledger.storage.database import database_url
 from service.settings import SettingsError
 from service.users.configured import read_users
 from stages import project

@@ -2,7 +2,8 @@
 """The BentoML service: `bentoml serve service.service:CreditPD`.
 
 The class declares the endpoints and their types to BentoML and its clients. Requests over HTTP are
-answered by `service.api.asgi`, which wraps BentoML's own application. Both call the same handlers.
+answered by `service.api.application.asgi`, which wraps BentoML's own application. Both call the
+same handlers.
 
 BentoML's supervisor imports this module too, for those declarations alone. What answers requests is
 imported when a worker starts, so that the supervisor stays small and starts soon.
@@ -30,7 +31,7 @@ USERS = read_users(SETTINGS)
 
 
 class GuardedService(bentoml.Service):  # type: ignore[misc]
-    """A BentoML service whose application is wrapped by `service.api.asgi`."""
+    """A BentoML service whose application is wrapped by `service.api.application.asgi`."""
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Return the application that answers every request."""
@@ -56,7 +57,7 @@ class CreditPD:
     @bentoml.on_startup
     async def start(self) -> None:
         """Start the background tasks of this worker."""
-        from service.api.background import Background  # noqa: PLC0415  (as above)
+        from service.api.application.background import Background  # noqa: PLC0415  (as above)
 
         self.background = Background(self.api, is_first_worker())
         self.background.start()

@@ -11,10 +11,10 @@ from pydantic_core import from_json, to_json
 from starlette.types import ASGIApp
 
 from service.api.access.authentication import create_access
-from service.api.asgi import Application
+from service.api.application.asgi import Application
+from service.api.application.request_log import RequestLog
 from service.api.handlers.api import Api
 from service.api.load.connections import use_for_uvicorn
-from service.api.request_log import RequestLog
 from service.api.requests import Handler, Request, Routes, respond
 from service.ledger import Ledger
 from service.settings import Settings

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from service.api.asgi import FORWARDED
+from service.api.application.asgi import FORWARDED
 from service.api.handlers.api import Api
 from service.ledger import Ledger
 from stages import params

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service.decision.advice.explanation import explain
 from service.decision.applications import InvalidApplication
 from service.decision.engine import Engine
-from service.decision.explanation import explain
 from stages.features.encoding import decode
 from stages.judging import monotone
 from stages.models import artifact
-from stages.models.contributions import sum_by_field
+from stages.models.classifier import sum_by_field
 from tests.support.books import CONTRACT, Project, book
 
 TEXT = (

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from service import batch
+from service.decision.advice.explanation import explain
 from service.decision.applications import InvalidApplication
 from service.decision.engine import Engine
-from service.decision.explanation import explain
 from tests.support.books import CONTRACT, Project, Tables, book
 
 TEXT = CONTRACT.replace(

@@ -7,9 +7,8 @@
 - `rescoring`, `reproduction`: the PDs that the artifact gives them, and what training again gives
 - `provenance`: whether commit, pipeline and remote hold what was judged
 - `comparison`, `checks`: champion against challenger, and the rules that hold for both
-- `ratchet`: the challenger against the best model since the last reset
-- `suspicions`: what figures cannot judge, and who answers for it
-- `judging`: the order of all these
+- `red_flags`: what a person must answer for, since figures cannot judge it
+- `verdict`: all these in their order, and the ratchet against the best model since the last reset
 - `judgement`: all findings, and the verdict that follows from them
 
 `release.report` and `release.retrain` import from here; nothing else does.

@@ -16,7 +16,7 @@ from release import revisions
 from release.gate import judgement
 from release.gate.checks import Finding
 from release.gate.judgement import Judgement
-from release.gate.judging import judge
+from release.gate.verdict.judging import judge
 from release.steps import write_outputs
 from stages import files, project
 

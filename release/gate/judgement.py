@@ -30,7 +30,7 @@ UNREADABLE = (CannotJudge, LimitsError, ParamsError, ContractError, yaml.YAMLErr
 Value = TypeVar("Value")
 
 
-class Suspicion(NamedTuple):
+class RedFlag(NamedTuple):
     """What a person must answer for, by the name that an acknowledgement gives."""
 
     name: str
@@ -58,7 +58,7 @@ class Judgement:
     models: dict[str, str] = field(default_factory=dict)  # SHA-256 of each file that will ship
     microseconds: float | None = None  # of one application, by the artifact
     groups: list[Group] = field(default_factory=list)
-    suspicions: list[Suspicion] = field(default_factory=list)
+    red_flags: list[RedFlag] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -100,9 +100,9 @@ class Judgement:
         """Add a step's findings."""
         self.attempt(check, lambda: self.findings.extend(step()))
 
-    def suspect(self, step: Callable[[], Iterable[Suspicion]]) -> None:
-        """Add a step's suspicions, which are answered for at the end."""
-        self.attempt("suspicion", lambda: self.suspicions.extend(step()))
+    def add_red_flags(self, step: Callable[[], Iterable[RedFlag]]) -> None:
+        """Add a step's red flags, which are answered for at the end."""
+        self.attempt("red flag", lambda: self.red_flags.extend(step()))
 
 
 def to_json(judgement: Judgement) -> str:

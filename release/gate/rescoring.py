@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from release import revisions
 from release.gate import parameters
 from release.gate.checks import Finding
-from release.gate.judgement import Judgement, Suspicion
+from release.gate.judgement import Judgement, RedFlag
 from release.gate.predictions import Predictions
 from release.revisions import CannotJudge
 
@@ -136,7 +136,7 @@ def compare(judgement: Judgement, table: Predictions, reproduced: Path | None) -
         scores = read(reproduced / SCORES) if reproduced else score(Path())
         wrong, by = differences(table, scores, golden), "the change's own code alone"
         words = f"{by} gives the PDs that were judged: {len(changed)} files of it changed"
-        judgement.suspicions.append(Suspicion("code", words))
+        judgement.red_flags.append(RedFlag("code", words))
     if wrong:
         words = f"{WINNER} does not give the PDs of the predictions: {'; '.join(wrong)}"
         yield Finding("rescoring", "fail", f"{words}; run `dvc repro --force` and commit")

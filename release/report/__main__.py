@@ -15,7 +15,7 @@ from release.gate import limits
 from release.gate.checks import Finding
 from release.gate.comparison import Difference
 from release.gate.judgement import Judgement
-from release.gate.suspicions import acknowledgements, declarations
+from release.gate.red_flags import acknowledgements, declarations
 from release.report import engineering, origin, sections, shift, totals
 from release.report.markdown import MARKS, details, number, prose, table
 from stages import files, project

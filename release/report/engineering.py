@@ -8,7 +8,7 @@ from pathlib import Path
 
 from release import revisions
 from release.gate.judgement import Judgement
-from release.gate.suspicions import declarations
+from release.gate.red_flags import declarations
 from release.report.markdown import code, details, number, table
 from release.revisions import git
 

@@ -9,8 +9,8 @@ from release import dvc_state, revisions
 from release.dvc_state import Change, changes
 from release.gate import limits
 from release.gate.judgement import Judgement
+from release.gate.red_flags.declarations import both_sides
 from release.gate.rescoring import WINNER
-from release.gate.suspicions.declarations import both_sides
 from release.report.markdown import code, details, table
 from release.revisions import CannotJudge
 

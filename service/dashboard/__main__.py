@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from service import settings
-from service.ledger.database import database_url
+from service.ledger.storage.database import database_url
 from stages import project
 
 OPTIONS = {

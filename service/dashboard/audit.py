@@ -23,10 +23,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, select
 
 from service.dashboard.queries import count_entries
-from service.ledger.database import connection_to
-from service.ledger.entries import KINDS, Entry
-from service.ledger.personal.tables import select_entries
-from service.ledger.schema import entries, read_head, read_policies
+from service.ledger.storage.database import connection_to
+from service.ledger.storage.entries import KINDS, Entry
+from service.ledger.storage.personal_tables import select_entries
+from service.ledger.storage.schema import entries, read_head, read_policies
 from service.monitoring.reports import incidents, reports
 
 MOST_ENTRIES = 200_000  # of one file, which is made in memory

@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 
 from service.dashboard import queries
 from service.ledger import Ledger
-from service.ledger.connections import LONG_DEADLINE
-from service.ledger.database import database_url, open_engine
+from service.ledger.storage.connections import LONG_DEADLINE
+from service.ledger.storage.database import database_url, open_engine
 from service.monitoring import realised_performance as realised
 from service.shadow import report
 from stages import params

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Engine, Executable, Integer, and_, cast, func, select
 
-from service.ledger.database import connection_to
-from service.ledger.entries import KINDS, Entry
-from service.ledger.personal.tables import select_entries
-from service.ledger.schema import entries, head
+from service.ledger.storage.database import connection_to
+from service.ledger.storage.entries import KINDS, Entry
+from service.ledger.storage.personal_tables import select_entries
+from service.ledger.storage.schema import entries, head
 from service.monitoring.reports import incidents, reports
 
 BAND = 20  # points of the credit score in one bar: the policy's PDO

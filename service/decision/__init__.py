@@ -6,5 +6,5 @@
   `identity` tells which model, policy and code decide
 - `engine` scores and decides; `reasons` ranks why an application was not approved, and
   `sentences` words what is true of it
-- `explanation` splits a score into fields, `advice` searches what would change a decision
+- `advice` splits a score into fields, and searches what would change a decision
 """

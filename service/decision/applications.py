@@ -33,7 +33,7 @@ from service.decision.problems import (
     rule_of,
 )
 from stages.contract.derived import Derived
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.contract.schema import AVAILABLE, Contract, Mode
 from stages.features.encoding import codes_of
 from stages.features.matrix import Floats

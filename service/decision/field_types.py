@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator
 from pydantic import Field as Key
 from pydantic_core import PydanticCustomError
 
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 
 EXACT = 2.0**53
 DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"

@@ -11,7 +11,7 @@ from pydantic import Field as Key
 from service.decision.field_types import example_value, missing_code_type, value_type
 from service.decision.problems import Problem, allowed_values, as_text, clip, quote, rule_of
 from stages.contract.derived import Aggregate
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.contract.schema import Contract, Mode
 from stages.contract.tables import History
 

@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from stages.contract.derived import Check
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 
 SHOWN = 60  # characters of a refused value that are repeated in the answer
 

@@ -10,8 +10,8 @@ import math
 from typing import NamedTuple
 
 from stages.contract.derived import Derived
-from stages.contract.fields import Field
-from stages.contract.written import text as written
+from stages.contract.fields.field import Field
+from stages.contract.fields.written_values import text as written
 
 SIGNIFICANT = 4  # digits of a quoted number
 MOST_PLACES = 15  # of decimals

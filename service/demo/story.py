@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy.engine import make_url
 
 from service.ledger import LedgerUnavailable
-from service.ledger.database import open_engine
+from service.ledger.storage.database import open_engine
 from service.monitoring.reports import Reports
 
 Say = Callable[[str], None]

@@ -15,18 +15,18 @@ from sqlalchemy import Engine
 from service import settings
 from service.ledger import reader
 from service.ledger.backup import back_up, restore
-from service.ledger.checkpoint import Checkpoint
-from service.ledger.connections import LONG_DEADLINE
-from service.ledger.database import (
+from service.ledger.migrations import create, migrate, roles
+from service.ledger.personal import command as erase_command
+from service.ledger.storage.checkpoint import Checkpoint
+from service.ledger.storage.connections import LONG_DEADLINE
+from service.ledger.storage.database import (
     LedgerUnavailable,
     connection_to,
     database_url,
     open_engine,
     require_file,
 )
-from service.ledger.migrations import create, migrate, roles
-from service.ledger.personal import command as erase_command
-from service.ledger.personal.tables import drop_after
+from service.ledger.storage.personal_tables import drop_after
 from service.ledger.verify import command as verify_command
 from stages import project
 

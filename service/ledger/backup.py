@@ -12,17 +12,17 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, column, inspect, select, table
 
-from service.ledger.connections import LONG_DEADLINE
-from service.ledger.database import (
+from service.ledger.migrations import create_at, revisions
+from service.ledger.storage.connections import LONG_DEADLINE
+from service.ledger.storage.database import (
     LedgerUnavailable,
     connection_to,
     database_file,
     database_url,
     open_engine,
 )
-from service.ledger.entries import Head
-from service.ledger.migrations import create_at, revisions
-from service.ledger.schema import head
+from service.ledger.storage.entries import Head
+from service.ledger.storage.schema import head
 from service.ledger.verify import verify
 
 BATCH = 1_000  # rows in memory at a time

@@ -7,12 +7,17 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from service.ledger import claims, migrations
-from service.ledger.checkpoint import Checkpoint
 from service.ledger.claims import Append, Claim
-from service.ledger.database import LedgerUnavailable, database_file, describe, file_identity
-from service.ledger.entries import Entry, Head
-from service.ledger.personal import tables
-from service.ledger.schema import lock_head, move_head, read_hash, write_probe
+from service.ledger.storage import personal_tables as tables
+from service.ledger.storage.checkpoint import Checkpoint
+from service.ledger.storage.database import (
+    LedgerUnavailable,
+    database_file,
+    describe,
+    file_identity,
+)
+from service.ledger.storage.entries import Entry, Head
+from service.ledger.storage.schema import lock_head, move_head, read_hash, write_probe
 
 
 class ChainConnection:

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Column, Connection, Engine, Table, Text, select
 
-from service.ledger.database import connection_to
-from service.ledger.entries import Draft
 from service.ledger.migrations import revisions
-from service.ledger.schema import metadata
+from service.ledger.storage.database import connection_to
+from service.ledger.storage.entries import Draft
+from service.ledger.storage.schema import metadata
 
 REVISION = "0006"  # the migration that creates the table
 table = Table(

@@ -8,18 +8,18 @@ from typing import ParamSpec, TypeVar
 from sqlalchemy import ColumnElement, Connection, select
 
 from service.ledger import claims, reader
-from service.ledger.connections import DEADLINE
-from service.ledger.database import (
+from service.ledger.reader import EarlierDecision, EntryHistory, HistoryPage
+from service.ledger.storage import personal_tables as tables
+from service.ledger.storage.connections import DEADLINE
+from service.ledger.storage.database import (
     LedgerUnavailable,
     begin_writing,
     connection_to,
     database_url,
     open_engine,
 )
-from service.ledger.entries import Draft, Entry, Head
-from service.ledger.personal import tables
-from service.ledger.reader import EarlierDecision, EntryHistory, HistoryPage
-from service.ledger.schema import lock_head, move_head, policies
+from service.ledger.storage.entries import Draft, Entry, Head
+from service.ledger.storage.schema import lock_head, move_head, policies
 from service.ledger.writer import ANSWER_TIMEOUT, Writer, WriterStatus
 
 READERS = 8  # threads that may wait for the database at the same time, beside the writer

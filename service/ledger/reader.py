@@ -12,14 +12,14 @@ from sqlalchemy import (
     select,
 )
 
-from service.ledger.database import connection_to
-from service.ledger.entries import COLUMNS, Entry, Head
-from service.ledger.personal.tables import select_entries
-from service.ledger.review.drafts import pending_proposal
-from service.ledger.review.filters import decision_by_officer
-from service.ledger.schema import entries as table
-from service.ledger.schema import read_head, read_policies
 from service.ledger.search import matches, of_cases
+from service.ledger.storage.database import connection_to
+from service.ledger.storage.decision_filters import decision_by_officer
+from service.ledger.storage.entries import COLUMNS, Entry, Head
+from service.ledger.storage.officer_drafts import pending_proposal
+from service.ledger.storage.personal_tables import select_entries
+from service.ledger.storage.schema import entries as table
+from service.ledger.storage.schema import read_head, read_policies
 
 SEARCH_SPAN = 20_000  # entries that one search reads; the next page continues after them
 

@@ -16,8 +16,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from service.ledger.personal.tables import exist, personal
-from service.ledger.schema import entries as table
+from service.ledger.storage.personal_tables import exist, personal
+from service.ledger.storage.schema import entries as table
 
 
 def ids_of_cases(connection: Connection, references: Collection[str]) -> Select[str]:

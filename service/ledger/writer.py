@@ -14,10 +14,10 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from service.ledger.chain_connection import ChainConnection
-from service.ledger.checkpoint import INTERVAL
 from service.ledger.claims import AlreadyClaimed, Append, Claim
-from service.ledger.database import LedgerUnavailable
-from service.ledger.entries import Draft, Entry
+from service.ledger.storage.checkpoint import INTERVAL
+from service.ledger.storage.database import LedgerUnavailable
+from service.ledger.storage.entries import Draft, Entry
 
 CAPACITY = 4_096  # appends that may wait before further ones are refused
 GROUP = 512  # entries after which a group is closed

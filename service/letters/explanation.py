@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from service.decision.advice.explanation import explain
 from service.decision.applications import InvalidApplication
 from service.decision.engine import Engine
-from service.decision.explanation import explain
 from service.decision.reasons import LEAST
 from service.letters.content import Letter, Record, letter_about
 from service.letters.creditor import Creditor
-from stages.contract.written import text as written
+from stages.contract.fields.written_values import text as written
 
 MOST = 4  # facts in favour
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.monitoring.windows import Window
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.contract.schema import Contract
 from stages.judging.evaluation import name_groups
 

@@ -15,10 +15,10 @@ import numpy as np
 from service.decision.engine import Engine
 from service.decision.hashes import NotReady
 from service.ledger import Ledger, LedgerUnavailable
-from service.ledger.connections import LONG_DEADLINE
-from service.ledger.database import connection_to, require_file
 from service.ledger.migrations import require_tables
-from service.ledger.personal.tables import may_read_protected
+from service.ledger.storage.connections import LONG_DEADLINE
+from service.ledger.storage.database import connection_to, require_file
+from service.ledger.storage.personal_tables import may_read_protected
 from service.monitoring import (
     alerts,
     drift,

@@ -21,11 +21,11 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from service.ledger import Draft, Ledger, LedgerUnavailable, draft
-from service.ledger.connections import LONG_DEADLINE
-from service.ledger.database import connection_to
-from service.ledger.entries import Entry
 from service.ledger.migrations import require_tables
-from service.ledger.schema import entries
+from service.ledger.storage.connections import LONG_DEADLINE
+from service.ledger.storage.database import connection_to
+from service.ledger.storage.entries import Entry
+from service.ledger.storage.schema import entries
 from service.monitoring.realised_performance import (
     mature_outcomes,
     maturity_days,

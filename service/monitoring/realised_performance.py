@@ -13,8 +13,8 @@ from sqlalchemy import func, select
 
 from service import settings
 from service.ledger import Ledger
-from service.ledger.database import connection_to
-from service.ledger.schema import entries, read_policies
+from service.ledger.storage.database import connection_to
+from service.ledger.storage.schema import entries, read_policies
 from stages.judging import evaluation
 from stages.metrics import metrics
 from stages.params.sections import Monitor as MonitorSection

@@ -20,8 +20,8 @@ from sqlalchemy import (
     update,
 )
 
-from service.ledger.database import begin_writing, connection_to
-from service.ledger.schema import metadata
+from service.ledger.storage.database import begin_writing, connection_to
+from service.ledger.storage.schema import metadata
 
 LOCK_TIMEOUT = 15.0  # seconds; longer than for decisions, since nobody waits for a report
 _LOCK = 7_264_331_903  # any number that only this program uses

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from sqlalchemy import func, select
 
 from service.ledger import Ledger
-from service.ledger.database import connection_to
-from service.ledger.entries import Entry
-from service.ledger.personal.tables import is_present, read_protected, select_entries
-from service.ledger.schema import entries
+from service.ledger.storage.database import connection_to
+from service.ledger.storage.entries import Entry
+from service.ledger.storage.personal_tables import is_present, read_protected, select_entries
+from service.ledger.storage.schema import entries
 from stages.features.matrix import Features, Floats
 
 

@@ -9,11 +9,11 @@ from sqlalchemy import ColumnElement, Connection, Engine, func, select
 
 from service.decision.identity import Identity
 from service.ledger import Draft, Ledger, LedgerUnavailable
-from service.ledger.database import connection_to
-from service.ledger.entries import Entry
 from service.ledger.migrations import require_tables
-from service.ledger.personal.tables import application_of, read_protected, select_entries
-from service.ledger.schema import entries
+from service.ledger.storage.database import connection_to
+from service.ledger.storage.entries import Entry
+from service.ledger.storage.personal_tables import application_of, read_protected, select_entries
+from service.ledger.storage.schema import entries
 from service.shadow.challenger import KIND, Recorded
 
 REVISION = "0010"  # the migration that lets a challenger score each decision only once

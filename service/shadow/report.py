@@ -11,8 +11,8 @@ from scipy.stats import spearmanr
 
 from service.decision.engine import Engine
 from service.ledger import Ledger
-from service.ledger.connections import LONG_DEADLINE
-from service.ledger.database import require_file
+from service.ledger.storage.connections import LONG_DEADLINE
+from service.ledger.storage.database import require_file
 from service.monitoring.realised_performance import maturity_days
 from service.shadow import pairs, records
 from stages import params

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from service.ledger.database import connection_to
-from service.ledger.schema import read_head
+from service.ledger.storage.database import connection_to
+from service.ledger.storage.schema import read_head
 from service.transparency.log import Broken, ChainWalk
 from service.transparency.merkle_tree import BLOCK, MerkleTree, block_hash
 from service.transparency.verify_receipt import Checkpoint, Invalid, Key, parse_checkpoint, signers

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Column, Connection, Engine, MetaData, Table, Text, select
 
-from service.ledger.database import begin_writing, connection_to
-from service.ledger.entries import GENESIS, Head, chained_hash
-from service.ledger.personal.commitments import COMMITMENTS, RECORDED_DIGEST, digest_of, is_emptied
-from service.ledger.personal.tables import read_part
-from service.ledger.schema import entries, read_hash, read_head
+from service.ledger.storage.commitments import COMMITMENTS, RECORDED_DIGEST, digest_of, is_emptied
+from service.ledger.storage.database import begin_writing, connection_to
+from service.ledger.storage.entries import GENESIS, Head, chained_hash
+from service.ledger.storage.personal_tables import read_part
+from service.ledger.storage.schema import entries, read_hash, read_head
 from service.transparency.merkle_tree import BLOCK, MerkleTree, block_hash
 from service.transparency.signing import Signer, sign_checkpoint
 from service.transparency.verify_receipt import (

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from service.ledger.checkpoint import write_durably
+from service.ledger.storage.checkpoint import write_durably
 from service.transparency.merkle_tree import EMPTY, require_consistency
 from service.transparency.signing import Signer
 from service.transparency.verify_receipt import Invalid, Key, parse_checkpoint, signers

@@ -11,12 +11,12 @@ import pandas as pd
 from stages import params
 from stages.contract import reading as contracts
 from stages.contract.draft import column_names, leakage, outcome
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
+from stages.contract.fields.written_values import did_you_mean, text
 from stages.contract.raw import history, quality, tables
 from stages.contract.raw.files import delimiter_hint, header
 from stages.contract.raw.table_columns import required_columns
 from stages.contract.schema import Contract, ContractError
-from stages.contract.written import did_you_mean, text
 from stages.features import assignment
 from stages.params import Params
 from stages.policy.decisions import Policy

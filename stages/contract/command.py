@@ -12,8 +12,8 @@ from stages.contract import check
 from stages.contract import reading as contracts
 from stages.contract.draft import book as books
 from stages.contract.draft import contract_text, price
+from stages.contract.fields.written_values import did_you_mean
 from stages.contract.schema import ContractError
-from stages.contract.written import did_you_mean
 
 
 @dataclass

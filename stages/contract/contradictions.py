@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Mapping
 
 from stages.contract.derived import Aggregate, Check, Derived
 from stages.contract.expressions import syntax
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
+from stages.contract.fields.written_values import did_you_mean
 from stages.contract.schema import Contract
-from stages.contract.written import did_you_mean
 
 
 def contradictions(contract: Contract) -> Iterator[tuple[list[str], str]]:

@@ -13,8 +13,8 @@ from stages.contract.expressions.general import Condition, Formula, parse_rule, 
 from stages.contract.expressions.meaning import Fields
 from stages.contract.expressions.operations import Floats
 from stages.contract.expressions.simple import Ratio, Rule
-from stages.contract.fields import Field
-from stages.contract.parts import Part, ReasonWords, Risk
+from stages.contract.fields.field import Field
+from stages.contract.fields.parts import Part, ReasonWords, Risk
 
 Take = Literal[
     "count",

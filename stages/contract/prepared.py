@@ -26,8 +26,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from stages.contract.expressions.operations import as_days
-from stages.contract.fields import Field, missing_column
-from stages.contract.parts import Scalar
+from stages.contract.fields.field import Field, missing_column
+from stages.contract.fields.parts import Scalar
 from stages.contract.schema import Contract
 
 Column = NDArray[np.float64] | NDArray[np.int8] | list[Scalar | None]

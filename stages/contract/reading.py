@@ -12,12 +12,12 @@ from pydantic_core import ErrorDetails
 
 from stages.contract.contradictions import contradictions
 from stages.contract.derived import Aggregate, Check, Derived
-from stages.contract.fields import Field
-from stages.contract.parts import Constraints, Part, ReasonWords
+from stages.contract.fields.field import Field
+from stages.contract.fields.parts import Constraints, Part, ReasonWords
+from stages.contract.fields.written_values import allowed_words, did_you_mean
 from stages.contract.schema import AVAILABLE, Contract, ContractError, presence
 from stages.contract.tables import Dialect, History, Table
 from stages.contract.target import OutcomeWindow, Target
-from stages.contract.written import allowed_words, did_you_mean
 
 SCALARS = ("bool", "int", "float", "str")
 

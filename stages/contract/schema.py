@@ -15,8 +15,8 @@ from typing import Literal
 from pydantic import Field as Key
 
 from stages.contract.derived import Aggregate, Check, Derived
-from stages.contract.fields import Field
-from stages.contract.parts import Part
+from stages.contract.fields.field import Field
+from stages.contract.fields.parts import Part
 from stages.contract.tables import History, Table
 from stages.contract.target import OutcomeWindow, Target
 

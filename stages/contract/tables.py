@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from pydantic import Field as Key
 
-from stages.contract.fields import Field, as_list
-from stages.contract.parts import Part
+from stages.contract.fields.field import Field, as_list
+from stages.contract.fields.parts import Part
 
 
 class Dialect(Part):

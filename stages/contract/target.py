@@ -9,9 +9,9 @@ from typing import Literal
 
 from pydantic import Field as Key
 
-from stages.contract.fields import as_list
-from stages.contract.parts import Part, Scalar
-from stages.contract.written import BOOLEANS, YAML_BOOLEANS, text
+from stages.contract.fields.field import as_list
+from stages.contract.fields.parts import Part, Scalar
+from stages.contract.fields.written_values import BOOLEANS, YAML_BOOLEANS, text
 
 
 class Target(Part):

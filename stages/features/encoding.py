@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.contract.fields import Field, missing_column
-from stages.contract.parts import Scalar
-from stages.contract.written import day_text, days_of
+from stages.contract.fields.field import Field, missing_column
+from stages.contract.fields.parts import Scalar
+from stages.contract.fields.written_values import day_text, days_of
 
 Values = Sequence[Any] | NDArray[Any]
 Columns = Mapping[str, Values]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.contract.derived import Derived
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.contract.schema import Contract
 from stages.features.matrix import Features, Floats, MissingReason
 

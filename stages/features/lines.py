@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.contract.tables import History
 from stages.features.aggregates import Floats, Lines
 from stages.features.encoding import Values, codes_of, decode

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.contract.derived import Aggregate, Derived
-from stages.contract.fields import Field, missing_column
+from stages.contract.fields.field import Field, missing_column
 from stages.contract.schema import Contract, ContractError, Mode
 from stages.features.aggregates import compute
 from stages.features.encoding import (

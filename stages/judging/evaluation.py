@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.features.encoding import Columns, Values
 from stages.features.matrix import Features, Floats
 from stages.metrics import delong, intervals, metrics
+from stages.models import tree_compiler
 from stages.models.artifact import Model
-from stages.models.compiled import libraries
 from stages.models.compiled.forest import most_features_on_a_path
 from stages.models.compiled.trees import Trees
 from stages.models.scorers import Additive, Selected
@@ -171,7 +171,7 @@ def figures_by_group(
 
 def is_glass(model: Model) -> bool:
     """Return whether a model is a sum of terms of one feature or of two, which can be drawn."""
-    scorer = libraries.compile_trees(model.scorer) or model.scorer
+    scorer = tree_compiler.compile_trees(model.scorer) or model.scorer
     scorer = scorer.scorer if isinstance(scorer, Selected) else scorer
     if isinstance(scorer, Trees):
         return most_features_on_a_path(scorer.forest) <= 2

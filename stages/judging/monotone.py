@@ -17,8 +17,8 @@ from stages.features.matrix import Floats
 from stages.judging import monotone_lines, monotone_proof
 from stages.judging.monotone_lines import Fall, Line
 from stages.metrics import metrics
+from stages.models import tree_compiler
 from stages.models.artifact import Model
-from stages.models.compiled import libraries
 from stages.models.fitting import found_parameters
 from stages.models.fitting.job import Job
 from stages.models.scorers import Scorer, WeightedSum
@@ -91,7 +91,7 @@ def check_directions(
     another form than a ratio read the field, `sampled_for` names them: no violation is then no
     proof, since their values are sampled.
     """
-    model = replace(model, scorer=libraries.compile_trees(model.scorer) or model.scorer)
+    model = replace(model, scorer=tree_compiler.compile_trees(model.scorer) or model.scorer)
     some = np.linspace(0, len(encoded) - 1, rows_followed(len(encoded))).astype(np.int64)
     report: dict[str, dict[str, Any]] = {}
     for j, field in enumerate(model.features.inputs):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stages.contract.derived import Derived
 from stages.contract.expressions.general import Condition
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.features.matrix import DIRECTION, Floats
 from stages.models.artifact import Model
 from stages.models.breakpoints import MovedRatio, slopes_of, thresholds_of

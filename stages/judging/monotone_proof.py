@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from stages.contract.derived import Derived
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.features.matrix import DIRECTION, Features
 from stages.models.artifact import Model
 from stages.models.calibration import Calibrator, Isotonic, Sigmoid

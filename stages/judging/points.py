@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.contract.derived import Derived
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.features.information_value import SMOOTHING
 from stages.features.matrix import Floats, MissingReason
 from stages.judging.reference import names_of_codes

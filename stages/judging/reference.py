@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from stages.contract.derived import Derived
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.contract.schema import Contract
 from stages.features.facts import are_empty
 from stages.features.information_value import quantile_edges

@@ -5,17 +5,17 @@
 - `model_file`: the file that ships, which cannot execute; `document` is its format, and
   `written_model` makes one of a fitted model
 - `scorers`: the fitted models, which give a row its margin and explain it
-- `compiled`: the trees of boosters in a form that needs no library and is quick
+- `tree_compiler`: reads the trees of boosters into a form that is quick and needs no library, which
+  `compiled` holds
 - `calibration`: the maps from margins to PDs
-- `contributions`: the explanation of a margin by raw field
 - `breakpoints`: where a margin can change as some features move
 - `candidates`: one file per candidate; `registry` finds a candidate by its name
 - `parameters` and `task`: what the files of all candidates build on
 - `fitting`: the code that fits a candidate
 
-The service imports `artifact`, `model_file`, `contributions` and `breakpoints`, `stages.params`
-imports `registry` and `parameters`, the stages import from here and from `fitting`, and notebooks
-use `load`. This package imports from `stages.contract` and `stages.features`, and never a stage.
+The service imports `artifact`, `model_file` and `breakpoints`, `stages.params` imports `registry`
+and `parameters`, the stages import from here and from `fitting`, and notebooks use `load`. This
+package imports from `stages.contract` and `stages.features`, and never a stage.
 """
 
 import os

@@ -18,14 +18,12 @@ from typing import TYPE_CHECKING, NoReturn, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.contract.fields import Field, missing_column
+from stages.contract.fields.field import Field, missing_column
 from stages.contract.schema import ContractError
 from stages.features.encoding import Columns, Values
-from stages.features.matrix import Floats
-from stages.models import artifact, model_file
+from stages.features.matrix import Features, Floats
+from stages.models import artifact, model_file, tree_compiler
 from stages.models.artifact import Model
-from stages.models.compiled import libraries
-from stages.models.contributions import sum_by_field
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -68,7 +66,7 @@ class Classifier:
         self.model = model
         self.classes_ = np.array([0, 1])
         self.feature_names_in_ = np.array([f.name for f in model.features.inputs], dtype=object)
-        self._trees = libraries.compile_if_possible(model.scorer) or model.scorer
+        self._trees = tree_compiler.compile_if_possible(model.scorer) or model.scorer
 
     def __repr__(self) -> str:
         model = self.model
@@ -169,3 +167,17 @@ def load(path: Path | str) -> Classifier:
     """
     path = Path(path)
     return Classifier(model_file.read(path) if path.suffix == ".json" else artifact.load(path))
+
+
+def sum_by_field(contributions: Floats, features: Features) -> dict[str, Floats]:
+    """Return the contribution (n,) of each raw field by name, from those of the features (n, F).
+
+    Each field of a ratio has half of the ratio's contribution: neither field has an effect without
+    the other, so their Shapley values are equal. The fields of another formula share its
+    contribution equally too; that is a convention, and only their sum is a Shapley value.
+    """
+    sums = {field.name: np.zeros(len(contributions)) for field in features.inputs}
+    for values, sources in zip(contributions.T, features.sources, strict=True):
+        for name in sources:
+            sums[name] += values / len(sources)
+    return sums

@@ -31,9 +31,9 @@ def written_scorer(
 
 def written_alone(model: Model, scorer: Scorer) -> document.Additive | document.Trees:
     """Return the document of a scorer that is no blend."""
-    from stages.models.compiled import libraries  # noqa: PLC0415  (the service never writes)
+    from stages.models import tree_compiler  # noqa: PLC0415  (the service never writes)
 
-    scorer = libraries.compile_trees(scorer) or scorer
+    scorer = tree_compiler.compile_trees(scorer) or scorer
     features = [*range(len(model.features.names))]
     if isinstance(scorer, Selected):
         features, scorer = scorer.columns.tolist(), scorer.scorer

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from stages.contract.written import allowed_words
+from stages.contract.fields.written_values import allowed_words
 
 
 class ParamsError(ValueError):

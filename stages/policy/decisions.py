@@ -17,7 +17,7 @@ from pydantic import Field as Key
 
 from stages.contract.expressions.general import Condition, parse_rule
 from stages.contract.expressions.simple import Rule
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.contract.schema import AVAILABLE, Contract, ContractError, Mode
 from stages.features.matrix import Floats, Outcomes
 

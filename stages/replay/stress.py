@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic import Field as Key
 from scipy.special import expit, logit
 
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.features.encoding import Columns
 from stages.judging.evaluation import columns_by_name, round_figures
 from stages.metrics import ratio_intervals

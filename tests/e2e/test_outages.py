@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from service.ledger import Ledger
-from service.ledger.connections import LONG_DEADLINE
+from service.ledger.storage.connections import LONG_DEADLINE
 from tests.service.ledger.test_ledger_attacks import hung
 from tests.support.databases import Postgres
 

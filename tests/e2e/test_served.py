@@ -20,7 +20,7 @@ import pytest
 from benches.load import Client, connect, request_of
 from service.decision import hashes
 from service.ledger import Ledger
-from service.ledger.connections import LONG_DEADLINE
+from service.ledger.storage.connections import LONG_DEADLINE
 from service.ledger.verify import verify
 
 from . import served as served_parts

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from stages import params
-from stages.models import artifact, registry
-from stages.models.compiled import libraries
+from stages.models import artifact, registry, tree_compiler
 from stages.models.compiled.trees import Trees
 from stages.models.scorers import Selected
 from tests.support.books import ROOT, Project, book
@@ -30,7 +29,7 @@ def found(project: Project, candidate: str) -> dict[str, Any]:
 
 def number_of_trees(project: Project, candidate: str) -> int:
     model = artifact.load(project.artifact(candidate))
-    trees = libraries.compile_trees(model.scorer)
+    trees = tree_compiler.compile_trees(model.scorer)
     inner = trees.scorer if isinstance(trees, Selected) else trees
     assert isinstance(inner, Trees)
     return len(inner.forest.trees)

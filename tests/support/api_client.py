@@ -11,7 +11,7 @@ import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.access.authentication import Access
-from service.api.asgi import Application
+from service.api.application.asgi import Application
 from service.api.handlers.api import Api
 from service.users.api_keys import KeyRing
 

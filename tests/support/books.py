@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stages import evaluate, featurize, params, preprocess, search, train
 from stages.contract import prepared
 from stages.contract import reading as contracts
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.contract.schema import Contract, Mode
 from stages.dossier import __main__ as dossier
 

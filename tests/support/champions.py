@@ -229,8 +229,8 @@ class Lender:
         return self
 
     def acknowledge(self, *names: str, who: str = "Ada Lovelace", why: str = REASON) -> Lender:
-        """Answer for suspicions in the file that the gate reads."""
-        entries = [{"suspicion": name, "who": who, "why": why} for name in names]
+        """Answer for red flags in the file that the gate reads."""
+        entries = [{"red_flag": name, "who": who, "why": why} for name in names]
         return self.text("models/acknowledgements.yaml", yaml.safe_dump(entries))
 
     def reproduce(self) -> Path:

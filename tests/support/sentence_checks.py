@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from stages.contract.derived import Derived
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.contract.schema import Contract
 from stages.features.matrix import Features, Floats, MissingReason
 

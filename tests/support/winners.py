@@ -13,7 +13,7 @@ import numpy as np
 from service.decision.applications import Applications, InvalidApplication
 from service.decision.hashes import GOLDEN, REFERENCE, WINNER
 from stages import simulate
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.judging import blending, predictions, reference
 from stages.models import artifact, model_file
 from stages.simulation import population

@@ -8,7 +8,7 @@ from typing import Any
 
 from service import settings
 from service.decision.engine import Engine
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.contract.schema import Contract
 from stages.contract.tables import History
 

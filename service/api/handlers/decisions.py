@@ -25,8 +25,8 @@ from service.api.handlers.state import State
 from service.api.idempotency import claim_request, replay
 from service.api.load.limits import Turnstile
 from service.api.requests import Request, Response, Routes, as_dicts, refusal
+from service.decision.advice.explanation import explain
 from service.decision.applications import InvalidApplication
-from service.decision.explanation import explain
 from service.decision.json_bodies import decode, unwrap
 from service.decision.problems import as_text, quote
 from service.ledger.claims import AlreadyClaimed, Claim

@@ -20,8 +20,8 @@ from service.api.requests import (
 )
 from service.decision.problems import quote
 from service.ledger import HistoryPage
-from service.ledger.review.filters import Filters
 from service.ledger.review.queue import NoQueue, waiting
+from service.ledger.storage.decision_filters import Filters
 from service.transparency.log import TransparencyLog
 from service.transparency.verify_receipt import Invalid
 from stages.policy.decisions import DECISIONS

@@ -10,7 +10,8 @@ from service.api.requests import VISIBLE, Request, Response, Routes, refusal, va
 from service.decision.json_bodies import decode, unwrap
 from service.decision.problems import quote
 from service.ledger import AlreadyRecorded, Draft, Entry, EntryHistory, override
-from service.ledger.review import drafts, steps
+from service.ledger.review import steps
+from service.ledger.storage import officer_drafts as drafts
 from service.users.callers import Caller
 
 PENDING = 202  # the status of a proposal, which decides nothing yet

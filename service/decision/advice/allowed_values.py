@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.features.encoding import decode
 from stages.features.matrix import Floats
 

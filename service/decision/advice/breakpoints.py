@@ -16,7 +16,7 @@ from service.decision.engine import Engine
 from stages.contract.derived import Derived
 from stages.contract.expressions.general import Condition
 from stages.contract.expressions.simple import Rule
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.features.matrix import Floats, clip_to_float32
 from stages.models.breakpoints import margins_along, slopes_of, thresholds_of
 

@@ -17,7 +17,7 @@ from sqlalchemy import (
     select,
 )
 
-from service.ledger.database import LedgerUnavailable, connection_to
+from service.ledger.storage.database import LedgerUnavailable, connection_to
 
 OLDEST = "0005"  # the newest revision of the previous release: this program runs on it
 NEWEST = "0010"  # the newest migration of this program

@@ -19,7 +19,7 @@ from psycopg import Connection as DriverConnection
 from psycopg import sql
 from sqlalchemy import Connection, inspect
 
-from service.ledger.database import LedgerUnavailable
+from service.ledger.storage.database import LedgerUnavailable
 
 WRITER, SIGNER, READER = "ledger_writer", "ledger_signer", "ledger_reader"
 AUDITOR, ERASER, MONITOR = "ledger_auditor", "ledger_eraser", "ledger_monitor"

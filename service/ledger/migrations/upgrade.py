@@ -5,9 +5,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect
 
-from service.ledger.checkpoint import Checkpoint
-from service.ledger.connections import LONG_DEADLINE
-from service.ledger.database import (
+from service.ledger.migrations import revisions, roles
+from service.ledger.storage.checkpoint import Checkpoint
+from service.ledger.storage.connections import LONG_DEADLINE
+from service.ledger.storage.database import (
     LOCK_TIMEOUT,
     LedgerUnavailable,
     begin_writing,
@@ -16,9 +17,8 @@ from service.ledger.database import (
     database_file,
     open_engine,
 )
-from service.ledger.entries import Head
-from service.ledger.migrations import revisions, roles
-from service.ledger.schema import head
+from service.ledger.storage.entries import Head
+from service.ledger.storage.schema import head
 
 FOLDER = Path(__file__).parent
 VERSIONS = [FOLDER / "versions"]

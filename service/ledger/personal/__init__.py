@@ -4,8 +4,6 @@ An entry holds a salted commitment of each of its parts. Without the salt a comm
 about what was committed to, and with it nobody can show another content. So a part can be removed
 together with its salt, and the entry, the chain, the tree and every proof stay as they are.
 
-- `commitments`: take the personal parts out of an entry, and commit to them
-- `tables`: the tables `ledger_personal` and `ledger_protected`; record and read entries with them
 - `erasure`: delete the parts of decisions, and record that it was done
 - `files`: remove what was deleted from the files of the database
 - `command`: `python -m service.ledger erase`

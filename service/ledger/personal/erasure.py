@@ -15,13 +15,13 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import Connection, Engine, Table, or_, select
 
 from service.ledger import claims
-from service.ledger.database import LedgerUnavailable, connection_to
-from service.ledger.entries import Entry, Head, canonical, draft
 from service.ledger.migrations import revisions
-from service.ledger.personal import tables
-from service.ledger.personal.commitments import RECORDED_DIGEST, empty
-from service.ledger.schema import entries, lock_head, move_head
 from service.ledger.search import ids_of_cases
+from service.ledger.storage import personal_tables as tables
+from service.ledger.storage.commitments import RECORDED_DIGEST, empty
+from service.ledger.storage.database import LedgerUnavailable, connection_to
+from service.ledger.storage.entries import Entry, Head, canonical, draft
+from service.ledger.storage.schema import entries, lock_head, move_head
 
 REVISION = "0009"  # the migration that creates the tables
 GROUP = 5_000  # decisions that one transaction erases

@@ -5,8 +5,7 @@ an officer (the maker) records a proposal, which decides nothing: an override fo
 one (the checker) approves it, and a rejection leaves the referral open. So wherever an override
 stands, the case is decided.
 
-- `drafts`: overrides, proposals, their approval and rejection, and notes
-- `steps`: append them under the lock of the chain, so that of two simultaneous ones one counts
+- `steps`: append overrides, proposals, approvals and rejections under the lock of the chain, so
+  that of two simultaneous ones one counts
 - `queue`: the referrals that are open, those that wait longest first
-- `filters`: the conditions of lists by final decision, rating, date and officer
 """

@@ -4,15 +4,15 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, func, select
 
-from service.ledger.database import connection_to
-from service.ledger.entries import Entry
 from service.ledger.migrations import revisions
-from service.ledger.personal.tables import select_entries
 from service.ledger.reader import EntryHistory, with_later
-from service.ledger.review.filters import Filters
-from service.ledger.schema import entries as table
-from service.ledger.schema import open_referrals as queue
 from service.ledger.search import matches
+from service.ledger.storage.database import connection_to
+from service.ledger.storage.decision_filters import Filters
+from service.ledger.storage.entries import Entry
+from service.ledger.storage.personal_tables import select_entries
+from service.ledger.storage.schema import entries as table
+from service.ledger.storage.schema import open_referrals as queue
 
 REVISION = "0008"  # the migration that adds the queue
 SPAN = 20_000  # open referrals that one search reads; the next page continues after them

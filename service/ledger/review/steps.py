@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 
-from service.ledger.entries import Draft, Entry
 from service.ledger.ledger import AlreadyRecorded, Ledger
-from service.ledger.personal.tables import select_entries
-from service.ledger.review.drafts import pending_proposal
-from service.ledger.schema import entries as table
+from service.ledger.storage.entries import Draft, Entry
+from service.ledger.storage.officer_drafts import pending_proposal
+from service.ledger.storage.personal_tables import select_entries
+from service.ledger.storage.schema import entries as table
 
 
 def decide(ledger: Ledger, override: Draft) -> Entry:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, func, select
 
-from service.ledger.connections import LONG_DEADLINE
-from service.ledger.database import connection_to, database_url, open_engine
-from service.ledger.entries import GENESIS, Head
-from service.ledger.schema import entries as table
-from service.ledger.schema import policies, read_hash, read_head
+from service.ledger.storage.connections import LONG_DEADLINE
+from service.ledger.storage.database import connection_to, database_url, open_engine
+from service.ledger.storage.entries import GENESIS, Head
+from service.ledger.storage.schema import entries as table
+from service.ledger.storage.schema import policies, read_hash, read_head
 from service.ledger.verify.earlier import check_earlier
 from service.ledger.verify.overrides import check_queue
 from service.ledger.verify.personal_parts import Erasures, compare_erasures

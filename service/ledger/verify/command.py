@@ -8,9 +8,9 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from service.ledger.checkpoint import write_durably
-from service.ledger.database import LedgerUnavailable
-from service.ledger.entries import Head
+from service.ledger.storage.checkpoint import write_durably
+from service.ledger.storage.database import LedgerUnavailable
+from service.ledger.storage.entries import Head
 from service.ledger.verify import results
 from service.ledger.verify.chain import verify
 from stages import project

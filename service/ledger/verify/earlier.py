@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, func, select
 
-from service.ledger.entries import Entry, Head
-from service.ledger.schema import entries as table
+from service.ledger.storage.entries import Entry, Head
+from service.ledger.storage.schema import entries as table
 from service.ledger.verify.personal_parts import Erasures, find_without_part
 from service.ledger.verify.spans import hash_of
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, exists, select
 
-from service.ledger.entries import Entry
 from service.ledger.migrations import revisions
-from service.ledger.personal.tables import select_entries
-from service.ledger.review.drafts import is_approval, pending_proposal
-from service.ledger.schema import entries as table
-from service.ledger.schema import open_referrals
+from service.ledger.storage.entries import Entry
+from service.ledger.storage.officer_drafts import is_approval, pending_proposal
+from service.ledger.storage.personal_tables import select_entries
+from service.ledger.storage.schema import entries as table
+from service.ledger.storage.schema import open_referrals
 
 QUEUE = "0008"  # the migration that adds the queue of open referrals
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, func, select
 
-from service.ledger.entries import Entry
-from service.ledger.personal.commitments import (
+from service.ledger.storage.commitments import (
     COMMITMENTS,
     PERSONAL,
     PROTECTED,
@@ -17,8 +16,9 @@ from service.ledger.personal.commitments import (
     Part,
     commitment,
 )
-from service.ledger.personal.tables import exist, may_read_protected, personal, protected
-from service.ledger.schema import entries
+from service.ledger.storage.entries import Entry
+from service.ledger.storage.personal_tables import exist, may_read_protected, personal, protected
+from service.ledger.storage.schema import entries
 
 TABLES = {PERSONAL: personal, PROTECTED: protected}
 

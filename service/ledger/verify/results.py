@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Column, Engine, Table, Text, inspect, select
 
-from service.ledger.database import begin_writing, connection_to
-from service.ledger.entries import Head
-from service.ledger.schema import metadata
+from service.ledger.storage.database import begin_writing, connection_to
+from service.ledger.storage.entries import Head
+from service.ledger.storage.schema import metadata
 
 verifications = Table(
     "ledger_verifications",

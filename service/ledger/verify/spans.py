@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from service.ledger.entries import COLUMNS, Entry, Head, chained_hash, columns_of
-from service.ledger.personal.commitments import digest_of
-from service.ledger.schema import entries as table
-from service.ledger.schema import read_head
+from service.ledger.storage.commitments import digest_of
+from service.ledger.storage.entries import COLUMNS, Entry, Head, chained_hash, columns_of
+from service.ledger.storage.schema import entries as table
+from service.ledger.storage.schema import read_head
 from service.ledger.verify.overrides import check_override
 from service.ledger.verify.personal_parts import Erasures, PartsCheck
 

@@ -14,10 +14,10 @@ from stages.contract.draft import column_names, dialect, keys, leakage, outcome,
 from stages.contract.draft.column import Column, Floats, Guess
 from stages.contract.draft.keys import Link
 from stages.contract.draft.outcome import Outcome
+from stages.contract.fields.written_values import did_you_mean
 from stages.contract.raw.files import read_file
 from stages.contract.schema import ContractError
 from stages.contract.tables import Table
-from stages.contract.written import did_you_mean
 from stages.features import split
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from stages.contract.parts import Scalar
-from stages.contract.written import BLANKS, text
+from stages.contract.fields.parts import Scalar
+from stages.contract.fields.written_values import BLANKS, text
 
 Floats = NDArray[np.float64]
 Type = Literal["integer", "number", "boolean", "string", "date"]

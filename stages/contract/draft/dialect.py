@@ -17,9 +17,9 @@ import pandas as pd
 
 from stages.contract.draft import quantities
 from stages.contract.draft.column import MAX_CATEGORIES, Column, Guess
+from stages.contract.fields.written_values import plain_date, plain_number
 from stages.contract.raw.files import DELIMITERS, TEXTS, suffix
 from stages.contract.tables import Dialect, Table
-from stages.contract.written import plain_date, plain_number
 
 SAMPLE = 1 << 20  # bytes of a text file that are looked at
 LINES = 200

@@ -9,7 +9,7 @@ import pandas as pd
 
 from stages.contract.draft import column_names, dialect, quantities
 from stages.contract.draft.column import MAX_CATEGORIES, Column, Guess
-from stages.contract.written import BLANKS, BOOLEANS
+from stages.contract.fields.written_values import BLANKS, BOOLEANS
 
 RARE = 0.05  # of the rows of the word that is meant
 SHARE, LEAST, COVERED = 0.01, 30, 0.5  # of a frequent word in the rows; its rows; of all such words

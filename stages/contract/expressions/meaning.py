@@ -18,9 +18,9 @@ import numpy as np
 from stages.contract.expressions import operations
 from stages.contract.expressions.operations import Numbers
 from stages.contract.expressions.syntax import Expression, problem_at
-from stages.contract.fields import Field
-from stages.contract.written import BOOLEANS, days_of
-from stages.contract.written import text as written
+from stages.contract.fields.field import Field
+from stages.contract.fields.written_values import BOOLEANS, days_of
+from stages.contract.fields.written_values import text as written
 
 Type = Literal["number", "truth", "date", "category", "text"]
 Fields = Mapping[str, Field | None]

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from stages.contract.fields import Field
-from stages.contract.written import BOOLEANS
-from stages.contract.written import text as written
+from stages.contract.fields.field import Field
+from stages.contract.fields.written_values import BOOLEANS
+from stages.contract.fields.written_values import text as written
 
 NAME = r"[A-Za-z_]\w*"
 NUMBER = r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"

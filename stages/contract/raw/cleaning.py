@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stages.contract.derived import Derived
 from stages.contract.expressions.operations import as_days
-from stages.contract.fields import Field, missing_column
+from stages.contract.fields.field import Field, missing_column
 from stages.contract.raw.broken_rows import Broken
 from stages.contract.raw.columns import dates_of, key_text, text_codes
 from stages.contract.raw.outcomes import outcome_of

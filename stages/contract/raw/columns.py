@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
+from stages.contract.fields.written_values import BLANKS, text
 from stages.contract.schema import Contract
-from stages.contract.written import BLANKS, text
 
 SEPARATOR = "\x1f"  # a character that no person writes
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import pandas as pd
 
+from stages.contract.fields.written_values import text
 from stages.contract.raw.broken_rows import Broken
 from stages.contract.raw.columns import as_text, dates_of, months_later, whole_numbers
 from stages.contract.raw.quality import Report
 from stages.contract.schema import Contract
 from stages.contract.target import OutcomeWindow
-from stages.contract.written import text
 
 
 def drop_indeterminate(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.contract.raw.files import delimiter_hint, header
 from stages.contract.raw.quality import Report
 from stages.contract.schema import Contract, ContractError, presence

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
+from stages.contract.fields.written_values import BLANKS, BOOLEANS, text
 from stages.contract.raw.broken_rows import Broken
 from stages.contract.raw.columns import as_dates, as_text, plain_texts, whole_numbers
 from stages.contract.raw.quality import Report
 from stages.contract.schema import presence
-from stages.contract.written import BLANKS, BOOLEANS, text
 
 Column = pd.Series | NDArray[np.int64]
 """A typed column (n,)."""

@@ -309,19 +309,19 @@ ATTACKS: dict[str, tuple[Plant, str]] = {
         lambda own: own.params(policy__cut_off=0.02).change(predictions()),
         "champion: profit",
     ),
-    "a third of the test rows trained on": (trained_on_test_rows, "suspicion: .*optimism"),
+    "a third of the test rows trained on": (trained_on_test_rows, "red flag: .*optimism"),
     "a gain that is too good": (
         lambda own: own.change(predictions(noise=2.0)).change(predictions(noise=-0.0)),
-        "suspicion: .*gain.roc_auc",
+        "red flag: .*gain.roc_auc",
     ),
-    "another dataset without its attributes": (invented_book, "suspicion: .*unmeasured.sex"),
+    "another dataset without its attributes": (invented_book, "red flag: .*unmeasured.sex"),
     "invented rows under the old keys": (
         lambda own: own.change(BETTER.assign(fields=np.uint64(1))),
         "rows: .*their fields changed",
     ),
     "a parameter of the policy that the judge does not know": (
         lambda own: with_sections(own, policy={"waiver": 0.3}).change(BETTER),
-        "suspicion: params.yaml: policy.waiver is new to this gate.*unknown.policy.waiver",
+        "red flag: params.yaml: policy.waiver is new to this gate.*unknown.policy.waiver",
     ),
     "a limit of the policy with a part that the judge does not know": (
         lambda own: with_sections(
@@ -340,20 +340,20 @@ ATTACKS: dict[str, tuple[Plant, str]] = {
     ),
     "another split": (
         lambda own: own.params(preprocess__test_share=0.5).change(BETTER),
-        "suspicion: .*preprocess.test_share",
+        "red flag: .*preprocess.test_share",
     ),
     "a field known earlier than it is": (
         lambda own: declared(own, arrears={"known_at": "application"}),
-        "suspicion: .*known_at.arrears",
+        "red flag: .*known_at.arrears",
     ),
     "a protected field as a feature": (
         lambda own: declared(own, sex={"protected": False}),
-        "suspicion: .*protected.sex",
+        "red flag: .*protected.sex",
     ),
-    "a protected field that is gone": (field_gone, "suspicion: .*gone.sex"),
-    "another meaning of bad": (another_target, "suspicion: .*contract.target.bad"),
-    "another remote": (another_remote, "suspicion: .*storage"),
-    "an acknowledgement of another change": (acknowledged_before, "suspicion: .*storage"),
+    "a protected field that is gone": (field_gone, "red flag: .*gone.sex"),
+    "another meaning of bad": (another_target, "red flag: .*contract.target.bad"),
+    "another remote": (another_remote, "red flag: .*storage"),
+    "an acknowledgement of another change": (acknowledged_before, "red flag: .*storage"),
     "an acknowledgement without a reason": (acknowledged_without_reason, "0.why"),
     "a loss that few rows cannot exclude": (undecided, "cannot be excluded"),
 }
@@ -462,7 +462,7 @@ def test_an_outcome_declared_as_known_at_application_is_stopped(trained: Trained
     found = trained.commit_and_push("Know more").judge()
     assert code(found) != 0
     for name in ("known_at.arrears", "information_value.arrears"):
-        assert f"`suspicion: {name}`" in words(found, "fail")
+        assert f"`red_flag: {name}`" in words(found, "fail")
 
 
 def test_a_copy_of_a_protected_attribute_as_a_feature_is_stopped(trained: TrainedLender) -> None:
@@ -472,7 +472,7 @@ def test_a_copy_of_a_protected_attribute_as_a_feature_is_stopped(trained: Traine
     trained.train(contract_with(group=field), tables)
     found = trained.commit_and_push("Add a field").judge()
     assert code(found) != 0
-    assert "`suspicion: proxy.group.sex`" in words(found, "fail")
+    assert "`red_flag: proxy.group.sex`" in words(found, "fail")
 
 
 def test_golden_records_cut_to_a_wrong_one_are_stopped(trained: TrainedLender) -> None:

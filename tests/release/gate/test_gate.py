@@ -420,17 +420,17 @@ def test_what_a_person_should_look_at_is_named(lender: Lender) -> None:
     found = lender.change(BETTER).judge()
     assert "attention: field score_of_today is new: known at application" in words(found, "note")
     named = words(found, "fail")
-    assert f"suspicion: field {first}: known_at unset → pricing" in named
-    assert f"suspicion: field {second}: protected unset → True" in named
-    assert "suspicion: params.yaml: preprocess.test_share" in named
-    assert "suspicion: .dvc/config: data may come from another place" in named
-    assert "add to models/acknowledgements.yaml an entry `suspicion: storage`" in named
+    assert f"red flag: field {first}: known_at unset → pricing" in named
+    assert f"red flag: field {second}: protected unset → True" in named
+    assert "red flag: params.yaml: preprocess.test_share" in named
+    assert "red flag: .dvc/config: data may come from another place" in named
+    assert "add to models/acknowledgements.yaml an entry `red_flag: storage`" in named
 
 
 def test_nothing_is_named_where_only_the_model_changed(lender: Lender) -> None:
     found = lender.change(BETTER).judge()
     assert "attention" not in words(found, "note")
-    assert found.suspicions == []
+    assert found.red_flags == []
 
 
 def test_a_small_group_is_written_for_machines(lender: Lender, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from service.api.access.authentication import Access
-from service.api.asgi import Application
+from service.api.application.asgi import Application
 from service.api.handlers.api import Api
 from service.ledger import Ledger
 from tests.support.api_client import JSON, KEY, Client, client_of, errors, inner

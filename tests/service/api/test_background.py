@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from service.api import background, metrics
-from service.api.background import Background, repeat
+from service.api import metrics
+from service.api.application import background
+from service.api.application.background import Background, repeat
 from service.api.handlers.api import Api
 from service.ledger import Ledger
 

@@ -13,10 +13,10 @@ from sqlalchemy import text
 
 from service.api.handlers.api import Api
 from service.ledger import Entry, Ledger, draft
-from service.ledger.database import connection_to
 from service.ledger.migrations import revisions
-from service.ledger.personal.tables import read_protected
 from service.ledger.reader import EarlierDecision, earlier, recent
+from service.ledger.storage.database import connection_to
+from service.ledger.storage.personal_tables import read_protected
 from service.ledger.verify import verify
 from tests.support.api_client import Client, errors, post_override
 

@@ -12,7 +12,7 @@ import uvicorn
 import uvicorn.config
 
 from service.api.access.authentication import Access
-from service.api.asgi import Application
+from service.api.application.asgi import Application
 from service.api.handlers.api import Api
 from service.api.load import limits as load
 from service.api.load.connections import Connection, is_whole, use_for_uvicorn

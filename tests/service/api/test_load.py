@@ -11,7 +11,7 @@ import pytest
 
 from service.api import guards
 from service.api.access.authentication import Access
-from service.api.asgi import Application
+from service.api.application.asgi import Application
 from service.api.description import openapi
 from service.api.handlers.api import Api
 from service.api.load import limits as load

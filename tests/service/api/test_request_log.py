@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from service.api.access.authentication import Access
-from service.api.asgi import Application
+from service.api.application.asgi import Application
+from service.api.application.request_log import RequestLog
 from service.api.handlers.api import Api
-from service.api.request_log import RequestLog
 from service.users.api_keys import KeyRing
 from tests.support.api_client import Client, client_of, inner
 

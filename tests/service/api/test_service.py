@@ -17,8 +17,8 @@ from service.api.requests import Request
 from service.decision import hashes
 from service.decision.engine import Engine
 from service.ledger import Ledger, override
-from service.ledger.personal.tables import read_protected
 from service.ledger.review import steps
+from service.ledger.storage.personal_tables import read_protected
 from service.transparency.log import TransparencyLog
 from service.transparency.signing import Signer
 from service.transparency.verify_receipt import LOG, verify

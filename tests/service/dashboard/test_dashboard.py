@@ -17,7 +17,7 @@ from service.dashboard import audit, queries
 from service.dashboard.baselines import Baselines
 from service.dashboard.tabs import HEADLINES
 from service.ledger import Ledger, override
-from service.ledger.entries import chained_hash
+from service.ledger.storage.entries import chained_hash
 from service.monitoring import drift, outcomes
 from service.monitoring.reports import Reports
 from stages import params

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from service.decision.advice.explanation import explain
 from service.decision.engine import Engine
-from service.decision.explanation import explain
 from service.decision.reasons import LEAST, MOST
 from tests.support.books import CANDIDATES, Project
 from tests.support.winners import crown, draw, loan_book

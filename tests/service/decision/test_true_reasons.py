@@ -20,7 +20,7 @@ from service.decision.reasons import LEAST, MOST, Approved
 from stages import simulate
 from stages.contract import command
 from stages.contract.derived import Derived
-from stages.contract.fields import missing_column
+from stages.contract.fields.field import missing_column
 from stages.features.facts import Fact, sum_by_fact
 from stages.features.matrix import Floats, MissingReason
 from stages.judging import reference

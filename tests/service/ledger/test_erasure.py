@@ -13,9 +13,9 @@ from service import replay
 from service.ledger import Entry, Ledger, draft, override
 from service.ledger.__main__ import main
 from service.ledger.claims import Claim, find
-from service.ledger.entries import unseal
-from service.ledger.personal import tables
 from service.ledger.personal.erasure import emptied_payload
+from service.ledger.storage import personal_tables as tables
+from service.ledger.storage.entries import unseal
 from service.ledger.verify import Verification, verify
 from service.transparency.log import TransparencyLog
 from service.transparency.signing import Signer

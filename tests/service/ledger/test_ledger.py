@@ -19,13 +19,13 @@ from service.ledger import (
     LedgerUnavailable,
     draft,
     override,
-    schema,
     writer,
 )
 from service.ledger.__main__ import main
-from service.ledger.database import database_url
-from service.ledger.entries import COLUMNS, GENESIS, new_id
-from service.ledger.personal import tables
+from service.ledger.storage import personal_tables as tables
+from service.ledger.storage import schema
+from service.ledger.storage.database import database_url
+from service.ledger.storage.entries import COLUMNS, GENESIS, new_id
 from service.ledger.verify import verify
 from tests.support.databases import Postgres
 from tests.support.ledger_client import change, decided, disarm, eventually

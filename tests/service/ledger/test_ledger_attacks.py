@@ -19,7 +19,7 @@ from service.api.handlers.api import Api
 from service.api.requests import Request, respond
 from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.__main__ import main
-from service.ledger.entries import COLUMNS, canonical
+from service.ledger.storage.entries import COLUMNS, canonical
 from service.ledger.verify import verify
 from tests.support.ledger_client import change, decided, disarm, eventually
 

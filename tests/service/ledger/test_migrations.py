@@ -22,9 +22,9 @@ from sqlalchemy.exc import SAWarning
 
 from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.__main__ import main
-from service.ledger.database import connection_to, database_url, open_engine
 from service.ledger.migrations import revisions, upgrade
 from service.ledger.migrations.versions import r0005_baseline as baseline
+from service.ledger.storage.database import connection_to, database_url, open_engine
 from service.ledger.verify import verify
 from tests.support.books import ROOT
 from tests.support.ledger_client import change, decided, eventually

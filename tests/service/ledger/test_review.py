@@ -9,8 +9,9 @@ from functools import partial
 import pytest
 
 from service.ledger import AlreadyRecorded, Draft, Entry, Ledger, draft, override
-from service.ledger.review import drafts, queue, steps
-from service.ledger.review.filters import Filters
+from service.ledger.review import queue, steps
+from service.ledger.storage import officer_drafts as drafts
+from service.ledger.storage.decision_filters import Filters
 from service.ledger.verify import verify
 from tests.support.ledger_client import change, decided
 

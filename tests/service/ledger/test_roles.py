@@ -11,10 +11,10 @@ from sqlalchemy import inspect
 
 from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.__main__ import main
-from service.ledger.database import connection_to, database_url, open_engine
 from service.ledger.migrations import roles
 from service.ledger.migrations.roles import RIGHTS
-from service.ledger.personal import tables
+from service.ledger.storage import personal_tables as tables
+from service.ledger.storage.database import connection_to, database_url, open_engine
 from service.ledger.verify import verify
 from service.monitoring.reports import Reports
 from service.transparency.log import TransparencyLog

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from service.decision.advice.explanation import explain
 from service.decision.engine import Engine
-from service.decision.explanation import explain
 from service.letters.creditor import Creditor, creditor_of
 from service.letters.explanation import (
     change_in_words,

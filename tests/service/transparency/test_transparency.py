@@ -20,13 +20,13 @@ import uvicorn
 from sqlalchemy import Engine
 
 from service.ledger import Ledger, draft
-from service.ledger.database import database_url, open_engine
-from service.ledger.entries import GENESIS, Entry, Head, canonical, chain
-from service.ledger.entries import Draft as LedgerDraft
 from service.ledger.personal.erasure import emptied_payload
-from service.ledger.personal.tables import record
-from service.ledger.schema import entries as table
-from service.ledger.schema import insert
+from service.ledger.storage.database import database_url, open_engine
+from service.ledger.storage.entries import GENESIS, Entry, Head, canonical, chain
+from service.ledger.storage.entries import Draft as LedgerDraft
+from service.ledger.storage.personal_tables import record
+from service.ledger.storage.schema import entries as table
+from service.ledger.storage.schema import insert
 from service.ledger.verify import verify as verify_chain
 from service.transparency import verify_receipt
 from service.transparency.__main__ import main

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from stages.contract import reading as contracts
+from stages.contract.fields.written_values import text
 from stages.contract.reading import read
 from stages.contract.schema import AVAILABLE, Contract, ContractError
-from stages.contract.written import text
 
 ROOT = Path(__file__).parents[3]
 BURDEN = "derived.burden.formula"

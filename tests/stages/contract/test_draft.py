@@ -15,10 +15,10 @@ import pytest
 from stages.contract import command
 from stages.contract import reading as contracts
 from stages.contract.draft.column import scalar
+from stages.contract.fields.written_values import text
 from stages.contract.raw.quality import Report
 from stages.contract.raw.tables import read_valid
 from stages.contract.schema import Contract, ContractError
-from stages.contract.written import text
 from tests.support import unknown_books
 from tests.support.books import ROOT, Project
 

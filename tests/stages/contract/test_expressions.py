@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from stages.contract.expressions.general import Condition, Formula, parse_rule, read_rule
 from stages.contract.expressions.simple import Rule
 from stages.contract.expressions.syntax import DEEPEST, LONGEST, parse
-from stages.contract.fields import Field
-from stages.contract.written import days_of
+from stages.contract.fields.field import Field
+from stages.contract.fields.written_values import days_of
 
 FIELDS: dict[str, Field | None] = {
     "a": Field(name="a", type="number"),

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from stages.contract import reading
+from stages.contract.fields.written_values import plain_date, plain_number
 from stages.contract.raw.files import header, read_file
 from stages.contract.raw.quality import Report
 from stages.contract.raw.tables import read_valid
 from stages.contract.schema import ContractError
 from stages.contract.tables import Dialect, Table
-from stages.contract.written import plain_date, plain_number
 
 PLAIN = """
 tables:

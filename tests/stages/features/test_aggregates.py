@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.contract import reading as contracts
+from stages.contract.fields.written_values import days_of
 from stages.contract.schema import Contract
-from stages.contract.written import days_of
 from stages.features.aggregates import compute, window_start
 from stages.features.lines import as_requests, lines_of_applications
 from stages.features.matrix import Features

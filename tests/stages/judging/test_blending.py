@@ -13,9 +13,8 @@ from scipy.special import expit
 
 from stages.contract import reading as contracts
 from stages.judging import blending, monotone_proof
-from stages.models import artifact, breakpoints, model_file
+from stages.models import artifact, breakpoints, model_file, tree_compiler
 from stages.models.artifact import Model
-from stages.models.compiled import libraries
 from stages.models.scorers import WeightedSum
 from tests.support.books import Project, book
 
@@ -121,7 +120,7 @@ def test_a_damaged_member_is_refused(blend: Model, damage: tuple[str, float | No
 def test_a_direction_that_every_model_keeps_is_proved_of_the_blend(blend: Model) -> None:
     from dataclasses import replace  # noqa: PLC0415
 
-    compiled = replace(blend, scorer=libraries.compile_trees(blend.scorer) or blend.scorer)
+    compiled = replace(blend, scorer=tree_compiler.compile_trees(blend.scorer) or blend.scorer)
     amount = next(field for field in blend.features.inputs if field.name == "amount")
     scorer = compiled.scorer
     assert isinstance(scorer, WeightedSum)
@@ -132,7 +131,7 @@ def test_a_direction_that_every_model_keeps_is_proved_of_the_blend(blend: Model)
 def test_advice_knows_all_thresholds_of_a_blend(
     blend: Model, rows: tuple[Floats, NDArray[np.int64]]
 ) -> None:
-    scorer = libraries.compile_trees(blend.scorer)
+    scorer = tree_compiler.compile_trees(blend.scorer)
     assert isinstance(scorer, WeightedSum)
     x = rows[0][:3]
     every = breakpoints.thresholds_of(scorer, x, [0])

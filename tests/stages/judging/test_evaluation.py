@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.judging import evaluation
 from stages.judging.evaluation import Judged
 from stages.metrics import metrics

@@ -9,9 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from stages.judging import evaluation
-from stages.models import artifact
+from stages.models import artifact, tree_compiler
 from stages.models.artifact import Model
-from stages.models.compiled import libraries
 from stages.models.compiled.trees import Trees
 from stages.policy.decisions import Policy
 from tests.support.books import Project, book
@@ -30,7 +29,7 @@ def fit(folder: Path, **changes: int) -> Model:
 
 def groups_of_features(model: Model) -> Pairs:
     """Return the sets of features that stand on one path."""
-    trees = libraries.compile_trees(model.scorer)
+    trees = tree_compiler.compile_trees(model.scorer)
     assert isinstance(trees, Trees)
     groups: Pairs = set()
     for tree in trees.forest.trees:

@@ -12,8 +12,9 @@ import pytest
 import xgboost
 
 from stages.features.matrix import Floats
+from stages.models import tree_compiler
 from stages.models.artifact import Model
-from stages.models.compiled import libraries, shapley
+from stages.models.compiled import shapley
 from stages.models.scorers import LightGBM, Selected, XGBoost
 from tests.support.books import Project
 
@@ -51,7 +52,7 @@ def fit(library: str, depth: int = 5, **settings: Any) -> Any:
 
 
 def compiled(scorer: Any) -> Any:
-    found = libraries.compile_if_possible(scorer)
+    found = tree_compiler.compile_if_possible(scorer)
     assert found
     return found
 
@@ -155,7 +156,7 @@ def test_a_scorer_of_some_features_is_compiled_too() -> None:
 
 @pytest.mark.parametrize("name", ["logistic", "scorecard"])
 def test_a_scorer_without_trees_is_left_as_it_is(models: dict[str, Model], name: str) -> None:
-    assert libraries.compile_if_possible(models[name].scorer) is None
+    assert tree_compiler.compile_if_possible(models[name].scorer) is None
 
 
 @pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
@@ -180,4 +181,4 @@ def test_words_of_every_size_score_the_same(depth: int) -> None:
 
 
 def test_zeros_that_mean_missing_are_left_to_the_library() -> None:
-    assert libraries.compile_if_possible(fit("lightgbm", zero_as_missing=True)) is None
+    assert tree_compiler.compile_if_possible(fit("lightgbm", zero_as_missing=True)) is None

@@ -15,7 +15,7 @@ import pytest
 from service.api import metrics
 from service.api.access.authentication import Access
 from service.api.access.permissions import EVERYBODY, PERMISSIONS
-from service.api.asgi import FORWARDED
+from service.api.application.asgi import FORWARDED
 from service.api.handlers.api import Api
 from service.ledger import Ledger
 from service.users.api_keys import KeyRing, new_key, write_file

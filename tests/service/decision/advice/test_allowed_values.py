@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from service.decision.advice.allowed_values import AllowedValues, codes_of, sides_of, step_of
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 
 
 def number(**keys: Any) -> Field:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from service.ledger.personal.commitments import COMMITMENTS, Part, join, separate
+from service.ledger.storage.commitments import COMMITMENTS, Part, join, separate
 
 KINDS = ("decision", "override", "proposal", "rejection", "note", "outcome", "erase", "shadow")
 ANSWER = ("default_probability", "credit_score", "rating", "decision", "reasons")

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from service import settings
-from service.ledger.connections import (
+from service.ledger.storage.connections import (
     DEADLINE,
     PostgresConnection,
     connect_postgres,

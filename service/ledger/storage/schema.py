@@ -19,8 +19,8 @@ from sqlalchemy import (
     select,
 )
 
-from service.ledger.database import begin_writing
-from service.ledger.entries import COLUMNS, Entry, Head
+from service.ledger.storage.database import begin_writing
+from service.ledger.storage.entries import COLUMNS, Entry, Head
 
 STATEMENT = 64  # rows of one INSERT
 

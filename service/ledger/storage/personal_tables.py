@@ -21,10 +21,10 @@ from sqlalchemy import (
     select,
 )
 
-from service.ledger.database import LedgerUnavailable, connection_to
-from service.ledger.entries import Draft, Entry, Head, chain, unseal
-from service.ledger.personal.commitments import COMMITMENTS, RECORDED_DIGEST, Part
-from service.ledger.schema import entries, insert, insert_rows, metadata
+from service.ledger.storage.commitments import COMMITMENTS, RECORDED_DIGEST, Part
+from service.ledger.storage.database import LedgerUnavailable, connection_to
+from service.ledger.storage.entries import Draft, Entry, Head, chain, unseal
+from service.ledger.storage.schema import entries, insert, insert_rows, metadata
 
 BY_OFFICERS = ("override", "proposal", "rejection", "note")
 """Kinds of entries in which officers write about a decision."""

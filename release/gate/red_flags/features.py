@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from release import revisions
-from release.gate.judgement import Judgement, Suspicion
+from release.gate.judgement import Judgement, RedFlag
 from release.gate.limits import Suspicious
 from release.revisions import CannotJudge
 from stages.contract import prepared
@@ -23,7 +23,7 @@ from stages.judging import evaluation
 BINS = 20
 
 
-def suspicions(judgement: Judgement, limits: Suspicious) -> Iterator[Suspicion]:
+def find_red_flags(judgement: Judgement, limits: Suspicious) -> Iterator[RedFlag]:
     """Yield the new features whose training rows tell too much."""
     config = judgement.params
     if config is None or judgement.base is None:
@@ -48,13 +48,13 @@ def suspicions(judgement: Judgement, limits: Suspicious) -> Iterator[Suspicion]:
         if value > limits.max_information_value:
             words = f"the new feature {name} has an information value of {value:.2f}; "
             words += f"above {limits.max_information_value:g} it may leak the outcome"
-            yield Suspicion(f"information_value.{name}", words)
+            yield RedFlag(f"information_value.{name}", words)
         for attribute, codes in groups.items():
             strength = association(cell, codes)
             if strength > limits.max_association:
                 words = f"the new feature {name} predicts {attribute}: Cramér's V is "
                 words += f"{strength:.2f}; above {limits.max_association:g} it is a proxy for it"
-                yield Suspicion(f"proxy.{name}.{attribute}", words)
+                yield RedFlag(f"proxy.{name}.{attribute}", words)
 
 
 def new_features(features: Features, base: str | None, mode: Any) -> list[str]:

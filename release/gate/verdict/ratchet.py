@@ -18,7 +18,7 @@ from release.gate.comparison import PairedRows
 from release.gate.judgement import Judgement
 from release.gate.limits import HIGHER, Limits
 from release.gate.predictions import Predictions
-from release.gate.suspicions import declarations
+from release.gate.red_flags import declarations
 from release.revisions import CannotJudge
 from stages.judging import evaluation
 from stages.judging.evaluation import Judged

@@ -15,8 +15,8 @@ from sqlalchemy import (
     select,
 )
 
-from service.ledger.personal.tables import BY_OFFICERS
-from service.ledger.schema import entries as table
+from service.ledger.storage.personal_tables import BY_OFFICERS
+from service.ledger.storage.schema import entries as table
 
 
 class Filters(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.ledger.entries import Draft, Entry, draft
+from service.ledger.storage.entries import Draft, Entry, draft
 
 APPROVED = ("decision", "reason", "author")  # what an approval leaves as it was proposed
 FINAL = ("approve", "decline")

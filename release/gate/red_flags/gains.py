@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from release.gate.comparison import Difference
-from release.gate.judgement import Judgement, Suspicion
+from release.gate.judgement import Judgement, RedFlag
 from release.gate.limits import HIGHER, Suspicious
 from release.gate.predictions import Predictions, judge_rows
 from stages.metrics import metrics
 
 
-def suspicions(judgement: Judgement, limits: Suspicious) -> Iterator[Suspicion]:
+def find_red_flags(judgement: Judgement, limits: Suspicious) -> Iterator[RedFlag]:
     """Yield implausible gains on the champion, and test rows that seem to have been trained on."""
     yield from large_gains(judgement.differences, limits)
     if judgement.predictions and judgement.metrics:
@@ -19,7 +19,7 @@ def suspicions(judgement: Judgement, limits: Suspicious) -> Iterator[Suspicion]:
         yield from optimism(judgement.predictions, winner, limits)
 
 
-def large_gains(differences: dict[str, Difference], limits: Suspicious) -> Iterator[Suspicion]:
+def large_gains(differences: dict[str, Difference], limits: Suspicious) -> Iterator[RedFlag]:
     """Yield each figure that gained more than a change of this book plausibly brings."""
     for name, plausible in limits.max_gain.items():
         if name not in differences:
@@ -31,10 +31,10 @@ def large_gains(differences: dict[str, Difference], limits: Suspicious) -> Itera
                 f"{name} {difference.champion:.4f} → {difference.challenger:.4f} gains more than "
             )
             words += f"the {plausible:g} that is plausible for this book"
-            yield Suspicion(f"gain.{name}", words)
+            yield RedFlag(f"gain.{name}", words)
 
 
-def optimism(table: Predictions, winner: str, limits: Suspicious) -> Iterator[Suspicion]:
+def optimism(table: Predictions, winner: str, limits: Suspicious) -> Iterator[RedFlag]:
     """Yield a winner that ranks the test rows better than rows that its training left out."""
     held_out = table.table
     column = f"pd_{winner}"
@@ -50,4 +50,4 @@ def optimism(table: Predictions, winner: str, limits: Suspicious) -> Iterator[Su
     if gap > limits.max_optimism:
         words = f"the AUC is {tested['roc_auc']:.4f} on test rows and {folds['roc_auc']:.4f} in "
         words += f"cross-validation; {limits.max_optimism:g} more may mean that the winner was "
-        yield Suspicion("optimism", f"{words}trained on test rows")
+        yield RedFlag("optimism", f"{words}trained on test rows")

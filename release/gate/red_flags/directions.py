@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from release.gate.judgement import Judgement, Suspicion
+from release.gate.judgement import Judgement, RedFlag
 
 SHOWN = ("row", "from", "to", "pd_from", "pd_to")
 
 
-def suspicions(judgement: Judgement) -> Iterator[Suspicion]:
+def find_red_flags(judgement: Judgement) -> Iterator[RedFlag]:
     """Yield each field of the winner that goes against its direction, and did not at the base."""
     if judgement.base is None:
         return
@@ -23,7 +23,7 @@ def suspicions(judgement: Judgement) -> Iterator[Suspicion]:
         words = f"the PD goes against `risk: {field.get('risk')}` of {name} in "
         words += f"{field['violations']:,} test rows: in row {row} from {start} to {end} it goes "
         words += f"from {before_pd} to {after_pd}"
-        yield Suspicion(f"direction.{name}", words)
+        yield RedFlag(f"direction.{name}", words)
 
 
 def list_violations(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:

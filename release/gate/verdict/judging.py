@@ -14,18 +14,18 @@ from release.gate import (
     parameters,
     predictions,
     provenance,
-    ratchet,
     recalculation,
     reproduction,
     rescoring,
 )
 from release.gate.checks import Finding
-from release.gate.judgement import Judgement, Suspicion
+from release.gate.judgement import Judgement, RedFlag
 from release.gate.limits import Limits
 from release.gate.parameters import JudgedParameters
 from release.gate.predictions import Predictions
 from release.gate.provenance import first_few
-from release.gate.suspicions import acknowledgements, declarations, directions, features, gains
+from release.gate.red_flags import acknowledgements, declarations, directions, features, gains
+from release.gate.verdict import ratchet
 from release.revisions import CannotJudge
 from service.decision import hashes
 from stages.policy.decisions import Policy
@@ -57,8 +57,8 @@ def judge(
     judgement.add("metrics", lambda: read_challenger(judgement))
     judgement.add("reproduction", lambda: reproduction.compare(reproduced))
     judgement.add("attention", lambda: declarations.notices(judgement))
-    judgement.suspect(lambda: declarations.suspicions(judgement))
-    judgement.suspect(lambda: directions.suspicions(judgement))
+    judgement.add_red_flags(lambda: declarations.find_red_flags(judgement))
+    judgement.add_red_flags(lambda: directions.find_red_flags(judgement))
     table, config, rules = judgement.predictions, judgement.params, judgement.limits
     if table and config:
         judgement.add("rescoring", lambda: rescoring.compare(judgement, table, reproduced))
@@ -69,11 +69,11 @@ def judge(
                 "champion", lambda: judge_against_champion(judgement, former, table, config, rules)
             )
         judgement.attempt("ratchet", lambda: compare_with_best(judgement, rules, remote=remote))
-        judgement.suspect(lambda: gains.suspicions(judgement, rules.suspicious))
+        judgement.add_red_flags(lambda: gains.find_red_flags(judgement, rules.suspicious))
     if rules:
-        judgement.suspect(lambda: features.suspicions(judgement, rules.suspicious))
+        judgement.add_red_flags(lambda: features.find_red_flags(judgement, rules.suspicious))
     judgement.add(
-        "suspicion", lambda: acknowledgements.check_answers(judgement.suspicions, judgement.base)
+        "red flag", lambda: acknowledgements.check_answers(judgement.red_flags, judgement.base)
     )
     return judgement
 
@@ -191,7 +191,7 @@ def judge_against_champion(
     if figures.get("dataset") != config.dataset:
         for name in lost:
             words = f"{name}, a protected attribute, is not measured on the new dataset"
-            judgement.suspicions.append(Suspicion(f"unmeasured.{name}", words))
+            judgement.red_flags.append(RedFlag(f"unmeasured.{name}", words))
         yield another_book(str(figures.get("dataset")), config.dataset, rules)
         return
     if lost:

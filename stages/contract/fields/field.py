@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field as Key
 
-from stages.contract.parts import CategoryCodes, Constraints, Part, ReasonWords, Risk, Scalar
-from stages.contract.written import pattern_problem, plain_date, plain_number, text
+from stages.contract.fields.parts import CategoryCodes, Constraints, Part, ReasonWords, Risk, Scalar
+from stages.contract.fields.written_values import pattern_problem, plain_date, plain_number, text
 
 T = TypeVar("T")
 CATEGORIES = {"string": (str,), "integer": (int,), "number": (int, float)}

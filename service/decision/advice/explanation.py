@@ -12,7 +12,7 @@ import numpy as np
 from service.decision.advice.search import Search
 from service.decision.engine import Engine
 from stages.contract.derived import Aggregate
-from stages.contract.fields import Field
+from stages.contract.fields.field import Field
 from stages.features.facts import Fact, sum_by_fact
 from stages.features.matrix import Floats, MissingReason
 

@@ -4,7 +4,7 @@
 - `features`: new features that give the outcome or a protected attribute away
 - `directions`: fields whose PD goes against the direction of risk that the contract states
 - `gains`: figures that are too good to be true
-- `acknowledgements`: models/acknowledgements.yaml, in which people answer for a suspicion
+- `acknowledgements`: models/acknowledgements.yaml, in which people answer for a red flag
 
-A suspicion that nobody answers for fails the change.
+A red flag that nobody answers for fails the change.
 """

@@ -11,7 +11,7 @@ import yaml
 from release import revisions
 from release.dvc_state import Change, changes
 from release.gate.checks import Finding
-from release.gate.judgement import Judgement, Suspicion
+from release.gate.judgement import Judgement, RedFlag
 from release.gate.parameters import JudgedParameters
 
 CHECK = "attention"
@@ -47,21 +47,21 @@ def notices(judgement: Judgement) -> Iterator[Finding]:
         yield Finding(CHECK, "note", f"{words}; this judgement is by the code of the gate that ran")
 
 
-def suspicions(judgement: Judgement) -> Iterator[Suspicion]:
+def find_red_flags(judgement: Judgement) -> Iterator[RedFlag]:
     """Yield every change of what is judged, on which rows, from where."""
     if judgement.base is None or judgement.params is None:
         return
     changed = changes(*both_sides(judgement.base, "params.yaml"))
     for change in changed:
         if change.name.split(".")[0] in ROWS:
-            yield Suspicion(change.name, f"params.yaml: {_words(change)}")
+            yield RedFlag(change.name, f"params.yaml: {_words(change)}")
     for name in judgement.unknown:
         if any(
             f"{name}.".startswith(f"{change.name}.") or change.name.startswith(f"{name}.")
             for change in changed
         ):
             words = f"params.yaml: {name} is new to this gate, which judges as if it were not there"
-            yield Suspicion(f"unknown.{name}", words)
+            yield RedFlag(f"unknown.{name}", words)
     path = str(judgement.params.data / "contract.yaml")
     before, after = both_sides(judgement.base, path)
     if before:
@@ -70,7 +70,7 @@ def suspicions(judgement: Judgement) -> Iterator[Suspicion]:
     # Of the commit: the judge's job works with the settings of the base.
     if revisions.content(judgement.base, STORAGE) != revisions.content("HEAD", STORAGE):
         words = f"{STORAGE}: data may come from another place than at the base"
-        yield Suspicion("storage", words)
+        yield RedFlag("storage", words)
 
 
 def unread_sections(base: str) -> set[str]:
@@ -79,20 +79,20 @@ def unread_sections(base: str) -> set[str]:
     return after.keys() - before.keys() - JudgedParameters.model_fields.keys()
 
 
-def contract_changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Suspicion]:
+def contract_changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[RedFlag]:
     """Say which fields went or changed their meaning, and what else defines the rows."""
     old, new = (contract.get("fields") or {} for contract in (before, after))
     for name in sorted(old.keys() - new.keys()):
         if old[name].get("protected"):
-            yield Suspicion(f"gone.{name}", f"field {name}, a protected one, is gone")
+            yield RedFlag(f"gone.{name}", f"field {name}, a protected one, is gone")
     for name in (name for name in new if name in old):
         for change in changes(*(_part(fields[name], DECISIVE) for fields in (old, new))):
-            yield Suspicion(f"{change.name}.{name}", f"field {name}: {_words(change)}")
+            yield RedFlag(f"{change.name}.{name}", f"field {name}: {_words(change)}")
     for change in changes(*(_part(contract, MEANING) for contract in (before, after))):
-        yield Suspicion(f"contract.{change.name}", f"contract: {_words(change)}")
+        yield RedFlag(f"contract.{change.name}", f"contract: {_words(change)}")
 
 
-def stage_changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Suspicion]:
+def stage_changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[RedFlag]:
     """Say which stages of dvc.yaml no longer depend on what they did, or run something else."""
     old, new = (side.get("stages") or {} for side in (before, after))
     for name, stage in old.items():
@@ -105,9 +105,9 @@ def stage_changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Sus
         ]
         if lost:
             words = f"dvc.yaml: the stage {name} no longer names {_first(lost)}"
-            yield Suspicion(f"stage.{name}", words)
+            yield RedFlag(f"stage.{name}", words)
         elif stage.get("cmd") != here.get("cmd"):
-            yield Suspicion(f"stage.{name}", f"dvc.yaml: the stage {name} runs another command")
+            yield RedFlag(f"stage.{name}", f"dvc.yaml: the stage {name} runs another command")
 
 
 def same_fields(judgement: Judgement, revision: str | None) -> bool:

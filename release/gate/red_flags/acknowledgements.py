@@ -1,11 +1,11 @@
-"""`models/acknowledgements.yaml`: who answers for a suspicion, and why.
+"""`models/acknowledgements.yaml`: who answers for a red flag, and why.
 
-    - suspicion: known_at.branch
+    - red_flag: known_at.branch
       who: Ada Lovelace, credit risk
       why: The branch is chosen before the decision since March 2026 (ticket 1815).
 
 The gate reads what the change adds to the file: what was acknowledged before is no answer to a new
-suspicion.
+red flag.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from pydantic import Field as Key
 
 from release import revisions
 from release.gate.checks import Finding
-from release.gate.judgement import Suspicion
+from release.gate.judgement import RedFlag
 from release.revisions import CannotJudge
 
 PATH = Path("models/acknowledgements.yaml")
-CHECK = "suspicion"
+CHECK = "red flag"
 Words = Annotated[str, Key(min_length=3, pattern=r"\S")]
 
 
 class Acknowledgement(BaseModel):
-    """One entry: the name of a suspicion, who answers for it and why it is right."""
+    """One entry: the name of a red flag, who answers for it and why it is right."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    suspicion: Words
+    red_flag: Words
     who: Words
     why: Annotated[str, Key(min_length=15, pattern=r"\S")]
 
@@ -62,16 +62,16 @@ def list_added(base: str | None) -> list[Acknowledgement]:
     return [entry for entry in here if entry not in before]
 
 
-def check_answers(suspicions: Iterable[Suspicion], base: str | None) -> Iterator[Finding]:
-    """Fail for each suspicion that no entry of the change answers for; note the others."""
-    entries = {entry.suspicion: entry for entry in list_added(base)}
-    for suspicion in dict.fromkeys(suspicions):
-        entry = entries.pop(suspicion.name, None)
+def check_answers(red_flags: Iterable[RedFlag], base: str | None) -> Iterator[Finding]:
+    """Fail for each red flag that no entry of the change answers for; note the others."""
+    entries = {entry.red_flag: entry for entry in list_added(base)}
+    for red_flag in dict.fromkeys(red_flags):
+        entry = entries.pop(red_flag.name, None)
         if entry:
-            words = f"{suspicion.words}; acknowledged by {entry.who}: {entry.why}"
+            words = f"{red_flag.words}; acknowledged by {entry.who}: {entry.why}"
             yield Finding(CHECK, "note", words)
         else:
-            words = f"{suspicion.words}; if this is right, add to {PATH} an entry "
-            yield Finding(CHECK, "fail", f"{words}`suspicion: {suspicion.name}` with who and why")
+            words = f"{red_flag.words}; if this is right, add to {PATH} an entry "
+            yield Finding(CHECK, "fail", f"{words}`red_flag: {red_flag.name}` with who and why")
     for name in entries:
         yield Finding(CHECK, "note", f"{PATH} acknowledges {name}, which nothing here raises")

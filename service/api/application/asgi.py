@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import metrics
 from service.api.access.authentication import Access, require_role
+from service.api.application.request_log import ENDPOINT, RequestLog
 from service.api.guards import read_body
 from service.api.headers import (
     DOCUMENT_HEADERS,
@@ -34,7 +35,6 @@ from service.api.headers import (
 )
 from service.api.load.connections import as_answer
 from service.api.load.limits import BUSY, PROBES, CallerLimits, InFlight
-from service.api.request_log import ENDPOINT, RequestLog
 from service.api.requests import (
     Handler,
     Refused,
@@ -47,7 +47,7 @@ from service.api.requests import (
 )
 from service.decision.problems import clip
 
-UI = Path(__file__).parent / "ui"
+UI = Path(__file__).parents[1] / "ui"
 FORWARDED = ("/livez", "/healthz", "/metrics", "/schema.json")
 VERSION = "/v1"  # the paths without it are aliases for one release
 UNAVAILABLE = 503

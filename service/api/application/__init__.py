@@ -1,0 +1,8 @@
+"""The application that answers requests, with the tasks that run beside it.
+
+- `asgi` is the application that wraps BentoML's
+- `request_log` gives requests an identifier, and logs their answers
+- `background` runs the periodic tasks of a worker
+
+Only `service` and `worker` import from here.
+"""

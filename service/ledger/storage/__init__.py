@@ -1,0 +1,12 @@
+"""The tables of the ledger and the entries in them, on SQLite and PostgreSQL.
+
+- `connections`, `database`: connections with a deadline for every call
+- `entries`: drafts, chained entries, their canonical bytes and hashes
+- `schema`: the tables of the chain; `personal_tables` are those of the personal parts beside it
+- `commitments`: take the personal parts out of an entry, and commit to them
+- `officer_drafts`: the drafts of what officers record about decisions
+- `decision_filters`: the conditions of lists of decisions
+- `checkpoint`: the length and the last hash of the chain, in a file outside the database
+
+This package imports nothing else of the ledger.
+"""
