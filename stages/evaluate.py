@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,9 @@ def build_report(
         return evaluation.figures_by_group(judged, groups, policy, minimum)
 
     quarters = test.vintages()
+    with ThreadPoolExecutor(1) as pool:  # the intervals take a core, the directions another one
+        stated = pool.submit(evaluation.figures_with_intervals, judged, policy, config.evaluate)
+        directions = monotone.judge_directions(winner, config, test.table)
     return {
         "dataset": config.dataset,
         "mode": config.mode,
@@ -56,12 +60,12 @@ def build_report(
         "prefer": config.evaluate.prefer,
         "choice": choice,
         "cut_offs": policy.cut_offs,
-        "test": evaluation.figures_with_intervals(judged, policy, config.evaluate),
+        "test": stated.result(),
         "test_new_customers": evaluation.figures_of_new_customers(judged, is_new, policy, minimum),
         "validation": validation,
         "by_vintage": {} if quarters is None else by_group(quarters),
         "by_group": {name: by_group(groups) for name, groups in test.groups().items()},
-        "monotone": monotone.judge_directions(winner, config, test.table),
+        "monotone": directions,
         "trained_on": winner.trained_on,
     }
 
@@ -114,7 +118,7 @@ def main() -> None:
     is_new = test.has_customer_outside(train)
     glass = evaluation.best_glass(models, choice, config.evaluate.choose_by)
     facts = build_report(config, winner, test, judged, compared, choice, is_new)
-    trained, tested = (winner.features(rows.columns) for rows in (train, test))
+    trained, tested = train.matrix(winner), test.matrix(winner)
     if glass is not None and 1 < test.bad.sum() < len(test.bad) - 1:
         seen_through = judged if glass == name else test.judge(models[glass], config)
         facts["price_of_glass"] = evaluation.price_glass(glass, seen_through, judged, config.policy)

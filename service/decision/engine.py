@@ -102,6 +102,7 @@ class Engine:
         self.golden = records
         try:
             self.decide_matrix(matrix)
+            self.contributions(matrix[:1])  # makes the tables of the reasons, once
         except ValueError as error:
             raise NotReady(f"params.yaml cannot be used: {error}") from error
 

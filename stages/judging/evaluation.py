@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.contract.fields.field import Field
-from stages.features.encoding import Columns, Values
+from stages.features.encoding import Values
 from stages.features.matrix import Features, Floats
 from stages.metrics import delong, intervals, metrics
 from stages.models import tree_compiler
 from stages.models.artifact import Model
 from stages.models.compiled.forest import most_features_on_a_path
-from stages.models.compiled.trees import Trees
 from stages.models.scorers import Additive, Selected
 from stages.params import Evaluate
 from stages.policy.decisions import DECISIONS, Policy
@@ -50,19 +49,6 @@ class Judged:
         exposure = None if self.exposure is None else self.exposure[rows]
         cluster = None if self.cluster is None else self.cluster[rows]
         return Judged(self.bad[rows], self.pd[rows], self.decision[rows], exposure, cluster)
-
-
-def score_and_decide(
-    model: Model,
-    policy: Policy,
-    columns: Columns,
-    bad: NDArray[np.int64],
-    exposure: Floats | None = None,
-) -> Judged:
-    """Score raw columns of n rows by a model's own path and decide by the policy."""
-    x = model.features(columns)
-    pd = model.predict_matrix(x)
-    return Judged(bad, pd, policy.decide(pd, columns_by_name(model.features, x)), exposure)
 
 
 def columns_by_name(features: Features, x: Floats) -> dict[str, Floats]:
@@ -171,11 +157,11 @@ def figures_by_group(
 
 def is_glass(model: Model) -> bool:
     """Return whether a model is a sum of terms of one feature or of two, which can be drawn."""
-    scorer = tree_compiler.compile_trees(model.scorer) or model.scorer
-    scorer = scorer.scorer if isinstance(scorer, Selected) else scorer
-    if isinstance(scorer, Trees):
-        return most_features_on_a_path(scorer.forest) <= 2
-    return isinstance(scorer, Additive)
+    scorer = model.scorer.scorer if isinstance(model.scorer, Selected) else model.scorer
+    forest = tree_compiler.forest_of(scorer)
+    if forest is None:
+        return isinstance(scorer, Additive)
+    return most_features_on_a_path(forest) <= 2
 
 
 def best_glass(

@@ -20,13 +20,16 @@ IMPORTANCE_ROWS = 500
 def write(folder: Path, name: str, columns: Mapping[str, Sequence[Any] | Floats]) -> None:
     """Write columns of k values each as `<name>.csv`."""
     rows = zip(*(format_cells(values) for values in columns.values()), strict=True)
-    lines = [",".join(columns), *(",".join(row) for row in rows)]
+    lines = [",".join(columns), *map(",".join, rows)]
     (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
 
 
 def format_cells(values: Sequence[Any] | Floats) -> list[str]:
     """Format values (k,) as CSV cells, numbers with six significant digits."""
-    return [f"{v:.6g}" if isinstance(v, float) else str(v) for v in np.asarray(values).tolist()]
+    cells = np.asarray(values)
+    if cells.dtype.kind == "f":
+        return [f"{v:.6g}" for v in cells.tolist()]
+    return [*map(str, cells.tolist())]
 
 
 def rank_features(model: Model, x: Floats) -> dict[str, Any]:

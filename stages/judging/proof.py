@@ -32,9 +32,9 @@ def write_model_file(winner: Model, columns: Columns, pd: Floats, golden: str, p
     records = [json.loads(line) for line in golden.splitlines()]
     recorded = np.array([record["default_probability"] for record in records])
     answered = np.array([shipped.predict_one(record["application"]) for record in records])
-    x, every = winner.features(columns), -(-len(pd) // ALONE)
+    x, every = shipped.features(columns), -(-len(pd) // ALONE)
     scored = {
-        "test rows together": (shipped.predict(columns), pd),
+        "test rows together": (shipped.predict_matrix(x), pd),
         "test rows one by one": (one_by_one(shipped, x[::every]), pd[::every]),
         "golden records": (answered, recorded),
     }

@@ -29,6 +29,7 @@ class Rows:
         self._folder = config.data / "prepared" / "history"
         self.bad = prepared.outcome(self.table)
         self.columns = prepared.columns(self.table, self.contract.inputs(config.mode))
+        self._matrices: dict[tuple[str, str], Floats] = {}
 
     def lines_of(self, places: NDArray[np.int64]) -> dict[str, list[list[dict[str, Any]]]]:
         """Return the lines of the rows at some places, by history, as requests write them."""
@@ -50,10 +51,21 @@ class Rows:
 
     def judge(self, candidate: Model, config: Params) -> Judged:
         """Return the PDs of a candidate and the decisions of the policy on these rows."""
-        judged = evaluation.score_and_decide(
-            candidate, config.policy, self.columns, self.bad, self.exposure
-        )
+        x = self.matrix(candidate)
+        pd = candidate.predict_matrix(x)
+        decision = config.policy.decide(pd, evaluation.columns_by_name(candidate.features, x))
+        judged = Judged(self.bad, pd, decision, self.exposure)
         return replace(judged, cluster=self.cluster(judged))
+
+    def matrix(self, model: Model) -> Floats:
+        """Return the features (n, F) of these rows by a model's own path.
+
+        They are made once for all models of one contract.
+        """
+        known = model.contract_text, model.mode
+        if known not in self._matrices:
+            self._matrices[known] = model.features(self.columns)
+        return self._matrices[known]
 
     def cluster(self, judged: Judged) -> NDArray[np.int64] | None:
         """Return the customer of each row (n,), or its copies where their outcomes agree."""

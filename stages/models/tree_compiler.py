@@ -35,11 +35,22 @@ def compile_trees(scorer: Scorer) -> Trees | Selected | WeightedSum | None:
     if isinstance(scorer, Selected):
         inner = compile_trees(scorer.scorer)
         return inner and Selected(inner, scorer.columns)
+    if isinstance(scorer, Trees):
+        return scorer
+    forest = forest_of(scorer)
+    return None if forest is None else Trees(forest)
+
+
+def forest_of(scorer: Scorer) -> Forest | None:
+    """Return the trees of a scorer that is neither a blend nor reads a part of the features.
+
+    It is None where there are none. Raises NotCompiled as `compile_trees` does.
+    """
+    if isinstance(scorer, Trees):
+        return scorer.forest
     if isinstance(scorer, XGBoost):
-        return Trees(xgboost_forest(scorer))
-    if isinstance(scorer, LightGBM):
-        return Trees(lightgbm_forest(scorer))
-    return None
+        return xgboost_forest(scorer)
+    return lightgbm_forest(scorer) if isinstance(scorer, LightGBM) else None
 
 
 def xgboost_forest(scorer: XGBoost) -> Forest:

@@ -11,7 +11,6 @@ from stages.models import document
 from stages.models.artifact import Model
 from stages.models.calibration import Calibrator, ForestShare, Isotonic, Sigmoid
 from stages.models.compiled.forest import Node
-from stages.models.compiled.trees import Trees
 from stages.models.scorers import Additive, Scorer, Selected, WeightedSum
 
 
@@ -33,12 +32,10 @@ def written_alone(model: Model, scorer: Scorer) -> document.Additive | document.
     """Return the document of a scorer that is no blend."""
     from stages.models import tree_compiler  # noqa: PLC0415  (the service never writes)
 
-    scorer = tree_compiler.compile_trees(scorer) or scorer
     features = [*range(len(model.features.names))]
     if isinstance(scorer, Selected):
         features, scorer = scorer.columns.tolist(), scorer.scorer
-    if isinstance(scorer, Trees):
-        forest = scorer.forest
+    if (forest := tree_compiler.forest_of(scorer)) is not None:
         return document.Trees(
             form="trees",
             features=features,

@@ -9,6 +9,7 @@ take milliseconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,27 +18,25 @@ from stages.features.matrix import Floats
 from stages.models.compiled.forest import Forest, bins_of, category, leaves_of
 from stages.models.compiled.lines import Lines, half_way_below
 from stages.models.compiled.margins import Words
-from stages.models.compiled.shapley import explainers
+from stages.models.compiled.shapley import Explainer, explainers
 
 FEW_ROWS = 16  # up to this many rows, Python's bisect is the fastest
 BLOCK = 2**17  # bytes of rows' words, which then stay in the processor's cache
 
 
 class Trees:
-    """The scorer of a forest."""
+    """The scorer of a forest; the first call that explains or follows lines makes their tables."""
 
     libraries = ("numpy", "scipy")
 
     def __init__(self, forest: Forest) -> None:
         self.forest = forest
         self._bins, self._sizes = bins_of(forest)
+        self._edges = [np.array(bins or [], dtype=np.float64) for bins in self._bins]
         first = np.concatenate([[0], np.cumsum(self._sizes)[:-1]])
         self._first: list[int] = first.astype(np.int64).tolist()
         leaves = list(leaves_of(forest, self._bins, self._sizes))
         self._words = Words(leaves, self._first, sum(self._sizes), forest)
-        self._lines: Lines | None = None
-        self._explainers = explainers(leaves, self._first, sum(self._sizes), forest.features)
-        self._base = forest.start + sum(part.expected for part in self._explainers)
 
     def margin(self, x: Floats) -> Floats:
         """Return the log-odds (n,) of the features x (n, F), bit for bit those of the library."""
@@ -53,7 +52,7 @@ class Trees:
         for place, rows in enumerate(self._rows(x)):
             for part in self._explainers:
                 out[place, :-1] += part.contributions(rows)
-        out[:, -1] = self._base
+        out[:, -1] = self.forest.start + sum(part.expected for part in self._explainers)
         return out
 
     def thresholds(self, x: Floats, moving: list[int]) -> dict[int, Floats]:
@@ -61,13 +60,11 @@ class Trees:
 
         In 32 bits a number falls into the next bin from half way to the threshold on.
         """
-        edges = self._as_lines().edges(self._places(x), moving)
+        edges = self._lines.edges(self._places(x), moving)
         return {
-            feature: half_way_below(
-                np.array(self._bins[feature] or [])[bins - 1], self.forest.library.dtype
-            )
+            feature: half_way_below(self._edges[feature][bins - 1], self.forest.library.dtype)
             for feature, bins in edges.items()
-            if self._bins[feature]
+            if len(self._edges[feature])
         }
 
     def margins_along(self, x: Floats, moving: Mapping[int, Floats]) -> tuple[Floats, float]:
@@ -79,18 +76,22 @@ class Trees:
         dtype = self.forest.library.dtype
         bins = {
             feature: np.searchsorted(
-                np.array(self._bins[feature]), values.astype(dtype), self.forest.library.side
+                self._edges[feature], values.astype(dtype), self.forest.library.side
             )
             for feature, values in moving.items()
         }
-        sums = self._as_lines().sums(self._places(x), bins)
+        sums = self._lines.sums(self._places(x), bins)
         terms = len(self.forest.trees) + 1
         return sums, terms * float(np.finfo(dtype).eps) * (1 + float(abs(sums).max()))
 
-    def _as_lines(self) -> Lines:
-        if self._lines is None:
-            self._lines = Lines(*self._words.by_leaf(), self._first, self._sizes)
-        return self._lines
+    @cached_property
+    def _explainers(self) -> list[Explainer]:
+        leaves = list(leaves_of(self.forest, self._bins, self._sizes))
+        return explainers(leaves, self._first, sum(self._sizes), self.forest.features)
+
+    @cached_property
+    def _lines(self) -> Lines:
+        return Lines(*self._words.by_leaf(), self._first, self._sizes)
 
     def _rows(self, x: Floats) -> list[list[int]]:
         """Return for each row of x (n, F) the F rows of the tables that its values fall into."""
@@ -113,12 +114,12 @@ class Trees:
         with np.errstate(over="ignore"):
             values = x.astype(self.forest.library.dtype).astype(np.float64)
         out: NDArray[np.intp] = np.empty(x.shape, dtype=np.intp)
-        parts = zip(self._bins, self._first, self._sizes, strict=True)
-        for j, (bins, first, size) in enumerate(parts):
+        parts = zip(self._bins, self._edges, self._first, self._sizes, strict=True)
+        for j, (bins, edges, first, size) in enumerate(parts):
             column = values[:, j]
             if bins is None:
                 bin_ = np.where((column >= 0) & (column < size - 2), column, size - 2)
             else:
-                bin_ = np.searchsorted(bins, column, side=self.forest.library.side)
+                bin_ = np.searchsorted(edges, column, side=self.forest.library.side)
             out[:, j] = first + np.where(np.isnan(column), size - 1, bin_)
         return out
