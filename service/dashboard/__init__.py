@@ -8,5 +8,6 @@ It only reads the ledger's database. No other package imports from here.
   and for auditors; `audit` writes their export
 - `charts`: the charts that Streamlit itself does not offer; `wording`: times, severities and titles
 - `baselines`: what training and test rows say, to stand beside live figures
-- `queries`: the database queries; `cached` keeps their results until the ledger changes
+- `queries`: the database queries; `totals` the
+  decisions that are counted already; `cached` keeps their results until the ledger changes
 """

@@ -13,6 +13,7 @@ from scipy.special import expit
 from service.dashboard import queries
 from service.dashboard.wording import SEVERITIES
 from service.dashboard.wording import SHADES as SEVERITY_SHADES
+from service.ledger.storage.schema import BAND
 from service.monitoring.drift_rules import format_number
 
 Chart = Any  # altair does not annotate its methods
@@ -92,7 +93,7 @@ def ratings(rows: queries.Rows) -> Chart:
 def scores(rows: queries.Rows) -> Chart:
     """Return a chart of the decisions by band of the credit score, with gaps for empty bands."""
     table = pd.DataFrame(rows)
-    table["end"] = table["score"] + queries.BAND
+    table["end"] = table["score"] + BAND
     x = alt.X("score:Q", bin="binned", title=None, scale=alt.Scale(zero=False, nice=False))
     bars = alt.Chart(table).mark_bar(color=PAIR[1], binSpacing=1)
     encoded = bars.encode(x=x, x2="end:Q", y="decisions:Q", tooltip=["score", "end", "decisions"])

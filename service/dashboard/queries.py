@@ -1,25 +1,34 @@
 """The database queries of the dashboard.
 
-Aggregates use only the index `ledger_entries_by_time` and take a second for a million decisions;
-recorded contents are read only for single entries.
+Aggregates read the totals that the ledger's database keeps (see `totals`), or use only the index
+`ledger_entries_by_time`; recorded contents are read only for single entries.
 """
 
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Engine, Executable, Integer, and_, cast, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    Executable,
+    and_,
+    cast,
+    func,
+    select,
+)
 
+from service.dashboard.totals import DAY, counted_since
 from service.ledger.storage.database import connection_to
 from service.ledger.storage.entries import KINDS, Entry
 from service.ledger.storage.personal_tables import select_entries
 from service.ledger.storage.schema import entries, head
 from service.monitoring.reports import incidents, reports
 
-BAND = 20  # points of the credit score in one bar: the policy's PDO
 STEPS = (
     (timedelta(minutes=3), 19),  # a period up to this length is grouped by so many characters
     (timedelta(hours=3), 16),
@@ -82,16 +91,11 @@ class Overview(NamedTuple):
 
 
 def overview(engine: Engine, since: str) -> Overview:
-    """Return the parts of the first view, which read the ledger at the same time."""
+    """Return the parts of the first view."""
     period = first_and_last(engine, since)
-    with ThreadPoolExecutor(4) as threads:
-        over = threads.submit(over_time, engine, since, period)
-        by_model = threads.submit(models, engine)
-        by_rating = threads.submit(ratings, engine, since)
-        by_score = threads.submit(scores, engine, since)
-        rows = over.result()
-        parts = (by_rating.result(), by_score.result(), by_model.result())
-        return Overview(totals_of(rows, period), rows, *parts)
+    rows = over_time(engine, since, period)
+    parts = (ratings(engine, since), scores(engine, since), models(engine))
+    return Overview(totals_of(rows, period), rows, *parts)
 
 
 def first_and_last(engine: Engine, since: str) -> tuple[str, str]:
@@ -128,42 +132,49 @@ def over_time(engine: Engine, since: str, period: tuple[str, str]) -> Rows:
     first, last = map(datetime.fromisoformat, period)
     length = last - first
     step = next((characters for most, characters in STEPS if length <= most), MONTHS)
-    bucket = func.substr(entries.c.time, 1, step).label("time")
-    counted = (func.count().label("decisions"), func.sum(entries.c.default_probability).label("pd"))
-    query = select(bucket, entries.c.decision, *counted).where(decided_since(since))
-    return _rows(engine, query.group_by(bucket, entries.c.decision).order_by(bucket))
+    with connection_to(engine) as connection:
+        rows = counted_since(connection, since, max(step, DAY)).c
+        bucket = func.substr(rows.period, 1, step).label("time")
+        query = select(bucket, rows.decision, summed(rows.decisions), func.sum(rows.pd).label("pd"))
+        return _rows(connection, query.group_by(bucket, rows.decision).order_by(bucket))
 
 
 def ratings(engine: Engine, since: str) -> Rows:
     """Return the number of decisions by rating."""
-    query = select(entries.c.rating, func.count().label("decisions")).where(decided_since(since))
-    return _rows(engine, query.group_by(entries.c.rating).order_by(entries.c.rating))
+    with connection_to(engine) as connection:
+        rows = counted_since(connection, since).c
+        query = select(rows.rating, summed(rows.decisions))
+        return _rows(connection, query.group_by(rows.rating).order_by(rows.rating))
 
 
 def scores(engine: Engine, since: str) -> Rows:
-    """Return the number of decisions by band of 20 points; `score` is the band's lower bound."""
-    band = cast(entries.c.credit_score, Integer) // BAND * BAND
-    query = select(band.label("score"), func.count().label("decisions"))
-    return _rows(engine, query.where(decided_since(since)).group_by(band).order_by(band))
+    """Return the number of decisions by band of the score; `score` is the band's lower bound."""
+    with connection_to(engine) as connection:
+        rows = counted_since(connection, since).c
+        query = select(rows.band.label("score"), summed(rows.decisions))
+        return _rows(connection, query.group_by(rows.band).order_by(rows.band))
 
 
 def models(engine: Engine) -> Rows:
     """Return first and last time and number of decisions by model and policy, latest first."""
-    by = (entries.c.model, entries.c.policy)
-    facts = (
-        func.min(entries.c.time).label("first"),
-        func.max(entries.c.time).label("last"),
-        func.count().label("decisions"),
-    )
-    query = select(*by, *facts).where(entries.c.kind == "decision").group_by(*by)
-    return _rows(engine, query.order_by(func.max(entries.c.time).desc()))
+    with connection_to(engine) as connection:
+        rows = counted_since(connection, "").c
+        by, last = (rows.model, rows.policy), func.max(rows.last)
+        facts = (func.min(rows.first).label("first"), last.label("last"), summed(rows.decisions))
+        return _rows(connection, select(*by, *facts).group_by(*by).order_by(last.desc()))
+
+
+def summed(decisions: ColumnElement[int]) -> ColumnElement[int]:
+    """Return the sum of a column of counts, under the same name."""
+    return cast(func.sum(decisions), BigInteger).label("decisions")
 
 
 def latest(engine: Engine, limit: int = 50) -> Rows:
     """Return the newest decisions, without their applications."""
     names = ("time", "decision", "default_probability", "credit_score", "rating", "model", "id")
     query = select(*(entries.c[name] for name in names)).where(entries.c.kind == "decision")
-    return _rows(engine, query.order_by(entries.c.sequence.desc()).limit(limit))
+    with connection_to(engine) as connection:
+        return _rows(connection, query.order_by(entries.c.sequence.desc()).limit(limit))
 
 
 def overrides(engine: Engine) -> dict[str, int]:
@@ -204,9 +215,9 @@ def latest_incidents(engine: Engine, limit: int = 100) -> Rows:
     names = ("opened", "closed", "loudness", "words", "key")
     query = select(*(incidents.c[name] for name in names))
     order = (incidents.c.closed.is_not(None), incidents.c.id.desc())
-    return _rows(engine, query.order_by(*order).limit(limit))
-
-
-def _rows(engine: Engine, query: Executable) -> Rows:
     with connection_to(engine) as connection:
-        return [dict(row._mapping) for row in connection.execute(query)]
+        return _rows(connection, query.order_by(*order).limit(limit))
+
+
+def _rows(connection: Connection, query: Executable) -> Rows:
+    return [dict(row._mapping) for row in connection.execute(query)]

@@ -43,6 +43,7 @@ RIGHTS = {
     },
     "ledger_policies": {**_ALL_READ, WRITER: "SELECT, INSERT"},
     "ledger_open_referrals": {**_ALL_READ, WRITER: "SELECT, INSERT, DELETE"},
+    "ledger_totals": {**_ALL_READ, WRITER: "SELECT, INSERT, UPDATE"},
     "ledger_probe": {WRITER: "SELECT, INSERT, DELETE"},
     "ledger_claims": {
         WRITER: "SELECT, INSERT, DELETE",

@@ -11,11 +11,14 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     Float,
     MetaData,
     Table,
     Text,
+    cast,
+    func,
     select,
 )
 
@@ -40,11 +43,28 @@ probe = Table("ledger_probe", metadata, Column("content", Text))
 open_referrals = Table(
     "ledger_open_referrals", metadata, Column("sequence", BigInteger), Column("id", Text)
 )
+totals = Table(
+    "ledger_totals",
+    metadata,
+    *(Column(name, BigInteger) for name in ("length", "band", "decisions")),
+    *(Column(name, Text) for name in ("period", "decision", "rating", "model", "policy")),
+    *(Column(name, Text) for name in ("first", "last")),
+    Column("pd", Float),
+)
 policies = Table("ledger_policies", metadata, Column("policy", Text), Column("content", Text))
+
+BAND = 20  # points of the credit score that the totals count together: the policy's PDO
 
 _READ_HEAD = select(head)
 _LOCK_HEAD = select(head).with_for_update()
 _MOVE_HEAD = head.update()
+
+
+def band_of(dialect: str) -> ColumnElement[int]:
+    """Return the lower end of the band of an entry's credit score, as the totals count it."""
+    points = entries.c.credit_score
+    whole = cast(points if dialect == "sqlite" else func.trunc(points), BigInteger)
+    return whole // BAND * BAND
 
 
 def read_head(connection: Connection) -> Head:

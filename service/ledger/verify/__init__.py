@@ -4,6 +4,7 @@
 - `earlier`: check that nothing is missing of what was verified before
 - `spans`: walk a span of the chain
 - `overrides`: hold overrides against proposals, and the queue of open referrals against entries
+- `totals`: hold the totals of decisions against entries
 - `results`: record and read the results, for metrics
 - `command`: `python -m service.ledger verify`
 - `personal_parts`: hold personal parts against their commitments, and erasures against entries

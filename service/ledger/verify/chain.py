@@ -17,6 +17,7 @@ from service.ledger.verify.earlier import check_earlier
 from service.ledger.verify.overrides import check_queue
 from service.ledger.verify.personal_parts import Erasures, compare_erasures
 from service.ledger.verify.spans import Findings, Span, walk
+from service.ledger.verify.totals import check_totals
 
 LEAST_SHARE = 10_000  # entries that are worth a process of their own
 
@@ -135,5 +136,6 @@ def _finish(
         if not sha256(content.encode(errors="replace")).hexdigest().startswith(name):
             yield f"the policy {name} was changed: its content does not give its digest"
     yield from check_queue(connection)
+    yield from check_totals(connection)
     if expected and expected.sequence > last.sequence:
         yield f"the chain ends at {last.sequence}, before the expected {expected}"

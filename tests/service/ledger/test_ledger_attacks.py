@@ -49,6 +49,7 @@ def take_away(ledger: Ledger) -> None:
         "alembic_version",
         "ledger_claims",
         "ledger_open_referrals",
+        "ledger_totals",
         "ledger_personal",
         "ledger_protected",
         "ledger_verifications",
@@ -58,7 +59,10 @@ def take_away(ledger: Ledger) -> None:
         ledger.engine,
         "DROP TABLE drift_reports, incidents, ledger_blocks, ledger_checkpoints, ledger_policies",
     )
-    change(ledger.engine, "DROP FUNCTION ledger_is_append_only, ledger_keeps_queue")
+    change(
+        ledger.engine,
+        "DROP FUNCTION ledger_is_append_only, ledger_keeps_queue, ledger_keeps_totals",
+    )
 
 
 def readiness(ledger: Ledger) -> int:

@@ -6,4 +6,5 @@
 - `r0008_open_referrals`: the queue of referred cases that nobody has decided
 - `r0009_personal`: the personal parts of entries, which can be erased
 - `r0010_shadow`: a challenger scores each decision once
+- `r0011_totals`: the totals of decisions by day, hour and minute
 """
