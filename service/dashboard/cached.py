@@ -52,24 +52,26 @@ def _result(url: str, version: tuple[int, int], name: str, *options: object) -> 
     return function(engine(url), *options)
 
 
-def realised_performance(url: str) -> dict[str, dict[str, Any]]:
-    """Return the performance by outcomes: of `mature` decisions, and of all `so_far`."""
+def realised_performance(url: str) -> dict[str, Any]:
+    """Return the performance by outcomes of mature decisions, or of all as long as none is.
+
+    `provisional` tells which.
+    """
     return _realised(url, version(url))
 
 
 @st.cache_data(max_entries=8, show_spinner="Comparing outcomes…")
-def _realised(url: str, version: tuple[int, int]) -> dict[str, dict[str, Any]]:
+def _realised(url: str, version: tuple[int, int]) -> dict[str, Any]:
     days = realised.maturity_days(params.load(with_candidates=False).monitor)
     today = datetime.now(UTC).date()
     ledger = Ledger(url, LONG_DEADLINE)
     try:
-        found = {
-            name: realised.realised_performance(realised.mature_outcomes(ledger, after, today))
-            for name, after in (("mature", days), ("so_far", 0))
-        }
+        found = realised.realised_performance(realised.mature_outcomes(ledger, days, today))
+        if provisional := not found["mature"]:
+            found = realised.realised_performance(realised.mature_outcomes(ledger, 0, today))
     finally:
         ledger.close()
-    return found | {"maturity": {"days": days}}
+    return found | {"maturity_days": days, "provisional": provisional}
 
 
 @st.cache_data(ttl=300, show_spinner="Comparing…")

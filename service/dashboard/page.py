@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,16 +19,7 @@ from service.monitoring.reports import field_of
 PERIODS = {"All time": None, "90 days": 90, "7 days": 7, "24 hours": 1, "Last hour": 1 / 24}
 REFRESH = 5  # seconds after which the page looks whether the ledger has changed
 VERSION = "version"  # the key of the version that is shown, in the state of the session
-TABS = (
-    "Decisions",
-    "Drift",
-    "Performance",
-    "Fairness",
-    "Overrides",
-    "Model",
-    "Challenger",
-    "Audit",
-)
+VIEW = "view"  # the name of the open tab in the address
 
 
 def show_page() -> None:
@@ -78,23 +69,22 @@ def show_ledger(url: str) -> None:
         lines = [as_line(group, titles) for group in loud]
         if lines:
             box(f"**{loudness.capitalize()}**\n\n" + "\n".join(lines))
-    places = dict(zip(TABS, st.tabs(list(TABS)), strict=True))
-    with places["Decisions"]:
-        tabs.decisions(url, overview, scope)
-    with places["Drift"]:
-        drift_tab.drift(url, known)
-    with places["Performance"]:
-        tabs.performance(url, known)
-    with places["Fairness"]:
-        tabs.fairness(url, known)
-    with places["Overrides"]:
-        tabs.overrides(url)
-    with places["Model"]:
-        tabs.model(url, overview.models, known)
-    with places["Challenger"]:
-        challenger_tab.challenger(url)
-    with places["Audit"]:
-        audit_tab.audit_period(url)
+    views: dict[str, Callable[[], None]] = {
+        "Decisions": lambda: tabs.decisions(url, overview, scope),
+        "Drift": lambda: drift_tab.drift(url, known),
+        "Performance": lambda: tabs.performance(url, known),
+        "Fairness": lambda: tabs.fairness(url, known),
+        "Overrides": lambda: tabs.overrides(url),
+        "Model": lambda: tabs.model(url, overview.models, known),
+        "Challenger": lambda: challenger_tab.challenger(url),
+        "Audit": lambda: audit_tab.audit_period(url),
+    }
+    # Only the tab that is open asks the ledger; the address names it, so that it can be linked to.
+    places = st.tabs(list(views), key=VIEW, bind="query-params")
+    for place, show in zip(places, views.values(), strict=True):
+        if place.open:
+            with place:
+                show()
 
 
 def scope_of(period: str, totals: queries.Totals, models: queries.Rows, since: str) -> str:

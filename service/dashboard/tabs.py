@@ -74,23 +74,21 @@ def performance(url: str, known: Baselines) -> None:
             place.altair_chart(charts.interval_over_time(table.dropna(), title, known.test(name)))
     st.subheader("Realised, by outcomes")
     facts = cached.realised_performance(url)
-    days = facts["maturity"]["days"]
-    mature, so_far = facts["mature"], facts["so_far"]
-    if not so_far["mature"]:
+    days = facts["maturity_days"]
+    if not facts["mature"]:
         st.info("No outcome is recorded so far.")
         return
-    if mature["mature"]:
-        st.caption(
-            f"{mature['mature']:,} decisions that are at least {days} days old, of "
-            f"{mature['outcomes']:,} outcomes; every model, each by the policy that decided."
-        )
-        show_realised(mature, known)
-    else:
+    if facts["provisional"]:
         st.warning(
-            f"Provisional: none of the {so_far['outcomes']:,} outcomes is of a decision that is "
+            f"Provisional: none of the {facts['outcomes']:,} outcomes is of a decision that is "
             f"{days} days old. Bad loans are known first, so these figures are too bad."
         )
-        show_realised(so_far, known)
+    else:
+        st.caption(
+            f"{facts['mature']:,} decisions that are at least {days} days old, of "
+            f"{facts['outcomes']:,} outcomes; every model, each by the policy that decided."
+        )
+    show_realised(facts, known)
 
 
 def show_realised(facts: dict[str, Any], known: Baselines) -> None:

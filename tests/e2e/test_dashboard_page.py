@@ -61,9 +61,11 @@ def drawn(page: Page, tab: str) -> tuple[int, int]:
     """Charts and tables that a tab shows, once it is at rest; no exception among them."""
     page.get_by_role("tab", name=tab).click()
     expect(page.locator("[data-testid=stStatusWidget]")).to_have_count(0, timeout=60_000)
+    shown = page.get_by_role("tabpanel", name=tab)
+    expect(shown.locator("[data-testid=stElementContainer]").first).to_be_visible(timeout=60_000)
+    expect(page.locator("[data-testid=stStatusWidget]")).to_have_count(0, timeout=60_000)
     page.wait_for_timeout(1000)
     assert page.locator("[data-testid=stException]").count() == 0
-    shown = page.get_by_role("tabpanel", name=tab)
     charts = shown.locator(
         "[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg"
     )

@@ -77,15 +77,35 @@ def reported(ledger: Ledger, time: str) -> Ledger:
     return ledger
 
 
-def opened() -> Any:
-    """The page, run once."""
+class Views:
+    """The elements of the page, of several tabs in turn."""
+
+    def __init__(self, pages: list[Any]) -> None:
+        self.pages = pages
+
+    def __getattr__(self, name: str) -> list[Any]:
+        return [element for page in self.pages for element in getattr(page, name)]
+
+    def get(self, name: str) -> list[Any]:
+        return [element for page in self.pages for element in page.get(name)]
+
+
+def opened(*views: str) -> Any:
+    """The page with each of these tabs open in turn."""
+    return Views([opened_at(view) for view in views or ("Decisions",)])
+
+
+def opened_at(view: str) -> Any:
+    """The page with one tab open, run once."""
 
     def page() -> None:
         from service.dashboard.page import show_page  # noqa: PLC0415
 
         show_page()
 
-    app = testing.AppTest.from_function(page, default_timeout=60).run()
+    app = testing.AppTest.from_function(page, default_timeout=60)
+    app.query_params["view"] = view
+    app.run()
     assert not app.exception
     return app
 
@@ -107,7 +127,7 @@ def test_an_empty_ledger_shows_no_figures_and_says_why(empty: Ledger) -> None:
 
 @pytest.fixture
 def page(small: Ledger) -> Any:
-    return opened()
+    return opened("Decisions", "Drift", "Overrides")
 
 
 def test_the_headline_counts_decisions_and_overrides(page: Any) -> None:
@@ -132,7 +152,8 @@ def test_the_reason_of_an_override_is_shown_as_it_was_written(page: Any) -> None
     assert reasons == [["knows *her*"]]
 
 
-def test_another_period_has_its_own_counts(page: Any) -> None:
+def test_another_period_has_its_own_counts(small: Ledger) -> None:
+    page = opened_at("Decisions")
     page.segmented_control[0].set_value("Last hour").run()
     assert not page.exception
     assert figures(page)["Decisions"] == "10"
@@ -146,7 +167,7 @@ def test_outcomes_of_old_decisions_stand_beside_what_was_expected(
     today = queries.latest(small.engine)[0]["time"][:10]
     rows = [{"prediction_id": each, "bad": i % 2, "date": today} for i, each in enumerate(ids)]
     assert outcomes.record(small, rows) == (10, [])
-    told = opened()
+    told = opened("Performance")
     shown = figures(told)
     assert (shown["Loans with an outcome"], shown["Bad rate"]) == ("10", "50.0%")
     assert not any("Provisional" in box.value for box in told.warning)
@@ -229,7 +250,7 @@ def test_outcomes_of_young_decisions_are_shown_at_once_and_called_provisional(
     decision = queries.latest(small.engine)[-1]
     row = {"prediction_id": decision["id"], "bad": 1, "date": decision["time"][:10]}
     assert outcomes.record(small, [row]) == (1, [])
-    told = opened()
+    told = opened("Performance")
     assert any("Provisional" in box.value for box in told.warning)
     assert figures(told)["Loans with an outcome"] == "1"
 
@@ -239,10 +260,10 @@ def test_the_dossier_of_the_winner_is_one_click_away(at: Path, small: Ledger) ->
     judged |= {"trained_on": {"rows": 5000, "bad_rate": 0.1}}
     judged |= {"test": dict.fromkeys((*HEADLINES, "profit"), EXPECTED)}
     (at / "models" / "evaluation.json").write_text(json.dumps(judged))
-    assert "make dossier" in " ".join(text.value for text in opened().caption)
+    assert "make dossier" in " ".join(text.value for text in opened("Model").caption)
     (at / "models" / "dossier").mkdir()
     (at / "models" / "dossier" / "index.html").write_text("<h1>Dossier</h1>")
-    [button] = [b for b in opened().get("download_button") if "Dossier" in b.proto.label]
+    [button] = [b for b in opened("Model").get("download_button") if "Dossier" in b.proto.label]
     assert button
 
 
@@ -311,7 +332,7 @@ def test_the_groups_of_a_report_are_shown(small: Ledger) -> None:
     newest = queries.newest_reports(small.engine, 500)[0]
     groups = {"sex": {"F": {"rows": 200, "approval_rate": 0.5, "mean_pd": 0.1}}}
     reports.add(newest | {"last_sequence": 11, "groups": groups})
-    tables = [table.value for table in opened().dataframe]
+    tables = [table.value for table in opened("Fairness").dataframe]
     assert [t["group"].tolist() for t in tables if "group" in t] == [["F"]]
 
 
