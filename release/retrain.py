@@ -3,10 +3,12 @@
     python -m release.retrain collect URL [--output FILE]    # copy tables to data/<dataset>/raw
     python -m release.retrain commit                         # commit what the pipeline wrote
     python -m release.retrain decide JUDGEMENT [--output FILE]
+    python -m release.retrain unproposed                     # say why there is no pull request
 
-`collect` writes `new=true|false`, and `decide` writes `improved=true|false`. The challenger is
-improved when the gate passes and the whole confidence interval of some difference from the champion
-is on the better side, or when there is no champion yet. Exit status: 0 done, 1 failed.
+Where nothing is trained or proposed, `--summary FILE` says why. `collect` writes `new=true|false`,
+and `decide` writes `improved=true|false`. The challenger is improved when the gate passes and the
+whole confidence interval of some difference from the champion is on the better side, or when there
+is no champion yet. Exit status: 0 done, 1 failed.
 """
 
 from __future__ import annotations
@@ -30,6 +32,14 @@ from release.revisions import CannotJudge
 from release.steps import run_command, write_outputs
 from stages import files, params, project
 from stages.contract import reading as contracts
+
+NOT_ALLOWED = """\
+The challenger is better and its data are pushed, but no pull request could be opened (see the step
+before). A new repository does not let its workflows open any. Either allow it, by "Allow GitHub
+Actions to create and approve pull requests" under Settings > Actions > General > Workflow
+permissions, or give the environment `retraining` the secret RETRAIN_TOKEN, a token of an app that
+may write contents and pull requests. Then run this workflow again.
+"""
 
 
 class NotDone(Exception):
@@ -121,6 +131,24 @@ def read_judgement(path: Path) -> Any:
         raise NotDone(f"{path} must be what `release.gate --json` writes: {error}") from None
 
 
+def untrained(url: str, asked: str) -> str:
+    """Return why nothing was trained, and who had asked for it."""
+    place, reason = (" ".join(text.split()).replace("`", "'") for text in (url, asked))
+    words = f"Nothing was trained: the tables at `{place}` are those that main has already."
+    if reason:
+        words += f" The monitor had asked for it (`{reason}`), and asks again as long as "
+        words += "decisions drift: bring new tables there, with the outcomes of recent loans."
+    return f"{words}\n"
+
+
+def summarize(summary: Path | None, words: str) -> None:
+    """Append words to the summary of a job, if there is one, and print them."""
+    print(words, end="")
+    if summary:
+        with summary.open("a") as file:
+            file.write(words)
+
+
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(
@@ -132,18 +160,27 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     verbs.add_parser("commit", help="commit what the pipeline made")
     deciding = verbs.add_parser("decide", help="is the challenger better?")
     deciding.add_argument("judgement", type=project.resolve, help="what release.gate --json wrote")
+    unproposed = verbs.add_parser("unproposed", help="say why there is no pull request")
+    collecting.add_argument("--asked", default="", help="why somebody asked for a retraining")
+    for command in (collecting, unproposed):
+        command.add_argument("--summary", type=project.resolve, help="append the reason there")
     for command in (collecting, deciding):
         command.add_argument("--output", type=project.resolve, help="append KEY=VALUE there")
     return parser.parse_args(arguments)
 
 
 def run_verb(options: argparse.Namespace) -> str:
-    """Run collect, commit or decide, and return the text to print."""
+    """Run a verb, and return the text to print."""
     if options.verb == "commit":
         commit()
         return "committed"
+    if options.verb == "unproposed":
+        summarize(options.summary, NOT_ALLOWED)
+        raise NotDone(" ".join(NOT_ALLOWED.split()))
     if options.verb == "collect":
         name, fact = "new", collect(options.url)
+        if not fact:
+            summarize(options.summary, untrained(options.url, options.asked))
     else:
         name, fact = "improved", is_improved(read_judgement(options.judgement))
     write_outputs(options.output, **{name: str(fact).lower()})

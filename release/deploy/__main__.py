@@ -1,6 +1,6 @@
 """Deploy an image on every serving host through SSM Run Command, and verify what they serve.
 
-    python -m release.deploy --image sha256:DIGEST [--git-commit SHA]
+    python -m release.deploy --image sha256:DIGEST [--git-commit SHA] [--replaces DIGEST]
     python -m release.deploy --rollback     # deploy the image that every host had before
     python -m release.deploy --verify sha256:DIGEST
     python -m release.deploy --status
@@ -162,6 +162,20 @@ def verify(fleet: Fleet, digest: str) -> None:
         print(f"{host}: serves {status['served']}")
 
 
+def check_replaced(fleet: Fleet, digest: str, replaced: str) -> None:
+    """Raise Failed unless on every host the image `replaced` is live, or already the new one.
+
+    A release was judged against what was live then; another one may have been approved since.
+    """
+    for host, status in fleet.status().items():
+        live = (status["live"] or {}).get("image", "").rpartition("@")[2]
+        if live not in (replaced, digest):
+            raise Failed(
+                f"{digest} was judged against {replaced}, and by now {live or 'nothing'} is live "
+                f"on {host}: run all jobs of this release again, and it is judged against that"
+            )
+
+
 def previous(fleet: Fleet) -> tuple[str, str]:
     """Return the digest and the git commit of the release before the live one.
 
@@ -189,6 +203,13 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     what.add_argument("--verify", type=digest, metavar="IMAGE", help="check what is served")
     what.add_argument("--status", action="store_true", help="print the status of each host")
     parser.add_argument("--git-commit", default="", help="commit that the image must name")
+    parser.add_argument(
+        "--replaces",
+        type=lambda text: digest(text) if text else "",
+        default="",
+        metavar="IMAGE",
+        help="with --image: go only where this one is live, which the new one was judged against",
+    )
     parser.add_argument("--wait", type=float, default=TIMEOUT, help="seconds for all hosts")
     parser.add_argument("--output", type=project.resolve, help="append image=DIGEST there")
     return parser.parse_args(arguments)
@@ -212,6 +233,8 @@ def run(fleet: Fleet, options: argparse.Namespace) -> None:
         image, git_commit = options.image, options.git_commit
         if options.rollback:
             image, git_commit = previous(fleet)
+        elif options.replaces:
+            check_replaced(fleet, image, options.replaces)
         deploy(fleet, image, git_commit, older=options.rollback)
         write_outputs(options.output, image=image)
 

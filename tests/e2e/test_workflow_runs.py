@@ -30,7 +30,7 @@ __all__ = ["runner"]  # a fixture
 pytestmark = pytest.mark.e2e
 
 SUMMARY = "SUMMARY"  # the path of a step's summary, which is another in every run
-OLD, NEW = (f"sha256:{letter * 64}" for letter in "ab")
+OLD, NEW, OTHER = (f"sha256:{letter * 64}" for letter in "abc")
 KEY = "awskms:///alias/credit-pd-release"
 JUDGED = "e" * 64
 REAL = ("release.registry", "release.deploy")
@@ -64,7 +64,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "dvc plots": {"files": {"--out": ""}},
     "release.image save": {"files": {"credit-pd:candidate": "the image\n"}},
     "release.image publish": {"files": {"--output": f"digest={NEW}\n"}},
-    "release.attestation": {"files": {"--predicate": "{}", "--bom": "{}"}},
+    "release.attestation": {"files": {"--predicate": "{}", "--bom": "{}", "--file": "{}"}},
 }
 
 
@@ -106,6 +106,7 @@ class GitHub:
     actions: dict[str, Any] = field(default_factory=dict)
     real: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, Any] = field(default_factory=dict)
 
     def commit(self, revision: str = "main") -> str:
@@ -127,7 +128,7 @@ class GitHub:
             "fork": more.get("fork", False),
             "github": self.context(event_name, more),
             "vars": {"AWS_REGION": "eu-central-1", "ECR_REPOSITORY": "registry/credit-pd"}
-            | {"RELEASE_KEY": KEY},
+            | {"RELEASE_KEY": KEY, **self.variables},
             "secrets": {},
             "actions": self.actions,
             "environment": {
@@ -379,6 +380,7 @@ def test_a_release_is_proven_before_it_is_published_and_live_before_it_is_named(
     github: GitHub, production: SSM
 ) -> None:
     released(github, "v0.1.0", OLD)
+    serve(production, OLD)
     assert github.run("release", "push")["promote"] == "success"
     calls = github.calls(
         "image run-check", "image publish", "attestation", "release.deploy", "promote"
@@ -388,9 +390,9 @@ def test_a_release_is_proven_before_it_is_published_and_live_before_it_is_named(
         "python -m release.image publish credit-pd:candidate registry/credit-pd",
         f"python -m release.attestation attest registry/credit-pd@{NEW} --key {KEY} "
         f"--judgement build/judged/judgement.json --judgement-sha256 {JUDGED} "
-        "--file build/sbom.cdx.json --file build/judged/report.md "
+        "--file build/evidence/sbom.cdx.json --file build/judged/report.md "
         "--bom build/evidence/model.cdx.json --predicate build/evidence/predicate.json",
-        f"python -m release.deploy --image {NEW} --git-commit {github.commit()}",
+        f"python -m release.deploy --image {NEW} --git-commit {github.commit()} --replaces {OLD}",
         f"python -m release.deploy --verify {NEW}",
         f"python -m release.registry promote next --image {NEW} --push",
     ]
@@ -410,12 +412,69 @@ def test_report_judgement_and_evidence_are_kept_with_the_tag(
     github: GitHub, production: SSM
 ) -> None:
     released(github, "v0.1.0", OLD)
+    serve(production, OLD)
     assert github.run("release", "push")["keep"] == "success"
     [release] = github.written["releases"]
     assert release["tag"] == "credit-pd@v0.1.1"
     assert release["notes"] == "the report\n"
-    names = {"report.md", "judgement.json", "model.cdx.json", "predicate.json"}
+    names = {"report.md", "judgement.json", "model.cdx.json", "sbom.cdx.json", "predicate.json"}
     assert set(release["assets"]) == names
+
+
+def serve(production: SSM, image: str) -> None:
+    """Let the host serve an image, as another release that somebody approved would."""
+    production.hosts[0].run(production.script({"Release": [image]}), 60)
+
+
+def test_what_waited_while_another_became_live_is_not_deployed_until_it_is_judged_again(
+    github: GitHub, production: SSM, tmp_path: Path
+) -> None:
+    (github.origin / "change").write_text("after another one that waits too")
+    git(github.origin, "commit", "--all", "--quiet", "--message", "change")
+    released(github, "v0.1.0", OLD, "main~2")
+    serve(production, OTHER)
+    results = github.run("release", "push")
+    assert (results["deploy"], results["promote"]) == ("failure", "skipped")
+    assert "run all jobs of this release again" in github.step("deploy", "--image")["message"]
+    assert served(production) == OTHER
+    released(github, "v0.2.0", OTHER)
+    github.folder = tmp_path / "again"
+    assert github.run("release", "push")["promote"] == "success"
+    assert served(production) == NEW
+
+
+def test_a_release_that_waits_for_its_approval_holds_up_no_other() -> None:
+    text = (ROOT / ".github/workflows/release.yml").read_text()
+    group = "release-${{ github.event_name == 'push' && github.sha || 'rollback' }}"
+    assert f"  group: {group}\n  cancel-in-progress: false\n" in text
+
+
+def test_tags_are_written_with_the_token_of_an_app_where_there_is_one(
+    github: GitHub, production: SSM
+) -> None:
+    app = "actions/create-github-app-token"
+    github.actions[app] = {"outputs": {"token": "of-the-app"}}
+    github.variables = {"RELEASE_APP": "Iv1.app"}
+    assert github.run("release", "push")["promote"] == "success"
+    assert github.step("promote", app)["status"] == "success"
+    assert github.step("promote", "actions/checkout")["inputs"]["token"] == "of-the-app"
+
+
+def test_without_an_app_tags_are_written_with_the_workflows_token(
+    github: GitHub, production: SSM
+) -> None:
+    assert github.run("release", "push")["promote"] == "success"
+    assert github.step("promote", "create-github-app-token")["status"] == "skipped"
+    assert github.step("promote", "actions/checkout")["inputs"]["token"] == "token"
+
+
+def test_a_judgement_that_was_exchanged_on_the_way_is_not_signed(
+    github: GitHub, production: SSM
+) -> None:
+    """An artifact may be anybody's: its digest comes as the output of the job that judged."""
+    github.run("release", "push")
+    [attest] = github.calls("release.attestation")
+    assert f"--judgement-sha256 {JUDGED}" in attest
 
 
 def test_an_image_that_cannot_be_attested_is_not_deployed(github: GitHub, production: SSM) -> None:
@@ -509,6 +568,26 @@ def test_a_challenger_that_is_no_better_is_reported_and_goes_no_further(github: 
 def test_without_new_tables_nothing_is_trained(github: GitHub) -> None:
     assert retraining(github, new="false")["challenge"] == "success"
     assert github.calls("dvc repro", "release.gate", "release.remote push") == []
+
+
+def test_a_dispatch_of_the_monitor_without_new_tables_says_so(github: GitHub) -> None:
+    github.answers["retrain collect"] = {"files": {"--summary": "Nothing was trained\n"}}
+    asked = {"action": "drift", "client_payload": {"advice": "Retrain: income moved."}}
+    retraining(github, new="false", name="repository_dispatch", **asked)
+    [collect] = github.calls("retrain collect")
+    assert collect.endswith(f"--summary {SUMMARY} --asked Retrain: income moved.")
+    assert github.step("challenge", "retrain collect")["summary"] == "Nothing was trained\n"
+
+
+def test_a_repository_that_forbids_pull_requests_of_workflows_is_told_in_clear_words(
+    github: GitHub,
+) -> None:
+    github.actions["peter-evans/create-pull-request"] = {"fail": True}
+    github.answers["retrain unproposed"] = {"status": 1}
+    assert retraining(github) == {"challenge": "failure", "notify": "success"}
+    assert github.calls("unproposed") == [
+        f"python -m release.retrain unproposed --summary {SUMMARY}"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,27 @@ def test_unchanged_tables_are_not_new(lender: Path, tmp_path: Path) -> None:
     assert (tmp_path / "facts").read_text() == "new=false\n"
 
 
+def test_without_new_tables_the_summary_says_so_and_who_had_asked(
+    lender: Path, tmp_path: Path
+) -> None:
+    summary = tmp_path / "summary"
+    words = ["collect", str(lender), "--summary", str(summary), "--asked", "income <b>moved"]
+    assert retrain.main(words) == 0
+    text = summary.read_text()
+    assert text.startswith(f"Nothing was trained: the tables at `{lender}` are those that main")
+    assert "The monitor had asked for it (`income <b>moved`)" in text
+
+
+def test_a_pull_request_that_could_not_be_opened_names_the_setting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = tmp_path / "summary"
+    assert retrain.main(["unproposed", "--summary", str(summary)]) == 1
+    setting = "Allow GitHub Actions to create and approve pull requests"
+    assert setting in " ".join(summary.read_text().split())
+    assert setting in capsys.readouterr().err
+
+
 def test_new_tables_take_the_place_of_the_old_ones(lender: Path, tmp_path: Path) -> None:
     for name, table in book(700).items():
         table.to_csv(lender / f"{name}.csv", index=False)

@@ -31,7 +31,7 @@ TRACKED = subprocess.run(
     ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
 ).stdout.splitlines()
 COMMAND = re.compile(r"(python3? -m|make|dvc|gh|sudo|rsync) [^\n;&|]+")
-SAMPLES = {"$IMAGE": f"sha256:{'0' * 64}", "$PUSHED": "success"}
+SAMPLES = {"$IMAGE": f"sha256:{'0' * 64}", "$PUSHED": "success", "$LIVE": ""}
 MADE = (
     "build",
     "build/",
@@ -221,6 +221,15 @@ def test_a_person_approves_what_changes_production(job: str) -> None:
     assert WORKFLOWS["release"]["jobs"][job]["environment"] == "production"
 
 
+@pytest.mark.parametrize("job", ["promote", "rename"])
+def test_tags_are_written_from_an_environment_that_holds_the_key_of_the_app(job: str) -> None:
+    held = WORKFLOWS["release"]["jobs"][job]
+    assert held["environment"] == "tagging"
+    app, checkout = held["steps"][:2]
+    assert app["with"]["private-key"] == "${{ secrets.RELEASE_APP_KEY }}"
+    assert checkout["with"]["token"] == "${{ steps.app.outputs.token || github.token }}"
+
+
 @pytest.mark.parametrize("name", ["pipeline", "release"])
 def test_where_judging_may_mint_a_token_nothing_of_a_change_is_executed(name: str) -> None:
     jobs = WORKFLOWS[name]["jobs"]
@@ -347,6 +356,9 @@ def test_one_team_owns_gate_release_and_workflows() -> None:
         "/data/*/contract.yaml",
         "/requirements/",
         "/.dvc/config",
+        "/service/",
+        "/pyproject.toml",
+        "/Makefile",
     }
     assert decisive <= {path for path, _ in owned}
 

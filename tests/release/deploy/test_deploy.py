@@ -88,6 +88,20 @@ def test_a_deployment_does_not_ask_for_an_older_image(ssm: SSM, run: Run) -> Non
     assert (ssm.hosts[0].state / "older").read_text() == "False"
 
 
+def test_an_image_goes_only_where_that_is_live_which_it_was_judged_against(
+    two: SSM, run: Run
+) -> None:
+    run("--image", FIRST)
+    status, _, errors = run("--image", SECOND, "--replaces", f"sha256:{'d' * 64}")
+    assert status == 1
+    assert f"by now {FIRST} is live on i-one: run all jobs of this release again" in errors
+    assert [live(host) for host in two.hosts if host.tags["credit-pd"] == "serving"] == [
+        f"{REPOSITORY}@{FIRST}"
+    ] * 2
+    assert run("--image", SECOND, "--replaces", FIRST)[0] == 0
+    assert run("--image", SECOND, "--replaces", FIRST)[0] == 0  # once more, after half of it failed
+
+
 def test_the_host_checks_the_commit_of_the_image(ssm: SSM, run: Run) -> None:
     run("--image", FIRST, "--git-commit", COMMIT)
     known = json.loads((ssm.hosts[0].state / "state.json").read_text())

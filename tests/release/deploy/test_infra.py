@@ -38,6 +38,7 @@ WITHOUT_RESOURCE = {
     "ssmmessages:OpenDataChannel",
 }
 ROLES = dict(templates.resources("AWS::IAM::Role"))
+DEVELOPER = "foundation/DeveloperRole"
 
 
 def listed(value: Any) -> list[Any]:
@@ -75,7 +76,9 @@ def test_a_resource_with_a_star_is_a_folder_or_a_tagged_host(role: str) -> None:
                 assert re.search(r"/(dvc|incoming|host)/\*", text) or tagged
 
 
-@pytest.mark.parametrize("role", [role for role in ROLES if role.startswith("foundation/")])
+@pytest.mark.parametrize(
+    "role", [r for r in ROLES if r.startswith("foundation/") and r != DEVELOPER]
+)
 def test_a_role_of_the_workflows_admits_exact_subjects_of_one_repository(role: str) -> None:
     [trust] = ROLES[role]["AssumeRolePolicyDocument"]["Statement"]
     claims = trust["Condition"]["StringEquals"]
@@ -95,6 +98,22 @@ def test_a_subject_prefix_with_a_star_is_no_parameter() -> None:
 
 def test_a_reading_role_cannot_write() -> None:
     assert allowed("foundation/ReadRole") == {"s3:ListBucket", "s3:GetObject"}
+
+
+def test_a_developer_pushes_data_and_models_and_touches_nothing_else() -> None:
+    assert allowed(DEVELOPER) == {
+        "s3:ListBucket",
+        "s3:GetObject",
+        "s3:PutObject",
+        "s3:AbortMultipartUpload",
+    }
+    assert "incoming" not in json.dumps(ROLES[DEVELOPER]["Policies"])
+    held = templates.load(templates.INFRA / "foundation.yaml")
+    assert held["Resources"]["DeveloperRole"]["Condition"] == "HasDevelopers"
+    pattern = held["Parameters"]["Developers"]["AllowedPattern"]
+    assert re.fullmatch(pattern, "arn:aws:iam::123456789012:role/data-science")
+    assert not re.fullmatch(pattern, "*")
+    assert not re.fullmatch(pattern, "arn:aws:iam::123456789012:role/*")
 
 
 def test_nobody_may_delete() -> None:
