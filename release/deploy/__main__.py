@@ -162,16 +162,13 @@ def verify(fleet: Fleet, digest: str) -> None:
         print(f"{host}: serves {status['served']}")
 
 
-def check_replaced(fleet: Fleet, digest: str, replaced: str) -> None:
-    """Raise Failed unless on every host the image `replaced` is live, or already the new one.
-
-    A release was judged against what was live then; another one may have been approved since.
-    """
+def check_replaced(fleet: Fleet, digest: str, before: str) -> None:
+    """Raise Failed unless every host still has live what was judged against, or the new image."""
     for host, status in fleet.status().items():
         live = (status["live"] or {}).get("image", "").rpartition("@")[2]
-        if live not in (replaced, digest):
+        if live not in (before, digest):
             raise Failed(
-                f"{digest} was judged against {replaced}, and by now {live or 'nothing'} is live "
+                f"{digest} was judged against {before}, and by now {live or 'nothing'} is live "
                 f"on {host}: run all jobs of this release again, and it is judged against that"
             )
 
@@ -203,13 +200,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     what.add_argument("--verify", type=digest, metavar="IMAGE", help="check what is served")
     what.add_argument("--status", action="store_true", help="print the status of each host")
     parser.add_argument("--git-commit", default="", help="commit that the image must name")
-    parser.add_argument(
-        "--replaces",
-        type=lambda text: digest(text) if text else "",
-        default="",
-        metavar="IMAGE",
-        help="with --image: go only where this one is live, which the new one was judged against",
-    )
+    parser.add_argument("--replaces", type=replaced, default="", help="only where this one is live")
     parser.add_argument("--wait", type=float, default=TIMEOUT, help="seconds for all hosts")
     parser.add_argument("--output", type=project.resolve, help="append image=DIGEST there")
     return parser.parse_args(arguments)
@@ -221,6 +212,11 @@ def digest(text: str) -> str:
     if not DIGEST.fullmatch(value):
         raise argparse.ArgumentTypeError(f"must be sha256:<64 hexadecimal digits>; got {text!r}")
     return value
+
+
+def replaced(text: str) -> str:
+    """Return the digest, or nothing where nothing was live (an argparse type)."""
+    return digest(text) if text else ""
 
 
 def run(fleet: Fleet, options: argparse.Namespace) -> None:
