@@ -37,6 +37,7 @@ class Served:
     url: str
     golden: tuple[dict[str, Any], ...]
     headers: Mapping[str, str]
+    supervisor: subprocess.Popen[bytes]
 
     def case(self, decision: str) -> dict[str, Any]:
         """A recorded application that gets this decision, without what it lacks."""
@@ -108,7 +109,7 @@ def serve(folder: Path, key: str = "", **environment: str) -> Iterator[Served]:
         wait_until(lambda: ready(url, process), START, "the service's readiness")
         lines = (folder / "models/golden.jsonl").read_text().splitlines()
         headers = {"x-api-key": key} if key else {}
-        yield Served(url, tuple(json.loads(line) for line in lines), headers)
+        yield Served(url, tuple(json.loads(line) for line in lines), headers, process)
     finally:
         stop(process)
 

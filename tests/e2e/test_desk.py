@@ -120,7 +120,7 @@ def log_out(page: Page) -> None:
 def propose(page: Page, served: Served) -> str:
     """Decide about a referred case as an officer who may not do so alone; returns its id."""
     enter(page, "a.maker")
-    asker = Served(served.url, served.golden, {"x-api-key": KEYS["a.maker"][0]})
+    asker = Served(served.url, served.golden, {"x-api-key": KEYS["a.maker"][0]}, served.supervisor)
     case = served.case("refer")
     own = str(asker.ask("POST", "predict", json=case)["prediction_id"])
     page.goto(f"{served.url}#/decision/{own}")

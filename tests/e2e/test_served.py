@@ -8,7 +8,9 @@ import itertools
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -172,6 +174,34 @@ async def load(url: str, requests: list[bytes], seconds: float) -> list[str]:
     )
     assert not any(client.errors for client in clients)
     return ids
+
+
+def ask_until_refused(served: Served, keep: bool, end: float) -> list[str]:
+    """Ask again and again until nobody listens any more; return what was not an answer."""
+    broken = []
+    case = served.golden[0]["application"]
+    application = {name: value for name, value in case.items() if value is not None}
+    with httpx.Client(timeout=10) as client:
+        while perf_counter() < end:
+            try:
+                ask = client.post if keep else httpx.post
+                status = ask(f"{served.url}predict", json=application).status_code
+                broken += [] if status in (200, 503) else [str(status)]
+            except httpx.ConnectError:
+                return broken
+            except httpx.TransportError as error:
+                broken.append(repr(error))
+    return [*broken, "the service listens still"]
+
+
+def test_a_service_that_is_stopped_under_load_answers_every_request(folder: Path) -> None:
+    with serve(folder) as running, ThreadPoolExecutor(16) as clients:
+        end = perf_counter() + 60
+        asked = [clients.submit(ask_until_refused, running, n % 2 == 0, end) for n in range(16)]
+        time.sleep(2)
+        running.supervisor.terminate()
+        assert [each.result() for each in asked] == [[]] * 16
+        assert running.supervisor.wait(30) == 0
 
 
 def lives(url: str, process: subprocess.Popen[bytes]) -> bool:

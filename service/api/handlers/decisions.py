@@ -33,7 +33,9 @@ from service.ledger.claims import AlreadyClaimed, Claim
 
 Answer = dict[str, Any]
 """The answer to one application as a JSON object."""
-HEAVY = (4, 32)  # batches and explanations that are worked on at once, and that wait
+# Batches and explanations that are worked on at once, and that wait: all of them together are done
+# no sooner when several share the interpreter, and single decisions would wait for each.
+HEAVY = (1, 32)
 
 
 class Decisions:
@@ -42,7 +44,7 @@ class Decisions:
     def __init__(self, state: State) -> None:
         self.state = state
         self._decide_together = Batcher(self.decide)
-        self._heavy = Turnstile(*HEAVY)
+        self._batches, self._explanations = Turnstile(*HEAVY), Turnstile(*HEAVY)
         self.routes: Routes = {
             "/predict": {"POST": self.predict},
             "/predict_batch": {"POST": self.predict_batch},
@@ -101,10 +103,10 @@ class Decisions:
         """Decide about many applications; each row is answered or refused separately."""
         claim = await claim_request(request, "/predict_batch", self.state.ledger)
         engine, refusals = self.state.loaded_engine(), self.state.refusals
-        rows = self._rows(request.body)
+        rows = await asyncio.to_thread(self._rows, request.body)
         if request.charge:
             request.charge(len(rows) - 1)
-        async with self._heavy.pass_through():
+        async with self._batches.pass_through():
             results, kept, drafts = await asyncio.to_thread(
                 decide_rows, engine, rows, request.caller
             )
@@ -112,7 +114,7 @@ class Decisions:
             broken = [refused["errors"] for refused in results if refused]
             for index, drafted in zip(kept, drafts, strict=True):
                 results[index] = {"index": index, "decision": drafted.answer}
-            content = to_json({"results": results})
+            content = await asyncio.to_thread(to_json, {"results": results})
             await self.record(drafts, claim and claim._replace(answer=content.decode()))
         refusals.count_accepted(len(kept))
         for errors in broken:
@@ -133,5 +135,5 @@ class Decisions:
         engine = self.state.loaded_engine()
         row, _ = take_reference(engine.applications.read(request.body), engine.applications)
         application = engine.applications.check(row)
-        async with self._heavy.pass_through():
+        async with self._explanations.pass_through():
             return 200, to_json(await asyncio.to_thread(explain, engine, application))

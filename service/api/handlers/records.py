@@ -53,17 +53,16 @@ class Records:
         search = read_search(request.query, "search", MAX_WORDS, MAX_SEARCH)
         reference = read_search(request.query, "reference", LONGEST, LONGEST)
         wanted = read_filters(request.query)
-        page = await self.ledger.in_thread(
-            self.ledger.recent,
-            limit,
-            before,
-            search,
-            reference,
-            wanted.conditions(self.ledger.engine.dialect.name),
-            (wanted.since, wanted.until),
-        )
-        records = [record.as_dict() for record in page.records]
-        return 200, to_json({"records": records, "next_before": page.next_before})
+
+        def read() -> bytes:
+            conditions = wanted.conditions(self.ledger.engine.dialect.name)
+            period = wanted.since, wanted.until
+            page = self.ledger.recent(limit, before, search, reference, conditions, period)
+            records = [record.as_dict() for record in page.records]
+            return to_json({"records": records, "next_before": page.next_before})
+
+        # Hundreds of records are also written as JSON in the thread: decisions would wait for it.
+        return 200, await self.ledger.in_thread(read)
 
     async def queue(self, request: Request) -> Response:
         """List open referrals, those that wait longest first."""

@@ -2,8 +2,9 @@
 
 A request that goes through uvicorn and ASGI to its refusal costs a tenth of a decision: with
 thousands of them per second nothing would be left for decisions. So a whole request for a decision
-is answered as it arrives, before it is parsed, by an answer that is made once. Everything else goes
-the usual way, where the same limit holds.
+is answered as it arrives, before it is parsed, by an answer that is made once. The connection is
+not read again for PAUSE, so that clients which ask again at once leave time for decisions.
+Everything else goes the usual way, where the same limit holds.
 """
 
 from __future__ import annotations
@@ -11,16 +12,20 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+import uvicorn
 import uvicorn.config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.api import metrics
 from service.api.headers import PROBLEM_HEADERS
+from service.api.load.draining import DrainingServer
 from service.api.load.limits import DECISIONS, InFlight
 from service.api.requests import Refused, error_response
 
 STARTS = tuple(f"POST {path} ".encode() for path in DECISIONS)
 END = b"\r\n\r\n"  # of the head of a request
+PAUSE = 0.25  # seconds after a refusal in which a connection is not read
+LINGER = 1.0  # seconds in which an idle connection may still send its last request
 
 
 class Connection(HttpToolsProtocol):
@@ -31,10 +36,11 @@ class Connection(HttpToolsProtocol):
         self._in_flight: InFlight = config.app.in_flight
         self._refusal: bytes = config.app.refusal
         self._is_between_requests = True
+        self._is_draining = False
 
     def data_received(self, data: bytes) -> None:
         """Refuse a decision at once where that is due, else let uvicorn read the data."""
-        if self._is_between_requests and data.startswith(STARTS):
+        if self._is_between_requests and data.startswith(STARTS) and not self._is_draining:
             if self._in_flight.has_no_place() and self._is_answered() and is_whole(data):
                 self._refuse()
                 return
@@ -46,10 +52,30 @@ class Connection(HttpToolsProtocol):
         self._is_between_requests = False
         super().on_message_begin()
 
+    def on_headers_complete(self) -> None:
+        """Begin to answer; the answer is the last one of a worker that ends."""
+        super().on_headers_complete()
+        if self._is_draining and self.cycle:
+            self.cycle.keep_alive = False
+
     def on_message_complete(self) -> None:
         """Note that the request is complete."""
         self._is_between_requests = True
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """Answer the request that is under way, or about to come, and close the connection."""
+        if self._is_draining:
+            return
+        self._is_draining = True
+        if self._is_answered():
+            self.loop.call_later(LINGER, self._close_if_idle)
+        else:
+            super().shutdown()
+
+    def _close_if_idle(self) -> None:
+        if self._is_answered():
+            self.transport.close()
 
     def _is_answered(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
@@ -58,6 +84,11 @@ class Connection(HttpToolsProtocol):
         metrics.SHED.inc()
         self.transport.write(self._refusal)
         self._unset_keepalive_if_required()
+        self.flow.pause_reading()
+        self.loop.call_later(PAUSE, self._read_again)
+
+    def _read_again(self) -> None:
+        self.flow.resume_reading()
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
@@ -84,8 +115,10 @@ def as_answer(refused: Refused) -> bytes:
 def use_for_uvicorn() -> None:
     """Let uvicorn make such connections where BentoML, which has no option for it, says `auto`.
 
-    It also uses Python's event loop, as uvloop accepts one connection in a turn of the loop only:
-    under load new connections would wait for minutes, unseen by any limit.
+    The server that BentoML starts drains them at its end. It also uses Python's event loop, as
+    uvloop accepts one connection in a turn of the loop only: under load new connections would wait
+    for minutes, unseen by any limit.
     """
+    setattr(uvicorn, "Server", DrainingServer)  # noqa: B010  (mypy refuses the assignment)
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{Connection.__name__}"
     uvicorn.config.LOOP_FACTORIES["auto"] = uvicorn.config.LOOP_FACTORIES["asyncio"]

@@ -14,7 +14,7 @@ from service.api.requests import refusal
 from service.users.callers import Caller
 
 BODIES = 32  # bodies of the largest size that a worker holds at once
-LONGEST_WAIT = 2.0  # seconds
+LONGEST_WAIT = 5.0  # seconds
 BURST = 10  # seconds of a caller's rate that may come at once
 MAX_CALLERS = 10_000  # after which those that have long sent nothing are forgotten
 PROBES = ("/health", "/readyz")  # these are answered whatever else waits
@@ -23,8 +23,10 @@ DECISIONS = frozenset(
     prefix + path for prefix in ("", "/v1") for path in ("/predict", "/predict_batch", "/explain")
 )
 TARGET = 0.1  # seconds that a single decision should take at most
-FEWEST = 32  # decisions at once; this few share one batch and hardly queue
-MORE, LESS = 0.2, 0.8  # added to the limit by each answer in time, and its factor when it is late
+FEWEST, FIRST = 16, 32  # decisions at once: the lowest limit, and the one of a new worker
+# Added to the limit by each answer in time, and its factor when one is late. It grows by little, so
+# that late answers stay rare: it is they that the bound is about.
+MORE, LESS = 0.02, 0.8
 BUSY = "too many requests are being answered; try again"
 
 
@@ -38,7 +40,7 @@ class AdaptiveLimit:
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._most, self._clock = most, clock
-        self.limit = float(min(FEWEST, most))
+        self.limit = float(min(FIRST, most))
         self.inside = 0
         self._shrunk = clock()
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from service.api.batching import Batcher
+from service.api.batching import MOST, Batcher
 
 
 class Broken(Exception):
@@ -36,6 +36,21 @@ def test_requests_of_one_turn_are_one_call_and_each_gets_its_result() -> None:
 
     assert asyncio.run(ask()) == [0, 2, 4, 6, 8]
     assert work.calls == [[0, 1, 2, 3, 4]]
+
+
+def test_many_requests_of_one_turn_are_several_calls_between_which_others_have_their_turn() -> None:
+    work = Work()
+
+    async def ask() -> list[int]:
+        batcher = Batcher(work)
+        waiting = [asyncio.create_task(batcher(100 + item)) for item in range(2 * MOST + 1)]
+        while len(work.calls) < 2:
+            await asyncio.sleep(0)
+        assert not waiting[-1].done()
+        return await asyncio.gather(*waiting)
+
+    assert asyncio.run(ask()) == [2 * (100 + item) for item in range(2 * MOST + 1)]
+    assert [len(items) for items in work.calls] == [MOST, MOST, 1]
 
 
 def test_a_single_request_does_not_wait() -> None:

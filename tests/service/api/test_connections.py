@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,8 +15,10 @@ import uvicorn.config
 from service.api.access.authentication import Access
 from service.api.application.asgi import Application
 from service.api.handlers.api import Api
+from service.api.load import connections
 from service.api.load import limits as load
 from service.api.load.connections import Connection, is_whole, use_for_uvicorn
+from service.api.load.draining import DrainingServer
 from service.api.load.limits import AdaptiveLimit
 from service.api.requests import Refused, Request, Response
 from service.ledger import Ledger
@@ -38,8 +41,9 @@ class Served:
         api.routes["/predict"] = {"POST": self.predict}
         self.app = Application(inner, lambda: api.routes, Access(None), 1000, most)
         self.config = uvicorn.Config(self.app, port=0, lifespan="off", log_config=None)
-        self.server = uvicorn.Server(self.config)
+        self.server = DrainingServer(self.config)
         self.wires: list[Wire] = []
+        self.port = 0
 
     async def predict(self, request: Request) -> Response:
         self.asked += 1
@@ -47,9 +51,7 @@ class Served:
         return 200, b"{}"
 
     async def send(self, request: bytes, wire: Wire | None = None) -> Wire:
-        (listener,) = self.server.servers
-        port = listener.sockets[0].getsockname()[1]
-        reader, writer = wire or await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = wire or await asyncio.open_connection("127.0.0.1", self.port)
         self.wires.append((reader, writer))
         writer.write(request)
         await asyncio.sleep(0.05)
@@ -62,6 +64,7 @@ async def serving(folder: Path, most: int) -> AsyncIterator[Served]:
     served.config.load()
     served.server.lifespan = served.config.lifespan_class(served.config)
     await served.server.startup()
+    served.port = served.server.servers[0].sockets[0].getsockname()[1]
     try:
         yield served
     finally:
@@ -84,6 +87,7 @@ async def answer(wire: Wire) -> tuple[int, str]:
 
 @pytest.fixture(autouse=True)
 def chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uvicorn, "Server", uvicorn.Server)
     for choices in (uvicorn.config.HTTP_PROTOCOLS, uvicorn.config.LOOP_FACTORIES):
         monkeypatch.setitem(choices, "auto", choices["auto"])
     use_for_uvicorn()
@@ -94,6 +98,7 @@ def test_bentoml_gets_these_connections_and_a_loop_that_accepts_many_at_once() -
     config.load()
     factory = config.get_loop_factory()
     assert config.http_protocol_class is Connection
+    assert uvicorn.Server is DrainingServer
     assert factory is asyncio.SelectorEventLoop
 
 
@@ -160,6 +165,77 @@ def test_only_one_whole_request_is_answered_before_it_is_parsed(data: bytes) -> 
     assert not is_whole(data)
 
 
+async def sockets_connected(served: Served, count: int) -> list[Wire]:
+    """Connections that the kernel has made, with a request each, and that nobody has accepted."""
+    connected = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(count)]
+    for each in connected:
+        each.sendall(REQUEST)
+    wires = [await asyncio.open_connection(sock=each) for each in connected]
+    served.wires += wires
+    return wires
+
+
+def test_a_server_that_ends_answers_all_who_were_connected_and_then_refuses(
+    tmp_path: Path,
+) -> None:
+    async def attack() -> None:
+        async with serving(tmp_path, most=8) as served:
+            (listener,) = served.server.servers
+            supervisors = listener.sockets[0].dup()  # it stays open until all workers have ended
+            idle, under_way = await served.send(READY), await served.send(REQUEST)
+            assert (await answer(idle))[0] == 200
+            waiting = await sockets_connected(served, 3)
+            served.go.set()
+            ending = asyncio.create_task(served.server.shutdown())
+            await asyncio.sleep(0)
+            await served.send(REQUEST, idle)
+            for wire in (under_way, *waiting, idle):
+                assert await answer(wire) == (200, "{}")
+                assert await wire[0].read() == b""  # closed, and not reset
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(supervisors.getsockname())
+            await ending
+            supervisors.close()
+
+    asyncio.run(attack())
+
+
+def test_an_idle_connection_does_not_keep_a_server_from_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "LINGER", 0.1)
+
+    async def attack() -> None:
+        async with serving(tmp_path, most=8) as served:
+            idle, half = await served.send(READY), await served.send(REQUEST[:20])
+            assert (await answer(idle))[0] == 200
+            async with asyncio.timeout(5):
+                await served.server.shutdown()
+            assert (await idle[0].read(), await half[0].read()) == (b"", b"")
+
+    asyncio.run(attack())
+
+
+def test_a_refused_connection_is_not_read_again_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "PAUSE", 0.3)
+
+    async def attack() -> None:
+        async with serving(tmp_path, most=1) as served:
+            waiting = await served.send(REQUEST)
+            refused = await served.send(REQUEST)
+            assert (await answer(refused))[0] == 503
+            start = asyncio.get_running_loop().time()
+            await served.send(REQUEST, refused)
+            assert (await answer(refused))[0] == 503
+            assert 0.2 < asyncio.get_running_loop().time() - start < 2
+            served.go.set()
+            assert (await answer(waiting))[0] == 200
+
+    asyncio.run(attack())
+
+
 class Clock:
     now = 0.0
 
@@ -184,8 +260,8 @@ def test_the_limit_follows_what_is_answered_in_time() -> None:
             each.__exit__(None, None, None)
         return len(inside)
 
-    assert work(0.01) == load.FEWEST
-    quick = [work(0.01) for _ in range(30)]
+    assert work(0.01) == load.FIRST
+    quick = [work(0.01) for _ in range(240)]
     assert quick == sorted(quick)
     assert quick[-1] == 200
     slow = [work(2 * load.TARGET) for _ in range(20)]
