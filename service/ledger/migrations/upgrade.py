@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 
 from sqlalchemy import Connection, Engine, inspect
 
@@ -24,6 +25,7 @@ FOLDER = Path(__file__).parent
 VERSIONS = [FOLDER / "versions"]
 LOCK_WAIT = 60.0  # seconds to wait for another migration
 _LOCK = 7_264_331_902  # any number that only this program uses
+_ALEMBIC = Lock()  # Alembic keeps what it works on in variables of its module
 
 
 def create(engine: Engine, checkpoint: Checkpoint) -> None:
@@ -114,7 +116,8 @@ def _load_alembic() -> Callable[[Connection, str], None]:
 
     def run(connection: Connection, revision: str) -> None:
         config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+        with _ALEMBIC:
+            command.upgrade(config, revision)
         if roles.present(connection):
             roles.grant(connection)
 

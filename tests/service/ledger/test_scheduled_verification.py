@@ -78,11 +78,11 @@ def test_a_verification_after_findings_reads_the_whole_ledger(
     add(ledger, 5)
     assert run(database, *resumed) == 0
     disarm(ledger.engine)
-    change(ledger.engine, "UPDATE ledger_entries SET rating = 'A' WHERE sequence = 2")
+    change(ledger.engine, "UPDATE ledger_entries SET refers_to = 'x' WHERE sequence = 2")
     assert run(database, *resumed) == 0
     assert run(database, "verify", "--record") == 1
     assert run(database, *resumed) == 1
-    change(ledger.engine, "UPDATE ledger_entries SET rating = 'B2' WHERE sequence = 2")
+    change(ledger.engine, "UPDATE ledger_entries SET refers_to = NULL WHERE sequence = 2")
     assert run(database, *resumed) == 0
     assert run(database, *resumed) == 0
 
