@@ -167,10 +167,10 @@ def check_replaced(fleet: Fleet, digest: str, before: str) -> None:
     for host, status in fleet.status().items():
         live = (status["live"] or {}).get("image", "").rpartition("@")[2]
         if live not in (before, digest):
-            raise Failed(
-                f"{digest} was judged against {before}, and by now {live or 'nothing'} is live "
-                f"on {host}: run all jobs of this release again, and it is judged against that"
+            words = (
+                f"{digest} was judged against {before}, and by now {live or 'nothing'} is live on "
             )
+            raise Failed(f"{words}{host}: run all jobs of this release again, to judge it anew")
 
 
 def previous(fleet: Fleet) -> tuple[str, str]:
@@ -200,7 +200,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     what.add_argument("--verify", type=digest, metavar="IMAGE", help="check what is served")
     what.add_argument("--status", action="store_true", help="print the status of each host")
     parser.add_argument("--git-commit", default="", help="commit that the image must name")
-    parser.add_argument("--replaces", type=replaced, default="", help="only where this one is live")
+    expected = "with --image: the digest that must be live before, if one was"
+    parser.add_argument("--replaces", type=lambda text: text and digest(text), help=expected)
     parser.add_argument("--wait", type=float, default=TIMEOUT, help="seconds for all hosts")
     parser.add_argument("--output", type=project.resolve, help="append image=DIGEST there")
     return parser.parse_args(arguments)
@@ -212,11 +213,6 @@ def digest(text: str) -> str:
     if not DIGEST.fullmatch(value):
         raise argparse.ArgumentTypeError(f"must be sha256:<64 hexadecimal digits>; got {text!r}")
     return value
-
-
-def replaced(text: str) -> str:
-    """Return the digest, or nothing where nothing was live (an argparse type)."""
-    return digest(text) if text else ""
 
 
 def run(fleet: Fleet, options: argparse.Namespace) -> None:
