@@ -49,9 +49,6 @@ def build_report(
         return evaluation.figures_by_group(judged, groups, policy, minimum)
 
     quarters = test.vintages()
-    with ThreadPoolExecutor(1) as pool:  # the intervals take a core, the directions another one
-        stated = pool.submit(evaluation.figures_with_intervals, judged, policy, config.evaluate)
-        directions = monotone.judge_directions(winner, config, test.table)
     return {
         "dataset": config.dataset,
         "mode": config.mode,
@@ -60,12 +57,12 @@ def build_report(
         "prefer": config.evaluate.prefer,
         "choice": choice,
         "cut_offs": policy.cut_offs,
-        "test": stated.result(),
+        "test": {},  # takes longest: `main` computes it beside all else
         "test_new_customers": evaluation.figures_of_new_customers(judged, is_new, policy, minimum),
         "validation": validation,
         "by_vintage": {} if quarters is None else by_group(quarters),
         "by_group": {name: by_group(groups) for name, groups in test.groups().items()},
-        "monotone": directions,
+        "monotone": monotone.judge_directions(winner, config, test.table),
         "trained_on": winner.trained_on,
     }
 
@@ -88,6 +85,18 @@ def describe_choice(splits: list[Rows], choice: dict[str, Any], winner: str, met
     rows = ", ".join(f"{len(split.bad):,} {split.name}" for split in splits)
     figures = ", ".join(f"{name} {mean['value']:.4f}" for name, mean in choice.items())
     return f"evaluate: {rows} rows; {metric} over folds: {figures}; the winner is {winner}"
+
+
+def write_winner(winner: Model, test: Rows, judged: Judged, count: int) -> None:
+    """Write the winner as the pipeline keeps it and as it ships, with its golden records."""
+    if winner.candidate == blending.NAME:
+        artifact.save(winner, MODELS / "winner.joblib")
+    else:
+        with files.whole_file(MODELS / "winner.joblib") as path:
+            shutil.copyfile(MODELS / "candidates" / f"{winner.candidate}.joblib", path)
+    records = golden.pick_records(winner, test.columns, judged.pd, count, test.lines_of)
+    proof.write_model_file(winner, test.columns, judged.pd, records, MODELS / "winner.json")
+    files.write_text(MODELS / "golden.jsonl", records)
 
 
 def main() -> None:
@@ -115,44 +124,42 @@ def main() -> None:
     winner, judged = models[name], test.judge(models[name], config)
     print(describe_choice([train, validation, test], choice, name, config.evaluate.choose_by))
 
-    is_new = test.has_customer_outside(train)
-    glass = evaluation.best_glass(models, choice, config.evaluate.choose_by)
-    facts = build_report(config, winner, test, judged, compared, choice, is_new)
-    trained, tested = train.matrix(winner), test.matrix(winner)
-    if glass is not None and 1 < test.bad.sum() < len(test.bad) - 1:
-        seen_through = judged if glass == name else test.judge(models[glass], config)
-        facts["price_of_glass"] = evaluation.price_glass(glass, seen_through, judged, config.policy)
-    parts = [
-        predictions.make_predictions_out_of_fold(train, held, winner, trained, config.policy),
-        predictions.make_predictions(validation, seen[name]),
-        predictions.make_predictions(test, judged).assign(new_customer=is_new),
-    ]
-    table = pd.concat(parts).merge(
-        held.drop(columns=["split", "bad"]), on="row", how="left", validate="1:1"
-    )
-    judged_rows = validation.bad, seen[name].pd
-    drift = reference.make_reference(winner.contract, winner.features, trained, *judged_rows)
-    drift["approved"] = reference.describe_approved(winner, config.policy, trained)
-    with files.whole_folder(MODELS / "plots") as folder:
-        quarters, cut_off = facts["by_vintage"], config.policy.pd_cut_off
-        plots.write_all(folder, winner, tested, judged, seen, compared, quarters, cut_off)
-    with files.whole_file(MODELS / "predictions.parquet") as path:
-        table.to_parquet(path, index=False)
-    if name == blending.NAME:
-        artifact.save(winner, MODELS / "winner.joblib")
-    else:
-        with files.whole_file(MODELS / "winner.joblib") as path:
-            shutil.copyfile(MODELS / "candidates" / f"{name}.joblib", path)
-    records = golden.pick_records(
-        winner, test.columns, judged.pd, config.evaluate.golden, test.lines_of
-    )
-    proof.write_model_file(winner, test.columns, judged.pd, records, MODELS / "winner.json")
-    files.write_text(MODELS / "golden.jsonl", records)
-    files.write_json(MODELS / "reference.json", drift, indent=1)
-    cards = [points.points_table(m, config.policy, trained, train.bad) for m in models.values()]
-    files.write_text(
-        MODELS / "scorecard.csv", points.as_csv([row for card in cards for row in card])
-    )
+    with ThreadPoolExecutor(1) as pool:  # the intervals take one core, all else another one
+        stated = pool.submit(
+            evaluation.figures_with_intervals, judged, config.policy, config.evaluate
+        )
+        is_new = test.has_customer_outside(train)
+        glass = evaluation.best_glass(models, choice, config.evaluate.choose_by)
+        facts = build_report(config, winner, test, judged, compared, choice, is_new)
+        trained, tested = train.matrix(winner), test.matrix(winner)
+        if glass is not None and 1 < test.bad.sum() < len(test.bad) - 1:
+            seen_through = judged if glass == name else test.judge(models[glass], config)
+            facts["price_of_glass"] = evaluation.price_glass(
+                glass, seen_through, judged, config.policy
+            )
+        parts = [
+            predictions.make_predictions_out_of_fold(train, held, winner, trained, config.policy),
+            predictions.make_predictions(validation, seen[name]),
+            predictions.make_predictions(test, judged).assign(new_customer=is_new),
+        ]
+        table = pd.concat(parts).merge(
+            held.drop(columns=["split", "bad"]), on="row", how="left", validate="1:1"
+        )
+        judged_rows = validation.bad, seen[name].pd
+        drift = reference.make_reference(winner.contract, winner.features, trained, *judged_rows)
+        drift["approved"] = reference.describe_approved(winner, config.policy, trained)
+        with files.whole_folder(MODELS / "plots") as folder:
+            quarters, cut_off = facts["by_vintage"], config.policy.pd_cut_off
+            plots.write_all(folder, winner, tested, judged, seen, compared, quarters, cut_off)
+        with files.whole_file(MODELS / "predictions.parquet") as path:
+            table.to_parquet(path, index=False)
+        write_winner(winner, test, judged, config.evaluate.golden)
+        files.write_json(MODELS / "reference.json", drift, indent=1)
+        cards = [points.points_table(m, config.policy, trained, train.bad) for m in models.values()]
+        files.write_text(
+            MODELS / "scorecard.csv", points.as_csv([row for card in cards for row in card])
+        )
+        facts["test"] = stated.result()
     report = evaluation.round_figures(facts)
     files.write_json(MODELS / "evaluation.json", report)
     files.write_json(MODELS / "metrics.json", evaluation.headlines(report))

@@ -24,7 +24,7 @@ from stages.models.fitting.job import Job
 from stages.models.scorers import Scorer, WeightedSum
 from stages.params import Params
 
-MOST_ROWS = 20_000  # that are followed where nothing is proved: about 0.3 ms per row and field
+MOST_ROWS = 10_000  # that are followed where nothing is proved: about 0.3 ms per row and field
 
 
 def judge_directions(winner: Model, config: Params, test: pa.Table) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from stages.features.matrix import Floats
 from stages.models import model_file
 from stages.models.artifact import Model
 
-ALONE = 20_000  # the most test rows that are scored one by one, as the service does
+ALONE = 10_000  # the most test rows that are scored one by one, as the service does
 
 
 class ScoresDiffer(Exception):
