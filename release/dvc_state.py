@@ -43,7 +43,7 @@ ADVICE = {
 }
 
 
-class Change(NamedTuple):
+class ValueChange(NamedTuple):
     """A value by its dotted name, before and after; None where it is absent."""
 
     name: str
@@ -51,11 +51,11 @@ class Change(NamedTuple):
     after: object
 
 
-def changes(before: object, after: object) -> list[Change]:
+def changes(before: object, after: object) -> list[ValueChange]:
     """Return the values that differ between two nested mappings, in order of first appearance."""
     old, new = (flatten(tree) if isinstance(tree, dict) else {} for tree in (before, after))
     return [
-        Change(str(name), old.get(name), new.get(name))
+        ValueChange(str(name), old.get(name), new.get(name))
         for name in {**old, **new}
         if old.get(name) != new.get(name)
     ]

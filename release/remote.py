@@ -31,7 +31,7 @@ VERBS = ("push", "pull", "check")
 WORDLESS = r"\(403\) when calling the HeadObject"  # DVC's first request; S3 states no reason
 
 
-class Failed(Exception):
+class RemoteError(Exception):
     """A push, pull or check failed; the message says what to do."""
 
 
@@ -46,12 +46,12 @@ def pull(storage: Storage) -> str:
     """Pull all objects and return DVC's output; Failed names the missing or damaged ones."""
     try:
         return dvc("pull")
-    except Failed as failure:
+    except RemoteError as failure:
         if "Checkout failed" not in str(failure):
             raise
         cache, paths = storage.repo.cache.local, storage.objects()
         lost = [f"{path} ({key(oid)})" for oid, path in paths.items() if not cache.exists(oid)]
-        raise Failed(
+        raise RemoteError(
             f"damaged or missing in the remote: {', '.join(lost)}; delete those objects if they "
             "are there, then run `python -m release.remote push` where the files are whole "
             "(`dvc repro` makes them again)"
@@ -59,7 +59,7 @@ def pull(storage: Storage) -> str:
 
 
 def check(storage: Storage) -> str:
-    """Return a message that the remote has every object; raises Failed when it has not."""
+    """Return a message that the remote has every object; raises RemoteError when it has not."""
     dvc("status", "--cloud")
     require_pushed(storage)
     return "The remote has everything that dvc.lock and the .dvc files name."
@@ -68,8 +68,8 @@ def check(storage: Storage) -> str:
 def check_cache(storage: Storage) -> str:
     """Compare every object of the cache with its hash, and fetch the damaged ones again.
 
-    Returns a message about what was repaired. Raises Failed when an object is damaged in the cache
-    and missing or damaged in the remote.
+    Returns a message about what was repaired. Raises RemoteError when an object is damaged in the
+    cache and missing or damaged in the remote.
     """
     with explain_errors("the DVC cache"):
         paths = storage.objects()
@@ -77,7 +77,7 @@ def check_cache(storage: Storage) -> str:
     with explain_errors("the remote"):
         restored = {oid: path for oid, path in damaged.items() if storage.restore(oid)}
     if lost := [f"{path} ({key(oid)})" for oid, path in damaged.items() if oid not in restored]:
-        raise Failed(
+        raise RemoteError(
             f"damaged in the cache and not whole in the remote: {', '.join(lost)}; delete them "
             "from the cache, then run `dvc repro`, which makes them again"
         )
@@ -90,9 +90,9 @@ def check_cache(storage: Storage) -> str:
 
 
 def require_pushed(storage: Storage) -> None:
-    """Raise Failed unless the remote has every object that dvc.lock and the .dvc files name."""
+    """Raise RemoteError unless the remote has all objects that dvc.lock and the .dvc files name."""
     if lost := storage.not_pushed():
-        raise Failed(
+        raise RemoteError(
             f"not in the remote: {', '.join(lost)}; run `python -m release.remote push` where "
             "these files are"
         )
@@ -104,14 +104,14 @@ def key(oid: str) -> str:
 
 
 def dvc(*arguments: str) -> str:
-    """Return what a command of DVC prints; raises Failed with advice when it fails."""
+    """Return what a command of DVC prints; raises RemoteError with advice when it fails."""
     command = [sys.executable, "-m", "dvc", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         error = reason(done.stderr)
         if re.search(WORDLESS, error):
             error = list_error() or error
-        raise Failed(f"{advice_for(error)} ({error})")
+        raise RemoteError(f"{advice_for(error)} ({error})")
     return done.stdout.strip()
 
 
@@ -154,7 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
     return run_command(
         f"remote: cannot {options.verb}",
         lambda: run(options.verb, local=options.local),
-        Failed,
+        RemoteError,
         CannotJudge,
     )
 

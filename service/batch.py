@@ -48,14 +48,14 @@ OUTPUT = pa.schema(
 )
 
 
-class Counts(NamedTuple):
+class RowCounts(NamedTuple):
     """How many rows were scored and refused."""
 
     scored: int
     refused: int
 
 
-def score(engine: Engine, source: Path, target: Path) -> Counts:
+def score(engine: Engine, source: Path, target: Path) -> RowCounts:
     """Write the decision of each row of `source` to `target`, and refused rows to a file beside it.
 
     Raises ValueError for a file that cannot be read, or that lacks a field that must be there.
@@ -90,7 +90,7 @@ def score(engine: Engine, source: Path, target: Path) -> Counts:
             out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in invalid)
             scored, refused, first = scored + len(table), refused + len(invalid), first + len(chunk)
             bar.update(size)
-    return Counts(scored, refused)
+    return RowCounts(scored, refused)
 
 
 def score_chunk(

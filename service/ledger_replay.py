@@ -34,7 +34,7 @@ CHUNK = 20_000  # decisions that are held as texts at a time
 
 
 @dataclass
-class Decisions:
+class RecordedDecisions:
     """Recorded decisions, oldest first; every list has one part per chunk of the ledger."""
 
     pd: list[Floats] = field(default_factory=list)
@@ -82,9 +82,9 @@ def compare(
     return content | count_reproduced(ledger, engine, then, decided, read.policy)
 
 
-def read_decisions(ledger: Ledger, engine: Engine, maturity: int) -> Decisions:
+def read_decisions(ledger: Ledger, engine: Engine, maturity: int) -> RecordedDecisions:
     """Return the decisions of the ledger whose applications were not erased."""
-    contract, read = engine.contract, Decisions()
+    contract, read = engine.contract, RecordedDecisions()
     names = [*(f.name for f in engine.features.stated), *engine.features.histories]
     before = datetime.now(UTC) - timedelta(days=maturity)
     for chunk in read_chunks(ledger):

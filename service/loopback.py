@@ -22,7 +22,7 @@ class CannotSend(Exception):
 
 
 @dataclass
-class Client:
+class LoopbackClient:
     """A client with one keep-alive connection to a service on this machine."""
 
     host: str
@@ -51,7 +51,7 @@ class Client:
             raise
 
 
-def connect(url: str, key: str = "") -> Client:
+def connect(url: str, key: str = "") -> LoopbackClient:
     """Return a client of http://HOST:PORT; raises CannotSend unless HOST is a loopback address."""
     parts = urlsplit(url)
     host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
@@ -64,10 +64,10 @@ def connect(url: str, key: str = "") -> Client:
         raise CannotSend(
             f"--url must be http:// on a loopback address, such as http://127.0.0.1:3000; got {url}"
         )
-    return Client(host, port, key)
+    return LoopbackClient(host, port, key)
 
 
-def application_fields(client: Client) -> Fields:
+def application_fields(client: LoopbackClient) -> Fields:
     """Return the contract's fields that an application to the running model may have, by name.
 
     Raises CannotSend when no service answers, or when it answers with an error.

@@ -30,7 +30,7 @@ Rescore = Callable[[dict[str, Any]], Mapping[str, Any]]
 `decision`, `reasons` and `identity`, in the form in which the service records them."""
 
 
-class Difference(NamedTuple):
+class ReplayDifference(NamedTuple):
     """A recorded value and the different value of today."""
 
     name: str
@@ -44,8 +44,8 @@ class Difference(NamedTuple):
 class Replay(NamedTuple):
     """The differences between a recorded decision and a new one about the same application."""
 
-    answers: list[Difference]
-    identities: list[Difference]
+    answers: list[ReplayDifference]
+    identities: list[ReplayDifference]
 
 
 def replay(entry: Entry, rescore: Rescore, protected: Mapping[str, Any] | None = None) -> Replay:
@@ -71,8 +71,8 @@ def replay(entry: Entry, rescore: Rescore, protected: Mapping[str, Any] | None =
 
 def _differences(
     names: list[str] | tuple[str, ...], recorded: Mapping[str, Any], again: Mapping[str, Any]
-) -> list[Difference]:
-    pairs = [Difference(name, recorded.get(name), again.get(name)) for name in names]
+) -> list[ReplayDifference]:
+    pairs = [ReplayDifference(name, recorded.get(name), again.get(name)) for name in names]
     return [pair for pair in pairs if pair.recorded != pair.replayed]
 
 

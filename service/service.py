@@ -18,7 +18,7 @@ import bentoml
 from starlette.types import ASGIApp
 
 from service import settings
-from service.api.description.schemas.decisions import Answer, Explanation, Rows
+from service.api.description.schemas.decisions import Answer, BatchRows, Explanation
 from service.api.description.schemas.review import Override, RecordedOverride
 from service.users.configured import read_users
 
@@ -78,9 +78,9 @@ class CreditPD:
         return Answer(**await self._call(self.api.decisions.predict, application))
 
     @bentoml.api
-    async def predict_batch(self, applications: list[dict[str, Any]]) -> Rows:
+    async def predict_batch(self, applications: list[dict[str, Any]]) -> BatchRows:
         """Decide about many applications; each is answered or refused on its own."""
-        return Rows(**await self._call(self.api.decisions.predict_batch, applications))
+        return BatchRows(**await self._call(self.api.decisions.predict_batch, applications))
 
     @bentoml.api
     async def explain(self, application: dict[str, Any]) -> Explanation:

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from service import settings
-from service.loopback import ERROR, CannotSend, Client, Fields, application_fields, connect
+from service.loopback import ERROR, CannotSend, Fields, LoopbackClient, application_fields, connect
 from service.settings import SettingsError
 from stages import params
 
@@ -124,7 +124,7 @@ def pace(
 class Sender:
     """Sends applications and outcomes to a service, and counts its decisions and errors."""
 
-    client: Client
+    client: LoopbackClient
     counts: Counter[str] = field(default_factory=Counter)
     first_error: str = ""
     outcomes: list[dict[str, Any]] = field(default_factory=list)
@@ -152,7 +152,7 @@ class Sender:
 
 
 def send_all(
-    client: Client,
+    client: LoopbackClient,
     applications: Iterator[Application],
     ticks: Iterable[int],
     rng: random.Random | None = None,

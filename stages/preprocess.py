@@ -18,7 +18,7 @@ from stages.contract.raw.columns import dates_of
 from stages.contract.schema import Contract, ContractError
 from stages.features import assignment, split
 from stages.preparation import histories, loans, splits
-from stages.preparation.book import Book, Preparation
+from stages.preparation.book import BookSource, Preparation
 
 
 def warn_of_embargo(section: params.Preprocess, rows: int, embargoed: int, trained: int) -> None:
@@ -97,7 +97,7 @@ def main() -> None:
     report = quality.Report()
     most = config.preprocess.max_invalid
     with compute.start(config.compute, config.threads, config.data) as engine:
-        work = Preparation(Book(contract, engine.scratch), engine, config.data / "raw")
+        work = Preparation(BookSource(contract, engine.scratch), engine, config.data / "raw")
         valid = loans.read_valid(work, report, most)
         dropped_lines = {
             name: histories.aggregate(work, valid, name, most) for name in contract.history

@@ -24,10 +24,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from release.attestation import attachment, bill_of_materials, evidence, signing, statement
 from release.attestation.evidence import Unproven
-from release.attestation.statement import Run
-from release.deploy.host import Refused, oci_registry
+from release.attestation.statement import ReleaseRun
+from release.deploy.host import DeploymentRefused, oci_registry
 from release.deploy.host.admission import newest
-from release.image.container_engine import Engine, Failed
+from release.image.container_engine import ContainerEngine, ContainerError
 from release.steps import run_command
 from service.decision.hashes import NotReady
 from stages import files, project
@@ -35,7 +35,7 @@ from stages import files, project
 
 def attest(options: argparse.Namespace) -> str:
     """Sign the provenance of an image and of the files beside it, and attach it."""
-    image, engine, now = options.image, Engine(), datetime.now(UTC)
+    image, engine, now = options.image, ContainerEngine(), datetime.now(UTC)
     judged = evidence.read_judgement(options.judgement, options.judgement_sha256)
     contents = evidence.read_files(engine, image, bill_of_materials.FILES)
     models = evidence.held_together(engine, image, judged, contents)
@@ -44,7 +44,7 @@ def attest(options: argparse.Namespace) -> str:
     kept = {path.name: path.read_bytes() for path in options.file}
     kept[options.bom.name] = json.dumps(bill, indent=1).encode()
     digests = {name: sha256(content).hexdigest() for name, content in kept.items()}
-    said = statement.provenance(image, judged, models, digests, Run.current(), now)
+    said = statement.provenance(image, judged, models, digests, ReleaseRun.current(), now)
     listed = statement.statement(image, bill_of_materials.PREDICATE, bill)
     files.write_text(options.bom, kept[options.bom.name].decode())
     if options.predicate:
@@ -101,7 +101,15 @@ def run(options: argparse.Namespace) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     options = parse_arguments(arguments)
-    errors = (Unproven, Refused, Failed, NotReady, OSError, BotoCoreError, ClientError)
+    errors = (
+        Unproven,
+        DeploymentRefused,
+        ContainerError,
+        NotReady,
+        OSError,
+        BotoCoreError,
+        ClientError,
+    )
     return run_command("refused", lambda: run(options), *errors)
 
 

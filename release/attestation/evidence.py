@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from release.image.container_engine import Engine, Failed
+from release.image.container_engine import ContainerEngine, ContainerError
 from service.decision import hashes
 
 BENTO = "/home/bentoml/bento/src"
@@ -24,7 +24,7 @@ class Unproven(Exception):
 
 
 @dataclass(frozen=True)
-class Judged:
+class PassedJudgement:
     """A judgement that passed: the SHA-256 of its file, and of each model file that was judged."""
 
     sha256: str
@@ -33,7 +33,7 @@ class Judged:
     models: dict[str, str]
 
 
-def read_judgement(path: Path, expected: str | None) -> Judged:
+def read_judgement(path: Path, expected: str | None) -> PassedJudgement:
     """Return a judgement that passed; its file must have the SHA-256 `expected`, if one is given.
 
     The expected digest comes from the job that judged; the file has passed through other jobs.
@@ -49,10 +49,10 @@ def read_judgement(path: Path, expected: str | None) -> Judged:
         raise Unproven(f"{path} must be what `release.gate --json` writes") from None
     if verdict != "pass":
         raise Unproven(f"only what passed is signed; the verdict in {path} is {verdict!r}")
-    return Judged(digest, base, head, dict(models))
+    return PassedJudgement(digest, base, head, dict(models))
 
 
-def read_files(engine: Engine, image: str, paths: tuple[str, ...]) -> dict[str, bytes]:
+def read_files(engine: ContainerEngine, image: str, paths: tuple[str, ...]) -> dict[str, bytes]:
     """Return files and folders of the service in an image, which is not started for it."""
     container = engine.run("create", image)
     try:
@@ -61,12 +61,12 @@ def read_files(engine: Engine, image: str, paths: tuple[str, ...]) -> dict[str, 
         engine.run("rm", "--force", container, check=False)
 
 
-def copy(engine: Engine, container: str, path: str) -> Iterator[tuple[str, bytes]]:
+def copy(engine: ContainerEngine, container: str, path: str) -> Iterator[tuple[str, bytes]]:
     """Yield the files of a container at a path, by their names below the service's folder."""
     command = [*engine.words, "cp", f"{container}:{BENTO}/{path}", "-"]
     copied = subprocess.run(command, capture_output=True, check=False)
     if copied.returncode:
-        raise Failed(f"the image has no {path}: {copied.stderr.decode().strip()}")
+        raise ContainerError(f"the image has no {path}: {copied.stderr.decode().strip()}")
     with tarfile.open(fileobj=io.BytesIO(copied.stdout)) as archive:
         for member in archive:
             file = archive.extractfile(member) if member.isfile() else None
@@ -75,7 +75,7 @@ def copy(engine: Engine, container: str, path: str) -> Iterator[tuple[str, bytes
 
 
 def held_together(
-    engine: Engine, image: str, judged: Judged, contents: dict[str, bytes]
+    engine: ContainerEngine, image: str, judged: PassedJudgement, contents: dict[str, bytes]
 ) -> dict[str, str]:
     """Return the SHA-256 of each model file among the contents of the image.
 

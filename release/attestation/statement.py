@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from release.attestation.evidence import Judged
+from release.attestation.evidence import PassedJudgement
 from release.deploy.host.attestation import JUDGEMENT, PROVENANCE, STATEMENT_TYPE
 
 # The type that GitHub's own attestations of builds have, with its fields.
@@ -16,7 +16,7 @@ BUILD_TYPE = "https://actions.github.io/buildtypes/workflow/v1"
 
 
 @dataclass(frozen=True)
-class Run:
+class ReleaseRun:
     """The run of a workflow that releases; by hand it is the machine of whoever does it."""
 
     repository: str
@@ -25,7 +25,7 @@ class Run:
     invocation: str
 
     @classmethod
-    def current(cls, environment: Mapping[str, str] = os.environ) -> Run:
+    def current(cls, environment: Mapping[str, str] = os.environ) -> ReleaseRun:
         """Return the run that GitHub's variables describe."""
         server = environment.get("GITHUB_SERVER_URL", "https://localhost")
         repository = f"{server}/{environment.get('GITHUB_REPOSITORY', 'by-hand')}"
@@ -38,7 +38,11 @@ class Run:
 
 
 def predicate(
-    judged: Judged, models: dict[str, str], files: dict[str, str], run: Run, released: datetime
+    judged: PassedJudgement,
+    models: dict[str, str],
+    files: dict[str, str],
+    run: ReleaseRun,
+    released: datetime,
 ) -> dict[str, Any]:
     """Return the provenance of an image of the judged commit with these model files.
 
@@ -85,10 +89,10 @@ def statement(image: str, predicate_type: str, content: dict[str, Any]) -> dict[
 
 def provenance(
     image: str,
-    judged: Judged,
+    judged: PassedJudgement,
     models: dict[str, str],
     files: dict[str, str],
-    run: Run,
+    run: ReleaseRun,
     released: datetime,
 ) -> dict[str, Any]:
     """Return the statement that a host asks for before it starts REPOSITORY@DIGEST."""

@@ -38,12 +38,12 @@ POLL_SECONDS = 2.0
 Value = TypeVar("Value")
 
 
-class Failed(Exception):
+class DeploymentError(Exception):
     """The deployment failed, or its result is not known; the message says what is known."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class HostResult:
     """The result of one host: SSM's status and the output of the host script."""
 
     host: str
@@ -63,10 +63,10 @@ class Fleet:
         self.ssm = botocore.session.get_session().create_client("ssm")
         self.timeout = timeout
 
-    def run(self, release: str, git_commit: str = "", *, older: bool = False) -> list[Outcome]:
+    def run(self, release: str, git_commit: str = "", *, older: bool = False) -> list[HostResult]:
         """Run the document on every host and return the outcomes.
 
-        Raises Failed unless all hosts succeeded and there is at least one.
+        Raises DeploymentError unless all hosts succeeded and there is at least one.
         """
         given = {"GitCommit": [git_commit]} if git_commit else {}
         if older:
@@ -90,11 +90,14 @@ class Fleet:
             counts_text = (
                 f"{command['TargetCount']} hosts were meant, {command['CompletedCount']} are done"
             )
-            raise Failed(f"SSM says {command['StatusDetails']}, {counts_text}\n{details}")
+            raise DeploymentError(f"SSM says {command['StatusDetails']}, {counts_text}\n{details}")
         return outcomes
 
     def wait_for(self, command_id: str) -> dict[str, Any]:
-        """Return SSM's description of a command that has ended; raises Failed after the timeout."""
+        """Return SSM's description of a command that has ended.
+
+        Raises DeploymentError after the timeout.
+        """
         until = time.monotonic() + self.timeout
         while True:
             listed = self.ssm.list_commands(CommandId=command_id)["Commands"]
@@ -102,7 +105,7 @@ class Fleet:
             if command["Status"] not in UNDER_WAY:
                 return command
             if time.monotonic() > until:
-                raise Failed(
+                raise DeploymentError(
                     f"the command {command_id} is {command['Status']} after {self.timeout:.0f} s; "
                     "the hosts continue with it: see --status"
                 )
@@ -114,51 +117,55 @@ class Fleet:
         answers = pages.paginate(CommandId=command["CommandId"])
         return sorted(run["InstanceId"] for page in answers for run in page["CommandInvocations"])
 
-    def outcome(self, command_id: str, host: str) -> Outcome:
+    def outcome(self, command_id: str, host: str) -> HostResult:
         """Return the result of one host; SSM keeps 24,000 characters of its output."""
         result = self.ssm.get_command_invocation(CommandId=command_id, InstanceId=host)
         output, errors = result["StandardOutputContent"], result["StandardErrorContent"]
-        return Outcome(host, result["StatusDetails"], output, errors)
+        return HostResult(host, result["StatusDetails"], output, errors)
 
     def status(self) -> dict[str, dict[str, Any]]:
         """Return each host's `live` and `previous` release, and the image it has `served` now."""
         return {outcome.host: _status(outcome) for outcome in self.run("--status")}
 
 
-def _status(outcome: Outcome) -> dict[str, Any]:
+def _status(outcome: HostResult) -> dict[str, Any]:
     try:
         status = json.loads(outcome.output)
         return {key: status[key] for key in ("live", "previous", "served")}
     except (ValueError, KeyError, TypeError):
-        raise Failed(f"the host did not print its status\n{outcome}") from None
+        raise DeploymentError(f"the host did not print its status\n{outcome}") from None
 
 
 def common_value(by_host: dict[str, Value], what: str) -> Value:
-    """Return the value that all hosts have in common; raises Failed when they differ."""
+    """Return the value that all hosts have in common; raises DeploymentError when they differ."""
     values = list(by_host.values())
     if any(value != values[0] for value in values):
         lines = "\n".join(f"    {host}: {value}" for host, value in by_host.items())
-        raise Failed(f"the hosts differ in {what}; choose one with --image DIGEST\n{lines}")
+        raise DeploymentError(
+            f"the hosts differ in {what}; choose one with --image DIGEST\n{lines}"
+        )
     return values[0]
 
 
 def deploy(fleet: Fleet, digest: str, git_commit: str, *, older: bool) -> None:
-    """Deploy a digest on every host; raises Failed when a host does not report that it is live.
+    """Deploy a digest on every host.
+
+    Raises DeploymentError when a host does not report that it is live.
 
     Hosts refuse an image that was released before the live one, unless it may be `older`.
     """
     for outcome in fleet.run(digest, git_commit, older=older):
         print(outcome)
         if not re.search(rf"^live: \S+ \S+@{digest}$", outcome.output, re.MULTILINE):
-            raise Failed(f"{outcome.host} does not say that {digest} is live there")
+            raise DeploymentError(f"{outcome.host} does not say that {digest} is live there")
     verify(fleet, digest)
 
 
 def verify(fleet: Fleet, digest: str) -> None:
-    """Raise Failed unless every host serves the digest."""
+    """Raise DeploymentError unless every host serves the digest."""
     for host, status in fleet.status().items():
         if status["served"].rpartition("@")[2] != digest:
-            raise Failed(f"{host} must serve {digest}; it serves {status['served']}")
+            raise DeploymentError(f"{host} must serve {digest}; it serves {status['served']}")
         print(f"{host}: serves {status['served']}")
 
 
@@ -176,7 +183,7 @@ def check_replaced(fleet: Fleet, digest: str, before: str) -> None:
 def previous(fleet: Fleet) -> tuple[str, str]:
     """Return the digest and the git commit of the release before the live one.
 
-    Raises Failed when the hosts differ, or when there is no such release.
+    Raises DeploymentError when the hosts differ, or when there is no such release.
     """
     by_host = fleet.status()
     live = {host: (status["live"] or {}).get("image") for host, status in by_host.items()}
@@ -185,7 +192,7 @@ def previous(fleet: Fleet) -> tuple[str, str]:
         {host: status["previous"] for host, status in by_host.items()}, "what was before"
     )
     if not before:
-        raise Failed("there is no previous release to go back to")
+        raise DeploymentError("there is no previous release to go back to")
     return before["image"].rpartition("@")[2], before["identity"].get("git_commit") or ""
 
 
@@ -236,7 +243,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     try:
         run(Fleet(options.wait), options)
-    except Failed as failure:
+    except DeploymentError as failure:
         print(f"failed: {failure}", file=sys.stderr)
     except (BotoCoreError, ClientError) as error:
         print(f"failed: {error}; region and credentials come from the environment", file=sys.stderr)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from release.gate.comparison import POWER, RESAMPLES, SEED, Difference, PairedRows
-from release.gate.limits import HIGHER, Calibration, Groups, Limits
+from release.gate.limits import HIGHER, CalibrationLimits, Groups, Limits
 from release.gate.predictions import GROUP
 from stages.judging.evaluation import Judged
 from stages.metrics import intervals
@@ -32,7 +32,7 @@ class Finding(NamedTuple):
     figure: str = ""
 
 
-class Group(NamedTuple):
+class ProtectedGroup(NamedTuple):
     """A protected group among the judged rows; NaN and no rules where it is too small."""
 
     attribute: str
@@ -63,7 +63,7 @@ def floors(figures: dict[str, float], limits: Limits) -> Iterator[Finding]:
             yield Finding("floor", status, words, name)
 
 
-def calibration(draws: Draws, limits: Calibration) -> Iterator[Finding]:
+def calibration(draws: Draws, limits: CalibrationLimits) -> Iterator[Finding]:
     """Judge ECE, |mean PD - bad rate| and slope; the last two fail only where significant."""
     held = intervals.percentile_intervals(draws)
     ece, slope = held["ece"], held["calibration_slope"]
@@ -141,7 +141,7 @@ def enough_outcomes(rows: Judged, limits: Limits) -> Iterator[Finding]:
     yield Finding("rows", "cannot judge" if few else "pass", words)
 
 
-def groups(rows: Judged, table: pd.DataFrame, limits: Groups) -> list[Group]:
+def groups(rows: Judged, table: pd.DataFrame, limits: Groups) -> list[ProtectedGroup]:
     """Return every protected group of the rows; `table` (n, ...) holds the group_ columns."""
     return [
         group
@@ -151,7 +151,9 @@ def groups(rows: Judged, table: pd.DataFrame, limits: Groups) -> list[Group]:
     ]
 
 
-def _attribute(rows: Judged, attribute: str, labels: pd.Series, limits: Groups) -> Iterator[Group]:
+def _attribute(
+    rows: Judged, attribute: str, labels: pd.Series, limits: Groups
+) -> Iterator[ProtectedGroup]:
     members = {str(g): (labels == g).to_numpy() for g in sorted(labels.unique(), key=place)}
     judged = {
         g: inside for g, inside in members.items() if inside.sum() >= limits.max_unjudged_rows
@@ -162,7 +164,7 @@ def _attribute(rows: Judged, attribute: str, labels: pd.Series, limits: Groups) 
         size, nan = int(inside.sum()), float("nan")
         bad_rate = float(rows.bad[inside].mean())
         if group not in judged:
-            yield Group(attribute, group, size, nan, bad_rate, nan, nan, nan, nan)
+            yield ProtectedGroup(attribute, group, size, nan, bad_rate, nan, nan, nan, nan)
             continue
         ratio = rates[group] / rates[most] if rates[most] else nan
         high = _ratio_high((rates[group], size), (rates[most], int(members[most].sum())))
@@ -175,7 +177,7 @@ def _attribute(rows: Judged, attribute: str, labels: pd.Series, limits: Groups) 
             seed=SEED,
         )
         ece = intervals.percentile_intervals(draws)["ece"]
-        yield Group(
+        yield ProtectedGroup(
             attribute, group, size, rates[group], bad_rate, ratio, high, ece.estimate, ece.low
         )
 
@@ -193,7 +195,7 @@ def _ratio_high(group: tuple[float, int], most: tuple[float, int]) -> float:
     return exp(log(group[0] / most[0]) + Z * error)
 
 
-def fairness(members: list[Group], limits: Groups) -> Iterator[Finding]:
+def fairness(members: list[ProtectedGroup], limits: Groups) -> Iterator[Finding]:
     """Judge adverse impact where it is significant, and ECE by the lower end of its interval."""
     for group in members:
         if group.rows < limits.max_unjudged_rows:

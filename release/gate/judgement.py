@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import yaml
 
-from release.gate.checks import Finding, Group, Status
+from release.gate.checks import Finding, ProtectedGroup, Status
 from release.gate.comparison import Difference, PairedRows
 from release.gate.limits import Limits, LimitsError
 from release.gate.parameters import JudgedParameters
@@ -57,7 +57,7 @@ class Judgement:
     delong: DeLong | None = None
     models: dict[str, str] = field(default_factory=dict)  # SHA-256 of each file that will ship
     microseconds: float | None = None  # of one application, by the artifact
-    groups: list[Group] = field(default_factory=list)
+    groups: list[ProtectedGroup] = field(default_factory=list)
     red_flags: list[RedFlag] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 

@@ -22,13 +22,13 @@ NotNegative = Annotated[float, Key(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Key(allow_inf_nan=False)]
 
 
-class Section(BaseModel):
+class LimitsSection(BaseModel):
     """A section of gate.yaml: no key that it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Floor(Section):
+class Floor(LimitsSection):
     """Where a figure must lie."""
 
     min: Finite | None = None
@@ -47,7 +47,7 @@ class Floor(Section):
         return ""
 
 
-class Calibration(Section):
+class CalibrationLimits(LimitsSection):
     """How far PDs may be from what happened."""
 
     max_ece: NotNegative
@@ -56,7 +56,7 @@ class Calibration(Section):
     max_slope: Finite
 
 
-class Groups(Section):
+class Groups(LimitsSection):
     """How far protected groups may be apart; groups of fewer rows than the first are not judged."""
 
     max_unjudged_rows: Annotated[int, Key(ge=1)]
@@ -64,7 +64,7 @@ class Groups(Section):
     max_ece: NotNegative
 
 
-class Suspicious(Section):
+class Suspicious(LimitsSection):
     """What a change may do only where a person answers for it, by figure or by feature."""
 
     max_gain: dict[str, NotNegative] = {}
@@ -73,7 +73,7 @@ class Suspicious(Section):
     max_association: NotNegative = 0.5
 
 
-class Reset(Section):
+class Reset(LimitsSection):
     """A day from which the record counts anew, who decided so, and why."""
 
     since: dt.date
@@ -81,7 +81,7 @@ class Reset(Section):
     why: Annotated[str, Key(min_length=15)]
 
 
-class Ratchet(Section):
+class Ratchet(LimitsSection):
     """What all changes together may lose against the best model since the last reset."""
 
     max_loss: dict[str, NotNegative] = {}
@@ -93,7 +93,7 @@ class Ratchet(Section):
         return max((reset.since for reset in self.resets), default=dt.date.min)
 
 
-class Limits(Section):
+class Limits(LimitsSection):
     """The gate policy; `books` has further floors of datasets by their name."""
 
     min_bads: Annotated[int, Key(ge=2)]
@@ -104,7 +104,7 @@ class Limits(Section):
     max_unexcluded_loss: dict[str, NotNegative] = {}
     ratchet: Ratchet = Ratchet()
     suspicious: Suspicious = Suspicious()
-    calibration: Calibration
+    calibration: CalibrationLimits
     groups: Groups
 
     @model_validator(mode="after")

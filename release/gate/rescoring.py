@@ -63,7 +63,7 @@ facts = {
 
 
 @dataclass(frozen=True)
-class Scores:
+class ArtifactScores:
     """What an artifact says: row numbers and PDs of each split, and PDs of the golden records."""
 
     splits: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
@@ -71,7 +71,7 @@ class Scores:
     microseconds: float | None = None  # of one application, the median
 
 
-def score(code: Path = OURS) -> Scores:
+def score(code: Path = OURS) -> ArtifactScores:
     """Return what the artifact in the current folder says, read by the code in a folder."""
     with tempfile.TemporaryDirectory(prefix="credit-pd-") as folder:
         run(code, Path(folder))
@@ -100,7 +100,7 @@ def run(code: Path, folder: Path) -> None:
         raise CannotJudge(f"{WINNER} cannot score the prepared rows: {words}")
 
 
-def read(folder: Path) -> Scores:
+def read(folder: Path) -> ArtifactScores:
     """Return the scores that a run left in a folder; CannotJudge where they are not whole."""
     splits = {}
     try:
@@ -108,7 +108,7 @@ def read(folder: Path) -> Scores:
             with np.load(folder / f"{split}.npz") as arrays:
                 splits[split] = (arrays["row"].astype(np.int64), arrays["pd"])
         facts = json.loads((folder / "facts.json").read_text())
-        return Scores(splits, facts["golden"], facts["microseconds"])
+        return ArtifactScores(splits, facts["golden"], facts["microseconds"])
     except (OSError, ValueError, KeyError) as error:
         raise CannotJudge(f"the job that scored with the change's code failed: {error}") from None
 
@@ -146,7 +146,7 @@ def compare(judgement: Judgement, table: Predictions, reproduced: Path | None) -
         yield Finding("rescoring", "pass", words)
 
 
-def differences(table: Predictions, scores: Scores, golden: int) -> list[str]:
+def differences(table: Predictions, scores: ArtifactScores, golden: int) -> list[str]:
     """Say where predictions and golden records differ from what the artifact says.
 
     There must be as many `golden` records as params.yaml says, or as there are test rows.

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from release.image import bento
 from release.image.bento import NotBuildable
-from release.image.container_engine import Engine, Failed, command
+from release.image.container_engine import ContainerEngine, ContainerError, command
 from release.image.run_check import run_check
 from release.steps import run_command, write_outputs
 from stages import project
@@ -68,13 +68,13 @@ def build(root: Path, base_image: str | None) -> str:
     return printed.rpartition("__tag__:")[2]
 
 
-def containerize(engine: Engine, tag: str, image: str | None, network: str | None) -> str:
+def containerize(engine: ContainerEngine, tag: str, image: str | None, network: str | None) -> str:
     """Make an image of the bento `tag`, and return its name, by default `credit-pd:COMMIT`.
 
     `bentoml containerize` installs the packages; service/Dockerfile copies what the service needs.
     """
     if not tag:
-        raise Failed("name the bento that `python -m release.image build` prints")
+        raise ContainerError("name the bento that `python -m release.image build` prints")
     about = json.loads(bentoml("get", tag, "--output", "json"))
     commit, _, dirty = about["labels"]["git_commit"].partition("-")
     name: str = image or f"{NAME}:{commit[:12]}{dirty and '-dirty'}"
@@ -101,25 +101,29 @@ def bentoml(*arguments: str, cwd: Path | None = None, path: Path | None = None) 
     return command([sys.executable, "-m", "bentoml", *arguments], cwd, path)
 
 
-def publish(engine: Engine, image: str, repository: str) -> str:
+def publish(engine: ContainerEngine, image: str, repository: str) -> str:
     """Push `image`, and return REPOSITORY@DIGEST.
 
-    Raises Failed for an image on a stand-in base, or of a commit with changes.
+    Raises ContainerError for an image on a stand-in base, or of a commit with changes.
     """
     about = engine.inspect(image)
     labels = about["Config"]["Labels"] or {}
     if labels.get(STAND_IN) == "true":
-        raise Failed(f"{image} stands on a stand-in base, for tests only; build it on a real one")
+        raise ContainerError(
+            f"{image} stands on a stand-in base, for tests only; build it on a real one"
+        )
     commit = labels.get(LABELS["git_commit"], "")
     if not COMMIT.fullmatch(commit):
-        raise Failed(f"{image} must be built from a commit without changes; it says {commit!r}")
+        raise ContainerError(
+            f"{image} must be built from a commit without changes; it says {commit!r}"
+        )
     # A registry with immutable tags accepts a second build of a commit only under another tag.
     tag = f"{repository}:{commit}-{about['Id'].removeprefix('sha256:')[:12]}"
     engine.run("tag", image, tag)
     return f"{repository}@{push(engine, tag)}"
 
 
-def push(engine: Engine, tag: str) -> str:
+def push(engine: ContainerEngine, tag: str) -> str:
     """Push a tag, and return the digest that the registry gives it."""
     if engine.backend == "podman":  # its local digest differs from that of the compressed layers
         with tempfile.NamedTemporaryFile("r") as file:
@@ -160,7 +164,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def run(options: argparse.Namespace) -> str:
     """Run a command, and return the text to print."""
-    engine = Engine()
+    engine = ContainerEngine()
     if options.command == "build":
         return build(Path.cwd(), options.base_image)
     if options.command == "containerize":
@@ -180,7 +184,7 @@ def run(options: argparse.Namespace) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     options = parse_arguments(arguments)
-    return run_command("image", lambda: run(options), NotBuildable, ParamsError, Failed)
+    return run_command("image", lambda: run(options), NotBuildable, ParamsError, ContainerError)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,11 @@ VARIABLE = "CREDIT_PD_ENGINE"
 SETTINGS = {"DOCKER_BUILDKIT": "1", "BENTOML_DO_NOT_TRACK": "true", "PYTHONWARNINGS": "ignore"}
 
 
-class Failed(Exception):
+class ContainerError(Exception):
     """A command failed; the message holds its output."""
 
 
-class Engine:
+class ContainerEngine:
     """An engine's command with its global options."""
 
     def __init__(self, command: str | None = None) -> None:
@@ -31,7 +31,10 @@ class Engine:
         return Path(self.words[0]).name
 
     def run(self, *words: str, check: bool = True) -> str:
-        """Return a command's standard output; raises Failed when it fails and `check` is true."""
+        """Return a command's standard output.
+
+        Raises ContainerError when it fails and `check` is true.
+        """
         return command([*self.words, *words], check=check)
 
     def inspect(self, name: str) -> dict[str, Any]:
@@ -43,7 +46,7 @@ class Engine:
 def command(
     words: list[str], cwd: Path | None = None, path: Path | None = None, *, check: bool = True
 ) -> str:
-    """Return a command's standard output; raises Failed when it fails and `check` is true.
+    """Return a command's standard output; raises ContainerError when it fails and `check` is true.
 
     Programs in the folder `path` precede those of the same name in PATH.
     """
@@ -55,8 +58,10 @@ def command(
             words, cwd=cwd, env=environment, capture_output=True, text=True, check=False
         )
     except OSError as error:
-        raise Failed(f"{words[0]} cannot be run: {error}") from None
+        raise ContainerError(f"{words[0]} cannot be run: {error}") from None
     if check and done.returncode:
         output = (done.stderr.strip() or done.stdout.strip())[-3000:]
-        raise Failed(f"`{' '.join(words[:3])} ...` ended with status {done.returncode}:\n{output}")
+        raise ContainerError(
+            f"`{' '.join(words[:3])} ...` ended with status {done.returncode}:\n{output}"
+        )
     return done.stdout.strip()

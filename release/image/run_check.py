@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from release.deploy import host
-from release.deploy.host import Refused, probe
+from release.deploy.host import DeploymentRefused, probe
 from release.deploy.host.containers import SERVICE_USER, Containers
-from release.deploy.host.settings import Settings
-from release.image.container_engine import Engine, Failed
+from release.deploy.host.settings import HostSettings
+from release.image.container_engine import ContainerEngine, ContainerError
 
 COLOUR = "blue"
 CLIENTS = 4
@@ -41,8 +41,8 @@ class CheckResult:
     identity: dict[str, Any]
 
 
-def run_check(engine: Engine, image: str, golden: Path) -> CheckResult:
-    """Run `image` as a host does, and return the measurements; raises Failed with the fault.
+def run_check(engine: ContainerEngine, image: str, golden: Path) -> CheckResult:
+    """Run `image` as a host does, and measure it; raises ContainerError with the fault.
 
     It must answer the PD of each golden record to the last bit, end with status 0 after SIGTERM,
     and have recorded every answer in its ledger.
@@ -57,21 +57,25 @@ def run_check(engine: Engine, image: str, golden: Path) -> CheckResult:
                 ask_all(settings.blue, records)
                 memory = memory_usage(engine, container_name(settings))
                 status = stop_container(engine, container_name(settings))
-        except Refused as refusal:
-            raise Failed(str(refusal)) from None
+        except DeploymentRefused as refusal:
+            raise ContainerError(str(refusal)) from None
         recorded = count_entries(engine, image, settings.ledger)
     if status != 0:
-        raise Failed(f"{image} must end with status 0 after SIGTERM; it ended with {status}")
+        raise ContainerError(
+            f"{image} must end with status 0 after SIGTERM; it ended with {status}"
+        )
     answers = len(records) * ROUNDS
     if recorded != answers:
-        raise Failed(f"{image} answered {answers} applications; its ledger holds {recorded}")
+        raise ContainerError(
+            f"{image} answered {answers} applications; its ledger holds {recorded}"
+        )
     megabytes = round(about["Size"] / 1e6, 1)
     return CheckResult(
         image, megabytes, round(ready_seconds, 1), memory, len(records), answers, recorded, identity
     )
 
 
-def local_settings(engine: Engine, folder: Path) -> Settings:
+def local_settings(engine: ContainerEngine, folder: Path) -> HostSettings:
     """Return the committed settings of a host, with a separate container and ledger in `folder`."""
     port = free_port()
     changed = {
@@ -94,7 +98,7 @@ def local_settings(engine: Engine, folder: Path) -> Settings:
     (folder / "service.env").write_text((committed / "service.env").read_text() + guarded)
     (folder / "ledger").mkdir()
     (folder / "ledger").chmod(0o777)  # the container's user is another one
-    return Settings.read(folder / "host.env")
+    return HostSettings.read(folder / "host.env")
 
 
 def free_port() -> int:
@@ -105,13 +109,13 @@ def free_port() -> int:
         return port
 
 
-def container_name(settings: Settings) -> str:
+def container_name(settings: HostSettings) -> str:
     """Return the name of the container."""
     return f"{settings.name}-{COLOUR}"
 
 
 @contextmanager
-def running(settings: Settings, image: str) -> Iterator[float]:
+def running(settings: HostSettings, image: str) -> Iterator[float]:
     """Run the image; yields the seconds until it is ready, and removes the container at the end."""
     containers = Containers(settings, key="")
     began = time.monotonic()
@@ -122,7 +126,7 @@ def running(settings: Settings, image: str) -> Iterator[float]:
             fault = containers.fault(COLOUR) or probe.early_fault(settings.blue)
             if fault or waited > settings.ready_seconds:
                 late = f"not ready after {waited:.0f} s{containers.end_of_log(COLOUR)}"
-                raise Failed(f"{image}: {fault or late}")
+                raise ContainerError(f"{image}: {fault or late}")
             time.sleep(0.05)
         yield time.monotonic() - began
     finally:
@@ -130,32 +134,38 @@ def running(settings: Settings, image: str) -> Iterator[float]:
 
 
 def check_identity(address: str, image: str, about: dict[str, Any]) -> dict[str, Any]:
-    """Return the identity of the service; raises Failed when the image has other labels."""
+    """Return the identity of the service; raises ContainerError when the image has other labels."""
     info = probe.model_info(address)
     fault = probe.golden_fault(info)
     if fault:
-        raise Failed(f"{image}: {fault}")
+        raise ContainerError(f"{image}: {fault}")
     identity = info["identity"]
     labels = about["Config"]["Labels"] or {}
     commit = labels.get("org.opencontainers.image.revision")
     if identity["git_commit"] != commit:
-        raise Failed(f"{image} is labelled {commit}; it says {identity['git_commit']}")
+        raise ContainerError(f"{image} is labelled {commit}; it says {identity['git_commit']}")
     for name in ("data", "model"):
         stated = labels.get(f"credit-pd.{name}", "")
         if not stated.startswith(identity[name] or "none"):
-            raise Failed(f"{image} is labelled {name} {stated}; it says {identity[name]}")
+            raise ContainerError(f"{image} is labelled {name} {stated}; it says {identity[name]}")
     return dict(identity)
 
 
 def ask_all(address: str, records: list[dict[str, Any]]) -> None:
-    """Request each record `ROUNDS` times with several clients; raises Failed when a PD differs."""
+    """Request each record `ROUNDS` times with several clients.
+
+    Raises ContainerError when a PD differs.
+    """
     with ThreadPoolExecutor(CLIENTS) as clients:
         for _ in clients.map(lambda record: ask(address, record), records * ROUNDS):
             pass
 
 
 def ask(address: str, record: dict[str, Any]) -> None:
-    """Request a decision about a golden record; raises Failed unless it gets the recorded PD."""
+    """Request a decision about a golden record.
+
+    Raises ContainerError unless it gets the recorded PD.
+    """
     connection = HTTPConnection(address, timeout=30)
     headers = {"content-type": "application/json"}
     connection.request("POST", "/predict", json.dumps(record["application"]), headers)
@@ -164,30 +174,30 @@ def ask(address: str, record: dict[str, Any]) -> None:
     connection.close()
     expected = record["default_probability"]
     if response.status != 200 or answer["default_probability"] != expected:
-        raise Failed(
+        raise ContainerError(
             f"a golden record must get the PD {expected!r}; the answer was {response.status} "
             f"{answer} for {record['application']}"
         )
 
 
-def memory_usage(engine: Engine, name: str) -> str:
+def memory_usage(engine: ContainerEngine, name: str) -> str:
     """Return the memory of a running container and its limit, as the engine prints them."""
     return engine.run("stats", "--no-stream", "--format", "{{.MemUsage}}", name)
 
 
-def stop_container(engine: Engine, name: str) -> int:
+def stop_container(engine: ContainerEngine, name: str) -> int:
     """Stop the container with SIGTERM, and return its exit status."""
     engine.run("stop", "--time", STOP_SECONDS, name)
     status: int = engine.inspect(name)["State"]["ExitCode"]
     return status
 
 
-def count_entries(engine: Engine, image: str, ledger: Path) -> int:
+def count_entries(engine: ContainerEngine, image: str, ledger: Path) -> int:
     """Return the number of entries that the image's own `verify` finds in a sound ledger."""
     user, volume = f"{SERVICE_USER}:{SERVICE_USER}", f"{ledger}:/ledger"
     verify = ("python", "-m", "service.ledger", "verify")
     printed = engine.run("run", "--rm", "--user", user, "--volume", volume, image, *verify)
     match = re.search(r"the chain of (\d+) entries is sound", printed)
     if not match:
-        raise Failed(f"the ledger of {image}: {printed}")
+        raise ContainerError(f"the ledger of {image}: {printed}")
     return int(match[1])

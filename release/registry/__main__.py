@@ -20,7 +20,7 @@ from pathlib import Path
 from gto.exceptions import GTOException
 
 from release.registry.changes import promote, push, rollback
-from release.registry.periods import IMAGE, STAGE, Period, Refused, live, periods, span
+from release.registry.periods import IMAGE, STAGE, Period, RegistryError, live, periods, span
 from release.steps import run_command, write_outputs
 from stages import project
 
@@ -58,7 +58,9 @@ def run_verb(options: argparse.Namespace) -> list[Period]:
     if options.verb in ("promote", "rollback"):
         image = options.image.rpartition("@")[2]
         if image and not IMAGE.fullmatch(f"Image: {image}"):
-            raise Refused(f"an image is sha256:<64 hexadecimal digits>; got {options.image!r}")
+            raise RegistryError(
+                f"an image is sha256:<64 hexadecimal digits>; got {options.image!r}"
+            )
         if options.verb == "promote":
             changed, tags = promote(options.version, options.commit, image)
         else:
@@ -82,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     def show() -> str:
         return describe_periods(run_verb(options), options.output)
 
-    return run_command("refused", show, Refused, GTOException)
+    return run_command("refused", show, RegistryError, GTOException)
 
 
 if __name__ == "__main__":

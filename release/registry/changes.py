@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import gto.api
 
-from release.registry.periods import ARTIFACT, STAGE, Period, Refused, git, live, periods, versions
+from release.registry.periods import (
+    ARTIFACT,
+    STAGE,
+    Period,
+    RegistryError,
+    git,
+    live,
+    periods,
+    versions,
+)
 
 
 def promote(version: str, commit: str, image: str) -> tuple[Period, list[str]]:
@@ -24,7 +33,7 @@ def promote(version: str, commit: str, image: str) -> tuple[Period, list[str]]:
         made = gto.api.register(".", ARTIFACT, target, version=wanted)
         version, tags = made.version, [made.tag]
     elif commit and commits[version] != target:
-        raise Refused(f"{version} is commit {commits[version]}, not {target}")
+        raise RegistryError(f"{version} is commit {commits[version]}, not {target}")
     now = live()
     if now and now.version == version and image in ("", now.image):
         return now, tags
@@ -35,14 +44,14 @@ def rollback(image: str) -> tuple[Period, list[str]]:
     """Make the previous version (or the last with `image`) live; return its period and new tags."""
     every, now = periods(), live()
     if now is None:
-        raise Refused(f"no version is in {STAGE}: there is nothing to roll back")
+        raise RegistryError(f"no version is in {STAGE}: there is nothing to roll back")
     if image and image == now.image:
         return now, []
     earlier = [period for period in every if period.version != now.version]
     candidates = [period for period in earlier if image in ("", period.image)]
     if not candidates:
         what = f"with the image {image}" if image else f"other than {now.version}"
-        raise Refused(f"no version {what} was ever in {STAGE}; see `show`")
+        raise RegistryError(f"no version {what} was ever in {STAGE}; see `show`")
     return _assign(candidates[-1].version, candidates[-1].image, [])
 
 
@@ -59,6 +68,6 @@ def push(tags: list[str]) -> None:
         return
     try:
         git("push", "--quiet", "--atomic", "origin", *(f"refs/tags/{tag}" for tag in tags))
-    except Refused:
+    except RegistryError:
         git("tag", "--delete", *tags)
         raise

@@ -17,7 +17,7 @@ STAGE = "prod"
 IMAGE = re.compile(r"^Image: (sha256:[0-9a-f]{64})$", re.MULTILINE)
 
 
-class Refused(Exception):
+class RegistryError(Exception):
     """The registry cannot be read or changed; the message says why and what to do."""
 
 
@@ -45,17 +45,19 @@ class Period:
 
 
 def git(*arguments: str) -> str:
-    """Return what a git command prints; raises Refused with its message when it fails."""
+    """Return what a git command prints; raises RegistryError with its message when it fails."""
     done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Refused(f"git {arguments[0]}: {done.stderr.strip()}")
+        raise RegistryError(f"git {arguments[0]}: {done.stderr.strip()}")
     return done.stdout.strip()
 
 
 def periods() -> list[Period]:
-    """Return all periods in production, oldest first; raises Refused in a shallow clone."""
+    """Return all periods in production, oldest first; raises RegistryError in a shallow clone."""
     if git("rev-parse", "--is-shallow-repository") == "true":
-        raise Refused("this clone is shallow: `git fetch --unshallow --tags` (fetch-depth: 0)")
+        raise RegistryError(
+            "this clone is shallow: `git fetch --unshallow --tags` (fetch-depth: 0)"
+        )
     return list(_periods(_changes()))
 
 
@@ -107,7 +109,7 @@ def span(date: str) -> tuple[datetime, datetime]:
         start = datetime.fromisoformat(date)
     except ValueError:
         message = f"a date must look like 2025-03-31 or 2025-03-31T14:00:00+02:00; got {date!r}"
-        raise Refused(message) from None
+        raise RegistryError(message) from None
     is_day = start.time() == time() and len(date) <= len("2025-03-31")
     start = start if start.tzinfo else start.replace(tzinfo=UTC)
     return start, start + (timedelta(days=1) if is_day else timedelta(seconds=1))

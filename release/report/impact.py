@@ -16,7 +16,7 @@ from stages.metrics.ranked_rows import Bools, Floats
 from stages.policy.decisions import DECISIONS, Policy
 
 
-class Side(NamedTuple):
+class SideTotals(NamedTuple):
     """Decisions of one side; profit is per unit applied for."""
 
     approval_rate: float
@@ -24,7 +24,7 @@ class Side(NamedTuple):
     expected_profit: float  # by its own PDs
 
 
-class Part(NamedTuple):
+class Segment(NamedTuple):
     """A part of the applications; rates are NaN where it is empty."""
 
     applications: int
@@ -40,11 +40,11 @@ class Part(NamedTuple):
 class Impact:
     """Champion and challenger on the same applications, valued by one margin and loss."""
 
-    champion: Side
-    challenger: Side
+    champion: SideTotals
+    challenger: SideTotals
     approval_at_bad_rate: float  # of the challenger at the champion's bad rate
     bad_rate_at_approval: float  # of the challenger at the champion's approval rate
-    swaps: dict[str, Part]
+    swaps: dict[str, Segment]
     moves: NDArray[np.int64]  # (3, 3): decisions of the champion by those of the challenger
 
 
@@ -70,19 +70,19 @@ def impact(both: PairedRows, policy: Policy) -> Impact:
     )
 
 
-def side(rows: Judged, policy: Policy) -> Side:
+def side(rows: Judged, policy: Policy) -> SideTotals:
     """Return what one side's decisions on the rows amount to."""
-    return Side(
+    return SideTotals(
         approval_rate=float(rows.approved.mean()),
         bad_rate=mean(rows.bad[rows.approved]),
         expected_profit=float((policy.expected_profits(rows.pd) * rows.approved).mean()),
     )
 
 
-def part(both: PairedRows, chosen: Bools) -> Part:
+def part(both: PairedRows, chosen: Bools) -> Segment:
     """Return the figures of some of the common rows (n,) bool."""
     low, high = wilson(int(both.challenger.bad[chosen].sum()), int(chosen.sum()))
-    return Part(
+    return Segment(
         applications=int(chosen.sum()),
         share=float(chosen.mean()),
         bad_rate=mean(both.challenger.bad[chosen]),

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from release import dvc_state, revisions
-from release.dvc_state import Change, changes
+from release.dvc_state import ValueChange, changes
 from release.gate import limits
 from release.gate.judgement import Judgement
 from release.gate.red_flags.declarations import both_sides
@@ -139,12 +139,12 @@ def size(value: int | None) -> str:
     return "—" if value is None else f"{value / 1000:,.0f} kB"
 
 
-def changes_in(judgement: Judgement, path: str) -> list[Change]:
+def changes_in(judgement: Judgement, path: str) -> list[ValueChange]:
     """Return what differs in a YAML or JSON file from the base; nothing without a base."""
     return changes(*both_sides(judgement.base, path)) if judgement.base else []
 
 
-def list_changes(title: str, changed: list[Change]) -> str:
+def list_changes(title: str, changed: list[ValueChange]) -> str:
     """Return the changes as a table that opens on a click; nothing without changes."""
     if not changed:
         return ""
@@ -174,7 +174,7 @@ def data(judgement: Judgement) -> str:
     if not judgement.params:
         return ""
     folder = judgement.params.data
-    held: list[Change] = []
+    held: list[ValueChange] = []
     for name in ("quality.json", "contract.yaml", "raw.dvc"):
         held += changes_in(judgement, str(folder / name))
     return list_changes("Data", held)

@@ -6,7 +6,7 @@ from release.gate import predictions
 from release.gate.comparison import PairedRows
 from release.gate.judgement import Judgement
 from release.report import impact
-from release.report.impact import Part
+from release.report.impact import Segment
 from release.report.markdown import code, details, number, percent, points, table
 from stages.judging.evaluation import Judged
 from stages.metrics.ranked_rows import Bools
@@ -99,7 +99,7 @@ def money(name: str, before: float, after: float) -> list[str]:
     return [name, number(before, 5), number(after, 5), number(after - before, 5, "+")]
 
 
-def swap_row(name: str, part: Part) -> list[str]:
+def swap_row(name: str, part: Segment) -> list[str]:
     """Return one row of the table of the swap set."""
     interval = f"{percent(part.low)} to {percent(part.high)}" if part.applications else "—"
     return [

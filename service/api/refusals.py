@@ -14,7 +14,7 @@ from typing import Any
 
 from service.decision.applications import Applications
 from service.decision.problems import rule_of
-from service.monitoring.drift_rules import FALSE_REPORTS, Finding, loudness_of, share_bound
+from service.monitoring.drift_rules import FALSE_REPORTS, DriftFinding, loudness_of, share_bound
 
 BLOCK = 100  # applications that are judged at a time, at least
 USUAL_SHARE = 0.01  # share of applications that may break one rule in normal operation
@@ -67,11 +67,13 @@ class Refusals:
         return [asdict(finding) for finding in find_rules(applications, counts)]
 
 
-def find_rules(applications: int, counts: Counter[BrokenRule]) -> list[Finding]:
+def find_rules(applications: int, counts: Counter[BrokenRule]) -> list[DriftFinding]:
     """Return a finding for each rule broken more often than by chance, most frequent first."""
     bound = share_bound(USUAL_SHARE, applications, inf, FALSE_REPORTS)
     return [
-        Finding(field, rule, share, bound, loudness_of("refused", share), describe(share, rule))
+        DriftFinding(
+            field, rule, share, bound, loudness_of("refused", share), describe(share, rule)
+        )
         for (field, rule), count in counts.most_common()
         if (share := count / applications) > bound
     ]

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from service.decision.sentences import Range, Sentences
+from service.decision.sentences import Sentences, UsualRange
 from stages.contract.derived import Derived
 from stages.contract.schema import Contract
 from stages.features.facts import Fact, are_empty, group_features, sum_by_fact
@@ -37,7 +37,7 @@ class Approved:
     rank the facts of an applicant whose every fact is as good as expected, and who is yet refused.
     """
 
-    ranges: dict[str, Range] = field(default_factory=dict)
+    ranges: dict[str, UsualRange] = field(default_factory=dict)
     contributions: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -45,12 +45,16 @@ class Approved:
         """Return what `models/reference.json: approved` describes."""
         features = described["features"]
         return cls(
-            {name: Range(*facts["range"]) for name, facts in features.items() if facts["range"]},
+            {
+                name: UsualRange(*facts["range"])
+                for name, facts in features.items()
+                if facts["range"]
+            },
             {name: float(facts["contribution"]) for name, facts in features.items()},
         )
 
 
-class Case(NamedTuple):
+class ScoredApplication(NamedTuple):
     """One application: what its features contribute (F,), and their values (F,).
 
     `against` tells whether a fact raises the risk above the expected one. Where none does, the
@@ -97,11 +101,13 @@ class ReasonWriter:
         columns = (order, counts, values, x, above)
         rows = zip(*(column.tolist() for column in columns), strict=True)
         return [
-            self._write([self.facts[k] for k in ranked[:count]], Case(*case), broken)
+            self._write([self.facts[k] for k in ranked[:count]], ScoredApplication(*case), broken)
             for (ranked, count, *case), broken in zip(rows, rules, strict=True)
         ]
 
-    def _write(self, ranked: list[Fact], case: Case, rules: Sequence[HardRule]) -> list[Reason]:
+    def _write(
+        self, ranked: list[Fact], case: ScoredApplication, rules: Sequence[HardRule]
+    ) -> list[Reason]:
         """Return the reasons of one application from the facts that raise its risk, in order."""
         reasons = [{"field": rule.parsed.left, "text": rule.reason} for rule in rules]
         stated = [self._fact_of.get(reason["field"]) for reason in reasons]
@@ -109,7 +115,7 @@ class ReasonWriter:
         chosen = islice(unstated, max(0, MOST - len(reasons)))
         return reasons + [self._reason(fact, case) for fact in chosen]
 
-    def _reason(self, fact: Fact, case: Case) -> Reason:
+    def _reason(self, fact: Fact, case: ScoredApplication) -> Reason:
         """Return the reason of a fact, by the strongest feature of which a sentence is true."""
         values, row = case.values, case.row
         raising = sorted((j for j in fact.features if values[j] > 0), key=lambda j: -values[j])

@@ -18,7 +18,7 @@ MOST_PLACES = 15  # of decimals
 FOR_LESS = "counted less in favour of this application than is usual for approved applicants"
 
 
-class Range(NamedTuple):
+class UsualRange(NamedTuple):
     """The usual range of approved applicants, its ends included."""
 
     low: float
@@ -28,7 +28,7 @@ class Range(NamedTuple):
 class Sentences:
     """The sentences about one field or ratio."""
 
-    def __init__(self, part: Field | Derived, usual: Range | None) -> None:
+    def __init__(self, part: Field | Derived, usual: UsualRange | None) -> None:
         self._title, self._unit, self._words = part.title or part.name, part.unit, part.reason
         self._usual = usual
         self._missing = self._word_missing(part)

@@ -18,7 +18,7 @@ MOST = 4  # facts in favour
 
 
 @dataclass(frozen=True)
-class Explanation:
+class ExplanationLetter:
     """Everything that the template of an explanation may show, beside the letter's content.
 
     `against` are the recorded reasons. The facts in favour and the changes that would lead to
@@ -43,7 +43,7 @@ def explanation_about(record: Record, creditor: Creditor, engine: Engine | None)
     against = tuple(reason["text"] for reason in record["reasons"])
     told = explained_again(record, engine)
     if told is None:
-        return Explanation(against).beside(letter)
+        return ExplanationLetter(against).beside(letter)
     in_favour = [
         in_words(fact["title"], fact["values"], record["application"])
         for fact in told["contributions"]
@@ -52,7 +52,9 @@ def explanation_about(record: Record, creditor: Creditor, engine: Engine | None)
     advice = told["what_would_change_it"]
     ways = advice["ways"] if advice["proved"] and letter.outcome != "approve" else []
     changes = tuple(changes_in_words(way["changes"]) for way in ways)
-    return Explanation(against, tuple(in_favour[:MOST]), changes, explained=True).beside(letter)
+    return ExplanationLetter(against, tuple(in_favour[:MOST]), changes, explained=True).beside(
+        letter
+    )
 
 
 def explained_again(record: Record, engine: Engine | None) -> dict[str, Any] | None:

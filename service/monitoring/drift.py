@@ -16,7 +16,7 @@ from scipy.special import expit, logit
 
 from service.monitoring.drift_rules import (
     FALSE_REPORTS,
-    Finding,
+    DriftFinding,
     Floats,
     Reference,
     category_rules,
@@ -32,7 +32,7 @@ from service.monitoring.drift_rules import (
 Report = dict[str, Any]
 """A drift report as a JSON object; `report` and `Monitor.report` describe it."""
 FindingObject = dict[str, Any]
-"""A `Finding` as a JSON object."""
+"""A `DriftFinding` as a JSON object."""
 Action = Literal["none", "source", "retrain", "watch", "recalibrate"]
 STEPS = ("notice", "warning", "alarm")
 RULES = 6  # the largest number of rules per feature
@@ -83,7 +83,7 @@ def loudest_first(findings: list[FindingObject]) -> list[FindingObject]:
 
 def judge_feature(
     name: str, reference: Reference, values: Floats, trained: int, level: float
-) -> tuple[dict[str, Any], list[Finding]]:
+) -> tuple[dict[str, Any], list[DriftFinding]]:
     """Return the facts and findings of one feature (n,), compared with `trained` training rows."""
     present = values[~np.isnan(values)]
     counts = count_by_bin(reference, present)
@@ -100,7 +100,7 @@ def judge_feature(
     for rule, value, bound, shift, words in tests:
         facts[rule] = {"value": value, "bound": bound}
         if value > bound:
-            findings.append(Finding(name, rule, value, bound, loudness_of(rule, shift), words))
+            findings.append(DriftFinding(name, rule, value, bound, loudness_of(rule, shift), words))
     if reference["kind"] == "number" and len(present):
         # The usual rule, for comparison: it never fires (1.1 with incomes cut to a tenth).
         facts["plain_sd_rule"] = abs(present.mean() - reference["mean"]) / (reference["sd"] or 1.0)
@@ -122,8 +122,8 @@ BROKEN = ("missing", "constant", "unseen", "out_of_bounds")
 
 
 def in_points(
-    finding: Finding, trained: Reference, margin: Floats, points: Callable[[Floats], Floats]
-) -> Finding:
+    finding: DriftFinding, trained: Reference, margin: Floats, points: Callable[[Floats], Floats]
+) -> DriftFinding:
     """Return a finding about the score's mean in points, which is how people read the score."""
     if (finding.field, finding.rule) != ("score", "mean"):
         return finding
@@ -153,7 +153,7 @@ def largest_shift(facts: Mapping[str, Any]) -> float:
 
 
 def advise(
-    findings: list[Finding],
+    findings: list[DriftFinding],
     shifts: Mapping[str, float],
     sources: Mapping[str, Sequence[str]],
 ) -> tuple[Action, str]:

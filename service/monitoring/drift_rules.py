@@ -39,7 +39,7 @@ LOUD: dict[str, tuple[float, float]] = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class DriftFinding:
     """A rule whose value exceeds its bound, with a description in `words`."""
 
     field: str

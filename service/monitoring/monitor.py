@@ -47,7 +47,7 @@ NO_GROUPS = (
 RETRAINING, STARTED, FAILED = "retrain", "challenger", "no challenger"  # keys of incidents
 
 
-class Monitor:
+class LedgerMonitor:
     """Compares the decisions in one ledger with the winner's training rows."""
 
     def __init__(self, root: Path, ledger: Ledger) -> None:
@@ -205,9 +205,9 @@ def as_json(value: object) -> Any:
     return value
 
 
-def start_monitor(root: Path, ledger: Ledger) -> Monitor:
+def start_monitor(root: Path, ledger: Ledger) -> LedgerMonitor:
     """Return a monitor, and say which comparison it cannot make with this account."""
-    monitor = Monitor(root, ledger)
+    monitor = LedgerMonitor(root, ledger)
     if monitor.engine.contract.protected:
         with connection_to(ledger.engine) as connection:
             if not may_read_protected(connection):
@@ -218,7 +218,7 @@ def start_monitor(root: Path, ledger: Ledger) -> Monitor:
 def watch(root: Path) -> None:
     """Report about due windows for ever, also after errors of the database or the model."""
     ledger = Ledger(deadline=LONG_DEADLINE)
-    monitor: Monitor | None = None
+    monitor: LedgerMonitor | None = None
     while True:
         since = time.process_time()
         try:

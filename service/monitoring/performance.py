@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
-from service.monitoring.drift_rules import EXPECTED, FALSE_REPORTS, Finding, loudness_of
+from service.monitoring.drift_rules import EXPECTED, FALSE_REPORTS, DriftFinding, loudness_of
 from stages.metrics import metrics
 
 Floats = NDArray[np.float64]
@@ -75,7 +75,9 @@ def calibrations(
     return slope + shift, level + along * shift
 
 
-def find_fall(bad: NDArray[np.int64], pd: Floats, calibration: Mapping[str, Any]) -> Finding | None:
+def find_fall(
+    bad: NDArray[np.int64], pd: Floats, calibration: Mapping[str, Any]
+) -> DriftFinding | None:
     """Return a finding when the ROC-AUC of outcomes (n,) is significantly lower than expected.
 
     The lower half of `estimate`'s interval is extended to the level of the drift rules by a normal
@@ -92,7 +94,7 @@ def find_fall(bad: NDArray[np.int64], pd: Floats, calibration: Mapping[str, Any]
     if not fall > bound:
         return None
     words = f"{realised:.3f} realised by {len(bad):,} loans, {expected.value:.3f} expected"
-    return Finding("roc_auc", "realised", fall, bound, loudness_of("realised", fall), words)
+    return DriftFinding("roc_auc", "realised", fall, bound, loudness_of("realised", fall), words)
 
 
 def roc_auc_of_draws(bad: NDArray[np.bool_], ranks: Floats) -> Floats:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from service.settings.declaration import Digests, Names, Section, variable
+from service.settings.declaration import Digests, Names, SettingsSection, variable
 
 
-class AccessSettings(Section):
+class AccessSettings(SettingsSection):
     """The settings of access."""
 
     api_keys: Digests = variable(

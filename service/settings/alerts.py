@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from service.settings.declaration import Section, variable
+from service.settings.declaration import SettingsSection, variable
 
 
-class AlertSettings(Section):
+class AlertSettings(SettingsSection):
     """The settings of alerts and of retraining."""
 
     alert_webhook: str = variable(

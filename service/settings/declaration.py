@@ -53,7 +53,7 @@ def variable(name: str, default: object, description: str, allowed: str) -> Any:
     )
 
 
-class Section(BaseModel):
+class SettingsSection(BaseModel):
     """Settings that belong together."""
 
     model_config = ConfigDict(frozen=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from service.settings.declaration import Section, variable
+from service.settings.declaration import SettingsSection, variable
 
 
-class IdentitySettings(Section):
+class IdentitySettings(SettingsSection):
     """The settings that identify the running code."""
 
     image: str | None = variable(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from service.settings.declaration import Days, Section, variable
+from service.settings.declaration import Days, SettingsSection, variable
 
 
-class LedgerSettings(Section):
+class LedgerSettings(SettingsSection):
     """The settings of the ledger."""
 
     database_url: str = variable(

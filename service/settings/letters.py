@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from service.settings.declaration import Section, variable
+from service.settings.declaration import SettingsSection, variable
 
 
-class LetterSettings(Section):
+class LetterSettings(SettingsSection):
     """The settings of letters. None is needed until the first letter is asked for."""
 
     jurisdiction: str = variable(

@@ -6,12 +6,12 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from service.settings.declaration import Count, Section, require_digits, variable
+from service.settings.declaration import Count, SettingsSection, require_digits, variable
 
 MEBIBYTE = 1 << 20
 
 
-class LimitSettings(Section):
+class LimitSettings(SettingsSection):
     """The limits of requests."""
 
     max_body: Count = variable(

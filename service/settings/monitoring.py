@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from service.settings.declaration import Days, Port, Section, variable
+from service.settings.declaration import Days, Port, SettingsSection, variable
 
 
-class MonitoringSettings(Section):
+class MonitoringSettings(SettingsSection):
     """The settings of the monitor and of the dashboard."""
 
     monitor: Literal["on", "off", "apart"] = variable(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from service.settings.declaration import Section, variable
+from service.settings.declaration import SettingsSection, variable
 
 
-class PageSettings(Section):
+class PageSettings(SettingsSection):
     """The settings of the page."""
 
     page_title: str = variable(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from service.settings.declaration import Section, variable
+from service.settings.declaration import SettingsSection, variable
 
 
-class ShadowSettings(Section):
+class ShadowSettings(SettingsSection):
     """The settings of the challenger."""
 
     challenger: str = variable(

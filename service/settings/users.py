@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from service.settings.declaration import Section, variable
+from service.settings.declaration import SettingsSection, variable
 
 
-class UserSettings(Section):
+class UserSettings(SettingsSection):
     """The settings of users; API keys by digest alone stand in `access`."""
 
     users_file: str = variable(

@@ -51,7 +51,7 @@ class Pair(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Scores:
+class ComparedScores:
     """The champion's rows and decisions, and the PDs and decisions of a challenger, (n,) each."""
 
     champion: ScoredRows
@@ -96,7 +96,9 @@ def count_refused(ledger: Ledger, identity: Identity) -> dict[str, int]:
     return dict(counts.most_common())
 
 
-def read_scores(ledger: Ledger, engine: Engine, challenger: Identity, maturity: int) -> Scores:
+def read_scores(
+    ledger: Ledger, engine: Engine, challenger: Identity, maturity: int
+) -> ComparedScores:
     """Return the decisions of the champion that the challenger has scored and nobody erased.
 
     An outcome counts where its decision is at least `maturity` days old. Raises NotComparable.
@@ -114,7 +116,7 @@ def read_scores(ledger: Ledger, engine: Engine, challenger: Identity, maturity: 
         field.name: name_groups_of(field, champion.groups[field.name].tolist())
         for field in engine.contract.protected
     }
-    return Scores(
+    return ComparedScores(
         replace(champion, groups=groups),
         np.concatenate([part.decided for part in parts]),
         np.concatenate([part.challenger_pd for part in parts]),
@@ -122,7 +124,7 @@ def read_scores(ledger: Ledger, engine: Engine, challenger: Identity, maturity: 
     )
 
 
-def arrays_of(engine: Engine, pairs: Sequence[Pair]) -> Scores:
+def arrays_of(engine: Engine, pairs: Sequence[Pair]) -> ComparedScores:
     """Return pairs as arrays; the groups are the values of protected attributes themselves."""
     money = engine.contract.exposure
     applications = [pair.application for pair in pairs]
@@ -135,7 +137,7 @@ def arrays_of(engine: Engine, pairs: Sequence[Pair]) -> Scores:
             for field in engine.contract.protected
         },
     )
-    return Scores(
+    return ComparedScores(
         champion,
         np.array([DECISIONS.index(str(pair.entry.decision)) for pair in pairs]),
         np.array([pair.pd for pair in pairs]),

@@ -20,7 +20,7 @@ from stages.features.matrix import Floats
 from stages.judging.evaluation import round_figures
 from stages.metrics import ratio_intervals
 from stages.metrics.delong import compare_aucs
-from stages.metrics.ratio_intervals import Ratio
+from stages.metrics.ratio_intervals import RatioOfSums
 from stages.replay import comparison, table
 from stages.replay.comparison import Side
 from stages.replay.figures import as_figure
@@ -45,7 +45,7 @@ def compare(ledger: Ledger, engine: Engine, *, maturity: int, minimum: int) -> d
         "challenger": dict(challenger),
         "refused": pairs.count_refused(ledger, challenger),
         "waiting": records.count_waiting(ledger, records.last_scored(ledger, challenger)),
-        "agreement": as_figure(ratio_intervals.interval(Ratio(agrees, np.ones(len(agrees))))),
+        "agreement": as_figure(ratio_intervals.interval(RatioOfSums(agrees, np.ones(len(agrees))))),
         "rank_correlation": correlate_ranks(champion.pd, pd),
         "mean_pd": compare_means(champion.pd, pd),
         "realised": compare_outcomes(champion.bad, champion.pd, pd),
@@ -88,7 +88,7 @@ def correlate_ranks(champion: Floats, challenger: Floats) -> float:
 def compare_means(champion: Floats, challenger: Floats) -> dict[str, dict[str, float]]:
     """Return the means of both columns (n,) and their difference, with paired intervals."""
     one = np.ones(len(champion))
-    old, new = Ratio(champion, one), Ratio(challenger, one)
+    old, new = RatioOfSums(champion, one), RatioOfSums(challenger, one)
     return {
         "champion": as_figure(ratio_intervals.interval(old)),
         "challenger": as_figure(ratio_intervals.interval(new)),

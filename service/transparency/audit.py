@@ -9,9 +9,15 @@ from sqlalchemy import Engine
 
 from service.ledger.storage.database import connection_to
 from service.ledger.storage.schema import read_head
-from service.transparency.log import Broken, ChainWalk
+from service.transparency.log import ChainWalk, LogMismatch
 from service.transparency.merkle_tree import BLOCK, MerkleTree, block_hash
-from service.transparency.verify_receipt import Checkpoint, Invalid, Key, parse_checkpoint, signers
+from service.transparency.verify_receipt import (
+    Invalid,
+    Key,
+    LogCheckpoint,
+    parse_checkpoint,
+    signers,
+)
 
 
 class Audit(NamedTuple):
@@ -45,12 +51,12 @@ def audit(
         end = read_head(connection)
         longest = max(checkpoints, key=lambda checkpoint: checkpoint.size)
         if longest.size > end.sequence:
-            raise Broken(f"the ledger ends at {end.sequence}, and {longest.size} were signed")
+            raise LogMismatch(f"the ledger ends at {end.sequence}, and {longest.size} were signed")
         walk = ChainWalk(connection, 0, end.sequence)
         _compare(walk, checkpoints)
     _require_witnessed_erasures(walk, max(witnessed))
     if walk.last != end:
-        raise Broken(f"the head says {end}, and the last entry is {walk.last}")
+        raise LogMismatch(f"the head says {end}, and the last entry is {walk.last}")
     return Audit(end.sequence, max(witnessed))
 
 
@@ -62,17 +68,17 @@ def _require_witnessed_erasures(walk: ChainWalk, witnessed: int) -> None:
     for number, digest in walk.emptied.items():
         said = [say for at, say in walk.vouched.items() if number < at <= witnessed]
         if not any(say.get(str(number)) == digest for say in said):
-            raise Broken(f"entry {number} is emptied, and no entry that was witnessed says so")
+            raise LogMismatch(f"entry {number} is emptied, and no entry that was witnessed says so")
 
 
-def _require_signed(note: str, log: Key) -> Checkpoint:
+def _require_signed(note: str, log: Key) -> LogCheckpoint:
     checkpoint = parse_checkpoint(note)[1]
     if checkpoint.origin != log.name or not signers(note, [log]):
         raise Invalid(f"a checkpoint of {checkpoint.size} entries is not signed by {log.name}")
     return checkpoint
 
 
-def _compare(walk: ChainWalk, checkpoints: Sequence[Checkpoint]) -> None:
+def _compare(walk: ChainWalk, checkpoints: Sequence[LogCheckpoint]) -> None:
     """Hold each checkpoint against the tree of the entries that were walked."""
     wanted = {checkpoint.size // BLOCK for checkpoint in checkpoints}
     kept: dict[int, list[bytes]] = {}  # leaves of the blocks in which a checkpoint ends
@@ -84,6 +90,6 @@ def _compare(walk: ChainWalk, checkpoints: Sequence[Checkpoint]) -> None:
             kept[number] = leaves
     for checkpoint in checkpoints:
         if checkpoint.size > walk.last.sequence:
-            raise Broken(f"the entries after {walk.last.sequence} are missing")
+            raise LogMismatch(f"the entries after {walk.last.sequence} are missing")
         if MerkleTree(checkpoint.size, hashes, kept.__getitem__).root() != checkpoint.root:
-            raise Broken(f"the first {checkpoint.size} entries are not those that were signed")
+            raise LogMismatch(f"the first {checkpoint.size} entries are not those that were signed")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from service.transparency.verify_receipt import LOG, WITNESS, Checkpoint, Key
+from service.transparency.verify_receipt import LOG, WITNESS, Key, LogCheckpoint
 
 _PREFIX = "PRIVATE+KEY+"
 
@@ -72,13 +72,13 @@ def public_line(key: Key) -> str:
     return f"{key.name}+{key.id.hex()}+{encoded}"
 
 
-def checkpoint_text(checkpoint: Checkpoint) -> str:
+def checkpoint_text(checkpoint: LogCheckpoint) -> str:
     """Return the text of a checkpoint (C2SP's tlog-checkpoint) that is to be signed."""
     root = base64.b64encode(checkpoint.root).decode()
     return f"{checkpoint.origin}\n{checkpoint.size}\n{root}\n"
 
 
-def sign_checkpoint(checkpoint: Checkpoint, signer: Signer) -> str:
+def sign_checkpoint(checkpoint: LogCheckpoint, signer: Signer) -> str:
     """Return a checkpoint as a note with the log's signature."""
     text = checkpoint_text(checkpoint)
     return f"{text}\n{signer.sign(text)}"

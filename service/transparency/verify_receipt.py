@@ -31,7 +31,7 @@ class Invalid(ValueError):
     """What was shown proves nothing; the message says why."""
 
 
-class Checkpoint(NamedTuple):
+class LogCheckpoint(NamedTuple):
     """A tree as its log has signed it: whose it is, its number of entries and its root hash."""
 
     origin: str
@@ -95,7 +95,7 @@ def root_of_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes]
     return result
 
 
-def parse_checkpoint(note: str) -> tuple[str, Checkpoint]:
+def parse_checkpoint(note: str) -> tuple[str, LogCheckpoint]:
     """Return the text of a note that is signed, and the checkpoint it states; raises Invalid."""
     text, blank, _ = note.rpartition("\n\n")
     lines = text.split("\n")
@@ -105,7 +105,7 @@ def parse_checkpoint(note: str) -> tuple[str, Checkpoint]:
             raise ValueError("its origin, size or root is not well-formed")
     except (IndexError, ValueError) as error:
         raise Invalid("the checkpoint is not one of C2SP's tlog-checkpoint") from error
-    return text + "\n", Checkpoint(origin, size, root)
+    return text + "\n", LogCheckpoint(origin, size, root)
 
 
 def signers(note: str, keys: Iterable[Key]) -> dict[str, datetime | None]:

@@ -29,7 +29,7 @@ LARGEST = 65_536  # bytes of a request
 MOST_HASHES = 63  # of a consistency proof, as C2SP allows
 
 
-class Refused(Exception):
+class CosigningRefused(Exception):
     """A request that the witness does not cosign, with the status of its answer."""
 
     def __init__(self, status: int, problem: str) -> None:
@@ -46,7 +46,7 @@ class Submission(NamedTuple):
 
     @classmethod
     def parse(cls, body: bytes) -> Submission:
-        """Read a request's body; raises Refused with 400."""
+        """Read a request's body; raises CosigningRefused with 400."""
         try:
             head, blank, note = body.decode().partition("\n\n")
             first, *lines = head.split("\n")
@@ -58,7 +58,7 @@ class Submission(NamedTuple):
                 raise ValueError(f"at most {MOST_HASHES} hashes of 32 bytes")
             parse_checkpoint(note)
         except ValueError as error:
-            raise Refused(400, f"not a request of tlog-witness: {error}") from error
+            raise CosigningRefused(400, f"not a request of tlog-witness: {error}") from error
         return cls(int(size), proof, note)
 
 
@@ -72,28 +72,31 @@ class Witness:
         self._lock = Lock()
 
     def cosign(self, submission: Submission) -> str:
-        """Return the line of the cosignature; raises Refused, as tlog-witness says, and OSError."""
+        """Return the line of the cosignature.
+
+        Raises CosigningRefused, as tlog-witness says, and OSError.
+        """
         text, checkpoint = parse_checkpoint(submission.note)
         log = self._logs.get(checkpoint.origin)
         if log is None:
-            raise Refused(404, f"{checkpoint.origin}: this log is not watched here")
+            raise CosigningRefused(404, f"{checkpoint.origin}: this log is not watched here")
         try:
             if not signers(submission.note, [log]):
                 raise Invalid("the log's signature is missing")
         except Invalid as error:
-            raise Refused(403, str(error)) from error
+            raise CosigningRefused(403, str(error)) from error
         if submission.old > checkpoint.size:
-            raise Refused(400, "the old size is larger than the checkpoint's")
+            raise CosigningRefused(400, "the old size is larger than the checkpoint's")
         with self._lock:
             size, root = self._seen(checkpoint.origin)
             if submission.old != size:
-                raise Refused(409, str(size))
+                raise CosigningRefused(409, str(size))
             if size == checkpoint.size and size and root != checkpoint.root:
-                raise Refused(409, str(size))
+                raise CosigningRefused(409, str(size))
             try:
                 require_consistency(size, root, checkpoint.size, checkpoint.root, submission.proof)
             except Invalid as error:
-                raise Refused(422, str(error)) from error
+                raise CosigningRefused(422, str(error)) from error
             self._keep(checkpoint.origin, submission.note)
         return self.signer.sign(text)
 
@@ -125,7 +128,7 @@ def application(witness: Witness) -> Starlette:
                 return PlainTextResponse(f"at most {LARGEST} bytes\n", 413)
         try:
             line = await run_in_threadpool(witness.cosign, Submission.parse(body))
-        except Refused as refusal:
+        except CosigningRefused as refusal:
             kind = "text/x.tlog.size" if refusal.status == 409 else "text/plain"
             return Response(f"{refusal}\n", refusal.status, media_type=kind)
         return PlainTextResponse(line)

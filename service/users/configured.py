@@ -11,7 +11,7 @@ from service.users.provider import Provider, ProviderUnavailable
 from service.users.tokens import Claims, TokenChecker
 
 
-class Client(NamedTuple):
+class RegisteredClient(NamedTuple):
     """This service at the provider: its identifier, its secret if it has one, and its address."""
 
     id: str
@@ -24,7 +24,7 @@ class Users(NamedTuple):
 
     keys: KeyRing | None
     tokens: TokenChecker | None
-    client: Client | None
+    client: RegisteredClient | None
 
 
 def read_users(configured: Settings) -> Users:
@@ -50,7 +50,7 @@ def read_users(configured: Settings) -> Users:
     return Users(keys, TokenChecker(provider, claims), client)
 
 
-def _read_client(configured: Settings) -> Client:
+def _read_client(configured: Settings) -> RegisteredClient:
     if not configured.url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
         raise SettingsError(
             "CREDIT_PD_OIDC_CLIENT needs CREDIT_PD_URL, the address of the page, which begins "
@@ -61,4 +61,4 @@ def _read_client(configured: Settings) -> Client:
         secret = Path(file).read_text().strip() if file else ""
     except (OSError, ValueError) as error:
         raise SettingsError(f"CREDIT_PD_OIDC_SECRET_FILE: {error}") from error
-    return Client(configured.oidc_client, secret, configured.url)
+    return RegisteredClient(configured.oidc_client, secret, configured.url)

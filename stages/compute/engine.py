@@ -29,7 +29,7 @@ ADDRESS, SCRATCH = "DASK_SCHEDULER_ADDRESS", "DASK_SCRATCH"
 WAIT = 120  # seconds for a scheduler to come back
 
 
-class Run(Protocol):
+class MapFunction(Protocol):
     """Calls a function for each item, and returns the results in the order of the items."""
 
     def __call__(
@@ -77,10 +77,10 @@ class DaskRun:
 
 
 @dataclass(frozen=True)
-class Engine:
+class ComputeEngine:
     """The way in which the functions of parts are called, and where their tables are kept."""
 
-    run: Run
+    run: MapFunction
     scratch: Scratch
 
     def hand_over(self, name: str, content: Item) -> Callable[[], Item]:
@@ -92,7 +92,7 @@ class Engine:
 
 
 @contextmanager
-def start(name: Literal["local", "dask"], processes: int, folder: Path) -> Iterator[Engine]:
+def start(name: Literal["local", "dask"], processes: int, folder: Path) -> Iterator[ComputeEngine]:
     """Yield the engine of this name; its scratch tables, by default in `folder`, are removed.
 
     Raises NoCluster where `DASK_SCHEDULER_ADDRESS` names a scheduler that does not answer.
@@ -103,16 +103,16 @@ def start(name: Literal["local", "dask"], processes: int, folder: Path) -> Itera
     scratch = Scratch(place)
     try:
         if name == "local":
-            yield Engine(run_here, scratch)
+            yield ComputeEngine(run_here, scratch)
         else:
             with connected(processes) as run:
-                yield Engine(run, scratch)
+                yield ComputeEngine(run, scratch)
     finally:
         scratch.clear()
 
 
 @contextmanager
-def connected(processes: int) -> Iterator[Run]:
+def connected(processes: int) -> Iterator[MapFunction]:
     """Yield what calls functions on the cluster, or on as many processes of this machine."""
     from distributed import Client, LocalCluster  # noqa: PLC0415  (no need of it with `local`)
 

@@ -17,14 +17,14 @@ from stages.contract.schema import ContractError
 
 
 @dataclass
-class Draft:
+class DraftedContract:
     """A drafted contract: its text, and a list of what a person should confirm."""
 
     text: str
     confirm: list[str]
 
 
-def draft_contract(paths: list[Path], target: str, date: str | None = None) -> Draft:
+def draft_contract(paths: list[Path], target: str, date: str | None = None) -> DraftedContract:
     """Draft a contract from the files; raises ContractError where that is impossible.
 
     `target` names the column of the outcome. `date` names that of the decision's date, which is
@@ -41,7 +41,7 @@ def draft_contract(paths: list[Path], target: str, date: str | None = None) -> D
         raise ContractError(f"no column is left for a field ({why})")
     source = contract_text.write_contract(book, parts, date, about)
     contracts.read(source, "the drafted contract")
-    return Draft(source, contract_text.list_to_confirm(book, parts, date, about))
+    return DraftedContract(source, contract_text.list_to_confirm(book, parts, date, about))
 
 
 def parser() -> argparse.ArgumentParser:

@@ -14,7 +14,7 @@ from stages.contract.expressions.meaning import Fields
 from stages.contract.expressions.operations import Floats
 from stages.contract.expressions.simple import Ratio, Rule
 from stages.contract.fields.field import Field
-from stages.contract.fields.parts import Part, ReasonWords, Risk
+from stages.contract.fields.parts import ContractPart, ReasonWords, Risk
 
 Take = Literal[
     "count",
@@ -31,7 +31,7 @@ Take = Literal[
 ]
 
 
-class Derived(Part):
+class Derived(ContractPart):
     """A formula over fields, and its value where it cannot be computed."""
 
     name: str = ""
@@ -124,7 +124,7 @@ class Aggregate(Field):
         return self._condition
 
 
-class Check(Part):
+class Check(ContractPart):
     """A rule between fields; a row for which it cannot be told does not break it."""
 
     name: str = ""

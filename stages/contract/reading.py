@@ -13,10 +13,10 @@ from pydantic_core import ErrorDetails
 from stages.contract.contradictions import contradictions
 from stages.contract.derived import Aggregate, Check, Derived
 from stages.contract.fields.field import Field
-from stages.contract.fields.parts import Constraints, Part, ReasonWords
+from stages.contract.fields.parts import Constraints, ContractPart, ReasonWords
 from stages.contract.fields.written_values import allowed_words, did_you_mean
 from stages.contract.schema import AVAILABLE, Contract, ContractError, presence
-from stages.contract.tables import Dialect, History, Table
+from stages.contract.tables import Dialect, History, RawTable
 from stages.contract.target import OutcomeWindow, Target
 
 SCALARS = ("bool", "int", "float", "str")
@@ -177,8 +177,8 @@ def with_presence(name: str, table: dict[str, Any], fields: Any) -> Any:
 def explain(error: ErrorDetails) -> str:
     """Return one of pydantic's errors in words: what is wrong, what is allowed and what came."""
     if error["type"] == "extra_forbidden":
-        models: dict[str, type[Part]] = {
-            "tables": Table,
+        models: dict[str, type[ContractPart]] = {
+            "tables": RawTable,
             "target": Target,
             "outcome": OutcomeWindow,
             "fields": Field,

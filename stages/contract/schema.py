@@ -16,8 +16,8 @@ from pydantic import Field as Key
 
 from stages.contract.derived import Aggregate, Check, Derived
 from stages.contract.fields.field import Field
-from stages.contract.fields.parts import Part
-from stages.contract.tables import History, Table
+from stages.contract.fields.parts import ContractPart
+from stages.contract.tables import History, RawTable
 from stages.contract.target import OutcomeWindow, Target
 
 Mode = Literal["application", "pricing"]
@@ -28,14 +28,14 @@ class ContractError(ValueError):
     """A contract, or data that it describes, is wrong; the message names place, rule and value."""
 
 
-class Contract(Part):
+class Contract(ContractPart):
     """A whole contract, as `stages.contract.reading` returns it."""
 
     title: str = ""
     """What people call the loan book."""
     description: str = ""
     """What the loan book holds."""
-    tables: dict[str, Table] = Key(min_length=1)
+    tables: dict[str, RawTable] = Key(min_length=1)
     """Raw tables; the first has one row per loan."""
     target: Target
     """The outcome."""

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pydantic import Field as Key
 
 from stages.contract.fields.field import Field, as_list
-from stages.contract.fields.parts import Part
+from stages.contract.fields.parts import ContractPart
 
 
-class Dialect(Part):
+class Dialect(ContractPart):
     """How a text file or a workbook holds its table."""
 
     delimiter: str | None = Key(default=None, min_length=1, max_length=1)
@@ -27,7 +27,7 @@ class Dialect(Part):
     """The sheet of a workbook; the first where none is named."""
 
 
-class Table(Part):
+class RawTable(ContractPart):
     """A raw file; the first table has one row per loan, and the others are joined to it."""
 
     path: str
@@ -74,7 +74,7 @@ class Table(Part):
             yield ["join"], f"needs as many columns as `key`; got {self.joins} for {self.keys}"
 
 
-class History(Table):
+class History(RawTable):
     """A raw file with any number of lines per loan, each with its date."""
 
     date: str

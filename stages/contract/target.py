@@ -10,11 +10,11 @@ from typing import Literal
 from pydantic import Field as Key
 
 from stages.contract.fields.field import as_list
-from stages.contract.fields.parts import Part, Scalar
+from stages.contract.fields.parts import ContractPart, Scalar
 from stages.contract.fields.written_values import BOOLEANS, YAML_BOOLEANS, text
 
 
-class Target(Part):
+class Target(ContractPart):
     """The outcome column and the raw values that mean bad (1) and good (0).
 
     Loans without an outcome yet (`indeterminate`: still running, for example) are left out.
@@ -77,7 +77,7 @@ class Target(Part):
                 yield ["indeterminate"], f"{value!r} is already listed under bad or good"
 
 
-class OutcomeWindow(Part):
+class OutcomeWindow(ContractPart):
     """The time in which a loan can go bad, counted from the contract's `date`.
 
     A loan is ripe once `months` have passed by `observed_until`, which is a date or a column of

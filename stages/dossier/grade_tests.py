@@ -28,7 +28,7 @@ class HosmerLemeshow(NamedTuple):
     p_value: float
 
 
-class Interval(NamedTuple):
+class BadRateInterval(NamedTuple):
     """The two ends of a 95 % interval of a bad rate."""
 
     low: float
@@ -54,7 +54,7 @@ def jeffreys(bads: int, rows: int, pd: float) -> float:
     return float(betainc(bads + 0.5, rows - bads + 0.5, pd))
 
 
-def jeffreys_interval(bads: int, rows: int) -> Interval:
+def jeffreys_interval(bads: int, rows: int) -> BadRateInterval:
     """Return the equal-tailed 95 % interval of a bad rate by Jeffreys' prior.
 
     The lower end is 0 where no loan is bad, and the upper end 1 where all are (Brown, Cai and
@@ -63,7 +63,7 @@ def jeffreys_interval(bads: int, rows: int) -> Interval:
     tail, a, b = (1 - LEVEL) / 2, bads + 0.5, rows - bads + 0.5
     low = 0.0 if bads == 0 else float(betaincinv(a, b, tail))
     high = 1.0 if bads == rows else float(betaincinv(a, b, 1 - tail))
-    return Interval(low, high)
+    return BadRateInterval(low, high)
 
 
 def traffic_light(bads: int, rows: int, pd: float) -> Light:

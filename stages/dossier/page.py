@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.dossier.duties import Duty
-from stages.dossier.review import ROLES, Review
+from stages.dossier.review import ROLES, ApprovalsFile
 from stages.dossier.sources import Sources
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -32,7 +32,9 @@ SECTIONS = (
 )
 
 
-def render(sources: Sources, duties: list[Duty], review: Review, facts: dict[str, Any]) -> str:
+def render(
+    sources: Sources, duties: list[Duty], review: ApprovalsFile, facts: dict[str, Any]
+) -> str:
     """Return the dossier as one HTML page that loads nothing.
 
     `facts` are texts that are no figures: the names of book, model and roles.

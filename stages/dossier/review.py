@@ -26,7 +26,7 @@ class Use(BaseModel):
     owner: str | None = None
 
 
-class Approval(BaseModel):
+class ModelApproval(BaseModel):
     """What one person decided about one model."""
 
     model_config = ConfigDict(extra="forbid")
@@ -40,22 +40,22 @@ class Approval(BaseModel):
     note: str = ""
 
 
-class Review(BaseModel):
+class ApprovalsFile(BaseModel):
     """The content of models/approvals.yaml."""
 
     model_config = ConfigDict(extra="forbid")
 
     uses: dict[str, Use] = {}
-    approvals: list[Approval] = []
+    approvals: list[ModelApproval] = []
 
 
-def load(root: Path) -> Review:
+def load(root: Path) -> ApprovalsFile:
     """Return what people state; raises DossierError where the file says something impossible."""
     path = root / APPROVALS
     if not path.exists():
-        return Review()
+        return ApprovalsFile()
     try:
-        return Review.model_validate(read(path) or {})
+        return ApprovalsFile.model_validate(read(path) or {})
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -21,7 +21,7 @@ from stages import errors, params, project
 from stages.contract import reading as contracts
 from stages.fairness import measures, search
 from stages.fairness.search import ChangedLog, Result
-from stages.fairness.trials import Book, Trial, measure
+from stages.fairness.trials import Trial, TrialRows, measure
 from stages.judging.evaluation import mean_with_interval, round_figures
 from stages.metrics import delong
 from stages.replay.figures import APPROVE
@@ -46,7 +46,7 @@ def parse() -> argparse.Namespace:
     return options
 
 
-def compare_on_test(book: Book, present: Trial, preferred: Trial) -> dict[str, Any]:
+def compare_on_test(book: TrialRows, present: Trial, preferred: Trial) -> dict[str, Any]:
     """Return what the preferred trial changes against the present one on the test rows."""
     sides = [book.score(trial, "test") for trial in (present, preferred)]
     decided = [book.policy.decide(rows.pd, rows.features) for rows in sides]
@@ -100,7 +100,7 @@ def signed(figure: dict[str, float]) -> str:
     return f"{figure['value']:+.4f} ({figure['low']:+.4f} to {figure['high']:+.4f})"
 
 
-def report(book: Book, results: list[Result], log: Path, tolerances: dict[str, float]) -> Any:
+def report(book: TrialRows, results: list[Result], log: Path, tolerances: dict[str, float]) -> Any:
     """Return the content of the report."""
     preferred = search.prefer(results, **tolerances)
 
@@ -121,7 +121,7 @@ def report(book: Book, results: list[Result], log: Path, tolerances: dict[str, f
     return round_figures(content)
 
 
-def check_groups(book: Book) -> None:
+def check_groups(book: TrialRows) -> None:
     """End the command where no attribute has two groups that are large enough to be compared."""
     rows, _ = book.splits["validation"]
     minimum = book.config.evaluate.min_group
@@ -141,7 +141,7 @@ def main() -> None:
     contract = contracts.load(config.dataset)
     if not contract.protected:
         sys.exit(f"error: the contract of {config.dataset} has no `protected` field to audit by")
-    book = Book.read(config, contract)
+    book = TrialRows.read(config, contract)
     check_groups(book)
     winner = json.loads(Path("models/evaluation.json").read_text())["winner"]
     space = search.space_of(config, book, winner)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stages.metrics import ratio_intervals
 from stages.metrics.rate_intervals import Interval
-from stages.metrics.ratio_intervals import Ratio
+from stages.metrics.ratio_intervals import RatioOfSums
 from stages.replay.figures import APPROVE, Places, as_figure
 from stages.replay.scored_rows import ScoredRows
 
@@ -77,12 +77,12 @@ def measure_group(
     bad = rows.went_bad.astype(np.float64)
     good = seen * (1 - bad)
     ratios = {
-        "approval_rate": Ratio(one * approved, one),
-        "bad_rate": Ratio(seen * bad, seen),
-        "approved_bad_rate": Ratio(seen * approved * bad, seen * approved),
-        "calibration": Ratio(seen * (rows.pd - bad), seen),
-        "good_not_approved": Ratio(good * (1 - approved), good),
-        "bad_approved": Ratio(seen * bad * approved, seen * bad),
+        "approval_rate": RatioOfSums(one * approved, one),
+        "bad_rate": RatioOfSums(seen * bad, seen),
+        "approved_bad_rate": RatioOfSums(seen * approved * bad, seen * approved),
+        "calibration": RatioOfSums(seen * (rows.pd - bad), seen),
+        "good_not_approved": RatioOfSums(good * (1 - approved), good),
+        "bad_approved": RatioOfSums(seen * bad * approved, seen * bad),
     }
     return {n: as_figure(ratio_intervals.interval(r, rows.cluster)) for n, r in ratios.items()}
 

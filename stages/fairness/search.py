@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import optuna
 
-from stages.fairness.trials import Book, Trial
+from stages.fairness.trials import Trial, TrialRows
 from stages.params import Params
 
 STRENGTHS = (0.1, 10.0)
@@ -90,7 +90,7 @@ class Space:
         return kept | same
 
 
-def space_of(config: Params, book: Book, winner: str) -> Space:
+def space_of(config: Params, book: TrialRows, winner: str) -> Space:
     """Return what is searched for a book."""
     candidates = tuple(config.candidates)
     start = winner if winner in candidates else candidates[0]
@@ -122,7 +122,7 @@ def run(space: Space, trials: int, log: Path, measure: Measure) -> list[Result]:
     return results
 
 
-def fingerprint(space: Space, book: Book) -> str:
+def fingerprint(space: Space, book: TrialRows) -> str:
     """Return a digest of what a search follows from: its space, the rows and the parameters."""
     stated = (space, book.config.train, book.config.evaluate, book.config.policy)
     digest = hashlib.sha256(repr(stated).encode())

@@ -49,7 +49,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Book:
+class TrialRows:
     """The rows that trials are fitted on, and the splits that they are measured on."""
 
     config: Params
@@ -60,7 +60,7 @@ class Book:
     splits: dict[str, tuple[Rows, Floats]]
 
     @classmethod
-    def read(cls, config: Params, contract: Contract) -> Book:
+    def read(cls, config: Params, contract: Contract) -> TrialRows:
         """Read the book that params.yaml names; ContractError where its features are old."""
         features = Features(contract, config.mode)
         rows = {name: Rows(config, contract, name) for name in ("validation", "test")}
@@ -140,7 +140,7 @@ def fold_without(job: Job, dropped: Collection[int], x: Floats, bad: Outcomes) -
     return replace(leave_out(job.for_fold(x, bad), dropped), for_fold=None)
 
 
-def measure(book: Book, trial: Trial, split: str = "validation") -> dict[str, Any]:
+def measure(book: TrialRows, trial: Trial, split: str = "validation") -> dict[str, Any]:
     """Return the AUC, the profit per unit applied for and the disparity of a trial on a split."""
     rows = book.score(trial, split)
     decision = book.policy.decide(rows.pd, rows.features)

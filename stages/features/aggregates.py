@@ -23,7 +23,7 @@ DAYS_PER_MONTH = 365.2425 / 12
 
 
 @dataclass(frozen=True)
-class Lines:
+class HistoryLines:
     """The lines of a history that belong to n applications.
 
     Attributes
@@ -42,7 +42,7 @@ class Lines:
     unknown: NDArray[np.bool_]
 
 
-def compute(aggregates: list[Aggregate], lines: Lines, decided: Floats) -> dict[str, Floats]:
+def compute(aggregates: list[Aggregate], lines: HistoryLines, decided: Floats) -> dict[str, Floats]:
     """Return aggregates (n,) by name, for applications decided on days (n,) since 1970.
 
     An aggregate is missing where nothing is known of the lines, or of the day of the decision.
@@ -58,7 +58,7 @@ def compute(aggregates: list[Aggregate], lines: Lines, decided: Floats) -> dict[
 
 
 def _aggregate(
-    aggregate: Aggregate, lines: Lines, decided: Floats, before: NDArray[np.bool_]
+    aggregate: Aggregate, lines: HistoryLines, decided: Floats, before: NDArray[np.bool_]
 ) -> Floats:
     """Return one aggregate (n,), NaN where no line gives it a value."""
     chosen = before

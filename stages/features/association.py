@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from stages.compute.engine import Run
+from stages.compute.engine import MapFunction
 from stages.compute.scratch import CHUNK
 from stages.features.information_value import Codes, Outcomes, category_cells
 from stages.features.matrix import Floats
@@ -64,7 +64,7 @@ class InMemory:
         return values if chunk is None else values[chunk * CHUNK : (chunk + 1) * CHUNK]
 
 
-def correlate(table: Columns, width: int, run: Run) -> Floats:
+def correlate(table: Columns, width: int, run: MapFunction) -> Floats:
     """Return the correlations (F, F) of the features that were kept."""
     rows = len(table.bad)
     products = run(partial(multiply, table, width), range(-(-rows // CHUNK)))
@@ -97,7 +97,9 @@ def variance_inflation(correlation: Floats) -> Floats:
     return np.where(determined, np.inf, finite)
 
 
-def associate(table: Columns, categories: list[int], correlation: Floats, run: Run) -> Floats:
+def associate(
+    table: Columns, categories: list[int], correlation: Floats, run: MapFunction
+) -> Floats:
     """Return the strength (F, F) of the association between each pair of features, from 0 to 1."""
     strength = np.abs(correlation)
     rows = run(partial(associate_category, table, categories, len(strength)), categories)

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from stages.contract.fields.field import Field
 from stages.contract.tables import History
-from stages.features.aggregates import Floats, Lines
+from stages.features.aggregates import Floats, HistoryLines
 from stages.features.encoding import Values, codes_of, decode
 
 Application = Mapping[str, Any]
 
 
-def lines_of_applications(history: History, lists: Values) -> Lines:
+def lines_of_applications(history: History, lists: Values) -> HistoryLines:
     """Return the lines of n applications, each a list of lines, or None where nothing is known."""
     counts = [len(lines or ()) for lines in lists]
     flat = [line for lines in lists for line in lines or ()]
@@ -26,7 +26,7 @@ def lines_of_applications(history: History, lists: Values) -> Lines:
     }
     owner = np.repeat(np.arange(len(lists)), counts)
     unknown = np.array([lines is None for lines in lists], dtype=np.bool_)
-    return Lines(len(lists), owner, columns[history.date], columns, unknown)
+    return HistoryLines(len(lists), owner, columns[history.date], columns, unknown)
 
 
 def _encode(field: Field, values: list[Any]) -> Floats:
@@ -41,7 +41,7 @@ def _encode(field: Field, values: list[Any]) -> Floats:
 
 def lines_of_rows(
     history: History, owner: NDArray[np.intp], columns: Mapping[str, Values], count: int
-) -> Lines:
+) -> HistoryLines:
     """Return the lines of `count` prepared rows: their owners, ascending, and raw columns."""
     encoded = {
         name: values
@@ -49,10 +49,12 @@ def lines_of_rows(
         else _encode(field, [*values])
         for name, field in history.readable.items()
     }
-    return Lines(count, owner, encoded[history.date], encoded, np.zeros(count, dtype=np.bool_))
+    return HistoryLines(
+        count, owner, encoded[history.date], encoded, np.zeros(count, dtype=np.bool_)
+    )
 
 
-def as_requests(history: History, lines: Lines) -> list[list[dict[str, Any]]]:
+def as_requests(history: History, lines: HistoryLines) -> list[list[dict[str, Any]]]:
     """Return the lines of each of n applications as a request would write them."""
     names = list(history.readable)
     written = [

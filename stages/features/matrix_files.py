@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.compute.engine import Engine
+from stages.compute.engine import ComputeEngine
 from stages.compute.scratch import Scratch
 from stages.contract import prepared
 from stages.features.matrix import Features, Floats, Outcomes
@@ -28,7 +28,7 @@ class StoredMatrix:
     width: int
 
     @classmethod
-    def make(cls, engine: Engine, features: Features, path: Path) -> StoredMatrix:
+    def make(cls, engine: ComputeEngine, features: Features, path: Path) -> StoredMatrix:
         """Compute the features of each part of a prepared split: a row group of its file."""
         made = cls(
             engine.scratch, path.stem, pq.read_metadata(path).num_row_groups, len(features.names)

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from stages.compute.engine import Run, run_here
+from stages.compute.engine import MapFunction, run_here
 from stages.contract.schema import ContractError
 from stages.features.association import (
     DIGITS,
@@ -75,7 +75,13 @@ class Fitted:
 
     @classmethod
     def fit_columns(
-        cls, features: Features, table: Columns, *, bins: int, clip: float, run: Run = run_here
+        cls,
+        features: Features,
+        table: Columns,
+        *,
+        bins: int,
+        clip: float,
+        run: MapFunction = run_here,
     ) -> Fitted:
         """Fit as `fit` does on a table of which one column after the other is read."""
         described = run(

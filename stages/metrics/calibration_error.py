@@ -17,7 +17,7 @@ from functools import cache
 import numpy as np
 
 from stages.metrics import clusters
-from stages.metrics.ranked_rows import Counts, Floats, RankedRows
+from stages.metrics.ranked_rows import Floats, RankedRows, ResampledCounts
 from stages.metrics.weighted_metrics import bin_edges, sums_between
 
 BINS = 10  # of equal frequency, as calibration is usually shown
@@ -34,7 +34,7 @@ FARTHEST = 1e6  # beyond it no rate moves
 
 
 @dataclass(frozen=True)
-class Bins:
+class ReliabilityBins:
     """Bins of rows: each a share of the rows, with rates (b,); empty bins are left out."""
 
     rows: Floats
@@ -44,8 +44,12 @@ class Bins:
 
     @classmethod
     def of(
-        cls, ranked: RankedRows, counts: Counts, bins: int = BINS, design_effect: float = 1.0
-    ) -> Bins:
+        cls,
+        ranked: RankedRows,
+        counts: ResampledCounts,
+        bins: int = BINS,
+        design_effect: float = 1.0,
+    ) -> ReliabilityBins:
         """Gather one table of counts into bins of equal frequency; equal PDs share a bin.
 
         Rows in clusters count for fewer: their number is divided by the design effect.
@@ -120,21 +124,21 @@ def _noise(bins: int) -> Floats:
     return draws
 
 
-def estimate(ranked: RankedRows, counts: Counts) -> float:
+def estimate(ranked: RankedRows, counts: ResampledCounts) -> float:
     """Return the true error that would show the observed one or less half of the time, or 0."""
-    bins = Bins.of(ranked, counts)
+    bins = ReliabilityBins.of(ranked, counts)
     return _largest(bins, lower=0.5, upper=0.5)
 
 
 def interval(
-    ranked: RankedRows, counts: Counts, cluster: clusters.Codes | None = None
+    ranked: RankedRows, counts: ResampledCounts, cluster: clusters.Codes | None = None
 ) -> tuple[float, float, float]:
     """Return the estimate and the bounds of its 95 % interval.
 
     `cluster` (n,) says which rows go good or bad together.
     """
     effect = 1.0 if cluster is None else design_effect(ranked, counts, cluster)
-    bins = Bins.of(ranked, counts, design_effect=effect)
+    bins = ReliabilityBins.of(ranked, counts, design_effect=effect)
     return (
         _largest(bins, lower=0.5, upper=0.5),
         _largest(bins, lower=1 - 2 * TAIL, upper=1 - TAIL),
@@ -142,7 +146,7 @@ def interval(
     )
 
 
-def design_effect(ranked: RankedRows, counts: Counts, cluster: clusters.Codes) -> float:
+def design_effect(ranked: RankedRows, counts: ResampledCounts, cluster: clusters.Codes) -> float:
     """Return how many times clusters multiply the variance of the gap of a bin."""
     cell = ranked.keys // 4
     place = np.searchsorted(bin_edges(counts, BINS)[0], cell, side="right") - 1
@@ -153,7 +157,7 @@ def design_effect(ranked: RankedRows, counts: Counts, cluster: clusters.Codes) -
     return clusters.design_effect(error - gap[place], codes * (BINS + 1) + place)
 
 
-def _largest(bins: Bins, *, lower: float, upper: float) -> float:
+def _largest(bins: ReliabilityBins, *, lower: float, upper: float) -> float:
     """Return the largest true error whose quantile does not exceed what was observed, or 0.
 
     The quantile's probability rises from `lower` at no error to `upper` at errors above the noise.

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stages.metrics import calibration_error
-from stages.metrics.calibration_error import Bins
+from stages.metrics.calibration_error import ReliabilityBins
 from stages.metrics.metrics import count_rows, rank_both_classes
 from stages.metrics.ranked_rows import (
     Columns,
@@ -65,7 +65,7 @@ def kolmogorov_smirnov(bad: ArrayLike, pd: ArrayLike, points: int = POINTS) -> C
 def reliability(bad: ArrayLike, pd: ArrayLike, bins: int = calibration_error.BINS) -> Columns:
     """Return `mean_pd`, `bad_rate` and `rows` of each bin of equal frequency that is not empty."""
     ranked = RankedRows.of(bad, pd)
-    full = Bins.of(ranked, count_rows(ranked), bins)
+    full = ReliabilityBins.of(ranked, count_rows(ranked), bins)
     return {"mean_pd": full.mean_pd, "bad_rate": full.bad_rate, "rows": full.rows}
 
 

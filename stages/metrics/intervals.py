@@ -24,10 +24,10 @@ from stages.metrics.ranked_rows import (
     MAX_CELLS,
     Bools,
     Columns,
-    Counts,
     Floats,
     Positions,
     RankedRows,
+    ResampledCounts,
     check_rows,
     weighted_sums,
 )
@@ -122,7 +122,7 @@ def bootstrap(
             tables[place] = ranked.count(times)
             for name, (part, whole) in sums.items():
                 added[name][place] = _quotient(*(_sum(times, column) for column in (part, whole)))
-        return {**figures(ranked, plain, Counts.of(tables)), **added}
+        return {**figures(ranked, plain, ResampledCounts.of(tables)), **added}
 
     step = max(1, CHUNK // (4 * len(ranked.pd)))
     spans = [range(i, min(i + step, resamples)) for i in range(0, resamples, step)]

@@ -8,7 +8,7 @@ resample has twice the variance of the rows, so it exceeds them by 2 ** (2/3) - 
 import numpy as np
 
 from stages.metrics.clusters import Codes, design_effect
-from stages.metrics.ranked_rows import Counts, Floats, RankedRows
+from stages.metrics.ranked_rows import Floats, RankedRows, ResampledCounts
 from stages.metrics.rate_intervals import STANDARD_ERRORS, Interval
 
 EXCESS = 1 / (2 ** (2 / 3) - 1)  # of the rows, in units of what resamples exceed them by
@@ -16,7 +16,7 @@ WIDER = 1.1  # the margin, since the excess is an estimate too (benches/coverage
 
 
 def ks_interval(
-    ranked: RankedRows, counts: Counts, resampled: Floats, cluster: Codes | None
+    ranked: RankedRows, counts: ResampledCounts, resampled: Floats, cluster: Codes | None
 ) -> Interval:
     """Return KS with the interval of the gap at its threshold, less the excess of a maximum.
 

@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 from stages.metrics import calibration_error, weighted_metrics
 from stages.metrics.ranked_rows import (
     Columns,
-    Counts,
     Floats,
     RankedRows,
+    ResampledCounts,
     check_approved,
     check_rows,
     require_all,
@@ -29,7 +29,7 @@ NAMES = (
 )
 
 
-class Calibration(NamedTuple):
+class Recalibration(NamedTuple):
     """Logistic recalibration of the log-odds; ideal: slope 1, both intercepts 0.
 
     `slope` and `intercept` are fitted together: logit P(bad) = intercept + slope * logit(pd).
@@ -48,12 +48,12 @@ def check_cut_off(cut_off: float) -> float:
     return cut_off
 
 
-def count_rows(ranked: RankedRows) -> Counts:
+def count_rows(ranked: RankedRows) -> ResampledCounts:
     """Count the rows as they are: one table."""
-    return Counts.of(ranked.count()[None])
+    return ResampledCounts.of(ranked.count()[None])
 
 
-def figures(ranked: RankedRows, plain: Counts, counts: Counts) -> Columns:
+def figures(ranked: RankedRows, plain: ResampledCounts, counts: ResampledCounts) -> Columns:
     """Return every figure of `summary` but `ece` for w tables of counts, (w,) each.
 
     `ece` stands for its square less the noise of outcomes, which has no bias.
@@ -116,7 +116,7 @@ def by_group(
     return by_label
 
 
-def rank_both_classes(bad: ArrayLike, pd: ArrayLike) -> tuple[RankedRows, Counts]:
+def rank_both_classes(bad: ArrayLike, pd: ArrayLike) -> tuple[RankedRows, ResampledCounts]:
     """Rank and count the rows; ValueError unless there are goods and bads."""
     ranked = RankedRows.of(bad, pd)
     counts = count_rows(ranked)
@@ -132,14 +132,14 @@ def roc_auc(bad: ArrayLike, pd: ArrayLike) -> float:
     return float(weighted_metrics.ranking(rank_both_classes(bad, pd)[1])["roc_auc"][0])
 
 
-def calibration_slope_intercept(bad: ArrayLike, pd: ArrayLike) -> Calibration:
+def calibration_slope_intercept(bad: ArrayLike, pd: ArrayLike) -> Recalibration:
     """Recalibrate the log-odds (Cox 1958), with PDs clipped by `ranked_rows.ODDS_CLIP` (1e-6).
 
     `slope` and `intercept` are NaN where the likelihood has no maximum: constant PDs, or PDs that
     separate goods from bads. ValueError if there is one class.
     """
     ranked, counts = rank_both_classes(bad, pd)
-    return Calibration(*(float(values[0]) for values in recalibrate(ranked, counts, counts)))
+    return Recalibration(*(float(values[0]) for values in recalibrate(ranked, counts, counts)))
 
 
 def check_values(name: str, values: ArrayLike, rows: int) -> Floats:

@@ -136,7 +136,7 @@ class RankedRows:
 
 
 @dataclass(frozen=True)
-class Counts:
+class ResampledCounts:
     """Goods and bads of w resamples in every cell (w, k), and how many of each are approved."""
 
     goods: Floats  # (w, k)
@@ -145,7 +145,7 @@ class Counts:
     approved_bads: Floats  # (w,)
 
     @classmethod
-    def of(cls, counts: Floats) -> "Counts":
+    def of(cls, counts: Floats) -> "ResampledCounts":
         """Part counts (w, k, 2, 2) into goods and bads."""
         by_class = counts.sum(2)
         approved = counts[:, :, 1].sum(1)

@@ -18,7 +18,7 @@ from stages.metrics.rate_intervals import STANDARD_ERRORS, Interval, share_inter
 UNDEFINED = Interval(float("nan"), float("nan"), float("nan"))
 
 
-class Ratio(NamedTuple):
+class RatioOfSums(NamedTuple):
     """Two columns (n,) whose sums are divided."""
 
     part: Floats
@@ -42,7 +42,7 @@ class Ratio(NamedTuple):
         return (self.part - self.value * self.whole) / float(self.whole.sum())
 
 
-def interval(ratio: Ratio, cluster: Codes | None = None) -> Interval:
+def interval(ratio: RatioOfSums, cluster: Codes | None = None) -> Interval:
     """Return the ratio with its interval; rows of one cluster (n,) count together."""
     if not ratio.whole.sum() > 0:
         return UNDEFINED
@@ -51,7 +51,7 @@ def interval(ratio: Ratio, cluster: Codes | None = None) -> Interval:
     return _normal(ratio.value, ratio.linearised, cluster)
 
 
-def difference(new: Ratio, old: Ratio, cluster: Codes | None = None) -> Interval:
+def difference(new: RatioOfSums, old: RatioOfSums, cluster: Codes | None = None) -> Interval:
     """Return new minus old on the same rows, which the interval pairs."""
     if not (new.whole.sum() > 0 and old.whole.sum() > 0):
         return UNDEFINED

@@ -6,14 +6,23 @@ of PDs, w resamples.
 
 import numpy as np
 
-from stages.metrics.ranked_rows import Counts, Floats, RankedRows, log_odds, ratio, weighted_sums
+from stages.metrics.ranked_rows import (
+    Floats,
+    RankedRows,
+    ResampledCounts,
+    log_odds,
+    ratio,
+    weighted_sums,
+)
 
 STEPS = 60  # of STRIDE at most they cross 120 log-odds; clipped PDs lie within 28
 TOLERANCE = 1e-8  # of log-odds
 STRIDE = 2.0  # longest step in log-odds: an undamped one can overshoot and never return
 
 
-def recalibrate(ranked: RankedRows, plain: Counts, counts: Counts) -> tuple[Floats, Floats, Floats]:
+def recalibrate(
+    ranked: RankedRows, plain: ResampledCounts, counts: ResampledCounts
+) -> tuple[Floats, Floats, Floats]:
     """Return the slope, the intercept fitted with it, and the intercept at slope 1: (w,) each.
 
     `plain` are the rows as they are (w = 1), from whose fit every resample starts. NaN where the
@@ -36,7 +45,7 @@ def recalibrate(ranked: RankedRows, plain: Counts, counts: Counts) -> tuple[Floa
 
 
 def _fit(
-    counts: Counts, centred: Floats, spread: float, start: Floats, *, slope_free: bool
+    counts: ResampledCounts, centred: Floats, spread: float, start: Floats, *, slope_free: bool
 ) -> Floats:
     """Fit level and slope (2, w) from `start` (2, 1); NaN where no maximum exists."""
     rows = counts.rows

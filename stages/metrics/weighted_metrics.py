@@ -8,17 +8,17 @@ import numpy as np
 
 from stages.metrics.ranked_rows import (
     Columns,
-    Counts,
     Floats,
     Positions,
     RankedRows,
+    ResampledCounts,
     ratio,
     running_sums,
     weighted_sums,
 )
 
 
-def ranking(counts: Counts) -> Columns:
+def ranking(counts: ResampledCounts) -> Columns:
     """Return roc_auc, pr_auc, gini and ks: all that the order of the rows decides."""
     goods, bads = counts.all_goods[:, None], counts.all_bads[:, None]
     good_share, bad_share = ratio(counts.goods, goods), ratio(counts.bads, bads)
@@ -35,7 +35,7 @@ def ranking(counts: Counts) -> Columns:
     }
 
 
-def probability(ranked: RankedRows, counts: Counts) -> Columns:
+def probability(ranked: RankedRows, counts: ResampledCounts) -> Columns:
     """Return brier, log_loss, mean_pd and bad_rate: means over the rows."""
     rows = counts.rows
     total = rows.sum(1)
@@ -54,7 +54,7 @@ def probability(ranked: RankedRows, counts: Counts) -> Columns:
     }
 
 
-def decisions(ranked: RankedRows, counts: Counts) -> Columns:
+def decisions(ranked: RankedRows, counts: ResampledCounts) -> Columns:
     """Return the rates when a PD of the cut-off or more predicts a default."""
     bads = counts.all_bads
     flagged, caught = counts.rows[:, ranked.cut :].sum(1), counts.bads[:, ranked.cut :].sum(1)
@@ -68,7 +68,7 @@ def decisions(ranked: RankedRows, counts: Counts) -> Columns:
     }
 
 
-def bin_edges(counts: Counts, bins: int) -> Positions:
+def bin_edges(counts: ResampledCounts, bins: int) -> Positions:
     """Return the cell where each bin of equal frequency starts, and k: (w, bins + 1)."""
     shares = np.arange(bins + 1) / bins
     before = running_sums(counts.rows)
@@ -82,7 +82,7 @@ def sums_between(values: Floats, edges: Positions) -> Floats:
     return np.diff(np.take_along_axis(running_sums(values), edges, axis=1), axis=1)
 
 
-def squared_calibration_error(ranked: RankedRows, counts: Counts, bins: int) -> Floats:
+def squared_calibration_error(ranked: RankedRows, counts: ResampledCounts, bins: int) -> Floats:
     """Return the mean square of (bad rate - mean PD) of bins of equal frequency, less its noise.
 
     The variance of (bad - PD) in a bin, over its rows, is what outcomes add to the square; so the

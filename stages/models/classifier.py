@@ -33,7 +33,7 @@ FEW = 64  # up to this many rows, compiled trees explain faster than their libra
 
 
 @dataclass(frozen=True)
-class Explanation:
+class ScoreExplanation:
     """The contributions to the scores of n rows, in log-odds of default before calibration.
 
     Attributes
@@ -86,14 +86,16 @@ class Classifier:
         pd = self.model.predict_matrix(self._matrix(rows, absent_as_missing))
         return (pd >= threshold).astype(np.int64)
 
-    def explain(self, rows: DataFrame | Columns, *, absent_as_missing: bool = False) -> Explanation:
+    def explain(
+        self, rows: DataFrame | Columns, *, absent_as_missing: bool = False
+    ) -> ScoreExplanation:
         """Return what each raw field contributes to the log-odds of each row."""
         x = self._matrix(rows, absent_as_missing)
         scorer = self._trees if len(x) <= FEW else self.model.scorer
         values = scorer.contributions(x)
         shares = sum_by_field(values[:, :-1], self.model.features)
         base = float(values[0, -1]) if len(x) else math.nan
-        return Explanation(shares, base, self.model.scorer.margin(x))
+        return ScoreExplanation(shares, base, self.model.scorer.margin(x))
 
     def fit(self, rows: object, bad: object) -> NoReturn:
         """Raise NotImplementedError; scikit-learn asks that every estimator has this method."""

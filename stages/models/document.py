@@ -23,7 +23,7 @@ Positive = Annotated[FiniteFloat, Key(gt=0)]
 Share = Annotated[FiniteFloat, Key(gt=0, lt=1)]
 
 
-class Part(BaseModel):
+class DocumentPart(BaseModel):
     """A part of the document; a key that it does not define is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -49,7 +49,7 @@ def demand_rising(name: str, values: list[float], *, strictly: bool = True) -> N
     )
 
 
-class Numbers(Part):
+class Numbers(DocumentPart):
     """Numbers in an additive model: `slope * (clip(x or fill, low, high) - centre)`.
 
     Where the value is missing, `flag` is added. Each list has an entry for each feature in
@@ -70,7 +70,7 @@ class Numbers(Part):
         return self
 
 
-class Bins(Part):
+class Bins(DocumentPart):
     """A feature cut into bins: bin i, from edge i - 1 up to below edge i, adds `values[i]`.
 
     A missing value adds `missing`. The codes of a category have edges 0.5, 1.5 and so on.
@@ -92,7 +92,7 @@ class Bins(Part):
         return self
 
 
-class Additive(Part):
+class Additive(DocumentPart):
     """A logistic regression or a scorecard: the intercept and a term for each feature.
 
     `expected` is the mean term of each feature on the training rows. `features` are the features
@@ -115,7 +115,7 @@ class Additive(Part):
         return self
 
 
-class Tree(Part):
+class Tree(DocumentPart):
     """A tree, its nodes in pre-order; each list has an entry for each node.
 
     `feature` is the feature that a node asks for, as a position in `features`, and -1 at a leaf. A
@@ -149,7 +149,7 @@ class Tree(Part):
         return self
 
 
-class Trees(Part):
+class Trees(DocumentPart):
     """Trees whose leaves are added to `start`, in their order and as their library does it.
 
     For `lightgbm` a value goes left if it is at most the threshold, in 64 bits, and a listed
@@ -178,7 +178,7 @@ class Trees(Part):
         return self
 
 
-class Member(Part):
+class Member(DocumentPart):
     """A model of a blend: the candidate's name, its weight, and its scorer."""
 
     candidate: str
@@ -186,14 +186,14 @@ class Member(Part):
     scorer: Annotated[Additive | Trees, Key(discriminator="form")]
 
 
-class Sum(Part):
+class Sum(DocumentPart):
     """A blend: the sum of the margins of its members, in their order, each times its weight."""
 
     form: Literal["sum"]
     members: Annotated[list[Member], Key(min_length=1)]
 
 
-class Sigmoid(Part):
+class Sigmoid(DocumentPart):
     """`PD = 1 / (1 + exp(-(slope * margin + intercept)))`."""
 
     form: Literal["sigmoid"]
@@ -201,7 +201,7 @@ class Sigmoid(Part):
     intercept: Amount
 
 
-class Isotonic(Part):
+class Isotonic(DocumentPart):
     """A non-decreasing piecewise linear map from `knots` (margins) to `pds`."""
 
     form: Literal["isotonic"]
@@ -216,14 +216,14 @@ class Isotonic(Part):
         return self
 
 
-class ForestShare(Part):
+class ForestShare(DocumentPart):
     """The mean bad rate of a forest's leaves, from its one step away from the `prior`."""
 
     form: Literal["forest_share"]
     prior: Share
 
 
-class Document(Part):
+class Document(DocumentPart):
     """A model: raw application in, probability of default out.
 
     `contract` is the text of the contract.yaml that it was trained under: with `mode` it says which

@@ -51,7 +51,7 @@ class BoostingParameters(CandidateParameters):
     """Whether PD follows the directions of risk in the contract."""
 
 
-class Range(NamedTuple):
+class SearchRange(NamedTuple):
     """The bounds, both included, within which a parameter is searched.
 
     Two whole numbers make a range of whole numbers; `log` searches on a logarithmic scale.

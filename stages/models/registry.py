@@ -16,7 +16,7 @@ from pathlib import Path
 
 from stages.features.matrix import Floats, Outcomes
 from stages.models.calibration import Calibrator, Sigmoid
-from stages.models.parameters import CandidateParameters, Range
+from stages.models.parameters import CandidateParameters, SearchRange
 from stages.models.scorers import Scorer
 from stages.models.task import Held, Task
 
@@ -35,7 +35,7 @@ class Candidate:
     name: str
     parameters: type[CandidateParameters]
     fit: Callable[[Task, Floats, Outcomes], Scorer]
-    search: dict[str, Range]
+    search: dict[str, SearchRange]
     starts: Sequence[dict[str, float]]
     fit_until: Callable[[Task, Floats, Outcomes, Held], tuple[Scorer, int]] | None
     calibrate_by_default: Callable[[Outcomes], Calibrator]

@@ -41,7 +41,7 @@ from stages.replay import (
 )
 from stages.replay.comparison import Side
 from stages.replay.cut_offs import chart, doubt, frontier
-from stages.replay.cut_offs.frontier import Limits
+from stages.replay.cut_offs.frontier import PolicyLimits
 from stages.replay.policy_file import ReplayError
 from stages.replay.scored_rows import ScoredRows
 
@@ -119,7 +119,7 @@ def choose_cut_offs(
     """Return the chosen cut-offs, why they were chosen, and what they do on the test rows."""
     model = split_rows.load_model(config, options.model)
     rows = split_rows.score_out_of_sample(config, contract, model)
-    limits = Limits(
+    limits = PolicyLimits(
         options.max_bad_rate, options.max_referrals, options.min_approvals, options.confident
     )
     swept = frontier.sweep(rows, new, limits.max_referrals)

@@ -11,12 +11,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.compute.engine import Engine
+from stages.compute.engine import ComputeEngine
 from stages.compute.scratch import Scratch
 from stages.contract.raw.files import read_parts
 from stages.contract.raw.quality import Report
 from stages.contract.schema import Contract
-from stages.contract.tables import Table
+from stages.contract.tables import RawTable
 
 PART = 1 << 18  # rows
 Item = TypeVar("Item")
@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Book:
+class BookSource:
     """What a worker must know of a book: its contract, and where its parts are."""
 
     contract: Contract
@@ -39,15 +39,17 @@ class Book:
 class Preparation:
     """A book that an engine prepares; its raw files are in `folder`."""
 
-    book: Book
-    engine: Engine
+    book: BookSource
+    engine: ComputeEngine
     folder: Path
 
-    def run(self, function: Callable[[Book, Item], Result], items: Sequence[Item]) -> list[Result]:
+    def run(
+        self, function: Callable[[BookSource, Item], Result], items: Sequence[Item]
+    ) -> list[Result]:
         """Call a function for each item, such as the number of a part."""
         return self.engine.run(partial(function, self.book), items)
 
-    def store(self, name: str, path: Path, columns: list[str] | None, table: Table) -> list[int]:
+    def store(self, name: str, path: Path, columns: list[str] | None, table: RawTable) -> list[int]:
         """Keep the parts of a raw file as `name/0`, `name/1`, ... and return their sizes."""
         sizes = []
         for part, rows in enumerate(read_parts(path, columns, table, PART)):

@@ -14,7 +14,7 @@ from stages.contract.raw.cleaning import encode_column
 from stages.contract.raw.quality import Report
 from stages.features.aggregates import compute
 from stages.features.lines import lines_of_rows
-from stages.preparation.book import Book, Preparation
+from stages.preparation.book import BookSource, Preparation
 from stages.preparation.loans import Loans
 from stages.preparation.lookup import Keyed, Lookup
 
@@ -43,18 +43,18 @@ def aggregate(work: Preparation, loans: Loans, name: str, most: float) -> dict[s
     return {key: value for key, value in facts.items() if key not in LOANS_ALONE}
 
 
-def read_keys(name: str, book: Book, part: int) -> pd.Series:
+def read_keys(name: str, book: BookSource, part: int) -> pd.Series:
     """Return the keys by which the loans of a part have lines."""
     keys: pd.Series = book.scratch.load(f"clean/{part}")[f"_key_{name}"]
     return keys
 
 
-def keep_all(_: Book, lines: pd.DataFrame, key: pd.Series) -> Keyed:
+def keep_all(_: BookSource, lines: pd.DataFrame, key: pd.Series) -> Keyed:
     """Return all lines of a bucket."""
     return lines, key
 
 
-def add_lines(lookup: Lookup, name: str, book: Book, part: int) -> tuple[Report, int]:
+def add_lines(lookup: Lookup, name: str, book: BookSource, part: int) -> tuple[Report, int]:
     """Put the valid lines of a part of the file into the buckets of their keys."""
     report = Report(of_part=True)
     described = book.contract.history[name]
@@ -63,7 +63,7 @@ def add_lines(lookup: Lookup, name: str, book: Book, part: int) -> tuple[Report,
     return report, len(lines)
 
 
-def add_aggregates(lookup: Lookup, name: str, book: Book, part: int) -> int:
+def add_aggregates(lookup: Lookup, name: str, book: BookSource, part: int) -> int:
     """Keep the aggregates of a part of the loans and their lines; return the number of lines.
 
     The lines have `_row`, the place of their row in the base file, and are those that count.

@@ -17,7 +17,7 @@ from stages.contract.raw.quality import Report
 from stages.contract.raw.table_columns import plan_reading
 from stages.contract.schema import Contract
 from stages.features import assignment, groups
-from stages.preparation.book import Book, Preparation, split_places
+from stages.preparation.book import BookSource, Preparation, split_places
 from stages.preparation.lookup import Keyed, Lookup
 
 DESCRIBED = ("_bad", "_date", "_entity")
@@ -90,18 +90,18 @@ def read_base(work: Preparation, report: Report) -> int:
     return len(parts)
 
 
-def identify(book: Book, part: int) -> pd.Series:
+def identify(book: BookSource, part: int) -> pd.Series:
     """Return a hash (n,) of what tells the base rows of a part apart."""
     return repeated_rows.identify(book.contract, book.scratch.load(f"raw/{part}"))
 
 
-def describe_keys(book: Book, item: tuple[int, NDArray[np.intp]]) -> pd.DataFrame:
+def describe_keys(book: BookSource, item: tuple[int, NDArray[np.intp]]) -> pd.DataFrame:
     """Return the keys and a hash of the content of the rows at some places of a part."""
     part, places = item
     return repeated_rows.describe_keys(book.contract, book.scratch.load(f"raw/{part}").iloc[places])
 
 
-def drop_repeated(kept: list[str], book: Book, item: tuple[int, NDArray[np.int8]]) -> Report:
+def drop_repeated(kept: list[str], book: BookSource, item: tuple[int, NDArray[np.int8]]) -> Report:
     """Keep the base rows of a part that are not marked."""
     part, marks = item
     report, rows = book.report(), book.scratch.load(f"raw/{part}")[kept]
@@ -133,23 +133,25 @@ def join(work: Preparation, name: str, folder: str, parts: int, report: Report) 
     return joined
 
 
-def read_keys(folder: str, columns: list[str], book: Book, part: int) -> pd.Series:
+def read_keys(folder: str, columns: list[str], book: BookSource, part: int) -> pd.Series:
     """Return the keys by which the loans of a part join a table."""
     return key_text(book.scratch.load(f"{folder}/{part}"), columns)
 
 
-def add_rows(lookup: Lookup, keys: list[str], book: Book, part: int) -> None:
+def add_rows(lookup: Lookup, keys: list[str], book: BookSource, part: int) -> None:
     """Put a part of a table's rows into the buckets of their keys."""
     rows = book.scratch.load(f"raw/{part}")
     lookup.add(book, part, rows, key_text(rows, keys))
 
 
-def unify(name: str, path: Path, book: Book, rows: pd.DataFrame, _: pd.Series) -> Keyed:
+def unify(name: str, path: Path, book: BookSource, rows: pd.DataFrame, _: pd.Series) -> Keyed:
     """Return one row per key of a bucket of a table's rows."""
     return tables.unique_rows(book.contract, name, path, rows)
 
 
-def attach(name: str, lookup: Lookup, folder: str, joined: str, book: Book, part: int) -> Report:
+def attach(
+    name: str, lookup: Lookup, folder: str, joined: str, book: BookSource, part: int
+) -> Report:
     """Keep the loans of a part with the columns of one more table."""
     report, loans = book.report(), book.scratch.load(f"{folder}/{part}")
     rows, key = lookup.read(book, part)
@@ -160,7 +162,9 @@ def attach(name: str, lookup: Lookup, folder: str, joined: str, book: Book, part
     return report
 
 
-def drop_undecided(folder: str, book: Book, part: int) -> tuple[Report, int, pd.Series | None]:
+def drop_undecided(
+    folder: str, book: BookSource, part: int
+) -> tuple[Report, int, pd.Series | None]:
     """Keep the loans of a part that have an outcome.
 
     Return the report, their number and a hash of the customer of each.
@@ -181,7 +185,7 @@ def hash_entities(contract: Contract, raw: pd.DataFrame) -> pd.Series:
 
 
 def clean(
-    book: Book, item: tuple[int, NDArray[np.int64] | None]
+    book: BookSource, item: tuple[int, NDArray[np.int64] | None]
 ) -> tuple[Report, pd.DataFrame, NDArray[np.uint64]]:
     """Keep the valid loans of a part; return the report, what `Loans` describes, and hashes."""
     part, entity = item
@@ -211,14 +215,14 @@ def sum_up(counts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     return np.asarray(np.sum(counts, axis=0), dtype=np.int64)
 
 
-def take_early(book: Book, item: tuple[int, NDArray[np.intp]]) -> pd.DataFrame:
+def take_early(book: BookSource, item: tuple[int, NDArray[np.intp]]) -> pd.DataFrame:
     """Return the early fields of the loans at some places of a part."""
     part, places = item
     rows: pd.DataFrame = book.scratch.load(f"clean/{part}")
     return rows[assignment.early_fields(book.contract)].iloc[places]
 
 
-def count_values(book: Book, part: int) -> NDArray[np.int64]:
+def count_values(book: BookSource, part: int) -> NDArray[np.int64]:
     """Return how many loans of a part have each value that is wanted."""
     rows = book.scratch.load(f"clean/{part}")[assignment.early_fields(book.contract)]
     return groups.count_values(book.scratch.load("wanted"), rows)

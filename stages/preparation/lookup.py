@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.preparation.book import Book, Preparation
+from stages.preparation.book import BookSource, Preparation
 
 Keyed = tuple[pd.DataFrame, pd.Series]
 """Rows, and the key of each as text."""
@@ -35,26 +35,26 @@ class Lookup:
     name: str
     parts: int
     buckets: int
-    asked: Callable[[Book, int], pd.Series]
-    unify: Callable[[Book, pd.DataFrame, pd.Series], Keyed]
+    asked: Callable[[BookSource, int], pd.Series]
+    unify: Callable[[BookSource, pd.DataFrame, pd.Series], Keyed]
 
     def prepare(self, work: Preparation) -> None:
         """Make `read` work, from the rows of the file that were added with `add`."""
         work.run(self.ask, range(self.parts))
         work.run(self.answer, range(self.buckets))
 
-    def add(self, book: Book, part: int, rows: pd.DataFrame, key: pd.Series) -> None:
+    def add(self, book: BookSource, part: int, rows: pd.DataFrame, key: pd.Series) -> None:
         """Keep a part of the file, by the buckets of its keys."""
         for number, here in enumerate(self.bucket_rows(key)):
             book.scratch.keep(f"{self.name}/rows/{number}/{part}", (rows[here], key[here]))
 
-    def ask(self, book: Book, part: int) -> None:
+    def ask(self, book: BookSource, part: int) -> None:
         """Keep the distinct keys of a part of the loans, by their buckets."""
         keys = self.asked(book, part).dropna().drop_duplicates()
         for number, here in enumerate(self.bucket_rows(keys)):
             book.scratch.keep(f"{self.name}/keys/{number}/{part}", keys[here])
 
-    def answer(self, book: Book, bucket: int) -> None:
+    def answer(self, book: BookSource, bucket: int) -> None:
         """Keep the rows of a bucket for each part of the loans that asks for them."""
         places = (f"{self.name}/rows/{bucket}/{part}" for part in range(self.buckets))
         rows, key = self.unify(book, *concatenate(book, places))
@@ -63,7 +63,7 @@ class Lookup:
             found = rows[wanted], key[wanted]
             book.scratch.keep(f"{self.name}/answers/{part}/{bucket}", found)
 
-    def read(self, book: Book, part: int) -> Keyed:
+    def read(self, book: BookSource, part: int) -> Keyed:
         """Return the rows that have the keys of a part of the loans, and the key of each."""
         places = (f"{self.name}/answers/{part}/{bucket}" for bucket in range(self.buckets))
         return concatenate(book, places)
@@ -75,7 +75,7 @@ class Lookup:
         return [bucket == number for number in range(self.buckets)]
 
 
-def concatenate(book: Book, places: Iterable[str]) -> Keyed:
+def concatenate(book: BookSource, places: Iterable[str]) -> Keyed:
     """Return the rows that are kept at some places one after the other, and their keys."""
     pieces = [book.scratch.load(place) for place in places]
     rows, key = zip(*pieces, strict=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stages.compute.scratch import Scratch
 from stages.features.split import SPLITS
-from stages.preparation.book import Book, Preparation
+from stages.preparation.book import BookSource, Preparation
 from stages.preparation.loans import Loans
 
 
@@ -47,7 +47,7 @@ def write(
 
 def write_files(
     work: Preparation,
-    cut: Callable[[Book, Placed], list[pa.Schema]],
+    cut: Callable[[BookSource, Placed], list[pa.Schema]],
     placed: list[Placed],
     folder: Path,
 ) -> None:
@@ -64,7 +64,7 @@ def write_files(
     work.book.scratch.remove("cut")
 
 
-def cut_loans(book: Book, placed: Placed) -> list[pa.Schema]:
+def cut_loans(book: BookSource, placed: Placed) -> list[pa.Schema]:
     """Keep the loans of a part by their splits; return the schema of each split."""
     part, place, codes = placed
     rows = book.scratch.load(f"clean/{part}")
@@ -75,7 +75,7 @@ def cut_loans(book: Book, placed: Placed) -> list[pa.Schema]:
     return [keep(book.scratch, n, part, rows[place == i]) for i, n in enumerate(SPLITS)]
 
 
-def cut_lines(history: str, book: Book, placed: Placed) -> list[pa.Schema]:
+def cut_lines(history: str, book: BookSource, placed: Placed) -> list[pa.Schema]:
     """Keep the lines of the loans of a part by the splits of these; return their schemas."""
     part, place, _ = placed
     row = book.scratch.load(f"clean/{part}").index.to_numpy()

@@ -11,7 +11,7 @@ from stages.features.matrix import Floats
 from stages.judging.evaluation import round_figures
 from stages.metrics import ratio_intervals
 from stages.metrics.rate_intervals import Interval
-from stages.metrics.ratio_intervals import Ratio
+from stages.metrics.ratio_intervals import RatioOfSums
 from stages.policy.decisions import DECISIONS, Policy
 from stages.replay import figures
 from stages.replay.capital import AssetClass
@@ -92,9 +92,9 @@ def describe_part(rows: ScoredRows, chosen: NDArray[np.bool_], pd: Floats) -> di
     facts: dict[str, Any] = {
         "rows": int(chosen.sum()),
         "bad_rate": as_figure(
-            ratio_intervals.interval(Ratio(seen * rows.went_bad, seen), rows.cluster)
+            ratio_intervals.interval(RatioOfSums(seen * rows.went_bad, seen), rows.cluster)
         ),
-        "mean_pd": Ratio(one * pd, one).value,
+        "mean_pd": RatioOfSums(one * pd, one).value,
     }
     if rows.exposure is not None:
         facts["money"] = float((one * rows.exposure).sum())
@@ -142,9 +142,9 @@ def describe_groups(
         one = (place == number).astype(np.float64)
         lent = one * (decision == APPROVE) * rows.has_outcome
         shares = {
-            "approval_rate": Ratio(one * (decision == APPROVE), one),
-            "referral_rate": Ratio(one * (decision == REFER), one),
-            "approved_bad_rate": Ratio(lent * rows.went_bad, lent),
+            "approval_rate": RatioOfSums(one * (decision == APPROVE), one),
+            "referral_rate": RatioOfSums(one * (decision == REFER), one),
+            "approved_bad_rate": RatioOfSums(lent * rows.went_bad, lent),
         }
         facts = {n: as_figure(ratio_intervals.interval(r, rows.cluster)) for n, r in shares.items()}
         pair = ([int(a[i]) for i in (number, best)] for a in (approved, count))

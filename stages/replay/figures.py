@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stages.features.matrix import Floats
 from stages.metrics import ratio_intervals
 from stages.metrics.rate_intervals import Interval
-from stages.metrics.ratio_intervals import Ratio
+from stages.metrics.ratio_intervals import RatioOfSums
 from stages.policy.decisions import DECISIONS, Policy
 from stages.replay import capital
 from stages.replay.capital import AssetClass
@@ -22,7 +22,7 @@ Places = NDArray[np.int64]
 
 def ratios(
     rows: ScoredRows, decision: Places, policy: Policy, asset_class: AssetClass
-) -> dict[str, Ratio]:
+) -> dict[str, RatioOfSums]:
     """Return every figure by name; those by money only where the rows have an exposure.
 
     Realised figures are those of rows with an outcome. Profit is per unit applied for; expected
@@ -37,22 +37,22 @@ def ratios(
 
 def _ratios(
     rows: ScoredRows, decision: Places, policy: Policy, weight: Floats, asset_class: AssetClass
-) -> dict[str, Ratio]:
+) -> dict[str, RatioOfSums]:
     approved = weight * (decision == APPROVE)
     seen, bad = weight * rows.has_outcome, rows.went_bad
     lent = approved * rows.has_outcome
     lgd, at_default = losses_of(rows, policy)
     exposed = approved * at_default
     return {
-        "approval_rate": Ratio(approved, weight),
-        "referral_rate": Ratio(weight * (decision == REFER), weight),
-        "decline_rate": Ratio(weight * (decision == DECLINE), weight),
-        "approved_bad_rate": Ratio(lent * bad, lent),
-        "approved_mean_pd": Ratio(approved * rows.pd, approved),
-        "profit": Ratio(policy.profits(bad, lent), seen),
-        "expected_profit": Ratio(approved * policy.expected_profits(rows.pd), weight),
-        "expected_loss": Ratio(exposed * rows.pd * lgd, approved),
-        "capital": Ratio(exposed * capital.requirement(rows.pd, lgd, asset_class), approved),
+        "approval_rate": RatioOfSums(approved, weight),
+        "referral_rate": RatioOfSums(weight * (decision == REFER), weight),
+        "decline_rate": RatioOfSums(weight * (decision == DECLINE), weight),
+        "approved_bad_rate": RatioOfSums(lent * bad, lent),
+        "approved_mean_pd": RatioOfSums(approved * rows.pd, approved),
+        "profit": RatioOfSums(policy.profits(bad, lent), seen),
+        "expected_profit": RatioOfSums(approved * policy.expected_profits(rows.pd), weight),
+        "expected_loss": RatioOfSums(exposed * rows.pd * lgd, approved),
+        "capital": RatioOfSums(exposed * capital.requirement(rows.pd, lgd, asset_class), approved),
     }
 
 
@@ -84,7 +84,7 @@ def totals(
 
 
 def compare_ratios(
-    old: dict[str, Ratio], new: dict[str, Ratio], cluster: NDArray[np.int64] | None
+    old: dict[str, RatioOfSums], new: dict[str, RatioOfSums], cluster: NDArray[np.int64] | None
 ) -> dict[str, Any]:
     """Return each figure of both sides and new minus old, with paired intervals."""
     return {

@@ -30,7 +30,7 @@ from stages.contract.fields.field import Field
 from stages.features.encoding import Columns
 from stages.judging.evaluation import columns_by_name, round_figures
 from stages.metrics import ratio_intervals
-from stages.metrics.ratio_intervals import Ratio
+from stages.metrics.ratio_intervals import RatioOfSums
 from stages.models.artifact import Model
 from stages.policy.decisions import Policy
 from stages.replay import figures
@@ -43,13 +43,13 @@ Finite = Annotated[float, Key(allow_inf_nan=False)]
 Positive = Annotated[float, Key(gt=0, allow_inf_nan=False)]
 
 
-class Part(BaseModel):
+class ScenarioPart(BaseModel):
     """A part of a file of scenarios."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Shift(Part):
+class Shift(ScenarioPart):
     """How a numeric field changes: it is multiplied first, and kept within the contract's bounds.
 
     A missing value stays missing, and a whole number whole.
@@ -61,7 +61,7 @@ class Shift(Part):
     """Number that is added, in the field's unit."""
 
 
-class Driver(Part):
+class Driver(ScenarioPart):
     """A quantity that no application states, such as unemployment in percent."""
 
     before: Annotated[Positive, Key(alias="from")]
@@ -77,7 +77,7 @@ class Driver(Part):
         return self.elasticity * log(self.to / self.before)
 
 
-class Scenario(Part):
+class Scenario(ScenarioPart):
     """A state of the world in which the same people apply."""
 
     fields: dict[str, Shift] = {}
@@ -86,7 +86,7 @@ class Scenario(Part):
     """Quantities that change the odds of default of everybody."""
 
 
-class Scenarios(Part):
+class Scenarios(ScenarioPart):
     """A file of scenarios."""
 
     scenarios: Annotated[dict[str, Scenario], Key(min_length=1)]
@@ -148,7 +148,7 @@ def compare(
         made = figures.ratios(rows, decision, policy, asset_class)
         held = figures.ratios(rows, before, policy, asset_class)
         wanted = {n: r for n, r in made.items() if not is_realised(n)}
-        wanted["mean_pd"] = Ratio(rows.pd, np.ones(rows.rows))
+        wanted["mean_pd"] = RatioOfSums(rows.pd, np.ones(rows.rows))
         stated[name] = {
             "figures": {
                 n: as_figure(ratio_intervals.interval(r, rows.cluster)) for n, r in wanted.items()

@@ -27,12 +27,12 @@ from stages import files, params, project
 from stages.contract.schema import ContractError
 from stages.judging.evaluation import HIGHER_IS_BETTER
 from stages.models import registry
-from stages.tune.search import Search, Values, round_values, suggest
+from stages.tune.search import ParameterSearch, Values, round_values, suggest
 
 PARAMS, KEPT = Path("params.yaml"), Path(".tune")
 
 
-def open_study(search: Search) -> optuna.Study:
+def open_study(search: ParameterSearch) -> optuna.Study:
     """Return the study of this search with the trials of earlier runs that were finished."""
     KEPT.mkdir(exist_ok=True)
     (KEPT / ".gitignore").write_text("*\n")
@@ -59,7 +59,7 @@ def score_of(study: optuna.Study, values: Values) -> float | None:
     return next(scores, None)
 
 
-def optimise(study: optuna.Study, search: Search, trials: int) -> None:
+def optimise(study: optuna.Study, search: ParameterSearch, trials: int) -> None:
     """Run the study until it has `trials` in all; the present parameters come first."""
 
     def score(trial: optuna.Trial) -> float:
@@ -105,7 +105,7 @@ def represent_null(representer: RoundTripRepresenter, _: None) -> ScalarNode:
     return representer.represent_scalar("tag:yaml.org,2002:null", "null")
 
 
-def report(search: Search, before: float, after: float, best: Values) -> str:
+def report(search: ParameterSearch, before: float, after: float, best: Values) -> str:
     """Return the score and the parameters before and after, as a table."""
     present = search.present
     lines = [f"{'':20}{'before':>10}{'after':>10}"]
@@ -140,7 +140,9 @@ def main() -> None:
     options = parse()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        search = Search.of(options.candidate, options.metric, options.folds, params.load(PARAMS))
+        search = ParameterSearch.of(
+            options.candidate, options.metric, options.folds, params.load(PARAMS)
+        )
     except ValueError as error:
         sys.exit(str(error))
     print(

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 from tqdm import tqdm
 
 from stages.params import Params
-from stages.tune.search import Search, Values, round_values, suggest
+from stages.tune.search import ParameterSearch, Values, round_values, suggest
 
 # Trials before one that does worse than the median of those before it, fold by fold, is ended.
 UNPRUNED = 5
@@ -22,7 +22,7 @@ UNPRUNED = 5
 def search(name: str, config: Params) -> dict[str, Any]:
     """Return the best parameters of a candidate, with its log loss in the folds."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    search = Search.of(name, "log_loss", config.search.folds, config)
+    search = ParameterSearch.of(name, "log_loss", config.search.folds, config)
     space = {key: bounds for key, bounds in search.space.items() if key != "trees"}
     study = optuna.create_study(
         direction="minimize",

@@ -18,7 +18,7 @@ from stages.models import registry
 from stages.models.fitting.folds import Fold, Rows
 from stages.models.fitting.job import Job, fill_empty
 from stages.models.fitting.training_rows import TrainingRows
-from stages.models.parameters import Range
+from stages.models.parameters import SearchRange
 from stages.models.registry import Candidate
 from stages.models.task import Held
 from stages.params import Params
@@ -32,7 +32,7 @@ Values = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Search:
+class ParameterSearch:
     """The search of a candidate's parameters on the training rows."""
 
     name: str
@@ -43,7 +43,7 @@ class Search:
     folds: list[Fold]
 
     @classmethod
-    def of(cls, name: str, metric: str | None, folds: int, config: Params) -> Search:
+    def of(cls, name: str, metric: str | None, folds: int, config: Params) -> ParameterSearch:
         """Return the search on the training part; raises ContractError if its features are old."""
         contract = contracts.load(config.dataset)
         features = Features(contract, config.mode)
@@ -57,7 +57,7 @@ class Search:
         return registry.load(self.name)
 
     @property
-    def space(self) -> dict[str, Range]:
+    def space(self) -> dict[str, SearchRange]:
         """The range of each parameter that is searched."""
         return self.candidate.search
 
@@ -119,7 +119,7 @@ class Search:
         return digest.hexdigest()[:16]
 
 
-def suggest(trial: Trial, name: str, bounds: Range) -> float:
+def suggest(trial: Trial, name: str, bounds: SearchRange) -> float:
     """Return a value of a parameter that Optuna draws within its bounds."""
     if isinstance(bounds.low, int) and isinstance(bounds.high, int):
         return trial.suggest_int(name, bounds.low, bounds.high, log=bounds.log)

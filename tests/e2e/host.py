@@ -19,7 +19,7 @@ from ssl import CERT_NONE, SSLContext, create_default_context
 from typing import Any
 
 from release.deploy.host import probe
-from release.deploy.host.files import State
+from release.deploy.host.files import DeploymentState
 from tests.support.signed_releases import Releases
 
 from .engine import Engine
@@ -166,7 +166,7 @@ class Host:
 
     def served(self) -> str:
         """Model that answers through the proxy."""
-        key = State(self.folder / "var/lib/credit-pd/state").key()
+        key = DeploymentState(self.folder / "var/lib/credit-pd/state").key()
         return str(probe.model_info(self.front, key)["identity"]["model"])
 
     def clean(self) -> None:

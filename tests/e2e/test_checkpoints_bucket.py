@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from release.checkpoints import main
 from service.transparency.signing import Signer, sign_checkpoint
-from service.transparency.verify_receipt import LOG, Checkpoint
+from service.transparency.verify_receipt import LOG, LogCheckpoint
 
 pytestmark = pytest.mark.e2e
 
@@ -36,7 +36,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def write(folder: Path, size: int, root: bytes = bytes(32)) -> str:
-    note = sign_checkpoint(Checkpoint(SIGNER.key.name, size, root), SIGNER)
+    note = sign_checkpoint(LogCheckpoint(SIGNER.key.name, size, root), SIGNER)
     (folder / f"{size}.checkpoint").write_text(note)
     return note
 

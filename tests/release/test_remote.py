@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from release import remote
-from release.remote import Failed
+from release.remote import RemoteError
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # in dvc
 
@@ -189,7 +189,7 @@ def test_an_error_of_s3_comes_with_advice(
     done = subprocess.CompletedProcess([], 255, "", f"ERROR: unexpected error - {error}")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
     monkeypatch.setattr(remote, "list_error", str)
-    with pytest.raises(Failed, match=advice):
+    with pytest.raises(RemoteError, match=advice):
         remote.dvc("push")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from service import traffic
-from service.loopback import CannotSend, Client, application_fields, connect
+from service.loopback import CannotSend, LoopbackClient, application_fields, connect
 
 FIELDS = {
     "income": {"name": "income", "type": "number", "known_at": "application"},
@@ -55,7 +55,7 @@ class Fake(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def service() -> Iterator[Client]:
+def service() -> Iterator[LoopbackClient]:
     Fake.received = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Fake)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -149,30 +149,32 @@ def test_golden_records_stand_in_for_prepared_rows(
     ]
 
 
-def test_decisions_and_refusals_are_counted_and_the_first_reason_is_kept(service: Client) -> None:
+def test_decisions_and_refusals_are_counted_and_the_first_reason_is_kept(
+    service: LoopbackClient,
+) -> None:
     rows = iter([{"income": 1}, {"income": -1}, {"income": 2}])
     done = traffic.send_all(service, rows, iter(range(3)))
     assert done.counts == {"approve": 2, "refused /predict 422": 1}
     assert done.first_error == "income must be at least 0"
 
 
-def test_outcomes_are_drawn_from_the_pd_for_every_decision(service: Client) -> None:
+def test_outcomes_are_drawn_from_the_pd_for_every_decision(service: LoopbackClient) -> None:
     done = traffic.send_all(service, repeat({"income": 1}), iter(range(60)), random.Random(1))
     sent = [o for path, body, _ in Fake.received if path == "/outcomes" for o in body]
     assert done.counts["outcomes"] == len({o["prediction_id"] for o in sent}) == 60
     assert 15 < sum(o["bad"] for o in sent) < 45
 
 
-def test_the_key_is_sent_along(service: Client) -> None:
+def test_the_key_is_sent_along(service: LoopbackClient) -> None:
     traffic.send_all(service, repeat({}), iter(range(1)))
     assert Fake.received[0][2] == "secret"
 
 
-def test_only_fields_known_at_application_are_sent(service: Client) -> None:
+def test_only_fields_known_at_application_are_sent(service: LoopbackClient) -> None:
     assert application_fields(service) == FIELDS
 
 
-def test_no_idle_connection_is_kept_while_applications_are_read(service: Client) -> None:
+def test_no_idle_connection_is_kept_while_applications_are_read(service: LoopbackClient) -> None:
     """BentoML drops a connection that idles for 5 seconds; the first application would be lost."""
     application_fields(service)
     assert service.connection.sock is None

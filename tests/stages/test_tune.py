@@ -19,7 +19,7 @@ from stages import params
 from stages.features.statistics import Fitted
 from stages.models import registry
 from stages.tune import __main__ as tune
-from stages.tune.search import Search
+from stages.tune.search import ParameterSearch
 from tests.support.books import CONTRACT, ROOT, Project, book
 
 TEXT = (ROOT / "params.yaml").read_text()
@@ -59,8 +59,8 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     tune.main()
 
 
-def search(name: str = "logistic", metric: str = "roc_auc", folds: int = 3) -> Search:
-    return Search.of(name, metric, folds, params.load())
+def search(name: str = "logistic", metric: str = "roc_auc", folds: int = 3) -> ParameterSearch:
+    return ParameterSearch.of(name, metric, folds, params.load())
 
 
 def trials(name: str = "logistic", metric: str = "roc_auc") -> list[tuple[Any, Any]]:
@@ -140,7 +140,7 @@ def test_trials_that_are_done_are_not_done_again(
     tuned: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(monkeypatch, "logistic", "--trials", "3")
-    monkeypatch.setattr(Search, "score", lambda *_: pytest.fail("scored again"))
+    monkeypatch.setattr(ParameterSearch, "score", lambda *_: pytest.fail("scored again"))
     run(monkeypatch, "logistic", "--trials", "3")
 
 
@@ -200,7 +200,9 @@ def test_brier_is_of_calibrated_pds(tuned: Project) -> None:
     config = params.load()
     forest = config.train.random_forest.model_copy(update={"calibration": "sigmoid", "trees": 10})
     train = config.train.model_copy(update={"random_forest": forest})
-    own = Search.of("random_forest", "brier", 2, config.model_copy(update={"train": train}))
+    own = ParameterSearch.of(
+        "random_forest", "brier", 2, config.model_copy(update={"train": train})
+    )
     bad_rate = own.rows.bad.mean()
     assert own.score({"trees": 10}) < bad_rate * (1 - bad_rate)
 

@@ -26,7 +26,7 @@ from release.gate import (
 )
 from release.gate.judgement import Judgement
 from release.gate.predictions import Predictions
-from release.gate.rescoring import Scores
+from release.gate.rescoring import ArtifactScores
 from stages.judging import evaluation
 from stages.policy.decisions import DECISIONS
 from tests.support.books import CONTRACT, ROOT, settings
@@ -109,7 +109,7 @@ def scores(table: pd.DataFrame) -> dict[str, Any]:
     return {s: (rows["row"].tolist(), rows["pd"].tolist()) for s, rows in parts.items()}
 
 
-def score(code: Path = rescoring.OURS) -> Scores:
+def score(code: Path = rescoring.OURS) -> ArtifactScores:
     """Return the scores of the winner in the current folder; the gate scores a real winner."""
     try:
         held = json.loads(rescoring.WINNER.read_bytes())
@@ -117,7 +117,9 @@ def score(code: Path = rescoring.OURS) -> Scores:
         return REAL_SCORE(code)
     if "format" in held:
         return REAL_SCORE(code)
-    return Scores({split: (np.array(row), np.array(pd)) for split, (row, pd) in held.items()})
+    return ArtifactScores(
+        {split: (np.array(row), np.array(pd)) for split, (row, pd) in held.items()}
+    )
 
 
 class Lender:

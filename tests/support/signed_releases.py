@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from release.attestation import attachment, signing, statement
-from release.attestation.evidence import Judged
-from release.attestation.statement import Run
+from release.attestation.evidence import PassedJudgement
+from release.attestation.statement import ReleaseRun
 from release.deploy.host.attestation import MODEL, PROVENANCE
 
 COMMIT = "c" * 40
-RUN = Run("https://github.com/lender/credit", ".github/workflows/release.yml", "main", "1")
+RUN = ReleaseRun("https://github.com/lender/credit", ".github/workflows/release.yml", "main", "1")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Releases:
         released: str = "2026-11-20T12:00:00",
     ) -> dict[str, Any]:
         """Return a statement about REPOSITORY@DIGEST as a release words it."""
-        judged = Judged(sha256(b"judgement").hexdigest(), None, commit, {MODEL: model})
+        judged = PassedJudgement(sha256(b"judgement").hexdigest(), None, commit, {MODEL: model})
         when = datetime.fromisoformat(released).replace(tzinfo=UTC)
         return statement.provenance(image, judged, judged.models, {}, RUN, when)
 

@@ -15,9 +15,9 @@ library and itself. `release.image.run_check` imports from it to start images as
 """
 
 
-class Refused(Exception):
+class DeploymentRefused(Exception):
     """A deployment was refused; the message tells the operator why."""
 
 
-class RolledBack(Refused):
+class RolledBack(DeploymentRefused):
     """A deployment went live, failed there, and was rolled back."""

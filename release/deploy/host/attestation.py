@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from release.deploy.host import Refused
+from release.deploy.host import DeploymentRefused
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -40,15 +40,16 @@ class Evidence:
 def verify(envelope: bytes, digest: str, keys: Path) -> Evidence:
     """Return what the envelope says about the image `digest`.
 
-    Raises Refused unless one of the public `keys` (PEM) has signed it and a judgement has passed.
+    Raises DeploymentRefused unless one of the public `keys` (PEM) has signed it and a judgement has
+    passed.
     """
     payload_type, payload, signatures = opened(envelope)
     texts = public_keys(keys)
     message = pre_authentication_encoding(payload_type, payload)
     if not any(signed_by(key, message, each) for key in texts for each in signatures):
-        raise Refused(f"it is signed by no key of {keys}")
+        raise DeploymentRefused(f"it is signed by no key of {keys}")
     if payload_type != PAYLOAD_TYPE:
-        raise Refused(f"the payload must be {PAYLOAD_TYPE}; it is {payload_type!r}")
+        raise DeploymentRefused(f"the payload must be {PAYLOAD_TYPE}; it is {payload_type!r}")
     return read(payload, digest)
 
 
@@ -59,7 +60,7 @@ def opened(envelope: bytes) -> tuple[str, bytes, list[bytes]]:
         signatures = [decoded(each["sig"]) for each in content["signatures"]]
         return str(content["payloadType"]), decoded(content["payload"]), signatures
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise Refused("its attestation is no DSSE envelope") from None
+        raise DeploymentRefused("its attestation is no DSSE envelope") from None
 
 
 def decoded(text: str) -> bytes:
@@ -78,9 +79,13 @@ def public_keys(path: Path) -> list[str]:
     try:
         keys = PUBLIC_KEY.findall(path.read_text())
     except OSError as error:
-        raise Refused(f"the key that releases are signed with cannot be read: {error}") from None
+        raise DeploymentRefused(
+            f"the key that releases are signed with cannot be read: {error}"
+        ) from None
     if not keys:
-        raise Refused(f"{path} must hold a public key (PEM), with which releases are signed")
+        raise DeploymentRefused(
+            f"{path} must hold a public key (PEM), with which releases are signed"
+        )
     return keys
 
 
@@ -97,7 +102,9 @@ def signed_by(key: str, message: bytes, signature: bytes) -> bool:
                 command, input=message, capture_output=True, timeout=30, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise Refused(f"openssl cannot be run, so nothing can be verified: {error}") from None
+            raise DeploymentRefused(
+                f"openssl cannot be run, so nothing can be verified: {error}"
+            ) from None
     return done.returncode == 0
 
 
@@ -113,16 +120,18 @@ def read(payload: bytes, digest: str) -> Evidence:
         judgements = [each for each in run["byproducts"] if each.get("name") == JUDGEMENT]
         released = str(run["metadata"]["finishedOn"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise Refused("its attestation is not SLSA provenance") from None
+        raise DeploymentRefused("its attestation is not SLSA provenance") from None
     if types != (STATEMENT_TYPE, PROVENANCE):
-        raise Refused(f"its attestation must be {PROVENANCE}; it is {types[1]!r}")
+        raise DeploymentRefused(f"its attestation must be {PROVENANCE}; it is {types[1]!r}")
     # More subjects would let a file of the image, made to look like an image, pass for one.
     if images != [digest.rpartition(":")[2]]:
-        raise Refused("its attestation is about another image")
+        raise DeploymentRefused("its attestation is about another image")
     if len(commits) != 1 or len(models) != 1 or not TIME.fullmatch(released):
-        raise Refused("its attestation must name one commit, one model and the time of the release")
+        raise DeploymentRefused(
+            "its attestation must name one commit, one model and the time of the release"
+        )
     if len(judgements) != 1:
-        raise Refused("it was not judged: its attestation names no judgement")
+        raise DeploymentRefused("it was not judged: its attestation names no judgement")
     return Evidence(commits[0], models[0], passed(judgements[0], commits[0]), released)
 
 
@@ -138,9 +147,9 @@ def passed(judgement: dict[str, Any], commit: str) -> str:
         notes, digest = judgement["annotations"], str(judgement["digest"]["sha256"])
         verdict, head = notes["verdict"], notes["head"]
     except (KeyError, TypeError):
-        raise Refused("it was not judged: its attestation states no verdict") from None
+        raise DeploymentRefused("it was not judged: its attestation states no verdict") from None
     if verdict != "pass":
-        raise Refused(f"the verdict about it must be 'pass'; it is {verdict!r}")
+        raise DeploymentRefused(f"the verdict about it must be 'pass'; it is {verdict!r}")
     if head != commit:
-        raise Refused(f"the judgement is of commit {head}; the image is of {commit}")
+        raise DeploymentRefused(f"the judgement is of commit {head}; the image is of {commit}")
     return digest

@@ -8,30 +8,30 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
-from release.deploy.host import Refused, RolledBack, admission, probe
+from release.deploy.host import DeploymentRefused, RolledBack, admission, probe
 from release.deploy.host.canary import Canary, shares
 from release.deploy.host.containers import Containers
-from release.deploy.host.files import Release, State, now
+from release.deploy.host.files import DeploymentState, Release, now
 from release.deploy.host.proxy import Counters, Proxy
-from release.deploy.host.settings import COLOURS, Settings
+from release.deploy.host.settings import COLOURS, HostSettings
 
 POLL_SECONDS = 0.25
 MODEL_DIGITS = 16  # of the SHA-256 by which a service names its model
 
 
 def check_stated(stated: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Raise Refused unless what is stated about an image contains what is expected."""
+    """Raise DeploymentRefused unless what is stated about an image contains what is expected."""
     for key, value in expected.items():
         if stated.get(key) != value:
-            raise Refused(f"its {key} must be {value}; it says {stated.get(key)!r}")
+            raise DeploymentRefused(f"its {key} must be {value}; it says {stated.get(key)!r}")
 
 
 class Host:
     """A host with two containers, a proxy in front of them, and its stored state."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: HostSettings) -> None:
         self.settings = settings
-        self.state = State(settings.state)
+        self.state = DeploymentState(settings.state)
         self.key = self.state.key()
         self.containers = Containers(settings, self.key)
         self.proxy = Proxy(settings.socket, settings.state / "live.map")
@@ -40,8 +40,8 @@ class Host:
         """Admit and start `image`, check it, make it live and return its release.
 
         Its identity must be the signed one and contain `expected`; only a roll-back makes an
-        `older` image live. Raises Refused, or RolledBack after the switch; then the old image
-        serves.
+        `older` image live. Raises DeploymentRefused, or RolledBack after the switch; then the old
+        image serves.
         """
         old = self.settle()
         evidence = admission.admit(image, self.settings, self.state, older=older)
@@ -100,29 +100,33 @@ class Host:
     def check_identity(self, colour: str, expected: dict[str, Any]) -> dict[str, Any]:
         """Wait until the container is ready, and return its identity.
 
-        Raises Refused when it does not become ready, or has another identity than expected. The
-        service checks its golden records itself: a prediction would add a decision to the ledger.
+        Raises DeploymentRefused when it does not become ready, or has another identity than
+        expected. The service checks its golden records itself: a prediction would add a decision to
+        the ledger.
         """
         address = self.settings.address(colour)
         if not self.wait(lambda: self.is_ready(colour), self.settings.ready_seconds):
             log = self.containers.end_of_log(colour)
-            raise Refused(f"not ready after {self.settings.ready_seconds:.0f} s{log}")
+            raise DeploymentRefused(f"not ready after {self.settings.ready_seconds:.0f} s{log}")
         info = probe.model_info(address, self.key)
         fault = probe.golden_fault(info)
         if fault:
-            raise Refused(fault)
+            raise DeploymentRefused(fault)
         identity: dict[str, Any] = info["identity"]
         check_stated(identity, expected)
         return identity
 
     def is_ready(self, colour: str) -> bool:
-        """Tell whether the container is ready; raises Refused when it cannot become ready."""
+        """Tell whether the container is ready.
+
+        Raises DeploymentRefused when it cannot become ready.
+        """
         address = self.settings.address(colour)
         if probe.is_ready(address):
             return True
         fault = self.containers.fault(colour) or probe.early_fault(address, self.key)
         if fault:
-            raise Refused(fault)
+            raise DeploymentRefused(fault)
         return False
 
     def check_proxy(self, identity: dict[str, Any]) -> None:
@@ -175,5 +179,5 @@ class Host:
         """Return the image that answers through the proxy, or "nothing"."""
         try:
             return str(probe.model_info(self.settings.front, self.key)["identity"]["image"])
-        except (Refused, KeyError):
+        except (DeploymentRefused, KeyError):
             return "nothing"

@@ -12,9 +12,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from release.deploy.host import Refused, RolledBack, probe
+from release.deploy.host import DeploymentRefused, RolledBack, probe
 from release.deploy.host.proxy import Proxy
-from release.deploy.host.settings import Settings
+from release.deploy.host.settings import HostSettings
 
 POLL_SECONDS = 1.0
 FALSE_ALARMS = 0.01  # probability that a deployment whose colours do not differ is taken back
@@ -102,7 +102,7 @@ class Comparison:
 class Canary:
     """A new colour beside the old one, with the comparisons that go on over all shares."""
 
-    def __init__(self, settings: Settings, proxy: Proxy, key: str, new: str, old: str) -> None:
+    def __init__(self, settings: HostSettings, proxy: Proxy, key: str, new: str, old: str) -> None:
         self.settings, self.proxy, self.key = settings, proxy, key
         self.new, self.old = new, old
         first, second = self.counts(new), self.counts(old)
@@ -165,14 +165,19 @@ def read_samples(address: str, key: str) -> list[tuple[str, str, float]]:
     """Return the metrics of a service: name, labels and value of each sample."""
     status, body = probe.get(address, "/metrics", key)
     if status != 200:
-        raise Refused(f"{address}/metrics must be readable for a canary; got {status}")
+        raise DeploymentRefused(f"{address}/metrics must be readable for a canary; got {status}")
     found = SAMPLE.findall(body.decode())
     return [(name, labels, float(value)) for name, labels, value in found]
 
 
 def shares(text: str) -> list[int]:
-    """Return the shares of a canary, in percent; raises Refused when they are no such list."""
+    """Return the shares of a canary, in percent.
+
+    Raises DeploymentRefused when they are no such list.
+    """
     words = text.split(",") if text != "none" else []
     if not all(word.strip().isdecimal() and 0 < int(word) < 100 for word in words):
-        raise Refused(f"canary shares must be percentages such as 5,25, or none; got {text!r}")
+        raise DeploymentRefused(
+            f"canary shares must be percentages such as 5,25, or none; got {text!r}"
+        )
     return [int(word) for word in words]

@@ -7,8 +7,8 @@ import shlex
 import subprocess
 from hashlib import sha256
 
-from release.deploy.host import Refused
-from release.deploy.host.settings import Settings, pairs
+from release.deploy.host import DeploymentRefused
+from release.deploy.host.settings import HostSettings, pairs
 
 SERVICE_USER = 1034  # BentoML's user, which alone can read the model folder
 SERVICE_PORT = 3000
@@ -20,7 +20,7 @@ KEYS = "CREDIT_PD_API_KEYS"
 class Containers:
     """Pulls, starts and stops the blue and the green container, which accept the host's `key`."""
 
-    def __init__(self, settings: Settings, key: str) -> None:
+    def __init__(self, settings: HostSettings, key: str) -> None:
         self.settings = settings
         self.key = key
         self.engine = shlex.split(settings.engine)
@@ -52,7 +52,7 @@ class Containers:
     def migrate(self, colour: str) -> None:
         """Upgrade the ledger's schema by the code of the container; the old image can go on.
 
-        Raises Refused with the reason when that fails: the schema is then as it was.
+        Raises DeploymentRefused with the reason when that fails: the schema is then as it was.
         """
         command = ("python", "-m", "service.ledger", "migrate")
         self._run("exec", self._name(colour), *command, timeout=MIGRATION_SECONDS)
@@ -99,9 +99,9 @@ class Containers:
                 command, capture_output=True, text=True, timeout=timeout, check=False
             )
         except OSError as error:
-            raise Refused(f"the container engine cannot be run: {error}") from None
+            raise DeploymentRefused(f"the container engine cannot be run: {error}") from None
         except subprocess.TimeoutExpired:
-            raise Refused(f"'{arguments[0]}' took longer than {timeout:.0f} s") from None
+            raise DeploymentRefused(f"'{arguments[0]}' took longer than {timeout:.0f} s") from None
         if check and done.returncode:
-            raise Refused(f"'{arguments[0]}' failed: {done.stderr.strip()}")
+            raise DeploymentRefused(f"'{arguments[0]}' failed: {done.stderr.strip()}")
         return done

@@ -18,10 +18,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from release.deploy.host import Refused, RolledBack
+from release.deploy.host import DeploymentRefused, RolledBack
 from release.deploy.host.bluegreen import Host
 from release.deploy.host.files import Busy, Release
-from release.deploy.host.settings import Settings
+from release.deploy.host.settings import HostSettings
 
 SETTINGS = Path("/etc/credit-pd/host.env")
 
@@ -31,24 +31,24 @@ def attempt(host: Host, image: str, expected: dict[str, Any], *, older: bool) ->
 
     The ledger's schema is upgraded when the image is live: one that fails has changed nothing.
 
-    Raises Refused with the reason and the image that serves now.
+    Raises DeploymentRefused with the reason and the image that serves now.
     """
     try:
         release = host.deploy(image, expected, older=older)
-    except (Refused, OSError) as refusal:
+    except (DeploymentRefused, OSError) as refusal:
         outcome = "rolled back" if isinstance(refusal, RolledBack) else "refused"
         host.state.note(image, outcome, str(refusal))
-        raise Refused(
+        raise DeploymentRefused(
             f"{outcome}: {image}: {refusal}\nserving now: {host.served_image()}"
         ) from None
     host.state.note(image, "live")
     try:
         host.tidy(release)
-    except Refused as refusal:
+    except DeploymentRefused as refusal:
         print(f"live, but the old one could not be removed: {refusal}", file=sys.stderr)
     try:
         host.migrate(release)
-    except Refused as refusal:
+    except DeploymentRefused as refusal:
         print(f"live, on the ledger's old schema: {refusal}", file=sys.stderr)
     return release
 
@@ -57,7 +57,7 @@ def previous(host: Host) -> tuple[str, dict[str, Any]]:
     """Return the image and the identity of the release before the live one."""
     release = host.state.releases()["previous"]
     if not release:
-        raise Refused("there is no previous release to go back to")
+        raise DeploymentRefused("there is no previous release to go back to")
     return release.image, release.identity
 
 
@@ -86,7 +86,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 def stop(number: int, frame: FrameType | None) -> None:
     """Handle a signal by raising Refused, so that the deployment is undone; ignore a second one."""
     signal.signal(number, signal.SIG_IGN)
-    raise Refused(f"interrupted by {signal.Signals(number).name}")
+    raise DeploymentRefused(f"interrupted by {signal.Signals(number).name}")
 
 
 def run(host: Host, options: argparse.Namespace, image: str) -> int:
@@ -107,9 +107,9 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
     try:
-        host = Host(Settings.read(options.settings))
+        host = Host(HostSettings.read(options.settings))
         image = host.settings.reference(options.image) if options.image else ""
-    except (Refused, OSError) as refusal:
+    except (DeploymentRefused, OSError) as refusal:
         print(f"refused: {refusal}", file=sys.stderr)
         return 2
     try:
@@ -120,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Busy as refusal:
         print(f"refused: {refusal}", file=sys.stderr)
         return 3
-    except (Refused, OSError) as failure:
+    except (DeploymentRefused, OSError) as failure:
         print(failure, file=sys.stderr)
         return 1
 

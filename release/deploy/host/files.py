@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from release.deploy.host import Refused
+from release.deploy.host import DeploymentRefused
 
 
-class Busy(Refused):
+class Busy(DeploymentRefused):
     """Another deployment is running."""
 
 
@@ -46,7 +46,7 @@ def replace_text(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-class State:
+class DeploymentState:
     """The folder with `state.json` (live and previous), `history.jsonl` and the lock."""
 
     def __init__(self, folder: Path) -> None:

@@ -16,7 +16,7 @@ import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
-from release.deploy.host import Refused
+from release.deploy.host import DeploymentRefused
 
 ENVELOPE = "application/vnd.dsse.envelope.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -24,7 +24,7 @@ MAX_BYTES = 16 * 2**20
 TIMEOUT = 30.0
 
 
-class Answer(NamedTuple):
+class RegistryAnswer(NamedTuple):
     """The answer of a registry; `location` is where an upload goes on."""
 
     status: int
@@ -39,12 +39,14 @@ def attestations(image: str) -> list[bytes]:
     if answer.status == 404:
         return []
     if answer.status != 200:
-        raise Refused(f"the registry answers {answer.status} about the attestation of {image}")
+        raise DeploymentRefused(
+            f"the registry answers {answer.status} about the attestation of {image}"
+        )
     try:
         layers = json.loads(answer.body)["layers"]
         digests = [str(each["digest"]) for each in layers if each["mediaType"] == ENVELOPE]
     except (ValueError, KeyError, TypeError):
-        raise Refused(f"the attestation of {image} is no OCI manifest") from None
+        raise DeploymentRefused(f"the attestation of {image} is no OCI manifest") from None
     return [blob(repository, each) for each in digests]
 
 
@@ -54,10 +56,12 @@ def attachment(digest: str) -> str:
 
 
 def blob(repository: str, digest: str) -> bytes:
-    """Return a blob; raises Refused unless it has the digest."""
+    """Return a blob; raises DeploymentRefused unless it has the digest."""
     answer = request("GET", repository, f"blobs/{digest}")
     if answer.status != 200 or f"sha256:{hashlib.sha256(answer.body).hexdigest()}" != digest:
-        raise Refused(f"the registry does not give the blob {digest} (status {answer.status})")
+        raise DeploymentRefused(
+            f"the registry does not give the blob {digest} (status {answer.status})"
+        )
     return answer.body
 
 
@@ -67,7 +71,7 @@ def request(
     path: str,
     headers: dict[str, str] | None = None,
     content: bytes | None = None,
-) -> Answer:
+) -> RegistryAnswer:
     """Ask the registry about a repository; `path` follows /v2/NAME/, or is a whole address."""
     host, _, name = repository.partition("/")
     start = origin(host)
@@ -82,12 +86,14 @@ def request(
             body = answer.read(MAX_BYTES + 1)
             location = answer.headers.get("Location", "")
     except urllib.error.HTTPError as error:
-        return Answer(error.code, error.read(MAX_BYTES), "")
+        return RegistryAnswer(error.code, error.read(MAX_BYTES), "")
     except OSError as error:
-        raise Refused(f"the registry {host} cannot be asked for attestations: {error}") from None
+        raise DeploymentRefused(
+            f"the registry {host} cannot be asked for attestations: {error}"
+        ) from None
     if len(body) > MAX_BYTES:
-        raise Refused(f"an attestation must have at most {MAX_BYTES} bytes")
-    return Answer(answer.status, body, location)
+        raise DeploymentRefused(f"an attestation must have at most {MAX_BYTES} bytes")
+    return RegistryAnswer(answer.status, body, location)
 
 
 def origin(host: str) -> str:
@@ -115,4 +121,6 @@ def credentials(host: str) -> str:
         login = json.loads(done.stdout)
         return base64.b64encode(f"{login['Username']}:{login['Secret']}".encode()).decode()
     except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
-        raise Refused(f"docker-credential-{helper} gives no login for {host}: {error}") from None
+        raise DeploymentRefused(
+            f"docker-credential-{helper} gives no login for {host}: {error}"
+        ) from None

@@ -6,7 +6,7 @@ import json
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
-from release.deploy.host import Refused
+from release.deploy.host import DeploymentRefused
 
 TIMEOUT = 5.0
 
@@ -30,13 +30,16 @@ def is_ready(address: str) -> bool:
 
 
 def model_info(address: str, key: str = "") -> dict[str, Any]:
-    """Return the `identity` and `golden` of `/model-info`; raises Refused when they are missing."""
+    """Return the `identity` and `golden` of `/model-info`.
+
+    Raises DeploymentRefused when they are missing.
+    """
     status, body = get(address, "/model-info", key)
     try:
         info = json.loads(body)
         return {"identity": dict(info["identity"]), "golden": dict(info["golden"])}
     except (ValueError, KeyError, TypeError):
-        raise Refused(
+        raise DeploymentRefused(
             f"{address}/model-info must tell identity and golden; got {status} {body[:200]!r}"
         ) from None
 
@@ -45,7 +48,7 @@ def early_fault(address: str, key: str = "") -> str:
     """Return why a service can never become ready (its golden records differ), else ""."""
     try:
         info = model_info(address, key)
-    except Refused:
+    except DeploymentRefused:
         return ""
     return golden_fault(info) if info["golden"].get("identical") is False else ""
 

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from release.deploy.host import Refused
+from release.deploy.host import DeploymentRefused
 from release.deploy.host.files import replace_text
 
 SIGNS_OF_FAILURE = ("hrsp_5xx", "econ", "eresp", "wretr")
@@ -52,7 +52,7 @@ class Proxy:
             _, key, colour = line.split()
             if key == "live":
                 return colour
-        raise Refused(f"{self.live_map} must hold a line 'live none'; the proxy has none")
+        raise DeploymentRefused(f"{self.live_map} must hold a line 'live none'; the proxy has none")
 
     def switch(self, colour: str, *, durable: bool = True) -> None:
         """Send all further requests to `colour`, also after a restart of the proxy.
@@ -85,7 +85,7 @@ class Proxy:
             if "not found" in answer:  # an older host's map has the live colour alone
                 answer = self._ask(f"add map {self.live_map} {key} {value}").strip()
             if answer:
-                raise Refused(f"the proxy did not set {key} to {value}: {answer}")
+                raise DeploymentRefused(f"the proxy did not set {key} to {value}: {answer}")
 
     def counters(self, colour: str) -> Counters:
         """Return the requests and errors of `colour` since the proxy's start."""
@@ -109,4 +109,6 @@ class Proxy:
                 connection.sendall(f"{command}\n".encode())
                 return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
             except OSError as error:
-                raise Refused(f"the proxy does not answer at {self.control}: {error}") from None
+                raise DeploymentRefused(
+                    f"the proxy does not answer at {self.control}: {error}"
+                ) from None

@@ -9,7 +9,7 @@ import re
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
-from release.deploy.host import Refused
+from release.deploy.host import DeploymentRefused
 
 PREFIX = "CREDIT_PD_"
 CONVERT = {"str": str, "int": int, "float": float, "Path": Path}
@@ -18,7 +18,7 @@ COLOURS = ("blue", "green")
 
 
 @dataclass(frozen=True)
-class Settings:
+class HostSettings:
     """The keys of `host.env` without their prefix; addresses are HOST:PORT."""
 
     repository: str
@@ -50,17 +50,20 @@ class Settings:
     canary_margin_decisions: float = 0.15
 
     @classmethod
-    def read(cls, path: Path) -> Settings:
-        """Read `path`; raises Refused naming a key that is unknown, missing, empty or malformed."""
+    def read(cls, path: Path) -> HostSettings:
+        """Read `path`.
+
+        Raises DeploymentRefused naming a key that is unknown, missing, empty or malformed.
+        """
         texts = pairs(path)
         for key, value in texts.items():
             if not value:
-                raise Refused(f"{path}: {key} needs a value")
+                raise DeploymentRefused(f"{path}: {key} needs a value")
         keys = {PREFIX + field.name.upper(): field for field in fields(cls)}
         needed = {key for key, field in keys.items() if field.default is MISSING}
         for key in sorted((texts.keys() - keys.keys()) | (needed - texts.keys())):
             fault = "is missing" if key in keys else "is unknown"
-            raise Refused(f"{path}: {key} {fault}; the keys are {', '.join(keys)}")
+            raise DeploymentRefused(f"{path}: {key} {fault}; the keys are {', '.join(keys)}")
         values = {}
         for key, field in keys.items():
             if key not in texts:
@@ -68,7 +71,9 @@ class Settings:
             try:
                 values[field.name] = CONVERT[str(field.type)](texts[key])
             except ValueError:
-                raise Refused(f"{path}: {key} must be {field.type}; got {texts[key]!r}") from None
+                raise DeploymentRefused(
+                    f"{path}: {key} must be {field.type}; got {texts[key]!r}"
+                ) from None
         return cls(**values)
 
     def address(self, colour: str) -> str:
@@ -79,16 +84,20 @@ class Settings:
         """Return REPOSITORY@DIGEST of `image`, which is a digest, bare or with this repository."""
         repository, _, digest = image.rpartition("@")
         if not DIGEST.fullmatch(digest):
-            raise Refused(f"image must be pinned as sha256:<64 hexadecimal digits>; got {image!r}")
+            raise DeploymentRefused(
+                f"image must be pinned as sha256:<64 hexadecimal digits>; got {image!r}"
+            )
         if repository not in ("", self.repository):
-            raise Refused(f"images of this host come from {self.repository}; got {image!r}")
+            raise DeploymentRefused(
+                f"images of this host come from {self.repository}; got {image!r}"
+            )
         return f"{self.repository}@{digest}"
 
 
 def pairs(path: Path) -> dict[str, str]:
-    """Return the KEY=VALUE lines of a file; raises Refused when it cannot be read."""
+    """Return the KEY=VALUE lines of a file; raises DeploymentRefused when it cannot be read."""
     try:
         lines = [line.strip() for line in path.read_text().splitlines()]
     except OSError as error:
-        raise Refused(f"cannot read the settings: {error}") from None
+        raise DeploymentRefused(f"cannot read the settings: {error}") from None
     return dict(line.partition("=")[::2] for line in lines if line and line[0] != "#")

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from release import revisions
-from release.dvc_state import Change, changes
+from release.dvc_state import ValueChange, changes
 from release.gate.checks import Finding
 from release.gate.judgement import Judgement, RedFlag
 from release.gate.parameters import JudgedParameters
@@ -150,6 +150,6 @@ def _first(names: list[str]) -> str:
     return f"{', '.join(names[:3])}{more}"
 
 
-def _words(change: Change) -> str:
+def _words(change: ValueChange) -> str:
     before, after = ("unset" if v is None else v for v in (change.before, change.after))
     return f"{change.name} {before} → {after}"

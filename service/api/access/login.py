@@ -23,7 +23,7 @@ from starlette.types import Scope
 
 from service.api.access.security_log import report_refused
 from service.users.callers import Caller, NotAdmitted
-from service.users.configured import Client
+from service.users.configured import RegisteredClient
 from service.users.provider import ProviderUnavailable
 from service.users.tokens import TokenChecker
 
@@ -35,7 +35,7 @@ FAILED = "#/log-in-failed"  # where the page says that a log-in has failed
 class LogIn:
     """The paths `/login`, `/callback` and `/logout`, and the cookie that they set."""
 
-    def __init__(self, checker: TokenChecker, client: Client) -> None:
+    def __init__(self, checker: TokenChecker, client: RegisteredClient) -> None:
         self._checker, self._client = checker, client
         self._url = client.url.rstrip("/")
         self._secure = self._url.startswith("https://")

@@ -21,7 +21,7 @@ ENVIRONMENT = Environment(
 )
 
 
-class Row(NamedTuple):
+class DocumentedField(NamedTuple):
     """One field of a JSON object."""
 
     name: str
@@ -82,10 +82,10 @@ def _answer_type(answer: Description) -> str:
     return words if media_type.endswith("json") else media_type
 
 
-def _rows(schema: Description) -> list[Row]:
+def _rows(schema: Description) -> list[DocumentedField]:
     required = schema.get("required", [])
     return [
-        Row(
+        DocumentedField(
             name,
             type_name(part),
             name in required,

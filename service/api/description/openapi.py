@@ -37,7 +37,7 @@ SHAPES: tuple[type[BaseModel], ...] = (
     records.CaseDecisions,
     records.RecentDecisions,
     records.RecordedDecision,
-    decisions.Rows,
+    decisions.BatchRows,
 )
 
 REFERENCE: Description = {

@@ -12,7 +12,7 @@ from service.api.handlers.monitoring import Monitoring
 from service.api.handlers.probes import Probes
 from service.api.handlers.records import Records
 from service.api.handlers.review import Review
-from service.api.handlers.state import State
+from service.api.handlers.state import EngineState
 from service.api.requests import Routes
 from service.ledger import Ledger
 
@@ -23,7 +23,7 @@ class Api:
     def __init__(
         self, root: Path, ledger: Ledger, max_batch: int = 1000, has_users: bool = False
     ) -> None:
-        self.state = State(root, ledger, max_batch)
+        self.state = EngineState(root, ledger, max_batch)
         self.decisions = Decisions(self.state)
         self.records = Records(self.state)
         self.review = Review(self.state)

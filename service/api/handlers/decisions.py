@@ -21,7 +21,7 @@ from service.api.drafts import (
     draft_decisions,
     link_cases,
 )
-from service.api.handlers.state import State
+from service.api.handlers.state import EngineState
 from service.api.idempotency import claim_request, replay
 from service.api.load.limits import Turnstile
 from service.api.requests import Request, Response, Routes, as_dicts, refusal
@@ -41,7 +41,7 @@ HEAVY = (1, 32)
 class Decisions:
     """The endpoints that decide about applications."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: EngineState) -> None:
         self.state = state
         self._decide_together = Batcher(self.decide)
         self._batches, self._explanations = Turnstile(*HEAVY), Turnstile(*HEAVY)

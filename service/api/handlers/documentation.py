@@ -8,14 +8,14 @@ from pydantic_core import to_json
 
 from service.api.description import docs, model_info, openapi
 from service.api.description.operations import Description
-from service.api.handlers.state import State
+from service.api.handlers.state import EngineState
 from service.api.requests import Request, Response, Routes
 
 
 class Documentation:
     """The endpoints that describe the winner and the API."""
 
-    def __init__(self, state: State, has_users: bool) -> None:
+    def __init__(self, state: EngineState, has_users: bool) -> None:
         self.state, self.has_users = state, has_users
         self._rendered: dict[tuple[str, bool], bytes] = {}
         self.routes: Routes = {

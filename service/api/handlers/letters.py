@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from service import settings
-from service.api.handlers.state import State
+from service.api.handlers.state import EngineState
 from service.api.load.limits import Turnstile
 from service.api.requests import Request, Response, Routes, refusal
 from service.letters.content import Record, letter_about
@@ -24,7 +24,7 @@ TURNS = (1, 16)  # letters that are written at once, and that wait
 class Letters:
     """The endpoints of letters, which need no model, and of explanations for applicants."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: EngineState) -> None:
         self.state = state
         self._turns = Turnstile(*TURNS)
         self.routes: Routes = {

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from service import settings
 from service.api import metrics
 from service.api.handlers.child_process import ChildProcess
-from service.api.handlers.state import State
+from service.api.handlers.state import EngineState
 from service.api.requests import Request, Response, Routes, check_names, read_whole_number, refusal
 from service.decision.json_bodies import decode
 from service.decision.problems import as_text, quote
@@ -29,7 +29,7 @@ class Monitoring:
     challenger that `CREDIT_PD_CHALLENGER` names.
     """
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: EngineState) -> None:
         self.state = state
         self.reports = Reports(state.ledger.engine)
         root = state.root

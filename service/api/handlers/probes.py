@@ -6,7 +6,7 @@ import time
 
 from pydantic_core import to_json
 
-from service.api.handlers.state import State
+from service.api.handlers.state import EngineState
 from service.api.requests import Request, Response, Routes, refusal
 from service.ledger import LedgerUnavailable
 
@@ -16,7 +16,7 @@ PROBE_PERIOD = 1.0  # seconds for which a successful probe of the ledger is beli
 class Probes:
     """The endpoints that load balancers and operators ask."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: EngineState) -> None:
         self.state = state
         self._last_probe = -PROBE_PERIOD
         self.routes: Routes = {"/health": {"GET": self.health}, "/readyz": {"GET": self.readyz}}

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pydantic_core import to_json
 
 from service.api.cases import LONGEST, is_reference
-from service.api.handlers.state import State
+from service.api.handlers.state import EngineState
 from service.api.requests import (
     Request,
     Response,
@@ -35,7 +35,7 @@ FILTERS = ("decision", "rating", "officer", "since", "until")
 class Records:
     """The endpoints about what the ledger holds."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: EngineState) -> None:
         self.state, self.ledger = state, state.ledger
         self.routes: Routes = {
             "/logs": {"GET": self.logs},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic_core import to_json
 
 from service.api.description.schemas.review import Approval, Note, Override
-from service.api.handlers.state import State
+from service.api.handlers.state import EngineState
 from service.api.requests import VISIBLE, Request, Response, Routes, refusal, validate
 from service.decision.json_bodies import decode, unwrap
 from service.decision.problems import quote
@@ -20,7 +20,7 @@ PENDING = 202  # the status of a proposal, which decides nothing yet
 class Review:
     """The endpoints of officers."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: EngineState) -> None:
         self.state, self.ledger = state, state.ledger
         self.routes: Routes = {
             "/overrides": {"POST": self.overrides},

@@ -12,7 +12,7 @@ from service.decision.hashes import NotReady
 from service.ledger import EntryHistory, Ledger, LedgerUnavailable
 
 
-class State:
+class EngineState:
     """One engine, which is None until `load` has loaded it, and one ledger."""
 
     def __init__(self, root: Path, ledger: Ledger, max_batch: int = 1000) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from service.decision.advice.terms import Term
+from service.decision.advice.terms import MovingTerm
 from service.decision.engine import Engine
 from stages.contract.derived import Derived
 from stages.contract.expressions.general import Condition
@@ -104,18 +104,18 @@ class Breakpoints:
             moving[f] = ratio
         return moving
 
-    def _terms(self, rows: Floats) -> dict[int, Term]:
+    def _terms(self, rows: Floats) -> dict[int, MovingTerm]:
         """Return the features that move, as terms of the field; `rows` (k, inputs) are encoded."""
         terms = {}
         for f, ratio in self._moving_features(rows).items():
             if ratio is None:
-                terms[f] = Term(q=1.0)
+                terms[f] = MovingTerm(q=1.0)
                 continue
             scale, over, under = ratio
             if over == self._j:
-                terms[f] = Term(q=scale / rows[:, under, None])
+                terms[f] = MovingTerm(q=scale / rows[:, under, None])
             else:
-                terms[f] = Term(s=scale * rows[:, over, None])
+                terms[f] = MovingTerm(s=scale * rows[:, over, None])
         return terms
 
     def places(self, rows: Floats, x: Floats, other: Breakpoints | None = None) -> Floats:
@@ -129,7 +129,7 @@ class Breakpoints:
         moving |= dict.fromkeys([*other._ratios, *other._formulas] if other else [])
         known = thresholds_of(self._engine.model.scorer, x, [*moving]) or {}
         found = [
-            Term(term.p - thresholds, term.q, term.s).roots()
+            MovingTerm(term.p - thresholds, term.q, term.s).roots()
             for f, term in terms.items()
             if len(thresholds := known.get(f, np.empty(0)))
         ]
@@ -139,13 +139,15 @@ class Breakpoints:
         found.append(np.empty((len(rows), 0)))
         return np.concatenate([np.broadcast_to(f, (len(rows), f.shape[1])) for f in found], axis=1)
 
-    def _sides_of_rules(self, rows: Floats, x: Floats, terms: dict[int, Term]) -> list[Term]:
+    def _sides_of_rules(
+        self, rows: Floats, x: Floats, terms: dict[int, MovingTerm]
+    ) -> list[MovingTerm]:
         """Return the differences of both sides of every rule that the field can change."""
         engine = self._engine
         names = engine.features.names
-        by_name = {n: terms.get(f, Term(p=x[:, f, None])) for f, n in enumerate(names)}
+        by_name = {n: terms.get(f, MovingTerm(p=x[:, f, None])) for f, n in enumerate(names)}
         inputs = {
-            field.name: Term(q=1.0) if i == self._j else Term(p=rows[:, i, None])
+            field.name: MovingTerm(q=1.0) if i == self._j else MovingTerm(p=rows[:, i, None])
             for i, field in enumerate(engine.features.inputs)
         }
         found = [(rule.parsed, by_name) for rule in engine.policy.rules]
@@ -157,7 +159,7 @@ class Breakpoints:
         ]
 
     def _crossings(
-        self, rows: Floats, x: Floats, terms: dict[int, Term], kinks: list[Floats]
+        self, rows: Floats, x: Floats, terms: dict[int, MovingTerm], kinks: list[Floats]
     ) -> list[Floats]:
         """Return where the margin of a linear model reaches the cut-off, between its kinks.
 
@@ -176,14 +178,14 @@ class Breakpoints:
         along = margins_along(scorer, x, values)
         margin, error = along or (np.zeros(middle.shape), np.inf)
         with np.errstate(all="ignore"):
-            quick = Term(margin - target - q * middle - s / middle, q, s)
+            quick = MovingTerm(margin - target - q * middle - s / middle, q, s)
             line, place = np.nonzero(quick.may_reach_0(ends[:, :-1], ends[:, 1:], error + 1e-9))
             moved = x[line]
             for f, value in values.items():
                 moved[:, f] = value[line, place]
             exact = scorer.margin(moved) - target if len(line) else np.empty(0)
             at, q, s = middle[line, place], q[line, place], s[line, place]
-            roots = Term(*(part[:, None] for part in (exact - q * at - s / at, q, s))).roots()
+            roots = MovingTerm(*(part[:, None] for part in (exact - q * at - s / at, q, s))).roots()
         return [by_line(roots, line, len(rows))]
 
     def _ends(self, rows: Floats, kinks: list[Floats]) -> Floats:
@@ -213,9 +215,9 @@ def is_general(rule: Rule | Condition) -> bool:
     return isinstance(rule, Condition)
 
 
-def difference(rule: Rule, sides: dict[str, Term]) -> Term:
+def difference(rule: Rule, sides: dict[str, MovingTerm]) -> MovingTerm:
     """Return the left side of a rule less its right side."""
-    right = Term() if rule.right is None else sides[rule.right]
+    right = MovingTerm() if rule.right is None else sides[rule.right]
     return sides[rule.left].minus(right, rule.factor, rule.offset)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from service.decision.advice.search import Search
+from service.decision.advice.search import AdviceSearch
 from service.decision.engine import Engine
 from stages.contract.derived import Aggregate
 from stages.contract.fields.field import Field
@@ -50,7 +50,7 @@ def explain(engine: Engine, application: dict[str, Any]) -> dict[str, Any]:
         "base_value": base,
         "margin": margin,
         "contributions": contributions,
-        "what_would_change_it": Search(engine, application).answer(decision.decision),
+        "what_would_change_it": AdviceSearch(engine, application).answer(decision.decision),
         "identity": decision.identity,
     }
 

@@ -29,7 +29,7 @@ NOTHING: dict[str, Any] = {"proved": True, "ways": []}
 
 
 @dataclass(frozen=True)
-class Change:
+class AdvisedChange:
     """A new value of input j; `until` is the last better one that is approved, if any is not."""
 
     j: int
@@ -37,7 +37,7 @@ class Change:
     until: float | None = None
 
 
-class Search:
+class AdviceSearch:
     """The search for one application."""
 
     def __init__(self, engine: Engine, application: dict[str, Any]) -> None:
@@ -76,12 +76,12 @@ class Search:
         nothing = f"No change of {titles}, alone or two together, would lead to approval."
         return {"statement": nothing, "proved": self._complete, "ways": []}
 
-    def _single(self, j: int) -> list[Change] | None:
+    def _single(self, j: int) -> list[AdvisedChange] | None:
         """Return the smallest change of field j alone."""
         changes = [self._nearest(self._row, j, side) for side in sides_of(self._fields[j])]
         return min(([change] for change in changes if change), key=self._size, default=None)
 
-    def _nearest(self, row: Floats, j: int, side: int) -> Change | None:
+    def _nearest(self, row: Floats, j: int, side: int) -> AdvisedChange | None:
         """Return the nearest approved value of field j on one side, the others as in `row`."""
         values = self._values(row[None], j, side)
         approved = self._approvals.along(row[None], self._breakpoints[j], j, values)[0]
@@ -90,8 +90,8 @@ class Search:
         first = int(approved.argmax())
         value, refused = float(values[0, first]), np.flatnonzero(~approved[first:])
         if self._fields[j].codes or not len(refused):
-            return Change(j, value)
-        return Change(j, value, float(values[0, first + refused[0] - 1]))
+            return AdvisedChange(j, value)
+        return AdvisedChange(j, value, float(values[0, first + refused[0] - 1]))
 
     def _values(self, rows: Floats, j: int, side: int, other: int | None = None) -> Floats:
         """Return the values (k, m) of field j to ask about, the nearest of each row first.
@@ -113,10 +113,12 @@ class Search:
         values = allowed.near(places)
         return values if len(rows) > 1 else np.unique(values)[:: allowed.side][None]
 
-    def _pair(self, a: int, b: int, singles: dict[int, list[Change]]) -> list[Change] | None:
+    def _pair(
+        self, a: int, b: int, singles: dict[int, list[AdvisedChange]]
+    ) -> list[AdvisedChange] | None:
         """Return the smallest change of two fields, where it is smaller than that of either."""
         limit = min(self._size(singles.get(j)) for j in (a, b))
-        best: list[Change] | None = None
+        best: list[AdvisedChange] | None = None
         outer, inner = self._order(a, b, limit)
         for side, other in product(*(sides_of(self._fields[j]) for j in (outer, inner))):
             better = self._best_of_lines(outer, side, inner, other, min(limit, self._size(best)))
@@ -139,7 +141,7 @@ class Search:
 
     def _best_of_lines(
         self, outer: int, side: int, inner: int, other: int, limit: float
-    ) -> list[Change] | None:
+    ) -> list[AdvisedChange] | None:
         """Return the smallest change on two sides that is smaller than the limit.
 
         Each value of the outer field is a line, along which the inner one moves.
@@ -167,7 +169,10 @@ class Search:
             sizes = np.where(approved.any(axis=1), sizes, np.inf)
             line = int(sizes.argmin())
             if sizes[line] < limit:
-                best = [Change(outer, float(some[line])), Change(inner, float(nearest[line]))]
+                best = [
+                    AdvisedChange(outer, float(some[line])),
+                    AdvisedChange(inner, float(nearest[line])),
+                ]
                 limit = float(sizes[line])
         return best
 
@@ -194,7 +199,7 @@ class Search:
             read.append({name for field in rule.parsed.fields for name in sources[field]})
         return any(names <= together for together in read)
 
-    def _with_ends(self, pair: list[Change]) -> list[Change]:
+    def _with_ends(self, pair: list[AdvisedChange]) -> list[AdvisedChange]:
         """Return a pair with the ends of what is approved: of each field, the other as advised."""
         ended = []
         for change, other in (pair, pair[::-1]):
@@ -208,13 +213,13 @@ class Search:
         now = self._row[j]
         return abs(values - now) / (abs(now) or 1.0)
 
-    def _size(self, changes: list[Change] | None) -> float:
+    def _size(self, changes: list[AdvisedChange] | None) -> float:
         """Return how large changes are together; infinite for None."""
         if changes is None:
             return math.inf
         return float(sum(self._sizes(change.j, change.value) for change in changes))
 
-    def _rescore(self, candidates: list[list[Change]]) -> list[dict[str, Any]]:
+    def _rescore(self, candidates: list[list[AdvisedChange]]) -> list[dict[str, Any]]:
         """Return the changes that the engine approves, as `/explain` answers them."""
         decided = [(changes, self._decide(changes)) for changes in candidates]
         return [
@@ -228,13 +233,13 @@ class Search:
             if decision.decision == "approve"
         ]
 
-    def _decide(self, changes: list[Change]) -> Decision:
+    def _decide(self, changes: list[AdvisedChange]) -> Decision:
         changed = {self._fields[c.j].name: raw(self._fields[c.j], c.value) for c in changes}
         stated = self._engine.applications.stated
         kept = {k: v for k, v in self._application.items() if k not in stated}
         return self._engine.decide(kept | changed)
 
-    def _describe(self, change: Change) -> dict[str, Any]:
+    def _describe(self, change: AdvisedChange) -> dict[str, Any]:
         field = self._fields[change.j]
         return {
             "field": field.name,

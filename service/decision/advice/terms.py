@@ -11,16 +11,16 @@ from stages.features.matrix import Floats
 
 
 @dataclass(frozen=True)
-class Term:
+class MovingTerm:
     """`p + q v + s / v` of a field's value v, for each of k rows: (k, 1) or a number each."""
 
     p: Floats | float = 0.0
     q: Floats | float = 0.0
     s: Floats | float = 0.0
 
-    def minus(self, other: Term, factor: float, offset: float) -> Term:
+    def minus(self, other: MovingTerm, factor: float, offset: float) -> MovingTerm:
         """Return this term less `factor * other + offset`."""
-        return Term(
+        return MovingTerm(
             self.p - factor * other.p - offset, self.q - factor * other.q, self.s - factor * other.s
         )
 

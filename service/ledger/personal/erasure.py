@@ -43,7 +43,7 @@ class Erased(NamedTuple):
     needles: list[str]
 
 
-class Selected(NamedTuple):
+class ErasableEntry(NamedTuple):
     """An entry to erase; `is_apart` where its personal part stands apart from it."""
 
     sequence: int
@@ -138,13 +138,13 @@ def _find_claims(connection: Connection, ids: Sequence[str]) -> list[str]:
     ]
 
 
-def _with_later(connection: Connection, ids: Sequence[str]) -> list[Selected]:
+def _with_later(connection: Connection, ids: Sequence[str]) -> list[ErasableEntry]:
     """Return the entries of these ids and about them that have something to erase."""
-    chosen: list[Selected] = []
+    chosen: list[ErasableEntry] = []
     query = tables.select_erasable(connection)
     for part in in_parts(ids):
         about = or_(entries.c.id.in_(part), entries.c.refers_to.in_(part))
-        chosen += [Selected(*row) for row in connection.execute(query.where(about))]
+        chosen += [ErasableEntry(*row) for row in connection.execute(query.where(about))]
     return sorted(chosen)
 
 

@@ -27,14 +27,14 @@ SALT = 16  # random bytes, so many that nobody can try all of them
 Encode = Callable[[object], str]
 
 
-class Part(NamedTuple):
+class CommittedPart(NamedTuple):
     """A part of an entry that stands apart from it: its salt, and its content as JSON."""
 
     salt: str
     content: str
 
 
-def commitment(name: str, part: Part) -> str:
+def commitment(name: str, part: CommittedPart) -> str:
     """Return the SHA-256 of a part with its salt and its name, in base64."""
     digest = sha256(f"{part.salt}\n{name}\n{part.content}".encode()).digest()
     return base64.b64encode(digest).decode()
@@ -42,7 +42,7 @@ def commitment(name: str, part: Part) -> str:
 
 def separate(
     content: dict[str, Any], protected: Collection[str], encode: Encode
-) -> tuple[Part | None, Part | None]:
+) -> tuple[CommittedPart | None, CommittedPart | None]:
     """Replace the personal fields of `content` by commitments, and return both parts.
 
     `protected` are the fields of an application that make up the second part. A part is None where
@@ -91,8 +91,8 @@ def is_emptied(payload: str) -> bool:
     return RECORDED_DIGEST in payload and RECORDED_DIGEST in json.loads(payload)
 
 
-def _salted(content: Mapping[str, Any], encode: Encode) -> Part | None:
-    return Part(os.urandom(SALT).hex(), encode(content)) if content else None
+def _salted(content: Mapping[str, Any], encode: Encode) -> CommittedPart | None:
+    return CommittedPart(os.urandom(SALT).hex(), encode(content)) if content else None
 
 
 def join(payload: str, personal: str | None, protected: str | None = None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from service.ledger.storage.commitments import COMMITMENTS, Part, join, separate
+from service.ledger.storage.commitments import COMMITMENTS, CommittedPart, join, separate
 
 KINDS = ("decision", "override", "proposal", "rejection", "note", "outcome", "erase", "shadow")
 ANSWER = ("default_probability", "credit_score", "rating", "decision", "reasons")
@@ -35,8 +35,8 @@ class Draft(NamedTuple):
     policy: str | None
     payload: str
     digest: str
-    personal: Part | None = None
-    protected: Part | None = None
+    personal: CommittedPart | None = None
+    protected: CommittedPart | None = None
     reference: str | None = None
 
 

@@ -21,7 +21,7 @@ from sqlalchemy import (
     select,
 )
 
-from service.ledger.storage.commitments import COMMITMENTS, RECORDED_DIGEST, Part
+from service.ledger.storage.commitments import COMMITMENTS, RECORDED_DIGEST, CommittedPart
 from service.ledger.storage.database import LedgerUnavailable, connection_to
 from service.ledger.storage.entries import Draft, Entry, Head, chain, unseal
 from service.ledger.storage.schema import entries, insert, insert_rows, metadata
@@ -87,13 +87,13 @@ def select_entries(connection: Connection) -> Select[Any]:
     return select(entries, personal.c.content).select_from(joined)
 
 
-def read_part(connection: Connection, sequence: int) -> Part | None:
+def read_part(connection: Connection, sequence: int) -> CommittedPart | None:
     """Return the personal part of an entry; None where it has none, or where it was erased."""
     if not exist(connection):
         return None
     query = select(personal.c.salt, personal.c.content).where(personal.c.sequence == sequence)
     row = connection.execute(query).one_or_none()
-    return None if row is None else Part(*row)
+    return None if row is None else CommittedPart(*row)
 
 
 def is_present(connection: Connection) -> tuple[ColumnElement[bool], ...]:

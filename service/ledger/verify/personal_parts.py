@@ -13,7 +13,7 @@ from service.ledger.storage.commitments import (
     PERSONAL,
     PROTECTED,
     RECORDED_DIGEST,
-    Part,
+    CommittedPart,
     commitment,
 )
 from service.ledger.storage.entries import Entry
@@ -76,7 +76,7 @@ class PartsCheck:
         self._connection = connection
         self._readable = _readable(connection)
         self.unread = (PROTECTED,) if self._readable == [PERSONAL] else ()
-        self._parts: dict[str, dict[int, Part]] = {}
+        self._parts: dict[str, dict[int, CommittedPart]] = {}
         self.erasures = Erasures()
 
     def read(self, first: int, last: int) -> None:
@@ -85,7 +85,7 @@ class PartsCheck:
             table = TABLES[name]
             query = select(table.c.sequence, table.c.salt, table.c.content)
             rows = self._connection.execute(query.where(table.c.sequence.between(first, last)))
-            self._parts[name] = {number: Part(salt, text) for number, salt, text in rows}
+            self._parts[name] = {number: CommittedPart(salt, text) for number, salt, text in rows}
 
     def check(self, entry: Entry, content: Mapping[str, Any]) -> Iterator[str]:
         """Yield what is wrong with the parts of an entry."""

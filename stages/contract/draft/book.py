@@ -13,23 +13,23 @@ import pandas as pd
 from stages.contract.draft import column_names, dialect, keys, leakage, outcome, profile
 from stages.contract.draft.column import Column, Floats, Guess
 from stages.contract.draft.keys import Link
-from stages.contract.draft.outcome import Outcome
+from stages.contract.draft.outcome import TargetCoding
 from stages.contract.fields.written_values import did_you_mean
 from stages.contract.raw.files import read_file
 from stages.contract.schema import ContractError
-from stages.contract.tables import Table
+from stages.contract.tables import RawTable
 from stages.features import split
 
 
 @dataclass
-class Book:
+class RawBook:
     """The raw tables of a loan book, and how they join."""
 
     frames: dict[str, pd.DataFrame]
-    forms: dict[str, Table]
+    forms: dict[str, RawTable]
     base: str
     target: str
-    outcome: Outcome
+    outcome: TargetCoding
     links: dict[str, Link]
     unlinked: dict[str, str]
 
@@ -82,10 +82,10 @@ class DraftField:
         return not out and g.type != "date"
 
 
-def read(paths: list[Path], target: str) -> Book:
+def read(paths: list[Path], target: str) -> RawBook:
     """Read the files, of which the first with the target holds the loans, and join them."""
     frames: dict[str, pd.DataFrame] = {}
-    forms: dict[str, Table] = {}
+    forms: dict[str, RawTable] = {}
     for path in paths:
         name = path.name.split(".")[0]
         if name in frames:
@@ -104,7 +104,7 @@ def read(paths: list[Path], target: str) -> Book:
     frames = {base: loans.drop(columns=target)} | {n: f for n, f in frames.items() if n != base}
     links = {n: keys.find_link(frames[base], f, n) for n, f in frames.items() if n != base}
     unlinked = {n: why for n, why in links.items() if isinstance(why, str)}
-    return Book(
+    return RawBook(
         frames={n: f for n, f in frames.items() if n not in unlinked},
         forms=forms,
         base=base,
@@ -115,7 +115,7 @@ def read(paths: list[Path], target: str) -> Book:
     )
 
 
-def describe_columns(book: Book, table: str) -> list[DraftField]:
+def describe_columns(book: RawBook, table: str) -> list[DraftField]:
     """Return what the contract will say of each column of a table."""
     frame = book.frames[table]
     joined = (
@@ -147,7 +147,7 @@ def _is_nested(values: pd.Series) -> bool:
     return any(isinstance(value, list | dict | np.ndarray) for value in some)
 
 
-def _relate_to_outcome(book: Book, part: DraftField, column: Column) -> None:
+def _relate_to_outcome(book: RawBook, part: DraftField, column: Column) -> None:
     """Set when a column is known, and in which direction the bad rate goes along it."""
     g = part.guess
     if g.left_out:
@@ -183,7 +183,7 @@ def _relate_to_outcome(book: Book, part: DraftField, column: Column) -> None:
 
 
 def choose_decision_date(
-    book: Book, parts: list[DraftField], asked: str | None
+    book: RawBook, parts: list[DraftField], asked: str | None
 ) -> tuple[str | None, str]:
     """Return the name of the date that the split follows, if there is one, and why."""
     dates = {p.name: p for p in parts if p.table == book.base and p.guess.type == "date"}
@@ -223,7 +223,7 @@ def _can_split(days: Floats, y: Floats) -> bool:
     return all(len(np.unique(y[known & (place == i)])) == 2 for i in range(len(split.SPLITS)))
 
 
-def rename_repeated(book: Book, parts: list[DraftField], date: str | None) -> None:
+def rename_repeated(book: RawBook, parts: list[DraftField], date: str | None) -> None:
     """Name fields after their table where a column of an earlier table has the same name."""
     taken = {book.target: book.base} | {link.join: book.base for link in book.links.values()}
     taken |= {date: book.base} if date else {}

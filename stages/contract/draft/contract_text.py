@@ -8,9 +8,9 @@ import numpy as np
 import yaml
 
 from stages.contract.draft import column_names, dialect, keys, outcome, reasons
-from stages.contract.draft.book import Book, DraftField
+from stages.contract.draft.book import DraftField, RawBook
 from stages.contract.draft.column import scalar
-from stages.contract.draft.outcome import Outcome
+from stages.contract.draft.outcome import TargetCoding
 from stages.contract.draft.quantities import without_fraction
 
 HEADER = """\
@@ -24,7 +24,7 @@ HEADER = """\
 REMARK = "   # "
 
 
-def write_contract(book: Book, parts: list[DraftField], date: str | None, about: str) -> str:
+def write_contract(book: RawBook, parts: list[DraftField], date: str | None, about: str) -> str:
     """Return the text of the contract; `about` says why `date` was chosen, or why there is none."""
     kept, out = divide_fields(parts, date)
     lines = [f"title: {as_flow(column_names.title(book.base))}", "", *_write_tables(book, parts)]
@@ -44,7 +44,9 @@ def write_contract(book: Book, parts: list[DraftField], date: str | None, about:
     return HEADER + "\n".join([*lines, *_suggest_ratio(kept)]) + "\n"
 
 
-def list_to_confirm(book: Book, parts: list[DraftField], date: str | None, about: str) -> list[str]:
+def list_to_confirm(
+    book: RawBook, parts: list[DraftField], date: str | None, about: str
+) -> list[str]:
     """Return what a person should look at, one line each."""
     kept, out = divide_fields(parts, date)
     lines = [*_about_target(book), f"date: {date or 'none'}" + (f" ({about})" if about else "")]
@@ -88,7 +90,7 @@ def divide_fields(
     return [p for p in others if not p.guess.left_out], [p for p in others if p.guess.left_out]
 
 
-def _write_tables(book: Book, parts: list[DraftField]) -> list[str]:
+def _write_tables(book: RawBook, parts: list[DraftField]) -> list[str]:
     """Return the lines of the tables."""
     key = _key(book, parts)
     base = dialect.as_keys(book.forms[book.base]) | ({"key": key} if key else {})
@@ -103,7 +105,7 @@ def _write_tables(book: Book, parts: list[DraftField]) -> list[str]:
     return lines + [f"  # {name!r} is left out: {why}" for name, why in book.unlinked.items()]
 
 
-def _key(book: Book, parts: list[DraftField]) -> str | None:
+def _key(book: RawBook, parts: list[DraftField]) -> str | None:
     """Return the column that names each loan, if there is one."""
     loans = book.frames[book.base]
     names = [p.name for p in parts if p.table == book.base and p.guess.left_out]
@@ -112,14 +114,14 @@ def _key(book: Book, parts: list[DraftField]) -> str | None:
     return min(zip(order, unique, strict=True))[1] if unique else None
 
 
-def _find_entity(book: Book, parts: list[DraftField]) -> tuple[str | None, str]:
+def _find_entity(book: RawBook, parts: list[DraftField]) -> tuple[str | None, str]:
     """Return the column of the customer, where customers have several loans, and why."""
     loans = [p for p in parts if p.table == book.base]
     names = [p.name for p in loans if p.guess.left_out or p.guess.unused]
     return keys.find_customer(book.frames[book.base], names, _key(book, parts))
 
 
-def _suggest_window(book: Book, parts: list[DraftField], date: str | None) -> tuple[str, str]:
+def _suggest_window(book: RawBook, parts: list[DraftField], date: str | None) -> tuple[str, str]:
     """Return the line of an outcome window and the reason for it; "" where there is none."""
     decided = next((p.days for p in parts if p.name == date and p.table == book.base), None)
     if decided is None:
@@ -138,7 +140,7 @@ def _suggest_window(book: Book, parts: list[DraftField], date: str | None) -> tu
     return f"outcome: {as_flow(window)}", f"{why}: say how long loans were observed"
 
 
-def _write_target(field: str, coded: Outcome) -> list[str]:
+def _write_target(field: str, coded: TargetCoding) -> list[str]:
     """Return the lines of the target."""
     target = {"field": field, "bad": _one_or_list(coded.bad), "good": _one_or_list(coded.good)}
     if coded.unknown:
@@ -148,7 +150,7 @@ def _write_target(field: str, coded: Outcome) -> list[str]:
     ]
 
 
-def _about_target(book: Book) -> list[str]:
+def _about_target(book: RawBook) -> list[str]:
     """Return what to confirm about the target."""
     coded = book.outcome
     bad, good = (" or ".join(map(repr, words)) for words in (coded.bad, coded.good))
@@ -231,7 +233,7 @@ def _suggest_ratio(kept: list[DraftField]) -> list[str]:
     ]
 
 
-def _bad_rate(coded: Outcome) -> float:
+def _bad_rate(coded: TargetCoding) -> float:
     """Return the share of bad loans among the known outcomes."""
     return float(np.nanmean(coded.y))
 

@@ -19,7 +19,7 @@ from stages.contract.draft import quantities
 from stages.contract.draft.column import MAX_CATEGORIES, Column, Guess
 from stages.contract.fields.written_values import plain_date, plain_number
 from stages.contract.raw.files import DELIMITERS, TEXTS, suffix
-from stages.contract.tables import Dialect, Table
+from stages.contract.tables import Dialect, RawTable
 
 SAMPLE = 1 << 20  # bytes of a text file that are looked at
 LINES = 200
@@ -32,10 +32,10 @@ TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 GROUPS = {".": (",", " ", "'"), ",": (".", " ", "'")}
 
 
-def guess_table(path: Path) -> Table:
+def guess_table(path: Path) -> RawTable:
     """Guess the encoding, the delimiter and the header of a text file; other formats state it."""
     if suffix(path) not in TEXTS:
-        return Table(path=path.name)
+        return RawTable(path=path.name)
     with fsspec.open(str(path), "rb", compression="infer") as stream:
         start = stream.read(SAMPLE)
     encoding = "utf-8"
@@ -54,7 +54,7 @@ def guess_table(path: Path) -> Table:
         delimiter=None if delimiter == usual else delimiter,
         header=has_names(first) or len(first) < 2,
     )
-    return Table(path=path.name, encoding=encoding, dialect=dialect)
+    return RawTable(path=path.name, encoding=encoding, dialect=dialect)
 
 
 def has_names(columns: Iterable[object]) -> bool:
@@ -75,14 +75,14 @@ def guess_delimiter(lines: list[str]) -> str:
     return " " if most == 1 and size > 1 and times == len(lines) else best
 
 
-def describe(table: Table) -> str:
+def describe(table: RawTable) -> str:
     """Return what a person should confirm about how a text file is written, or ""."""
     said = [] if table.encoding == "utf-8" else [f"it is not UTF-8; taken for {table.encoding}"]
     said += [] if table.dialect.header else ["its first row holds no names of columns"]
     return "; ".join(said)
 
 
-def as_keys(table: Table) -> dict[str, Any]:
+def as_keys(table: RawTable) -> dict[str, Any]:
     """Return what the contract says of the file of a table."""
     return table.model_dump(by_alias=True, exclude_defaults=True)
 

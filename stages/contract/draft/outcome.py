@@ -32,7 +32,7 @@ YES, NO = {"1", "1.0", "y", "yes", "t", "true"}, {"0", "0.0", "n", "no", "f", "f
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TargetCoding:
     """The coding of a target.
 
     Attributes
@@ -49,7 +49,7 @@ class Outcome:
     y: NDArray[np.float64]
 
 
-def guess(column: Column) -> Outcome:
+def guess(column: Column) -> TargetCoding:
     """Guess the coding of a target by its words, by its name, or by which value is rarer.
 
     Raises ContractError for a column that cannot have two outcomes.
@@ -64,7 +64,7 @@ def guess(column: Column) -> Outcome:
     bad, good, why = guess_coding(column.name, known)
     places = dict.fromkeys(bad, 1.0) | dict.fromkeys(good, 0.0)
     y = column.to_rows(np.array([places.get(w, np.nan) for w in column.words], dtype=np.float64))
-    return Outcome(bad, good, sorted(known.keys() - places.keys()), why, y)
+    return TargetCoding(bad, good, sorted(known.keys() - places.keys()), why, y)
 
 
 def guess_coding(name: str, known: dict[str, int]) -> tuple[list[str], list[str], str]:

@@ -9,7 +9,14 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field as Key
 
-from stages.contract.fields.parts import CategoryCodes, Constraints, Part, ReasonWords, Risk, Scalar
+from stages.contract.fields.parts import (
+    CategoryCodes,
+    Constraints,
+    ContractPart,
+    ReasonWords,
+    Risk,
+    Scalar,
+)
 from stages.contract.fields.written_values import pattern_problem, plain_date, plain_number, text
 
 T = TypeVar("T")
@@ -29,7 +36,7 @@ def missing_column(field: str) -> str:
     return f"{field}__missing"
 
 
-class Field(Part):
+class Field(ContractPart):
     """One column of the raw tables, and one field of an application."""
 
     name: str = ""

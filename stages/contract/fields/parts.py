@@ -13,7 +13,7 @@ Scalar = bool | int | float | str
 Risk = Literal["increasing", "decreasing"]
 
 
-class Part(BaseModel):
+class ContractPart(BaseModel):
     """A part of the contract: it cannot be changed, and it refuses keys that it does not define."""
 
     model_config = ConfigDict(
@@ -34,7 +34,7 @@ class CategoryCodes(dict[Scalar, float]):
         return self[self.other]
 
 
-class Constraints(Part):
+class Constraints(ContractPart):
     """The limits of a field's values."""
 
     minimum: float | None = None
@@ -47,7 +47,7 @@ class Constraints(Part):
     """Whether a value, or a missing code with a meaning, must be there."""
 
 
-class ReasonWords(Part):
+class ReasonWords(ContractPart):
     """What an applicant is told where the value counted against the application.
 
     The value chooses the sentence. A number is high or low where it lies outside the range of the

@@ -12,7 +12,7 @@ Marks = pd.Series | NDArray[np.bool_]
 """Whether each row (n,) is meant."""
 
 
-class Broken:
+class BrokenRows:
     """The rows (n,) that break a rule, as far as rules were checked."""
 
     def __init__(self, raw: pd.DataFrame, report: Report) -> None:

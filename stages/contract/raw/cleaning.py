@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stages.contract.derived import Derived
 from stages.contract.expressions.operations import as_days
 from stages.contract.fields.field import Field, missing_column
-from stages.contract.raw.broken_rows import Broken
+from stages.contract.raw.broken_rows import BrokenRows
 from stages.contract.raw.columns import dates_of, key_text, text_codes
 from stages.contract.raw.outcomes import outcome_of
 from stages.contract.raw.quality import Report
@@ -35,7 +35,7 @@ def clean(
     `entity` are the codes of the customers (n,) where the rows are a part of a book.
     """
     typed: dict[str, Column] = {}
-    broken = Broken(raw, report)
+    broken = BrokenRows(raw, report)
     later = read_later(contract)
     for f in contract.fields.values():
         typed[f.name] = to_type(f, raw[f.name], broken)

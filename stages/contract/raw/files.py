@@ -15,7 +15,7 @@ from pyarrow import csv
 from python_calamine import CalamineError
 
 from stages.contract.schema import ContractError
-from stages.contract.tables import Dialect, Table
+from stages.contract.tables import Dialect, RawTable
 
 TEXTS = (".csv", ".tsv", ".txt", ".asc", ".data", ".dat")
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
@@ -27,21 +27,21 @@ UNREADABLE = (ValueError, OSError, EOFError, KeyError, CalamineError, pa.ArrowEx
 
 
 def read_file(
-    path: Path, only: Collection[str] | None = None, table: Table | None = None
+    path: Path, only: Collection[str] | None = None, table: RawTable | None = None
 ) -> pd.DataFrame:
     """Read a file of a table; `only` names the columns to keep if the file has them.
 
     Raises ContractError for a file that cannot be read, or that has no rows.
     """
     with _named_errors(path):
-        frame = _read(path, only, table or Table(path=path.name))
+        frame = _read(path, only, table or RawTable(path=path.name))
     if not len(frame):
         raise ContractError(f"{path}: the file has columns but no rows")
     return frame
 
 
 def read_parts(
-    path: Path, only: Collection[str] | None, table: Table, rows: int
+    path: Path, only: Collection[str] | None, table: RawTable, rows: int
 ) -> Iterator[pd.DataFrame]:
     """Yield a file in parts of so many rows; their index is the number of the row in the file.
 
@@ -56,10 +56,10 @@ def read_parts(
         raise ContractError(f"{path}: the file has columns but no rows")
 
 
-def header(path: Path, table: Table | None = None) -> list[str]:
+def header(path: Path, table: RawTable | None = None) -> list[str]:
     """Return the columns of a file, in its order; ContractError if it cannot be read."""
     with _named_errors(path):
-        return _read_names(path, table or Table(path=path.name))
+        return _read_names(path, table or RawTable(path=path.name))
 
 
 @contextlib.contextmanager
@@ -103,7 +103,7 @@ def suffix(path: Path) -> str:
     return inner.suffix.lower()
 
 
-def _read_names(path: Path, table: Table) -> list[str]:
+def _read_names(path: Path, table: RawTable) -> list[str]:
     if suffix(path) == ".parquet":
         return [str(c) for c in pq.read_schema(path).names]
     if suffix(path) in WORKBOOKS:
@@ -114,7 +114,7 @@ def _read_names(path: Path, table: Table) -> list[str]:
         return _names(text.schema.names, table.dialect)
 
 
-def _read(path: Path, only: Collection[str] | None, table: Table) -> pd.DataFrame:
+def _read(path: Path, only: Collection[str] | None, table: RawTable) -> pd.DataFrame:
     if suffix(path) in WORKBOOKS:
         sheet = _read_workbook(path, table.dialect)
         return sheet if only is None else sheet[[c for c in sheet.columns if c in only]]
@@ -130,7 +130,7 @@ def _read(path: Path, only: Collection[str] | None, table: Table) -> pd.DataFram
 
 
 def _read_by_parts(
-    path: Path, only: Collection[str] | None, table: Table, rows: int
+    path: Path, only: Collection[str] | None, table: RawTable, rows: int
 ) -> Iterator[pd.DataFrame]:
     """Yield parts of a file, of which only text and Parquet need not be read whole."""
     if suffix(path) in WORKBOOKS or table.dialect.delimiter == " ":
@@ -166,7 +166,7 @@ def _cut(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
 
 
 def _choose_columns(
-    path: Path, only: Collection[str] | None, table: Table
+    path: Path, only: Collection[str] | None, table: RawTable
 ) -> tuple[list[str], list[str]]:
     """Return all columns of a file, and those to keep."""
     names = _read_names(path, table)
@@ -179,7 +179,7 @@ def _choose_columns(
 
 
 @contextlib.contextmanager
-def _open_text(path: Path, table: Table) -> Iterator[csv.CSVStreamingReader]:
+def _open_text(path: Path, table: RawTable) -> Iterator[csv.CSVStreamingReader]:
     """Open a text file whose rows must all be as long as the first, with all values as text."""
     with fsspec.open(str(path), "rb", compression="infer") as stream:
         options = csv.ReadOptions(
@@ -195,7 +195,7 @@ def _open_text(path: Path, table: Table) -> Iterator[csv.CSVStreamingReader]:
         )
 
 
-def _read_blanks(path: Path, table: Table, nrows: int | None = None) -> pd.DataFrame:
+def _read_blanks(path: Path, table: RawTable, nrows: int | None = None) -> pd.DataFrame:
     """Read a text file whose values are apart by runs of blanks."""
     return pd.read_csv(
         path,

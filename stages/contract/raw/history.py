@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.contract.raw.broken_rows import Broken
+from stages.contract.raw.broken_rows import BrokenRows
 from stages.contract.raw.columns import key_text
 from stages.contract.raw.files import delimiter_hint, header, read_file
 from stages.contract.raw.quality import Report
@@ -70,7 +70,7 @@ def type_lines(
     key = key_text(file, history.keys)
     raw = file[[]].assign(**{f.name: file[f.source] for f in history.fields.values()})
     report.rows_in = len(raw)
-    broken = Broken(raw, report)
+    broken = BrokenRows(raw, report)
     typed = {f.name: to_type(f, raw[f.name], broken) for f in history.fields.values()}
     day = typed[history.date]
     broken.add(day.isna(), "no date", history.date)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from stages.contract.fields.written_values import text
-from stages.contract.raw.broken_rows import Broken
+from stages.contract.raw.broken_rows import BrokenRows
 from stages.contract.raw.columns import as_text, dates_of, months_later, whole_numbers
 from stages.contract.raw.quality import Report
 from stages.contract.schema import Contract
@@ -49,7 +49,7 @@ def drop_unripe(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.Dat
     return report.leave_out(raw, unripe)
 
 
-def outcome_of(contract: Contract, raw: pd.DataFrame, broken: Broken) -> pd.Series:
+def outcome_of(contract: Contract, raw: pd.DataFrame, broken: BrokenRows) -> pd.Series:
     """Return the outcome as 0/1, of which both must occur."""
     target = contract.target
     values = whole_numbers(as_text(raw[target.field])).map(target.codes)
@@ -70,7 +70,7 @@ def outcome_of(contract: Contract, raw: pd.DataFrame, broken: Broken) -> pd.Seri
 
 
 def _late_defaults(
-    contract: Contract, window: OutcomeWindow, raw: pd.DataFrame, bad: pd.Series, broken: Broken
+    contract: Contract, window: OutcomeWindow, raw: pd.DataFrame, bad: pd.Series, broken: BrokenRows
 ) -> pd.Series:
     """Return the loans that went bad after their window; a default without a date breaks a rule."""
     name, start = str(window.event), dates_of(contract, str(contract.date), raw)

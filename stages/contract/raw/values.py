@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stages.contract.fields.field import Field
 from stages.contract.fields.written_values import BLANKS, BOOLEANS, text
-from stages.contract.raw.broken_rows import Broken
+from stages.contract.raw.broken_rows import BrokenRows
 from stages.contract.raw.columns import as_dates, as_text, plain_texts, whole_numbers
 from stages.contract.raw.quality import Report
 from stages.contract.schema import presence
@@ -17,7 +17,7 @@ Column = pd.Series | NDArray[np.int64]
 """A typed column (n,)."""
 
 
-def to_type(f: Field, raw: pd.Series, broken: Broken) -> pd.Series:
+def to_type(f: Field, raw: pd.Series, broken: BrokenRows) -> pd.Series:
     """Return one column in its type, and mark what is wrong in it."""
     words, missing = _repair(f, raw, broken.report)
     if f.codes:
@@ -42,7 +42,7 @@ def to_type(f: Field, raw: pd.Series, broken: Broken) -> pd.Series:
     return values
 
 
-def _to_categories(f: Field, words: pd.Series, missing: pd.Series, broken: Broken) -> pd.Series:
+def _to_categories(f: Field, words: pd.Series, missing: pd.Series, broken: BrokenRows) -> pd.Series:
     """Return a category or boolean as the contract writes it, None where missing."""
     named = {text(v): bool(code) if f.is_boolean else v for v, code in f.codes.items()}
     written = BOOLEANS | named if f.is_boolean else named
@@ -56,7 +56,7 @@ def _to_categories(f: Field, words: pd.Series, missing: pd.Series, broken: Broke
     return values
 
 
-def _to_numbers(f: Field, words: pd.Series, missing: pd.Series, broken: Broken) -> pd.Series:
+def _to_numbers(f: Field, words: pd.Series, missing: pd.Series, broken: BrokenRows) -> pd.Series:
     """Return a number as float64, NaN where missing."""
     limits = f.constraints
     values = pd.to_numeric(words.where(~missing), errors="coerce").astype(np.float64)

@@ -13,7 +13,7 @@ from pydantic import Field as Key
 
 from stages.features.matrix import Floats, Outcomes
 from stages.models.fitting import lightgbm_trees
-from stages.models.parameters import BoostingParameters, Part, Range, Whole
+from stages.models.parameters import BoostingParameters, Part, SearchRange, Whole
 from stages.models.scorers import LightGBM
 from stages.models.task import MOST_TREES, Held, Task
 
@@ -35,12 +35,12 @@ class Parameters(BoostingParameters):
 
 
 SEARCH = {
-    "trees": Range(100, 1500, log=True),
-    "learning_rate": Range(0.02, 0.2, log=True),
-    "min_leaf": Range(2, 200, log=True),
-    "bagging_fraction": Range(0.5, 1.0),
-    "feature_fraction": Range(0.2, 1.0),
-    "l2": Range(0.01, 100.0, log=True),
+    "trees": SearchRange(100, 1500, log=True),
+    "learning_rate": SearchRange(0.02, 0.2, log=True),
+    "min_leaf": SearchRange(2, 200, log=True),
+    "bagging_fraction": SearchRange(0.5, 1.0),
+    "feature_fraction": SearchRange(0.2, 1.0),
+    "l2": SearchRange(0.01, 100.0, log=True),
 }
 STARTS = (
     {

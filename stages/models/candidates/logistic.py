@@ -7,7 +7,7 @@ from scipy.sparse import csr_matrix, hstack
 
 from stages.features.information_value import Codes, category_cells
 from stages.features.matrix import Floats, Outcomes
-from stages.models.parameters import CandidateParameters, Positive, Range
+from stages.models.parameters import CandidateParameters, Positive, SearchRange
 from stages.models.scorers import Additive, Linear, Table
 from stages.models.task import Task
 
@@ -19,7 +19,7 @@ class Parameters(CandidateParameters):
     """Inverse strength of the L2 penalty."""
 
 
-SEARCH = {"c": Range(1e-3, 1e3, log=True)}
+SEARCH = {"c": SearchRange(1e-3, 1e3, log=True)}
 
 
 def fit(task: Task, x: Floats, bad: Outcomes) -> Additive:

@@ -10,7 +10,7 @@ import numpy as np
 from stages.features.matrix import Floats, Outcomes
 from stages.models.calibration import ForestShare
 from stages.models.fitting import xgboost_trees
-from stages.models.parameters import CandidateParameters, Part, Positive, Range, Whole
+from stages.models.parameters import CandidateParameters, Part, Positive, SearchRange, Whole
 from stages.models.scorers import XGBoost
 from stages.models.task import Task
 
@@ -34,10 +34,10 @@ class Parameters(CandidateParameters):
 
 
 SEARCH = {
-    "trees": Range(50, 300),
-    "max_depth": Range(4, 20),
-    "min_leaf": Range(1.0, 50.0, log=True),
-    "features_per_split": Range(0.2, 1.0),
+    "trees": SearchRange(50, 300),
+    "max_depth": SearchRange(4, 20),
+    "min_leaf": SearchRange(1.0, 50.0, log=True),
+    "features_per_split": SearchRange(0.2, 1.0),
 }
 
 

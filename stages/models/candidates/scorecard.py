@@ -10,7 +10,7 @@ from pydantic import Field as Key
 
 from stages.features.information_value import SMOOTHING, Codes, number_cells
 from stages.features.matrix import Floats, Outcomes
-from stages.models.parameters import CandidateParameters, Positive, Range
+from stages.models.parameters import CandidateParameters, Positive, SearchRange
 from stages.models.scorers import Additive, Linear, Table
 from stages.models.task import Task
 
@@ -29,9 +29,9 @@ class Parameters(CandidateParameters):
 
 
 SEARCH = {
-    "c": Range(1e-3, 1e3, log=True),
-    "max_bins": Range(3, 12),
-    "min_bin_share": Range(0.01, 0.1, log=True),
+    "c": SearchRange(1e-3, 1e3, log=True),
+    "max_bins": SearchRange(3, 12),
+    "min_bin_share": SearchRange(0.01, 0.1, log=True),
 }
 
 TRENDS = {0: "auto", 1: "ascending", -1: "descending"}

@@ -6,7 +6,7 @@ from typing import Any
 
 from stages.features.matrix import Floats, Outcomes
 from stages.models.fitting import xgboost_trees
-from stages.models.parameters import BoostingParameters, NotNegative, Part, Range, Whole
+from stages.models.parameters import BoostingParameters, NotNegative, Part, SearchRange, Whole
 from stages.models.scorers import XGBoost
 from stages.models.task import Held, Task
 
@@ -23,13 +23,13 @@ class Parameters(BoostingParameters):
 
 
 SEARCH = {
-    "trees": Range(100, 1000, log=True),
-    "learning_rate": Range(0.02, 0.2, log=True),
-    "max_depth": Range(2, 8),
-    "min_child_weight": Range(0.1, 50.0, log=True),
-    "subsample": Range(0.5, 1.0),
-    "feature_fraction": Range(0.2, 1.0),
-    "l2": Range(0.01, 100.0, log=True),
+    "trees": SearchRange(100, 1000, log=True),
+    "learning_rate": SearchRange(0.02, 0.2, log=True),
+    "max_depth": SearchRange(2, 8),
+    "min_child_weight": SearchRange(0.1, 50.0, log=True),
+    "subsample": SearchRange(0.5, 1.0),
+    "feature_fraction": SearchRange(0.2, 1.0),
+    "l2": SearchRange(0.01, 100.0, log=True),
 }
 
 

@@ -18,7 +18,7 @@ from stages.features.matrix import Floats
 Numbers = NDArray[np.int64]
 
 
-class Lines:
+class LeafStretches:
     """The leaves of a forest as stretches of bins.
 
     `table` (bins of all features, words) has a bit for each leaf that a bin leaves open, and

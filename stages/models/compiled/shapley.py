@@ -1,8 +1,9 @@
 """Compute the exact Shapley values of trees, leaf by leaf.
 
 A bin has a few bits for each leaf, one for each feature on its path. A leaf's Shapley values depend
-on its bits alone. `Tables` holds them for all combinations of the bits and looks them up (the idea
-of Fast TreeSHAP, Yang 2021); `Formula` computes them for each row, where the tables would be large.
+only on its bits. `Tables` holds them for all combinations of the bits and looks them up (the idea
+of Fast TreeSHAP, Yang 2021); `LeafFormula` computes them for each row, where the tables would be
+large.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def explainers(leaves: list[Leaf], first: list[int], rows: int, features: int) -
     """Return the explainers of a forest's leaves; `rows` counts the bins of all features."""
     widest = max((len(leaf.reach) for leaf in leaves), default=0)
     if widest > WIDEST or size_of(leaves, rows) > LARGEST:
-        return [Formula(leaves, first, features)]
+        return [LeafFormula(leaves, first, features)]
     few = [leaf for leaf in leaves if len(leaf.reach) <= 8]
     many = [leaf for leaf in leaves if len(leaf.reach) > 8]
     parts: list[tuple[list[Leaf], DTypeLike]] = [(few, np.uint8), (many, np.uint16)]
@@ -48,7 +49,7 @@ def size_of(leaves: list[Leaf], rows: int) -> float:
     return sum(2.0**d * d * 8 + rows * (1 + (d > 8)) for d in widths)
 
 
-class Group:
+class LeafGroup:
     """Leaves with the same number d of features on their paths: shares (d, L), values (L,)."""
 
     def __init__(self, leaves: list[Leaf]) -> None:
@@ -60,7 +61,7 @@ class Group:
         self.expected = float(self.value @ self.share.prod(axis=0))
 
     @classmethod
-    def by_width(cls, leaves: list[Leaf]) -> list[Group]:
+    def by_width(cls, leaves: list[Leaf]) -> list[LeafGroup]:
         """Return all leaves in groups of at most SIZE, those with the fewest features first."""
 
         def width(leaf: Leaf) -> int:
@@ -76,7 +77,7 @@ class Tables:
     def __init__(
         self, leaves: list[Leaf], integer: DTypeLike, first: list[int], rows: int, features: int
     ) -> None:
-        groups = Group.by_width(leaves)
+        groups = LeafGroup.by_width(leaves)
         by_leaf = np.zeros((len(leaves), rows), integer)
         for row, leaf in zip(by_leaf, (leaf for g in groups for leaf in g.leaves), strict=True):
             for bit, (feature, reach) in enumerate(leaf.reach.items()):
@@ -111,11 +112,11 @@ class Tables:
         return np.asarray(np.bincount(self._slots, values, self._features), dtype=np.float64)
 
 
-class Formula:
+class LeafFormula:
     """Leaves with paths of any length: `_reach` says which bins lead to which leaf."""
 
     def __init__(self, leaves: list[Leaf], first: list[int], features: int) -> None:
-        self._groups = Group.by_width(leaves)
+        self._groups = LeafGroup.by_width(leaves)
         self.expected = sum(group.expected for group in self._groups)
         stored: dict[bytes, int] = {}  # the start of each reach; equal ones are stored once
         slots, start, size = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)], 0

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stages.features.matrix import Floats
 from stages.models.compiled.forest import Forest, bins_of, category, leaves_of
-from stages.models.compiled.lines import Lines, half_way_below
+from stages.models.compiled.lines import LeafStretches, half_way_below
 from stages.models.compiled.margins import Words
 from stages.models.compiled.shapley import Explainer, explainers
 
@@ -90,8 +90,8 @@ class Trees:
         return explainers(leaves, self._first, sum(self._sizes), self.forest.features)
 
     @cached_property
-    def _lines(self) -> Lines:
-        return Lines(*self._words.by_leaf(), self._first, self._sizes)
+    def _lines(self) -> LeafStretches:
+        return LeafStretches(*self._words.by_leaf(), self._first, self._sizes)
 
     def _rows(self, x: Floats) -> list[list[int]]:
         """Return for each row of x (n, F) the F rows of the tables that its values fall into."""

@@ -20,7 +20,7 @@ TINY = 1e-300  # instead of no money, where no outcome is known
 
 
 @dataclass(frozen=True)
-class Limits:
+class PolicyLimits:
     """What a chosen policy must keep; None where nothing is asked.
 
     `confident` asks that the upper end of the 95 % interval of the bad rate keeps its limit.
@@ -116,7 +116,9 @@ def sweep(rows: ScoredRows, policy: Policy, max_referrals: float | None) -> Swee
     )
 
 
-def choose(rows: ScoredRows, policy: Policy, swept: Sweep, limits: Limits, aim: Aim) -> Choice:
+def choose(
+    rows: ScoredRows, policy: Policy, swept: Sweep, limits: PolicyLimits, aim: Aim
+) -> Choice:
     """Return the cut-off with the highest aim that keeps the limits; ReplayError where none does.
 
     Of equals it is the lowest one.
@@ -177,7 +179,7 @@ def places(pd: Floats, approve_below: float, decline_from: float) -> NDArray[np.
     return (pd >= approve_below).astype(np.int64) + (pd >= decline_from)
 
 
-def explain(swept: Sweep, choice: Choice, limits: Limits, aim: Aim) -> str:
+def explain(swept: Sweep, choice: Choice, limits: PolicyLimits, aim: Aim) -> str:
     """Return a sentence about what was chosen and why not another."""
     at, policy, best = choice.place, choice.policy, choice.unlimited
     words = aim.replace("_", " ")

@@ -13,11 +13,11 @@ import pytest
 
 from release.attestation import attachment
 from release.deploy import host
-from release.deploy.host import Refused, attestation, oci_registry
+from release.deploy.host import DeploymentRefused, attestation, oci_registry
 from release.deploy.host.admission import admit
 from release.deploy.host.attestation import PROVENANCE
-from release.deploy.host.files import Release, State
-from release.deploy.host.settings import Settings
+from release.deploy.host.files import DeploymentState, Release
+from release.deploy.host.settings import HostSettings
 from tests.support.registry_fake import Registry
 from tests.support.signed_releases import COMMIT, Releases, payload
 
@@ -38,46 +38,48 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Regist
 
 
 @pytest.fixture
-def settings(registry: Registry, releases: Releases, tmp_path: Path) -> Settings:
+def settings(registry: Registry, releases: Releases, tmp_path: Path) -> HostSettings:
     path = tmp_path / "host.env"
     text = (Path(host.__file__).parent / "host.env").read_text()
     path.write_text(text.replace("REPOSITORY=", f"REPOSITORY={registry.repository}"))
-    return replace(Settings.read(path), state=tmp_path / "state", release_key=releases.public)
+    return replace(HostSettings.read(path), state=tmp_path / "state", release_key=releases.public)
 
 
-def admitted(settings: Settings, digest: str, *, older: bool = False) -> attestation.Evidence:
-    return admit(f"{settings.repository}@{digest}", settings, State(settings.state), older=older)
+def admitted(settings: HostSettings, digest: str, *, older: bool = False) -> attestation.Evidence:
+    return admit(
+        f"{settings.repository}@{digest}", settings, DeploymentState(settings.state), older=older
+    )
 
 
-def make_live(settings: Settings, digest: str) -> None:
+def make_live(settings: HostSettings, digest: str) -> None:
     release = Release("blue", f"{settings.repository}@{digest}", {}, "2026-01-01T00:00:00Z")
-    State(settings.state).folder.mkdir(exist_ok=True)
-    State(settings.state).promote(release)
+    DeploymentState(settings.state).folder.mkdir(exist_ok=True)
+    DeploymentState(settings.state).promote(release)
 
 
-def test_a_signed_and_judged_image_is_admitted(settings: Settings, releases: Releases) -> None:
+def test_a_signed_and_judged_image_is_admitted(settings: HostSettings, releases: Releases) -> None:
     releases.attach(f"{settings.repository}@{DIGEST}")
     found = admitted(settings, DIGEST)
     assert (found.commit, found.released) == (COMMIT, "2026-11-20T12:00:00Z")
 
 
-def test_an_image_without_an_attestation_is_refused(settings: Settings) -> None:
-    with pytest.raises(Refused, match="nothing is attached to it"):
+def test_an_image_without_an_attestation_is_refused(settings: HostSettings) -> None:
+    with pytest.raises(DeploymentRefused, match="nothing is attached to it"):
         admitted(settings, DIGEST)
 
 
-def test_an_attestation_by_another_key_is_refused(settings: Settings, tmp_path: Path) -> None:
+def test_an_attestation_by_another_key_is_refused(settings: HostSettings, tmp_path: Path) -> None:
     Releases.with_new_key(tmp_path / "other").attach(f"{settings.repository}@{DIGEST}")
-    with pytest.raises(Refused, match="it is signed by no key of"):
+    with pytest.raises(DeploymentRefused, match="it is signed by no key of"):
         admitted(settings, DIGEST)
 
 
 def test_the_attestation_of_another_image_is_refused(
-    settings: Settings, releases: Releases
+    settings: HostSettings, releases: Releases
 ) -> None:
     envelope = releases.envelope(f"{settings.repository}@{OTHER}")
     attachment.attach(f"{settings.repository}@{DIGEST}", {envelope: PROVENANCE})
-    with pytest.raises(Refused, match="about another image"):
+    with pytest.raises(DeploymentRefused, match="about another image"):
         admitted(settings, DIGEST)
 
 
@@ -126,14 +128,14 @@ CHANGES: dict[str, tuple[Change, str]] = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_signed_statement_that_says_too_little_is_refused(
-    settings: Settings, releases: Releases, name: str
+    settings: HostSettings, releases: Releases, name: str
 ) -> None:
     change, words = CHANGES[name]
     image = f"{settings.repository}@{DIGEST}"
     said = releases.statement(image)
     change(said)
     attachment.attach(image, {releases.sign(said): PROVENANCE})
-    with pytest.raises(Refused, match=words):
+    with pytest.raises(DeploymentRefused, match=words):
         admitted(settings, DIGEST)
 
 
@@ -160,19 +162,19 @@ def in_other_letters(envelope: bytes) -> bytes:
     [changed_payload, changed_type, without_signatures, in_other_letters, lambda _: b"[1]"],
 )
 def test_an_envelope_that_was_changed_after_the_signature_is_refused(
-    settings: Settings, releases: Releases, tamper: Callable[[bytes], bytes]
+    settings: HostSettings, releases: Releases, tamper: Callable[[bytes], bytes]
 ) -> None:
     envelope = tamper(releases.envelope(f"{settings.repository}@{DIGEST}"))
     attachment.attach(f"{settings.repository}@{OTHER}", {envelope: PROVENANCE})
-    with pytest.raises(Refused, match="no attestation permits starting it"):
+    with pytest.raises(DeploymentRefused, match="no attestation permits starting it"):
         admitted(settings, OTHER)
     attachment.attach(f"{settings.repository}@{DIGEST}", {envelope: PROVENANCE})
-    with pytest.raises(Refused, match="no attestation permits starting it"):
+    with pytest.raises(DeploymentRefused, match="no attestation permits starting it"):
         admitted(settings, DIGEST)
 
 
 def test_base64_for_addresses_is_accepted_as_dsse_asks(
-    releases: Releases, settings: Settings
+    releases: Releases, settings: HostSettings
 ) -> None:
     content = payload(releases.envelope(f"r@{DIGEST}"))
     for each in (content, content["signatures"][0]):
@@ -192,56 +194,58 @@ def test_what_is_signed_is_the_encoding_of_dsse() -> None:
 
 
 def test_an_image_that_is_older_than_the_live_one_needs_a_named_roll_back(
-    settings: Settings, releases: Releases
+    settings: HostSettings, releases: Releases
 ) -> None:
     releases.attach(f"{settings.repository}@{DIGEST}", released="2026-11-20T12:00:00")
     releases.attach(f"{settings.repository}@{OTHER}", released="2026-11-19T12:00:00")
     admitted(settings, DIGEST)
     make_live(settings, DIGEST)
-    with pytest.raises(Refused, match="released at 2026-11-19T12:00:00Z, and the live one at 2026"):
+    with pytest.raises(
+        DeploymentRefused, match="released at 2026-11-19T12:00:00Z, and the live one at 2026"
+    ):
         admitted(settings, OTHER)
     assert admitted(settings, OTHER, older=True).released == "2026-11-19T12:00:00Z"
 
 
-def test_the_live_image_may_be_deployed_again(settings: Settings, releases: Releases) -> None:
+def test_the_live_image_may_be_deployed_again(settings: HostSettings, releases: Releases) -> None:
     releases.attach(f"{settings.repository}@{DIGEST}")
     admitted(settings, DIGEST)
     make_live(settings, DIGEST)
     assert admitted(settings, DIGEST).commit == COMMIT
 
 
-def test_a_roll_back_needs_no_registry(settings: Settings, releases: Releases) -> None:
+def test_a_roll_back_needs_no_registry(settings: HostSettings, releases: Releases) -> None:
     releases.attach(f"{settings.repository}@{DIGEST}")
     admitted(settings, DIGEST)
     gone = replace(settings, repository="127.0.0.1:9/credit-pd")
     assert admitted(gone, DIGEST, older=True).commit == COMMIT
-    with pytest.raises(Refused, match="cannot be asked for attestations"):
+    with pytest.raises(DeploymentRefused, match="cannot be asked for attestations"):
         admitted(gone, OTHER)
 
 
-def test_a_kept_attestation_is_verified_again(settings: Settings, releases: Releases) -> None:
+def test_a_kept_attestation_is_verified_again(settings: HostSettings, releases: Releases) -> None:
     releases.attach(f"{settings.repository}@{DIGEST}")
     admitted(settings, DIGEST)
-    kept = State(settings.state).attestation(DIGEST)
+    kept = DeploymentState(settings.state).attestation(DIGEST)
     kept.write_bytes(changed_payload(kept.read_bytes()))
-    with pytest.raises(Refused, match="it is signed by no key"):
+    with pytest.raises(DeploymentRefused, match="it is signed by no key"):
         admitted(settings, DIGEST)
 
 
 @pytest.mark.parametrize("text", [None, "", "no key"])
 def test_without_a_key_nothing_is_started(
-    settings: Settings, releases: Releases, tmp_path: Path, text: str | None
+    settings: HostSettings, releases: Releases, tmp_path: Path, text: str | None
 ) -> None:
     releases.attach(f"{settings.repository}@{DIGEST}")
     keys = tmp_path / "absent.pub"
     if text is not None:
         keys.write_text(text)
-    with pytest.raises(Refused, match=r"cannot be read|must hold a public key"):
+    with pytest.raises(DeploymentRefused, match=r"cannot be read|must hold a public key"):
         admitted(replace(settings, release_key=keys), DIGEST)
 
 
 def test_two_keys_are_accepted_while_one_replaces_the_other(
-    settings: Settings, releases: Releases, tmp_path: Path
+    settings: HostSettings, releases: Releases, tmp_path: Path
 ) -> None:
     new = Releases.with_new_key(tmp_path / "new")
     both = tmp_path / "both.pub"
@@ -253,7 +257,7 @@ def test_two_keys_are_accepted_while_one_replaces_the_other(
 @pytest.mark.parametrize("stored", ["auths", "credHelpers"])
 def test_the_registry_is_asked_with_the_login_of_the_container_engine(
     releases: Releases,
-    settings: Settings,
+    settings: HostSettings,
     registry: Registry,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -261,7 +265,7 @@ def test_the_registry_is_asked_with_the_login_of_the_container_engine(
 ) -> None:
     releases.attach(f"{settings.repository}@{DIGEST}")
     registry.login = base64.b64encode(b"AWS:token").decode()
-    with pytest.raises(Refused, match="the registry answers 401"):
+    with pytest.raises(DeploymentRefused, match="the registry answers 401"):
         admitted(settings, DIGEST)
     folder, helper = tmp_path / "docker", tmp_path / "docker-credential-ecr-login"
     folder.mkdir()
@@ -277,11 +281,11 @@ def test_the_registry_is_asked_with_the_login_of_the_container_engine(
 
 
 def test_a_blob_with_another_content_is_refused(
-    settings: Settings, releases: Releases, registry: Registry
+    settings: HostSettings, releases: Releases, registry: Registry
 ) -> None:
     releases.attach(f"{settings.repository}@{DIGEST}")
     for path in registry.held:
         if path.startswith("blobs/"):
             registry.held[path] = b"{}"
-    with pytest.raises(Refused, match="does not give the blob"):
+    with pytest.raises(DeploymentRefused, match="does not give the blob"):
         oci_registry.attestations(f"{settings.repository}@{DIGEST}")

@@ -10,7 +10,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from release.deploy.host import Refused
+from release.deploy.host import DeploymentRefused
 from release.deploy.host.canary import (
     Comparison,
     Count,
@@ -126,7 +126,10 @@ def test_samples_are_read_with_their_labels() -> None:
 
 
 def test_a_service_without_metrics_gets_no_canary() -> None:
-    with service(403, "") as address, pytest.raises(Refused, match="must be readable for a canary"):
+    with (
+        service(403, "") as address,
+        pytest.raises(DeploymentRefused, match="must be readable for a canary"),
+    ):
         read_samples(address, "key")
 
 
@@ -134,5 +137,5 @@ def test_the_shares_of_a_canary_are_percentages() -> None:
     assert shares("5,25") == [5, 25]
     assert shares("none") == []
     for text in ("", "5;25", "0", "100", "5,many", "-5"):
-        with pytest.raises(Refused, match="must be percentages"):
+        with pytest.raises(DeploymentRefused, match="must be percentages"):
             shares(text)

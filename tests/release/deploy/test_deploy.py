@@ -12,7 +12,7 @@ import pytest
 
 from release.deploy import __main__ as deploy
 from release.deploy.host import deploy as host_deploy
-from release.deploy.host.files import State
+from release.deploy.host.files import DeploymentState
 from tests.e2e.processes import missing
 from tests.support import templates
 from tests.support.ssm_fake import REPOSITORY, SSM, Host
@@ -144,7 +144,7 @@ def test_the_first_host_that_refuses_stops_the_rest(two: SSM, run: Run) -> None:
 
 
 def test_a_host_that_is_busy_is_a_failure(ssm: SSM, run: Run) -> None:
-    with State(ssm.hosts[0].state).lock():
+    with DeploymentState(ssm.hosts[0].state).lock():
         status, _, words = run("--image", FIRST)
     assert status == 1
     assert "another deployment is running on this host" in words

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from release.deploy import host
-from release.deploy.host import Refused, probe, proxy
+from release.deploy.host import DeploymentRefused, probe, proxy
 from release.deploy.host.deploy import main
-from release.deploy.host.files import Busy, Release, State
+from release.deploy.host.files import Busy, DeploymentState, Release
 from release.deploy.host.proxy import Counters, Proxy
-from release.deploy.host.settings import Settings
+from release.deploy.host.settings import HostSettings
 
 FOLDER = Path(host.__file__).parent
 DIGEST = f"sha256:{'a' * 64}"
@@ -35,12 +35,12 @@ def release(image: str, colour: str = "blue") -> Release:
 
 
 def test_the_committed_settings_are_complete(settings_file: Path) -> None:
-    assert Settings.read(settings_file).watch_seconds == 60
+    assert HostSettings.read(settings_file).watch_seconds == 60
 
 
 def test_the_committed_settings_need_a_repository() -> None:
-    with pytest.raises(Refused, match="CREDIT_PD_REPOSITORY needs a value"):
-        Settings.read(FOLDER / "host.env")
+    with pytest.raises(DeploymentRefused, match="CREDIT_PD_REPOSITORY needs a value"):
+        HostSettings.read(FOLDER / "host.env")
 
 
 @pytest.mark.parametrize(
@@ -53,27 +53,27 @@ def test_the_committed_settings_need_a_repository() -> None:
 )
 def test_a_wrong_setting_is_named(settings_file: Path, old: str, new: str, words: str) -> None:
     settings_file.write_text(settings_file.read_text().replace(old, new))
-    with pytest.raises(Refused, match=words):
-        Settings.read(settings_file)
+    with pytest.raises(DeploymentRefused, match=words):
+        HostSettings.read(settings_file)
 
 
 def test_a_host_with_an_older_file_of_settings_goes_on(settings_file: Path) -> None:
     lines = settings_file.read_text().splitlines()
     settings_file.write_text("\n".join(each for each in lines if "RELEASE_KEY" not in each))
-    assert Settings.read(settings_file).release_key == Path("/etc/credit-pd/release.pub")
+    assert HostSettings.read(settings_file).release_key == Path("/etc/credit-pd/release.pub")
 
 
 @pytest.mark.parametrize("image", [DIGEST, f"registry/credit-pd@{DIGEST}"])
 def test_a_digest_of_the_hosts_repository_is_accepted(settings_file: Path, image: str) -> None:
-    assert Settings.read(settings_file).reference(image) == f"registry/credit-pd@{DIGEST}"
+    assert HostSettings.read(settings_file).reference(image) == f"registry/credit-pd@{DIGEST}"
 
 
 @pytest.mark.parametrize(
     "image", ["registry/credit-pd:1", f"{DIGEST}0", f"other@{DIGEST}", f"@{DIGEST}\n", "--help"]
 )
 def test_any_other_image_is_refused(settings_file: Path, image: str) -> None:
-    with pytest.raises(Refused, match="image"):
-        Settings.read(settings_file).reference(image)
+    with pytest.raises(DeploymentRefused, match="image"):
+        HostSettings.read(settings_file).reference(image)
 
 
 def test_wrong_settings_end_with_status_2(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -82,14 +82,14 @@ def test_wrong_settings_end_with_status_2(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_the_live_release_becomes_previous(tmp_path: Path) -> None:
-    state = State(tmp_path)
+    state = DeploymentState(tmp_path)
     state.promote(release("first"))
     state.promote(release("second", "green"))
     assert state.releases() == {"live": release("second", "green"), "previous": release("first")}
 
 
 def test_deploying_an_image_again_keeps_the_previous_one(tmp_path: Path) -> None:
-    state = State(tmp_path)
+    state = DeploymentState(tmp_path)
     for image in ("first", "second", "second"):
         state.promote(release(image))
     assert state.releases()["previous"] == release("first")
@@ -154,12 +154,12 @@ def test_a_history_that_cannot_be_written_does_not_hide_what_happened(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "history.jsonl").mkdir()
-    State(tmp_path).note("image", "rolled back")
+    DeploymentState(tmp_path).note("image", "rolled back")
     assert "the history could not be written" in capsys.readouterr().err
 
 
 def test_the_lock_admits_one_deployment(tmp_path: Path) -> None:
-    state = State(tmp_path)
+    state = DeploymentState(tmp_path)
     with state.lock(), pytest.raises(Busy), state.lock():
         pass
     with state.lock():
@@ -191,7 +191,7 @@ def test_a_service_that_does_not_state_its_model_is_refused() -> None:
     server = HTTPServer(("127.0.0.1", 0), Speechless)
     thread = threading.Thread(target=server.handle_request)
     thread.start()
-    with pytest.raises(Refused, match="must tell identity and golden; got 200"):
+    with pytest.raises(DeploymentRefused, match="must tell identity and golden; got 200"):
         probe.model_info(f"127.0.0.1:{server.server_port}")
     thread.join()
     server.server_close()
@@ -224,8 +224,12 @@ def test_the_installer_does_not_restart_an_unchanged_proxy(tmp_path: Path) -> No
 
 
 def test_the_key_of_the_host_is_created_once_and_readable_by_root_alone(tmp_path: Path) -> None:
-    state = State(tmp_path / "state")
-    assert state.key() == State(tmp_path / "state").key() != State(tmp_path / "other").key()
+    state = DeploymentState(tmp_path / "state")
+    assert (
+        state.key()
+        == DeploymentState(tmp_path / "state").key()
+        != DeploymentState(tmp_path / "other").key()
+    )
     assert (tmp_path / "state/probe.key").stat().st_mode & 0o777 == 0o600
 
 
@@ -234,4 +238,4 @@ def test_the_installer_keeps_what_an_operator_changed(tmp_path: Path) -> None:
     for _ in range(2):
         subprocess.run([FOLDER / "install.sh", "registry", tmp_path], check=True)
         settings.write_text(settings.read_text().replace("SECONDS=60", "SECONDS=90"))
-    assert Settings.read(settings).watch_seconds == 90
+    assert HostSettings.read(settings).watch_seconds == 90

@@ -16,7 +16,7 @@ import yaml
 from release.image import __main__ as image
 from release.image import bento, run_check
 from release.image.bento import NotBuildable
-from release.image.container_engine import Engine, Failed
+from release.image.container_engine import ContainerEngine, ContainerError
 from service.decision import hashes, identity
 from service.decision.hashes import NotReady
 from tests.support.books import ROOT
@@ -103,7 +103,7 @@ def checkout(tmp_path: Path) -> Checkout:
     return Checkout(tmp_path / "checkout")
 
 
-class Stub(Engine):
+class Stub(ContainerEngine):
     """An engine that says what it is told to, and notes what it was asked."""
 
     def __init__(self, about: dict[str, Any], answers: dict[str, str] | None = None) -> None:
@@ -297,7 +297,7 @@ def test_the_manifest_states_the_files_that_the_lock_names(
 
 def test_an_image_on_a_stand_in_base_is_not_published() -> None:
     engine = Stub(labelled(image.STAND_IN, "true"))
-    with pytest.raises(Failed, match="stands on a stand-in base"):
+    with pytest.raises(ContainerError, match="stands on a stand-in base"):
         image.publish(engine, "credit-pd:1", "registry/credit-pd")
     assert "push" not in [words[0] for words in engine.asked]
 
@@ -305,7 +305,7 @@ def test_an_image_on_a_stand_in_base_is_not_published() -> None:
 @pytest.mark.parametrize("commit", ["", f"{COMMIT}-dirty"])
 def test_an_image_of_no_commit_is_not_published(commit: str) -> None:
     engine = Stub(labelled(image.LABELS["git_commit"], commit))
-    with pytest.raises(Failed, match="must be built from a commit without changes"):
+    with pytest.raises(ContainerError, match="must be built from a commit without changes"):
         image.publish(engine, "credit-pd:1", "registry/credit-pd")
 
 
@@ -324,18 +324,18 @@ def test_a_check_uses_the_settings_of_a_host(tmp_path: Path) -> None:
 
 def test_a_broken_ledger_is_reported(tmp_path: Path) -> None:
     engine = Stub({}, {"run": "the chain of 3 entries is broken"})
-    with pytest.raises(Failed, match="is broken"):
+    with pytest.raises(ContainerError, match="is broken"):
         run_check.count_entries(engine, "credit-pd:1", tmp_path)
 
 
 def test_a_missing_engine_is_reported() -> None:
-    with pytest.raises(Failed, match="no-such-engine cannot be run"):
-        Engine("no-such-engine").run("version")
+    with pytest.raises(ContainerError, match="no-such-engine cannot be run"):
+        ContainerEngine("no-such-engine").run("version")
 
 
 def test_a_failed_command_states_its_output() -> None:
-    with pytest.raises(Failed, match="ended with status 1"):
-        Engine(f"{sys.executable} -c 'raise SystemExit(1)'").run("version")
+    with pytest.raises(ContainerError, match="ended with status 1"):
+        ContainerEngine(f"{sys.executable} -c 'raise SystemExit(1)'").run("version")
 
 
 def test_an_image_goes_to_another_job_as_a_file(

@@ -11,7 +11,7 @@ import pytest
 
 from service.decision.engine import Engine
 from service.decision.reasons import MOST, Approved, Reason, ReasonWriter
-from service.decision.sentences import Range
+from service.decision.sentences import UsualRange
 from stages.contract import prepared
 from stages.features.matrix import Features, Floats
 from stages.policy.decisions import HardRule
@@ -44,7 +44,7 @@ def refused(served: Path, engine: Engine) -> list[tuple[Floats, Any]]:
     return found
 
 
-APPROVED = Approved({"amount": Range(1000, 5000), "income": Range(20_000, 60_000)})
+APPROVED = Approved({"amount": UsualRange(1000, 5000), "income": UsualRange(20_000, 60_000)})
 PLAIN = {"amount": 3000, "income": 30_000, "purpose": "home", "months": 12, "branch": 10}
 
 
@@ -98,7 +98,7 @@ def test_a_quoted_number_stands_beside_what_is_usual() -> None:
 
 
 def test_a_number_without_words_of_its_own_is_compared_with_what_is_usual() -> None:
-    approved = Approved({"months": Range(12, 24)})
+    approved = Approved({"months": UsualRange(12, 24)})
     for value, side in ((11, "lower"), (25, "higher")):
         found = said({"months": 1}, approved=approved, months=value)
         assert found[0]["text"] == f"months: {side} than is usual for approved applicants"
@@ -137,7 +137,7 @@ def test_a_missing_value_has_a_sentence_of_its_own() -> None:
 
 def test_a_ratio_and_its_numerator_are_one_fact() -> None:
     shares = {"amount": 0.5, "loan_to_income": 0.4, "income": 0.6}
-    approved = Approved(APPROVED.ranges | {"loan_to_income": Range(0.1, 0.2)})
+    approved = Approved(APPROVED.ranges | {"loan_to_income": UsualRange(0.1, 0.2)})
     found = said(shares, approved=approved, amount=9000, income=10_000)
     assert fields(found) == ["amount", "income"]
     found = said(shares, approved=approved, amount=3000, income=10_000)
@@ -153,7 +153,7 @@ def test_fields_of_a_group_are_one_fact() -> None:
 
 
 def test_a_ratio_without_a_denominator_has_no_direction() -> None:
-    approved = Approved({"loan_to_income": Range(0.1, 0.2)})
+    approved = Approved({"loan_to_income": UsualRange(0.1, 0.2)})
     found = said({"loan_to_income": 1}, approved=approved, income=0)
     assert found[0]["text"] == "loan_to_income counted against this application"
 
@@ -267,5 +267,7 @@ def test_a_value_that_is_missing_for_a_reason_is_worded_by_the_reason() -> None:
 
 def test_that_a_value_is_there_is_not_worded_as_its_direction() -> None:
     shares = {"months": -0.2, "months__missing": 0.5}
-    found = said(shares, approved=Approved({"months": Range(12, 24)}), text=MEANINGS, months=99)
+    found = said(
+        shares, approved=Approved({"months": UsualRange(12, 24)}), text=MEANINGS, months=99
+    )
     assert found == [{"field": "months", "text": "months counted against this application"}]

@@ -21,7 +21,7 @@ import yaml
 from service.api.drafts import decision_content
 from service.ledger import Ledger, draft
 from service.monitoring import outcomes, realised_performance, retraining
-from service.monitoring.monitor import Monitor, start_monitor
+from service.monitoring.monitor import LedgerMonitor, start_monitor
 from service.monitoring.realised_performance import MatureOutcomes
 from stages import evaluate
 from tests.support import github_fake
@@ -44,13 +44,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def monitor(root: Path, ledger: Ledger) -> Monitor:
+def monitor(root: Path, ledger: Ledger) -> LedgerMonitor:
     ledger.prepare()
-    return Monitor(root, ledger)
+    return LedgerMonitor(root, ledger)
 
 
 def decide(
-    monitor: Monitor, root: Path, factor: float = 1.0, rows: int = ROWS, share: float = 1.0
+    monitor: LedgerMonitor, root: Path, factor: float = 1.0, rows: int = ROWS, share: float = 1.0
 ) -> None:
     """Record decisions about the `share` of rows with the largest amounts, times a factor."""
     columns = train(root)
@@ -95,7 +95,7 @@ def slack(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     server.server_close()
 
 
-def test_undrifted_decisions_are_reported_quiet(monitor: Monitor, root: Path) -> None:
+def test_undrifted_decisions_are_reported_quiet(monitor: LedgerMonitor, root: Path) -> None:
     decide(monitor, root)
     (report,) = monitor.report_due_windows()
     assert report["loudest"] == "quiet"
@@ -115,14 +115,16 @@ def test_a_monitor_that_may_not_compare_groups_says_so(
 
 
 def test_a_window_is_reported_once_until_enough_decisions_are_new(
-    monitor: Monitor, root: Path
+    monitor: LedgerMonitor, root: Path
 ) -> None:
     decide(monitor, root)
     assert len(monitor.report_due_windows()) == 1
     assert monitor.report_due_windows() == []
 
 
-def test_a_scheduled_run_reports_about_all_new_decisions(monitor: Monitor, root: Path) -> None:
+def test_a_scheduled_run_reports_about_all_new_decisions(
+    monitor: LedgerMonitor, root: Path
+) -> None:
     decide(monitor, root)
     monitor.report_due_windows()
     decide(monitor, root, rows=5)
@@ -130,7 +132,9 @@ def test_a_scheduled_run_reports_about_all_new_decisions(monitor: Monitor, root:
     assert monitor.report_due_windows(every=1) == []
 
 
-def test_the_command_prints_its_findings(monitor: Monitor, root: Path, tmp_path: Path) -> None:
+def test_the_command_prints_its_findings(
+    monitor: LedgerMonitor, root: Path, tmp_path: Path
+) -> None:
     decide(monitor, root, factor=0.05)
     url = monitor.ledger.engine.url.render_as_string(hide_password=False)
     command = [sys.executable, "-m", "service.monitoring", "--root", str(root)]
@@ -141,13 +145,13 @@ def test_the_command_prints_its_findings(monitor: Monitor, root: Path, tmp_path:
     assert "alarm    amount: its distribution moved" in done.stdout
 
 
-def test_too_few_decisions_are_not_judged(monitor: Monitor, root: Path) -> None:
+def test_too_few_decisions_are_not_judged(monitor: LedgerMonitor, root: Path) -> None:
     decide(monitor, root, rows=50)
     assert monitor.report_due_windows() == []
 
 
 def test_a_drift_opens_one_incident_for_its_field_and_recovery_closes_it(
-    monitor: Monitor, root: Path, slack: list[str]
+    monitor: LedgerMonitor, root: Path, slack: list[str]
 ) -> None:
     decide(monitor, root, factor=0.05)
     monitor.report_due_windows()
@@ -163,7 +167,7 @@ def test_a_drift_opens_one_incident_for_its_field_and_recovery_closes_it(
 
 
 def test_an_unreachable_receiver_does_not_stop_the_monitor(
-    monitor: Monitor,
+    monitor: LedgerMonitor,
     root: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -174,7 +178,7 @@ def test_an_unreachable_receiver_does_not_stop_the_monitor(
     assert "ALERT_WEBHOOK" in capsys.readouterr().err
 
 
-def test_reports_are_kept_whole_and_listed_newest_first(monitor: Monitor, root: Path) -> None:
+def test_reports_are_kept_whole_and_listed_newest_first(monitor: LedgerMonitor, root: Path) -> None:
     for _ in range(3):
         decide(monitor, root)
         monitor.report_due_windows()
@@ -196,7 +200,7 @@ def github(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[GitHubFa
         yield server
 
 
-def seen(monitor: Monitor, root: Path, **shift: float) -> list[str]:
+def seen(monitor: LedgerMonitor, root: Path, **shift: float) -> list[str]:
     """The open incidents after a window with such a shift."""
     decide(monitor, root, **shift)
     monitor.report_due_windows()
@@ -204,7 +208,7 @@ def seen(monitor: Monitor, root: Path, **shift: float) -> list[str]:
 
 
 def test_drift_that_moves_the_score_starts_the_retraining_once(
-    monitor: Monitor, root: Path, github: GitHubFake, slack: list[str]
+    monitor: LedgerMonitor, root: Path, github: GitHubFake, slack: list[str]
 ) -> None:
     seen(monitor, root, share=0.2)
     opened = seen(monitor, root, share=0.2)
@@ -216,7 +220,7 @@ def test_drift_that_moves_the_score_starts_the_retraining_once(
 
 
 def test_after_a_recovery_the_next_drift_starts_it_again(
-    monitor: Monitor, root: Path, github: GitHubFake
+    monitor: LedgerMonitor, root: Path, github: GitHubFake
 ) -> None:
     for share in (0.2, 1.0, 0.2):
         seen(monitor, root, share=share)
@@ -224,14 +228,14 @@ def test_after_a_recovery_the_next_drift_starts_it_again(
 
 
 def test_decisions_without_drift_start_no_retraining(
-    monitor: Monitor, root: Path, github: GitHubFake
+    monitor: LedgerMonitor, root: Path, github: GitHubFake
 ) -> None:
     assert seen(monitor, root) == []
     assert github.requests == []
 
 
 def test_a_retraining_that_cannot_be_started_is_an_incident_and_is_tried_again(
-    monitor: Monitor, root: Path, github: GitHubFake
+    monitor: LedgerMonitor, root: Path, github: GitHubFake
 ) -> None:
     github.failures = [Failure(500)]
     opened = seen(monitor, root, share=0.2)
@@ -242,14 +246,16 @@ def test_a_retraining_that_cannot_be_started_is_an_incident_and_is_tried_again(
 
 
 def test_a_missing_token_is_an_incident_and_no_failure(
-    monitor: Monitor, root: Path, github: GitHubFake, monkeypatch: pytest.MonkeyPatch
+    monitor: LedgerMonitor, root: Path, github: GitHubFake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RETRAIN_TOKEN_FILE")
     opened = seen(monitor, root, share=0.2)
     assert any("RETRAIN_TOKEN_FILE must be a readable file" in own for own in opened)
 
 
-def test_the_token_follows_no_redirect(monitor: Monitor, root: Path, github: GitHubFake) -> None:
+def test_the_token_follows_no_redirect(
+    monitor: LedgerMonitor, root: Path, github: GitHubFake
+) -> None:
     github.failures = [Failure(307, {"Location": f"{github.url}/elsewhere"})]
     opened = seen(monitor, root, share=0.2)
     assert any("GitHub answered 307" in own for own in opened)
@@ -257,7 +263,7 @@ def test_the_token_follows_no_redirect(monitor: Monitor, root: Path, github: Git
 
 
 def test_lower_performance_starts_the_retraining(
-    monitor: Monitor, root: Path, github: GitHubFake, monkeypatch: pytest.MonkeyPatch
+    monitor: LedgerMonitor, root: Path, github: GitHubFake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng, rows = np.random.default_rng(0), 2000
     ripe = MatureOutcomes(
@@ -278,7 +284,7 @@ def test_lower_performance_starts_the_retraining(
 
 
 def test_outcomes_are_evaluated_again_only_when_there_are_more(
-    monitor: Monitor, root: Path, monkeypatch: pytest.MonkeyPatch
+    monitor: LedgerMonitor, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
     real = realised_performance.mature_outcomes
@@ -295,7 +301,7 @@ def test_outcomes_are_evaluated_again_only_when_there_are_more(
     assert len(asked) == 2
 
 
-def test_outcomes_of_another_model_are_not_counted(monitor: Monitor, root: Path) -> None:
+def test_outcomes_of_another_model_are_not_counted(monitor: LedgerMonitor, root: Path) -> None:
     one = np.array([0, 1])
     other = MatureOutcomes(
         2,
@@ -314,7 +320,7 @@ def test_the_workflow_starts_on_the_event_that_is_sent() -> None:
     assert retraining.EVENT in workflow["on"]["repository_dispatch"]["types"]
 
 
-def test_a_drift_in_several_windows_is_announced_once(monitor: Monitor) -> None:
+def test_a_drift_in_several_windows_is_announced_once(monitor: LedgerMonitor) -> None:
     finding = {"field": "income", "words": "moved", "loudness": "alarm", "value": 1.0}
     told = [monitor.reports.settle(window, [finding], "t") for window in ("100", "1000")]
     assert [len(opened) for opened, _ in told] == [1, 0]

@@ -13,7 +13,7 @@ import pytest
 from pydantic_core import from_json, to_json
 
 from service.api.handlers.monitoring import Monitoring
-from service.api.handlers.state import State
+from service.api.handlers.state import EngineState
 from service.api.requests import Handler, Request, respond
 from service.decision.applications import Applications
 from service.ledger import Ledger
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture
 def watch(ledger: Ledger, tmp_path: Path) -> Monitoring:
     ledger.prepare()
-    return Monitoring(State(tmp_path, ledger, max_batch=3))
+    return Monitoring(EngineState(tmp_path, ledger, max_batch=3))
 
 
 def ask(handler: Handler, body: Any = None, part: str = "", **query: str) -> tuple[int, Any]:

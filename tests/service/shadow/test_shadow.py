@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from service.api.handlers.monitoring import Monitoring
-from service.api.handlers.state import State
+from service.api.handlers.state import EngineState
 from service.api.metrics import SHADOW_LAG
 from service.decision import hashes
 from service.decision.engine import Engine
@@ -212,7 +212,7 @@ def test_the_service_runs_the_challenger_and_ends_it(
     monkeypatch.setenv("CREDIT_PD_CHALLENGER", str(folder))
     ledger = Ledger(url)
     decide(ledger, champion, 5)
-    monitoring = Monitoring(State(ROOT, ledger))
+    monitoring = Monitoring(EngineState(ROOT, ledger))
     monitoring.start()
     process = monitoring.challenger.process
     assert process is not None

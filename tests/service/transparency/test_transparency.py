@@ -31,19 +31,19 @@ from service.ledger.verify import verify as verify_chain
 from service.transparency import verify_receipt
 from service.transparency.__main__ import main
 from service.transparency.audit import audit
-from service.transparency.log import Broken, TransparencyLog
+from service.transparency.log import LogMismatch, TransparencyLog
 from service.transparency.signing import Signer, public_line, sign_checkpoint
 from service.transparency.verify_receipt import (
     LOG,
     WITNESS,
-    Checkpoint,
     Invalid,
     Key,
+    LogCheckpoint,
     parse_checkpoint,
     signers,
     verify,
 )
-from service.transparency.witness import Refused, Submission, Witness, application
+from service.transparency.witness import CosigningRefused, Submission, Witness, application
 from service.transparency.witness_client import WitnessClient
 from tests.support.books import ROOT
 from tests.support.ledger_client import change, decided, disarm
@@ -224,7 +224,7 @@ def test_the_log_signs_no_entry_that_was_changed(ledger: Ledger, signing: Signer
     add(ledger, 300)
     disarm(ledger.engine)
     change(ledger.engine, "UPDATE ledger_entries SET payload = '{}' WHERE sequence = 450")
-    with pytest.raises(Broken, match="entry 450 was changed"):
+    with pytest.raises(LogMismatch, match="entry 450 was changed"):
         log_of(ledger).publish(signing.log)
 
 
@@ -234,7 +234,7 @@ def test_the_log_signs_nothing_after_entries_were_cut_off(ledger: Ledger, signin
     disarm(ledger.engine)
     change(ledger.engine, "DELETE FROM ledger_entries WHERE sequence > 4")
     set_head(ledger.engine, Head(4, entries[3].hash))
-    with pytest.raises(Broken, match="ends at 4, and 9 were signed"):
+    with pytest.raises(LogMismatch, match="ends at 4, and 9 were signed"):
         log_of(ledger).publish(signing.log)
 
 
@@ -245,7 +245,7 @@ def test_another_tree_of_the_same_size_is_not_kept(ledger: Ledger, signing: Sign
     if ledger.engine.dialect.name == "sqlite":
         change(ledger.engine, "DROP TRIGGER ledger_entries_no_replace")
     rewrite(ledger.engine, [as_draft(entry) for entry in entries[::-1]])
-    with pytest.raises(Broken, match="another tree of 3 entries was signed before"):
+    with pytest.raises(LogMismatch, match="another tree of 3 entries was signed before"):
         log_of(ledger).publish(signing.log)
 
 
@@ -253,7 +253,7 @@ def test_lost_blocks_of_the_tree_are_made_again(ledger: Ledger, signing: Signers
     entry = add(ledger, 1000)[0]
     log_of(ledger).publish(signing.log, signing.clients)
     change(ledger.engine, "DELETE FROM ledger_blocks WHERE block = 1")
-    with pytest.raises(Broken, match="empty the table ledger_blocks"):
+    with pytest.raises(LogMismatch, match="empty the table ledger_blocks"):
         log_of(ledger).publish(signing.log, signing.clients)
     change(ledger.engine, "DELETE FROM ledger_blocks")
     assert log_of(ledger).publish(signing.log, signing.clients).refusals == {}
@@ -263,23 +263,23 @@ def test_lost_blocks_of_the_tree_are_made_again(ledger: Ledger, signing: Signers
 # ---- a witness
 
 
-def submission(checkpoint: Checkpoint, signer: Signer, old: int = 0) -> Submission:
+def submission(checkpoint: LogCheckpoint, signer: Signer, old: int = 0) -> Submission:
     return Submission(old, [], sign_checkpoint(checkpoint, signer))
 
 
 def status_of(witness: Witness, request: Submission) -> int:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CosigningRefused) as refused:
         witness.cosign(request)
     return refused.value.status
 
 
 def test_a_witness_answers_as_tlog_witness_says(signing: Signers) -> None:
     witness, name = signing.witnesses[0], signing.log.key.name
-    five = Checkpoint(name, 5, bytes([5]) * 32)
+    five = LogCheckpoint(name, 5, bytes([5]) * 32)
     stranger = Signer.generate("stranger.example", LOG)
     impostor = Signer.generate(name, LOG)
     assert (
-        status_of(witness, submission(Checkpoint("stranger.example", 1, bytes(32)), stranger))
+        status_of(witness, submission(LogCheckpoint("stranger.example", 1, bytes(32)), stranger))
         == 404
     )
     assert status_of(witness, submission(five, impostor)) == 403
@@ -290,18 +290,18 @@ def test_a_witness_answers_as_tlog_witness_says(signing: Signers) -> None:
     assert signers(note, signing.keys[:1])["witness.example/a"] is not None
     assert status_of(witness, submission(five, signing.log)) == 409
     assert witness.cosign(submission(five, signing.log, old=5))
-    other = Checkpoint(name, 5, bytes([6]) * 32)
+    other = LogCheckpoint(name, 5, bytes([6]) * 32)
     assert status_of(witness, submission(other, signing.log, old=5)) == 409
-    six = Checkpoint(name, 6, bytes([6]) * 32)
+    six = LogCheckpoint(name, 6, bytes([6]) * 32)
     assert status_of(witness, submission(six, signing.log, old=5)) == 422
 
 
 def test_a_witness_remembers_across_a_restart(signing: Signers) -> None:
     witness = signing.witnesses[0]
-    five = Checkpoint(signing.log.key.name, 5, bytes([5]) * 32)
+    five = LogCheckpoint(signing.log.key.name, 5, bytes([5]) * 32)
     witness.cosign(submission(five, signing.log))
     again = Witness(witness.signer, [signing.log.key], witness.folder)
-    fork = Checkpoint(signing.log.key.name, 7, bytes([7]) * 32)
+    fork = LogCheckpoint(signing.log.key.name, 7, bytes([7]) * 32)
     assert status_of(again, submission(fork, signing.log)) == 409
 
 
@@ -310,7 +310,7 @@ def test_a_witness_remembers_across_a_restart(signing: Signers) -> None:
     [b"", b"old\n\n", b"old x\n\n", b"old 01\n\n", b"old 0\nAAAA\n\n", b"\xff", b"new 0\n\n"],
 )
 def test_a_witness_refuses_what_is_no_request(body: bytes) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CosigningRefused) as refused:
         Submission.parse(body)
     assert refused.value.status == 400
 
@@ -415,7 +415,7 @@ def is_sound(engine: Engine, notes: list[str], signing: Signers) -> bool:
     """Whether an auditor with these checkpoints finds nothing."""
     try:
         audit(engine, notes, signing.log.key, signing.keys)
-    except Broken:
+    except LogMismatch:
         return False
     return verify_chain(engine).total == 0
 
@@ -463,7 +463,7 @@ def test_an_older_file_that_is_put_back_is_found(
     new_note = log_of(ledger).publish(signing.log, signing.clients).note
     replayed = open_engine(database_url(f"sqlite:///{old}"))
     assert is_sound(replayed, [old_note], signing)
-    with pytest.raises(Broken, match="ends at 20, and 25 were signed"):
+    with pytest.raises(LogMismatch, match="ends at 20, and 25 were signed"):
         audit(replayed, [old_note, new_note], signing.log.key, signing.keys)
 
 

@@ -29,7 +29,7 @@ BOOKS = {
     "class": unknown_books.coded_categories,
     "loan_status": unknown_books.two_tables,
 }
-Drafted = dict[str, tuple[Contract, command.Draft]]
+Drafted = dict[str, tuple[Contract, command.DraftedContract]]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from stages.contract.raw.files import header, read_file
 from stages.contract.raw.quality import Report
 from stages.contract.raw.tables import read_valid
 from stages.contract.schema import ContractError
-from stages.contract.tables import Dialect, Table
+from stages.contract.tables import Dialect, RawTable
 
 PLAIN = """
 tables:
@@ -197,20 +197,20 @@ def test_the_message_names_the_delimiter_that_the_file_seems_to_have(
 @pytest.mark.parametrize(
     ("table", "content", "reason"),
     [
-        (Table(path="a.csv"), b"a,b\n1,2\n1,2,3\n", "cannot be read as csv"),
-        (Table(path="a.csv"), "a,b\nMüller,2\n".encode("cp1252"), "say `encoding: cp1252`"),
-        (Table(path="a.csv"), b"a,b\n1,2\n3\n", "Expected 2 columns, got 1"),
-        (Table(path="a.csv"), b"a,b,a\n1,2,3\n", "1 columns have the same name, such as 'a'"),
-        (Table(path="a.csv.gz"), b"a,b\n1,2\n", "cannot be read as csv"),
-        (Table(path="a.xlsx"), b"a,b\n1,2\n", "cannot be read as xlsx"),
-        (Table(path="a.parquet"), b"PAR?", "cannot be read as parquet"),
-        (Table(path="a.json"), b"{}", "a table is one of .csv"),
-        (Table(path="a.csv"), b"a,b\n", "has columns but no rows"),
-        (Table(path="a.csv"), b"", "the file is empty"),
+        (RawTable(path="a.csv"), b"a,b\n1,2\n1,2,3\n", "cannot be read as csv"),
+        (RawTable(path="a.csv"), "a,b\nMüller,2\n".encode("cp1252"), "say `encoding: cp1252`"),
+        (RawTable(path="a.csv"), b"a,b\n1,2\n3\n", "Expected 2 columns, got 1"),
+        (RawTable(path="a.csv"), b"a,b,a\n1,2,3\n", "1 columns have the same name, such as 'a'"),
+        (RawTable(path="a.csv.gz"), b"a,b\n1,2\n", "cannot be read as csv"),
+        (RawTable(path="a.xlsx"), b"a,b\n1,2\n", "cannot be read as xlsx"),
+        (RawTable(path="a.parquet"), b"PAR?", "cannot be read as parquet"),
+        (RawTable(path="a.json"), b"{}", "a table is one of .csv"),
+        (RawTable(path="a.csv"), b"a,b\n", "has columns but no rows"),
+        (RawTable(path="a.csv"), b"", "the file is empty"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(
-    table: Table, content: bytes, reason: str, tmp_path: Path
+    table: RawTable, content: bytes, reason: str, tmp_path: Path
 ) -> None:
     path = tmp_path / table.path
     path.write_bytes(content)
@@ -222,7 +222,7 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(
 def test_every_row_may_end_with_a_delimiter(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a;b;\n1;2;\n3;4;\n")
-    table = Table(path="a.csv", dialect=Dialect(delimiter=";"))
+    table = RawTable(path="a.csv", dialect=Dialect(delimiter=";"))
     assert read_file(path, ["a", "b"], table).to_dict("list") == {"a": ["1", "3"], "b": ["2", "4"]}
     assert header(path, table)[:2] == ["a", "b"]
 

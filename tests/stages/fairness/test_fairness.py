@@ -16,7 +16,7 @@ from stages.contract import reading as contracts
 from stages.fairness import __main__ as command
 from stages.fairness import measures, search
 from stages.fairness.search import ChangedLog, Result
-from stages.fairness.trials import Book, Trial, measure
+from stages.fairness.trials import Trial, TrialRows, measure
 from stages.replay.scored_rows import ScoredRows
 from tests.support.books import Project, Tables, book
 
@@ -55,10 +55,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return made.run("preprocess", "featurize", "logistic", "evaluate")
 
 
-def run(project: Project, log: Path, trials: int = TRIALS) -> tuple[Book, list[Result]]:
+def run(project: Project, log: Path, trials: int = TRIALS) -> tuple[TrialRows, list[Result]]:
     with contextlib.chdir(project.folder):
         contract = contracts.read((project.data / "contract.yaml").read_text())
-        read = Book.read(project.config, contract)
+        read = TrialRows.read(project.config, contract)
         space = search.space_of(project.config, read, "logistic")
         return read, search.run(space, trials, log, lambda trial: measure(read, trial))
 
@@ -186,6 +186,6 @@ def test_a_book_whose_groups_are_too_small_is_refused(project: Project) -> None:
         contract = contracts.read((project.data / "contract.yaml").read_text())
         config = project.config
         few = config.evaluate.model_copy(update={"min_group": 10_000})
-        read = Book.read(config.model_copy(update={"evaluate": few}), contract)
+        read = TrialRows.read(config.model_copy(update={"evaluate": few}), contract)
         with pytest.raises(SystemExit, match="no two groups of a protected field have 10000 of"):
             command.check_groups(read)

@@ -9,7 +9,7 @@ import pytest
 
 from benches import coverage
 from stages.metrics import calibration_error, intervals, metrics
-from stages.metrics.ranked_rows import Counts, Floats, RankedRows
+from stages.metrics.ranked_rows import Floats, RankedRows, ResampledCounts
 
 
 def covered(book: str, rows: int, books: int) -> float:
@@ -50,7 +50,7 @@ def test_the_noise_of_a_calibrated_model_has_the_quantiles_of_a_sum_of_squares(
 ) -> None:
     """Each bound is the quantile of a weighted sum of chi-squares to half a point of coverage."""
     spread = pds * (1 - pds)
-    bins = calibration_error.Bins(np.full(10, 200.0), pds, pds, spread)
+    bins = calibration_error.ReliabilityBins(np.full(10, 200.0), pds, pds, spread)
     squares = np.random.default_rng(11).chisquare(1, (400_000, 10)) @ spread / 2000
     attained = np.mean(squares <= bins.quantile(0, probability) ** 2)
     assert attained == pytest.approx(probability, abs=0.006 if probability == 0.5 else 0.0035)
@@ -67,7 +67,7 @@ def test_the_quantile_of_a_miscalibrated_model_is_that_of_drawn_outcomes(
     share = rows / rows.sum()
     error = float(np.sqrt(share @ (true - pds) ** 2))
     # a bad rate so far off that its noise is nothing shows the direction of the gaps
-    bins = calibration_error.Bins(rows, pds, pds + 100 * (true - pds), pds * (1 - pds))
+    bins = calibration_error.ReliabilityBins(rows, pds, pds + 100 * (true - pds), pds * (1 - pds))
     shown = rng.binomial(rows.astype(np.int64), true, (100_000, 4)) / rows
     observed = np.sqrt((shown - pds) ** 2 @ share)
     expected = np.quantile(observed, probability)
@@ -76,7 +76,7 @@ def test_the_quantile_of_a_miscalibrated_model_is_that_of_drawn_outcomes(
 
 def test_the_noise_is_the_mean_square_gap_of_drawn_outcomes() -> None:
     pds, rows = np.array([0.05, 0.1, 0.4]), np.array([300.0, 500.0, 200.0])
-    bins = calibration_error.Bins(rows, pds, pds, pds * (1 - pds))
+    bins = calibration_error.ReliabilityBins(rows, pds, pds, pds * (1 - pds))
     drawn = np.random.default_rng(13).binomial(rows.astype(np.int64), pds, (100_000, 3)) / rows
     squares = (drawn - pds) ** 2 @ (rows / 1000)
     assert bins.noise == pytest.approx(np.sqrt(squares.mean()), rel=0.01)
@@ -85,10 +85,12 @@ def test_the_noise_is_the_mean_square_gap_of_drawn_outcomes() -> None:
 def test_gaps_within_their_noise_have_no_part_in_the_direction() -> None:
     pds, rows = np.array([0.1, 0.2, 0.3]), np.full(3, 900.0)
     error = np.sqrt(pds * (1 - pds) / rows)
-    bins = calibration_error.Bins(rows, pds, pds + error * [0.9, -2, 3], pds * (1 - pds))
+    bins = calibration_error.ReliabilityBins(rows, pds, pds + error * [0.9, -2, 3], pds * (1 - pds))
     signal = error * np.sqrt([0, 3, 8]) * [0, -1, 1]
     assert bins.direction == pytest.approx(signal / np.sqrt(np.mean(signal**2)))
-    within = calibration_error.Bins(rows, pds, pds + error * [0.9, -0.5, 0.1], pds * (1 - pds))
+    within = calibration_error.ReliabilityBins(
+        rows, pds, pds + error * [0.9, -0.5, 0.1], pds * (1 - pds)
+    )
     gaps = error * [0.9, -0.5, 0.1]
     assert within.direction == pytest.approx(gaps / np.sqrt(np.mean(gaps**2)))
 
@@ -99,7 +101,7 @@ def test_the_bounds_are_the_errors_that_would_show_the_observed_one(book: str, s
     """Above the noise 2.5 and 1.5 % lie beyond the bounds; at no error all 5 % lie above."""
     bad, pd, _ = coverage.simulate(book, 2000, seed)
     rows, counts = ranked(bad, pd)
-    bins = calibration_error.Bins.of(rows, counts)
+    bins = calibration_error.ReliabilityBins.of(rows, counts)
     estimate, low, high = calibration_error.interval(rows, counts)
     for bound, alone, beyond in ((low, 0.95, 0.975), (estimate, 0.5, 0.5), (high, 0.0, 0.015)):
         probability = alone + (beyond - alone) * min(1, bound / bins.noise)
@@ -129,7 +131,7 @@ def test_a_calibrated_model_has_no_calibration_error_half_of_the_time() -> None:
 
 def test_a_large_miscalibration_is_stated_as_it_is() -> None:
     bad, pd, _ = coverage.simulate("shifted", 200_000, 3)
-    bins = calibration_error.Bins.of(*ranked(bad, pd))
+    bins = calibration_error.ReliabilityBins.of(*ranked(bad, pd))
     assert metrics.summary(bad, pd, 0.1)["ece"] == pytest.approx(bins.observed, rel=0.01)
 
 
@@ -162,7 +164,7 @@ def test_a_large_book_is_resampled_in_a_fraction_of_a_second_each() -> None:
     assert time.process_time() - start < 4  # 107 ms a resample before, 15 now, on any load
 
 
-def ranked(bad: np.ndarray, pd: np.ndarray) -> tuple[RankedRows, Counts]:
+def ranked(bad: np.ndarray, pd: np.ndarray) -> tuple[RankedRows, ResampledCounts]:
     """The rows ranked and counted."""
     rows = RankedRows.of(bad, pd)
     return rows, metrics.count_rows(rows)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from stages.metrics import ratio_intervals
-from stages.metrics.ratio_intervals import Ratio
+from stages.metrics.ratio_intervals import RatioOfSums
 from stages.policy.decisions import Policy
 from stages.replay import comparison, table
 from stages.replay.comparison import Side
@@ -129,7 +129,7 @@ def test_intervals_of_profit_and_of_its_difference_hold_the_truth() -> None:
 def test_clusters_widen_an_interval() -> None:
     rng = np.random.default_rng(3)
     part = np.repeat(rng.normal(size=500), 2)
-    ratio, cluster = Ratio(part, np.ones(1000)), np.repeat(np.arange(500), 2)
+    ratio, cluster = RatioOfSums(part, np.ones(1000)), np.repeat(np.arange(500), 2)
     alone, together = (ratio_intervals.interval(ratio, c) for c in (None, cluster))
     width = [bounds.high - bounds.low for bounds in (alone, together)]
     assert width[1] / width[0] == pytest.approx(math.sqrt(2), rel=0.01)

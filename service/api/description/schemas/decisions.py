@@ -48,7 +48,7 @@ class Answer(Shape):
     case: Case | None = None
 
 
-class Row(Shape):
+class BatchRow(Shape):
     """One row of a batch: its index from 0, and either its decision or its errors."""
 
     index: int
@@ -56,10 +56,10 @@ class Row(Shape):
     errors: list[Error] | None = None
 
 
-class Rows(Shape):
+class BatchRows(Shape):
     """The rows of a batch in the order of the request."""
 
-    results: list[Row]
+    results: list[BatchRow]
 
 
 class Value(Shape):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.decision.advice.search import Search
+from service.decision.advice.search import AdviceSearch
 from service.decision.engine import Engine
 from tests.support.books import CANDIDATES, CONTRACT, Project, book
 from tests.support.winners import crown, draw, save_blend
@@ -109,7 +109,7 @@ def size_of(engine: Engine, application: dict[str, Any], way: dict[str, Any]) ->
 def test_no_smaller_change_of_one_field_or_of_two_is_approved(engine: Engine) -> None:
     singles = pairs = 0
     for application in refused(engine):
-        told = Search(engine, application).answer("decline")
+        told = AdviceSearch(engine, application).answer("decline")
         assert told["proved"]
         by_fields = {
             tuple(sorted(c["field"] for c in way["changes"])): size_of(engine, application, way)
@@ -133,7 +133,7 @@ def test_every_advice_is_approved_and_holds_up_to_its_end(engine: Engine) -> Non
     for application in refused(engine):
         values = allowed(engine, application)
         names = [f.name for f in engine.features.inputs]
-        for way in Search(engine, application).answer("decline")["ways"]:
+        for way in AdviceSearch(engine, application).answer("decline")["ways"]:
             changed = application | {c["field"]: c["to"] for c in way["changes"]}
             decision = engine.decide(changed)
             assert decision.decision == "approve"
@@ -165,7 +165,7 @@ def approves(engine: Engine, application: dict[str, Any], name: str, value: floa
 def test_where_nothing_helps_it_is_proved(engine: Engine) -> None:
     hopeless = engine.policy.model_copy(update={"cut_off": 1e-8})
     strict = Engine(engine.model, hopeless, engine.identity)
-    told = Search(strict, refused(engine)[0]).answer("decline")
+    told = AdviceSearch(strict, refused(engine)[0]).answer("decline")
     assert told["ways"] == []
     assert told["proved"]
     assert told["statement"].endswith("alone or two together, would lead to approval.")

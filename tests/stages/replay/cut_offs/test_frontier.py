@@ -9,7 +9,7 @@ import pytest
 
 from stages.policy.decisions import Policy
 from stages.replay.cut_offs import chart, frontier
-from stages.replay.cut_offs.frontier import Limits
+from stages.replay.cut_offs.frontier import PolicyLimits
 from stages.replay.policy_file import ReplayError
 from stages.replay.scored_rows import ScoredRows
 from tests.stages.replay.test_comparison import policy
@@ -59,7 +59,7 @@ def test_the_chosen_cut_offs_are_the_best_of_all_that_keep_the_limits(
     rules: list[dict[str, str]], seed: int
 ) -> None:
     rows, own = draw(seed=seed), policy(rules=rules)
-    limits = Limits(max_bad_rate=0.08, max_referrals=0.25)
+    limits = PolicyLimits(max_bad_rate=0.08, max_referrals=0.25)
     choice = frontier.choose(rows, own, swept := frontier.sweep(rows, own, 0.25), limits, "profit")
     kept = [
         each
@@ -98,7 +98,7 @@ def test_a_confident_choice_keeps_the_limit_by_its_interval() -> None:
     rows, own = draw(3000), policy()
     swept = frontier.sweep(rows, own, 0.1)
     bold, sure = (
-        frontier.choose(rows, own, swept, Limits(0.05, 0.1, confident=c), "approval_rate")
+        frontier.choose(rows, own, swept, PolicyLimits(0.05, 0.1, confident=c), "approval_rate")
         for c in (False, True)
     )
     assert sure.place < bold.place
@@ -109,27 +109,27 @@ def test_limits_that_nothing_keeps_are_named_with_what_can_be_had() -> None:
     rows, own = draw(500), policy()
     swept = frontier.sweep(rows, own, 0.1)
     with pytest.raises(ReplayError, match="no cut-off keeps the limits: the lowest bad rate"):
-        frontier.choose(rows, own, swept, Limits(0.0001, 0.1, min_approvals=0.9), "profit")
+        frontier.choose(rows, own, swept, PolicyLimits(0.0001, 0.1, min_approvals=0.9), "profit")
 
 
 def test_the_choice_is_explained_with_what_it_costs() -> None:
     rows, own = draw(3000), policy()
     swept = frontier.sweep(rows, own, 0.08)
-    limits = Limits(max_bad_rate=0.03, max_referrals=0.08)
+    limits = PolicyLimits(max_bad_rate=0.03, max_referrals=0.08)
     choice = frontier.choose(rows, own, swept, limits, "profit")
     text = frontier.explain(swept, choice, limits, "profit")
     assert f"cut_off: {choice.policy.cut_off!r}, refer_band: {choice.policy.refer_band!r}" in text
     assert "(at most 3.00%)" in text
     assert "(at most 8.0%)" in text
     assert text.endswith("which breaks the bad rate.")
-    free = frontier.choose(rows, own, swept, Limits(), "profit")
-    assert "No other cut-off" in frontier.explain(swept, free, Limits(), "profit")
+    free = frontier.choose(rows, own, swept, PolicyLimits(), "profit")
+    assert "No other cut-off" in frontier.explain(swept, free, PolicyLimits(), "profit")
 
 
 def test_the_chart_marks_the_chosen_cut_off() -> None:
     rows, own = draw(3000), policy()
     swept = frontier.sweep(rows, own, 0.08)
-    choice = frontier.choose(rows, own, swept, Limits(), "profit")
+    choice = frontier.choose(rows, own, swept, PolicyLimits(), "profit")
     left, right = chart.specify(swept, choice)["hconcat"]
     assert len(left["layer"][0]["data"]["values"]) <= chart.POINTS
     dot = right["layer"][1]["data"]["values"]
