@@ -177,7 +177,9 @@ def check_replaced(fleet: Fleet, digest: str, before: str) -> None:
             words = (
                 f"{digest} was judged against {before}, and by now {live or 'nothing'} is live on "
             )
-            raise Failed(f"{words}{host}: run all jobs of this release again, to judge it anew")
+            raise DeploymentError(
+                f"{words}{host}: run all jobs of this release again, to judge it anew"
+            )
 
 
 def previous(fleet: Fleet) -> tuple[str, str]:
