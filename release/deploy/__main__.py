@@ -38,7 +38,7 @@ POLL_SECONDS = 2.0
 Value = TypeVar("Value")
 
 
-class DeploymentError(Exception):
+class NotLive(Exception):
     """The deployment failed, or its result is not known; the message says what is known."""
 
 
@@ -66,7 +66,7 @@ class Fleet:
     def run(self, release: str, git_commit: str = "", *, older: bool = False) -> list[HostResult]:
         """Run the document on every host and return the outcomes.
 
-        Raises DeploymentError unless all hosts succeeded and there is at least one.
+        Raises NotLive unless all hosts succeeded and there is at least one.
         """
         given = {"GitCommit": [git_commit]} if git_commit else {}
         if older:
@@ -90,14 +90,11 @@ class Fleet:
             counts_text = (
                 f"{command['TargetCount']} hosts were meant, {command['CompletedCount']} are done"
             )
-            raise DeploymentError(f"SSM says {command['StatusDetails']}, {counts_text}\n{details}")
+            raise NotLive(f"SSM says {command['StatusDetails']}, {counts_text}\n{details}")
         return outcomes
 
     def wait_for(self, command_id: str) -> dict[str, Any]:
-        """Return SSM's description of a command that has ended.
-
-        Raises DeploymentError after the timeout.
-        """
+        """Return SSM's description of a command that has ended; NotLive after the timeout."""
         until = time.monotonic() + self.timeout
         while True:
             listed = self.ssm.list_commands(CommandId=command_id)["Commands"]
@@ -105,7 +102,7 @@ class Fleet:
             if command["Status"] not in UNDER_WAY:
                 return command
             if time.monotonic() > until:
-                raise DeploymentError(
+                raise NotLive(
                     f"the command {command_id} is {command['Status']} after {self.timeout:.0f} s; "
                     "the hosts continue with it: see --status"
                 )
@@ -133,59 +130,53 @@ def _status(outcome: HostResult) -> dict[str, Any]:
         status = json.loads(outcome.output)
         return {key: status[key] for key in ("live", "previous", "served")}
     except (ValueError, KeyError, TypeError):
-        raise DeploymentError(f"the host did not print its status\n{outcome}") from None
+        raise NotLive(f"the host did not print its status\n{outcome}") from None
 
 
 def common_value(by_host: dict[str, Value], what: str) -> Value:
-    """Return the value that all hosts have in common; raises DeploymentError when they differ."""
+    """Return the value that all hosts have in common; raises NotLive when they differ."""
     values = list(by_host.values())
     if any(value != values[0] for value in values):
         lines = "\n".join(f"    {host}: {value}" for host, value in by_host.items())
-        raise DeploymentError(
-            f"the hosts differ in {what}; choose one with --image DIGEST\n{lines}"
-        )
+        raise NotLive(f"the hosts differ in {what}; choose one with --image DIGEST\n{lines}")
     return values[0]
 
 
 def deploy(fleet: Fleet, digest: str, git_commit: str, *, older: bool) -> None:
-    """Deploy a digest on every host.
-
-    Raises DeploymentError when a host does not report that it is live.
+    """Deploy a digest on every host; raises NotLive when a host does not report that it is live.
 
     Hosts refuse an image that was released before the live one, unless it may be `older`.
     """
     for outcome in fleet.run(digest, git_commit, older=older):
         print(outcome)
         if not re.search(rf"^live: \S+ \S+@{digest}$", outcome.output, re.MULTILINE):
-            raise DeploymentError(f"{outcome.host} does not say that {digest} is live there")
+            raise NotLive(f"{outcome.host} does not say that {digest} is live there")
     verify(fleet, digest)
 
 
 def verify(fleet: Fleet, digest: str) -> None:
-    """Raise DeploymentError unless every host serves the digest."""
+    """Raise NotLive unless every host serves the digest."""
     for host, status in fleet.status().items():
         if status["served"].rpartition("@")[2] != digest:
-            raise DeploymentError(f"{host} must serve {digest}; it serves {status['served']}")
+            raise NotLive(f"{host} must serve {digest}; it serves {status['served']}")
         print(f"{host}: serves {status['served']}")
 
 
 def check_replaced(fleet: Fleet, digest: str, before: str) -> None:
-    """Raise Failed unless every host still has live what was judged against, or the new image."""
+    """Raise NotLive unless every host still has live what was judged against, or the new image."""
     for host, status in fleet.status().items():
         live = (status["live"] or {}).get("image", "").rpartition("@")[2]
         if live not in (before, digest):
-            words = (
+            raise NotLive(
                 f"{digest} was judged against {before}, and by now {live or 'nothing'} is live on "
-            )
-            raise DeploymentError(
-                f"{words}{host}: run all jobs of this release again, to judge it anew"
+                f"{host}: run all jobs of this release again, to judge it anew"
             )
 
 
 def previous(fleet: Fleet) -> tuple[str, str]:
     """Return the digest and the git commit of the release before the live one.
 
-    Raises DeploymentError when the hosts differ, or when there is no such release.
+    Raises NotLive when the hosts differ, or when there is no such release.
     """
     by_host = fleet.status()
     live = {host: (status["live"] or {}).get("image") for host, status in by_host.items()}
@@ -194,7 +185,7 @@ def previous(fleet: Fleet) -> tuple[str, str]:
         {host: status["previous"] for host, status in by_host.items()}, "what was before"
     )
     if not before:
-        raise DeploymentError("there is no previous release to go back to")
+        raise NotLive("there is no previous release to go back to")
     return before["image"].rpartition("@")[2], before["identity"].get("git_commit") or ""
 
 
@@ -245,7 +236,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     try:
         run(Fleet(options.wait), options)
-    except DeploymentError as failure:
+    except NotLive as failure:
         print(f"failed: {failure}", file=sys.stderr)
     except (BotoCoreError, ClientError) as error:
         print(f"failed: {error}; region and credentials come from the environment", file=sys.stderr)

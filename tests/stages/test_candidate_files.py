@@ -21,7 +21,7 @@ MINE = '''"""A constant: the log-odds of the bad rate."""
 
 import numpy as np
 
-from stages.models.parameters import CandidateParameters, Range
+from stages.models.parameters import CandidateParameters, SearchRange
 from stages.models.scorers import Additive, Linear
 
 
@@ -31,7 +31,7 @@ class Parameters(CandidateParameters):
     shift: float
 
 
-SEARCH = {"shift": Range(-1.0, 1.0)}
+SEARCH = {"shift": SearchRange(-1.0, 1.0)}
 
 
 def fit(task, x, bad):

@@ -30,18 +30,18 @@ ROOT = Path(__file__).parents[2]
 REPOSITORY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/credit-pd"
 MAY_REACH = {"Key": "tag:credit-pd", "Values": ["serving"]}  # the deployment role's condition
 STAND_IN = '''"""Containers and proxy that obey, or refuse in the words of `fault`."""
-from release.deploy.host import Refused
-from release.deploy.host.files import Release, State, now
+from release.deploy.host import DeploymentRefused
+from release.deploy.host.files import DeploymentState, Release, now
 
 
 class Host:
     def __init__(self, settings):
-        self.settings, self.state = settings, State(settings.state)
+        self.settings, self.state = settings, DeploymentState(settings.state)
 
     def deploy(self, image, expected, older):
         fault = self.settings.state / "fault"
         if fault.exists():
-            raise Refused(fault.read_text())
+            raise DeploymentRefused(fault.read_text())
         (self.settings.state / "older").write_text(str(older))
         release = Release("blue", image, {"image": image, **expected}, now())
         self.state.promote(release)

@@ -111,9 +111,9 @@ def test_a_killed_service_leaves_no_monitor_behind(seconds: float, tmp_path: Pat
     program = (
         "import asyncio, sys, time; from pathlib import Path\n"
         "from service.api.handlers.monitoring import Monitoring\n"
-        "from service.api.handlers.state import State\n"
+        "from service.api.handlers.state import EngineState\n"
         "from service.ledger import Ledger\n"
-        "watch = Monitoring(State(Path(sys.argv[1]), Ledger()))\n"
+        "watch = Monitoring(EngineState(Path(sys.argv[1]), Ledger()))\n"
         "watch.start(); print(watch.monitor.process.pid, flush=True); time.sleep(600)"
     )
     environment = os.environ | {"DATABASE_URL": f"sqlite:///{tmp_path}/x.sqlite"}
