@@ -29,7 +29,7 @@ from service.ledger.storage.database import (
 from service.ledger.verify import Verification
 from service.ledger.verify import verify as verify_chain
 from service.transparency.audit import audit
-from service.transparency.log import LogMismatch, TransparencyLog
+from service.transparency.log import Mismatch, TransparencyLog
 from service.transparency.signing import Signer, public_line
 from service.transparency.verify_receipt import LOG, WITNESS, Key
 from service.transparency.witness import Witness, application
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return command(options)
         finally:
             engine.dispose()
-    except LogMismatch as error:
+    except Mismatch as error:
         print(f"BROKEN: {error}", file=sys.stderr)
         return 1
     except (LedgerUnavailable, OSError, ValueError) as error:
@@ -151,7 +151,7 @@ def verify(options: argparse.Namespace) -> int:
     for finding in verification.findings:
         print(finding)
     if verification.total:
-        raise LogMismatch(f"{verification.total} findings")
+        raise Mismatch(f"{verification.total} findings")
     print(f"sound: {seen.entries} entries, of which {seen.witnessed} were witnessed")
     return 0
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from service.ledger.storage.database import connection_to
 from service.ledger.storage.schema import read_head
-from service.transparency.log import ChainWalk, LogMismatch
+from service.transparency.log import ChainWalk, Mismatch
 from service.transparency.merkle_tree import BLOCK, MerkleTree, block_hash
 from service.transparency.verify_receipt import (
     Invalid,
@@ -51,12 +51,12 @@ def audit(
         end = read_head(connection)
         longest = max(checkpoints, key=lambda checkpoint: checkpoint.size)
         if longest.size > end.sequence:
-            raise LogMismatch(f"the ledger ends at {end.sequence}, and {longest.size} were signed")
+            raise Mismatch(f"the ledger ends at {end.sequence}, and {longest.size} were signed")
         walk = ChainWalk(connection, 0, end.sequence)
         _compare(walk, checkpoints)
     _require_witnessed_erasures(walk, max(witnessed))
     if walk.last != end:
-        raise LogMismatch(f"the head says {end}, and the last entry is {walk.last}")
+        raise Mismatch(f"the head says {end}, and the last entry is {walk.last}")
     return Audit(end.sequence, max(witnessed))
 
 
@@ -68,7 +68,7 @@ def _require_witnessed_erasures(walk: ChainWalk, witnessed: int) -> None:
     for number, digest in walk.emptied.items():
         said = [say for at, say in walk.vouched.items() if number < at <= witnessed]
         if not any(say.get(str(number)) == digest for say in said):
-            raise LogMismatch(f"entry {number} is emptied, and no entry that was witnessed says so")
+            raise Mismatch(f"entry {number} is emptied, and no entry that was witnessed says so")
 
 
 def _require_signed(note: str, log: Key) -> LogCheckpoint:
@@ -90,6 +90,6 @@ def _compare(walk: ChainWalk, checkpoints: Sequence[LogCheckpoint]) -> None:
             kept[number] = leaves
     for checkpoint in checkpoints:
         if checkpoint.size > walk.last.sequence:
-            raise LogMismatch(f"the entries after {walk.last.sequence} are missing")
+            raise Mismatch(f"the entries after {walk.last.sequence} are missing")
         if MerkleTree(checkpoint.size, hashes, kept.__getitem__).root() != checkpoint.root:
-            raise LogMismatch(f"the first {checkpoint.size} entries are not those that were signed")
+            raise Mismatch(f"the first {checkpoint.size} entries are not those that were signed")

@@ -45,7 +45,7 @@ checkpoints = Table(
 )
 
 
-class LogMismatch(Exception):
+class Mismatch(Exception):
     """The ledger is not what was signed: the message names the entry or the checkpoint."""
 
 
@@ -77,7 +77,7 @@ class TransparencyLog:
     def publish(self, signer: Signer, witnesses: Sequence[WitnessClient] = ()) -> Published:
         """Sign what the ledger holds now, have it cosigned, and keep it.
 
-        Raises LogMismatch, and signs nothing, where an entry since the last checkpoint does not
+        Raises Mismatch, and signs nothing, where an entry since the last checkpoint does not
         follow the one before it, or where the ledger became shorter; LedgerUnavailable.
         """
         with connection_to(self.engine) as connection:
@@ -135,7 +135,7 @@ class TransparencyLog:
         end = read_head(connection)
         newest = _newest(connection)
         if newest and newest.size > end.sequence:
-            raise LogMismatch(f"the ledger ends at {end.sequence}, and {newest.size} were signed")
+            raise Mismatch(f"the ledger ends at {end.sequence}, and {newest.size} were signed")
         first = len(stored) * BLOCK
         walk = ChainWalk(connection, first, end.sequence)
         fresh = []
@@ -143,7 +143,7 @@ class TransparencyLog:
             if len(leaves) == BLOCK:
                 fresh.append({"block": number, "hash": block_hash(leaves).hex()})
         if walk.last != end:
-            raise LogMismatch(f"the head says {end}, and the last entry is {walk.last}")
+            raise Mismatch(f"the head says {end}, and the last entry is {walk.last}")
         connection.rollback()
         if fresh:
             begin_writing(connection)
@@ -167,13 +167,13 @@ class ChainWalk:
         if first:
             recorded = read_hash(connection, first)
             if recorded is None:
-                raise LogMismatch(f"entry {first} is missing")
+                raise Mismatch(f"entry {first} is missing")
             self.last = Head(first, recorded)
 
     def blocks(self) -> Iterator[list[bytes]]:
         """Yield the leaf hashes of block after block; the last may be shorter than BLOCK.
 
-        Raises LogMismatch for an entry that is missing, that was changed or does not follow.
+        Raises Mismatch for an entry that is missing, that was changed or does not follow.
         """
         columns = (entries.c.sequence, entries.c.previous_hash, entries.c.payload, entries.c.hash)
         leaves: list[bytes] = []
@@ -187,9 +187,9 @@ class ChainWalk:
             for sequence, previous, payload, recorded in rows:
                 calculated = bytes.fromhex(chained_hash(sequence, previous, digest_of(payload)))
                 if (sequence, previous) != (self.last.sequence + 1, self.last.hash):
-                    raise LogMismatch(f"entry {sequence} does not follow {self.last}")
+                    raise Mismatch(f"entry {sequence} does not follow {self.last}")
                 if calculated.hex() != recorded:
-                    raise LogMismatch(f"entry {sequence} was changed: its content has another hash")
+                    raise Mismatch(f"entry {sequence} was changed: its content has another hash")
                 if RECORDED_DIGEST in payload or '"emptied":' in payload:
                     self._note_erasure(sequence, payload)
                 self.last = Head(sequence, recorded)
@@ -209,12 +209,10 @@ class ChainWalk:
 
 
 def read_blocks(connection: Connection) -> list[bytes]:
-    """Return the hashes of the whole blocks, in order; raises LogMismatch where one is missing."""
+    """Return the hashes of the whole blocks, in order; raises Mismatch where one is missing."""
     rows = connection.execute(select(blocks).order_by(blocks.c.block)).all()
     if [row.block for row in rows] != list(range(len(rows))):
-        raise LogMismatch(
-            "blocks of the tree are missing: empty the table ledger_blocks, and publish"
-        )
+        raise Mismatch("blocks of the tree are missing: empty the table ledger_blocks, and publish")
     return [bytes.fromhex(row.hash) for row in rows]
 
 
@@ -247,6 +245,6 @@ def _store_checkpoint(connection: Connection, size: int, moment: str, note: str)
         connection.execute(checkpoints.insert(), values)
         return
     if parse_checkpoint(before)[1] != parse_checkpoint(note)[1]:
-        raise LogMismatch(f"another tree of {size} entries was signed before")
+        raise Mismatch(f"another tree of {size} entries was signed before")
     if len(note) > len(before):
         connection.execute(checkpoints.update().where(checkpoints.c.size == size), values)

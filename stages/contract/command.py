@@ -41,7 +41,7 @@ def draft_contract(paths: list[Path], target: str, date: str | None = None) -> D
         raise ContractError(f"no column is left for a field ({why})")
     source = contract_text.write_contract(book, parts, date, about)
     contracts.read(source, "the drafted contract")
-    return DraftedContract(source, contract_text.list_to_confirm(book, parts, date, about))
+    return DraftedContract(source, contract_text.list_doubts(book, parts, date, about))
 
 
 def parser() -> argparse.ArgumentParser:

@@ -169,10 +169,8 @@ class AdviceSearch:
             sizes = np.where(approved.any(axis=1), sizes, np.inf)
             line = int(sizes.argmin())
             if sizes[line] < limit:
-                best = [
-                    AdvisedChange(outer, float(some[line])),
-                    AdvisedChange(inner, float(nearest[line])),
-                ]
+                pair = ((outer, some[line]), (inner, nearest[line]))
+                best = [AdvisedChange(j, float(value)) for j, value in pair]
                 limit = float(sizes[line])
         return best
 

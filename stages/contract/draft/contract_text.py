@@ -44,9 +44,7 @@ def write_contract(book: RawBook, parts: list[DraftField], date: str | None, abo
     return HEADER + "\n".join([*lines, *_suggest_ratio(kept)]) + "\n"
 
 
-def list_to_confirm(
-    book: RawBook, parts: list[DraftField], date: str | None, about: str
-) -> list[str]:
+def list_doubts(book: RawBook, parts: list[DraftField], date: str | None, about: str) -> list[str]:
     """Return what a person should look at, one line each."""
     kept, out = divide_fields(parts, date)
     lines = [*_about_target(book), f"date: {date or 'none'}" + (f" ({about})" if about else "")]

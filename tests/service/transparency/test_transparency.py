@@ -31,7 +31,7 @@ from service.ledger.verify import verify as verify_chain
 from service.transparency import verify_receipt
 from service.transparency.__main__ import main
 from service.transparency.audit import audit
-from service.transparency.log import LogMismatch, TransparencyLog
+from service.transparency.log import Mismatch, TransparencyLog
 from service.transparency.signing import Signer, public_line, sign_checkpoint
 from service.transparency.verify_receipt import (
     LOG,
@@ -224,7 +224,7 @@ def test_the_log_signs_no_entry_that_was_changed(ledger: Ledger, signing: Signer
     add(ledger, 300)
     disarm(ledger.engine)
     change(ledger.engine, "UPDATE ledger_entries SET payload = '{}' WHERE sequence = 450")
-    with pytest.raises(LogMismatch, match="entry 450 was changed"):
+    with pytest.raises(Mismatch, match="entry 450 was changed"):
         log_of(ledger).publish(signing.log)
 
 
@@ -234,7 +234,7 @@ def test_the_log_signs_nothing_after_entries_were_cut_off(ledger: Ledger, signin
     disarm(ledger.engine)
     change(ledger.engine, "DELETE FROM ledger_entries WHERE sequence > 4")
     set_head(ledger.engine, Head(4, entries[3].hash))
-    with pytest.raises(LogMismatch, match="ends at 4, and 9 were signed"):
+    with pytest.raises(Mismatch, match="ends at 4, and 9 were signed"):
         log_of(ledger).publish(signing.log)
 
 
@@ -245,7 +245,7 @@ def test_another_tree_of_the_same_size_is_not_kept(ledger: Ledger, signing: Sign
     if ledger.engine.dialect.name == "sqlite":
         change(ledger.engine, "DROP TRIGGER ledger_entries_no_replace")
     rewrite(ledger.engine, [as_draft(entry) for entry in entries[::-1]])
-    with pytest.raises(LogMismatch, match="another tree of 3 entries was signed before"):
+    with pytest.raises(Mismatch, match="another tree of 3 entries was signed before"):
         log_of(ledger).publish(signing.log)
 
 
@@ -253,7 +253,7 @@ def test_lost_blocks_of_the_tree_are_made_again(ledger: Ledger, signing: Signers
     entry = add(ledger, 1000)[0]
     log_of(ledger).publish(signing.log, signing.clients)
     change(ledger.engine, "DELETE FROM ledger_blocks WHERE block = 1")
-    with pytest.raises(LogMismatch, match="empty the table ledger_blocks"):
+    with pytest.raises(Mismatch, match="empty the table ledger_blocks"):
         log_of(ledger).publish(signing.log, signing.clients)
     change(ledger.engine, "DELETE FROM ledger_blocks")
     assert log_of(ledger).publish(signing.log, signing.clients).refusals == {}
@@ -415,7 +415,7 @@ def is_sound(engine: Engine, notes: list[str], signing: Signers) -> bool:
     """Whether an auditor with these checkpoints finds nothing."""
     try:
         audit(engine, notes, signing.log.key, signing.keys)
-    except LogMismatch:
+    except Mismatch:
         return False
     return verify_chain(engine).total == 0
 
@@ -463,7 +463,7 @@ def test_an_older_file_that_is_put_back_is_found(
     new_note = log_of(ledger).publish(signing.log, signing.clients).note
     replayed = open_engine(database_url(f"sqlite:///{old}"))
     assert is_sound(replayed, [old_note], signing)
-    with pytest.raises(LogMismatch, match="ends at 20, and 25 were signed"):
+    with pytest.raises(Mismatch, match="ends at 20, and 25 were signed"):
         audit(replayed, [old_note, new_note], signing.log.key, signing.keys)
 
 
