@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 import tempfile
@@ -32,11 +33,14 @@ from stages.params import ParamsError
 
 TARGET = "service.image:CreditPD"
 DOCKERFILE = Path("service/Dockerfile")
+BASE = Path(__file__).parent / "base/Dockerfile"
+BASE_VARIABLE = "CREDIT_PD_BASE_IMAGE"
 GOLDEN = Path("models/golden.jsonl")
 STAND_IN = "credit-pd.stand-in-base"  # label of a base that only tests may use
 NAME = "credit-pd"
 PROOF = "from service.decision.engine import Engine; Engine.load()"  # scores the golden records
 COMMIT = re.compile("[0-9a-f]{40}")
+BASE_NAME = "org.opencontainers.image.base.name"
 LABELS = {
     "git_commit": "org.opencontainers.image.revision",
     "dvc_lock": "credit-pd.dvc-lock",
@@ -57,7 +61,8 @@ def build(root: Path, base_image: str | None) -> str:
         (tools / "uv").chmod(0o755)
         made = bento.lay_out(root, folder)
         command([sys.executable, "-c", PROOF], folder)
-        arguments = {"git_commit": made.git_commit, "base_image": base_image}
+        base = base_image or os.environ.get(BASE_VARIABLE) or pinned_base()
+        arguments = {"git_commit": made.git_commit, "base_image": base}
         printed = bentoml(
             *("build", TARGET, "--output", "tag"),
             *(f"--label={key}={value}" for key, value in made.labels().items()),
@@ -66,6 +71,12 @@ def build(root: Path, base_image: str | None) -> str:
             path=tools,
         )
     return printed.rpartition("__tag__:")[2]
+
+
+def pinned_base() -> str:
+    """Return the name of the base image in release/image/base/Dockerfile, with its digest."""
+    lines = [line.split() for line in BASE.read_text().splitlines()]
+    return next(words[1] for words in lines if words[:1] == ["FROM"])
 
 
 def containerize(engine: ContainerEngine, tag: str, image: str | None, network: str | None) -> str:
@@ -87,6 +98,7 @@ def containerize(engine: ContainerEngine, tag: str, image: str | None, network: 
             f"--build-arg=BENTO_IMAGE={tag}",
             f"--build-arg=BASE_IMAGE={about['image']['base_image']}",
             *(f"--label={key}={value}" for key, value in labels.items()),
+            f"--label={BASE_NAME}={about['image']['base_image']}",
             *((f"--network={network}",) if network else ()),
             *(("--format=docker",) if engine.backend == "podman" else ()),  # has health checks
             str(DOCKERFILE.parent),
@@ -142,7 +154,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     packing = commands.add_parser("build", help="pack this checkout as a bento; prints its tag")
-    packing.add_argument("--base-image", help="instead of the one in service/image.py")
+    packing.add_argument(
+        "--base-image", help=f"instead of the one in {BASE.name}, or ${BASE_VARIABLE}"
+    )
     making = commands.add_parser("containerize", help="make an image of a bento; prints its name")
     making.add_argument("bento")
     making.add_argument("--image", help="name of the image, by default credit-pd:COMMIT")

@@ -27,7 +27,7 @@ from tests.support import gh_fake, ssm_fake
 from tests.support.books import ROOT
 from tests.support.clone import Clone
 
-from .base_image import STAND_IN
+from .base_image import BASE_IMAGE, STAND_IN
 from .built import build, on_path, wheelhouse
 from .engine import Engine
 from .host import Host, Traffic, traffic
@@ -99,6 +99,7 @@ class Lender:
         reached = on_path(engine, self.folder / "bin", "--network=host")
         self.environment |= engine.environment | reached
         self.environment |= {"UV_FIND_LINKS": index, "UV_NO_INDEX": "1"}
+        self.environment["CREDIT_PD_BASE_IMAGE"] = BASE_IMAGE
         self.environment["PATH"] = f"{Path(sys.executable).parent}:{reached['PATH']}"
         self.environment["BENTOML_HOME"] = str(self.folder / "bentoml")
 

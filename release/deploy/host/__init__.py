@@ -5,6 +5,7 @@
 - `admission`: admits an image that is signed, judged and not older than the live one;
   `attestation` verifies what is signed, `oci_registry` reads what is attached to an image
 - `canary`: gives the new colour a growing share of the applicants, and compares the two
+- `watch`: holds refusals and slow answers after the switch against what was usual before
 - `containers`: starts and stops the two containers with docker or podman
 - `proxy`: controls HAProxy through its runtime socket
 - `probe`: asks a service whether it is ready and which model it serves

@@ -14,6 +14,7 @@ from release.deploy.host.containers import Containers
 from release.deploy.host.files import DeploymentState, Release, now
 from release.deploy.host.proxy import Counters, Proxy
 from release.deploy.host.settings import COLOURS, HostSettings
+from release.deploy.host.watch import Watch
 
 POLL_SECONDS = 0.25
 MODEL_DIGITS = 16  # of the SHA-256 by which a service names its model
@@ -55,10 +56,10 @@ class Host:
             identity = self.check_identity(new, {**expected, **signed, "image": image})
             if old in COLOURS and not older:
                 self.watch_canary(new, old)
-            before = self.proxy.counters(new)
+            before, seen = self.proxy.counters(new), self.start_watch(new, old)
             self.proxy.switch(new)
             self.check_proxy(identity)
-            self.watch(new, before)
+            self.watch(new, before, seen)
             release = Release(new, image, identity, now())
             self.state.promote(release)
             undo.pop_all()
@@ -135,8 +136,15 @@ class Host:
         if served != identity:
             raise RolledBack(f"the proxy must serve {identity}; it serves {served}")
 
-    def watch(self, colour: str, before: Counters) -> None:
-        """Watch the error counters for `watch_seconds`; raises RolledBack after too many errors."""
+    def start_watch(self, new: str, old: str) -> Watch:
+        """Return a watch over `new` that knows what was usual with `old`."""
+        return Watch(self.settings, self.proxy, self.key, new, old)
+
+    def watch(self, colour: str, before: Counters, compared: Watch) -> None:
+        """Watch errors, refusals and slow answers for `watch_seconds`.
+
+        Raises RolledBack after too many errors, or where one of the others jumps.
+        """
         settings = self.settings
         unready = 0
         until = time.monotonic() + settings.watch_seconds
@@ -145,6 +153,8 @@ class Host:
             errors = seen.errors + unready
             if errors > settings.max_errors + settings.max_error_share * seen.requests:
                 raise RolledBack(f"{errors} failures in {seen.requests} requests after the switch")
+            for fault in compared.faults():
+                raise RolledBack(fault)
             if time.monotonic() > until:
                 return
             time.sleep(POLL_SECONDS)

@@ -139,26 +139,38 @@ class Canary:
 
     def counts(self, colour: str) -> dict[str, Count]:
         """Return what proxy and service have counted of a colour since they were started."""
-        proxied = self.proxy.counters(colour)
-        samples = read_samples(self.settings.address(colour), self.key)
-        seconds = "credit_request_seconds"
+        return count(self.settings, self.proxy, self.key, colour)
 
-        def total(name: str, *labels: str) -> float:
-            return sum(
-                value
-                for held, text, value in samples
-                if held == name and all(label in text for label in labels)
-            )
 
-        answered = total(f"{seconds}_count")
-        fast = total(f"{seconds}_bucket", f'le="{SLOW_SECONDS}"')
-        approved = total("credit_decisions_total", 'decision="approve"')
-        return {
-            "failures": Count(proxied.errors, proxied.requests),
-            "refusals": Count(proxied.refusals, proxied.requests),
-            "slow answers": Count(answered - fast, answered),
-            "approvals": Count(approved, total("credit_decisions_total")),
-        }
+def count(settings: HostSettings, proxy: Proxy, key: str, colour: str) -> dict[str, Count]:
+    """Return what proxy and service have counted of a colour since they were started."""
+    samples = read_samples(settings.address(colour), key)
+    seconds = "credit_request_seconds"
+
+    def total(name: str, *labels: str) -> float:
+        return sum(
+            value
+            for held, text, value in samples
+            if held == name and all(label in text for label in labels)
+        )
+
+    answered = total(f"{seconds}_count")
+    fast = total(f"{seconds}_bucket", f'le="{SLOW_SECONDS}"')
+    approved = total("credit_decisions_total", 'decision="approve"')
+    return {
+        **count_proxied(proxy, colour),
+        "slow answers": Count(answered - fast, answered),
+        "approvals": Count(approved, total("credit_decisions_total")),
+    }
+
+
+def count_proxied(proxy: Proxy, colour: str) -> dict[str, Count]:
+    """Return what the proxy has counted of a colour since it was started."""
+    proxied = proxy.counters(colour)
+    return {
+        "failures": Count(proxied.errors, proxied.requests),
+        "refusals": Count(proxied.refusals, proxied.requests),
+    }
 
 
 def read_samples(address: str, key: str) -> list[tuple[str, str, float]]:

@@ -229,6 +229,13 @@ def test_the_image_installs_the_uv_of_the_lock() -> None:
     assert set(re.findall(r"--hash=\S+[0-9a-f]", code)) < set(hashes.split())
 
 
+def test_the_base_is_named_by_its_digest_where_dependabot_looks() -> None:
+    assert re.fullmatch(r"python:3\.11-slim-bookworm@sha256:[0-9a-f]{64}", image.pinned_base())
+    updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())["updates"]
+    folders = [each["directory"] for each in updates if each["package-ecosystem"] == "docker"]
+    assert folders == [f"/{image.BASE.parent.relative_to(ROOT)}"]
+
+
 def test_the_lock_of_the_image_has_no_training_stack() -> None:
     lock = (ROOT / "requirements/service.txt").read_text().lower()
     assert not [name for name in FORBIDDEN | EXECUTING if f"\n{name}==" in lock]
