@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: all help data repro experiments plots dossier test lint format serve image dashboard demo e2e docs bench bench-serve bench-overload bench-coverage bench-figures bench-books bench-resampling bench-monitors lock clean
 
 all: $(VENV)/.ready data repro  ## Set up, get the data, run the pipeline, show the winner
-	@python -m stages.show
+	@python -m stages.summary
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16

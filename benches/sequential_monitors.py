@@ -77,7 +77,7 @@ def first_alarm(
     for start in range(0, len(event), look):
         part = slice(start, start + look)
         test.observe(days[part], stated[part], event[part])
-        if test.refuted:
+        if test.is_refuted:
             return min(start + look, len(event))
     return None
 

@@ -123,12 +123,12 @@ class Storage:
 
     def is_damaged(self, oid: str) -> bool:
         """Tell whether the cache has an object whose bytes are not those of its name."""
-        path = self._cached(oid)
+        path = self._cache_path(oid)
         return path.is_file() and not is_whole(path, oid)
 
     def restore(self, oid: str) -> bool:
         """Fetch an object again from the remote; False when it is missing or damaged there too."""
-        path, remote = self._cached(oid), self._remote()
+        path, remote = self._cache_path(oid), self._remote()
         fetched = path.with_name(f".{path.name}.tmp")
         try:
             remote.fs.get_file(remote.oid_to_path(oid), str(fetched))
@@ -141,7 +141,7 @@ class Storage:
         finally:
             fetched.unlink(missing_ok=True)
 
-    def _cached(self, oid: str) -> Path:
+    def _cache_path(self, oid: str) -> Path:
         return Path(self.repo.cache.local.oid_to_path(oid))
 
     def _remote(self) -> Any:

@@ -164,7 +164,7 @@ def compare(database: str | None, entry_id: str, rescore: Rescore) -> int:
     for difference in result.identities:
         print(f"identity differs: {difference}")
     print(f"policy of that time: {policy_in_words(record.policy)}")
-    print(f"now: {standing(record)}")
+    print(f"now: {describe_overrides(record)}")
     for difference in result.answers:
         print(f"answer differs: {difference}")
     if result.answers and not result.identities:
@@ -174,7 +174,7 @@ def compare(database: str | None, entry_id: str, rescore: Rescore) -> int:
     return 1 if result.answers else 0
 
 
-def standing(record: EntryHistory) -> str:
+def describe_overrides(record: EntryHistory) -> str:
     """Return what persons have decided about a recorded decision, on one line."""
     last = next((e for e in reversed(record.later) if e.kind == "override"), record.pending)
     if last is None:

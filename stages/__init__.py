@@ -11,8 +11,8 @@ tests alone:
 - `dossier` writes what a validator, an auditor and a risk committee ask of the winner
 
 Further commands: `fetch` gets the raw tables, `simulate` makes the default ones, `tune` looks for
-better parameters, `policy` replays rows under another policy, `show` prints the winner's figures,
-and `plots` draws them.
+better parameters, `policy` replays rows under another policy, `summary` prints the winner's
+figures, and `plots` draws them.
 
 The packages build on one another in this order:
 

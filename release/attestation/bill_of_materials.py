@@ -75,7 +75,7 @@ def model(contents: dict[str, bytes], data: list[str]) -> dict[str, Any]:
                 "inputs": [{"format": "application/json"}],
                 "outputs": [{"format": "application/json"}],
             },
-            "quantitativeAnalysis": {"performanceMetrics": list(figures(evaluation))},
+            "quantitativeAnalysis": {"performanceMetrics": list(list_figures(evaluation))},
             "considerations": {
                 "useCases": [USE],
                 "technicalLimitations": [LIMITS],
@@ -86,7 +86,7 @@ def model(contents: dict[str, bytes], data: list[str]) -> dict[str, Any]:
     }
 
 
-def figures(evaluation: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def list_figures(evaluation: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the figures of the test rows with their intervals."""
     for name, figure in evaluation["test"].items():
         yield {

@@ -54,7 +54,7 @@ class ProtectedGroup(NamedTuple):
 def floors(figures: dict[str, float], limits: Limits) -> Iterator[Finding]:
     """Judge the challenger's figures by each floor."""
     for name, floor in limits.floors.items():
-        value, broken = figures[name], floor.broken(figures[name])
+        value, broken = figures[name], floor.broken_limit(figures[name])
         status: Status = "fail" if broken else "pass"
         if not isfinite(value):
             yield Finding("floor", "cannot judge", f"{name} is undefined", name)

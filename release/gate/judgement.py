@@ -65,12 +65,12 @@ class Judgement:
     def verdict(self) -> Status:
         """Return the verdict; what is unknown outweighs what failed."""
         held = {finding.status for finding in self.findings}
-        if "cannot judge" in held or self.unseen:
+        if "cannot judge" in held or self.missing_checks:
             return "cannot judge"
         return "fail" if "fail" in held else "pass"
 
     @property
-    def unseen(self) -> list[str]:
+    def missing_checks(self) -> list[str]:
         """Return the required checks that have no finding."""
         made = {finding.check for finding in self.findings}
         return [check for check in NEEDED if check not in made]
@@ -85,7 +85,7 @@ class Judgement:
             return "No floor is broken and nothing is worse than the champion beyond tolerance."
         more = f" ({len(decisive) - 1} more)" if len(decisive) > 1 else ""
         if not decisive:
-            return f"No finding of {', '.join(self.unseen)}."
+            return f"No finding of {', '.join(self.missing_checks)}."
         return f"{decisive[0].check}: {decisive[0].words}{more}"
 
     def attempt(self, check: str, step: Callable[[], Value]) -> Value | None:

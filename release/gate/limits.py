@@ -38,7 +38,7 @@ class Floor(LimitsSection):
         low, high = ("" if v is None else f"{v:g}" for v in (self.min, self.max))
         return f"{low} to {high}" if low and high else f"≥ {low}" if low else f"≤ {high}"
 
-    def broken(self, value: float) -> str:
+    def broken_limit(self, value: float) -> str:
         """Return the limit that a value breaks, in words, else nothing; NaN breaks every limit."""
         if self.min is not None and not value >= self.min:
             return f"below {self.min:g}"

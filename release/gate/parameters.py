@@ -65,12 +65,12 @@ def validate_known(model: type[Model], document: Any) -> tuple[Model, list[str]]
         unknown = [each for each in error.errors() if each["type"] == UNKNOWN]
         if not unknown:
             raise
-    known = without(document, unknown)
+    known = remove_keys(document, unknown)
     validated, more = validate_known(model, known)
     return validated, [*(".".join(map(str, each["loc"])) for each in unknown), *more]
 
 
-def without(document: Any, unknown: list[ErrorDetails]) -> Any:
+def remove_keys(document: Any, unknown: list[ErrorDetails]) -> Any:
     """Return a copy of nested mappings and lists without the keys that errors are about."""
     gone = {tuple(each["loc"]) for each in unknown}
 

@@ -52,7 +52,7 @@ def run_check(engine: ContainerEngine, image: str, golden: Path) -> CheckResult:
     with tempfile.TemporaryDirectory(prefix="credit-pd-") as folder:
         settings = local_settings(engine, Path(folder))
         try:
-            with running(settings, image) as ready_seconds:
+            with run_container(settings, image) as ready_seconds:
                 identity = check_identity(settings.blue, image, about)
                 ask_all(settings.blue, records)
                 memory = memory_usage(engine, container_name(settings))
@@ -115,7 +115,7 @@ def container_name(settings: HostSettings) -> str:
 
 
 @contextmanager
-def running(settings: HostSettings, image: str) -> Iterator[float]:
+def run_container(settings: HostSettings, image: str) -> Iterator[float]:
     """Run the image; yields the seconds until it is ready, and removes the container at the end."""
     containers = Containers(settings, key="")
     began = time.monotonic()

@@ -81,10 +81,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 1 refused."""
     options = parse_arguments(arguments)
 
-    def show() -> str:
+    def print_state() -> str:
         return describe_periods(run_verb(options), options.output)
 
-    return run_command("refused", show, RegistryError, GTOException)
+    return run_command("refused", print_state, RegistryError, GTOException)
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def report(judgement: Judgement) -> str:
 def all_parts(judgement: Judgement) -> Iterator[str]:
     """Yield the parts of the report, the decisive first; empty where evidence is missing."""
     yield verdict(judgement)
-    yield figures(judgement)
+    yield figures_table(judgement)
     yield sections.decisions(judgement)
     yield totals.section(judgement)
     yield sections.calibration(judgement)
@@ -130,7 +130,7 @@ def rows(judgement: Judgement) -> str:
     return "without a champion" if judgement.base is None else "without a comparison"
 
 
-def figures(judgement: Judgement) -> str:
+def figures_table(judgement: Judgement) -> str:
     """Return the table of figures with a limit, and below it that of the others."""
     if judgement.differences:
         head = ["figure", "base", "head", "difference", "95 % interval", "better", "gate"]

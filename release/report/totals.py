@@ -14,7 +14,7 @@ from stages.judging.evaluation import Judged
 from stages.metrics import ratio_intervals
 from stages.metrics.ranked_rows import Floats
 from stages.policy.decisions import Policy
-from stages.replay import figures
+from stages.replay import policy_figures
 from stages.replay.scored_rows import ScoredRows
 
 # The totals of a replay that stand beside those above, each valued by the PDs of its own side.
@@ -77,4 +77,4 @@ def replay_totals(side: Judged, policy: Policy, exposure: Floats | None) -> dict
     """Return what `python -m stages.policy` states of one side: columns (n,) to be summed."""
     bad = np.asarray(side.bad, dtype=np.float64)
     rows = ScoredRows(pd=side.pd, bad=bad, exposure=exposure)
-    return figures.totals(rows, side.decision, policy, "other_retail")
+    return policy_figures.totals(rows, side.decision, policy, "other_retail")

@@ -6,7 +6,8 @@ It only reads the ledger's database. No other package imports from here.
 - `tabs`: the tabs about decisions, performance, fairness, overrides and the model
 - `drift_tab`, `challenger_tab`, `audit_tab`: the tabs about drift, about a challenger in shadow,
   and for auditors; `audit` writes their export
-- `charts`: the charts that Streamlit itself does not offer; `wording`: times, severities and titles
+- `charts`: the charts that Streamlit itself does not offer; `formatting`: times, severities and
+  titles
 - `baselines`: what training and test rows say, to stand beside live figures
 - `queries`: the database queries; `totals` the
   decisions that are counted already; `cached` keeps their results until the ledger changes

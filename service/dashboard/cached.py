@@ -57,11 +57,11 @@ def realised_performance(url: str) -> dict[str, Any]:
 
     `provisional` tells which.
     """
-    return _realised(url, version(url))
+    return _compare_outcomes(url, version(url))
 
 
 @st.cache_data(max_entries=8, show_spinner="Comparing outcomes…")
-def _realised(url: str, version: tuple[int, int]) -> dict[str, Any]:
+def _compare_outcomes(url: str, version: tuple[int, int]) -> dict[str, Any]:
     days = realised.maturity_days(params.load(with_candidates=False).monitor)
     today = datetime.now(UTC).date()
     ledger = Ledger(url, LONG_DEADLINE)

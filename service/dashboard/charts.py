@@ -11,8 +11,8 @@ import pandas as pd
 from scipy.special import expit
 
 from service.dashboard import queries
-from service.dashboard.wording import SEVERITIES
-from service.dashboard.wording import SHADES as SEVERITY_SHADES
+from service.dashboard.formatting import SEVERITIES
+from service.dashboard.formatting import SHADES as SEVERITY_SHADES
 from service.ledger.storage.schema import BAND
 from service.monitoring.drift_rules import format_number
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from service.dashboard import cached, charts
 from service.dashboard.baselines import SCORE, Baselines
-from service.dashboard.wording import COLOURED, SEVERITIES, escape, minute, severity, title_of
+from service.dashboard.formatting import COLOURED, SEVERITIES, escape, minute, severity, title_of
 from stages import params
 
 REPORTS = 60  # in the time line

@@ -12,7 +12,7 @@ import streamlit as st
 from service import settings
 from service.dashboard import audit_tab, baselines, cached, challenger_tab, drift_tab, queries, tabs
 from service.dashboard.baselines import Baselines
-from service.dashboard.wording import escape, minute, title_of, with_sign
+from service.dashboard.formatting import escape, minute, title_of, with_sign
 from service.ledger import LedgerUnavailable
 from service.monitoring.reports import field_of
 

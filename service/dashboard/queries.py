@@ -195,7 +195,7 @@ def latest_overrides(engine: Engine, limit: int = 50) -> Rows:
     return [{name: content[name] for name in names} for content in contents]
 
 
-def windows(engine: Engine) -> list[int]:
+def window_sizes(engine: Engine) -> list[int]:
     """Return the sizes of the windows that have reports, ascending."""
     query = select(reports.c.window).distinct().order_by(reports.c.window)
     with connection_to(engine) as connection:

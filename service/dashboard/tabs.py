@@ -12,7 +12,7 @@ from service import settings
 from service.dashboard import cached, charts, queries
 from service.dashboard.baselines import Baselines
 from service.dashboard.drift_tab import scope_of
-from service.dashboard.wording import COLOURED, minute, title_of, with_sign
+from service.dashboard.formatting import COLOURED, minute, title_of, with_sign
 
 WHOLE = st.column_config.NumberColumn("score", format="%.0f")
 DOSSIER = Path("models/dossier/index.html")

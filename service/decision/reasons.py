@@ -124,7 +124,7 @@ class ReasonWriter:
                 return {"field": self._parts[self._field_of.get(j, j)].name, "text": text}
         j = self._field_of.get(raising[0], raising[0])
         value = None if self._is_empty(j, row) else row[j]
-        text = self._sentences[j].undirected(value, case.against)
+        text = self._sentences[j].undirected_sentence(value, case.against)
         return {"field": self._parts[j].name, "text": text}
 
     def _state(self, j: int, row: list[float]) -> str:
@@ -136,7 +136,7 @@ class ReasonWriter:
             return sentences.missing(0 if meaning is None else int(row[meaning]))
         if place != j or self._is_empty(j, row):
             return ""
-        return sentences.directed(row[j])
+        return sentences.find_sentence(row[j])
 
     def _is_empty(self, j: int, row: list[float]) -> bool:
         """Return whether feature j may be the substitute for a formula without a value."""

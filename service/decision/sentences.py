@@ -50,19 +50,19 @@ class Sentences:
         """Return the sentence for a missing value, and for its meaning's place in the contract."""
         return self._missing[meaning if meaning < len(self._missing) else 0]
 
-    def directed(self, value: float) -> str:
+    def find_sentence(self, value: float) -> str:
         """Return the sentence for the side or the category of a value; "" where there is none."""
         if self._names:
             return self._categories.get(value, "")
         if self._usual is None:
             return ""
         if value > self._usual.high and self._high:
-            return self._high + self._compared(value, self._usual.high, "at most {}")
+            return self._high + self._compare(value, self._usual.high, "at most {}")
         if value < self._usual.low and self._low:
-            return self._low + self._compared(value, self._usual.low, "{} or more")
+            return self._low + self._compare(value, self._usual.low, "{} or more")
         return ""
 
-    def undirected(self, value: float | None, against: bool) -> str:
+    def undirected_sentence(self, value: float | None, against: bool) -> str:
         """Return a sentence without a direction, which is true of every value.
 
         `against` tells whether the value raised the risk above the expected one.
@@ -75,7 +75,7 @@ class Sentences:
         effect = "counted against this application" if against else FOR_LESS
         return f"{self._title}{shown} {effect}"
 
-    def _compared(self, value: float, end: float, usual: str) -> str:
+    def _compare(self, value: float, end: float, usual: str) -> str:
         """Return the value beside the end of the usual range, where the contract allows it."""
         if not self._words.quote:
             return ""

@@ -22,7 +22,7 @@ import yaml
 from service import serve, settings
 from service.decision.hashes import NotReady
 from service.demo.receiver import receiving
-from service.demo.story import CHAPTERS, Chapter, narrating
+from service.demo.story import CHAPTERS, Chapter, narrate
 from service.ready import is_ready
 from service.serve import CannotServe
 from service.shadow import challenger
@@ -110,7 +110,7 @@ def run(port: int) -> None:
         try:
             wait_until_ready(port, processes[0])
             print(instructions(port), flush=True)
-            with narrating(variables["DATABASE_URL"], say):
+            with narrate(variables["DATABASE_URL"], say):
                 tell(port, variables)
             say("--- A challenger that refers more has scored the same applications in shadow.")
             compare = [sys.executable, "-m", "service.shadow", "report"]

@@ -82,7 +82,7 @@ class Narrator:
 
 
 @contextmanager
-def narrating(url: str, say: Say) -> Iterator[Narrator]:
+def narrate(url: str, say: Say) -> Iterator[Narrator]:
     """Follow the reports of the ledger at `url` until the end of the block."""
     narrator, ended = Narrator(say), threading.Event()
     reports = Reports(open_engine(make_url(url)))

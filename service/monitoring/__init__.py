@@ -4,7 +4,7 @@ The service starts `python -m service.monitoring --watch` as a separate process,
 not delay decisions. `service.api` imports `alerts`, `outcomes`, `reports` and `drift_rules` from
 here; the dashboard imports `realised_performance`, `reports` and `drift_rules`.
 
-- `monitor`: reports about every window that is due; `windows` reads windows from the ledger
+- `monitor`: reports about every window that is due; `decision_windows` reads them
 - `drift`, `drift_rules`: compare applications with the winner's training rows
 - `performance`: the performance that PDs predict
 - `outcomes`: records outcomes; `realised_performance`: the performance by recorded outcomes

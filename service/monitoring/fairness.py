@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.monitoring.windows import Window
+from service.monitoring.decision_windows import Window
 from stages.contract.fields.field import Field
 from stages.contract.schema import Contract
 from stages.judging.evaluation import name_groups

@@ -21,18 +21,18 @@ from service.ledger.storage.database import connection_to, require_file
 from service.ledger.storage.personal_tables import may_read_protected
 from service.monitoring import (
     alerts,
+    decision_windows,
     drift,
     fairness,
     performance,
     realised_performance,
     retraining,
-    windows,
 )
+from service.monitoring.decision_windows import Window
 from service.monitoring.drift import FindingObject, Report
 from service.monitoring.realised_performance import MatureOutcomes
 from service.monitoring.reports import Reports
 from service.monitoring.sequential import SequentialTests
-from service.monitoring.windows import Window
 from stages import params
 
 REFERENCE, EVALUATION = Path("models/reference.json"), Path("models/evaluation.json")
@@ -78,9 +78,9 @@ class LedgerMonitor:
         """Store and return a report about the newest `rows` decisions; None if it is not due."""
         seen = self.reports.last_covered(rows, self.model)
         new = every or max(self.config.every, rows // NEW_SHARE)
-        if windows.count_decisions(self.ledger, self.model, seen) < new:
+        if decision_windows.count_decisions(self.ledger, self.model, seen) < new:
             return None
-        window = windows.newest_decisions(self.ledger, self.model, rows)
+        window = decision_windows.newest_decisions(self.ledger, self.model, rows)
         if window is None:
             return None
         report = self.report(window)

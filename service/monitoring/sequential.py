@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit, logsumexp
 
 from service.ledger import Ledger
-from service.monitoring import windows
+from service.monitoring import decision_windows
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.datetime64]
@@ -69,7 +69,7 @@ class OddsTest:
             if day.astype(date).year >= self.year:
                 self._add_day(day.astype(date), stated[rows], event[rows])
         self.peak = max(self.peak, self.evidence)
-        if self.refuted and self.drift is None:
+        if self.is_refuted and self.drift is None:
             self.drift = int(self.wealth.max(axis=0).argmax())
         elif self.calm >= CALM:
             self._begin(self.year)
@@ -95,7 +95,7 @@ class OddsTest:
         return float(np.exp(min(logsumexp(self.wealth) - np.log(self.wealth.size), 700.0)))
 
     @property
-    def refuted(self) -> bool:
+    def is_refuted(self) -> bool:
         """Whether the statement is refuted, and no later observations have restored it."""
         return self.peak >= 1 / self.level
 
@@ -173,7 +173,7 @@ class SequentialTests:
 
     def read_decisions(self, ledger: Ledger, model: str) -> None:
         """Add the decisions of a model that are new in the ledger, at first the newest ones."""
-        while window := windows.decisions_after(ledger, model, self.seen, NEWEST):
+        while window := decision_windows.decisions_after(ledger, model, self.seen, NEWEST):
             self.seen = window.last
             values = {name: window.values(name) for name in self.attributes}
             self.add_decisions(window.days, window.decision == "approve", values)
@@ -192,10 +192,10 @@ class SequentialTests:
     def findings(self) -> list[dict[str, Any]]:
         """Return a finding for each statement that was refuted in this year."""
         found = []
-        if self.calibration.refuted:
+        if self.calibration.is_refuted:
             found.append(self.calibration.finding("calibration", "bad"))
         for (name, group), test in self.approval.items():
-            if test.refuted:
+            if test.is_refuted:
                 place = f"approval of {name} {group}" if name else "approval rate"
                 found.append(test.finding(place, "approved"))
         return found

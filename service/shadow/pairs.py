@@ -30,7 +30,7 @@ from service.shadow.challenger import KIND
 from service.shadow.records import is_scored_by
 from stages.features.matrix import Floats
 from stages.policy.decisions import DECISIONS, Policy
-from stages.replay.figures import Places
+from stages.replay.policy_figures import Places
 from stages.replay.scored_rows import ScoredRows
 
 CHUNK = 20_000  # decisions that are held as texts at a time

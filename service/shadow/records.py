@@ -54,7 +54,7 @@ def _last(connection: Connection, *conditions: ColumnElement[bool]) -> int:
     return int(connection.execute(decision).scalar_one_or_none() or 0)
 
 
-def waiting(ledger: Ledger, after: int, limit: int) -> list[Recorded]:
+def unscored_decisions(ledger: Ledger, after: int, limit: int) -> list[Recorded]:
     """Return up to `limit` decisions that follow the entry `after`, oldest first."""
     with connection_to(ledger.engine) as connection:
         query = select_entries(connection).where(

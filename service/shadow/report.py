@@ -23,7 +23,7 @@ from stages.metrics.delong import compare_aucs
 from stages.metrics.ratio_intervals import RatioOfSums
 from stages.replay import comparison, table
 from stages.replay.comparison import Side
-from stages.replay.figures import as_figure
+from stages.replay.policy_figures import as_figure
 
 FEWEST = 2  # good and bad loans that an AUC with an interval needs
 

@@ -32,7 +32,7 @@ class Shadow:
 
         A score that another process has recorded meanwhile is left out.
         """
-        decisions = records.waiting(self.ledger, self.last, BATCH)
+        decisions = records.unscored_decisions(self.ledger, self.last, BATCH)
         if decisions:
             scores = challenger.score(self.engine, decisions)
             records.record(self.ledger, scores, self.engine.identity)

@@ -88,7 +88,7 @@ class Witness:
         if submission.old > checkpoint.size:
             raise CosigningRefused(400, "the old size is larger than the checkpoint's")
         with self._lock:
-            size, root = self._seen(checkpoint.origin)
+            size, root = self._read_newest(checkpoint.origin)
             if submission.old != size:
                 raise CosigningRefused(409, str(size))
             if size == checkpoint.size and size and root != checkpoint.root:
@@ -103,7 +103,7 @@ class Witness:
     def _file(self, origin: str) -> Path:
         return self.folder / f"{sha256(origin.encode()).hexdigest()[:16]}.checkpoint"
 
-    def _seen(self, origin: str) -> tuple[int, bytes]:
+    def _read_newest(self, origin: str) -> tuple[int, bytes]:
         path = self._file(origin)
         if not path.exists():
             return 0, EMPTY

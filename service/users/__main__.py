@@ -45,7 +45,7 @@ def add(options: argparse.Namespace, path: Path, keys: list[ApiKey]) -> None:
     print(key)
 
 
-def show(options: argparse.Namespace, path: Path, keys: list[ApiKey]) -> None:
+def print_keys(options: argparse.Namespace, path: Path, keys: list[ApiKey]) -> None:
     """Print the keys with the first digits of their digests."""
     for key in keys:
         name, roles, expires, digest = str(key).split()
@@ -67,7 +67,7 @@ def revoke(options: argparse.Namespace, path: Path, keys: list[ApiKey]) -> None:
     print(f"Revoked: {len(keys) - len(left)}", file=sys.stderr)
 
 
-COMMANDS = {"add": add, "list": show, "revoke": revoke}
+COMMANDS = {"add": add, "list": print_keys, "revoke": revoke}
 
 
 def _parser() -> argparse.ArgumentParser:

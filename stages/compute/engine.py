@@ -105,14 +105,14 @@ def start(name: Literal["local", "dask"], processes: int, folder: Path) -> Itera
         if name == "local":
             yield ComputeEngine(run_here, scratch)
         else:
-            with connected(processes) as run:
+            with open_engine(processes) as run:
                 yield ComputeEngine(run, scratch)
     finally:
         scratch.clear()
 
 
 @contextmanager
-def connected(processes: int) -> Iterator[MapFunction]:
+def open_engine(processes: int) -> Iterator[MapFunction]:
     """Yield what calls functions on the cluster, or on as many processes of this machine."""
     from distributed import Client, LocalCluster  # noqa: PLC0415  (no need of it with `local`)
 

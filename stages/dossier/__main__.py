@@ -65,7 +65,7 @@ def calculate(config: Params, contract: Contract) -> dict[str, Any]:
         },
         "information": calculations.rank_information(fitted, limit),
     }
-    return dict(calculations.rounded(facts)) | {
+    return dict(calculations.round_facts(facts)) | {
         "winner_sha256": sha256((MODELS / "winner.json").read_bytes()).hexdigest(),
         "lineage": lineage.hashes(Path(), inputs(config)),
     }
@@ -78,7 +78,7 @@ def inputs(config: Params) -> list[Path]:
     return [*data, config.data / "features", MODELS / "candidates", *(MODELS / n for n in names)]
 
 
-def quoted(sources: Sources) -> list[Path]:
+def list_quoted_files(sources: Sources) -> list[Path]:
     """Return the files that the page quotes, without those that this stage writes.
 
     params.yaml is left out too: the parameters that the page quotes are checked one by one, and
@@ -99,7 +99,7 @@ def main() -> None:
         facts = {"dataset": config.dataset, "mode": config.mode, "contract": contract}
         html = page.render(sources, duties.load(duties.DUTIES), stated, facts)
         (folder / check.PAGE.name).write_text(html)
-        made_from = [*inputs(config), *quoted(sources), duties.DUTIES]
+        made_from = [*inputs(config), *list_quoted_files(sources), duties.DUTIES]
         listed = lineage.hashes(Path(), sorted(set(made_from)))
         files.write_json(folder / check.MADE_FROM.name, listed)
     print(f"dossier: {len(sources.notes)} notes on {config.dataset}; open {check.PAGE.absolute()}")

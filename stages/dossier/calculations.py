@@ -173,12 +173,12 @@ def rank_information(fitted: dict[str, Any], limit: float | None) -> list[Facts]
     ]
 
 
-def rounded(facts: Any) -> Any:
+def round_facts(facts: Any) -> Any:
     """Return facts with six decimals, and None for what is no finite number."""
     if isinstance(facts, dict):
-        return {str(key): rounded(value) for key, value in facts.items()}
+        return {str(key): round_facts(value) for key, value in facts.items()}
     if isinstance(facts, list | tuple):
-        return [rounded(value) for value in facts]
+        return [round_facts(value) for value in facts]
     if isinstance(facts, bool | np.bool_):
         return bool(facts)
     if isinstance(facts, float):

@@ -43,7 +43,7 @@ def write_key(keys: Key) -> str:
     return " / ".join(str(key) for key in keys)
 
 
-def show(value: Any, style: str, digits: int) -> str:
+def format_value(value: Any, style: str, digits: int) -> str:
     """Return a value as people read it; `style` is number, percent, count or text."""
     if value is None:
         return UNDEFINED
@@ -112,7 +112,7 @@ class Sources:
             raise DossierError(
                 f"{path} must state {write_key(keys)}, which the page shows"
             ) from None
-        shown = show(value, style, digits)
+        shown = format_value(value, style, digits)
         cell = FIGURE.format(json.dumps(value), path, json.dumps(keys), shown)
         return cell + self.mark(name, *keys) if note else cell
 

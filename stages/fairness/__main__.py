@@ -24,7 +24,7 @@ from stages.fairness.search import ChangedLog, Result
 from stages.fairness.trials import Trial, TrialRows, measure
 from stages.judging.evaluation import mean_with_interval, round_figures
 from stages.metrics import delong
-from stages.replay.figures import APPROVE
+from stages.replay.policy_figures import APPROVE
 
 KEPT = Path(".fairness")
 
@@ -84,7 +84,7 @@ def as_text(content: dict[str, Any]) -> str:
         )
     test = content["test"]
     before, after = test["disparity"]
-    auc, profit = (signed(test[name]) for name in ("roc_auc", "profit"))
+    auc, profit = (format_difference(test[name]) for name in ("roc_auc", "profit"))
     lines += [
         "",
         f"On the test rows the preferred model has a disparity of {after:.4f} against "
@@ -95,7 +95,7 @@ def as_text(content: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def signed(figure: dict[str, float]) -> str:
+def format_difference(figure: dict[str, float]) -> str:
     """Return a difference with its interval."""
     return f"{figure['value']:+.4f} ({figure['low']:+.4f} to {figure['high']:+.4f})"
 
@@ -113,7 +113,7 @@ def report(book: TrialRows, results: list[Result], log: Path, tolerances: dict[s
         "tolerances": tolerances,
         "present": shown(results[0]),
         "preferred": shown(preferred),
-        "passed_over": len(list(search.within(results, **tolerances))) - 1,
+        "passed_over": len(list(search.select_within(results, **tolerances))) - 1,
         "frontier": [shown(result) for result in search.frontier(results)],
         "test": compare_on_test(book, results[0].trial, preferred.trial),
         "log": str(log),

@@ -65,7 +65,7 @@ class Space:
         """Return the trial of a number, and Optuna's."""
         study.sampler = optuna.samplers.TPESampler(seed=self.seed + number)
         if number <= len(self.features):
-            study.enqueue_trial(self.enqueued(number))
+            study.enqueue_trial(self.values_without(number))
         asked = study.ask()
         kept = {f: asked.suggest_categorical(f"keep {f}", [True, False]) for f in self.features}
         left_out = tuple(name for name, keep in kept.items() if not keep)
@@ -83,7 +83,7 @@ class Space:
         """The winner as params.yaml has it."""
         return Trial(self.winner)
 
-    def enqueued(self, number: int) -> dict[str, Any]:
+    def values_without(self, number: int) -> dict[str, Any]:
         """Return Optuna's values for the winner, without the feature of a number."""
         kept = {f"keep {f}": place != number for place, f in enumerate(self.features, start=1)}
         same = {"candidate": self.winner, "strength": 1.0, "monotone": True, "seed": 0}
@@ -150,13 +150,13 @@ def prefer(results: Sequence[Result], auc_tolerance: float, profit_tolerance: fl
     """
     present = results[0]
     return min(
-        within(results, auc_tolerance, profit_tolerance),
+        select_within(results, auc_tolerance, profit_tolerance),
         key=lambda r: (r.disparity, r.number > 0, -r.roc_auc, r.number),
         default=present,
     )
 
 
-def within(
+def select_within(
     results: Sequence[Result], auc_tolerance: float, profit_tolerance: float
 ) -> Iterator[Result]:
     """Yield the results that lose no more than the tolerances against the first one."""

@@ -21,7 +21,7 @@ from stages.models.fitting.training_rows import TrainingRows
 from stages.models.parameters import CandidateParameters
 from stages.params import Params
 from stages.policy.decisions import Policy
-from stages.replay.figures import APPROVE
+from stages.replay.policy_figures import APPROVE
 from stages.replay.scored_rows import ScoredRows
 
 # What makes a candidate's fit stiffer, and whether it does so as it rises or as it falls.

@@ -7,7 +7,7 @@
 - `facts`: features that say one thing to a person, such as a field and its ratios
 - `matrix_files`: that matrix in files, made by parts of the rows and read by columns
 - `statistics`: how features relate to the outcome and to one another, from training rows alone
-- `association`: how strongly features go together, two by two
+- `feature_correlation`: how strongly features go together, two by two
 - `information_value`: IV and WoE from counts in cells of a feature's values
 - `split`: which rows are for training, validation and test
 - `groups`: the rows of one customer or with equal values, which must stay in one part of a split

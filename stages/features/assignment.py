@@ -48,7 +48,7 @@ def assign(
         group = rows["_entity" if contract.entity else "_copy"].to_numpy()
         if contract.entity:
             check_entities(contract.entity, len(rows), len(np.unique(group)))
-        place = split.stratified(rows["_bad"].to_numpy(np.int64), group, *shares, seed)
+        place = split.draw_stratified(rows["_bad"].to_numpy(np.int64), group, *shares, seed)
     check_outcomes(place, rows["_bad"].to_numpy(np.int64))
     return place
 

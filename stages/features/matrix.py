@@ -201,7 +201,7 @@ class Features:
         """Return the features (n, F) of encoded inputs (n, inputs + reasons), finite in 32 bits."""
         parts = [encoded[:, self._fields]]
         if self._steps:
-            parts.append(self._computed(encoded))
+            parts.append(self._compute_derived(encoded))
         elif len(self._over):
             parts.append(self._ratios(encoded))
         if len(self._missing):
@@ -211,7 +211,7 @@ class Features:
             parts.append(np.where(missing, meant, 0.0))
         return clip_to_float32(np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0])
 
-    def _computed(self, encoded: Floats) -> Floats:
+    def _compute_derived(self, encoded: Floats) -> Floats:
         """Return the derived features (n, D), each computed from fields and from those above it."""
         columns = {f.name: encoded[:, j] for j, f in enumerate(self.inputs)}
         for step in self._steps:

@@ -80,7 +80,7 @@ def _too_short(days: Days, validation_from: np.datetime64, test_from: np.datetim
     )
 
 
-def stratified(
+def draw_stratified(
     bad: NDArray[np.int64],
     group: NDArray[np.int64],
     validation_share: float,

@@ -16,7 +16,7 @@ import numpy as np
 
 from stages.compute.engine import MapFunction, run_here
 from stages.contract.schema import ContractError
-from stages.features.association import (
+from stages.features.feature_correlation import (
     DIGITS,
     Columns,
     InMemory,

@@ -68,7 +68,7 @@ class ReliabilityBins:
         return self.bad_rate - self.mean_pd
 
     @property
-    def observed(self) -> float:
+    def observed_gap(self) -> float:
         """The root mean square gap, noise included."""
         return float(np.sqrt(np.sum(self.share * self.gap**2)))
 
@@ -162,7 +162,7 @@ def _largest(bins: ReliabilityBins, *, lower: float, upper: float) -> float:
 
     The quantile's probability rises from `lower` at no error to `upper` at errors above the noise.
     """
-    observed, noise = bins.observed, bins.noise
+    observed, noise = bins.observed_gap, bins.noise
     if bins.quantile(0, lower) >= observed:
         return 0.0
     low, high = 0.0, 2 * observed + 5 * noise

@@ -24,7 +24,7 @@ def roc(bad: ArrayLike, pd: ArrayLike, points: int = POINTS) -> Columns:
 
     At most `points` of them, evenly spaced along the curve. ValueError if there is one class.
     """
-    thresholds, goods, bads = _flagged(bad, pd)
+    thresholds, goods, bads = _flagged_shares(bad, pd)
     keep = _thin(goods + bads, points)
     return {
         "threshold": thresholds[keep],
@@ -35,7 +35,7 @@ def roc(bad: ArrayLike, pd: ArrayLike, points: int = POINTS) -> Columns:
 
 def precision_recall(bad: ArrayLike, pd: ArrayLike, points: int = POINTS) -> Columns:
     """Return precision by rising recall, at `points` recalls at most; ValueError if one class."""
-    thresholds, goods, bads = (values[1:] for values in _flagged(bad, pd))
+    thresholds, goods, bads = (values[1:] for values in _flagged_shares(bad, pd))
     rate = float(check_rows(bad, pd)[0].mean())
     keep = _thin(bads, points)
     caught, false = rate * bads[keep], (1 - rate) * goods[keep]
@@ -51,7 +51,7 @@ def kolmogorov_smirnov(bad: ArrayLike, pd: ArrayLike, points: int = POINTS) -> C
 
     At most `points` + 1 of them. ValueError if there is one class.
     """
-    thresholds, goods, bads = (values[::-1] for values in _flagged(bad, pd))
+    thresholds, goods, bads = (values[::-1] for values in _flagged_shares(bad, pd))
     good_below, bad_below = 1 - goods, 1 - bads
     widest = int(np.argmax(np.abs(good_below - bad_below)))
     keep = np.union1d(_thin(good_below + bad_below, points), [widest])
@@ -82,7 +82,7 @@ def histogram(bad: ArrayLike, pd: ArrayLike, bins: int = HISTOGRAM_BINS) -> Colu
     }
 
 
-def _flagged(bad: ArrayLike, pd: ArrayLike) -> tuple[Floats, Floats, Floats]:
+def _flagged_shares(bad: ArrayLike, pd: ArrayLike) -> tuple[Floats, Floats, Floats]:
     """Return the distinct PDs, falling, after a 1 for nobody, and the shares of goods and of bads
     at or above each.
     """

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from stages.metrics import calibration_error
 from stages.metrics.clusters import Codes
 from stages.metrics.ks_interval import ks_interval
-from stages.metrics.metrics import check_cut_off, check_values, count_rows, figures
+from stages.metrics.metrics import check_cut_off, check_values, compute_figures, count_rows
 from stages.metrics.ranked_rows import (
     MAX_CELLS,
     Bools,
@@ -105,7 +105,9 @@ def bootstrap(
     exact = RankedRows.of(bad, pd, check_cut_off(cut_off), approved)
     counts = count_rows(exact)
     calibration = Interval(*calibration_error.interval(exact, counts, cluster))
-    observed = {name: float(value[0]) for name, value in figures(exact, counts, counts).items()}
+    observed = {
+        name: float(value[0]) for name, value in compute_figures(exact, counts, counts).items()
+    }
     estimates = observed | {"ece": calibration.estimate}
     for name, (part, whole) in sums.items():
         estimates[name] = _quotient(float(part.sum()), float(whole.sum()))
@@ -122,7 +124,7 @@ def bootstrap(
             tables[place] = ranked.count(times)
             for name, (part, whole) in sums.items():
                 added[name][place] = _quotient(*(_sum(times, column) for column in (part, whole)))
-        return {**figures(ranked, plain, ResampledCounts.of(tables)), **added}
+        return {**compute_figures(ranked, plain, ResampledCounts.of(tables)), **added}
 
     step = max(1, CHUNK // (4 * len(ranked.pd)))
     spans = [range(i, min(i + step, resamples)) for i in range(0, resamples, step)]
@@ -130,10 +132,10 @@ def bootstrap(
         chunks = list(pool.map(resample, spans))
     resampled = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in estimates}
     if len(ranked.pd) < len(exact.pd):  # undo what ties of neighbours do to a figure
-        for name, value in figures(ranked, plain, plain).items():
+        for name, value in compute_figures(ranked, plain, plain).items():
             resampled[name] += observed[name] - value[0]
     special = {"ece": calibration, **intervals_of_rates(exact, sums, cluster)}
-    defined = _defined(estimates["ks"], resampled["ks"])
+    defined = _drop_undefined(estimates["ks"], resampled["ks"])
     if len(defined):
         special["ks"] = ks_interval(exact, counts, defined, cluster)
     return Draws(estimates, resampled, outcome, seed, special, observed["ece"])
@@ -212,7 +214,7 @@ def _check_pair(champion: Draws, challenger: Draws) -> None:
 
 def _interval(estimate: float, resampled: Floats, normal: bool) -> Interval:
     """Return the percentile interval, or the normal one with the standard error of resamples."""
-    defined = _defined(estimate, resampled)
+    defined = _drop_undefined(estimate, resampled)
     if not len(defined):
         return Interval(estimate, float("nan"), float("nan"))
     if normal:
@@ -237,7 +239,7 @@ def _in_log_odds(normal: Interval, wider: float) -> Interval:
     )
 
 
-def _defined(estimate: float, resampled: Floats) -> Floats:
+def _drop_undefined(estimate: float, resampled: Floats) -> Floats:
     """Return the resamples (w,) where the figure is defined, none where it is too seldom."""
     defined = resampled[np.isfinite(resampled)]
     enough = np.isfinite(estimate) and len(defined) >= DEFINED * len(resampled)

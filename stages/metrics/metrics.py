@@ -53,7 +53,7 @@ def count_rows(ranked: RankedRows) -> ResampledCounts:
     return ResampledCounts.of(ranked.count()[None])
 
 
-def figures(ranked: RankedRows, plain: ResampledCounts, counts: ResampledCounts) -> Columns:
+def compute_figures(ranked: RankedRows, plain: ResampledCounts, counts: ResampledCounts) -> Columns:
     """Return every figure of `summary` but `ece` for w tables of counts, (w,) each.
 
     `ece` stands for its square less the noise of outcomes, which has no bias.
@@ -83,7 +83,9 @@ def summary(
     """
     ranked = RankedRows.of(bad, pd, check_cut_off(cut_off), approved)
     plain = count_rows(ranked)
-    values = {name: float(value[0]) for name, value in figures(ranked, plain, plain).items()}
+    values = {
+        name: float(value[0]) for name, value in compute_figures(ranked, plain, plain).items()
+    }
     return values | {"ece": calibration_error.estimate(ranked, plain)}
 
 

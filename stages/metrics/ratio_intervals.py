@@ -1,6 +1,6 @@
 """95 % intervals of sums divided by sums, such as profit over money, and of their differences.
 
-They are normal, with the variance of the linearised ratio (Cochran 1977, 6.4) over clusters; a
+They are normal, with the variance of the influence ratio (Cochran 1977, 6.4) over clusters; a
 share of rows has Wilson's interval instead. They take one pass over the rows, so that a million
 decisions need no resampling.
 """
@@ -37,7 +37,7 @@ class RatioOfSums(NamedTuple):
         return bool(np.array_equal(self.part, self.whole * event) and (self.whole >= 0).all())
 
     @property
-    def linearised(self) -> Floats:
+    def influence(self) -> Floats:
         """The distance (n,) that each row moves the ratio, to the first order."""
         return (self.part - self.value * self.whole) / float(self.whole.sum())
 
@@ -48,14 +48,14 @@ def interval(ratio: RatioOfSums, cluster: Codes | None = None) -> Interval:
         return UNDEFINED
     if ratio.is_share:
         return share_interval(ratio.part != 0, ratio.whole, cluster)
-    return _normal(ratio.value, ratio.linearised, cluster)
+    return _normal(ratio.value, ratio.influence, cluster)
 
 
 def difference(new: RatioOfSums, old: RatioOfSums, cluster: Codes | None = None) -> Interval:
     """Return new minus old on the same rows, which the interval pairs."""
     if not (new.whole.sum() > 0 and old.whole.sum() > 0):
         return UNDEFINED
-    return _normal(new.value - old.value, new.linearised - old.linearised, cluster)
+    return _normal(new.value - old.value, new.influence - old.influence, cluster)
 
 
 def total(values: Floats, cluster: Codes | None = None) -> Interval:

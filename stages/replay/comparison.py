@@ -13,9 +13,9 @@ from stages.metrics import ratio_intervals
 from stages.metrics.rate_intervals import Interval
 from stages.metrics.ratio_intervals import RatioOfSums
 from stages.policy.decisions import DECISIONS, Policy
-from stages.replay import figures
+from stages.replay import policy_figures
 from stages.replay.capital import AssetClass
-from stages.replay.figures import APPROVE, REFER, Places, as_figure
+from stages.replay.policy_figures import APPROVE, REFER, Places, as_figure
 from stages.replay.scored_rows import ScoredRows
 
 
@@ -46,16 +46,16 @@ def compare(
     """
     rows, before, after = present.rows, present.decision, proposed.decision
     sides = (present, proposed)
-    old, new = (figures.ratios(*side, asset_class) for side in sides)
-    sums_then, sums_now = (figures.totals(*side, asset_class) for side in sides)
+    old, new = (policy_figures.ratios(*side, asset_class) for side in sides)
+    sums_then, sums_now = (policy_figures.totals(*side, asset_class) for side in sides)
     content = {
         "rows": rows.rows,
         "outcomes": int(rows.has_outcome.sum()),
         "changed": int((before != after).sum()),
         "policies": {"present": present.policy.in_full, "proposed": proposed.policy.in_full},
         "asset_class": asset_class,
-        "figures": figures.compare_ratios(old, new, rows.cluster),
-        "totals": figures.compare_totals(sums_then, sums_now, rows.cluster),
+        "figures": policy_figures.compare_ratios(old, new, rows.cluster),
+        "totals": policy_figures.compare_totals(sums_then, sums_now, rows.cluster),
         "moves": count_moves(before, after),
         "swaps": {
             name: describe_part(rows, chosen, proposed.rows.pd)

@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from stages.features.matrix import Floats
 from stages.judging.evaluation import round_figures
 from stages.policy.decisions import Policy
-from stages.replay.figures import APPROVE
+from stages.replay.policy_figures import APPROVE
 from stages.replay.scored_rows import ScoredRows
 
 BANDS = 10

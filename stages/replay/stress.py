@@ -33,9 +33,9 @@ from stages.metrics import ratio_intervals
 from stages.metrics.ratio_intervals import RatioOfSums
 from stages.models.artifact import Model
 from stages.policy.decisions import Policy
-from stages.replay import figures
+from stages.replay import policy_figures
 from stages.replay.capital import AssetClass
-from stages.replay.figures import as_figure
+from stages.replay.policy_figures import as_figure
 from stages.replay.policy_file import ReplayError
 from stages.replay.scored_rows import ScoredRows
 
@@ -145,8 +145,8 @@ def compare(
     stated = {}
     for name, rows in {"present": present, **stressed}.items():
         decision = policy.decide(rows.pd, rows.features)
-        made = figures.ratios(rows, decision, policy, asset_class)
-        held = figures.ratios(rows, before, policy, asset_class)
+        made = policy_figures.ratios(rows, decision, policy, asset_class)
+        held = policy_figures.ratios(rows, before, policy, asset_class)
         wanted = {n: r for n, r in made.items() if not is_realised(n)}
         wanted["mean_pd"] = RatioOfSums(rows.pd, np.ones(rows.rows))
         stated[name] = {
@@ -160,7 +160,7 @@ def compare(
             },
             "totals": {
                 n: float(values.sum())
-                for n, values in figures.totals(rows, before, policy, asset_class).items()
+                for n, values in policy_figures.totals(rows, before, policy, asset_class).items()
                 if n in ("money_approved", "expected_loss", "capital", "risk_weighted_assets")
             },
             "changed": int((decision != before).sum()),

@@ -63,7 +63,7 @@ def optimise(study: optuna.Study, search: ParameterSearch, trials: int) -> None:
     """Run the study until it has `trials` in all; the present parameters come first."""
 
     def score(trial: optuna.Trial) -> float:
-        values = {name: suggest(trial, name, bounds) for name, bounds in search.space.items()}
+        values = {name: suggest(trial, name, bounds) for name, bounds in search.ranges.items()}
         return search.score(round_values(values))
 
     def seed_next(study: optuna.Study, _: FrozenTrial | None = None) -> None:
@@ -76,7 +76,7 @@ def optimise(study: optuna.Study, search: ParameterSearch, trials: int) -> None:
             tqdm.write(f"trial 1: {search.metric} {trial.value:.5f} with {trial.params}")
 
     seed_next(study)
-    allowed = all(b.low <= search.present[name] <= b.high for name, b in search.space.items())
+    allowed = all(b.low <= search.present[name] <= b.high for name, b in search.ranges.items())
     if allowed and score_of(study, search.present) is None:
         study.enqueue_trial(search.present)
     remaining = trials - len(scored_trials(study))

@@ -23,7 +23,7 @@ def search(name: str, config: Params) -> dict[str, Any]:
     """Return the best parameters of a candidate, with its log loss in the folds."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     search = ParameterSearch.of(name, "log_loss", config.search.folds, config)
-    space = {key: bounds for key, bounds in search.space.items() if key != "trees"}
+    space = {key: bounds for key, bounds in search.ranges.items() if key != "trees"}
     study = optuna.create_study(
         direction="minimize",
         sampler=optuna.samplers.TPESampler(seed=config.train.seed, n_startup_trials=UNPRUNED + 3),

@@ -57,7 +57,7 @@ class ParameterSearch:
         return registry.load(self.name)
 
     @property
-    def space(self) -> dict[str, SearchRange]:
+    def ranges(self) -> dict[str, SearchRange]:
         """The range of each parameter that is searched."""
         return self.candidate.search
 
@@ -65,7 +65,7 @@ class ParameterSearch:
     def present(self) -> Values:
         """The present values of the parameters that are searched."""
         section = self.config.candidate(self.name)
-        return {key: getattr(section, key) for key in self.space}
+        return {key: getattr(section, key) for key in self.ranges}
 
     def score(self, values: Values) -> float:
         """Return the metric with `values`, as its mean over the folds."""
@@ -111,8 +111,8 @@ class ParameterSearch:
 
     def fingerprint(self) -> str:
         """Return a digest of all that a trial's score follows from besides the values tried."""
-        section = self.config.candidate(self.name).model_copy(update=dict.fromkeys(self.space))
-        facts = (section, self.config.train.seed, self.config.train.folds, self.space)
+        section = self.config.candidate(self.name).model_copy(update=dict.fromkeys(self.ranges))
+        facts = (section, self.config.train.seed, self.config.train.folds, self.ranges)
         digest = hashlib.sha256(repr((facts, self.config.featurize)).encode())
         for part in (self.rows.x, self.rows.bad, *(rows for fold in self.folds for rows in fold)):
             digest.update(np.ascontiguousarray(part).data)

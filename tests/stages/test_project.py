@@ -22,12 +22,12 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_command_finds_the_project_from_a_folder_within_it() -> None:
-    done = run(ROOT / "docs", "stages.show")
+    done = run(ROOT / "docs", "stages.summary")
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_command_finds_the_installed_project_from_a_folder_outside(tmp_path: Path) -> None:
-    done = run(tmp_path, "stages.show")
+    done = run(tmp_path, "stages.summary")
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -52,4 +52,4 @@ def live_evidence(state: DeploymentState) -> Evidence | None:
     kept = state.attestation(digest)
     if not live or not kept.exists():
         return None
-    return attestation.read(attestation.opened(kept.read_bytes())[1], digest)
+    return attestation.read(attestation.open_envelope(kept.read_bytes())[1], digest)

@@ -43,7 +43,7 @@ def verify(envelope: bytes, digest: str, keys: Path) -> Evidence:
     Raises DeploymentRefused unless one of the public `keys` (PEM) has signed it and a judgement has
     passed.
     """
-    payload_type, payload, signatures = opened(envelope)
+    payload_type, payload, signatures = open_envelope(envelope)
     texts = public_keys(keys)
     message = pre_authentication_encoding(payload_type, payload)
     if not any(signed_by(key, message, each) for key in texts for each in signatures):
@@ -53,17 +53,17 @@ def verify(envelope: bytes, digest: str, keys: Path) -> Evidence:
     return read(payload, digest)
 
 
-def opened(envelope: bytes) -> tuple[str, bytes, list[bytes]]:
+def open_envelope(envelope: bytes) -> tuple[str, bytes, list[bytes]]:
     """Return the type, the payload and the signatures in an envelope, without verifying them."""
     try:
         content = json.loads(envelope.decode())
-        signatures = [decoded(each["sig"]) for each in content["signatures"]]
-        return str(content["payloadType"]), decoded(content["payload"]), signatures
+        signatures = [decode_base64(each["sig"]) for each in content["signatures"]]
+        return str(content["payloadType"]), decode_base64(content["payload"]), signatures
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise DeploymentRefused("its attestation is no DSSE envelope") from None
 
 
-def decoded(text: str) -> bytes:
+def decode_base64(text: str) -> bytes:
     """Return the bytes of base64 in either alphabet, as DSSE asks of verifiers."""
     return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
 
@@ -115,8 +115,8 @@ def read(payload: bytes, digest: str) -> Evidence:
         types = statement["_type"], statement["predicateType"]
         images = [each["digest"].get("sha256") for each in statement["subject"]]
         build, run = (statement["predicate"][key] for key in ("buildDefinition", "runDetails"))
-        commits = named(build["resolvedDependencies"], "gitCommit")
-        models = named(build["resolvedDependencies"], "sha256", MODEL)
+        commits = digests_of(build["resolvedDependencies"], "gitCommit")
+        models = digests_of(build["resolvedDependencies"], "sha256", MODEL)
         judgements = [each for each in run["byproducts"] if each.get("name") == JUDGEMENT]
         released = str(run["metadata"]["finishedOn"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -132,16 +132,16 @@ def read(payload: bytes, digest: str) -> Evidence:
         )
     if len(judgements) != 1:
         raise DeploymentRefused("it was not judged: its attestation names no judgement")
-    return Evidence(commits[0], models[0], passed(judgements[0], commits[0]), released)
+    return Evidence(commits[0], models[0], require_pass(judgements[0], commits[0]), released)
 
 
-def named(resources: list[dict[str, Any]], algorithm: str, name: str = "") -> list[str]:
+def digests_of(resources: list[dict[str, Any]], algorithm: str, name: str = "") -> list[str]:
     """Return the digests by an algorithm, of the resources with a name or of all."""
     chosen = [each for each in resources if not name or each.get("name") == name]
     return [each["digest"][algorithm] for each in chosen if algorithm in each.get("digest", {})]
 
 
-def passed(judgement: dict[str, Any], commit: str) -> str:
+def require_pass(judgement: dict[str, Any], commit: str) -> str:
     """Return the SHA-256 of the judgement; Refused unless it is a pass of this commit."""
     try:
         notes, digest = judgement["annotations"], str(judgement["digest"]["sha256"])

@@ -50,7 +50,7 @@ def find_red_flags(judgement: Judgement, limits: Suspicious) -> Iterator[RedFlag
             words += f"above {limits.max_information_value:g} it may leak the outcome"
             yield RedFlag(f"information_value.{name}", words)
         for attribute, codes in groups.items():
-            strength = association(cell, codes)
+            strength = cramers_v(cell, codes)
             if strength > limits.max_association:
                 words = f"the new feature {name} predicts {attribute}: Cramér's V is "
                 words += f"{strength:.2f}; above {limits.max_association:g} it is a proxy for it"
@@ -83,7 +83,7 @@ def _groups(contract: Contract, table: Any) -> dict[str, NDArray[np.intp]]:
     }
 
 
-def association(one: NDArray[Any], other: NDArray[Any]) -> float:
+def cramers_v(one: NDArray[Any], other: NDArray[Any]) -> float:
     """Return Cramér's V of two codings of the same rows, corrected for bias (Bergsma 2013)."""
     one, other = (np.unique(codes, return_inverse=True)[1] for codes in (one, other))
     counts = np.zeros((one.max() + 1, other.max() + 1))

@@ -118,7 +118,7 @@ def read_champion(judgement: Judgement, *, remote: bool, pushed: bool | None) ->
 def compare_with_best(judgement: Judgement, rules: Limits, *, remote: bool) -> None:
     """Compare with the best model since the last reset."""
     with dvc_state.open_storage(remote=remote) as held:
-        judgement.add("ratchet", lambda: ratchet.judge(judgement, held, rules))
+        judgement.add("ratchet", lambda: ratchet.check_ratchet(judgement, held, rules))
 
 
 def read_challenger(judgement: Judgement) -> Iterator[Finding]:

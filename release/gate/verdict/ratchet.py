@@ -36,7 +36,9 @@ class Former(NamedTuple):
     losses: dict[str, float]  # what the challenger loses against it, by figure
 
 
-def judge(judgement: Judgement, held: dvc_state.Storage, limits: Limits) -> Iterator[Finding]:
+def check_ratchet(
+    judgement: Judgement, held: dvc_state.Storage, limits: Limits
+) -> Iterator[Finding]:
     """Fail where a figure lost more than the cumulative tolerance against the best model ever."""
     since = limits.ratchet.since
     if since > dt.datetime.now(dt.UTC).date():

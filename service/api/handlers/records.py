@@ -20,7 +20,7 @@ from service.api.requests import (
 )
 from service.decision.problems import quote
 from service.ledger import HistoryPage
-from service.ledger.review.queue import NoQueue, waiting
+from service.ledger.review.queue import NoQueue, open_referrals
 from service.ledger.storage.decision_filters import Filters
 from service.transparency.log import TransparencyLog
 from service.transparency.verify_receipt import Invalid
@@ -73,7 +73,7 @@ class Records:
         wanted = read_filters(request.query)
         try:
             page = await self.ledger.in_thread(
-                waiting, self.ledger.engine, limit, after, search, wanted
+                open_referrals, self.ledger.engine, limit, after, search, wanted
             )
         except NoQueue as error:
             raise refusal(409, str(error)) from None

@@ -39,7 +39,7 @@ class QueuePage(NamedTuple):
         return {"records": records, "next_after": self.next_after, "open": self.open}
 
 
-def waiting(
+def open_referrals(
     engine: Engine,
     limit: int,
     after: int = 0,

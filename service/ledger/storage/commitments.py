@@ -57,7 +57,7 @@ def separate(
         if apart:
             rest = {name: value for name, value in application.items() if name not in apart}
             personal["application"] = rest
-    parts = {PERSONAL: _salted(personal, encode), PROTECTED: _salted(apart, encode)}
+    parts = {PERSONAL: _with_salts(personal, encode), PROTECTED: _with_salts(apart, encode)}
     empty(content)
     content[COMMITMENTS] = {n: commitment(n, part) for n, part in parts.items() if part}
     return parts[PERSONAL], parts[PROTECTED]
@@ -91,7 +91,7 @@ def is_emptied(payload: str) -> bool:
     return RECORDED_DIGEST in payload and RECORDED_DIGEST in json.loads(payload)
 
 
-def _salted(content: Mapping[str, Any], encode: Encode) -> CommittedPart | None:
+def _with_salts(content: Mapping[str, Any], encode: Encode) -> CommittedPart | None:
     return CommittedPart(os.urandom(SALT).hex(), encode(content)) if content else None
 
 

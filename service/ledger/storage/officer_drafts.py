@@ -34,7 +34,7 @@ def override(
         raise ValueError(f"{decided.id} was erased: nobody can decide about it any more")
     if decision not in FINAL:
         raise ValueError(f"decision must be {' or '.join(FINAL)}; got {decision!r}")
-    content = {"decision": decision, **_signed(caller, reason=reason, author=author)}
+    content = {"decision": decision, **_with_caller(caller, reason=reason, author=author)}
     if limit is None:
         return draft("override", content, refers_to=decided.id)
     return draft("proposal", {**content, "limit": dict(limit)}, refers_to=decided.id)
@@ -49,7 +49,7 @@ def approval(proposal: Entry, approver: str, caller: Person, reason: str | None)
     proposed = proposal.content
     require_another(proposed, approver, caller)
     content = {name: proposed[name] for name in (*APPROVED, "limit")}
-    signed = _signed(caller, approver=approver)
+    signed = _with_caller(caller, approver=approver)
     more = {"proposal": proposal.id, "approval_reason": reason}
     return draft("override", {**content, **signed, **more}, refers_to=proposal.refers_to)
 
@@ -60,13 +60,13 @@ def rejection(proposal: Entry, author: str, caller: Person, reason: str | None) 
     Raises ValueError when the checker is the maker, and when there is no reason.
     """
     require_another(proposal.content, author, caller)
-    signed = _signed(caller, reason=reason or "", author=author)
+    signed = _with_caller(caller, reason=reason or "", author=author)
     return draft("rejection", {**signed, "proposal": proposal.id}, refers_to=proposal.refers_to)
 
 
 def note(decided: Entry, text: str, author: str, caller: Person = None) -> Draft:
     """Return the draft of a note about a decision; raises ValueError for a blank one."""
-    return draft("note", _signed(caller, text=text, author=author), refers_to=decided.id)
+    return draft("note", _with_caller(caller, text=text, author=author), refers_to=decided.id)
 
 
 def pending_proposal(later: Sequence[Entry]) -> Entry | None:
@@ -106,7 +106,7 @@ def _plain(name: str) -> str:
     return "".join(name.casefold().split())
 
 
-def _signed(caller: Person, **texts: str) -> dict[str, Any]:
+def _with_caller(caller: Person, **texts: str) -> dict[str, Any]:
     """Return texts, none of which may be blank, with the caller that states them."""
     for name, text in texts.items():
         if not text.strip():

@@ -130,7 +130,7 @@ def compare_erasures(connection: Connection, erasures: Erasures, last: int) -> I
             yield f"entry {number} was changed: it is emptied, and had no personal data in it"
     if exist(connection):
         for name, table in TABLES.items():
-            yield from _reappeared(connection, name, table, spans)
+            yield from _find_reappeared(connection, name, table, spans)
 
 
 def find_without_part(connection: Connection, last: int) -> Iterator[tuple[str, list[int]]]:
@@ -161,7 +161,7 @@ def _outside(numbers: list[int], spans: list[tuple[int, int]]) -> Iterator[int]:
             yield number
 
 
-def _reappeared(
+def _find_reappeared(
     connection: Connection, name: str, table: Table, spans: list[tuple[int, int]]
 ) -> Iterator[str]:
     """Yield the erased spans that have rows again; counting needs no right to read them."""

@@ -83,7 +83,7 @@ def in_time(
     days = np.sort(day)
     first = FIRST if start is None else float(np.searchsorted(days, start)) / len(day)
     shares = first + (1 - first) * np.arange(folds) / folds
-    edges = apart(np.unique(days), days[(shares * len(day)).astype(np.intp)])
+    edges = first_days(np.unique(days), days[(shares * len(day)).astype(np.intp)])
     for since, until in zip(edges, [*edges[1:], day.max() + 1], strict=True):
         outside = (day >= since) & (day < until)
         before = day < since if start is None or outcome_known is None else outcome_known <= since
@@ -91,7 +91,7 @@ def in_time(
         yield np.flatnonzero(inside), np.flatnonzero(outside)
 
 
-def apart(
+def first_days(
     distinct: NDArray[np.datetime64], edges: NDArray[np.datetime64]
 ) -> NDArray[np.datetime64]:
     """Return the first days (f,) of folds so that a day lies before the first, and one in each.

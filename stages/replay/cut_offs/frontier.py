@@ -159,14 +159,14 @@ def as_policy(rows: ScoredRows, policy: Policy, low: float, high: float) -> Poli
     Its two numbers have the fewest digits with which it decides about the rows in that way.
     """
 
-    def rounded(digits: int) -> Policy:
+    def rounded_policy(digits: int) -> Policy:
         cut_off, band = (low + high) / 2, (high - low) / (high + low)
         numbers = {"cut_off": round(cut_off, digits), "refer_band": round(band, digits)}
         return policy.model_copy(update=numbers)
 
     exact = places(rows.pd, low, high)
     for digits in range(FEWEST_DIGITS, MOST_DIGITS):
-        candidate = rounded(digits)
+        candidate = rounded_policy(digits)
         if 0 < candidate.pd_cut_off <= 1 and candidate.refer_band < 1:
             decided = places(rows.pd, candidate.approve_below, candidate.decline_from)
             if np.array_equal(decided, exact):

@@ -102,7 +102,7 @@ def keys(tmp_path: Path) -> Releases:
 def signed(registry: Registry) -> list[dict[str, Any]]:
     """Return the statements in the registry."""
     envelopes = [held for held in registry.held.values() if b"payloadType" in held]
-    return [json.loads(attestation.opened(envelope)[1]) for envelope in envelopes]
+    return [json.loads(attestation.open_envelope(envelope)[1]) for envelope in envelopes]
 
 
 def attest(image: Image, key: object, *words: str) -> int:

@@ -503,9 +503,9 @@ def test_the_committed_winner_keeps_the_floors_of_its_book() -> None:
     rules = read((ROOT / POLICY).read_text())
     assert figures["dataset"] in rules.books
     floors = rules.of(figures["dataset"]).floors
-    assert {n: f.broken(figures["test"][n]["value"]) for n, f in floors.items()} == dict.fromkeys(
-        floors, ""
-    )
+    assert {
+        n: f.broken_limit(figures["test"][n]["value"]) for n, f in floors.items()
+    } == dict.fromkeys(floors, "")
 
 
 def test_a_policy_names_what_it_does_not_allow(lender: Lender) -> None:

@@ -174,7 +174,7 @@ def test_outcomes_of_old_decisions_stand_beside_what_was_expected(
 
 
 def test_markdown_in_texts_is_escaped() -> None:
-    from service.dashboard.wording import escape  # noqa: PLC0415
+    from service.dashboard.formatting import escape  # noqa: PLC0415
 
     assert escape("![x](http://y) <b>") == r"\!\[x\](http\://y) \<b\>"
 

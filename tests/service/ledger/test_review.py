@@ -42,7 +42,7 @@ def reject(ledger: Ledger, proposal: Entry) -> Entry:
 
 
 def open_ids(ledger: Ledger, **wanted: str) -> list[str]:
-    page = queue.waiting(ledger.engine, 10, wanted=Filters(**wanted))
+    page = queue.open_referrals(ledger.engine, 10, wanted=Filters(**wanted))
     return [record.entry.id for record in page.records]
 
 
@@ -186,10 +186,10 @@ def test_the_queue_has_the_open_referrals_oldest_first_page_by_page(ledger: Ledg
     ledger.append_many([decided("approve"), decided("decline")])
     referred = [refer(ledger, number=n) for n in range(5)]
     ledger.append_many([override(referred[1], "approve", "seen", "me")])
-    first = queue.waiting(ledger.engine, 2)
+    first = queue.open_referrals(ledger.engine, 2)
     assert [r.entry.id for r in first.records] == [referred[0].id, referred[2].id]
     assert first.open == 4
-    second = queue.waiting(ledger.engine, 2, first.next_after or 0)
+    second = queue.open_referrals(ledger.engine, 2, first.next_after or 0)
     assert [r.entry.id for r in second.records] == [referred[3].id, referred[4].id]
     assert second.next_after is None
 
@@ -198,7 +198,7 @@ def test_the_queue_is_searched_and_filtered(ledger: Ledger) -> None:
     first, second = refer(ledger, purpose="CAR"), refer(ledger, purpose="HOUSE")
     propose(ledger, second, "Émile Ünal")
     ledger.append_many([drafts.note(first, "Asked for payslips", "Zoë")])
-    found = queue.waiting(ledger.engine, 10, search="payslips").records
+    found = queue.open_referrals(ledger.engine, 10, search="payslips").records
     assert [record.entry.id for record in found] == [first.id]
     assert open_ids(ledger, officer="Ünal") == [second.id]
     assert open_ids(ledger, rating="b2") == [first.id, second.id]
@@ -211,9 +211,9 @@ def test_a_search_of_the_queue_reads_a_limited_span(
 ) -> None:
     referred = [refer(ledger, number=n) for n in range(5)]
     monkeypatch.setattr(queue, "SPAN", 3)
-    page = queue.waiting(ledger.engine, 10, search="no_such")
+    page = queue.open_referrals(ledger.engine, 10, search="no_such")
     assert (page.records, page.next_after) == ([], referred[2].sequence)
-    page = queue.waiting(ledger.engine, 10, page.next_after or 0, search="no_such")
+    page = queue.open_referrals(ledger.engine, 10, page.next_after or 0, search="no_such")
     assert page.next_after is None
 
 

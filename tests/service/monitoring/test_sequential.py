@@ -60,11 +60,11 @@ def test_a_refuted_statement_stays_so_until_later_observations_speak_for_it() ->
     drifted, usual = np.arange(500) % 2 == 0, np.arange(500) % 10 == 0
     for later in (0, 20, 40):
         test.observe(days + later, stated, drifted)
-        assert test.refuted
+        assert test.is_refuted
     test.observe(days + 60, stated, usual)
-    assert (test.refuted, test.seen) == (False, 0)
+    assert (test.is_refuted, test.seen) == (False, 0)
     test.observe(days + 80, stated, drifted)
-    assert test.refuted
+    assert test.is_refuted
 
 
 def test_a_year_begins_anew() -> None:
@@ -72,7 +72,7 @@ def test_a_year_begins_anew() -> None:
     days, usual = NEW_YEAR + np.arange(500) // 50, np.arange(500) % 10 == 0
     test.observe(days, stated, np.arange(500) % 2 == 0)
     test.observe(days + 365, stated, usual)
-    assert (test.refuted, test.year, test.seen) == (False, 2027, 500)
+    assert (test.is_refuted, test.year, test.seen) == (False, 2027, 500)
     test.observe(days, stated, usual)
     assert test.seen == 500
 

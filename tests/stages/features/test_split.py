@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stages.contract.schema import ContractError
-from stages.features.split import by_time, stratified
+from stages.features.split import by_time, draw_stratified
 
 days = st.lists(st.integers(0, 60), min_size=3, max_size=80).filter(lambda d: len(set(d)) >= 3)
 
@@ -103,7 +103,7 @@ def bad() -> np.ndarray:
 def test_a_stratified_split_has_the_same_bad_rate_and_the_shares_asked_for(
     bad: np.ndarray,
 ) -> None:
-    split = stratified(bad, np.arange(5000), 0.1, 0.2, seed=1)
+    split = draw_stratified(bad, np.arange(5000), 0.1, 0.2, seed=1)
     rates = [bad[split == part].mean() for part in (0, 1, 2)]
     assert rates == pytest.approx([bad.mean()] * 3, abs=0.001)
     assert np.bincount(split) / 5000 == pytest.approx([0.7, 0.1, 0.2], abs=0.001)
@@ -111,13 +111,13 @@ def test_a_stratified_split_has_the_same_bad_rate_and_the_shares_asked_for(
 
 def test_copies_of_an_application_stay_together_in_a_stratified_split(bad: np.ndarray) -> None:
     group = np.random.default_rng(1).integers(0, 1500, 5000)
-    split = stratified(bad, group, 0.1, 0.2, seed=1)
+    split = draw_stratified(bad, group, 0.1, 0.2, seed=1)
     assert (pd.Series(split).groupby(group).nunique() == 1).all()
     assert set(split) == {0, 1, 2}
 
 
 def test_a_seed_gives_one_split_and_another_seed_another(bad: np.ndarray) -> None:
-    first, again, other = (stratified(bad, np.arange(5000), 0.1, 0.2, s) for s in (1, 1, 2))
+    first, again, other = (draw_stratified(bad, np.arange(5000), 0.1, 0.2, s) for s in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert (first != other).mean() > 0.2
 
@@ -126,7 +126,7 @@ def test_entities_of_many_loans_keep_the_shares_of_rows_and_the_bad_rate() -> No
     rng = np.random.default_rng(3)
     entity = np.repeat(np.arange(3000), rng.integers(1, 12, 3000))
     bad = (rng.random(len(entity)) < 0.1).astype(np.int64)
-    split = stratified(bad, entity, 0.1, 0.2, seed=1)
+    split = draw_stratified(bad, entity, 0.1, 0.2, seed=1)
     assert (pd.Series(split).groupby(entity).nunique() == 1).all()
     assert np.bincount(split) / len(split) == pytest.approx([0.7, 0.1, 0.2], abs=0.005)
     rates = [bad[split == part].mean() for part in (0, 1, 2)]

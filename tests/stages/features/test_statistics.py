@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.contract.schema import ContractError
-from stages.features.association import correlation_ratio, cramers_v, variance_inflation
+from stages.features.feature_correlation import correlation_ratio, cramers_v, variance_inflation
 from stages.features.information_value import (
     category_cells,
     chance_information_value,

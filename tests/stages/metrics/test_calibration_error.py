@@ -106,9 +106,9 @@ def test_the_bounds_are_the_errors_that_would_show_the_observed_one(book: str, s
     for bound, alone, beyond in ((low, 0.95, 0.975), (estimate, 0.5, 0.5), (high, 0.0, 0.015)):
         probability = alone + (beyond - alone) * min(1, bound / bins.noise)
         if bound:
-            assert bins.quantile(bound, probability) == pytest.approx(bins.observed, rel=1e-3)
+            assert bins.quantile(bound, probability) == pytest.approx(bins.observed_gap, rel=1e-3)
         else:
-            assert bins.quantile(0, alone) >= bins.observed
+            assert bins.quantile(0, alone) >= bins.observed_gap
 
 
 def test_copies_of_every_row_have_the_interval_of_the_rows_themselves() -> None:
@@ -132,7 +132,7 @@ def test_a_calibrated_model_has_no_calibration_error_half_of_the_time() -> None:
 def test_a_large_miscalibration_is_stated_as_it_is() -> None:
     bad, pd, _ = coverage.simulate("shifted", 200_000, 3)
     bins = calibration_error.ReliabilityBins.of(*ranked(bad, pd))
-    assert metrics.summary(bad, pd, 0.1)["ece"] == pytest.approx(bins.observed, rel=0.01)
+    assert metrics.summary(bad, pd, 0.1)["ece"] == pytest.approx(bins.observed_gap, rel=0.01)
 
 
 def test_the_interval_holds_the_estimate() -> None:

@@ -110,7 +110,7 @@ def test_a_curve_has_two_ends() -> None:
 def test_reliability_is_of_the_bins_of_the_ece() -> None:
     bins = curves.reliability(BAD, TIED)
     ranked = RankedRows.of(BAD, TIED)
-    observed = ReliabilityBins.of(ranked, metrics.count_rows(ranked)).observed
+    observed = ReliabilityBins.of(ranked, metrics.count_rows(ranked)).observed_gap
     squares = (bins["mean_pd"] - bins["bad_rate"]) ** 2
     assert (squares * bins["rows"]).sum() / 5000 == pytest.approx(observed**2)
 

@@ -1,4 +1,4 @@
-"""Print the winner's metrics as a table, and what to do next: `python -m stages.show`."""
+"""Print the winner's metrics as a table, and what to do next: `python -m stages.summary`."""
 
 from __future__ import annotations
 

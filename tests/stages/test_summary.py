@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages import show
+from stages import summary
 from stages.judging import evaluation
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +17,7 @@ METRICS = json.loads((Path(__file__).parents[2] / "models" / "evaluation.json").
 
 
 def test_the_table_names_the_winner_and_each_figure_with_its_interval() -> None:
-    text = show.table(METRICS)
+    text = summary.table(METRICS)
     assert METRICS["winner"] in text.splitlines()[0]
     assert f"{METRICS['test']['roc_auc']['low']:.4f} to" in text
 
@@ -26,7 +26,7 @@ def test_the_table_names_the_winner_and_each_figure_with_its_interval() -> None:
 def test_candidates_stand_with_what_chose_among_them_the_best_first(
     metric: str, is_best_first: bool
 ) -> None:
-    second = show.table({**METRICS, "chosen_by": metric}).splitlines()[1]
+    second = summary.table({**METRICS, "chosen_by": metric}).splitlines()[1]
     named = {part.split()[0]: float(part.split()[1]) for part in second.split("·")}
     assert named == {n: round(own["value"], 4) for n, own in METRICS["choice"].items()}
     assert list(named.values()) == sorted(named.values(), reverse=is_best_first)
@@ -41,7 +41,7 @@ def test_the_headline_figures_fit_a_line_of_120_characters() -> None:
 
 
 def test_an_undefined_figure_is_a_dash() -> None:
-    assert show.number(None) == "-"
+    assert summary.number(None) == "-"
 
 
 def test_figures_that_are_not_there_are_told_with_what_makes_them(
@@ -49,11 +49,11 @@ def test_figures_that_are_not_there_are_told_with_what_makes_them(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match=r"models/evaluation\.json not found: .*`dvc repro`"):
-        show.main()
-    show.EVALUATION.parent.mkdir()
-    show.EVALUATION.write_text("{")
+        summary.main()
+    summary.EVALUATION.parent.mkdir()
+    summary.EVALUATION.write_text("{")
     with pytest.raises(SystemExit, match=r"models/evaluation\.json is no JSON .* dvc repro"):
-        show.main()
+        summary.main()
 
 
 @pytest.mark.parametrize("active", [True, False])
@@ -64,7 +64,7 @@ def test_the_environment_is_activated_before_the_first_command_that_needs_it(
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
     if active:
         monkeypatch.setenv("VIRTUAL_ENV", ".venv")
-    show.main()
+    summary.main()
     said = capsys.readouterr().out
     activation = said.find(". .venv/bin/activate")
     assert activation == -1 if active else -1 < activation < said.index("dvc exp run")
@@ -74,7 +74,7 @@ def test_what_to_try_next_is_of_this_project(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)
-    show.main()
+    summary.main()
     said = capsys.readouterr().out
     parameters = re.findall(r"-S ([\w.]+)=", said)
     modules = re.findall(r"python -m ([\w.]+)", said)
