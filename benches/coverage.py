@@ -16,11 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from stages.judging import evaluation
+from stages.judging.evaluation import Judged
 from stages.metrics import calibration_error, intervals, metrics
 from stages.metrics.intervals import Draws
 from stages.metrics.ranked_rows import Bools, Floats, RankedRows
 from stages.metrics.rate_intervals import Interval
 from stages.metrics.weighted_metrics import bin_edges, sums_between
+from stages.policy.decisions import DECISIONS, Policy
 
 CUT_OFF = 0.13
 LARGE = 1_000_000
@@ -28,6 +31,18 @@ SIZES = (1000, 2000, 10_000)
 RESAMPLES = 400
 MARGIN, LOSS = 0.08, 0.52
 NOISE = 0.5  # of the challenger's log-odds
+APPROVED, DECLINED = DECISIONS.index("approve"), DECISIONS.index("decline")
+POLICY = Policy(
+    margin=MARGIN,
+    loss_given_default=LOSS,
+    cut_off=CUT_OFF,
+    refer_band=0,
+    rules=[],
+    pdo=20,
+    base_score=600,
+    base_odds=30,
+    ratings={"all": 1.0},
+)
 STEPS = 1.5  # of log-odds between the PDs of a scorecard, its inverse
 # What a book's PDs are like: calibrated, or not in one way; nearly constant, far apart, or few.
 BOOKS = ("calibrated", "extreme", "shifted", "bump", "constant", "separated", "scorecard")
@@ -99,7 +114,9 @@ def true_calibration_error(pd: Floats, true_pd: Floats) -> float:
     ranked = RankedRows.of(np.zeros(len(pd), dtype=np.bool_), pd)
     counts = metrics.count_rows(ranked)
     edges = bin_edges(counts, calibration_error.BINS)
-    gaps = sums_between(np.bincount(ranked.keys // 4, true_pd - pd)[None], edges)[0]
+    gaps = sums_between(
+        np.bincount(ranked.keys // 4, true_pd - pd).astype(np.float64)[None], edges
+    )[0]
     rows = sums_between(counts.rows, edges)[0]
     full = rows > 0
     return float(np.sqrt(np.sum(gaps[full] ** 2 / rows[full]) / len(pd)))
@@ -129,6 +146,33 @@ def coverage(
     }
 
 
+def coverage_of_glass(rows: int, books: int, copies: int = 1) -> dict[str, float]:
+    """Return the share of books in which the price of a glass box holds the truth, by figure.
+
+    The challenger stands for the glass box, and each row is `copies` times in the book.
+    """
+    true = {name: -value for name, value in _truths("calibrated")[1].items()}
+    held: dict[str, list[bool]] = {}
+    for seed in range(books):
+        bad, pd, _, challenger, _ = draw("calibrated", rows // copies, seed + 100)
+        one = np.arange(len(bad))
+        glass, winner = (
+            Judged(
+                np.repeat(bad, copies).astype(np.int64),
+                np.repeat(stated, copies),
+                np.repeat(np.where(stated < CUT_OFF, APPROVED, DECLINED), copies),
+                cluster=np.repeat(one, copies) if copies > 1 else None,
+            )
+            for stated in (challenger, pd)
+        )
+        price = evaluation.price_glass("glass_box", glass, winner, POLICY)
+        for name, stated in price.items():
+            if name != "candidate":
+                interval = Interval(stated["value"], stated["low"], stated["high"])
+                held.setdefault(name, []).append(holds(interval, true[name]))
+    return {name: float(np.mean(values)) for name, values in held.items()}
+
+
 def holds(interval: Interval, true: float) -> bool:
     """Return whether an interval holds the truth."""
     rounding = 1e-12
@@ -139,7 +183,13 @@ def lines(books: int, sizes: tuple[int, ...], kinds: tuple[str, ...]) -> Iterato
     """Yield a line of coverages for every book and size, and one for pairs."""
     for book in kinds:
         for rows in sizes:
-            for kind, shares in coverage(book, rows, books).items():
+            found = coverage(book, rows, books)
+            if book == "calibrated":
+                found |= {
+                    "price of glass": coverage_of_glass(rows, books),
+                    "price of glass, with copies": coverage_of_glass(rows, books, copies=4),
+                }
+            for kind, shares in found.items():
                 words = ", ".join(f"{name} {100 * share:.1f}" for name, share in shares.items())
                 yield f"{book}, {rows:,} rows, {kind}: {words}"
 

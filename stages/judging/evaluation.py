@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stages.contract.fields.field import Field
 from stages.features.encoding import Values
 from stages.features.matrix import Features, Floats
-from stages.metrics import delong, intervals, metrics
+from stages.metrics import delong, intervals, metrics, ratio_intervals
 from stages.models import tree_compiler
 from stages.models.artifact import Model
 from stages.models.compiled.forest import most_features_on_a_path
@@ -177,21 +177,23 @@ def price_glass(name: str, glass: Judged, winner: Judged, policy: Policy) -> dic
 
     A positive figure is in favour of the winner. Profit is of a loan per unit lent.
     """
-    auc = delong.compare_aucs(winner.bad, glass.pd, winner.pd)
+    auc = delong.compare_aucs(winner.bad, glass.pd, winner.pd, winner.cluster)
     profits = [policy.profits(rows.bad, rows.approved) for rows in (winner, glass)]
     approvals = winner.approved.astype(np.float64) - glass.approved
     return {
         "candidate": name,
         "roc_auc": {"value": auc.difference, "low": auc.low, "high": auc.high},
-        "profit": mean_with_interval(profits[0] - profits[1]),
-        "approval_rate": mean_with_interval(approvals),
+        "profit": mean_with_interval(profits[0] - profits[1], winner.cluster),
+        "approval_rate": mean_with_interval(approvals, winner.cluster),
     }
 
 
-def mean_with_interval(values: Floats) -> dict[str, float]:
-    """Return the mean of values (n,) with its 95 % interval."""
-    mean, margin = float(values.mean()), 1.96 * float(values.std(ddof=1)) / math.sqrt(len(values))
-    return {"value": mean, "low": mean - margin, "high": mean + margin}
+def mean_with_interval(
+    values: Floats, cluster: NDArray[np.int64] | None = None
+) -> dict[str, float]:
+    """Return the mean of values (n,) with its 95 % interval; rows of a cluster count together."""
+    interval = ratio_intervals.total(values / len(values), cluster)
+    return dict(zip(("value", "low", "high"), interval, strict=True))
 
 
 def name_vintages(dates: NDArray[np.datetime64]) -> NDArray[np.str_]:

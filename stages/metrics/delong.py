@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from stages.metrics.clusters import Codes, sums
 from stages.metrics.ranked_rows import Bools, Floats, check_rows
 
 LEVEL = 0.95
@@ -24,10 +25,16 @@ class DeLong(NamedTuple):
     p_value: float
 
 
-def compare_aucs(bad: ArrayLike, champion_pd: ArrayLike, challenger_pd: ArrayLike) -> DeLong:
+def compare_aucs(
+    bad: ArrayLike,
+    champion_pd: ArrayLike,
+    challenger_pd: ArrayLike,
+    cluster: Codes | None = None,
+) -> DeLong:
     """Test two AUCs on the same rows (DeLong et al. 1988), in O(n log n) as Sun and Xu (2014).
 
-    All but p_value are in units of AUC. ValueError unless there are two goods and two bads.
+    All but p_value are in units of AUC. Rows of one `cluster` (n,) go good or bad together
+    (Obuchowski 1997). ValueError unless there are two goods and two bads.
     """
     outcome, champion = check_rows(bad, champion_pd)
     _, challenger = check_rows(bad, challenger_pd)
@@ -36,8 +43,14 @@ def compare_aucs(bad: ArrayLike, champion_pd: ArrayLike, challenger_pd: ArrayLik
         raise ValueError(f"DeLong needs 2 goods and 2 bads; got {goods} good and {bads} bad")
     old, new = _placements(outcome, champion), _placements(outcome, challenger)
     per_bad, per_good = new[0] - old[0], new[1] - old[1]
-    error = sqrt(per_bad.var(ddof=1) / bads + per_good.var(ddof=1) / goods)
     difference = float(per_bad.mean())
+    if cluster is None:
+        error = sqrt(per_bad.var(ddof=1) / bads + per_good.var(ddof=1) / goods)
+    else:
+        moves = np.empty(len(outcome))
+        moves[outcome] = (per_bad - difference) / bads
+        moves[~outcome] = (per_good - difference) / goods
+        error = _error_of_clusters(moves, cluster)
     margin = NormalDist().inv_cdf((1 + LEVEL) / 2) * error
     return DeLong(
         champion=float(old[0].mean()),
@@ -48,6 +61,13 @@ def compare_aucs(bad: ArrayLike, champion_pd: ArrayLike, challenger_pd: ArrayLik
         high=difference + margin,
         p_value=erfc(abs(difference) / (error * sqrt(2))) if error else float(difference == 0),
     )
+
+
+def _error_of_clusters(moves: Floats, cluster: Codes) -> float:
+    """Return the standard error of the sum of centred values (n,) whose clusters are drawn."""
+    count = len(np.unique(cluster))
+    squares = float(np.sum(sums(moves, cluster) ** 2))
+    return sqrt(squares * count / (count - 1)) if count > 1 else float("inf")
 
 
 def _placements(bad: Bools, pd: Floats) -> tuple[Floats, Floats]:
