@@ -34,7 +34,7 @@ def create_application(inner: ASGIApp, configured: Settings, users: Users) -> AS
     """Return the application that answers every request, around BentoML's."""
     use_for_uvicorn()
     sys.setswitchinterval(SWITCH_INTERVAL)
-    return Application(
+    application = Application(
         inner,
         running_routes,
         create_access(configured, users),
@@ -43,6 +43,11 @@ def create_application(inner: ASGIApp, configured: Settings, users: Users) -> AS
         configured.caller_rate,
         RequestLog(configured.request_log == "on"),
     )
+    if configured.traces == "off":
+        return application
+    from service.api.application.traces import trace  # noqa: PLC0415  (off costs nothing)
+
+    return trace(application)
 
 
 def running_routes() -> Routes:

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from importlib.util import find_spec
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 from service.settings.declaration import Days, Port, SettingsSection, variable
+
+EXPORTER = "opentelemetry-exporter-otlp-proto-http"  # the package that sends spans
+
+
+def require_exporter(text: str) -> str:
+    """Return the value; raises ValueError for `on` where spans cannot be sent."""
+    if text == "on":
+        try:
+            find_spec("opentelemetry.exporter.otlp.proto.http")
+        except ModuleNotFoundError:
+            raise ValueError from None
+    return text
 
 
 class MonitoringSettings(SettingsSection):
@@ -23,6 +38,13 @@ class MonitoringSettings(SettingsSection):
         "Whether each answer is logged as a line of JSON on standard output: its request_id "
         "(`x-request-id`), caller, endpoint, status and milliseconds, and nothing of an applicant.",
         "on or off",
+    )
+    traces: Annotated[Literal["on", "off"], AfterValidator(require_exporter)] = variable(
+        "CREDIT_PD_TRACES",
+        "off",
+        "Whether each request is a span of OpenTelemetry, sent where `OTEL_EXPORTER_OTLP_ENDPOINT` "
+        f"says. The image does not have the package `{EXPORTER}`: an operator adds it.",
+        f"off, or on where the package {EXPORTER} is installed",
     )
     dashboard_port: Port = variable(
         "DASHBOARD_PORT",

@@ -2,6 +2,7 @@
 
 - `asgi` is the application that wraps BentoML's
 - `request_log` gives requests an identifier, and logs their answers
+- `traces` exports a span of each request, where a setting says so
 - `background` runs the periodic tasks of a worker
 
 Only `service` and `worker` import from here.

@@ -52,14 +52,14 @@ class RequestLog:
         return send_followed
 
     def _log(self, scope: Scope, identifier: bytes, status: int, seconds: float) -> None:
-        caller, path = scope.get("caller"), scope["path"].removeprefix("/v1")
+        caller = scope.get("caller")
         line: dict[str, Any] = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "event": "request",
             "request_id": identifier.decode(),
             "caller": caller.name if caller else None,
             "method": scope["method"],
-            "endpoint": scope.get(ENDPOINT) or (path if path in PERMISSIONS else OTHER),
+            "endpoint": endpoint_of(scope),
             "status": status,
             "milliseconds": round(1000 * seconds, 2),
         }
@@ -71,6 +71,12 @@ class RequestLog:
         lines, self._lines = self._lines, []
         sys.stdout.write(b"".join(line + b"\n" for line in lines).decode())
         sys.stdout.flush()
+
+
+def endpoint_of(scope: Scope) -> str:
+    """Return the endpoint that a request asked, without what its path or its query hold."""
+    path = scope["path"].removeprefix("/v1")
+    return str(scope.get(ENDPOINT) or (path if path in PERMISSIONS else OTHER))
 
 
 def identifier_of(scope: Scope) -> bytes:
