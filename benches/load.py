@@ -25,7 +25,7 @@ class Client(asyncio.Protocol):
     def __init__(self, requests: cycle[bytes], until: float) -> None:
         self.requests, self.until = requests, until
         self.latencies: list[float] = []
-        self.errors = 0
+        self.errors = self.refused = 0
         self.buffer = b""
         self.done = asyncio.get_running_loop().create_future()
 
@@ -55,7 +55,15 @@ class Client(asyncio.Protocol):
             self.transport.close()
 
     def take_answer(self, head: bytes, body: bytes) -> None:
-        """Count an answer that is an error, and print the first."""
+        """Count an answer that is an error, and print the first.
+
+        A worker refuses decisions, to be asked again, while the machine is too busy to answer in
+        time; these are no answers.
+        """
+        if head.startswith(b"HTTP/1.1 503") and b"retry-after:" in head.lower():
+            self.latencies.pop()
+            self.refused += 1
+            return
         if not head.startswith(b"HTTP/1.1 200"):
             if not self.errors:
                 print(head.decode(), body.decode(), file=sys.stderr)
@@ -95,7 +103,8 @@ async def run(port: int, connections: int, seconds: float, bodies: list[bytes]) 
     latencies = sorted(each for client in clients for each in client.latencies)
     at = {f"p{q}": 1000 * latencies[int(len(latencies) * q / 100)] for q in (50, 95, 99)}
     errors = sum(client.errors for client in clients)
-    return {"answers": len(latencies), "errors": errors, "seconds": took, **at}
+    refused = sum(client.refused for client in clients)
+    return {"answers": len(latencies), "refused": refused, "errors": errors, "seconds": took, **at}
 
 
 def main() -> None:

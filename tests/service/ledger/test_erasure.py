@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import psycopg
 import pytest
 
 from service import replay
@@ -21,6 +24,7 @@ from service.transparency.log import TransparencyLog
 from service.transparency.signing import Signer
 from service.transparency.verify_receipt import LOG
 from service.transparency.verify_receipt import verify as verify_receipt
+from tests.support.databases import Postgres
 from tests.support.ledger_client import change, decided, disarm
 
 pytest_plugins = ("tests.support.databases",)
@@ -275,3 +279,48 @@ def test_no_file_of_the_database_holds_what_was_erased(
     stays = next(number for number in numbers if number not in gone)
     assert f"CASE-{stays:05}".encode() in held
     sound(ledger)
+
+
+WAL_STEPS = (
+    "ALTER SYSTEM SET wal_recycle = off",
+    "SELECT pg_reload_conf()",
+    "VACUUM (FULL) ledger_personal",
+    "VACUUM (FULL) ledger_protected",
+    "VACUUM (FULL) ledger_claims",
+    "SELECT pg_switch_wal()",
+    "CHECKPOINT",
+)
+
+
+@pytest.mark.e2e
+def test_no_file_of_postgresql_holds_what_was_erased_after_the_operators_steps(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server is of this test alone: its settings are changed, and all its files are read."""
+    folder = Path(tempfile.mkdtemp(prefix="ledger-erased-"))
+    monkeypatch.setenv("LEDGER_CHECKPOINTS", str(folder / "checkpoints"))
+    server = Postgres(folder)
+    try:
+        url = server.new_database()
+        ledger = Ledger(url)
+        for number in range(50):
+            add_case(ledger, number)
+
+        def files_with(text: str) -> list[str]:
+            files = [file for file in (folder / "data").rglob("*") if file.is_file()]
+            return [file.name for file in files if text.encode() in file.read_bytes()]
+
+        assert erase(url, "--reference", "CASE-00017") == 0
+        assert "write-ahead log" in capsys.readouterr().out
+        assert files_with("Unmistakable 00017")  # as the command says
+        with psycopg.connect(url, autocommit=True) as connection:
+            for statement in WAL_STEPS:
+                connection.execute(statement.encode())
+        for text in ("CASE-00017", "Unmistakable 00017", "gender-00017"):
+            assert files_with(text) == []
+        assert files_with("Unmistakable 00018")
+        sound(ledger)
+        ledger.close()
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
