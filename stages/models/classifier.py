@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.contract.fields.field import Field, missing_column
+from stages.contract.fields.written_values import did_you_mean, text
 from stages.contract.schema import ContractError
-from stages.features.encoding import Columns, Values
+from stages.features.encoding import Columns, Values, meanings_of, without_codes
 from stages.features.matrix import Features, Floats
 from stages.models import artifact, model_file, tree_compiler
 from stages.models.artifact import Model
@@ -123,13 +124,17 @@ class Classifier:
             if field.name not in rows and (field.constraints.required or not absent_as_missing)
         ]
         if absent:
-            raise ContractError(describe_absent(absent))
+            others = [str(name) for name in rows if name not in self.feature_names_in_]
+            raise ContractError(describe_absent(absent, others))
         columns = {f.name: column(f, rows[f.name]) for f in fields if f.name in rows}
         meanings = [missing_column(f.name) for f in fields if f.missing_meanings]
         columns |= {name: np.asarray(rows[name]) for name in meanings if name in rows}
         if len({len(values) for values in columns.values()}) > 1:
             sizes = ", ".join(f"{name} {len(values)}" for name, values in columns.items())
             raise ContractError(f"all columns must have the same number of rows; got {sizes}")
+        for field in fields:
+            if field.name in columns:
+                check_limits(field, columns)
         return self.model.features(columns)
 
 
@@ -144,12 +149,44 @@ def check_columns(rows: object) -> None:
         raise TypeError(f"{form}; got {type(rows).__name__}; for one row use frame.iloc[[0]]")
 
 
-def describe_absent(fields: list[Field]) -> str:
-    """Return the message about columns that are absent."""
-    names = ", ".join(field.name for field in fields)
+def describe_absent(fields: list[Field], others: list[str]) -> str:
+    """Return the message about columns that are absent, with the nearest of the unknown others."""
+    near = {field.name: did_you_mean(field.name, others).removeprefix("; ") for field in fields}
+    words = ", ".join(f"{name} ({hint})" if hint else name for name, hint in near.items())
     optional = [field.name for field in fields if not field.constraints.required]
     hint = f"; absent_as_missing=True allows it for {', '.join(optional)}" if optional else ""
-    return f"the rows lack {names}: an absent column does not count as missing values{hint}"
+    return f"the rows lack {words}: an absent column does not count as missing values{hint}"
+
+
+def check_limits(field: Field, columns: Columns) -> None:
+    """Raise ContractError for the first value of a column that the field's constraints forbid.
+
+    Values of another type, and unknown categories, are left to `Features`, which refuses them.
+    """
+    values, limits = columns[field.name], field.constraints
+    missing = np.array([value is None or value != value for value in values])  # noqa: PLR0124
+    if limits.required and missing.any():
+        stated = np.asarray(meanings_of(field, columns, len(values))) > 0
+        if (missing & ~stated).any():
+            row = int((missing & ~stated).argmax())
+            raise ContractError(f"{field.name} must have a value; got a missing one (row {row})")
+    if field.codes or field.type == "date":
+        return
+    try:
+        numbers = np.asarray(without_codes(values, field.missing_codes), dtype=np.float64)
+    except (TypeError, ValueError):
+        return
+    sides = (
+        ("at least", limits.minimum, np.less),
+        ("at most", limits.maximum, np.greater),
+    )
+    for words, limit, breaks in sides:
+        if limit is not None and (wrong := breaks(numbers, limit)).any():
+            row = int(wrong.argmax())
+            got = text(numbers[row].item())
+            raise ContractError(
+                f"{field.name} must be {words} {text(limit)}; got {got} (row {row})"
+            )
 
 
 def column(field: Field, values: Series | Values) -> Values:

@@ -125,6 +125,29 @@ def test_a_required_column_must_be_there_whatever_the_caller_says(
         lightgbm.predict(frame.drop(columns=["amount", "income"]), absent_as_missing=True)
 
 
+def test_a_misspelt_column_is_named_with_the_nearest_one(
+    lightgbm: Classifier, frame: pd.DataFrame
+) -> None:
+    with pytest.raises(ValueError, match=r"lack income \(did you mean 'Incme'\?\): "):
+        lightgbm.predict_proba(frame.rename(columns={"income": "Incme"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("amount", -1.0, r"amount must be at least \S+; got -1 \(row 2\)"),
+        ("amount", np.nan, r"amount must have a value; got a missing one \(row 2\)"),
+    ],
+)
+def test_a_value_that_the_contract_forbids_is_an_error_that_names_it(
+    name: str, value: float, message: str, lightgbm: Classifier, frame: pd.DataFrame
+) -> None:
+    frame.loc[frame.index[2], name] = value
+    for rows in (frame, {column: frame[column].to_numpy() for column in frame}):
+        with pytest.raises(ValueError, match=message):
+            lightgbm.predict_proba(rows)
+
+
 def test_columns_of_different_lengths_are_refused(
     lightgbm: Classifier, frame: pd.DataFrame
 ) -> None:
