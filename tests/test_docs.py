@@ -139,3 +139,15 @@ def test_a_setting_is_read_by_the_service(name: str) -> None:
 def test_the_example_is_an_application_of_the_default_contract() -> None:
     example = json.loads((ROOT / "docs" / "application.json").read_text())
     assert example.keys() <= contracts.load("loan_book", ROOT / "data").fields.keys()
+
+
+def test_the_changelog_has_the_sections_of_keep_a_changelog() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    versions = re.findall(r"(?m)^## (.+)$", text)
+    assert versions[0] == "Unreleased"
+    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", v) for v in versions[1:])
+    kinds = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+    for part in text.split("\n## ")[1:]:
+        sections = re.findall(r"(?m)^### (.+)$", part)
+        assert len(sections) == len(set(sections))
+        assert set(sections) <= set(kinds)
