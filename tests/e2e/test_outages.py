@@ -72,11 +72,12 @@ class Load:
                     self.refused.append(time.monotonic())
 
 
-def wait_for(client: httpx.Client, url: str, status: int, seconds: float) -> float:
+def wait_for(url: str, status: int, seconds: float) -> float:
     """Return the seconds until readiness has this status; no more than `seconds`."""
     since = time.monotonic()
     while time.monotonic() - since < seconds:
-        if client.get(f"{url}readyz").status_code == status:
+        # Each time by a new connection: an idle one may be closed as the request is sent.
+        if httpx.get(f"{url}readyz", timeout=ANSWER).status_code == status:
             break
         time.sleep(TICK)
     return time.monotonic() - since
@@ -119,7 +120,7 @@ def check(url: str, folder: Path, outage: Any, *arguments: Any) -> None:
     """Serve on the database, let it fail so often under load, and compare with the ledger."""
     environment = {"DATABASE_URL": url, "LEDGER_CHECKPOINTS": str(folder / "checkpoints")}
     book = other_book(folder / "book")
-    with serve(book, **environment) as served, httpx.Client(timeout=ANSWER) as client:
+    with serve(book, **environment) as served:
         golden = served.golden[0]["application"]
         case = {name: value for name, value in golden.items() if value is not None}
         notices, recoveries = [], []
@@ -130,12 +131,12 @@ def check(url: str, folder: Path, outage: Any, *arguments: Any) -> None:
                 fails: AbstractContextManager[None] = outage(*arguments)
                 with fails:
                     since = time.monotonic()
-                    wait_for(client, served.url, 503, LASTS)
+                    wait_for(served.url, 503, LASTS)
                     noticed = time.monotonic()
                     time.sleep(max(0.0, LASTS - (noticed - since)))
                     assert len(load.refused) > 1, "the outage did not reach the service"
                     notices.append(noticed - min(*load.refused, noticed))
-                recoveries.append(wait_for(client, served.url, 200, 2 * RECOVERY))
+                recoveries.append(wait_for(served.url, 200, 2 * RECOVERY))
             time.sleep(PAUSE)
     ledger = Ledger(url, LONG_DEADLINE)
     recorded = {entry.id for entry in ledger.after(0, len(load.ids) * 2 + 1000)}

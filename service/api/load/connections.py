@@ -9,6 +9,7 @@ Everything else goes the usual way, where the same limit holds.
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import Any
 
@@ -25,6 +26,7 @@ from service.api.requests import Refused, error_response
 STARTS = tuple(f"POST {path} ".encode() for path in DECISIONS)
 END = b"\r\n\r\n"  # of the head of a request
 PAUSE = 0.25  # seconds after a refusal in which a connection is not read
+HEAD_TIMEOUT = 20.0  # seconds in which the whole head of a request must arrive
 LINGER = 1.0  # seconds in which an idle connection may still send its last request
 
 
@@ -37,6 +39,18 @@ class Connection(HttpToolsProtocol):
         self._refusal: bytes = config.app.refusal
         self._is_between_requests = True
         self._is_draining = False
+        self._is_in_head = False
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Wait for a request, but not for ever."""
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        self._stop_waiting()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Refuse a decision at once where that is due, else let uvicorn read the data."""
@@ -46,14 +60,18 @@ class Connection(HttpToolsProtocol):
                 return
             self._in_flight.expect(self.loop)
         super().data_received(data)
+        if self._is_in_head:
+            self._wait_for_head()
 
     def on_message_begin(self) -> None:
         """Note that a request has begun."""
-        self._is_between_requests = False
+        self._is_between_requests, self._is_in_head = False, True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Begin to answer; the answer is the last one of a worker that ends."""
+        self._is_in_head = False
+        self._stop_waiting()
         super().on_headers_complete()
         if self._is_draining and self.cycle:
             self.cycle.keep_alive = False
@@ -77,12 +95,22 @@ class Connection(HttpToolsProtocol):
         if self._is_answered():
             self.transport.close()
 
+    def _wait_for_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self._close_if_idle)
+
+    def _stop_waiting(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
     def _is_answered(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
     def _refuse(self) -> None:
         metrics.SHED.inc()
         self.transport.write(self._refusal)
+        self._stop_waiting()
         self._unset_keepalive_if_required()
         self.flow.pause_reading()
         self.loop.call_later(PAUSE, self._read_again)

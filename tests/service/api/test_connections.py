@@ -216,6 +216,25 @@ def test_an_idle_connection_does_not_keep_a_server_from_its_end(
     asyncio.run(attack())
 
 
+@pytest.mark.parametrize("sent", [b"", REQUEST[:1], REQUEST[:60], READY + REQUEST[:60]])
+def test_a_head_that_never_ends_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_TIMEOUT", 0.2)
+
+    async def attack() -> None:
+        async with serving(tmp_path, most=8) as served:
+            slow, whole = await served.send(sent), await served.send(REQUEST)
+            async with asyncio.timeout(5):
+                answered = await slow[0].read()
+            assert answered.startswith(b"HTTP/1.1 200") == sent.startswith(READY)
+            await asyncio.sleep(0.3)
+            served.go.set()
+            assert await answer(whole) == (200, "{}")
+
+    asyncio.run(attack())
+
+
 def test_a_refused_connection_is_not_read_again_for_a_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
