@@ -262,6 +262,35 @@ def test_of_very_many_rows_some_are_followed_and_the_report_says_how_many(
     assert monotone.rows_followed(40) == 10
 
 
+@pytest.mark.parametrize("only", [0, 20, 39])
+def test_no_row_is_passed_over(only: int) -> None:
+    """The PD falls with the amount for applicants of more than 50 months alone."""
+    months = Node(4.0, feature=3, threshold=50.0, left=1, right=2)
+    amount = Node(2.0, feature=0, threshold=2000.0, left=3, right=4)
+    leaves = [Node(1.0, value=value) for value in (0.0, 0.5, -0.5)]
+    model = model_of(Trees(Forest([[months, leaves[0], amount, *leaves[1:]]], LIGHTGBM, 0.0, 8)))
+    encoded = applications(model, np.random.default_rng(0), 40)
+    encoded[:, 2], encoded[:, 3] = 0, 1
+    encoded[only, 3] = 60
+    found = monotone.check_directions(model, encoded, np.arange(40))["amount"]
+    assert (found["violations"], found["counterexample"]["row"]) == (1, only)
+
+
+def test_the_report_names_the_formulas_whose_values_are_sampled() -> None:
+    contract = CONTRACT.replace("checks:", "  squared: {formula: amount ** 2}\nchecks:")
+    names = model_of(Additive(0.0, Linear.empty(), []), contract).features.names
+    ends = (np.array([value]) for value in (-1e-7, 0.0, 0.0, 3e7, 0.0))
+    linear = Linear(np.array([names.index("squared")]), *ends)
+    figures = judged(Additive(0.0, linear, []), contract)["amount"]
+    assert figures["sampled_for"] == ["squared"]
+    assert figures["violations"] == 40
+
+
+def test_a_candidate_that_knows_no_constraints_has_no_other_model(fitted_book: Project) -> None:
+    model = artifact.load(fitted_book.artifact("logistic"))
+    assert monotone.fit_without_directions(model, fitted_book.config) is None
+
+
 @pytest.mark.parametrize("name", ["scorecard", "xgboost", "lightgbm"])
 def test_candidates_with_constraints_are_proved_by_their_form(
     name: str, fitted_book: Project

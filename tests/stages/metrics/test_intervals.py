@@ -210,6 +210,16 @@ def test_the_interval_of_the_ece_holds_the_estimate_of_a_calibrated_model() -> N
         assert 0 <= interval.low <= interval.estimate <= interval.high
 
 
+@pytest.mark.parametrize("figure", ["roc_auc", "brier", "mean_pd"])
+def test_a_percentile_interval_leaves_a_fortieth_of_the_resamples_on_either_side(
+    figure: str,
+) -> None:
+    draws = intervals.bootstrap(*book(200), CUT_OFF, resamples=80)
+    found = intervals.percentile_intervals(draws)[figure]
+    assert (draws.resampled[figure] < found.low).sum() == 2
+    assert (draws.resampled[figure] > found.high).sum() == 2
+
+
 def test_a_mean_of_rows_is_resampled_beside_the_figures() -> None:
     bad, pd = book(400)
     draws = intervals.bootstrap(bad, pd, CUT_OFF, means={"losses": 2.0 * bad}, resamples=50)
