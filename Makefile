@@ -82,25 +82,25 @@ bench: $(VENV)/.ready  ## Time the pipeline against its fitting calls
 	@python -m benches.pipeline
 
 bench-resampling: $(VENV)/.ready  ## Compare ways to resample the training rows, for the dossier
-	@python -m benches.resampling
+	@python -m benches.judging.resampling
 
 bench-monitors: $(VENV)/.ready  ## Count alarms of the sequential monitors in quiet years, and time the drifts
-	@OMP_NUM_THREADS=1 nice -n 5 python -m benches.sequential_monitors
+	@OMP_NUM_THREADS=1 nice -n 5 python -m benches.judging.sequential_monitors
 
 bench-serve: $(VENV)/.ready  ## Time the service against other ways to serve
-	@python -m benches.serve
+	@python -m benches.serving.serve
 
 bench-overload: $(VENV)/.ready  ## Load the service with more than it can answer
-	@python -m benches.overload
+	@python -m benches.serving.overload
 
 bench-coverage: $(VENV)/.ready  ## Count in simulated books how often the 95 % intervals hold the truth
-	@python -m benches.coverage
+	@python -m benches.judging.coverage
 
 bench-figures: $(VENV)/.ready  ## Compare stated figures with the truth, in difficult simulated books
-	@OMP_NUM_THREADS=1 nice -n 5 python -m benches.figures
+	@OMP_NUM_THREADS=1 nice -n 5 python -m benches.judging.figures
 
 bench-books: $(VENV)/.ready  ## Judge the pipeline against tuned boosters, on public and unknown books
-	@OMP_NUM_THREADS=1 nice -n 5 python -m benches.books
+	@OMP_NUM_THREADS=1 nice -n 5 python -m benches.judging.books
 
 lock:  ## Compile requirements/*.in to locks with hashes (needs uv)
 	@for name in e2e dev pipeline service training; do \

@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from benches import clock
 from benches.pipeline import copy_project, step
+from benches.serving import clock
 
 STAGES = ("preprocess", "featurize")
 FEWEST = 1000  # rows of the book that shows what a stage needs without any

@@ -19,8 +19,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
-from benches import clock, scoring
-from benches.clock import Cost
+from benches.serving import clock, scoring
+from benches.serving.clock import Cost
 from stages import params
 from stages.metrics import metrics
 
@@ -85,7 +85,7 @@ def whole(folder: Path) -> Cost:
 
 def fits(folder: Path) -> Cost:
     """Return the seconds in fitting calls."""
-    command = [sys.executable, "-m", "benches.fits"]
+    command = [sys.executable, "-m", "benches.judging.fits"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     return Cost(**json.loads(done.stdout), peak=0.0)
 
@@ -125,7 +125,7 @@ def starts(folder: Path, total: float, pure: float) -> None:
 def growth(folder: Path, larger: Path) -> None:
     """Compare the stages that touch every row at `MORE` times the rows."""
     shutil.copytree(folder / "models", larger / "models")
-    for module in ("stages.preprocess", "stages.featurize", "benches.scoring"):
+    for module in ("stages.preprocess", "stages.featurize", "benches.serving.scoring"):
         step(f"{module} at 1x and {MORE}x rows")
         once, more = stage(folder, module), stage(larger, module)
         detail = f"{once.cpu:.1f} s, {more.cpu:.1f} s"

@@ -3,7 +3,7 @@
     python -m benches.serve_workers [--database postgresql://...] [--seconds S]
 
 32 connections, SQLite unless an empty PostgreSQL database is named; in turns of one run beside the
-reference way of `benches.ways`, which has one process as the service with one worker has.
+reference way of `benches.serving.ways`, which has one process as the service with one worker has.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
-from benches import serve as single
 from benches.pipeline import line, say, step
-from benches.serve import OURS, WAYS, Way, fit_reference, prepare, serve, turn
+from benches.serving import serve as single
+from benches.serving.serve import OURS, WAYS, Way, fit_reference, prepare, serve, turn
 
 CONNECTIONS = 32
 WORKERS = (1, 2, 4)

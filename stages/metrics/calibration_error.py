@@ -24,7 +24,7 @@ BINS = 10  # of equal frequency, as calibration is usually shown
 TAIL = 0.025  # of books below the lower bound
 # Of books above the upper bound, if the direction of the miscalibration were given. It is estimated
 # from the same rows, whose noise spreads it over bins that are right: with 0.025, up to 5 % of
-# books of too extreme PDs lie above (benches/coverage.py).
+# books of too extreme PDs lie above (benches/judging/coverage.py).
 TAIL_ABOVE = 0.015
 DRAWS = 4096  # of the noise
 SEED = 0  # of the noise: the same rows always have the same interval

@@ -6,7 +6,7 @@ that noise raises, KS (`ks_interval`) and the calibration error (`calibration_er
 calibration slope and all differences between two models are normal around their estimate, with the
 bootstrap's standard error; so are the log-odds of the area under precision and recall (Boyd, Eng
 and Page 2013), which never leaves 0 to 1.
-`benches/coverage.py` counts how often each holds the truth.
+`benches/judging/coverage.py` counts how often each holds the truth.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ DEFINED = 0.95  # share of resamples in which a figure must be defined to have a
 NORMAL = ("calibration_slope",)  # resampling moves its percentiles to one side
 LOG_ODDS = ("pr_auc",)  # the same, and the noise is less towards 0 and 1
 # Resamples repeat bads, so that a precision varies less than in new rows: the standard error of a
-# log-odds is raised by a share of SCARCE to the number of bads (benches/coverage.py).
+# log-odds is raised by a share of SCARCE to the number of bads (benches/judging/coverage.py).
 SCARCE = 6
 CHUNK = 65_536  # counts held at a time and thread: fits the processor's cache, bounds memory
 

@@ -12,7 +12,7 @@ from stages.metrics.ranked_rows import Floats, RankedRows, ResampledCounts
 from stages.metrics.rate_intervals import STANDARD_ERRORS, Interval
 
 EXCESS = 1 / (2 ** (2 / 3) - 1)  # of the rows, in units of what resamples exceed them by
-WIDER = 1.1  # the margin, since the excess is an estimate too (benches/coverage.py)
+WIDER = 1.1  # the margin, since the excess is an estimate too (benches/judging/coverage.py)
 
 
 def ks_interval(

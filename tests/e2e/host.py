@@ -20,7 +20,7 @@ from typing import Any
 
 from release.deploy.host import probe
 from release.deploy.host.files import DeploymentState
-from tests.support.signed_releases import Releases
+from tests.support.trained.signed_releases import Releases
 
 from .engine import Engine
 from .processes import ROOT, answers, free_port, spawn, stop, tool, wait_until

@@ -17,7 +17,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from service.users.api_keys import new_key, write_file
-from tests.support.identity_provider import CLIENT, running_provider
+from tests.support.fakes.identity_provider import CLIENT, running_provider
 
 from .processes import tool
 from .served import Served, other_book, serve

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.champions import Lender, code, predictions, quick, words
+from tests.support.trained.champions import Lender, code, predictions, quick, words
 
 from .s3 import S3
 

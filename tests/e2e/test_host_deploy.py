@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from release.deploy.host import probe
-from tests.support.signed_releases import Releases
+from tests.support.trained.signed_releases import Releases
 
 from .engine import Engine
 from .host import Host, any_certificate, traffic

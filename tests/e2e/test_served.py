@@ -19,7 +19,7 @@ import httpx
 import psutil
 import pytest
 
-from benches.load import Client, connect, request_of
+from benches.serving.load import Client, connect, request_of
 from service.decision import hashes
 from service.ledger import Ledger
 from service.ledger.storage.connections import LONG_DEADLINE

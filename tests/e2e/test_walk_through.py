@@ -1,10 +1,10 @@
 """The documented walk from a changed parameter to production and back: every command, executed.
 
 Real are git, DVC, the S3 server, the image and its engine, the registry, and a host with HAProxy
-and containers. Stand-ins are GitHub's command line (tests/support/gh_fake.py), SSM and its agent
-(tests/support/ssm_fake.py, which runs the real host script), and, where no image can be pulled, the
-base image, whose label is turned off so that the result may be published. The book is small and has
-no floors of its own.
+and containers. Stand-ins are GitHub's command line (tests/support/fakes/gh_fake.py), SSM and its
+agent (tests/support/fakes/ssm_fake.py, which runs the real host script), and, where no image can be
+pulled, the base image, whose label is turned off so that the result may be published. The book is
+small and has no floors of its own.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support import gh_fake, ssm_fake
 from tests.support.books import ROOT
 from tests.support.clone import Clone
+from tests.support.fakes import gh_fake, ssm_fake
 
 from .base_image import BASE_IMAGE, STAND_IN
 from .built import build, on_path, wheelhouse

@@ -3,7 +3,7 @@
 GitHub's expression engine decides; `uses:` is recorded after a look at the job's rights (see
 tests/workflows/run.mjs). Commands that are tested elsewhere are recorded stand-ins; the registry
 and the deployment are real, on a real git repository and SSM's stand-in; `gh` is
-tests/support/gh_fake.py.
+tests/support/fakes/gh_fake.py.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import pytest
 
 from tests.e2e.node import runner
 from tests.e2e.processes import ROOT
-from tests.support import gh_fake
-from tests.support.ssm_fake import SSM, Host
+from tests.support.fakes import gh_fake
+from tests.support.fakes.ssm_fake import SSM, Host
 
 __all__ = ["runner"]  # a fixture
 pytestmark = pytest.mark.e2e

@@ -16,7 +16,7 @@ import pytest
 from service import batch
 from service.decision.engine import Engine
 from tests.support.books import ROOT, Project
-from tests.support.winners import crown, draw
+from tests.support.trained.winners import crown, draw
 
 HEADER = "id,amount,months,purpose,insured,branch,income"
 

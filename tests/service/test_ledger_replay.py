@@ -18,7 +18,7 @@ from service.ledger import Entry, Ledger, draft
 from service.monitoring import outcomes
 from stages.replay.policy_file import ReplayError
 from tests.support.books import Project
-from tests.support.winners import crown, draw
+from tests.support.trained.winners import crown, draw
 
 RULE = {"rule": "amount >= 15000", "decision": "refer", "reason": "It is much"}
 

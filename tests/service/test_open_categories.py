@@ -15,7 +15,7 @@ from service.decision.engine import Engine
 from stages.contract import reading
 from stages.contract.schema import ContractError
 from tests.support.books import CONTRACT, Project, book
-from tests.support.winners import crown
+from tests.support.trained.winners import crown
 
 OPEN = CONTRACT.replace("    repair: {hoem: home}\n", "    other: other\n").replace(
     "  income: {", "  income: {column: Income (p.a.), "

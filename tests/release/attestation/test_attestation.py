@@ -19,8 +19,8 @@ from release.attestation.evidence import BENTO, COMMIT
 from release.deploy.host import attestation
 from release.deploy.host.attestation import MODEL, PROVENANCE
 from service.decision import hashes
-from tests.support.registry_fake import Registry
-from tests.support.signed_releases import Releases
+from tests.support.fakes.registry_fake import Registry
+from tests.support.trained.signed_releases import Releases
 
 DIGEST = f"sha256:{'a' * 64}"
 HEAD = "c" * 40

@@ -18,8 +18,8 @@ from release.deploy.host.admission import admit
 from release.deploy.host.attestation import PROVENANCE
 from release.deploy.host.files import DeploymentState, Release
 from release.deploy.host.settings import HostSettings
-from tests.support.registry_fake import Registry
-from tests.support.signed_releases import COMMIT, Releases, payload
+from tests.support.fakes.registry_fake import Registry
+from tests.support.trained.signed_releases import COMMIT, Releases, payload
 
 DIGEST, OTHER = (f"sha256:{letter * 64}" for letter in "ab")
 Change = Callable[[dict[str, Any]], object]

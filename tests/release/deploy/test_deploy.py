@@ -15,7 +15,7 @@ from release.deploy.host import deploy as host_deploy
 from release.deploy.host.files import DeploymentState
 from tests.e2e.processes import missing
 from tests.support import templates
-from tests.support.ssm_fake import REPOSITORY, SSM, Host
+from tests.support.fakes.ssm_fake import REPOSITORY, SSM, Host
 
 FIRST, SECOND = (f"sha256:{letter * 64}" for letter in "ab")
 COMMIT = "c" * 40

@@ -27,7 +27,7 @@ from release.gate.judgement import Judgement
 from release.gate.predictions import PATH as PREDICTIONS
 from release.report import __main__ as report
 from tests.support.books import CONTRACT, ROOT, book
-from tests.support.champions import (
+from tests.support.trained.champions import (
     CONFIG,
     REAL_SCORE,
     Lender,
@@ -38,7 +38,7 @@ from tests.support.champions import (
     quick,
     words,
 )
-from tests.support.trained_lender import ROWS, TrainedLender
+from tests.support.trained.trained_lender import ROWS, TrainedLender
 
 __all__ = ["champion_once", "lender", "quick"]  # fixtures
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # in dvc

@@ -17,7 +17,7 @@ from release.gate.predictions import PATH as PREDICTIONS
 from release.gate.predictions import Predictions
 from release.revisions import CannotJudge
 from tests.support.books import CONTRACT, ROOT
-from tests.support.champions import (
+from tests.support.trained.champions import (
     CONFIG,
     FIRST,
     REAL_SCORE,

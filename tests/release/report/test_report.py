@@ -18,8 +18,8 @@ from release.report import __main__ as report
 from release.report import impact, markdown, origin
 from stages import params
 from stages.metrics import ratio_intervals
-from tests.support.champions import FIRST, Lender, champion_once, lender, predictions, quick
 from tests.support.clone import Clone
+from tests.support.trained.champions import FIRST, Lender, champion_once, lender, predictions, quick
 
 __all__ = ["champion_once", "lender", "quick"]  # fixtures
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # in dvc

@@ -12,7 +12,7 @@ from service.api.handlers.api import Api
 from service.ledger import Ledger
 from tests.support.api_client import Client, client_of
 from tests.support.books import Project
-from tests.support.winners import WORDED, crown, draw
+from tests.support.trained.winners import WORDED, crown, draw
 
 
 @pytest.fixture(scope="module")

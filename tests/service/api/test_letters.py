@@ -13,7 +13,7 @@ from service.api.handlers.api import Api
 from service.ledger import Ledger
 from service.letters import __main__ as command
 from tests.support.api_client import Client, client_of, errors, post_override
-from tests.support.creditor import CREDITOR
+from tests.support.fakes.creditor import CREDITOR
 
 
 @pytest.fixture

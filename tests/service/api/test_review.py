@@ -16,7 +16,7 @@ from service.ledger.verify import verify
 from service.users.api_keys import KeyRing, new_key, write_file
 from stages.policy.decisions import OverrideLimit
 from tests.support.api_client import Client, client_with, errors, post_override
-from tests.support.creditor import CREDITOR
+from tests.support.fakes.creditor import CREDITOR
 
 Ask = Callable[..., Any]
 

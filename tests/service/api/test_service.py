@@ -24,7 +24,7 @@ from service.transparency.signing import Signer
 from service.transparency.verify_receipt import LOG, verify
 from stages.contract import reading as contracts
 from tests.support.api_client import JSON, KEY, Client, client_of, errors, parts, post_override
-from tests.support.creditor import CREDITOR
+from tests.support.fakes.creditor import CREDITOR
 
 ENDPOINTS = ("/predict", "/predict_batch", "/explain", "/overrides")
 

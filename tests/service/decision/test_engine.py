@@ -17,7 +17,7 @@ from service.decision.engine import Engine
 from service.decision.hashes import GOLDEN, REFERENCE, WINNER, NotReady
 from service.decision.identity import data_hash
 from tests.support.books import CANDIDATES, Project
-from tests.support.winners import crown, draw
+from tests.support.trained.winners import crown, draw
 
 
 @pytest.fixture(scope="module")

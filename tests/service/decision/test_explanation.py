@@ -12,7 +12,7 @@ from service.decision.advice.explanation import explain
 from service.decision.engine import Engine
 from service.decision.reasons import LEAST, MOST
 from tests.support.books import CANDIDATES, Project
-from tests.support.winners import crown, draw, loan_book
+from tests.support.trained.winners import crown, draw, loan_book
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from service.decision import hashes
 from service.decision.engine import Engine
 from service.decision.hashes import FILES, GOLDEN, LOCK, MANIFEST, WINNER, NotReady
 from tests.support.books import CANDIDATES, ROOT, Project
-from tests.support.winners import crown
+from tests.support.trained.winners import crown
 
 FLIPS = 210
 SERVE = """

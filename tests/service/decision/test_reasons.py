@@ -16,7 +16,7 @@ from stages.contract import prepared
 from stages.features.matrix import Features, Floats
 from stages.policy.decisions import HardRule
 from tests.support.books import MEANINGS, contract
-from tests.support.winners import WORDED, loan_book
+from tests.support.trained.winners import WORDED, loan_book
 
 CANDIDATES = ("logistic", "lightgbm", "xgboost")
 

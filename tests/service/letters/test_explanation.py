@@ -22,8 +22,8 @@ from service.letters.explanation import (
 from service.letters.rendering import Templates
 from service.settings import Settings
 from tests.support.books import Project
-from tests.support.creditor import CREDITOR
-from tests.support.winners import WORDED, crown, draw
+from tests.support.fakes.creditor import CREDITOR
+from tests.support.trained.winners import WORDED, crown, draw
 
 OFFICER = {"time": "2026-03-04T10:00:00Z", "reason": "Payslips are missing", "author": "Olga"}
 

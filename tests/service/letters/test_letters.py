@@ -17,7 +17,7 @@ from service.letters.creditor import Creditor, LetterError, creditor_of
 from service.letters.pdf import pdf_of
 from service.letters.rendering import Templates
 from service.settings import Settings
-from tests.support.creditor import CREDITOR
+from tests.support.fakes.creditor import CREDITOR
 
 JURISDICTIONS = ("us", "eu")
 POLICY = {

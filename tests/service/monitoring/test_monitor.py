@@ -24,9 +24,9 @@ from service.monitoring import outcomes, realised_performance, retraining
 from service.monitoring.monitor import LedgerMonitor, start_monitor
 from service.monitoring.realised_performance import MatureOutcomes
 from stages import evaluate
-from tests.support import github_fake
 from tests.support.books import ROOT, Project, book
-from tests.support.github_fake import Failure, GitHubFake
+from tests.support.fakes import github_fake
+from tests.support.fakes.github_fake import Failure, GitHubFake
 
 ROWS = 100
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benches import sequential_monitors as bench
+from benches.judging import sequential_monitors as bench
 from service.monitoring.sequential import FALSE_ALARMS, OddsTest, SequentialTests, in_group
 from tests.service.monitoring.test_monitor import decide, monitor, root
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.books import Project
-from tests.support.challengers import write_manifest
-from tests.support.winners import crown
+from tests.support.trained.challengers import write_manifest
+from tests.support.trained.winners import crown
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from service.shadow import __main__ as command
 from service.shadow import pairs, report
 from service.shadow.pairs import NotComparable
 from service.shadow.scoring import Shadow
-from tests.support.challengers import decide, score_all, scores
+from tests.support.trained.challengers import decide, score_all, scores
 
 
 def compare(ledger: Ledger, root: Path) -> dict[str, Any]:

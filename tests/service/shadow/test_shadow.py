@@ -27,9 +27,9 @@ from service.ledger.verify import verify
 from service.shadow import challenger, records, report
 from service.shadow.scoring import Shadow
 from tests.support.books import ROOT
-from tests.support.challengers import decide, score_all, scores, write_manifest
 from tests.support.ledger_client import change, eventually
-from tests.support.winners import draw
+from tests.support.trained.challengers import decide, score_all, scores, write_manifest
+from tests.support.trained.winners import draw
 
 
 def compare(ledger: Ledger, root: Path) -> dict[str, Any]:

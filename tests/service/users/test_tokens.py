@@ -19,7 +19,13 @@ from service.users import provider as provider_module
 from service.users.callers import Caller, NotAdmitted
 from service.users.provider import Provider, ProviderUnavailable
 from service.users.tokens import Claims, TokenChecker, roles_in
-from tests.support.identity_provider import AUDIENCE, PERSON, Key, RunningProvider, running_provider
+from tests.support.fakes.identity_provider import (
+    AUDIENCE,
+    PERSON,
+    Key,
+    RunningProvider,
+    running_provider,
+)
 
 CLAIMS = Claims("preferred_username", "roles")
 

@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 from stages.judging import reference
 from stages.models.artifact import Model
 from tests.support.books import Project
-from tests.support.judged_rows import book
+from tests.support.trained.judged_rows import book
 
 
 def test_a_number_is_described_by_what_is_not_missing() -> None:

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from benches import coverage
+from benches.judging import coverage
 from stages.metrics import calibration_error, intervals, metrics
 from stages.metrics.ranked_rows import Floats, RankedRows, ResampledCounts
 

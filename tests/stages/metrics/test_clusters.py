@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from stages.metrics import clusters, intervals
-from tests.support.judged_rows import CUT_OFF, book
+from tests.support.trained.judged_rows import CUT_OFF, book
 
 
 def test_copies_with_one_outcome_agree_and_different_loans_that_look_alike_do_not() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from stages.metrics import intervals, metrics
 from stages.metrics.delong import compare_aucs
 from stages.metrics.ranked_rows import Bools, Floats
-from tests.support.judged_rows import CUT_OFF, book
+from tests.support.trained.judged_rows import CUT_OFF, book
 
 
 def placements(bad: Bools, pd: Floats) -> Floats:

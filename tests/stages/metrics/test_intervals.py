@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benches import coverage
+from benches.judging import coverage
 from stages.metrics import intervals, metrics
-from tests.support.judged_rows import CUT_OFF, book
+from tests.support.trained.judged_rows import CUT_OFF, book
 
 ROOT = Path(__file__).parents[3]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benches import coverage
+from benches.judging import coverage
 from stages.metrics import intervals, metrics
 from stages.metrics.ks_interval import EXCESS, ks_interval
 from stages.metrics.ranked_rows import RankedRows

@@ -16,7 +16,12 @@ from service.ledger import Ledger
 from service.settings import Settings, SettingsError
 from service.users.configured import read_users
 from tests.support.api_client import Client, client_with, errors
-from tests.support.identity_provider import AUDIENCE, CLIENT, RunningProvider, running_provider
+from tests.support.fakes.identity_provider import (
+    AUDIENCE,
+    CLIENT,
+    RunningProvider,
+    running_provider,
+)
 
 URL = "http://127.0.0.1:3000"
 COOKIE = "credit-session"

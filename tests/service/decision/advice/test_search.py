@@ -13,7 +13,7 @@ import pytest
 from service.decision.advice.search import AdviceSearch
 from service.decision.engine import Engine
 from tests.support.books import CANDIDATES, CONTRACT, Project, book
-from tests.support.winners import crown, draw, save_blend
+from tests.support.trained.winners import crown, draw, save_blend
 
 ACTIONABLE = (
     CONTRACT.replace("risk: increasing\n    constraints: {minimum: 100, maximum: 50000,",

@@ -10,7 +10,7 @@ from typing import Any
 from dvc.repo import Repo
 
 from tests.support.books import CONTRACT, Project, Tables, book
-from tests.support.champions import Lender
+from tests.support.trained.champions import Lender
 
 ROWS = 3000
 FEW = {"max_unexcluded_loss": {}}  # 600 test rows exclude no small loss

@@ -1,6 +1,6 @@
 """Load an HTTP service over keep-alive connections, each of which sends one request at a time.
 
-    python -m benches.load PORT CONNECTIONS SECONDS BODIES.jsonl
+    python -m benches.serving.load PORT CONNECTIONS SECONDS BODIES.jsonl
 
 prints one JSON object: answers, errors, seconds, and latencies in milliseconds.
 """

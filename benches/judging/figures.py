@@ -1,10 +1,11 @@
 """Compare the metrics that the pipeline states with the truth, on many small books.
 
-    python -m benches.figures [SEEDS]
+    python -m benches.judging.figures [SEEDS]
 
-Runs the stages on many small simulated books of every situation (`benches.situations`), and prints
-for each figure its mean, the mean truth, and how often the 95 % interval holds the truth. A figure
-is off where it is held less often than chance explains. Takes about ten minutes on two cores.
+Runs the stages on many small simulated books of every situation (`benches.judging.situations`), and
+prints for each figure its mean, the mean truth, and how often the 95 % interval holds the truth. A
+figure is off where it is held less often than chance explains. Takes about ten minutes on two
+cores.
 
 The truth of a figure of the model is that of very many fresh loans with their true PDs. That of
 `bad_rate` is the mean true PD, and so is that of `PD of -7` among the loans with that code.
@@ -26,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
-from benches.situations import CODES, SITUATIONS, Book, Situation
+from benches.judging.situations import CODES, SITUATIONS, Book, Situation
 from stages import featurize, params, preprocess, train
 from stages.contract import check
 from stages.contract import reading as contracts
@@ -44,7 +45,7 @@ from stages.metrics import calibration_error, metrics
 from stages.models import classifier
 from stages.params import Params
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SEEDS = 20
 WORKERS = 2
 RESAMPLES = 400

@@ -1,6 +1,6 @@
 """Send an HTTP service more requests than it can answer, over many keep-alive connections.
 
-    python -m benches.flood PORT CONNECTIONS SECONDS RATE REQUESTS.jsonl
+    python -m benches.serving.flood PORT CONNECTIONS SECONDS RATE REQUESTS.jsonl
 
 A line of the file is a JSON object with `method`, `path` and `body`. With a RATE, so many requests
 per second are sent whether or not the earlier ones have been answered (an open loop); with 0, each
@@ -20,7 +20,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
 
-from benches.load import length
+from benches.serving.load import length
 
 REFUSED = (b"429", b"503")
 TICK = 0.002  # seconds between two looks at what an open loop has to send

@@ -13,7 +13,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from benches.clock import in_turn
+from benches.serving.clock import in_turn
 from service.decision.engine import Engine
 from stages import params
 from stages.contract import prepared
@@ -102,7 +102,7 @@ def pipeline(frame: pd.DataFrame, config: Parameters, model: Model) -> Pipeline:
 
 
 def main() -> None:
-    """Score every prepared row by the winner, as one batch: `python -m benches.scoring`."""
+    """Score every prepared row by the winner, as one batch: `python -m benches.serving.scoring`."""
     model = model_file.read(Path("models") / "winner.json")
     for split in ("train", "validation", "test"):
         print(f"{split}: mean PD {np.mean(model.predict(raw(model, split))):.4f}")

@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 from stages import simulate
 from stages.simulation import population
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 REAL = ROOT.parent / "shared" / "data" / "loan_book"
 ROWS, SEED, SEPARATION = 50_000, 20190101, 0.45
 PUBLIC = 1  # the separation of the public book

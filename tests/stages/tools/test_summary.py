@@ -11,9 +11,9 @@ import yaml
 from stages import summary
 from stages.judging import evaluation
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
-METRICS = json.loads((Path(__file__).parents[2] / "models" / "evaluation.json").read_text())
+METRICS = json.loads((Path(__file__).parents[3] / "models" / "evaluation.json").read_text())
 
 
 def test_the_table_names_the_winner_and_each_figure_with_its_interval() -> None:

@@ -1,6 +1,6 @@
 """What resampling the training rows does to PDs, for the dossier of the book in params.yaml.
 
-    python -m benches.resampling [BOOK]
+    python -m benches.judging.resampling [BOOK]
 
 Fits the same LightGBM on the training rows as they are, with weights, undersampled, and with SMOTE
 and SMOTETomek, without any calibration after it, and judges each on the test rows. Writes

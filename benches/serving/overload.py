@@ -1,4 +1,4 @@
-"""Load the service with more than it can answer: `python -m benches.overload`.
+"""Load the service with more than it can answer: `python -m benches.serving.overload`.
 
 One service with its ledger, one after another: one connection alone (idle), as many as give the
 capacity, 2 and 10 times the capacity at a fixed rate over 1,000 connections, 1,000 connections that
@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 
 from benches.pipeline import line, say, step
-from benches.serve import ROOT, WAYS, Way, prepare, serve
+from benches.serving.serve import ROOT, WAYS, Way, prepare, serve
 
 CONNECTIONS = 1000
 AT_CAPACITY = 32  # connections
@@ -34,7 +34,7 @@ BOUND = 250  # milliseconds of the 99th percentile of what is accepted
 WORDS = ("decline", "approve", "home", "business", "education")
 
 Counts = dict[str, Any]
-"""What `benches.flood` prints."""
+"""What `benches.serving.flood` prints."""
 
 
 def write_requests(folder: Path) -> None:
@@ -69,7 +69,7 @@ class Server:
         """Load the service by a process of its own, and return what it counted."""
         requests = str(self.folder / f"{sort}.requests")
         arguments = map(str, (self.port, connections, seconds, rate, requests))
-        command = [sys.executable, "-m", "benches.flood", *arguments]
+        command = [sys.executable, "-m", "benches.serving.flood", *arguments]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(done.stderr)
@@ -156,7 +156,7 @@ def measure(server: Server, seconds: float) -> None:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser("python -m benches.overload", description=__doc__)
+    parser = argparse.ArgumentParser("python -m benches.serving.overload", description=__doc__)
     parser.add_argument(
         "--seconds", metavar="S", type=float, default=10, help="of each situation (%(default)s)"
     )

@@ -9,7 +9,7 @@ from service.decision import hashes
 from service.decision.engine import Engine
 from service.ledger import Entry, Ledger, draft
 from service.shadow.scoring import Shadow
-from tests.support.winners import draw
+from tests.support.trained.winners import draw
 
 
 def write_manifest(folder: Path) -> Path:

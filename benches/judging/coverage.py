@@ -1,6 +1,6 @@
 """How often the 95 % intervals of the evaluation hold the truth, on books whose truth is known.
 
-    python -m benches.coverage [BOOKS] [ROWS] [BOOK...]
+    python -m benches.judging.coverage [BOOKS] [ROWS] [BOOK...]
 
 Draws many small books of every kind, and prints for every figure, and for the difference of every
 figure between two models, the share of books whose interval holds the truth. Books whose interval

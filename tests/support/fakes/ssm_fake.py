@@ -26,7 +26,7 @@ from typing import Any
 
 from tests.support import templates
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 REPOSITORY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/credit-pd"
 MAY_REACH = {"Key": "tag:credit-pd", "Values": ["serving"]}  # the deployment role's condition
 STAND_IN = '''"""Containers and proxy that obey, or refuse in the words of `fault`."""

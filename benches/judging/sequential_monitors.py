@@ -1,6 +1,6 @@
 """What the sequential monitors promise: rare alarms in quiet years, and drifts found soon.
 
-    python -m benches.sequential_monitors [YEARS]
+    python -m benches.judging.sequential_monitors [YEARS]
 
 Simulates years of 50,000 decisions with a reference of 10,000 rows. In quiet years nothing changes
 but chance, also in the reference. In the others a drift begins in the middle of the year, and its

@@ -1,10 +1,10 @@
 """Judge the whole pipeline against what an hour of tuning reaches, on public and unknown books.
 
-    python -m benches.books hmeq taiwan --trials 30
+    python -m benches.judging.books hmeq taiwan --trials 30
 
-The winner of `dvc repro` and its rivals (`benches.rivals`) learn from the same training rows and
-are judged on the same test rows. A positive difference is in favour of the winner. The rivals of a
-book are kept in build/books, and are fitted again where its rows or the options change.
+The winner of `dvc repro` and its rivals (`benches.judging.rivals`) learn from the same training
+rows and are judged on the same test rows. A positive difference is in favour of the winner. The
+rivals of a book are kept in build/books, and are fitted again where its rows or the options change.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
-from benches import clock, rivals
-from benches.unknown_books import UNKNOWN
+from benches.judging import rivals
+from benches.judging.unknown_books import UNKNOWN
+from benches.serving import clock
 from stages.contract import reading as contracts
 from stages.features.matrix import Features
 from stages.metrics import calibration_error, delong, metrics
 from stages.metrics.ranked_rows import RankedRows
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PUBLIC = ROOT.parent / "shared" / "data"
 KEPT = ROOT / "build" / "books"
 TARGETS = {"hmeq": "BAD", "taiwan": "DEFAULT"}
@@ -169,7 +170,7 @@ def best_rival(judged: Judged) -> tuple[str, float]:
 def parse() -> argparse.Namespace:
     """Return the options of the command line."""
     everything = [*TARGETS, *SHIPPED, *UNKNOWN]
-    parser = argparse.ArgumentParser("python -m benches.books", description=__doc__)
+    parser = argparse.ArgumentParser("python -m benches.judging.books", description=__doc__)
     parser.add_argument("books", nargs="*", default=everything, help=", ".join(everything))
     parser.add_argument("--trials", metavar="N", type=int, default=30, help="(%(default)s)")
     parser.add_argument("--folds", metavar="N", type=int, default=4, help="(%(default)s)")

@@ -1,7 +1,7 @@
 """Time the fitting calls of a run alone, on the files that a run has left: each candidate and its
 folds, and the winner without its directions of risk.
 
-    python -m benches.fits
+    python -m benches.judging.fits
 
 prints one JSON object: `wall` and `cpu`, the seconds in the calls.
 """

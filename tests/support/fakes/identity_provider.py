@@ -1,8 +1,8 @@
 """A small OpenID Connect provider as a process of its own, on loopback.
 
-`python -m tests.support.identity_provider PORT` serves the description, the public keys, the log-in
-of one person and the exchange of a code (PKCE). `POST /sign` signs any claims, `POST /rotate`
-replaces the key, and `GET /reads` counts how often the keys were read.
+`python -m tests.support.fakes.identity_provider PORT` serves the description, the public keys, the
+log-in of one person and the exchange of a code (PKCE). `POST /sign` signs any claims, `POST
+/rotate` replaces the key, and `GET /reads` counts how often the keys were read.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class RunningProvider:
 @contextlib.contextmanager
 def running_provider() -> Iterator[RunningProvider]:
     """Run a provider in a process of its own."""
-    command = [sys.executable, "-m", "tests.support.identity_provider"]
+    command = [sys.executable, "-m", "tests.support.fakes.identity_provider"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:

@@ -1,9 +1,9 @@
-"""Time the service against other ways, in turns of one run: `python -m benches.serve`.
+"""Time the service against other ways, in turns of one run: `python -m benches.serving.serve`.
 
-One LightGBM model of `params.yaml`, the same applications, one process each:
-(a) the service, its ledger on; (b) the service without a ledger; (c) the reference way; (d) a bare
-ASGI application; (e) as (a), with nothing watching its decisions. See `benches.ways`. Then what a
-durable commit takes alone, and a profile of the service's own part of a request.
+One LightGBM model of `params.yaml`, the same applications, one process each: (a) the service, its
+ledger on; (b) the service without a ledger; (c) the reference way; (d) a bare ASGI application; (e)
+as (a), with nothing watching its decisions. See `benches.serving.ways`. Then what a durable commit
+takes alone, and a profile of the service's own part of a request.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ import pandas as pd
 import psutil
 
 from benches.pipeline import line, say, step
-from benches.request_profile import print_profile, profile_requests
-from benches.scoring import pipeline, raw
+from benches.serving.request_profile import print_profile, profile_requests
+from benches.serving.scoring import pipeline, raw
 from service.decision.hashes import GOLDEN, WINNER
 from stages import params
 from stages.contract import prepared
 from stages.models import artifact, model_file
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PIPELINE = Path("models/pipeline.pickle")
 ROUNDS = 3
 SECONDS = 4.0
@@ -63,10 +63,12 @@ UNWATCHED = {"CREDIT_PD_MONITOR": "off"}
 WAYS = {
     "a": Way("ours, recorded", OURS),
     "b": Way(
-        "ours, not recorded", ("-m", "bentoml", "serve", "benches.ways:Unrecorded"), UNWATCHED
+        "ours, not recorded",
+        ("-m", "bentoml", "serve", "benches.serving.ways:Unrecorded"),
+        UNWATCHED,
     ),
-    "c": Way("reference", (*UVICORN, "--factory", "benches.ways:reference")),
-    "d": Way("bare", (*UVICORN, "benches.ways:bare")),
+    "c": Way("reference", (*UVICORN, "--factory", "benches.serving.ways:reference")),
+    "d": Way("bare", (*UVICORN, "benches.serving.ways:bare")),
     "e": Way("ours, not watched", OURS, UNWATCHED),
 }
 
@@ -159,7 +161,7 @@ def turn(folder: Path, port: int, process: psutil.Process, connections: int) -> 
     command = [
         sys.executable,
         "-m",
-        "benches.load",
+        "benches.serving.load",
         str(port),
         str(connections),
         str(SECONDS),

@@ -1,0 +1,1 @@
+"""Compare what the pipeline states with the truth, and its candidates with other models."""
