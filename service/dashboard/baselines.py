@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from scipy.special import logit
+
+from service.ledger.storage.schema import BAND
+from stages.policy.decisions import Policy
+
 REFERENCE = Path("models/reference.json")
 EVALUATION = Path("models/evaluation.json")
+Rows = list[dict[str, Any]]
 SCORE = "score"  # the name of the score among the features of a report
 
 
@@ -28,6 +36,14 @@ class Baselines(NamedTuple):
         value = groups.get(group, {}).get(figure)
         return value if isinstance(value, int | float) else None
 
+    def shares_between(self, pds: Sequence[float]) -> list[float] | None:
+        """Return the shares of the training rows between PDs that rise; None where unknown."""
+        quantiles = (self.reference.get(SCORE) or {}).get("quantiles")
+        if not quantiles:
+            return None
+        below = np.interp(logit(pds), quantiles, np.linspace(0, 1, len(quantiles)))
+        return [float(share) for share in np.diff(below)]
+
     def part(self, feature: str) -> dict[str, Any] | None:
         """Return what is known of a feature, or of the score, in the training rows."""
         if feature == SCORE:
@@ -47,3 +63,36 @@ def _content(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def with_training_ratings(rows: Rows, policy: Policy, known: Baselines) -> Rows:
+    """Return the numbers by rating, with `training`, the number that the training rows suggest."""
+    shares = known.shares_between((0, *policy.ratings.values()))
+    if shares is None:
+        return rows
+    total, found = sum(r["decisions"] for r in rows), {r["rating"]: r["decisions"] for r in rows}
+    by_rating = dict(zip(policy.ratings, shares, strict=True))
+    return [
+        {
+            "rating": name,
+            "decisions": found.get(name, 0),
+            "training": total * by_rating.get(name, 0),
+        }
+        for name in {**by_rating, **found}
+    ]
+
+
+def with_training_scores(rows: Rows, policy: Policy, known: Baselines) -> Rows:
+    """Return the numbers by band of the score, with `training` as the ratings have it."""
+    total = sum(row["decisions"] for row in rows)
+    ends = [[pd_at(row["score"] + more, policy) for more in (BAND, 0)] for row in rows]
+    shares = [known.shares_between(pds) for pds in ends]
+    return [
+        row | ({"training": total * share[0]} if share else {})
+        for row, share in zip(rows, shares, strict=True)
+    ]
+
+
+def pd_at(score: float, policy: Policy) -> float:
+    """Return the PD whose credit score this is."""
+    return 1 / (1 + policy.base_odds * 2 ** ((score - policy.base_score) / policy.pdo))

@@ -87,7 +87,20 @@ def ratings(rows: queries.Rows) -> Chart:
     """Return a chart of the decisions by rating."""
     x = alt.X("rating:N", title=None, axis=FLAT)
     bars = alt.Chart(pd.DataFrame(rows)).mark_bar(color=PAIR[1])
-    return bars.encode(x=x, y="decisions:Q").properties(height=HEIGHT)
+    chart = bars.encode(x=x, y=alt.Y("decisions:Q", title="decisions"))
+    return with_training(chart, rows, x).properties(height=HEIGHT)
+
+
+def with_training(chart: Chart, rows: queries.Rows, x: Any) -> Chart:
+    """Return a chart of bars with a mark for what the training rows suggest, where it is known."""
+    if not all("training" in row for row in rows):
+        return chart
+    marks = alt.Chart(pd.DataFrame(rows)).mark_tick(
+        color=PAIR[0], thickness=4, size=28, orient="horizontal"
+    )
+    return chart + marks.encode(
+        x=x, y="training:Q", tooltip=[alt.Tooltip("training", format=",.0f")]
+    )
 
 
 def scores(rows: queries.Rows) -> Chart:
@@ -96,8 +109,11 @@ def scores(rows: queries.Rows) -> Chart:
     table["end"] = table["score"] + BAND
     x = alt.X("score:Q", bin="binned", title=None, scale=alt.Scale(zero=False, nice=False))
     bars = alt.Chart(table).mark_bar(color=PAIR[1], binSpacing=1)
-    encoded = bars.encode(x=x, x2="end:Q", y="decisions:Q", tooltip=["score", "end", "decisions"])
-    return encoded.properties(height=HEIGHT)
+    tooltip = ["score", "end", "decisions"]
+    y = alt.Y("decisions:Q", title="decisions")
+    chart = bars.encode(x=x, x2="end:Q", y=y, tooltip=tooltip)
+    middle = [row | {"middle": row["score"] + BAND / 2} for row in rows]
+    return with_training(chart, middle, alt.X("middle:Q")).properties(height=HEIGHT)
 
 
 def bad_rates(facts: dict[str, dict[str, float]]) -> Chart:
@@ -175,3 +191,26 @@ def interval_over_time(table: pd.DataFrame, name: str, tested: float | None) -> 
         rule = alt.Chart(pd.DataFrame({"tested": [tested]})).mark_rule(strokeDash=[6, 4])
         chart += rule.encode(y="tested:Q", color=alt.value(PAIR[0]), size=alt.value(2))
     return chart
+
+
+def bins(names: list[str], training: list[float], live: list[float], title: str) -> Chart:
+    """Return a chart of the shares of a feature's bins in training and live."""
+    rows = [
+        {"bin": name, "of": of, "share": share}
+        for of, shares in (("training", training), ("live", live))
+        for name, share in zip(names, shares, strict=True)
+    ]
+    scale = alt.Scale(domain=["training", "live"], range=PAIR)
+    x = alt.X(
+        "bin:N",
+        title=title,
+        sort=names,
+        axis=alt.Axis(labelAngle=-60, labelLimit=200, labelOverlap=False),
+    )
+    bars = alt.Chart(pd.DataFrame(rows)).mark_bar()
+    return bars.encode(
+        x=x, xOffset=alt.XOffset("of:N", sort=["training", "live"]),
+        y=alt.Y("share:Q", title=None, axis=alt.Axis(format="%")),
+        color=alt.Color("of:N", scale=scale, title=None, legend=BELOW),
+        tooltip=["bin", "of", alt.Tooltip("share", format=".1%")],
+    ).properties(height=HEIGHT + 100)  # fmt: skip

@@ -22,7 +22,9 @@ def drift(url: str, known: Baselines) -> None:
     if not sizes:
         st.info("There is no drift report before the first window of decisions is full.")
         return
-    window = st.selectbox("Window, decisions", sizes, index=len(sizes) - 1)
+    window = st.selectbox(
+        "Window, decisions", sizes, index=len(sizes) - 1, format_func=lambda size: f"{size:,}"
+    )
     reports = cached.query(url, "newest_reports", window, REPORTS)
     report = reports[0]
     st.markdown(
@@ -114,13 +116,4 @@ def show_feature(name: str, title: str, report: dict[str, Any], known: Baselines
     if name == SCORE:  # a higher score is a lower log-odds
         policy = params.load(with_candidates=False).policy
         bins, shares, live = charts.points_of(trained, policy.score), shares[::-1], live[::-1]
-    table = {"bin": bins, "training": shares, "live": live}
-    st.bar_chart(
-        pd.DataFrame(table),
-        x="bin",
-        y=["training", "live"],
-        color=charts.PAIR,
-        stack=False,
-        sort=False,
-        x_label=title,
-    )
+    st.altair_chart(charts.bins(bins, shares, live, title))

@@ -7,7 +7,12 @@ from typing import Any
 
 SEVERITIES = ("quiet", "notice", "warning", "alarm")
 SHADES = ("#2a9d6f", "#9aa5b1", "#e0a526", "#c8453b")
-TITLES = {"score": "Credit score", "roc_auc": "ROC-AUC", "challenger": "Retraining"}
+TITLES = {
+    "score": "Credit score",
+    "roc_auc": "ROC-AUC",
+    "calibration": "Calibration",
+    "challenger": "Retraining",
+}
 COLOURED = {
     "quiet": ":green-badge[quiet]",
     "notice": ":gray-badge[notice]",

@@ -70,7 +70,7 @@ def show_ledger(url: str) -> None:
         if lines:
             box(f"**{loudness.capitalize()}**\n\n" + "\n".join(lines))
     views: dict[str, Callable[[], None]] = {
-        "Decisions": lambda: tabs.decisions(url, overview, scope),
+        "Decisions": lambda: tabs.decisions(url, overview, scope, known),
         "Drift": lambda: drift_tab.drift(url, known),
         "Performance": lambda: tabs.performance(url, known),
         "Fairness": lambda: tabs.fairness(url, known),

@@ -10,9 +10,10 @@ import streamlit as st
 
 from service import settings
 from service.dashboard import cached, charts, queries
-from service.dashboard.baselines import Baselines
+from service.dashboard.baselines import Baselines, with_training_ratings, with_training_scores
 from service.dashboard.drift_tab import scope_of
 from service.dashboard.formatting import COLOURED, minute, title_of, with_sign
+from stages import params
 
 WHOLE = st.column_config.NumberColumn("score", format="%.0f")
 DOSSIER = Path("models/dossier/index.html")
@@ -20,7 +21,7 @@ COUNT = st.column_config.NumberColumn(format="localized")
 HEADLINES = ("roc_auc", "gini", "ks", "brier", "ece", "mean_pd", "bad_rate", "approval_rate")
 
 
-def decisions(url: str, overview: queries.Overview, scope: str) -> None:
+def decisions(url: str, overview: queries.Overview, scope: str, known: Baselines) -> None:
     """Show the decisions over time, by rating and by credit score, and the newest decisions."""
     st.caption(scope)
     if not overview.totals.decisions:
@@ -36,9 +37,12 @@ def decisions(url: str, overview: queries.Overview, scope: str) -> None:
     else:
         left.caption("A line needs decisions at two or more times.")
     right.subheader("Rating")
-    right.altair_chart(charts.ratings(overview.ratings))
+    policy = params.load(with_candidates=False).policy
+    right.altair_chart(charts.ratings(with_training_ratings(overview.ratings, policy, known)))
     st.subheader("Credit score")
-    st.altair_chart(charts.scores(overview.scores))
+    st.altair_chart(charts.scores(with_training_scores(overview.scores, policy, known)))
+    if known.shares_between((0, 1)):
+        st.caption("Grey marks: as many decisions as the model's training rows would give.")
     st.subheader("Newest decisions")
     show_table(cached.query(url, "latest"))
 
@@ -112,7 +116,12 @@ def show_realised(facts: dict[str, Any], known: Baselines) -> None:
             "not known" if profit["realised"] is None else f"{profit['realised']:+.3f}",
             None if profit["expected"] is None else f"{profit['expected']:+.3f} expected",
         ),
-        "Brier score": (f"{whole['brier']:.4f}", None),
+        "Brier score": (
+            f"{whole['brier']:.3f}",
+            None
+            if (brier := known.test("brier")) is None
+            else f"{with_sign(whole['brier'] - brier, 3)}, test {brier:.3f}",
+        ),
     }
     places = st.columns(len(figures))
     for place, (title, (value, delta)) in zip(places, figures.items(), strict=True):

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import event
 
 from service.dashboard import audit, queries
-from service.dashboard.baselines import Baselines
+from service.dashboard.baselines import Baselines, with_training_ratings, with_training_scores
 from service.dashboard.tabs import HEADLINES
 from service.ledger import Ledger, override
 from service.ledger.storage.entries import chained_hash
@@ -402,3 +402,21 @@ def test_too_long_a_period_is_refused(small: Ledger, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(audit, "MOST_ENTRIES", 3)
     with pytest.raises(audit.TooMany, match="choose a shorter one"):
         audit.export(small.engine, "2020", "2100")
+
+
+def test_decisions_stand_beside_what_the_training_rows_suggest() -> None:
+    policy = params.load(with_candidates=False).policy
+    log_odds = np.log(np.array([0.01, 0.06]) / np.array([0.99, 0.94]))
+    known = Baselines({"score": {"quantiles": list(np.linspace(*log_odds, 101))}}, {})
+    names = list(policy.ratings)  # the training rows lie between the bounds of A and of C
+    rows = with_training_ratings([{"rating": names[0], "decisions": 50}], policy, known)
+    assert {row["rating"]: row["decisions"] for row in rows} == dict.fromkeys(names, 0) | {
+        names[0]: 50
+    }
+    assert sum(row["training"] for row in rows[1:3]) == pytest.approx(50)
+    top = float(policy.score(0.01))
+    bands = [{"score": top - 2000, "decisions": 0}, {"score": top - 20, "decisions": 50}]
+    low, high = with_training_scores(bands, policy, known)
+    assert low["training"] == 0
+    assert high["training"] == pytest.approx(50 * np.log(2) / np.diff(log_odds)[0])
+    assert with_training_ratings(rows, policy, Baselines({}, {})) == rows
