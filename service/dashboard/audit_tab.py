@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import streamlit as st
 
-from service.dashboard import audit, cached
+from service.dashboard import audit, cached, queries
 
 DAYS = 30  # of the period that is chosen first
 
@@ -19,7 +19,7 @@ def audit_period(url: str) -> None:
         st.info("Choose the first and the last day.")
         return
     since, until = str(chosen[0]), str(chosen[1] + timedelta(days=1))
-    count = cached.query(url, "count_entries", since, until)
+    count = cached.query(url, queries.count_entries, since, until)
     st.markdown(
         f"**{count:,} entries** of {chosen[0]} to {chosen[1]}: every kind "
         "as CSV with their hashes in the chain, the drift reports, incidents and policies as JSON, "

@@ -41,9 +41,9 @@ def change_counter(entries: int) -> int:
     return entries if entries < SMALL else entries // 10 ** (len(str(entries)) - DIGITS)
 
 
-def query(url: str, name: str, *options: object) -> Any:
-    """Return the result of the function `name` of `queries` for the ledger at `url`."""
-    return _result(url, version(url), name, *options)
+def query(url: str, function: Callable[..., Any], *options: object) -> Any:
+    """Return the result of a function of `queries` for the ledger at `url`."""
+    return _result(url, version(url), function.__name__, *options)
 
 
 @st.cache_data(max_entries=MOST_RESULTS, show_spinner="Counting…")

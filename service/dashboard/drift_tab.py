@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from service.dashboard import cached, charts
+from service.dashboard import cached, charts, queries
 from service.dashboard.baselines import SCORE, Baselines
 from service.dashboard.formatting import COLOURED, SEVERITIES, escape, minute, severity, title_of
 from stages import params
@@ -18,14 +18,14 @@ MOST_FEATURES = 15  # in the time line, the loudest first
 
 def drift(url: str, known: Baselines) -> None:
     """Show the reports about a window, the newest with its findings and features."""
-    sizes = cached.query(url, "windows")
+    sizes = cached.query(url, queries.window_sizes)
     if not sizes:
         st.info("There is no drift report before the first window of decisions is full.")
         return
     window = st.selectbox(
         "Window, decisions", sizes, index=len(sizes) - 1, format_func=lambda size: f"{size:,}"
     )
-    reports = cached.query(url, "newest_reports", window, REPORTS)
+    reports = cached.query(url, queries.newest_reports, window, REPORTS)
     report = reports[0]
     st.markdown(
         f"{COLOURED.get(report['loudest'], report['loudest'])} **{escape(report['advice'])}**"

@@ -54,16 +54,16 @@ def show_ledger(url: str) -> None:
     chosen = st.segmented_control("Period", list(PERIODS), default="All time") or "All time"
     # Rounded to the minute, so that the next click finds the results in the cache.
     since = queries.start(PERIODS[chosen])[:16]
-    overview: queries.Overview = cached.query(url, "overview", since)
+    overview: queries.Overview = cached.query(url, queries.overview, since)
     totals = overview.totals
     known = baselines.read()
-    incidents = cached.query(url, "latest_incidents")
+    incidents = cached.query(url, queries.latest_incidents)
     opened = by_field(incident for incident in incidents if incident["closed"] is None)
-    sizes = cached.query(url, "windows")
-    titles = cached.query(url, "newest_reports", sizes[-1], 1)[0] if sizes else {}
+    sizes = cached.query(url, queries.window_sizes)
+    titles = cached.query(url, queries.newest_reports, sizes[-1], 1)[0] if sizes else {}
     scope = scope_of(chosen, totals, overview.models, since)
     st.caption(scope)
-    show_totals(totals, known, len(opened), cached.query(url, "overrides"))
+    show_totals(totals, known, len(opened), cached.query(url, queries.overrides))
     for loudness, box in (("alarm", st.error), ("warning", st.warning)):
         loud = (group for group in opened.values() if group[0]["loudness"] == loudness)
         lines = [as_line(group, titles) for group in loud]

@@ -44,7 +44,7 @@ def decisions(url: str, overview: queries.Overview, scope: str, known: Baselines
     if known.shares_between((0, 1)):
         st.caption("Grey marks: as many decisions as the model's training rows would give.")
     st.subheader("Newest decisions")
-    show_table(cached.query(url, "latest"))
+    show_table(cached.query(url, queries.latest))
 
 
 def show_table(rows: list[dict[str, Any]]) -> None:
@@ -66,10 +66,10 @@ def show_table(rows: list[dict[str, Any]]) -> None:
 
 def performance(url: str, known: Baselines) -> None:
     """Show the performance expected from the PDs, and the performance realised by outcomes."""
-    windows = cached.query(url, "windows")
+    windows = cached.query(url, queries.window_sizes)
     if windows:
         st.subheader("Expected, from the PDs alone")
-        reports = cached.query(url, "newest_reports", windows[-1])[::-1]
+        reports = cached.query(url, queries.newest_reports, windows[-1])[::-1]
         st.caption(f"{scope_of(reports[-1])} The dashed line is the winner on test rows.")
         titles = {"roc_auc": "ROC-AUC", "bad_rate": "Bad rate"}
         for place, (name, title) in zip(st.columns(2), titles.items(), strict=True):
@@ -134,8 +134,8 @@ def show_realised(facts: dict[str, Any], known: Baselines) -> None:
 
 def fairness(url: str, known: Baselines) -> None:
     """Show approval rates by group of each protected attribute, beside those of the test rows."""
-    sizes = cached.query(url, "windows")
-    report = cached.query(url, "newest_reports", sizes[-1], 1)[0] if sizes else {}
+    sizes = cached.query(url, queries.window_sizes)
+    report = cached.query(url, queries.newest_reports, sizes[-1], 1)[0] if sizes else {}
     if not report.get("groups"):
         st.info("No report has a protected attribute with groups that are large enough.")
         return
@@ -178,11 +178,11 @@ def groups_of(field: str, groups: dict[str, Any], known: Baselines) -> list[dict
 
 def overrides(url: str) -> None:
     """Show the overrides of referred decisions."""
-    rows = cached.query(url, "latest_overrides")
+    rows = cached.query(url, queries.latest_overrides)
     if not rows:
         st.info("Nobody has decided about a referred application yet.")
         return
-    counts = cached.query(url, "overrides")
+    counts = cached.query(url, queries.overrides)
     st.markdown(", ".join(f"**{count:,}** {decision}" for decision, count in counts.items()))
     show_table(rows)
 
@@ -199,7 +199,7 @@ def model(url: str, models: queries.Rows, known: Baselines) -> None:
         figures = {name: facts["test"][name]["value"] for name in HEADLINES}
         st.dataframe(pd.DataFrame([figures]), hide_index=True)
         offer_dossier()
-    incidents = cached.query(url, "latest_incidents")
+    incidents = cached.query(url, queries.latest_incidents)
     for title, rows in (("Models that decided", models), ("Incidents", incidents)):
         st.subheader(title)
         if rows:
