@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from service import batch
+from service.batch import scoring
 from service.decision.advice.explanation import explain
 from service.decision.applications import InvalidApplication
 from service.decision.engine import Engine
@@ -193,7 +193,7 @@ def test_a_batch_reads_nested_lines_and_lines_as_text(
     if form == "text":
         rows = [row | {"payments": json.dumps(row["payments"])} for row in rows]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "in.parquet")
-    counts = batch.score(engine, tmp_path / "in.parquet", tmp_path / "out.parquet")
+    counts = scoring.score(engine, tmp_path / "in.parquet", tmp_path / "out.parquet")
     assert (counts.scored, counts.refused) == (len(rows), 0)
     pds = pq.read_table(tmp_path / "out.parquet").column("default_probability").to_pylist()
     assert pds == [record["default_probability"] for record in engine.golden]

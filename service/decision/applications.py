@@ -61,6 +61,7 @@ class Applications:
     required : the names of those that it must have.
     protected : the names of those that no model reads, and that are recorded apart.
     stated : derived values that an application may state, by the name that it states them under.
+    checks : the contract's rules between the fields that an application may have.
     example : an application made from the contract's examples.
     """
 
@@ -76,12 +77,12 @@ class Applications:
         self.stated = {d.stated_as: d for d in contract.derived.values() if d.stated_as}
         self.histories = {name: contract.history[name] for name in histories_read(contract, mode)}
         self.names = self.fields.keys() | self.stated.keys() | self.histories.keys()
-        self._checks = [
+        self.checks = [
             check
             for check in contract.checks.values()
             if self.fields.keys() >= {*check.parsed.fields}
         ]
-        self.rules = {check.rule for check in self._checks}
+        self.rules = {check.rule for check in self.checks}
         self._contract = contract
         self._codes = {f.name: codes for f in self.fields.values() if (codes := codes_of(f))}
         self._missing = {f.name: f.missing_codes for f in self.fields.values() if f.missing_codes}
@@ -141,7 +142,7 @@ class Applications:
         """
         keeps: object = True
         values = self._values(application)
-        for check in self._checks:
+        for check in self.checks:
             sides = self._numbers(check.parsed.fields, values) | {
                 n: columns[n] for n in check.parsed.fields if n in columns
             }
@@ -216,7 +217,7 @@ class Applications:
                 yield Problem(name, f"{name} must be {limit}; got {value}", limit, value, "stated")
 
     def _contradictions(self, application: Mapping[str, Any]) -> Iterator[Problem]:
-        for check in self._checks:
+        for check in self.checks:
             sides = self._numbers(check.parsed.fields, application)
             if check.parsed.has_values(sides) and not check.parsed.holds(sides):
                 yield contradiction(check, application)

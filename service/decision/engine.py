@@ -32,7 +32,8 @@ from stages.contract.schema import ContractError
 from stages.features.encoding import Columns
 from stages.features.matrix import Floats
 from stages.models.artifact import Model
-from stages.policy.decisions import DECISIONS, HardRule, Policy
+from stages.policy.decisions import DECISIONS, Policy
+from stages.policy.rules import HardRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,26 @@ class Decision:
     rating: str
     reasons: list[Reason]
     identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What the model and the policy say about n applications, as columns (n,) without reasons.
+
+    Attributes
+    ----------
+    pd : probability of default.
+    prediction : 1 where the PD reaches the cut-off, else 0.
+    decision : place in DECISIONS.
+    score : credit score in points.
+    rating : place in the policy's ratings.
+    """
+
+    pd: Floats
+    prediction: NDArray[np.bool_]
+    decision: NDArray[np.int64]
+    score: NDArray[np.int64]
+    rating: NDArray[np.intp]
 
 
 class Engine:
@@ -120,24 +141,40 @@ class Engine:
 
     def decide_matrix(self, x: Floats) -> list[Decision]:
         """Decide about n applications, given as features (n, F)."""
-        pds = self.predict(x)
-        places = self.policy.decide(pds, self.by_name(x))
-        scores = np.rint(self.policy.score(pds)).astype(np.int64).tolist()
-        reasons, cut_off = self.reasons(x, places), self.policy.pd_cut_off
+        scored = self.score_matrix(x)
+        ratings, reasons = [*self.policy.ratings], self.reasons(x, scored.decision)
         return [
             Decision(
                 default_probability=pd,
-                prediction=int(pd >= cut_off),
+                prediction=int(predicted),
                 decision=DECISIONS[place],
                 credit_score=score,
-                rating=self.policy.rating(pd),
+                rating=ratings[rating],
                 reasons=reasons.get(row, []),
                 identity=self.identity,
             )
-            for row, (pd, place, score) in enumerate(
-                zip(pds.tolist(), places.tolist(), scores, strict=True)
+            for row, (pd, predicted, place, score, rating) in enumerate(
+                zip(
+                    scored.pd.tolist(),
+                    scored.prediction.tolist(),
+                    scored.decision.tolist(),
+                    scored.score.tolist(),
+                    scored.rating.tolist(),
+                    strict=True,
+                )
             )
         ]
+
+    def score_matrix(self, x: Floats) -> Scored:
+        """Return PD, decision, score and rating of n applications, given as features (n, F)."""
+        pd = self.predict(x)
+        return Scored(
+            pd=pd,
+            prediction=pd >= self.policy.pd_cut_off,
+            decision=self.policy.decide(pd, self.by_name(x)),
+            score=np.rint(self.policy.score(pd)).astype(np.int64),
+            rating=self.policy.rating_places(pd),
+        )
 
     def reasons(self, x: Floats, places: NDArray[Any]) -> dict[int, list[Reason]]:
         """Return the reasons of each row that is not approved, by its number.

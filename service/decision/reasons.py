@@ -21,7 +21,7 @@ from stages.contract.derived import Derived
 from stages.contract.schema import Contract
 from stages.features.facts import Fact, are_empty, group_features, sum_by_fact
 from stages.features.matrix import Features, Floats, MissingReason
-from stages.policy.decisions import HardRule
+from stages.policy.rules import HardRule
 
 MOST = 4  # the usual number of principal reasons (Regulation B, commentary to 1002.9(b)(2))
 LEAST = 0.1  # log-odds: about a tenth of the odds of default; no weaker fact is a further reason

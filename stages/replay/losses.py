@@ -12,7 +12,8 @@ import numpy as np
 
 from stages.contract.schema import Contract, Mode
 from stages.params.sections import ExpectedLoss
-from stages.policy.decisions import HardRule, Policy, applies
+from stages.policy.decisions import Policy
+from stages.policy.rules import HardRule, applies
 from stages.replay.scored_rows import ScoredRows
 
 

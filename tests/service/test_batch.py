@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from service import batch
+from service.batch import __main__ as command
+from service.batch import chunks, scoring
+from service.decision.applications import Applications
 from service.decision.engine import Engine
-from tests.support.books import ROOT, Project
+from stages.contract.schema import Mode
+from stages.features.matrix import Features
+from tests.support.books import CONTRACT, MEANINGS, ROOT, Project, contract
 from tests.support.trained.winners import crown, draw
 
 HEADER = "id,amount,months,purpose,insured,branch,income"
@@ -39,9 +48,9 @@ def written(folder: Path, *lines: str) -> Path:
 
 def scored(engine: Engine, source: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     target = source.with_name("out.parquet")
-    counts = batch.score(engine, source, target)
+    counts = scoring.score(engine, source, target, with_reasons=True)
     rows = pq.read_table(target).to_pandas()
-    lines = [json.loads(line) for line in batch.errors_of(target).read_text().splitlines()]
+    lines = [json.loads(line) for line in scoring.errors_of(target).read_text().splitlines()]
     assert counts == (len(rows), len(lines))
     return rows, lines
 
@@ -81,6 +90,51 @@ def test_a_refused_row_is_named_with_its_problems(engine: Engine, tmp_path: Path
     assert refused[2]["errors"][0]["message"].endswith("got x")
 
 
+WRITTEN = {
+    "amount": ["5000", "5000.0", "5e3", "+5000", " 5000", "5_000", "5000.", "1", "nan", "inf"],
+    "months": ["12", "12.5", "12.0", "-9", "-9.0", "-7", "", "1e400", "9007199254740993", "x"],
+    "purpose": ["car", "home", "hoem", "boat", "", "Car", "car "],
+    "insured": ["Y", "N", "true", "1", "maybe", "", "0"],
+    "branch": ["10", "10.0", "", "ten", "-1"],
+    "income": ["20000", "0", "", "-5", "1e9", "0.1", "123456.789", "999999999999999999999"],
+    "grade": ["A", "", "D"],
+    "sex": ["F", "M", "X", ""],
+    "stated": ["0.25", "0.2501", "0.3", "", "9", "much"],
+    "opened": ["2020-01-31", "2020-02-31", "", "31.1.2020"],
+}
+RULE = "rule: months >= 0.001 * amount"
+
+
+@pytest.mark.parametrize("kind", ["texts", "numbers"])
+@pytest.mark.parametrize("text", [CONTRACT, MEANINGS], ids=["codes", "meanings"])
+@pytest.mark.parametrize("mode", ["application", "pricing"])
+def test_columns_are_read_and_checked_as_single_rows_are(text: str, mode: Mode, kind: str) -> None:
+    dated = text.replace("  grade:", "  opened: {type: date}\n  grade:")
+    book = contract(dated.replace("rule: arrears <= 2 * amount", RULE))
+    reader = scoring.ChunkReader(book, Applications(book, mode), Features(book, mode))
+    rng = np.random.default_rng(11)
+    frame = pd.DataFrame({name: likely(rng, words) for name, words in WRITTEN.items()})
+    if kind == "numbers":
+        for name in ("amount", "months", "income", "stated"):
+            frame[name] = pd.to_numeric(frame[name], errors="coerce")
+    chunk = pa.Table.from_pandas(frame.replace("", None), preserve_index=False)
+    encoded, sure = reader.columns.read(chunk)
+    whole = reader.read(chunk, 7)
+    by_rows = np.full_like(encoded, np.nan), np.full(len(chunk), False)
+    with patch.object(reader.columns, "read", return_value=by_rows):
+        alone = reader.read(chunk, 7)
+    for one, other in zip(whole, alone, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert sure.sum() > 200
+    assert len(alone[2]) > 200
+
+
+def likely(rng: np.random.Generator, words: list[str]) -> list[str]:
+    """Return 4,000 words, of which the first is the likeliest, so that some rows are valid."""
+    rest = 0.25 / (len(words) - 1)
+    return rng.choice(words, 4000, p=[0.75, *[rest] * (len(words) - 1)]).tolist()
+
+
 def test_columns_that_the_contract_does_not_know_are_carried_over(
     engine: Engine, tmp_path: Path
 ) -> None:
@@ -103,7 +157,7 @@ def test_many_chunks_give_the_same_result_as_one(
 ) -> None:
     lines = [f"{i},{5000 if i % 7 else 1},12,car,Y,10,{20000 + i}" for i in range(900)]
     whole, refused = scored(engine, written(tmp_path, *lines))
-    monkeypatch.setattr(batch, "BLOCK", 3000)
+    monkeypatch.setattr(chunks, "BLOCK", 3000)
     parts, refused_in_parts = scored(engine, written(tmp_path, *lines))
     pd.testing.assert_frame_equal(whole, parts)
     assert refused == refused_in_parts
@@ -139,7 +193,7 @@ def test_a_file_that_cannot_be_scored_leaves_nothing_behind(
     if content is not None:
         (tmp_path / name).write_text(content)
     with contextlib.chdir(root):
-        code = batch.main([str(tmp_path / name), str(tmp_path / "out.parquet")])
+        code = command.main([str(tmp_path / name), str(tmp_path / "out.parquet")])
     assert code == 2
     assert words in capsys.readouterr().err
     assert {p.name for p in tmp_path.iterdir()} <= {name}
@@ -148,7 +202,7 @@ def test_a_file_that_cannot_be_scored_leaves_nothing_behind(
 def test_an_output_of_another_format_is_refused(root: Path, tmp_path: Path, capsys: Any) -> None:
     source = written(tmp_path, "1,5000,12,car,Y,10,20000")
     with contextlib.chdir(root):
-        code = batch.main([str(source), str(tmp_path / "out.csv")])
+        code = command.main([str(source), str(tmp_path / "out.csv")])
     assert code == 2
     assert "the output must be .parquet; got out.csv" in capsys.readouterr().err
     assert not (tmp_path / "out.csv").exists()
@@ -159,16 +213,16 @@ def test_the_command_tells_by_its_exit_code_whether_rows_were_refused(
 ) -> None:
     target = str(tmp_path / "out.parquet")
     with contextlib.chdir(root):
-        assert batch.main([str(written(tmp_path, "1,5000,12,car,Y,10,20000")), target]) == 0
-        assert batch.main([str(written(tmp_path, "1,1,12,car,Y,10,20000")), target]) == 1
-        assert batch.main([]) == 2
+        assert command.main([str(written(tmp_path, "1,5000,12,car,Y,10,20000")), target]) == 0
+        assert command.main([str(written(tmp_path, "1,1,12,car,Y,10,20000")), target]) == 1
+        assert command.main([]) == 2
     assert "0 rows scored" in capsys.readouterr().out
 
 
 def test_scoring_needs_no_more_memory_for_a_larger_file(root: Path, tmp_path: Path) -> None:
     line = "1,5000,12,car,Y,10,20000\n"
     code = (
-        "import resource, sys\nfrom service.batch import main\nmain(sys.argv[1:])\n"
+        "import resource, sys\nfrom service.batch.__main__ import main\nmain(sys.argv[1:])\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
     )
     peaks = []
@@ -186,3 +240,98 @@ def test_scoring_needs_no_more_memory_for_a_larger_file(root: Path, tmp_path: Pa
         )
         peaks.append(int(done.stdout.splitlines()[-1]))
     assert peaks[1] < peaks[0] + 60
+
+
+def three(folder: Path) -> list[Path]:
+    """Files of 30, 20 and 10 rows, of which the second has a row that is refused."""
+    folder.mkdir()
+    paths = []
+    for name, rows in (("a", 30), ("b", 20), ("c", 10)):
+        paths.append(folder / f"{name}.csv")
+        lines = [f"{i},{5000 + i},12,car,Y,10,20000" for i in range(rows)]
+        lines[0] = "0,1,12,car,Y,10,20000" if name == "b" else lines[0]
+        paths[-1].write_text("\n".join((HEADER, *lines)) + "\n")
+    return paths
+
+
+def run(root: Path, *words: object) -> int:
+    with contextlib.chdir(root):
+        return command.main([str(word) for word in words])
+
+
+def test_files_are_scored_into_a_folder_and_only_once(
+    root: Path, tmp_path: Path, capsys: Any
+) -> None:
+    sources, out = three(tmp_path / "in"), tmp_path / "out"
+    assert run(root, *sources[:2], out) == 1
+    before = {path.name: path.stat().st_mtime_ns for path in out.glob("*.parquet")}
+    capsys.readouterr()
+    assert run(root, *sources, out) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert [line.endswith(f"into {out / 'c.parquet'}; 0 refused") for line in said] == [0, 0, 1]
+    assert said[0] == f"a.csv is scored already, into {out / 'a.parquet'}"
+    after = {path.name: path.stat().st_mtime_ns for path in out.glob("*.parquet")}
+    assert before.items() < after.items()
+    counts = [pq.read_metadata(out / f"{name}.parquet").num_rows for name in "abc"]
+    assert counts == [30, 19, 10]
+    assert json.loads((out / "b.errors.jsonl").read_text())["row"] == 0
+
+
+def test_a_file_that_changed_is_scored_again(root: Path, tmp_path: Path) -> None:
+    sources, out = three(tmp_path / "in"), tmp_path / "out"
+    run(root, *sources, out)
+    sources[0].write_text(f"{HEADER}\n1,5000,12,car,Y,10,20000\n")
+    assert run(root, sources[0], out) == 0
+    assert pq.read_metadata(out / "a.parquet").num_rows == 1
+    assert run(root, "--reasons", sources[0], out) == 0
+    assert "reasons" in pq.read_schema(out / "a.parquet").names
+
+
+def test_a_file_that_cannot_be_scored_does_not_stop_the_others(
+    root: Path, tmp_path: Path, capsys: Any
+) -> None:
+    sources, out = three(tmp_path / "in"), tmp_path / "out"
+    sources[0].write_text("amount\n1\n")
+    assert run(root, *sources, out) == 2
+    assert "a.csv: lacks purpose" in capsys.readouterr().err
+    assert sorted(path.name for path in out.glob("*.parquet")) == ["b.parquet", "c.parquet"]
+
+
+def test_a_batch_that_was_killed_goes_on_where_it_was(root: Path, tmp_path: Path) -> None:
+    sources, out = three(tmp_path / "in"), tmp_path / "out"
+    line = "1,5000,12,car,Y,10,20000\n"
+    sources[1].write_text(f"{HEADER}\n" + line * 400_000)
+    words = [sys.executable, "-m", "service.batch", *map(str, sources), str(out)]
+    environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    running = subprocess.Popen(words, cwd=root, env=os.environ | environment)
+    while not (out / ".b.parquet.tmp").exists():
+        assert running.poll() is None
+        time.sleep(0.01)
+    running.kill()
+    running.wait()
+    assert not (out / "b.parquet").exists()
+    assert run(root, *sources, out) == 0
+    assert pq.read_metadata(out / "b.parquet").num_rows == 400_000
+    assert not [*out.glob("*.tmp")]
+
+
+def test_two_batches_do_not_write_into_one_folder(root: Path, tmp_path: Path, capsys: Any) -> None:
+    sources, out = three(tmp_path / "in"), tmp_path / "out"
+    with command.locked(out):
+        assert run(root, *sources, out) == 2
+    assert "another batch is writing into it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("a.csv", "b.csv", "out.parquet"), "the output of several files must be a folder"),
+        (("x/a.csv", "y/a.parquet", "out"), "two files would be written to"),
+        (("--reason", "a.csv", "out"), "the only option is --reasons; got --reason"),
+    ],
+)
+def test_a_command_that_cannot_be_right_is_refused_at_once(
+    root: Path, capsys: Any, words: tuple[str, ...], message: str
+) -> None:
+    assert run(root, *words) == 2
+    assert message in capsys.readouterr().err

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from service import batch
+from service.batch import scoring
 from service.decision.applications import InvalidApplication
 from service.decision.engine import Engine
 from stages.contract import reading
@@ -65,7 +65,7 @@ def test_a_file_with_the_lenders_own_columns_is_scored_as_requests_are(
     rows = [GOOD | {"purpose": word} for word in ("car", "boat 7", "home")]
     frame = pd.DataFrame(rows).rename(columns={"income": "Income (p.a.)"})
     frame.to_csv(tmp_path / "in.csv", index=False)
-    assert batch.score(engine, tmp_path / "in.csv", tmp_path / "out.parquet") == (3, 0)
+    assert scoring.score(engine, tmp_path / "in.csv", tmp_path / "out.parquet") == (3, 0)
     found = pq.read_table(tmp_path / "out.parquet").column("default_probability").to_pylist()
     assert found == [engine.decide(row).default_probability for row in rows]
 

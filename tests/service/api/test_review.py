@@ -14,7 +14,7 @@ from service.api.handlers.api import Api
 from service.ledger import Ledger
 from service.ledger.verify import verify
 from service.users.api_keys import KeyRing, new_key, write_file
-from stages.policy.decisions import OverrideLimit
+from stages.policy.rules import OverrideLimit
 from tests.support.api_client import Client, client_with, errors, post_override
 from tests.support.fakes.creditor import CREDITOR
 

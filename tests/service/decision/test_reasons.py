@@ -14,7 +14,7 @@ from service.decision.reasons import MOST, Approved, Reason, ReasonWriter
 from service.decision.sentences import UsualRange
 from stages.contract import prepared
 from stages.features.matrix import Features, Floats
-from stages.policy.decisions import HardRule
+from stages.policy.rules import HardRule
 from tests.support.books import MEANINGS, contract
 from tests.support.trained.winners import WORDED, loan_book
 
