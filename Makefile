@@ -7,7 +7,7 @@ PORT ?= 3000
 export BENTOML_DO_NOT_TRACK := true
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := all
-.PHONY: all help data repro experiments plots dossier test lint format serve image dashboard demo e2e docs bench bench-serve bench-overload bench-coverage bench-figures bench-books bench-resampling bench-monitors lock clean
+.PHONY: all help data repro experiments plots dossier test lint format serve image dashboard demo e2e docs bench bench-batch bench-serve bench-overload bench-coverage bench-figures bench-books bench-resampling bench-monitors lock clean
 
 all: $(VENV)/.ready data repro  ## Set up, get the data, run the pipeline, show the winner
 	@python -m stages.summary
@@ -86,6 +86,9 @@ bench-resampling: $(VENV)/.ready  ## Compare ways to resample the training rows,
 
 bench-monitors: $(VENV)/.ready  ## Count alarms of the sequential monitors in quiet years, and time the drifts
 	@OMP_NUM_THREADS=1 nice -n 5 python -m benches.judging.sequential_monitors
+
+bench-batch: $(VENV)/.ready  ## Time the scoring of files
+	@OMP_NUM_THREADS=1 python -m benches.serving.portfolio
 
 bench-serve: $(VENV)/.ready  ## Time the service against other ways to serve
 	@python -m benches.serving.serve

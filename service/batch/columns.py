@@ -23,7 +23,7 @@ Mask = NDArray[np.bool_]
 PLAIN = r"^-?[0-9]+(\.[0-9]+)?$"
 
 
-class Column(NamedTuple):
+class FieldColumn(NamedTuple):
     """The n values of a field as numbers.
 
     Attributes
@@ -37,10 +37,10 @@ class Column(NamedTuple):
     meanings: Floats
     keeps: Mask
 
-    def fill(self, rows: Mask, other: Column) -> None:
+    def fill(self, rows: Mask, other: FieldColumn) -> None:
         """Put the values of another column in some rows (n,)."""
-        for own, others in zip(self, other, strict=True):
-            own[rows] = others
+        for mine, others in zip(self, other, strict=True):
+            mine[rows] = others
 
 
 class ColumnReader:
@@ -109,7 +109,7 @@ class FieldReader:
         codes = (as_float(code) for code in (*field.missing_values, *field.repair))
         self.by_itself = [code for code in codes if code is not None]
 
-    def read(self, values: pa.Array) -> Column:
+    def read(self, values: pa.Array) -> FieldColumn:
         """Return the n values of a column."""
         if pa.types.is_nested(values.type):
             return self._unsure(len(values))
@@ -120,7 +120,7 @@ class FieldReader:
             column.fill(~plain, self.read_distinct(values.filter(pa.array(~plain))))
         return column
 
-    def read_plain(self, values: pa.Array) -> tuple[Column, Mask]:
+    def read_plain(self, values: pa.Array) -> tuple[FieldColumn, Mask]:
         """Return a column of numbers, and which of them (n,) have no meaning but themselves."""
         read, plain = numbers(values)
         missing = np.isnan(read)
@@ -136,9 +136,9 @@ class FieldReader:
             )
         if not self.required:
             keeps |= missing
-        return Column(read, np.zeros(len(read)), keeps), plain
+        return FieldColumn(read, np.zeros(len(read)), keeps), plain
 
-    def read_distinct(self, values: pa.Array) -> Column:
+    def read_distinct(self, values: pa.Array) -> FieldColumn:
         """Return the values of a column, each distinct one read as in a single application."""
         try:
             encoded = values.dictionary_encode(null_encoding="encode")
@@ -147,7 +147,9 @@ class FieldReader:
         read = [self._read(value) for value in encoded.dictionary.to_pylist()]
         codes, meanings, keeps = (np.array(part) for part in zip(*read, strict=True))
         places = encoded.indices.to_numpy(zero_copy_only=False)
-        return Column(codes[places], meanings[places].astype(float), keeps[places].astype(bool))
+        return FieldColumn(
+            codes[places], meanings[places].astype(float), keeps[places].astype(bool)
+        )
 
     def _read(self, raw: object) -> tuple[float, int, bool]:
         """Return the number of a value in a file, its meaning if missing, and if it is accepted."""
@@ -165,8 +167,8 @@ class FieldReader:
         return (float(value) if isinstance(value, int | float) else np.nan), 0, True
 
     @staticmethod
-    def _unsure(rows: int) -> Column:
-        return Column(np.full(rows, np.nan), np.zeros(rows), np.full(rows, False))
+    def _unsure(rows: int) -> FieldColumn:
+        return FieldColumn(np.full(rows, np.nan), np.zeros(rows), np.full(rows, False))
 
 
 def values_of(chunk: pa.Table, name: str) -> pa.Array:
