@@ -8,6 +8,7 @@ import subprocess
 
 # The paths that a judgement reads; uncommitted edits there would be judged without being shown.
 JUDGED = ("params.yaml", "dvc.yaml", "dvc.lock", "data", "models", "stages")
+IMPORTED = (".py", ".pyc", ".so", ".pyd", ".pth")
 PARENTS = ("HEAD^", "HEAD^1", "HEAD~", "HEAD~1")
 
 
@@ -73,6 +74,29 @@ def list_changed(base: str, *paths: str) -> list[str]:
     """Return the files under some paths that differ between a commit and HEAD."""
     names = git("diff", "--name-only", base, "HEAD", "--", *paths)
     return [] if names is None else names.decode().splitlines()
+
+
+def list_new_modules(base: str) -> list[str]:
+    """Return what a program started at the top of the head can import, and could not at a base.
+
+    It can shadow an installed package without touching the code of the project.
+    """
+
+    def importable(revision: str) -> set[str]:
+        names = (git("ls-tree", "-r", "--name-only", revision) or b"").decode().splitlines()
+        return {name.split("/")[0] for name in names if name.endswith(IMPORTED)}
+
+    return sorted(importable("HEAD") - importable(base))
+
+
+def list_links() -> list[str]:
+    """Return the symbolic links and submodules of HEAD among the files that a judgement reads.
+
+    Behind them a later change could replace what is judged, while the file itself stays the same.
+    """
+    listed = (git("ls-tree", "-r", "HEAD", "--", *JUDGED) or b"").decode().splitlines()
+    entries = (line.split(maxsplit=3) for line in listed)
+    return [path for mode, _, _, path in entries if mode in ("120000", "160000")]
 
 
 def history(revision: str, path: str, since: dt.date) -> list[str]:

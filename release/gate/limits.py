@@ -71,6 +71,8 @@ class Suspicious(LimitsSection):
     max_optimism: NotNegative = 0.03
     max_information_value: NotNegative = 1.0
     max_association: NotNegative = 0.5
+    max_gone_rows: Share = 0.01
+    max_changed_rows: Share = 0.02
 
 
 class Reset(LimitsSection):

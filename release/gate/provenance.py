@@ -20,7 +20,10 @@ SHOWN = 5  # examples of a long list
 
 
 def check_committed() -> Iterator[Finding]:
-    """Check that the working tree is HEAD."""
+    """Check that the working tree is HEAD, of files whose content is in the commit."""
+    if links := revisions.list_links():
+        words = f"links to files, and no files: {first_few(links)}; commit the files themselves"
+        yield Finding("commit", "fail", words)
     changed = revisions.list_uncommitted()
     words = f"differs from HEAD, so the commit is not what was run: {first_few(changed)}"
     if changed:

@@ -3,6 +3,7 @@
 - `declarations`: what the change says otherwise in params.yaml, dvc.yaml, contract and DVC's config
 - `features`: new features that give the outcome or a protected attribute away
 - `directions`: fields whose PD goes against the direction of risk that the contract states
+- `rows`: test rows and protected groups of the base that are gone or changed
 - `gains`: figures that are too good to be true
 - `acknowledgements`: models/acknowledgements.yaml, in which people answer for a red flag
 

@@ -15,12 +15,16 @@ from release.gate.judgement import Judgement, RedFlag
 from release.gate.parameters import JudgedParameters
 
 CHECK = "attention"
-# Of a field: what decides whether it may be a feature, and whether groups are measured by it.
-DECISIVE = ("known_at", "protected", "feature", "type", "table")
-# Of the contract: what decides which rows there are, and what is predicted.
-MEANING = ("target", "date", "entity", "outcome", "tables", "exposure")
+# Of a field: what people read. All else decides which rows there are, what a value means, whether
+# it may be a feature, in which direction, or which groups are measured by it.
+READ = ("title", "help", "unit", "actionable", "step", "reason", "example")
+# Of the contract: what people read, and what makes features, which are looked at as such.
+ELSEWHERE = ("title", "description", "fields", "aggregates", "derived")
 # Of params.yaml: what decides on which rows both sides are judged, and on what they may know.
 ROWS = ("dataset", "mode", "preprocess")
+# By these both sides are valued, and by this many records a deployment proves itself.
+YARDSTICKS = ("policy.margin", "policy.loss_given_default", "evaluate.golden")
+LISTED = ("cmd", "desc", "deps", "params", "outs", "metrics", "plots", "meta")
 STORAGE = ".dvc/config"
 JUDGE = ("release", "stages", "requirements", "dvc.yaml", ".github", ".dvc/plots")
 
@@ -53,7 +57,7 @@ def find_red_flags(judgement: Judgement) -> Iterator[RedFlag]:
         return
     changed = changes(*both_sides(judgement.base, "params.yaml"))
     for change in changed:
-        if change.name.split(".")[0] in ROWS:
+        if change.name.split(".")[0] in ROWS or change.name in YARDSTICKS:
             yield RedFlag(change.name, f"params.yaml: {_words(change)}")
     for name in judgement.unknown:
         if any(
@@ -67,6 +71,9 @@ def find_red_flags(judgement: Judgement) -> Iterator[RedFlag]:
     if before:
         yield from contract_changes(before, after)
     yield from stage_changes(*both_sides(judgement.base, "dvc.yaml"))
+    for name in revisions.list_new_modules(judgement.base):
+        words = f"{name} is new beside the packages: Python may import it in the place of another"
+        yield RedFlag(f"module.{name}", words)
     # Of the commit: the judge's job works with the settings of the base.
     if revisions.content(judgement.base, STORAGE) != revisions.content("HEAD", STORAGE):
         words = f"{STORAGE}: data may come from another place than at the base"
@@ -86,9 +93,9 @@ def contract_changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[
         if old[name].get("protected"):
             yield RedFlag(f"gone.{name}", f"field {name}, a protected one, is gone")
     for name in (name for name in new if name in old):
-        for change in changes(*(_part(fields[name], DECISIVE) for fields in (old, new))):
+        for change in changes(*(_without(fields[name], READ) for fields in (old, new))):
             yield RedFlag(f"{change.name}.{name}", f"field {name}: {_words(change)}")
-    for change in changes(*(_part(contract, MEANING) for contract in (before, after))):
+    for change in changes(*(_without(contract, ELSEWHERE) for contract in (before, after))):
         yield RedFlag(f"contract.{change.name}", f"contract: {_words(change)}")
 
 
@@ -108,6 +115,11 @@ def stage_changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Red
             yield RedFlag(f"stage.{name}", words)
         elif stage.get("cmd") != here.get("cmd"):
             yield RedFlag(f"stage.{name}", f"dvc.yaml: the stage {name} runs another command")
+        elif other := changes(*(_without(side, LISTED) for side in (stage, here))):
+            words = "; ".join(_words(change) for change in other)
+            yield RedFlag(f"stage.{name}", f"dvc.yaml: the stage {name}: {words}")
+    if before.get("vars") != after.get("vars"):
+        yield RedFlag("stage.vars", "dvc.yaml: the variables of its stages changed")
 
 
 def same_fields(judgement: Judgement, revision: str | None) -> bool:
@@ -137,8 +149,8 @@ def _mapping(text: str) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _part(mapping: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    return {key: value for key, value in mapping.items() if key in keys}
+def _without(mapping: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    return {key: value for key, value in mapping.items() if key not in keys}
 
 
 def _known_at(field: dict[str, Any]) -> str:

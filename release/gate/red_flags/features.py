@@ -21,6 +21,10 @@ from stages.features.matrix import Features
 from stages.judging import evaluation
 
 BINS = 20
+DEFINITION = (
+    *("type", "table", "column", "known_at", "missing_values", "repair"),
+    *("formula", "when_empty", "of", "take", "field", "within", "where"),
+)
 
 
 def find_red_flags(judgement: Judgement, limits: Suspicious) -> Iterator[RedFlag]:
@@ -70,8 +74,7 @@ def new_features(features: Features, base: str | None, mode: Any) -> list[str]:
 
 
 def _definition(part: Any) -> tuple[Any, ...]:
-    keys = ("type", "table", "column", "known_at", "formula")
-    return tuple(str(getattr(part, key, None)) for key in keys)
+    return tuple(str(getattr(part, key, None)) for key in DEFINITION)
 
 
 def _groups(contract: Contract, table: Any) -> dict[str, NDArray[np.intp]]:

@@ -24,7 +24,14 @@ from release.gate.limits import Limits
 from release.gate.parameters import JudgedParameters
 from release.gate.predictions import Predictions
 from release.gate.provenance import first_few
-from release.gate.red_flags import acknowledgements, declarations, directions, features, gains
+from release.gate.red_flags import (
+    acknowledgements,
+    declarations,
+    directions,
+    features,
+    gains,
+    rows,
+)
 from release.gate.verdict import ratchet
 from release.revisions import CannotJudge
 from service.decision import hashes
@@ -169,12 +176,12 @@ def judge_alone(
     judgement: Judgement, table: Predictions, policy: Policy, rules: Limits
 ) -> Iterator[Finding]:
     """Judge the challenger by itself: floors, calibration and groups on all its test rows."""
-    rows = predictions.judge_rows(table.split("test"))
-    yield from checks.enough_outcomes(rows, rules)
-    judgement.challenger = comparison.draw(rows, policy.pd_cut_off, policy)
+    tested = predictions.judge_rows(table.split("test"))
+    yield from checks.enough_outcomes(tested, rules)
+    judgement.challenger = comparison.draw(tested, policy.pd_cut_off, policy)
     yield from checks.floors(judgement.challenger.estimates, rules)
     yield from checks.calibration(judgement.challenger, rules.calibration)
-    judgement.groups = checks.groups(rows, table.split("test"), rules.groups)
+    judgement.groups = checks.groups(tested, table.split("test"), rules.groups)
     yield from checks.fairness(judgement.groups, rules.groups)
 
 
@@ -196,8 +203,12 @@ def judge_against_champion(
         return
     if lost:
         yield Finding("groups", "fail", f"no longer measured by protected group: {first_few(lost)}")
+    gone = rows.lost_groups(champion, table, rules.groups.max_unjudged_rows)
+    if gone:
+        yield Finding("groups", "fail", f"nobody is any more in the groups {first_few(gone)}")
     same = declarations.same_fields(judgement, judgement.base)
     both = comparison.pair(champion, table, same_fields=same)
+    judgement.red_flags.extend(rows.find_red_flags(champion, table, both, rules.suspicious))
     yield from checks.enough_common_rows(both, rules)
     if not both.rows:
         return

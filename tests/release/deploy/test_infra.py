@@ -159,7 +159,9 @@ def test_images_cannot_be_overwritten_and_are_scanned() -> None:
 
 
 def test_the_host_is_reached_on_443_alone() -> None:
-    [rule] = templates.only("AWS::EC2::SecurityGroup")["SecurityGroupIngress"]
+    [rule] = dict(templates.resources("AWS::EC2::SecurityGroup"))["host/SecurityGroup"][
+        "SecurityGroupIngress"
+    ]
     assert (rule["FromPort"], rule["ToPort"]) == (443, 443)
 
 
@@ -228,6 +230,99 @@ def test_a_task_of_fargate_is_as_unprivileged_as_the_containers_of_a_host() -> N
     assert container["ReadonlyRootFilesystem"] is True
     assert container["User"] == "1034:1034"
     assert container["LinuxParameters"]["Capabilities"] == {"Drop": ["ALL"]}
+
+
+FARGATE = templates.load(templates.INFRA / "fargate.yaml")["Resources"]
+
+
+def test_fargate_grows_on_requests_and_on_cpu_and_keeps_two_tasks() -> None:
+    metrics = {
+        held["Properties"]["TargetTrackingScalingPolicyConfiguration"][
+            "PredefinedMetricSpecification"
+        ]["PredefinedMetricType"]
+        for held in FARGATE.values()
+        if held["Type"] == "AWS::ApplicationAutoScaling::ScalingPolicy"
+    }
+    assert metrics == {"ALBRequestCountPerTarget", "ECSServiceAverageCPUUtilization"}
+    fewest = templates.load(templates.INFRA / "fargate.yaml")["Parameters"]["Fewest"]
+    assert (fewest["Default"], fewest["MinValue"]) == (2, 2)
+    assert "DesiredCount" not in FARGATE["Service"]["Properties"]
+
+
+def test_fargate_asks_for_health_where_nothing_is_written() -> None:
+    target = FARGATE["Targets"]["Properties"]
+    assert (target["HealthCheckPath"], target["Matcher"]) == ("/readyz", {"HttpCode": "200"})
+    [container] = FARGATE["Task"]["Properties"]["ContainerDefinitions"]
+    assert "/readyz" in container["HealthCheck"]["Command"][-1]
+
+
+def test_a_task_of_fargate_ends_after_its_last_request_and_a_bad_one_is_taken_back() -> None:
+    [container] = FARGATE["Task"]["Properties"]["ContainerDefinitions"]
+    [delay] = FARGATE["Targets"]["Properties"]["TargetGroupAttributes"]
+    assert int(delay["Value"]) < container["StopTimeout"]
+    deployment = FARGATE["Service"]["Properties"]["DeploymentConfiguration"]
+    assert deployment["MinimumHealthyPercent"] == 100
+    assert deployment["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
+
+
+def test_tasks_of_fargate_have_keys_and_postgresql_and_no_address_outside() -> None:
+    [container] = FARGATE["Task"]["Properties"]["ContainerDefinitions"]
+    assert "CREDIT_PD_API_KEYS" in {each["Name"] for each in container["Environment"]}
+    assert {each["Name"] for each in container["Secrets"]} == {"DATABASE_URL"}
+    network = FARGATE["Service"]["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"]
+    assert network["AssignPublicIp"] == "DISABLED"
+    assert FARGATE["Front"]["Properties"]["Scheme"] == "internal"
+
+
+EXPORTS = """
+Resources: {Nothing: {Type: "AWS::SNS::Topic"}}
+Outputs:
+  Repository:
+    Value: arn:aws:ecr:eu-central-1:123456789012:repository/credit-pd
+    Export: {Name: credit-pd-repository-arn}
+"""
+
+
+def test_fargates_stack_is_made_by_motos_cloudformation(monkeypatch: pytest.MonkeyPatch) -> None:
+    boto3, moto = (pytest.importorskip(name) for name in ("boto3", "moto"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    account = "eu-central-1:123456789012"
+    with moto.mock_aws():
+        client = {
+            name: boto3.client(name, region_name="eu-central-1")
+            for name in ("cloudformation", "ec2", "ecs", "elbv2")
+        }
+        vpc = client["ec2"].create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnets = [
+            client["ec2"].create_subnet(
+                VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"eu-central-1{zone}"
+            )["Subnet"]["SubnetId"]
+            for n, zone in enumerate("ab")
+        ]
+        given = {
+            "Image": f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/pd@sha256:{'a' * 64}",
+            "DatabaseUrl": f"arn:aws:secretsmanager:{account}:secret:database-url",
+            "ApiKeys": "b" * 64,
+            "Vpc": vpc,
+            "Subnets": ",".join(subnets),
+            "Clients": "10.0.0.0/8",
+            "Certificate": f"arn:aws:acm:{account}:certificate/1",
+        }
+        client["cloudformation"].create_stack(StackName="foundation", TemplateBody=EXPORTS)
+        client["cloudformation"].create_stack(
+            StackName="fargate",
+            TemplateBody=(templates.INFRA / "fargate.yaml").read_text(),
+            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in given.items()],
+            Capabilities=["CAPABILITY_IAM"],
+        )
+        [stack] = client["cloudformation"].describe_stacks(StackName="fargate")["Stacks"]
+        assert stack["StackStatus"] == "CREATE_COMPLETE"
+        [task] = client["ecs"].list_task_definitions()["taskDefinitionArns"]
+        made = client["ecs"].describe_task_definition(taskDefinition=task)["taskDefinition"]
+        assert made["containerDefinitions"][0]["image"] == given["Image"]
+        [group] = client["elbv2"].describe_target_groups()["TargetGroups"]
+        assert group["HealthCheckPath"] == "/readyz"
 
 
 def user_data(**values: str) -> str:

@@ -71,6 +71,35 @@ def unknown_rule(lender: Lender) -> Lender:
     return shipped(edit_table(lender, decision="approve"))
 
 
+def with_stage(lender: Lender, **keys: object) -> Lender:
+    pipeline = yaml.safe_load((lender.folder / "dvc.yaml").read_text())
+    pipeline["stages"]["evaluate"] |= keys
+    return lender.text("dvc.yaml", yaml.safe_dump(pipeline))
+
+
+def linked(lender: Lender) -> Lender:
+    """A contract behind a link: a later change of what it points to would show in no diff of it."""
+    path = lender.run(BETTER).folder / "data/small/contract.yaml"
+    path.rename(path.with_name("real.yaml"))
+    path.symlink_to("real.yaml")
+    return shipped(lender)
+
+
+def without_losses(lender: Lender) -> Lender:
+    """A worse model, and none of the loans on which it loses."""
+    worse, now = predictions(noise=0.9), predictions()
+    loss = np.where(now["bad"] == 1, now["pd"] - worse["pd"], worse["pd"] - now["pd"])
+    return lender.change(worse[(now["split"] != "test") | (loss < 0.05)])
+
+
+def other_outcomes(lender: Lender) -> Lender:
+    """A worse model, and other outcomes of the loans on which it loses."""
+    worse, now = predictions(noise=0.9), predictions()
+    loss = np.where(now["bad"] == 1, now["pd"] - worse["pd"], worse["pd"] - now["pd"])
+    flipped = (now["split"] == "test") & (loss > 0.05)
+    return lender.change(worse.assign(bad=now["bad"].mask(flipped, 1 - now["bad"])))
+
+
 def shipped(lender: Lender) -> Lender:
     """Bring dvc.lock up to date with what was tampered with, commit and push."""
     return lender.lock().commit("Change the model").push()
@@ -355,12 +384,67 @@ ATTACKS: dict[str, tuple[Plant, str]] = {
     "another remote": (another_remote, "red flag: .*storage"),
     "an acknowledgement of another change": (acknowledged_before, "red flag: .*storage"),
     "an acknowledgement without a reason": (acknowledged_without_reason, "0.why"),
+    "a contract behind a link": (linked, "commit: links to files.*data/small/contract.yaml"),
+    "a worse model without the loans on which it loses": (without_losses, "red flag: .*rows.gone"),
+    "a worse model with other outcomes where it loses": (
+        other_outcomes,
+        "red flag: .*rows.changed",
+    ),
+    "a protected group under the name of another": (
+        lambda own: own.change(predictions(noise=0.0, against=2.0).assign(group_sex="M")),
+        "groups: nobody is any more in the groups sex F",
+    ),
+    "a protected group cut into small ones": (
+        lambda own: own.change(
+            predictions(noise=0.0, against=2.0).pipe(
+                lambda table: table.assign(
+                    group_sex=table["group_sex"].where(
+                        table["group_sex"] == "M", "F" + (table["row"] // 200).astype(str)
+                    )
+                )
+            )
+        ),
+        "groups: nobody is any more in the groups sex F",
+    ),
+    "a protected field that is repaired away": (
+        lambda own: declared(own, sex={"repair": {"F": "M"}}),
+        "red flag: .*repair.F.sex",
+    ),
+    "a limit that drops the rows that go wrong": (
+        lambda own: declared(own, amount={"constraints": {"minimum": 100, "maximum": 9000}}),
+        "red flag: .*constraints.maximum.amount",
+    ),
+    "a direction of risk that is no longer stated": (
+        lambda own: declared(own, amount={"risk": None}),
+        "red flag: .*risk.amount",
+    ),
+    "a margin that makes every loan profitable": (
+        lambda own: own.params(policy__margin=0.3).change(predictions()),
+        "red flag: .*policy.margin",
+    ),
+    "fewer golden records by a parameter": (
+        lambda own: own.params(evaluate__golden=1).change(BETTER),
+        "red flag: .*evaluate.golden",
+    ),
+    "a stage that works in another folder": (
+        lambda own: with_stage(own, wdir=".").change(BETTER),
+        "red flag: .*stage.evaluate",
+    ),
+    "a module in the place of a package": (
+        lambda own: own.text("sklearn/__init__.py", "raise SystemExit(0)\n").change(BETTER),
+        "red flag: .*module.sklearn",
+    ),
     "a loss that few rows cannot exclude": (undecided, "cannot be excluded"),
 }
 
 
 def decisive(found: Judgement) -> str:
     return "\n".join(filter(None, (words(found, "fail"), words(found, "cannot judge"))))
+
+
+def test_all_known_attacks_and_honest_changes_are_here() -> None:
+    assert len(ATTACKS) >= 36
+    assert len(HONEST) >= 12
 
 
 @pytest.mark.parametrize("name", ATTACKS)
