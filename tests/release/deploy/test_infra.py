@@ -283,6 +283,7 @@ Outputs:
 """
 
 
+@pytest.mark.filterwarnings("ignore:Tried to parse AWS.*ApplicationAutoScaling:UserWarning")
 def test_fargates_stack_is_made_by_motos_cloudformation(monkeypatch: pytest.MonkeyPatch) -> None:
     boto3, moto = (pytest.importorskip(name) for name in ("boto3", "moto"))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -291,7 +292,7 @@ def test_fargates_stack_is_made_by_motos_cloudformation(monkeypatch: pytest.Monk
     with moto.mock_aws():
         client = {
             name: boto3.client(name, region_name="eu-central-1")
-            for name in ("cloudformation", "ec2", "ecs", "elbv2")
+            for name in ("acm", "cloudformation", "ec2", "ecs", "elbv2")
         }
         vpc = client["ec2"].create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         subnets = [
@@ -307,7 +308,9 @@ def test_fargates_stack_is_made_by_motos_cloudformation(monkeypatch: pytest.Monk
             "Vpc": vpc,
             "Subnets": ",".join(subnets),
             "Clients": "10.0.0.0/8",
-            "Certificate": f"arn:aws:acm:{account}:certificate/1",
+            "Certificate": client["acm"].request_certificate(DomainName="pd.example.com")[
+                "CertificateArn"
+            ],
         }
         client["cloudformation"].create_stack(StackName="foundation", TemplateBody=EXPORTS)
         client["cloudformation"].create_stack(
