@@ -1,6 +1,6 @@
 """Change one operator, number or statement of a module at a time, and see whether tests notice.
 
-    python -m benches.mutations stages.metrics.intervals --most 40
+    python -m benches.judging.mutations stages.metrics.intervals --most 40
 
 Draws the changes at random (`--seed`) and runs for each, in a fork, the tests that reach its line,
 the quickest first. Prints every change that no test noticed, and how many there were: each is a
@@ -38,7 +38,7 @@ import pytest
 import scipy.stats  # noqa: F401
 import sklearn.linear_model  # noqa: F401
 
-from benches.mutants import mutant, sites
+from benches.judging.mutants import mutant, sites
 
 PLUGINS = ("xdist", "pytest_timeout", "_hypothesis_pytestplugin")
 METRICS, JUDGING = "tests/stages/metrics/", "tests/stages/judging/"
@@ -53,12 +53,12 @@ TESTS = {
     "stages.judging.monotone": [JUDGING + "test_monotone.py", "tests/stages/test_evaluate.py"],
     "stages.judging.predictions": [JUDGING, "tests/stages/test_evaluate.py"],
     "stages.judging.rows": [JUDGING, "tests/stages/test_evaluate.py"],
-    "stages.plots.ranking": ["tests/stages/test_plots.py"],
-    "stages.plots.probabilities": ["tests/stages/test_plots.py"],
-    "stages.plots.roc": ["tests/stages/test_plots.py"],
+    "stages.plots.ranking": ["tests/stages/tools/test_plots.py"],
+    "stages.plots.probabilities": ["tests/stages/tools/test_plots.py"],
+    "stages.plots.roc": ["tests/stages/tools/test_plots.py"],
     "stages.preparation.splits": ["tests/stages/preparation", "tests/stages/test_preprocess.py"],
-    "stages.models.fitting.folds": ["tests/stages/models/test_folds.py"],
-    "stages.models.fitting.resampling": ["tests/stages/models/test_resampling.py"],
+    "stages.models.fitting.folds": ["tests/stages/models/fitting/test_folds.py"],
+    "stages.models.fitting.resampling": ["tests/stages/models/fitting/test_resampling.py"],
 }
 
 
@@ -188,7 +188,7 @@ def examine(module: str, most: int, seed: int) -> str:
 
 def main() -> None:
     """Examine the modules that are named."""
-    parser = argparse.ArgumentParser("python -m benches.mutations", description=__doc__)
+    parser = argparse.ArgumentParser("python -m benches.judging.mutations", description=__doc__)
     parser.add_argument("modules", nargs="+")
     parser.add_argument("--most", type=int, default=40, help="changes of each module")
     parser.add_argument("--seed", type=int, default=1)

@@ -1,4 +1,4 @@
-"""The changes of one operator, number or statement that `benches.mutations` makes to a module."""
+"""The changes of one operator, number or statement that `mutations` makes to a module."""
 
 from __future__ import annotations
 
