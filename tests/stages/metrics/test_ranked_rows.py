@@ -62,7 +62,8 @@ def test_cells_are_spread_over_the_rows_and_over_the_bads() -> None:
     rng = np.random.default_rng(5)
     pd = np.concatenate([rng.uniform(0, 0.1, 9000), rng.uniform(0.8, 1.0, 300)])
     bad = np.concatenate([np.zeros(9000), np.ones(300)])
-    cell = RankedRows.of(bad, pd, max_cells=100).keys // 4
+    cell = RankedRows.of(bad, pd, 0.05, max_cells=100).keys // 4
+    assert len(np.unique(cell)) <= 100
     low, high = len(np.unique(cell[:9000])), len(np.unique(cell[9000:]))
     assert low == pytest.approx(48, abs=3)  # half of the cells for all rows
     assert high == pytest.approx(52, abs=3)  # the other half for the bads
