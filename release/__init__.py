@@ -17,7 +17,7 @@ outside of this package imports from it.
 
 from contextlib import suppress
 
-with suppress(ImportError):  # a host has the deployer alone
+with suppress(ImportError):  # a host has only the deployer
     from stages import project
 
     project.require_environment()

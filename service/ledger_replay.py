@@ -54,7 +54,7 @@ def compare(
     The present side is what was decided, valued by the present policy; officers' decisions do not
     count. With `rescore` the proposed side has the PDs of the engine's model. An outcome counts
     where its decision is at least `maturity` days old. `reproduced` says how many decisions follow
-    again from the recorded PD and the policy of then, to the last bit.
+    again from the recorded PD and the policy of that time, to the last bit.
     """
     read = read_decisions(ledger, engine, maturity)
     if not read.pd:

@@ -24,7 +24,7 @@ FILES = ("models", PARAMETERS, LOCK, PACKAGES)
 EVALUATION = "models/evaluation.json"
 DATA = ("raw", "prepared")  # folders of a dataset
 USE = "Estimate the probability of default of an application for a loan, for a lender's policy"
-LIMITS = "Figures are of the test rows alone; they say nothing about other books or other times"
+LIMITS = "Figures are those of the test rows; they say nothing about other books or other times"
 
 
 def describe(image: str, contents: dict[str, bytes], made: datetime) -> dict[str, Any]:

@@ -17,7 +17,7 @@ BUILD_TYPE = "https://actions.github.io/buildtypes/workflow/v1"
 
 @dataclass(frozen=True)
 class ReleaseRun:
-    """The run of a workflow that releases; by hand it is the machine of whoever does it."""
+    """The run of a workflow that releases; or the machine of whoever releases by hand."""
 
     repository: str
     workflow: str

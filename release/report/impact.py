@@ -117,7 +117,7 @@ def count_accepted(bad: ArrayLike, pd: ArrayLike) -> tuple[NDArray[np.int64], Fl
 
 
 def approval_at(bad: ArrayLike, pd: ArrayLike, bad_rate: float) -> float:
-    """Return the largest approval rate, by PD alone, at a bad rate of at most `bad_rate`."""
+    """Return the largest approval rate, only by PD, at a bad rate of at most `bad_rate`."""
     count, bads = count_accepted(bad, pd)
     return float(count[bads <= bad_rate * count].max() / count[-1])
 

@@ -30,7 +30,7 @@ from service.ledger.storage.schema import entries, head
 from service.monitoring.reports import incidents, reports
 
 STEPS = (
-    (timedelta(minutes=3), 19),  # a period up to this length is grouped by so many characters
+    (timedelta(minutes=3), 19),  # a period up to this length is grouped by that many characters
     (timedelta(hours=3), 16),
     (timedelta(days=4), 13),
     (timedelta(days=400), 10),

@@ -116,7 +116,7 @@ class Applications:
             message = f"an application must be {allowed}; got {as_text(got)}"
             raise InvalidApplication([Problem("", message, allowed, got, "object")])
         unknown = [name for name in application if name not in self.names]
-        if len(unknown) > MOST:  # so many that to look for the likely names would take long
+        if len(unknown) > MOST:  # too many to look for the likely names of all
             some = unknown[:MOST]
             raise InvalidApplication([self._unknown(n, quote(application[n]), "") for n in some])
         try:

@@ -2,7 +2,7 @@
 
 A reason is a fact that raises this applicant's risk above the expected one: the strongest one, and
 others of which the exact Shapley values, in log-odds, add up to `LEAST`. Its sentence follows from
-the applicant's value (see `sentences`), never from the contribution alone. Hard rules that apply
+the applicant's value (see `sentences`), never only from the contribution. Hard rules that apply
 come first. Protected attributes are never features, so they are never reasons.
 """
 

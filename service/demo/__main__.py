@@ -1,7 +1,7 @@
 """Run a demonstration: the service, its dashboard, and traffic that drifts.
 
 Decisions are recorded in a separate ledger in build/demo, which is emptied when a demo starts. Its
-alerts and its request to retrain go to this terminal alone. A challenger that refers more scores
+alerts and its request to retrain go only to this terminal. A challenger that refers more scores
 the decisions in shadow.
 """
 

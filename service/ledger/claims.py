@@ -74,7 +74,7 @@ def insert(connection: Connection, claims: Iterable[Claim]) -> None:
 
 
 def forget(engine: Engine, days: int) -> None:
-    """Delete the claims that are older than so many days; their entries stay."""
+    """Delete the claims that are older than a number of days; their entries stay."""
     if not has_table(engine):
         return
     before = (datetime.now(UTC) - timedelta(days)).isoformat(timespec="seconds")

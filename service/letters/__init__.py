@@ -2,7 +2,7 @@
 
     html = Templates().letter(letter_about(record, creditor))
 
-A letter is made from the record alone, and its templates see nothing but a `Letter`: no PD, cut-off
+A letter is made only from the record, and its templates see nothing but a `Letter`: no PD, cut-off
 or protected attribute can get into it.
 
 - `creditor` reads from the settings who writes, and by which law

@@ -1,4 +1,4 @@
-"""Estimate the performance of the model from its PDs alone, and compare it with the outcomes.
+"""Estimate the performance of the model from only its PDs, and compare it with the outcomes.
 
 Calibrated PDs imply the performance to expect (confidence-based performance estimation, CBPE): a
 loan with PD p is bad with probability p. `models/reference.json: calibration` holds the intercept

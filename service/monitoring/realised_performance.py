@@ -26,7 +26,7 @@ MAX_OUTCOMES = 100_000  # the newest outcomes, of which the performance is compu
 class MatureOutcomes:
     """Mature decisions with an outcome, as arrays (n,), and the number of all recorded outcomes.
 
-    `decision` is what was decided then, by the cut-offs of then. `margin` and `loss` are what the
+    `decision` is what was decided by the cut-offs of that time. `margin` and `loss` are what the
     policy of the decision says of a good and of a bad loan, NaN where it was not recorded.
     """
 
@@ -89,8 +89,8 @@ def mature_outcomes(ledger: Ledger, maturity_days: int, today: date) -> MatureOu
 def realised_performance(mature: MatureOutcomes) -> dict[str, Any]:
     """Return ROC-AUC, Brier score, ECE and bad rate overall, and bad rates by several labels.
 
-    They are the decision of then, the vintage and the rating; `expected` is the mean PD of the same
-    loans. `profit` is that of a unit lent to the approved, by the policies that approved them.
+    They are the decision of that time, the vintage and the rating; `expected` is the mean PD of the
+    same loans. `profit` is that of a unit lent to the approved, by the policies that approved them.
     """
     if not len(mature.bad):
         return {"outcomes": mature.recorded, "mature": 0}

@@ -14,7 +14,7 @@ from service.shadow import challenger, records
 
 BATCH = 100  # scores of one transaction, during which no decision can be recorded
 PAUSE = 1.0  # seconds between two looks for new decisions
-REST = 2  # a pause lasts at least so many times the CPU time before it: decisions have priority
+REST = 2  # a pause lasts at least this many times the CPU time before it: decisions have priority
 
 
 class Shadow:

@@ -72,7 +72,7 @@ def make_key(options: argparse.Namespace) -> int:
 
 
 def publish(options: argparse.Namespace) -> int:
-    """Sign and publish checkpoints, once or every so many seconds."""
+    """Sign and publish checkpoints, once or at an interval of seconds."""
     signer = Signer.load(options.key)
     witnesses = [WitnessClient(address, _key(Path(path))) for address, path in options.witness]
     log: TransparencyLog = options.ledger

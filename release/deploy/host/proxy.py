@@ -82,7 +82,7 @@ class Proxy:
             print(f"{self.live_map} could not be written: {error}", file=sys.stderr)
         for key, value in values.items():
             answer = self._ask(f"set map {self.live_map} {key} {value}").strip()
-            if "not found" in answer:  # an older host's map has the live colour alone
+            if "not found" in answer:  # an older host's map has only the live colour
                 answer = self._ask(f"add map {self.live_map} {key} {value}").strip()
             if answer:
                 raise DeploymentRefused(f"the proxy did not set {key} to {value}: {answer}")

@@ -137,7 +137,7 @@ class Bucket:
         return self._clock() - self._since > BURST + 1
 
     def charge(self, applications: int) -> None:
-        """Take tokens for so many applications; refuses the request with 429 if there are none."""
+        """Take a token per application; refuses the request with 429 if there are none."""
         if not self._rate:
             return
         now = self._clock()

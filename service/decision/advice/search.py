@@ -23,7 +23,7 @@ from service.decision.engine import Decision, Engine
 from stages.features.matrix import Floats
 
 MOST_WAYS = 6  # changes that are returned
-MOST_VALUES = 2000  # of one field of a pair that are all tried; of more, so many
+MOST_VALUES = 2000  # of one field of a pair are all tried; of more, this many
 TOGETHER = 64  # of these at once
 NOTHING: dict[str, Any] = {"proved": True, "ways": []}
 
@@ -77,7 +77,7 @@ class AdviceSearch:
         return {"statement": nothing, "proved": self._complete, "ways": []}
 
     def _single(self, j: int) -> list[AdvisedChange] | None:
-        """Return the smallest change of field j alone."""
+        """Return the smallest change of only field j."""
         changes = [self._nearest(self._row, j, side) for side in sides_of(self._fields[j])]
         return min(([change] for change in changes if change), key=self._size, default=None)
 

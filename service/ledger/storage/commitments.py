@@ -22,7 +22,7 @@ EMPTY: dict[str, Any] = {
 
 RECORDED_DIGEST = "recorded_digest"
 """Where an entry of an earlier release was erased: the SHA-256 of the payload that was recorded."""
-SALT = 16  # random bytes, so many that nobody can try all of them
+SALT = 16  # random bytes: too many for anybody to try them all
 
 Encode = Callable[[object], str]
 

@@ -54,7 +54,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         choices=range(1, 65),
         metavar="N",
         default=min(os.cpu_count() or 1, 8),
-        help="read the chain in so many processes; as many as the machine has cores, up to 8",
+        help="number of processes that read the chain; default: one per core, up to 8",
     )
 
 

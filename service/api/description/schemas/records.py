@@ -65,7 +65,7 @@ class PersonalPart(Shape):
 
 
 class Receipt(Shape):
-    """The proof that an entry stands in a checkpoint; `verify_receipt.py` checks it alone.
+    """The proof that an entry stands in a checkpoint; `verify_receipt.py` checks it offline.
 
     `personal` is null where it was erased; a receipt of an earlier release's entry has none.
 
