@@ -54,7 +54,7 @@ def read() -> tuple[JudgedParameters, list[str]]:
         raise ParamsError("\n".join(explain(PATH, error.errors(), JudgedParameters))) from error
 
 
-def validate_known(model: type[Model], document: Any) -> tuple[Model, list[str]]:
+def validate_known(model: type[Model], document: object) -> tuple[Model, list[str]]:
     """Validate a document without the keys that the model does not know, and return their names.
 
     Raises ValidationError for anything else that is wrong.

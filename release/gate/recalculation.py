@@ -73,7 +73,7 @@ def _parts(figure: Any) -> list[Any]:
     return [held.get(part) for part in ("value", "low", "high")]
 
 
-def _finite(value: Any) -> bool:
+def _finite(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 

@@ -43,7 +43,7 @@ def missing_code_type(field: Field) -> Any:
     words = [f"{c}: {meanings[place - 1] if place else 'missing'}" for c, place in codes.items()]
     known: object = Literal[tuple(codes)]
 
-    def check(value: object) -> Any:
+    def check(value: object) -> object:
         # A Literal of Python takes True for 1, and not -9.0 for -9.
         same = None if isinstance(value, bool) else next((c for c in codes if c == value), None)
         return value if same is None else same
@@ -55,7 +55,7 @@ def one_of(values: set[Any]) -> Callable[[Any], Any]:
     """Return a check that tells 1 from true, which a `Literal` of Python does not."""
     types = {type(v) for v in values}
 
-    def check(value: object) -> Any:
+    def check(value: object) -> object:
         if type(value) not in types:
             raise PydanticCustomError("literal_error", "one of the values")
         return value
@@ -63,7 +63,7 @@ def one_of(values: set[Any]) -> Callable[[Any], Any]:
     return check
 
 
-def whole(value: object) -> Any:
+def whole(value: object) -> object:
     """Return a whole number that was written as 5.0 as an integer."""
     return int(value) if type(value) is float and value.is_integer() else value
 

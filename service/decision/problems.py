@@ -92,7 +92,7 @@ def clip(text: str) -> str:
     return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 
 
-def as_text(value: Any) -> str:
+def as_text(value: object) -> str:
     """Return a scalar as JSON would write it, but a text without quotes."""
     if value is None:
         return "null"
