@@ -1,4 +1,4 @@
-"""Append decisions to a new ledger, to time it: `python benches/appends.py URL SECONDS`.
+"""Append decisions to a new ledger, to time it: `python benches/serving/appends.py URL SECONDS`.
 
 64 clients append one decision each, again and again, in one process. Prints a JSON object: entries
 a second, and microseconds of CPU an entry. It uses only what every release of the ledger has, so

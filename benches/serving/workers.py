@@ -1,6 +1,6 @@
 """Time the service with several workers, and two services on one database.
 
-    python -m benches.serve_workers [--database postgresql://...] [--seconds S]
+    python -m benches.serving.workers [--database postgresql://...] [--seconds S]
 
 32 connections, SQLite unless an empty PostgreSQL database is named; in turns of one run beside the
 reference way of `benches.serving.ways`, which has one process as the service with one worker has.
@@ -59,7 +59,7 @@ def rate(folder: Path, services: Running) -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser("python -m benches.serve_workers", description=__doc__)
+    parser = argparse.ArgumentParser("python -m benches.serving.workers", description=__doc__)
     parser.add_argument("--database", metavar="URL", help="an empty PostgreSQL database")
     parser.add_argument("--seconds", type=float, default=single.SECONDS, help="of a turn")
     options = parser.parse_args()
