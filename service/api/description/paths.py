@@ -80,7 +80,11 @@ def endpoints(example: Description) -> Description:
         },
         "/predict_batch": {
             "post": post(
-                "Decide about many applications", "Applications", [example], "Rows", more=(409,)
+                "Decide about many applications",
+                "Applications",
+                [example],
+                "BatchRows",
+                more=(409,),
             )
             | {"parameters": [REPEATED]}
         },

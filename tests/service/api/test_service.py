@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -442,6 +443,14 @@ def test_the_description_covers_every_endpoint(client: Client, api: Api) -> None
     described = {(path, method.upper()) for path, own in paths.items() for method in own}
     served = {(path, m) for path, own in api.routes.items() for m in own}
     assert described == served - {("/docs", "GET"), ("/docs.json", "GET")}
+
+
+def test_the_description_refers_only_to_schemas_that_it_has(client: Client) -> None:
+    text = client.get("/docs.json").text
+    schemas = json.loads(text)["components"]["schemas"]
+    referred = set(re.findall(r'"#/components/schemas/(\w+)"', text))
+    assert referred - schemas.keys() == set()
+    assert {"BatchRows", "Answer"} <= referred
 
 
 def test_the_examples_of_the_description_work(client: Client) -> None:

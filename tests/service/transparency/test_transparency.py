@@ -46,7 +46,7 @@ from service.transparency.verify_receipt import (
 from service.transparency.witness import CosigningRefused, Submission, Witness, application
 from service.transparency.witness_client import WitnessClient
 from tests.support.books import ROOT
-from tests.support.ledger_client import change, decided, disarm
+from tests.support.ledger_client import change, decided, disarm, forge_totals
 
 pytest_plugins = ("tests.support.databases",)
 
@@ -585,6 +585,7 @@ def test_the_commands_lead_from_keys_to_a_sound_ledger(
     assert "the ledger has no entry nobody" in capsys.readouterr().err
     disarm(ledger.engine)
     change(ledger.engine, "UPDATE ledger_entries SET decision = 'approve' WHERE sequence = 5")
+    forge_totals(ledger.engine)
     assert main([*url, *checking, *map(str, publics)]) == 1
     shown = capsys.readouterr()
     assert "entry 5" in shown.out

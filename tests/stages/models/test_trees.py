@@ -167,7 +167,7 @@ def test_the_shapley_values_of_a_large_forest_are_computed_for_each_row(
     by_tables = compiled(scorer)
     monkeypatch.setattr(shapley, "LARGEST", 1000)
     own = compiled(scorer)
-    assert [type(part).__name__ for part in own._explainers] == ["Formula"]
+    assert [type(part).__name__ for part in own._explainers] == ["LeafFormula"]
     np.testing.assert_allclose(own.contributions(x), by_tables.contributions(x), atol=1e-12)
     assert [own.margin(row[None])[0] for row in x[:9]] == scorer.margin(x[:9]).tolist()
 

@@ -68,7 +68,12 @@ def upgrade() -> None:
                 REFERENCING NEW TABLE AS added FOR EACH STATEMENT
                 EXECUTE FUNCTION ledger_keeps_totals()"""
         )
-    op.execute(_add(dialect, "ledger_entries", _MANY, _EVERY))
+    op.execute(add(dialect))
+
+
+def add(dialect: str) -> str:
+    """Return the statement that adds every decision of the ledger to the totals."""
+    return _add(dialect, "ledger_entries", _MANY, _EVERY)
 
 
 def _add(dialect: str, row: str, figures: str, condition: str) -> str:
