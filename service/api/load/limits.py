@@ -14,7 +14,7 @@ from service.api.requests import refusal
 from service.users.callers import Caller
 
 BODIES = 32  # bodies of the largest size that a worker holds at once
-LONGEST_WAIT = 5.0  # seconds
+LONGEST_WAIT = 1.0  # seconds: with the deadline of the ledger, an answer takes less than 5
 BURST = 10  # seconds of a caller's rate that may come at once
 MAX_CALLERS = 10_000  # after which those that have long sent nothing are forgotten
 PROBES = ("/health", "/readyz")  # these are answered whatever else waits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ import uvicorn.config
 from service.api.access.authentication import Access
 from service.api.application.asgi import Application
 from service.api.handlers.api import Api
-from service.api.load import connections
+from service.api.load import connections, draining
 from service.api.load import limits as load
 from service.api.load.connections import Connection, is_whole, use_for_uvicorn
 from service.api.load.draining import DrainingServer
@@ -287,3 +288,20 @@ def test_the_limit_follows_what_is_answered_in_time() -> None:
     assert slow == sorted(slow, reverse=True)
     assert slow[:2] == [200, 160]
     assert slow[-1] == load.FEWEST
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has this filter")
+def test_a_listener_that_is_left_leaves_new_connections_unanswered_and_keeps_the_others() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as late:
+        with socket.create_connection(listening.getsockname()) as early:
+            draining.leave_unanswered(listening)
+            late.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                late.connect(listening.getsockname())
+            early.sendall(b"asked")
+            accepted, _ = listening.accept()
+            with accepted:
+                assert accepted.recv(9) == b"asked"
+        listening.shutdown(socket.SHUT_RDWR)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(listening.getsockname())
