@@ -132,5 +132,5 @@ def test_dates_turn_back_into_the_days_of_an_application(engine: Engine) -> None
 def test_batches_of_columns_have_the_bits_of_single_rows(engine: Engine, tmp_path: Path) -> None:
     rows = [record["application"] for record in engine.golden]
     columns = {f.name: [row.get(f.name) for row in rows] for f in engine.features.inputs}
-    together = [d.default_probability for d in engine.decide_columns(columns)]
+    together = [d.default_probability for d in engine.decide_matrix(engine.features(columns))]
     assert together == [engine.decide(row).default_probability for row in rows]

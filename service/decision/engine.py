@@ -29,7 +29,6 @@ from service.decision.hashes import GOLDEN, REFERENCE, WINNER, NotReady
 from service.decision.identity import Identity
 from service.decision.reasons import Approved, Reason, ReasonWriter
 from stages.contract.schema import ContractError
-from stages.features.encoding import Columns
 from stages.features.matrix import Floats
 from stages.models.artifact import Model
 from stages.policy.decisions import DECISIONS, Policy
@@ -134,10 +133,6 @@ class Engine:
     def decide_rows(self, applications: Sequence[Mapping[str, Any]]) -> list[Decision]:
         """Decide about n checked applications; each PD has the bits it would have alone."""
         return self.decide_matrix(self.matrix(*applications)) if applications else []
-
-    def decide_columns(self, columns: Columns) -> list[Decision]:
-        """Decide about n checked applications, given as columns of n raw values each."""
-        return self.decide_matrix(self.features(columns))
 
     def decide_matrix(self, x: Floats) -> list[Decision]:
         """Decide about n applications, given as features (n, F)."""

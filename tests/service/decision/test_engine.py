@@ -68,7 +68,7 @@ def test_rows_together_are_decided_as_each_alone(engine: Engine) -> None:
     columns = {f.name: [a.get(f.name) for a in applications] for f in engine.features.inputs}
     alone = [engine.decide(each) for each in applications]
     assert engine.decide_rows(applications) == alone
-    assert engine.decide_columns(columns) == alone
+    assert engine.decide_matrix(engine.features(columns)) == alone
     many = [*applications, *applications]  # more than compiled trees score
     assert engine.decide_rows(many) == [*alone, *alone]
 

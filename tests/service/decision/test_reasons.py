@@ -37,7 +37,7 @@ def refused(served: Path, engine: Engine) -> list[tuple[Floats, Any]]:
     """The encoded rows and decisions of every referred or declined row of the test split."""
     rows = prepared.read(served / "data" / "small" / "prepared" / "test.parquet")
     columns = prepared.columns(rows, engine.features.inputs)
-    decisions = engine.decide_columns(columns)
+    decisions = engine.decide_matrix(engine.features(columns))
     encoded = engine.features.encode(columns)
     found = [(e, d) for e, d in zip(encoded, decisions, strict=True) if d.decision != "approve"]
     assert len(found) > 40

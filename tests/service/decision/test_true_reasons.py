@@ -125,7 +125,7 @@ def judge(project: Project, model: Model) -> Judged:
     usual = Approved.read(reference.describe_approved(model, policy, train))
     engine = Engine(model, policy, {}, usual)
     columns = project.columns("test", mode)
-    decisions = engine.decide_columns(columns)
+    decisions = engine.decide_matrix(engine.features(columns))
     refused = [n for n, d in enumerate(decisions) if d.decision != "approve"]
     assert len(refused) > 20
     encoded = model.features.encode(columns)[refused]
