@@ -64,10 +64,10 @@ def main(arguments: list[str]) -> int:
     try:
         engine = Engine.load()
         if target.suffix:
-            return score_file(engine, sources[0], target, with_reasons)
+            return score_file(engine, sources[0], target, with_reasons, again=True)
         with locked(target):
             codes = [
-                score_into(engine, source, target / f"{source.stem}.parquet", with_reasons)
+                score_file(engine, source, target / f"{source.stem}.parquet", with_reasons)
                 for source in sources
             ]
     except (NotReady, OSError) as error:
@@ -76,28 +76,24 @@ def main(arguments: list[str]) -> int:
     return max(codes)
 
 
-def score_into(engine: Engine, source: Path, target: Path, with_reasons: bool) -> int:
-    """Score a file unless its output is there, and return the exit code."""
-    try:
-        done = scoring.is_done(engine, source, target, with_reasons=with_reasons)
-    except (ValueError, OSError) as error:
-        print(f"batch: {source}: {error}", file=sys.stderr)
-        return 2
-    if not done:
-        return score_file(engine, source, target, with_reasons)
-    print(f"{source.name} is scored already, into {target}")
-    return int(scoring.errors_of(target).stat().st_size > 0)
+def score_file(
+    engine: Engine, source: Path, target: Path, with_reasons: bool, *, again: bool = False
+) -> int:
+    """Score a file, say how many rows were scored and refused, and return the exit code.
 
-
-def score_file(engine: Engine, source: Path, target: Path, with_reasons: bool) -> int:
-    """Score a file, say how many rows were scored and refused, and return the exit code."""
+    A file whose output is there is scored only `again`.
+    """
+    refused = scoring.errors_of(target)
     try:
+        if not again and scoring.is_done(engine, source, target, with_reasons=with_reasons):
+            print(f"{source.name} is scored already, into {target}")
+            return int(refused.stat().st_size > 0)
         counts = scoring.score(engine, source, target, with_reasons=with_reasons)
     except (ValueError, OSError) as error:
         print(f"batch: {source}: {error}", file=sys.stderr)
         return 2
     print(f"{counts.scored:,} rows scored into {target}; {counts.refused:,} refused", end="")
-    print(f", see {scoring.errors_of(target)}" if counts.refused else "")
+    print(f", see {refused}" if counts.refused else "")
     return 1 if counts.refused else 0
 
 

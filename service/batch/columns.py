@@ -14,7 +14,6 @@ from service.batch.values import value_reader
 from service.decision.applications import Applications
 from service.decision.field_types import EXACT
 from stages.contract.fields.field import Field
-from stages.contract.schema import Contract
 from stages.features.encoding import codes_of
 from stages.features.matrix import Features, Floats, MissingReason
 
@@ -46,8 +45,8 @@ class FieldColumn(NamedTuple):
 class ColumnReader:
     """Reads the columns of applications to a model of one contract."""
 
-    def __init__(self, contract: Contract, applications: Applications, features: Features) -> None:
-        self.contract, self.applications, self.features = contract, applications, features
+    def __init__(self, applications: Applications, features: Features) -> None:
+        self.applications, self.features = applications, features
         reasons = [part for part in features.parts if isinstance(part, MissingReason)]
         self.explained = [reason.field.name for reason in reasons]
         self.fields = {
@@ -83,13 +82,7 @@ class ColumnReader:
             keeps &= check.parsed.holds(columns) | ~check.parsed.has_values(columns)
         for name, values in stated.items():
             derived = self.applications.stated[name]
-            if derived.ratio:
-                true = derived.ratio.values(columns)
-            else:
-                steps = dict(columns)
-                for step in self.contract.steps_of([derived]):
-                    steps[step.name] = step.values(steps)
-                true = steps[derived.name]
+            true = self.applications.derive(derived, columns)
             keeps &= ~(np.abs(values - true) > derived.tolerance)
         return keeps
 

@@ -20,7 +20,6 @@ from service.batch.values import lines_reader, number, value_reader
 from service.decision.applications import Applications, InvalidApplication
 from service.decision.engine import Engine
 from stages import files
-from stages.contract.schema import Contract
 from stages.features.matrix import Features, Floats
 from stages.policy.decisions import DECISIONS
 
@@ -68,7 +67,6 @@ def score(engine: Engine, source: Path, target: Path, *, with_reasons: bool = Fa
             f"{source}: rename {', '.join(clash)}: the output has columns of that name"
         )
     reader = ChunkReader(
-        engine.contract,
         engine.applications,
         engine.features,
         carried=[column.name for column in carried],
@@ -119,13 +117,12 @@ class ChunkReader:
 
     def __init__(
         self,
-        contract: Contract,
         applications: Applications,
         features: Features,
         carried: Collection[str] = (),
     ) -> None:
         self.applications, self.features, self.carried = applications, features, carried
-        self.columns = ColumnReader(contract, applications, features)
+        self.columns = ColumnReader(applications, features)
         self.readers = {f.name: value_reader(f) for f in applications.fields.values()}
         self.readers |= {n: lines_reader(h) for n, h in applications.histories.items()}
 

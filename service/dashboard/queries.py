@@ -22,11 +22,12 @@ from sqlalchemy import (
     select,
 )
 
-from service.dashboard.totals import DAY, counted_since
+from service.dashboard.totals import counted_since
 from service.ledger.storage.database import connection_to
 from service.ledger.storage.entries import KINDS, Entry
 from service.ledger.storage.personal_tables import select_entries
 from service.ledger.storage.schema import entries, head
+from service.ledger.verify.totals import DAY
 from service.monitoring.reports import incidents, reports
 
 STEPS = (

@@ -11,17 +11,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, literal, or_, select
 
-from service.ledger.migrations import revisions
 from service.ledger.storage.schema import band_of, entries, totals
-from service.ledger.verify.totals import REVISION
+from service.ledger.verify.totals import DAY, HOUR, MINUTE, has_totals
 
-DAY, HOUR, MINUTE = 10, 13, 16  # characters of a time's text
 EARLIEST = "0001-01-01T00:00"
-
-
-def has_totals(connection: Connection) -> bool:
-    """Tell whether the database keeps totals."""
-    return (revisions.read(connection) or "") >= REVISION
 
 
 def counted_since(connection: Connection, since: str, step: int = DAY) -> FromClause:

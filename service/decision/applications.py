@@ -16,12 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic import Field as Key
 
 from service.decision.field_types import example_value, missing_code_type, value_type
-from service.decision.history import (
-    example_line,
-    histories_read,
-    lines_type,
-    problem_of_line,
-)
+from service.decision.history import example_line, histories_read, lines_type, problem_of_line
 from service.decision.json_bodies import decode, unwrap
 from service.decision.problems import (
     Problem,
@@ -227,15 +222,19 @@ class Applications:
         codes = {n: None for n, meanings in self._missing.items() if application.get(n) in meanings}
         return {**application, **codes} if codes else application
 
+    def derive(self, derived: Derived, columns: Mapping[str, Any]) -> Any:
+        """Return a derived value for numbers, or (n,) for columns (n,); NaN where it is missing."""
+        if derived.ratio:
+            return derived.ratio.values(columns)
+        values = dict(columns)
+        for step in self._contract.steps_of([derived]):
+            values[step.name] = step.values(values)
+        return values[derived.name]
+
     def _derive(self, derived: Derived, application: Mapping[str, Any]) -> float | None:
         """Return a derived value; None where it is missing, or where its ratio divides by 0."""
-        columns: dict[str, Any] = self._numbers(self._contract.sources_of(derived), application)
-        if derived.ratio:
-            value = float(derived.ratio.values(columns))
-        else:
-            for step in self._contract.steps_of([derived]):
-                columns[step.name] = step.values(columns)
-            value = float(columns[derived.name])
+        sources = self._contract.sources_of(derived)
+        value = float(self.derive(derived, self._numbers(sources, application)))
         return None if isnan(value) else value
 
     def _numbers(self, names: Iterable[str], application: Mapping[str, Any]) -> dict[str, Any]:

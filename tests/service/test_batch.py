@@ -111,7 +111,7 @@ RULE = "rule: months >= 0.001 * amount"
 def test_columns_are_read_and_checked_as_single_rows_are(text: str, mode: Mode, kind: str) -> None:
     dated = text.replace("  grade:", "  opened: {type: date}\n  grade:")
     book = contract(dated.replace("rule: arrears <= 2 * amount", RULE))
-    reader = scoring.ChunkReader(book, Applications(book, mode), Features(book, mode))
+    reader = scoring.ChunkReader(Applications(book, mode), Features(book, mode))
     rng = np.random.default_rng(11)
     frame = pd.DataFrame({name: likely(rng, words) for name, words in WRITTEN.items()})
     if kind == "numbers":

@@ -8,15 +8,20 @@ from service.ledger.migrations import revisions
 from service.ledger.storage.schema import band_of, entries, totals
 
 REVISION = "0011"  # the migration that adds the totals
-LENGTHS = (10, 13, 16)  # characters of the time of a day, an hour and a minute
+DAY, HOUR, MINUTE = 10, 13, 16  # characters of a time's text
 ROUNDING = 1e-6  # a sum of PDs depends on the order of its parts
+
+
+def has_totals(connection: Connection) -> bool:
+    """Tell whether the database keeps totals; one that is older than this program does not."""
+    return (revisions.read(connection) or "") >= REVISION
 
 
 def check_totals(connection: Connection) -> Iterator[str]:
     """Compare the totals of every period with a count of the entries."""
-    if (revisions.read(connection) or "") < REVISION:
+    if not has_totals(connection):
         return
-    for length in LENGTHS:
+    for length in (DAY, HOUR, MINUTE):
         yield from _check(connection, length)
 
 

@@ -108,13 +108,13 @@ def test_only_a_proposal_is_answered(client: Client, case: Any, what: str, statu
 
 
 def test_the_queue_is_paged_searched_and_filtered(client: Client, case: Any) -> None:
-    own = [refer(client, case, reference=f"A-{number}") for number in range(3)]
+    own = [refer(client, case, reference=f"LOAN-{number}") for number in range(3)]
     client.post("/predict", json=case("approve"))
     page = client.get("/queue", params={"limit": 2}).json()
     assert [record["id"] for record in page["records"]] == own[:2]
     page = client.get("/queue", params={"after": page["next_after"]}).json()
     assert ([record["id"] for record in page["records"]], page["open"]) == (own[2:], 3)
-    (found,) = client.get("/queue", params={"search": "A-1"}).json()["records"]
+    (found,) = client.get("/queue", params={"search": "LOAN-1"}).json()["records"]
     assert found["id"] == own[1]
     yesterday = (datetime.now(UTC).date() - timedelta(2)).isoformat()
     assert client.get("/queue", params={"until": yesterday}).json()["records"] == []
