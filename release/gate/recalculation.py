@@ -26,6 +26,8 @@ PATH = "models/evaluation.json"
 HEADLINES = "models/metrics.json"
 # These need the training rows or the other models; `dvc status` vouches for them.
 UNPROVEN = ("monotone", "price_of_glass", "trained_on")
+# These follow from params.yaml, whatever code a change brings.
+BY_PARAMETERS = ("dataset", "mode", "cut_offs")
 CLOSE = 2e-6  # figures are published with six digits
 
 
@@ -53,13 +55,13 @@ def published_at(revision: str) -> dict[str, Any] | None:
     return None
 
 
-def wrong_headlines(text: str, stated: dict[str, Any]) -> list[str]:
-    """Return what is wrong with metrics.json beside the evaluation report."""
+def wrong_headlines(text: str, stated: dict[str, Any]) -> dict[str, str]:
+    """Return what is wrong with metrics.json beside the evaluation report, by its name."""
     try:
         same = json.loads(text) == evaluation.headlines(stated)
     except (ValueError, KeyError, TypeError):
         same = False
-    return [] if same else [f"{HEADLINES} does not repeat the figures of {PATH}"]
+    return {} if same else {HEADLINES: f"{HEADLINES} does not repeat the figures of {PATH}"}
 
 
 def unknown(figures: dict[str, Any], required: tuple[str, ...]) -> list[str]:
@@ -179,15 +181,20 @@ def cut_off(figures: dict[str, Any]) -> float:
     raise CannotJudge(f"{PATH} at the base must have a PD as cut_offs.cut_off; got {value}")
 
 
-def differences(stated: dict[str, Any], proven: dict[str, Any]) -> list[str]:
-    """Return each figure that was published otherwise than the predictions prove."""
+def differences(stated: dict[str, Any], proven: dict[str, Any]) -> dict[str, str]:
+    """Return in words each figure that was published otherwise than the predictions prove."""
     held = flatten({k: v for k, v in stated.items() if k not in UNPROVEN})
     recounted = flatten(proven)
-    return [
-        f"{name}: published {held.get(name)}, predictions give {recounted.get(name)}"
+    return {
+        name: f"{name}: published {held.get(name)}, predictions give {recounted.get(name)}"
         for name in {**held, **recounted}
         if not _same(held.get(name), recounted.get(name))
-    ]
+    }
+
+
+def follows_from_code(name: str) -> bool:
+    """Return whether a figure is made by code, which a change may bring, and not by parameters."""
+    return not f"{name}.".startswith(tuple(f"{each}." for each in BY_PARAMETERS))
 
 
 def _same(stated: Any, proven: Any) -> bool:

@@ -32,7 +32,7 @@ from release.gate.red_flags import (
     gains,
     rows,
 )
-from release.gate.verdict import ratchet
+from release.gate.verdict import published, ratchet
 from release.revisions import CannotJudge
 from service.decision import hashes
 from stages.policy.decisions import Policy
@@ -143,17 +143,7 @@ def read_challenger(judgement: Judgement) -> Iterator[Finding]:
         raise CannotJudge(f"{path} is missing: run `dvc pull` or `dvc repro`")
     table = Predictions.read(path.read_bytes(), predictions.PATH)
     judgement.predictions = table
-    wrong = []
-    if count := recalculation.count_misdecided(table, config):
-        wrong.append(f"{count:,} decisions differ from the policy in params.yaml")
-    wrong.extend(recalculation.differences(stated, recalculation.recount(table, config)))
-    headlines = dvc_state.read_text(Path(recalculation.HEADLINES))
-    wrong.extend(recalculation.wrong_headlines(headlines, stated))
-    if wrong:
-        words = f"{recalculation.PATH} is not what the predictions give: {first_few(wrong)}"
-        yield Finding("metrics", "fail", words)
-    else:
-        yield Finding("metrics", "pass", "every figure follows from the predictions")
+    yield from published.check_figures(judgement, table, config, stated)
 
 
 def check_champion(judgement: Judgement, held: dvc_state.Storage) -> Iterator[Finding]:

@@ -130,6 +130,26 @@ def edit_figures(lender: Lender, value: object, path: str = METRICS) -> Lender:
     return lender.text(path, json.dumps(figures))
 
 
+def with_code(lender: Lender, figures: Callable[[Lender], Lender]) -> Lender:
+    """Change code of the stages, and with it the figures that they publish of a better model."""
+    lender.text("stages/judging/more.py", "").commit("Have code")
+    return shipped(figures(lender.text("stages/judging/more.py", "MORE = 1\n").run(BETTER)))
+
+
+def add_figure(lender: Lender) -> Lender:
+    """Publish one figure more, in the report and among the headlines."""
+    for path in (METRICS, "models/metrics.json"):
+        figures = json.loads((lender.folder / path).read_text())
+        lender.text(path, json.dumps(figures | {"h_measure": 0.31}))
+    return lender
+
+
+def edit_cut_off(lender: Lender) -> Lender:
+    figures = json.loads((lender.folder / METRICS).read_text())
+    figures["cut_offs"]["cut_off"] = 0.5
+    return lender.text(METRICS, json.dumps(figures))
+
+
 def fabricated(lender: Lender) -> Lender:
     """Predictions made from the outcomes and calibrated, while the model stays as it is."""
     honest = lender.run(BETTER).folder / WINNER
@@ -292,6 +312,14 @@ ATTACKS: dict[str, tuple[Plant, str]] = {
     "a PD that falls where the contract says that risk rises": (
         lambda own: shipped(against_direction(own.run(BETTER))),
         "risk: increasing. of income in 40 test rows: in row 7 from 0 to 100 .*direction.income",
+    ),
+    "an edited figure beside other code": (
+        lambda own: with_code(own, lambda made: edit_figures(made, 0.999)),
+        "red flag: .*test.roc_auc.value: published 0.999.*`red_flag: figures`",
+    ),
+    "an edited cut-off beside other code": (
+        lambda own: with_code(own, lambda made: edit_cut_off(made.acknowledge("figures"))),
+        "metrics: .*cut_offs.cut_off: published 0.5",
     ),
     "an edited headline": (
         lambda own: shipped(edit_figures(own.run(BETTER), 0.999, "models/metrics.json")),
@@ -643,6 +671,9 @@ HONEST: dict[str, Plant] = {
     "a new parameter of the policy that somebody answers for": lambda own: with_sections(
         own.acknowledge("unknown.policy.waiver"), policy={"waiver": 0.3}
     ).change(BETTER),
+    "a figure that the judge does not know and somebody answers for": lambda own: with_code(
+        own, lambda made: add_figure(made.acknowledge("figures"))
+    ),
     "rows in another order": lambda own: own.change(BETTER.iloc[::-1].reset_index(drop=True)),
 }
 
