@@ -3,6 +3,7 @@
 The modules that DVC runs are named by verbs; each reads files, writes files, and is imported by
 tests alone:
 
+- `check` ends the run where params.yaml names a dataset or a candidate that is not there
 - `preprocess` joins, repairs, validates and splits the raw tables
 - `featurize` turns the prepared rows into numeric matrices
 - `search` looks for a candidate's parameters, for a book that nobody has searched

@@ -118,7 +118,7 @@ def test_a_file_that_is_not_listed_is_not_trained(story: Story) -> None:
 
 
 def test_a_candidate_that_is_added_is_trained_alone(story: Story) -> None:
-    assert story.ran["added"] == ["search@mine", "train@mine", "evaluate", "dossier"]
+    assert story.ran["added"] == ["check", "search@mine", "train@mine", "evaluate", "dossier"]
 
 
 def test_a_candidate_that_is_edited_is_trained_alone(story: Story) -> None:
@@ -131,7 +131,7 @@ def test_a_candidate_that_is_edited_is_trained_alone(story: Story) -> None:
 def test_a_candidate_that_is_taken_off_the_list_leaves_the_judgement_of_the_others_as_it_was(
     story: Story,
 ) -> None:
-    assert story.ran["taken off"] == ["evaluate", "dossier"]
+    assert story.ran["taken off"] == ["check", "evaluate", "dossier"]
     assert story.judgement["taken off"] == story.judgement["first"]
     assert story.status["taken off"] == []
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from stages import params, search
 from tests.support.books import CANDIDATES, ROOT, Project
 
+# `check` aside, which reads and writes no file.
 STAGES = ("preprocess", "featurize", "search", "train", "evaluate", "dossier")
 MATRIX = ("search", "train")  # a stage for each candidate
 # What people write into models/, which no stage makes.
@@ -76,7 +77,13 @@ def imported(module: str) -> frozenset[str]:
     return frozenset(found)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+def test_the_parameters_are_checked_first_and_without_a_file() -> None:
+    assert list(DAG) == ["check", *STAGES]
+    assert set(DAG["check"]) == {"desc", "cmd", "params"}
+    assert DAG["check"]["params"] == ["dataset", "candidates"]
+
+
+@pytest.mark.parametrize("stage", ["check", *STAGES])
 def test_a_stage_is_run_as_a_module_by_its_name(stage: str) -> None:
     command = DAG[stage]["cmd"].partition(" || ")[0].split(" ")
     assert command[:3] == ["python", "-m", f"stages.{stage}"]

@@ -132,6 +132,7 @@ def names(shown: Any) -> dict[str, Any]:
 
 def test_the_first_run_runs_every_stage(story: Story) -> None:
     assert stages_run(story.said["first"]) == [
+        "check",
         "preprocess",
         "featurize",
         "search@logistic",
@@ -229,7 +230,7 @@ def test_an_experiment_that_is_applied_is_in_the_workspace_and_up_to_date(story:
 
 def test_another_dataset_is_another_experiment(story: Story) -> None:
     assert story.facts["dataset"]["dataset"] == "loan_applications"
-    assert stages_run(story.said["dataset"])[0] == "preprocess"
+    assert stages_run(story.said["dataset"])[:2] == ["check", "preprocess"]
 
 
 def test_an_experiment_on_the_first_dataset_brings_all_of_it_back(story: Story) -> None:
@@ -240,6 +241,7 @@ def test_an_experiment_on_the_first_dataset_brings_all_of_it_back(story: Story) 
 
 def test_an_experiment_on_the_first_dataset_trains_nothing_again(story: Story) -> None:
     assert stages_run(story.said["back"]) == [
+        "check",
         "preprocess",
         "featurize",
         "search@logistic",

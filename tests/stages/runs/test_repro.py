@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from stages.errors import WAY_BACK
 from tests.support.books import CANDIDATES
-from tests.support.clone import Clone
+from tests.support.clone import Clone, stages_run
 
 ROWS = 1500
 
@@ -92,6 +93,7 @@ def test_another_folder_with_another_number_of_threads_gives_the_same_lock(
 def test_every_stage_is_in_the_lock(made: Clone) -> None:
     lock = yaml.safe_load((made.folder / "dvc.lock").read_text())
     stages = [
+        "check",
         "preprocess",
         "featurize",
         "evaluate",
@@ -180,7 +182,22 @@ def test_a_dataset_that_is_not_there_is_named_and_params_yaml_says_how_to_go_bac
 ) -> None:
     before = outputs(made)
     said = made.dvc("exp", "run", "-S", "dataset=nope", check=False)
-    assert re.search(r"No such file or directory: '.*/data/nope/contract\.yaml'", said)
+    assert "params.yaml: dataset must be one of ['loan_applications', 'loan_book']" in said
+    assert "got 'nope'" in said
+    assert WAY_BACK in said
+    assert stages_run(said) == ["check"]
+    assert "No such file" not in said
+    go_back(made)
+    assert outputs(made) == before
+    assert stale(made) == []
+
+
+def test_a_candidate_that_is_not_there_is_named_before_any_other_stage_runs(made: Clone) -> None:
+    before = outputs(made)
+    said = made.dvc("exp", "run", "-S", "candidates=[logistic,lightbgm]", check=False)
+    assert "params.yaml: candidates.1: there is no candidate 'lightbgm'" in said
+    assert "did you mean lightgbm?" in said
+    assert stages_run(said) == ["check"]
     go_back(made)
     assert outputs(made) == before
     assert stale(made) == []
