@@ -79,7 +79,9 @@ class Engine:
         self.golden: list[dict[str, Any]] = []
         self.contract, self.features = model.contract, model.features
         self.applications = Applications(model.contract, model.mode)
-        self._reasons = ReasonWriter(self.contract, self.features, approved or Approved())
+        self._reasons = ReasonWriter(
+            self.contract, self.features, approved or Approved(), self.predict
+        )
         self.facts = self._reasons.facts
 
     @classmethod

@@ -2,14 +2,15 @@
 
 A reason is a fact that raises this applicant's risk above the expected one: the strongest one, and
 others of which the exact Shapley values, in log-odds, add up to `LEAST`. Its sentence follows from
-the applicant's value (see `sentences`), never only from the contribution. Hard rules that apply
-come first. Protected attributes are never features, so they are never reasons.
+the applicant's value (see `sentences`), never only from the contribution, and calls a value high or
+low only where a usual one would not raise the PD (see `usual_values`). Hard rules that apply come
+first. Protected attributes are never features, so they are never reasons.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from service.decision.sentences import Sentences, UsualRange
+from service.decision.usual_values import UsualValues
 from stages.contract.derived import Derived
 from stages.contract.schema import Contract
 from stages.features.facts import Fact, are_empty, group_features, sum_by_fact
@@ -58,21 +60,31 @@ class ScoredApplication(NamedTuple):
     """One application: what its features contribute (F,), and their values (F,).
 
     `against` tells whether a fact raises the risk above the expected one. Where none does, the
-    contributions are those above the mean of approved applicants.
+    contributions are those above the mean of approved applicants. `directed` (F,) tells which
+    features may be called high or low.
     """
 
     values: list[float]
     row: list[float]
     against: bool
+    directed: list[bool]
 
 
 class ReasonWriter:
     """Words the contributions of features as reasons.
 
     `facts` are the features grouped by what they say to a person; each is one reason at most.
+    `predict` returns the model's PDs (n,) of features (n, F).
     """
 
-    def __init__(self, contract: Contract, features: Features, approved: Approved) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        features: Features,
+        approved: Approved,
+        predict: Callable[[Floats], Floats],
+    ) -> None:
+        self._usual_values = UsualValues(features, approved.ranges, predict)
         self.facts = group_features(contract, features)
         self._features = features
         self._parts, self._explained_by = features.parts, features.explained_by
@@ -98,7 +110,8 @@ class ReasonWriter:
         sums = sum_by_fact(values, self.facts)
         order = np.argsort(-sums, axis=1, kind="stable")
         counts = np.maximum((sums >= LEAST).sum(axis=1), sums.max(axis=1) > 0)
-        columns = (order, counts, values, x, above)
+        directed = self._usual_values.are_better(x, values > 0)
+        columns = (order, counts, values, x, above, directed)
         rows = zip(*(column.tolist() for column in columns), strict=True)
         return [
             self._write([self.facts[k] for k in ranked[:count]], ScoredApplication(*case), broken)
@@ -120,23 +133,23 @@ class ReasonWriter:
         values, row = case.values, case.row
         raising = sorted((j for j in fact.features if values[j] > 0), key=lambda j: -values[j])
         for j in raising:
-            if text := self._state(j, row):
+            if text := self._state(j, case):
                 return {"field": self._parts[self._field_of.get(j, j)].name, "text": text}
         j = self._field_of.get(raising[0], raising[0])
         value = None if self._is_empty(j, row) else row[j]
         text = self._sentences[j].undirected_sentence(value, case.against)
         return {"field": self._parts[j].name, "text": text}
 
-    def _state(self, j: int, row: list[float]) -> str:
+    def _state(self, j: int, case: ScoredApplication) -> str:
         """Return the sentence that feature j makes true; "" where its value has no direction."""
-        place = self._field_of.get(j, j)
+        row, place = case.row, self._field_of.get(j, j)
         sentences = self._sentences[place]
         if math.isnan(row[place]):
             meaning = self._explained_by.get(place)
             return sentences.missing(0 if meaning is None else int(row[meaning]))
         if place != j or self._is_empty(j, row):
             return ""
-        return sentences.find_sentence(row[j])
+        return sentences.find_sentence(row[j], case.directed[j])
 
     def _is_empty(self, j: int, row: list[float]) -> bool:
         """Return whether feature j may be the substitute for a formula without a value."""

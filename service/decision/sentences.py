@@ -1,7 +1,8 @@
 """Word what is true of an applicant's value of one feature, in the contract's sentences.
 
 A number is high or low where it lies outside the usual range of approved applicants. On the
-favourable side, inside the range and without a range no sentence claims a direction.
+favourable side, inside the range and without a range no sentence claims a direction, nor where the
+model would not think better of a usual value.
 """
 
 from __future__ import annotations
@@ -50,11 +51,14 @@ class Sentences:
         """Return the sentence for a missing value, and for its meaning's place in the contract."""
         return self._missing[meaning if meaning < len(self._missing) else 0]
 
-    def find_sentence(self, value: float) -> str:
-        """Return the sentence for the side or the category of a value; "" where there is none."""
+    def find_sentence(self, value: float, directed: bool) -> str:
+        """Return the sentence for the side or the category of a value; "" where there is none.
+
+        `directed` tells whether a number may be called high or low.
+        """
         if self._names:
             return self._categories.get(value, "")
-        if self._usual is None:
+        if self._usual is None or not directed:
             return ""
         if value > self._usual.high and self._high:
             return self._high + self._compare(value, self._usual.high, "at most {}")

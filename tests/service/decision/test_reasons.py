@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ def said(
     rules: Sequence[HardRule] = (),
     approved: Approved = APPROVED,
     text: str = WORDED,
+    predict: Callable[[Floats], Floats] = lambda x: np.zeros(len(x)),
     **values: Any,
 ) -> list[Reason]:
     """The reasons of an application with these values, whose features contribute these shares."""
@@ -60,7 +61,7 @@ def said(
     features = Features(own, "application")
     x = features({name: [value] for name, value in (PLAIN | values).items()})
     shapley = np.array([[shares.get(name, 0.0) for name in features.names]])
-    return ReasonWriter(own, features, approved)(shapley, x, [rules])[0]
+    return ReasonWriter(own, features, approved, predict)(shapley, x, [rules])[0]
 
 
 def texts(shares: dict[str, float], **values: Any) -> list[str]:
@@ -84,6 +85,25 @@ def test_the_value_and_not_its_contribution_says_the_direction() -> None:
         assert texts({"income": 1}, income=usual_or_better) == [
             "income counted against this application"
         ]
+
+
+def test_a_value_is_called_high_or_low_only_where_the_model_prefers_a_usual_one() -> None:
+    """The model may like a low income, or an income as it is beside the amount."""
+
+    def prefers(better: Callable[[Any, Any], Any]) -> Callable[[Floats], Floats]:
+        return lambda x: np.where(better(x[:, income], x[:, ratio]), 0.1, 0.2)
+
+    names = Features(contract(WORDED), "application").names
+    income, ratio = names.index("income"), names.index("loan_to_income")
+    undirected = "income counted against this application"
+    for better, sentence in (
+        (lambda income, _: income >= 20_000, "Low income"),
+        (lambda income, _: income < 20_000, undirected),
+        (lambda _, ratio: ratio < 0.2, "Low income"),
+        (lambda _, ratio: ratio > 0.2, undirected),
+    ):
+        found = said({"income": 1}, predict=prefers(better), income=10_000)
+        assert [reason["text"] for reason in found] == [sentence]
 
 
 def test_a_quoted_number_stands_beside_what_is_usual() -> None:

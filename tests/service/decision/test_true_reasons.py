@@ -1,7 +1,8 @@
 """No applicant is given a false reason: every refused row of every book, by every candidate.
 
 What makes a sentence false is defined in `tests.support.sentence_checks`. A reason is faithful
-where the PD does not rise as the fields of its fact get their best values.
+where the PD does not rise as the fields of its fact get their best values; one that calls a value
+high or low, also where it does not rise as the value comes to the end of the usual range.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from stages.models.artifact import Model
 from stages.simulation import population
 from tests.support import unknown_books
 from tests.support.books import CANDIDATES, MEANINGS, ROOT, Project, book
-from tests.support.sentence_checks import COUNTED_LESS, SentenceChecker
+from tests.support.sentence_checks import COUNTED, COUNTED_LESS, SentenceChecker
 
 REAL = ROOT.parent / "shared" / "data" / "loan_applications"
 FAITHFUL = 0.95
@@ -42,6 +43,7 @@ class Judged:
 
     engine: Engine
     checker: SentenceChecker
+    usual: Approved
     x: Floats
     rows: Floats
     raw: list[dict[str, Any]]
@@ -132,6 +134,7 @@ def judge(project: Project, model: Model) -> Judged:
     return Judged(
         engine,
         SentenceChecker(model.contract, model.features, train, pd < policy.approve_below),
+        usual,
         model.features.matrix(encoded),
         encoded,
         [raw_application(model, columns, n) for n in refused],
@@ -188,6 +191,35 @@ def test_at_the_best_values_of_its_fact_a_reason_does_not_raise_the_pd(judged: J
         pds = engine.predict(engine.features.matrix(better))
         rises += (pds > decision.default_probability).tolist()
     assert np.mean(rises) <= 1 - FAITHFUL
+
+
+def test_at_the_usual_end_that_a_sentence_names_the_pd_does_not_rise(judged: Judged) -> None:
+    engine = judged.engine
+    rises = [
+        engine.predict(engine.features.matrix(moved[None]))[0] > decision.default_probability
+        for row, decision in zip(judged.rows, judged.decisions, strict=True)
+        for reason in decision.reasons
+        if (moved := moved_to_usual(judged, row, reason)) is not None
+    ]
+    assert not rises or np.mean(rises) <= 1 - FAITHFUL
+
+
+def moved_to_usual(judged: Judged, row: Floats, reason: dict[str, str]) -> Floats | None:
+    """Return a row whose value is the end of the usual range; None where none is called high."""
+    features, name = judged.engine.features, reason["field"]
+    place, usual = features.names.index(name), judged.usual.ranges.get(name)
+    part, value = features.parts[place], features.matrix(row[None])[0, place]
+    if usual is None or reason["text"].endswith((COUNTED, COUNTED_LESS)):
+        return None
+    if not (value > usual.high or value < usual.low) or getattr(part, "codes", None):
+        return None
+    end = usual.high if value > usual.high else usual.low
+    inputs = [field.name for field in features.inputs]
+    if isinstance(part, Derived):
+        end *= row[inputs.index(part.ratio.denominator)] / part.ratio.scale
+    moved = row.copy()
+    moved[inputs.index(name_of_field(part))] = end
+    return moved
 
 
 def best_values(judged: Judged) -> Floats:

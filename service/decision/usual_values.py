@@ -1,0 +1,89 @@
+"""Tell where the PD does not rise as an unusual value comes to the usual range.
+
+A sentence that calls a value high or low tells a person that a usual one is better. Where the model
+does not agree, for this applicant, such a sentence would mislead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.decision.sentences import UsualRange
+from stages.contract.derived import Derived
+from stages.contract.fields.field import Field
+from stages.features.matrix import Features, Floats
+
+Bools = NDArray[np.bool_]
+
+
+class UsualValues:
+    """The usual ranges of the approved, and the model whose PDs are compared.
+
+    `ranges` are by feature, and `predict` returns the PDs (n,) of features (n, F).
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        ranges: Mapping[str, UsualRange],
+        predict: Callable[[Floats], Floats],
+    ) -> None:
+        self._predict, self._names = predict, features.names
+        self._ratios = {
+            f: part.ratio
+            for f, part in enumerate(features.parts)
+            if isinstance(part, Derived) and part.ratio
+        }
+        self._ranges = {
+            j: ranges[part.name]
+            for j, part in enumerate(features.parts)
+            if part.name in ranges and not (isinstance(part, Field) and part.codes)
+        }
+
+    def are_better(self, x: Floats, asked: Bools) -> Bools:
+        """Tell which features (n, F) are unusual, with a PD that does not rise at the usual end.
+
+        `x` are features (n, F); of those that are not `asked` about (n, F), it is False.
+        """
+        better = np.zeros(x.shape, dtype=np.bool_)
+        moved = {}
+        for j, usual in self._ranges.items():
+            rows = np.flatnonzero(asked[:, j] & ((x[:, j] < usual.low) | (x[:, j] > usual.high)))
+            if len(rows):
+                moved[j] = rows, self._move(x[rows], j, usual)
+        if not moved:
+            return better
+        pds = self._predict(np.vstack((x, *(values for _, values in moved.values()))))
+        start = len(x)
+        for j, (rows, values) in moved.items():
+            better[rows, j] = pds[start : start + len(values)] <= pds[rows]
+            start += len(values)
+        return better
+
+    def _move(self, x: Floats, j: int, usual: UsualRange) -> Floats:
+        """Return features (k, F) with feature j at the end of its range, as its field moves.
+
+        The field is that of the feature, or a ratio's numerator: its other ratios move with it.
+        """
+        ends = np.clip(x[:, j], usual.low, usual.high)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factor = ends / x[:, j]
+            inverse = x[:, j] / ends
+        name = self._ratios[j].numerator if j in self._ratios else self._names[j]
+        moved = x.copy()
+        for f, other in enumerate(self._names):
+            ratio = self._ratios.get(f)
+            if other == name or (ratio and ratio.numerator == name):
+                scale(moved, f, factor)
+            elif ratio and ratio.denominator == name:
+                scale(moved, f, inverse)
+        moved[:, j] = ends
+        return moved
+
+
+def scale(x: Floats, f: int, factor: Floats) -> None:
+    """Multiply feature f of x (k, F) by a factor (k,), where there is one."""
+    x[:, f] *= np.where(np.isfinite(factor), factor, 1.0)
