@@ -131,7 +131,7 @@ def read_judgement(path: Path) -> Any:
         raise NotDone(f"{path} must be what `release.gate --json` writes: {error}") from None
 
 
-def untrained(url: str, asked: str) -> str:
+def explain_no_training(url: str, asked: str) -> str:
     """Return why nothing was trained, and who had asked for it."""
     place, reason = (" ".join(text.split()).replace("`", "'") for text in (url, asked))
     words = f"Nothing was trained: the tables at `{place}` are those that main has already."
@@ -180,7 +180,7 @@ def run_verb(options: argparse.Namespace) -> str:
     if options.verb == "collect":
         name, fact = "new", collect(options.url)
         if not fact:
-            summarize(options.summary, untrained(options.url, options.asked))
+            summarize(options.summary, explain_no_training(options.url, options.asked))
     else:
         name, fact = "improved", is_improved(read_judgement(options.judgement))
     write_outputs(options.output, **{name: str(fact).lower()})

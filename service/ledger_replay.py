@@ -69,7 +69,7 @@ def compare(
         exposure=np.concatenate(read.exposure) if contract.exposure else None,
         groups={
             f.name: name_groups_of(f, [v for part in read.protected for v in part[f.name]])
-            for f in contract.protected
+            for f in contract.protected_fields
         },
     )
     now = replace(then, pd=engine.predict(x)) if rescore else then
@@ -100,7 +100,7 @@ def read_decisions(ledger: Ledger, engine: Engine, maturity: int) -> RecordedDec
         if contract.exposure:
             money = [float(a.get(contract.exposure) or 0) for a in applications]
             read.exposure.append(np.array(money))
-        values = {f.name: [a.get(f.name) for a in applications] for f in contract.protected}
+        values = {f.name: [a.get(f.name) for a in applications] for f in contract.protected_fields}
         read.protected.append(values)
     return read
 
@@ -138,7 +138,7 @@ def count_reproduced(
         recorded = read_policies(connection, set(names))
     again = differ = 0
     for name, content in recorded.items():
-        policy = Policy.recorded(content).with_rules(engine.contract, engine.model.mode)
+        policy = Policy.from_record(content).with_rules(engine.contract, engine.model.mode)
         made = np.flatnonzero(digests == name)
         columns = {feature: values[made] for feature, values in rows.features.items()}
         same = int((policy.decide(rows.pd[made], columns) == decided[made]).sum())

@@ -60,6 +60,6 @@ def check_values(
 
 if __name__ == "__main__":
     project.enter()
-    candidate = registry.named_by(sys.argv[1:], "stages.search")
+    candidate = registry.candidate_argument(sys.argv[1:], "stages.search")
     with errors.one_message():
         main(candidate)

@@ -140,6 +140,6 @@ def count_fits(folds: list[Fold], progress: tqdm[NoReturn]) -> Iterator[Rows]:
 
 if __name__ == "__main__":
     project.enter()
-    candidate = registry.named_by(sys.argv[1:], "stages.train")
+    candidate = registry.candidate_argument(sys.argv[1:], "stages.train")
     with errors.one_message():
         main(candidate)

@@ -38,13 +38,13 @@ def attest(options: argparse.Namespace) -> str:
     image, engine, now = options.image, ContainerEngine(), datetime.now(UTC)
     judged = evidence.read_judgement(options.judgement, options.judgement_sha256)
     contents = evidence.read_files(engine, image, bill_of_materials.FILES)
-    models = evidence.held_together(engine, image, judged, contents)
+    models = evidence.hash_models(engine, image, judged, contents)
     bill = bill_of_materials.describe(image, contents, now)
     sign = signing.signer(options.key)
     kept = {path.name: path.read_bytes() for path in options.file}
     kept[options.bom.name] = json.dumps(bill, indent=1).encode()
     digests = {name: sha256(content).hexdigest() for name, content in kept.items()}
-    said = statement.provenance(image, judged, models, digests, ReleaseRun.current(), now)
+    said = statement.provenance(image, judged, models, digests, ReleaseRun.from_environment(), now)
     listed = statement.statement(image, bill_of_materials.PREDICATE, bill)
     files.write_text(options.bom, kept[options.bom.name].decode())
     if options.predicate:

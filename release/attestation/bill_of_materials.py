@@ -104,8 +104,8 @@ def groups(evaluation: dict[str, Any]) -> Iterator[dict[str, str]]:
     """Yield the rates of each protected group."""
     for attribute, held in evaluation["by_group"].items():
         for group, rates in held.items():
-            told = "; ".join(f"{name} {value}" for name, value in rates.items())
-            yield {"groupAtRisk": f"{attribute}: {group}", "harms": f"Test rows: {told}"}
+            listed = "; ".join(f"{name} {value}" for name, value in rates.items())
+            yield {"groupAtRisk": f"{attribute}: {group}", "harms": f"Test rows: {listed}"}
 
 
 def parameters(contents: dict[str, bytes], winner: str) -> Iterator[dict[str, str]]:

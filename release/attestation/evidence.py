@@ -74,7 +74,7 @@ def copy(engine: ContainerEngine, container: str, path: str) -> Iterator[tuple[s
                 yield str(PurePosixPath(path).parent / member.name), file.read()
 
 
-def held_together(
+def hash_models(
     engine: ContainerEngine, image: str, judged: PassedJudgement, contents: dict[str, bytes]
 ) -> dict[str, str]:
     """Return the SHA-256 of each model file among the contents of the image.

@@ -25,7 +25,7 @@ class ReleaseRun:
     invocation: str
 
     @classmethod
-    def current(cls, environment: Mapping[str, str] = os.environ) -> ReleaseRun:
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ReleaseRun:
         """Return the run that GitHub's variables describe."""
         server = environment.get("GITHUB_SERVER_URL", "https://localhost")
         repository = f"{server}/{environment.get('GITHUB_REPOSITORY', 'by-hand')}"

@@ -110,7 +110,7 @@ class Limits(LimitsSection):
     groups: Groups
 
     @model_validator(mode="after")
-    def _known(self) -> Limits:
+    def _check_names(self) -> Limits:
         losses = {
             "max_loss": self.max_loss,
             "max_unexcluded_loss": self.max_unexcluded_loss,
@@ -130,7 +130,7 @@ class Limits(LimitsSection):
         return self.model_copy(update={"floors": {**self.floors, **self.books.get(book, {})}})
 
     @property
-    def required(self) -> tuple[str, ...]:
+    def required_figures(self) -> tuple[str, ...]:
         """Return the figures that must be known for a judgement."""
         also = (*self.ratchet.max_loss, "ece", "mean_pd", "bad_rate", "calibration_slope")
         return tuple(dict.fromkeys((*self.floors, *self.max_loss, *also)))

@@ -64,7 +64,7 @@ def wrong_headlines(text: str, stated: dict[str, Any]) -> dict[str, str]:
     return {} if same else {HEADLINES: f"{HEADLINES} does not repeat the figures of {PATH}"}
 
 
-def unknown(figures: dict[str, Any], required: tuple[str, ...]) -> list[str]:
+def figures_without_value(figures: dict[str, Any], required: tuple[str, ...]) -> list[str]:
     """Return the required test figures that have no finite value or interval."""
     test = figures["test"]
     return [name for name in required if not all(map(_finite, _parts(test.get(name))))]

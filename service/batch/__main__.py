@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
         engine = Engine.load()
         if target.suffix:
             return score_file(engine, sources[0], target, with_reasons, again=True)
-        with locked(target):
+        with lock_folder(target):
             codes = [
                 score_file(engine, source, target / f"{source.stem}.parquet", with_reasons)
                 for source in sources
@@ -98,7 +98,7 @@ def score_file(
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Let no other batch write into a folder meanwhile; raises OSError where one does."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as file:

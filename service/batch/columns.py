@@ -66,7 +66,7 @@ class ColumnReader:
         for name in set(chunk.column_names) & self.fields.keys() if keeps.any() else ():
             columns[name], meanings[name], sure = self.fields[name].read(values_of(chunk, name))
             keeps &= sure
-        stated = {n: numbers(values_of(chunk, n)) for n in self._stated(chunk)}
+        stated = {n: numbers(values_of(chunk, n)) for n in self._stated_columns(chunk)}
         for values, sure in stated.values():
             keeps &= sure & ~np.isinf(values)
         with np.errstate(all="ignore"):
@@ -86,7 +86,7 @@ class ColumnReader:
             keeps &= ~(np.abs(values - true) > derived.tolerance)
         return keeps
 
-    def _stated(self, chunk: pa.Table) -> list[str]:
+    def _stated_columns(self, chunk: pa.Table) -> list[str]:
         return [name for name in chunk.column_names if name in self.applications.stated]
 
 

@@ -136,7 +136,7 @@ def over_time(engine: Engine, since: str, period: tuple[str, str]) -> Rows:
     with connection_to(engine) as connection:
         rows = counted_since(connection, since, max(step, DAY)).c
         bucket = func.substr(rows.period, 1, step).label("time")
-        query = select(bucket, rows.decision, summed(rows.decisions), func.sum(rows.pd).label("pd"))
+        query = select(bucket, rows.decision, sum_of(rows.decisions), func.sum(rows.pd).label("pd"))
         return _rows(connection, query.group_by(bucket, rows.decision).order_by(bucket))
 
 
@@ -144,7 +144,7 @@ def ratings(engine: Engine, since: str) -> Rows:
     """Return the number of decisions by rating."""
     with connection_to(engine) as connection:
         rows = counted_since(connection, since).c
-        query = select(rows.rating, summed(rows.decisions))
+        query = select(rows.rating, sum_of(rows.decisions))
         return _rows(connection, query.group_by(rows.rating).order_by(rows.rating))
 
 
@@ -152,7 +152,7 @@ def scores(engine: Engine, since: str) -> Rows:
     """Return the number of decisions by band of the score; `score` is the band's lower bound."""
     with connection_to(engine) as connection:
         rows = counted_since(connection, since).c
-        query = select(rows.band.label("score"), summed(rows.decisions))
+        query = select(rows.band.label("score"), sum_of(rows.decisions))
         return _rows(connection, query.group_by(rows.band).order_by(rows.band))
 
 
@@ -161,11 +161,11 @@ def models(engine: Engine) -> Rows:
     with connection_to(engine) as connection:
         rows = counted_since(connection, "").c
         by, last = (rows.model, rows.policy), func.max(rows.last)
-        facts = (func.min(rows.first).label("first"), last.label("last"), summed(rows.decisions))
+        facts = (func.min(rows.first).label("first"), last.label("last"), sum_of(rows.decisions))
         return _rows(connection, select(*by, *facts).group_by(*by).order_by(last.desc()))
 
 
-def summed(decisions: ColumnElement[int]) -> ColumnElement[int]:
+def sum_of(decisions: ColumnElement[int]) -> ColumnElement[int]:
     """Return the sum of a column of counts, under the same name."""
     return cast(func.sum(decisions), BigInteger).label("decisions")
 

@@ -113,7 +113,9 @@ class Applications:
         unknown = [name for name in application if name not in self.names]
         if len(unknown) > MOST:  # too many to look for the likely names of all
             some = unknown[:MOST]
-            raise InvalidApplication([self._unknown(n, quote(application[n]), "") for n in some])
+            raise InvalidApplication(
+                [self._describe_unknown(n, quote(application[n]), "") for n in some]
+            )
         try:
             self._validate(application)
         except ValidationError as error:
@@ -181,7 +183,7 @@ class Applications:
         if name in self.histories:
             return problem_of_line(self.histories[name], name, error)
         if error["type"] == "extra_forbidden":
-            return self._unknown(name, quote(error["input"]))
+            return self._describe_unknown(name, quote(error["input"]))
         field = self.fields.get(name)
         limit = allowed_values(field) if field else "a number"
         if name not in self.required:
@@ -192,7 +194,7 @@ class Applications:
         code = rule_of(field, got) if field else "type"
         return Problem(name, f"{name} must be {limit}; got {as_text(got)}", limit, got, code)
 
-    def _unknown(self, name: str, got: object, hint: str | None = None) -> Problem:
+    def _describe_unknown(self, name: str, got: object, hint: str | None = None) -> Problem:
         allowed, name = [*self.fields, *self.stated, *self.histories], clip(name)
         if name in self._late:
             message = f"{name} is known only after the loan was paid out: leave it out"

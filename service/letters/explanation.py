@@ -41,15 +41,15 @@ def explanation_about(record: Record, creditor: Creditor, engine: Engine | None)
     """Return the content of the explanation of a recorded decision; raises LetterError."""
     letter = letter_about(record, creditor)
     against = tuple(reason["text"] for reason in record["reasons"])
-    told = explained_again(record, engine)
-    if told is None:
+    answer = explain_again(record, engine)
+    if answer is None:
         return ExplanationLetter(against).beside(letter)
     in_favour = [
         in_words(fact["title"], fact["values"], record["application"])
-        for fact in told["contributions"]
+        for fact in answer["contributions"]
         if fact["contribution"] <= -LEAST
     ]
-    advice = told["what_would_change_it"]
+    advice = answer["what_would_change_it"]
     ways = advice["ways"] if advice["proved"] and letter.outcome != "approve" else []
     changes = tuple(changes_in_words(way["changes"]) for way in ways)
     return ExplanationLetter(against, tuple(in_favour[:MOST]), changes, explained=True).beside(
@@ -57,7 +57,7 @@ def explanation_about(record: Record, creditor: Creditor, engine: Engine | None)
     )
 
 
-def explained_again(record: Record, engine: Engine | None) -> dict[str, Any] | None:
+def explain_again(record: Record, engine: Engine | None) -> dict[str, Any] | None:
     """Return what `/explain` answers about a recorded application.
 
     None unless the model and the policy are those that decided, and come to the recorded PD.
@@ -69,8 +69,8 @@ def explained_again(record: Record, engine: Engine | None) -> dict[str, Any] | N
         application = engine.applications.check(record["application"])
     except InvalidApplication:
         return None
-    told = explain(engine, application)
-    return told if told["default_probability"] == record["default_probability"] else None
+    answer = explain(engine, application)
+    return answer if answer["default_probability"] == record["default_probability"] else None
 
 
 def in_words(title: str, values: Sequence[dict[str, Any]], application: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ def compare_groups(contract: Contract, window: Window, minimum: int) -> dict[str
     """Return `rows`, `approval_rate` and `mean_pd` by field and group of `minimum` or more rows."""
     approved = window.decision == "approve"
     groups_of: dict[str, Any] = {}
-    for field in contract.protected:
+    for field in contract.protected_fields:
         values = window.values(field.name)
         if all(v is None for v in values):
             continue

@@ -148,7 +148,7 @@ class LedgerMonitor:
 
     def titles(self) -> dict[str, str]:
         """Return what people call each feature and each protected attribute."""
-        features, protected = self.engine.features, self.engine.contract.protected
+        features, protected = self.engine.features, self.engine.contract.protected_fields
         titles = dict(zip(features.names, features.titles, strict=True))
         return titles | {field.name: field.title or field.name for field in protected}
 
@@ -165,9 +165,9 @@ class LedgerMonitor:
                 realised_performance.realised_performance(mature),
                 self.find_fall(mature),
             )
-            own = mature.model == self.model
-            bad = mature.bad[own] == 1
-            self.sequential.set_outcomes(mature.day[own], mature.pd[own], bad)
+            of_model = mature.model == self.model
+            bad = mature.bad[of_model] == 1
+            self.sequential.set_outcomes(mature.day[of_model], mature.pd[of_model], bad)
             self._as_of = now
         return self._realised
 
@@ -208,7 +208,7 @@ def as_json(value: object) -> Any:
 def start_monitor(root: Path, ledger: Ledger) -> LedgerMonitor:
     """Return a monitor, and say which comparison it cannot make with this account."""
     monitor = LedgerMonitor(root, ledger)
-    if monitor.engine.contract.protected:
+    if monitor.engine.contract.protected_fields:
         with connection_to(ledger.engine) as connection:
             if not may_read_protected(connection):
                 print(f"monitor: {NO_GROUPS}", file=sys.stderr, flush=True)

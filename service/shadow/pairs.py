@@ -80,7 +80,7 @@ def read_policy(ledger: Ledger, identity: Identity) -> Policy:
         content = read_policies(connection, {name}).get(name)
     if content is None:
         raise NotComparable(f"the ledger does not hold the policy {name} of the challenger")
-    return Policy.recorded(content)
+    return Policy.from_record(content)
 
 
 def count_refused(ledger: Ledger, identity: Identity) -> dict[str, int]:
@@ -114,7 +114,7 @@ def read_scores(
     champion = ScoredRows.concatenate([part.champion for part in parts])
     groups = {
         field.name: name_groups_of(field, champion.groups[field.name].tolist())
-        for field in engine.contract.protected
+        for field in engine.contract.protected_fields
     }
     return ComparedScores(
         replace(champion, groups=groups),
@@ -134,7 +134,7 @@ def arrays_of(engine: Engine, pairs: Sequence[Pair]) -> ComparedScores:
         exposure=np.array([float(a.get(money) or 0) for a in applications]) if money else None,
         groups={
             field.name: np.array([a.get(field.name) for a in applications], dtype=object)
-            for field in engine.contract.protected
+            for field in engine.contract.protected_fields
         },
     )
     return ComparedScores(

@@ -102,7 +102,7 @@ class Contract(ContractPart):
         return [a for a in self.aggregates.values() if a.of == history]
 
     @property
-    def protected(self) -> list[Field]:
+    def protected_fields(self) -> list[Field]:
         """The protected attributes: recorded for fairness, never an input of a model."""
         return [f for f in self.fields.values() if f.protected]
 

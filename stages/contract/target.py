@@ -60,7 +60,7 @@ class Target(ContractPart):
         return [text(v) for v in self.indeterminate]
 
     @property
-    def allowed(self) -> list[str]:
+    def allowed_texts(self) -> list[str]:
         """The raw texts that the contract states, sorted."""
         return sorted({word for side in self.words for word in side})
 

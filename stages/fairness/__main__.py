@@ -104,17 +104,17 @@ def report(book: TrialRows, results: list[Result], log: Path, tolerances: dict[s
     """Return the content of the report."""
     preferred = search.prefer(results, **tolerances)
 
-    def shown(result: Result) -> Any:
+    def read_line(result: Result) -> Any:
         return json.loads(result.line)
 
     content = {
         "dataset": book.config.dataset,
         "trials": len(results),
         "tolerances": tolerances,
-        "present": shown(results[0]),
-        "preferred": shown(preferred),
+        "present": read_line(results[0]),
+        "preferred": read_line(preferred),
         "passed_over": len(list(search.select_within(results, **tolerances))) - 1,
-        "frontier": [shown(result) for result in search.frontier(results)],
+        "frontier": [read_line(result) for result in search.frontier(results)],
         "test": compare_on_test(book, results[0].trial, preferred.trial),
         "log": str(log),
     }
@@ -139,7 +139,7 @@ def main() -> None:
     options = parse()
     config = params.load()
     contract = contracts.load(config.dataset)
-    if not contract.protected:
+    if not contract.protected_fields:
         sys.exit(f"error: the contract of {config.dataset} has no `protected` field to audit by")
     book = TrialRows.read(config, contract)
     check_groups(book)

@@ -66,8 +66,8 @@ def _aggregate(
         chosen = chosen & (lines.day >= window_start(aggregate.within, decided)[lines.owner])
     truth = None if aggregate.condition is None else aggregate.condition.truth(lines.columns)
     if aggregate.take == "share" and truth is not None:
-        told = chosen & ~np.isnan(truth)
-        return _mean(truth[told], lines.owner[told], lines.count)
+        stated = chosen & ~np.isnan(truth)
+        return _mean(truth[stated], lines.owner[stated], lines.count)
     if truth is not None:
         chosen = chosen & (truth == 1)
     values = lines.columns[aggregate.field] if aggregate.field else lines.day

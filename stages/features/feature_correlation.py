@@ -36,7 +36,7 @@ class Columns(Protocol):
         """Keep a feature (n,) with mean 0 and standard deviation 1."""
         ...
 
-    def scaled(self, j: int, chunk: int | None = None) -> Floats:
+    def read_scaled(self, j: int, chunk: int | None = None) -> Floats:
         """Return a feature that was kept, or CHUNK of its rows."""
         ...
 
@@ -58,7 +58,7 @@ class InMemory:
         """Keep a feature (n,) with mean 0 and standard deviation 1."""
         self._scaled[j] = values
 
-    def scaled(self, j: int, chunk: int | None = None) -> Floats:
+    def read_scaled(self, j: int, chunk: int | None = None) -> Floats:
         """Return a feature that was kept, or CHUNK of its rows."""
         values = self._scaled[j]
         return values if chunk is None else values[chunk * CHUNK : (chunk + 1) * CHUNK]
@@ -75,7 +75,7 @@ def correlate(table: Columns, width: int, run: MapFunction) -> Floats:
 
 def multiply(table: Columns, width: int, chunk: int) -> Floats:
     """Return the sums of products (F, F) of the features in a chunk of the rows."""
-    values = np.stack([table.scaled(j, chunk) for j in range(width)])
+    values = np.stack([table.read_scaled(j, chunk) for j in range(width)])
     with threadpool_limits(1):
         products: Floats = values @ values.T
     return products
@@ -117,7 +117,7 @@ def associate_category(
     strength = {j: 1.0}
     for k in range(width):
         if k not in categories:
-            strength[k] = correlation_ratio(table.scaled(k), level)
+            strength[k] = correlation_ratio(table.read_scaled(k), level)
         elif k > j:
             strength[k] = cramers_v(level, category_cells(table.feature(k)))
     return strength

@@ -60,7 +60,7 @@ class StoredMatrix:
         """Keep a feature (n,) with mean 0 and standard deviation 1."""
         self.scratch.write(f"{self.split}/scaled/{j}", pa.table({"value": values}))
 
-    def scaled(self, j: int, chunk: int | None = None) -> Floats:
+    def read_scaled(self, j: int, chunk: int | None = None) -> Floats:
         """Return a feature that was kept, or CHUNK of its rows."""
         name = f"{self.split}/scaled/{j}"
         table = self.scratch.read(name) if chunk is None else self.scratch.read_chunk(name, chunk)

@@ -36,9 +36,9 @@ class Weights:
     def fit(cls, margins: Floats, bad: Outcomes) -> Weights:
         """Fit by penalised maximum likelihood on margins (n, k) out of fold and outcomes (n,)."""
         with threadpool_limits(1, user_api="blas"):
-            own = [Sigmoid.fit(column, bad) for column in margins.T]
-            slopes = np.array([max(one.slope, 0.0) for one in own])
-            odds = margins * slopes + [one.intercept for one in own]
+            sigmoids = [Sigmoid.fit(column, bad) for column in margins.T]
+            slopes = np.array([max(one.slope, 0.0) for one in sigmoids])
+            odds = margins * slopes + [one.intercept for one in sigmoids]
             shares = fit_shares(odds, bad)
             weights = shares * slopes
             return cls(weights, Sigmoid.fit(add(margins, weights), bad))

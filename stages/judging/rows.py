@@ -93,7 +93,7 @@ class Rows:
         """Return the group of each row (n,) for each protected attribute by name."""
         return {
             field.name: evaluation.name_groups(field, prepared.column(self.table, field))
-            for field in self.contract.protected
+            for field in self.contract.protected_fields
         }
 
     def vintages(self) -> NDArray[np.str_] | None:

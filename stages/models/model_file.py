@@ -162,8 +162,8 @@ def text(model: Model) -> str:
         dataset=model.dataset,
         mode=model.mode,
         contract=model.contract_text,
-        scorer=written_model.written_scorer(model, model.scorer),
-        calibrator=written_model.written_calibrator(model.calibrator),
+        scorer=written_model.write_scorer(model, model.scorer),
+        calibrator=written_model.write_calibrator(model.calibrator),
         trained_on=model.trained_on,
         versions={name: model.versions[name] for name in PACKAGES},
     )

@@ -63,7 +63,7 @@ def check_name(name: str) -> str:
     )
 
 
-def named_by(arguments: list[str], command: str) -> str:
+def candidate_argument(arguments: list[str], command: str) -> str:
     """Return the candidate that is a command's only argument; else end with how to call it."""
     if len(arguments) == 1 and arguments[0] in names():
         return arguments[0]

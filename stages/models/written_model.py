@@ -14,21 +14,19 @@ from stages.models.compiled.forest import Node
 from stages.models.scorers import Additive, Scorer, Selected, WeightedSum
 
 
-def written_scorer(
-    model: Model, scorer: Scorer
-) -> document.Additive | document.Trees | document.Sum:
+def write_scorer(model: Model, scorer: Scorer) -> document.Additive | document.Trees | document.Sum:
     """Return the document of the scorer of a model."""
     if isinstance(scorer, WeightedSum):
         parts = zip(scorer.names, scorer.weights.tolist(), scorer.scorers, strict=True)
         members = [
-            document.Member(candidate=name, weight=weight, scorer=written_alone(model, part))
+            document.Member(candidate=name, weight=weight, scorer=write_single_scorer(model, part))
             for name, weight, part in parts
         ]
         return document.Sum(form="sum", members=members)
-    return written_alone(model, scorer)
+    return write_single_scorer(model, scorer)
 
 
-def written_alone(model: Model, scorer: Scorer) -> document.Additive | document.Trees:
+def write_single_scorer(model: Model, scorer: Scorer) -> document.Additive | document.Trees:
     """Return the document of a scorer that is no blend."""
     from stages.models import tree_compiler  # noqa: PLC0415  (the service never writes)
 
@@ -41,7 +39,7 @@ def written_alone(model: Model, scorer: Scorer) -> document.Additive | document.
             features=features,
             library=forest.library.name,
             start=forest.start,
-            trees=[written_tree(nodes) for nodes in forest.trees],
+            trees=[write_tree(nodes) for nodes in forest.trees],
         )
     if not isinstance(scorer, Additive):
         raise TypeError(
@@ -69,7 +67,7 @@ def written_alone(model: Model, scorer: Scorer) -> document.Additive | document.
     )
 
 
-def written_tree(nodes: list[Node]) -> document.Tree:
+def write_tree(nodes: list[Node]) -> document.Tree:
     """Return the document of a tree, its nodes in pre-order."""
     order, waiting = list[int](), [0]
     while waiting:
@@ -92,7 +90,7 @@ def written_tree(nodes: list[Node]) -> document.Tree:
     )
 
 
-def written_calibrator(
+def write_calibrator(
     calibrator: Calibrator,
 ) -> document.Sigmoid | document.Isotonic | document.ForestShare:
     """Return the document of a calibrator."""

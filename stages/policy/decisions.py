@@ -151,7 +151,7 @@ class Policy(BaseModel):
         return np.searchsorted([*self.ratings.values()][:-1], pd, side="right")
 
     @classmethod
-    def recorded(cls, content: Mapping[str, Any]) -> Self:
+    def from_record(cls, content: Mapping[str, Any]) -> Self:
         """Return the policy that a ledger recorded, among other facts of the time."""
         return cls.model_validate({k: v for k, v in content.items() if k in cls.model_fields})
 

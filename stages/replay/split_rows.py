@@ -59,8 +59,8 @@ def score_out_of_sample(config: Params, contract: Contract, model: Model) -> Sco
         index = pandas.Index(rows.table.column("_row").to_numpy())
         place = index.get_indexer(pandas.Index(some["row"]))
         scored = score(rows, model)
-        told = some[name].to_numpy() if split == "train" else scored.pd[place]
-        parts.append(replace(scored.taking(place), pd=told, cluster=None))
+        probability = some[name].to_numpy() if split == "train" else scored.pd[place]
+        parts.append(replace(scored.taking(place), pd=probability, cluster=None))
     return ScoredRows.concatenate(parts)
 
 

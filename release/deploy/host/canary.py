@@ -95,8 +95,10 @@ class Comparison:
         ]
         if not any(refuted):
             return ""
-        told = [f"{count.having:.0f} of {count.of:.0f}" for count in (new, old)]
-        return f"{self.name} differ by more than {self.margin:g}: {told[0]} (new), {told[1]} (old)"
+        counts = [f"{count.having:.0f} of {count.of:.0f}" for count in (new, old)]
+        return (
+            f"{self.name} differ by more than {self.margin:g}: {counts[0]} (new), {counts[1]} (old)"
+        )
 
 
 class Canary:

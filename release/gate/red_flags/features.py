@@ -82,7 +82,7 @@ def _groups(contract: Contract, table: Any) -> dict[str, NDArray[np.intp]]:
         field.name: np.unique(
             evaluation.name_groups(field, prepared.column(table, field)), return_inverse=True
         )[1]
-        for field in contract.protected
+        for field in contract.protected_fields
     }
 
 

@@ -135,7 +135,7 @@ def read_challenger(judgement: Judgement) -> Iterator[Finding]:
     judgement.metrics = stated
     if judgement.limits:
         judgement.limits = judgement.limits.of(config.dataset)
-        if absent := recalculation.unknown(stated, judgement.limits.required):
+        if absent := recalculation.figures_without_value(stated, judgement.limits.required_figures):
             words = f"{recalculation.PATH} has no finite value and interval for {first_few(absent)}"
             raise CannotJudge(words)
     path = Path(predictions.PATH)

@@ -157,8 +157,8 @@ class AdviceSearch:
             rows = np.repeat(self._row[None], len(some), axis=0)
             rows[:, outer] = some
             lines = self._values(rows, inner, other) if coupled else shared
-            spare = limit - self._sizes(outer, some[0])
-            lines = lines[:, : int((self._sizes(inner, lines) < spare).sum(axis=1).max())]
+            room = limit - self._sizes(outer, some[0])
+            lines = lines[:, : int((self._sizes(inner, lines) < room).sum(axis=1).max())]
             if not lines.size:
                 continue
             lines = np.broadcast_to(lines, (len(some), lines.shape[1]))

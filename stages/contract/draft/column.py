@@ -57,7 +57,7 @@ class Column:
         return (~self.words.isin(BLANKS) & ~lower.isin(MISSING)).to_numpy(dtype=bool)
 
     @property
-    def known(self) -> list[str]:
+    def known_words(self) -> list[str]:
         """The words that are values."""
         return self.words[self.is_known].tolist()
 

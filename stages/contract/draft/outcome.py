@@ -54,7 +54,7 @@ def guess(column: Column) -> TargetCoding:
 
     Raises ContractError for a column that cannot have two outcomes.
     """
-    known = {w: int(n) for w, n in zip(column.known, column.known_counts, strict=True)}
+    known = {w: int(n) for w, n in zip(column.known_words, column.known_counts, strict=True)}
     if not 2 <= len(known) <= 20:
         shown = sorted(known)[:5]
         raise ContractError(

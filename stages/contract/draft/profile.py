@@ -27,14 +27,18 @@ def guess(column: Column) -> Guess:
     result.missing += column.words[~column.is_known & ~column.words.isin(BLANKS)].tolist()
     absent = column.to_rows(~column.is_known | column.words.isin(result.missing))
     result.required = not np.any(absent != 0)
-    if result.required and len(column.known) - len(result.repair) == 1 and not result.left_out:
-        result.unused = f"constant: {column.known[0]!r} throughout"
+    if (
+        result.required
+        and len(column.known_words) - len(result.repair) == 1
+        and not result.left_out
+    ):
+        result.unused = f"constant: {column.known_words[0]!r} throughout"
     return result
 
 
 def _boolean(column: Column) -> Guess | None:
     """Read two opposite words, in any spelling of them."""
-    lower = {w: w.lower() for w in column.known}
+    lower = {w: w.lower() for w in column.known_words}
     seen = set(lower.values())
     counted = seen <= {"0", "1"} and column_names.tells(column_names.QUANTITY, column.name)
     if counted or not seen <= TRUE | FALSE or seen <= TRUE or seen <= FALSE:
@@ -71,7 +75,7 @@ def _date(column: Column) -> Guess | None:
 
 def _category(column: Column) -> Guess | None:
     """Read few different words, each of them frequent."""
-    known = dict(zip(column.known, column.known_counts.tolist(), strict=True))
+    known = dict(zip(column.known_words, column.known_counts.tolist(), strict=True))
     repair = find_typos(known) if len(known) <= 2 * MAX_CATEGORIES else {}
     enum = sorted(w for w in known if w not in repair)
     if len(enum) > MAX_CATEGORIES or 5 * len(enum) > sum(known.values()):

@@ -22,7 +22,7 @@ def guess(column: Column) -> Guess | None:
     other = column.words[column.is_known & np.isnan(values)]
     if not column.holds_mostly(~np.isnan(values[column.is_known])):
         return None
-    few = len(column.known) <= MAX_CATEGORIES
+    few = len(column.known_words) <= MAX_CATEGORIES
     if (few and other.str.contains(r"\d").any()) or words.str.fullmatch(r"0\d+").any():
         return None  # `0, 1, 2, 3+` are categories, `007` is a code
     codes = find_missing_codes(values, column.counts)
@@ -123,8 +123,8 @@ def round_bounds(low: float, high: float, percent: bool) -> tuple[float, float]:
         return 0.0, 100.0
     if low > high / 3 > 0:
         step = 10.0 ** np.floor(np.log10(max(high - low, high / 100)))
-        spare = (high - low) / 4
-        ends = np.floor((low - spare) / step) * step, np.ceil((high + spare) / step) * step
+        room = (high - low) / 4
+        ends = np.floor((low - room) / step) * step, np.ceil((high + room) / step) * step
         return round(float(ends[0]), 12), round(float(ends[1]), 12)
     return (-next_round_number(-1.2 * low) if low < 0 else 0.0), (
         next_round_number(1.2 * high) if high > 0 else 0.0

@@ -53,7 +53,7 @@ def outcome_of(contract: Contract, raw: pd.DataFrame, broken: BrokenRows) -> pd.
     """Return the outcome as 0/1, of which both must occur."""
     target = contract.target
     values = whole_numbers(as_text(raw[target.field])).map(target.codes)
-    broken.add(values.isna(), "unknown outcome", target.field, f"allowed: {target.allowed}")
+    broken.add(values.isna(), "unknown outcome", target.field, f"allowed: {target.allowed_texts}")
     if contract.outcome and contract.outcome.event and contract.date:
         values = values.where(
             ~_late_defaults(contract, contract.outcome, raw, values == 1, broken), 0

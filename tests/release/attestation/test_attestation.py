@@ -251,8 +251,8 @@ def test_the_run_of_a_workflow_is_named_as_github_names_it() -> None:
         "GITHUB_RUN_ID": "7",
         "GITHUB_RUN_ATTEMPT": "2",
     }
-    run = command.ReleaseRun.current(environment)
+    run = command.ReleaseRun.from_environment(environment)
     assert run.workflow == ".github/workflows/release.yml"
     assert run.ref == "refs/heads/main"
     assert run.invocation == "https://github.com/lender/credit/actions/runs/7/attempts/2"
-    assert command.ReleaseRun.current({}).repository == "https://localhost/by-hand"
+    assert command.ReleaseRun.from_environment({}).repository == "https://localhost/by-hand"

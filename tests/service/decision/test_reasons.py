@@ -220,7 +220,7 @@ def test_every_refused_applicant_is_given_reasons(refused: list[tuple[Floats, An
 def test_no_reason_names_a_protected_attribute(
     engine: Engine, refused: list[tuple[Floats, Any]]
 ) -> None:
-    protected = {field.name for field in engine.contract.protected}
+    protected = {field.name for field in engine.contract.protected_fields}
     sources = dict(zip(engine.features.names, engine.features.sources, strict=True))
     for _, decision in refused:
         for reason in decision.reasons:

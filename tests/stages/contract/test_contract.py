@@ -242,7 +242,7 @@ def test_no_model_of_a_shipped_contract_sees_protected_fields_or_outcomes(datase
     for f in contract.inputs("pricing"):
         assert not f.protected
         assert f.known_at != "outcome"
-    assert contract.protected
+    assert contract.protected_fields
 
 
 def test_grade_and_rate_are_features_in_pricing_only() -> None:
