@@ -29,6 +29,7 @@ from service.monitoring.outcomes import outcomes_of
 from service.shadow.challenger import KIND
 from service.shadow.records import is_scored_by
 from stages.features.matrix import Floats
+from stages.metrics.clusters import number_labels
 from stages.policy.decisions import DECISIONS, Policy
 from stages.replay.policy_figures import Places
 from stages.replay.scored_rows import ScoredRows
@@ -52,12 +53,16 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class ComparedScores:
-    """The champion's rows and decisions, and the PDs and decisions of a challenger, (n,) each."""
+    """The champion's rows and decisions, and the PDs and decisions of a challenger, (n,) each.
+
+    `cases` has the reference of the case that a decision is about, None where it has none.
+    """
 
     champion: ScoredRows
     decided: Places
     challenger_pd: Floats
     challenger_decided: Places
+    cases: list[str | None]
 
 
 def newest_challenger(ledger: Ledger) -> Identity:
@@ -116,11 +121,13 @@ def read_scores(
         field.name: name_groups_of(field, champion.groups[field.name].tolist())
         for field in engine.contract.protected_fields
     }
+    cases = [case for part in parts for case in part.cases]
     return ComparedScores(
-        replace(champion, groups=groups),
+        replace(champion, groups=groups, cluster=number_labels(cases)),
         np.concatenate([part.decided for part in parts]),
         np.concatenate([part.challenger_pd for part in parts]),
         np.concatenate([part.challenger_decided for part in parts]),
+        cases,
     )
 
 
@@ -142,6 +149,7 @@ def arrays_of(engine: Engine, pairs: Sequence[Pair]) -> ComparedScores:
         np.array([DECISIONS.index(str(pair.entry.decision)) for pair in pairs]),
         np.array([pair.pd for pair in pairs]),
         np.array([DECISIONS.index(pair.decision) for pair in pairs]),
+        [pair.entry.content.get("reference") for pair in pairs],
     )
 
 

@@ -19,6 +19,7 @@ from stages import params
 from stages.features.matrix import Floats
 from stages.judging.evaluation import round_figures
 from stages.metrics import ratio_intervals
+from stages.metrics.clusters import Codes
 from stages.metrics.delong import compare_aucs
 from stages.metrics.ratio_intervals import RatioOfSums
 from stages.replay import comparison, table
@@ -39,16 +40,18 @@ def compare(ledger: Ledger, engine: Engine, *, maturity: int, minimum: int) -> d
     challenger = pairs.newest_challenger(ledger)
     scores = pairs.read_scores(ledger, engine, challenger, maturity)
     champion, pd = scores.champion, scores.challenger_pd
+    same_loan = champion.cluster
     agrees = (scores.decided == scores.challenger_decided).astype(np.float64)
+    agreement = ratio_intervals.interval(RatioOfSums(agrees, np.ones(len(agrees))), same_loan)
     content = {
         "champion": {name: engine.identity[name] for name in ("model", "policy")},
         "challenger": dict(challenger),
         "refused": pairs.count_refused(ledger, challenger),
         "waiting": records.count_waiting(ledger, records.last_scored(ledger, challenger)),
-        "agreement": as_figure(ratio_intervals.interval(RatioOfSums(agrees, np.ones(len(agrees))))),
+        "agreement": as_figure(agreement),
         "rank_correlation": correlate_ranks(champion.pd, pd),
-        "mean_pd": compare_means(champion.pd, pd),
-        "realised": compare_outcomes(champion.bad, champion.pd, pd),
+        "mean_pd": compare_means(champion.pd, pd, same_loan),
+        "realised": compare_outcomes(champion.bad, champion.pd, pd, same_loan),
     }
     decisions = comparison.compare(
         Side(champion, scores.decided, engine.policy),
@@ -85,34 +88,42 @@ def correlate_ranks(champion: Floats, challenger: Floats) -> float:
     return float(spearmanr(champion, challenger).statistic)
 
 
-def compare_means(champion: Floats, challenger: Floats) -> dict[str, dict[str, float]]:
-    """Return the means of both columns (n,) and their difference, with paired intervals."""
+def compare_means(
+    champion: Floats, challenger: Floats, cluster: Codes | None
+) -> dict[str, dict[str, float]]:
+    """Return the means of both columns (n,) and their difference, with paired intervals.
+
+    Rows of one `cluster` (n,) are decisions about the same loan.
+    """
     one = np.ones(len(champion))
     old, new = RatioOfSums(champion, one), RatioOfSums(challenger, one)
     return {
-        "champion": as_figure(ratio_intervals.interval(old)),
-        "challenger": as_figure(ratio_intervals.interval(new)),
-        "difference": as_figure(ratio_intervals.difference(new, old)),
+        "champion": as_figure(ratio_intervals.interval(old, cluster)),
+        "challenger": as_figure(ratio_intervals.interval(new, cluster)),
+        "difference": as_figure(ratio_intervals.difference(new, old, cluster)),
     }
 
 
-def compare_outcomes(bad: Floats, champion: Floats, challenger: Floats) -> dict[str, Any]:
+def compare_outcomes(
+    bad: Floats, champion: Floats, challenger: Floats, cluster: Codes | None
+) -> dict[str, Any]:
     """Return the ROC-AUC and the Brier score of both on the rows with a mature outcome.
 
     Both are None where fewer than FEWEST loans went bad, or stayed good.
     """
     seen = np.isfinite(bad)
     bad, old, new = bad[seen], champion[seen], challenger[seen]
+    cluster = None if cluster is None else cluster[seen]
     facts: dict[str, Any] = {"outcomes": len(bad), "roc_auc": None, "brier": None}
     if min((bad == 1).sum(), (bad == 0).sum()) < FEWEST:
         return facts
-    auc = compare_aucs(bad, old, new)
+    auc = compare_aucs(bad, old, new, cluster)
     facts["roc_auc"] = {
         "champion": auc.champion,
         "challenger": auc.challenger,
         "difference": {"value": auc.difference, "low": auc.low, "high": auc.high},
     }
-    facts["brier"] = compare_means((old - bad) ** 2, (new - bad) ** 2)
+    facts["brier"] = compare_means((old - bad) ** 2, (new - bad) ** 2, cluster)
     return facts
 
 

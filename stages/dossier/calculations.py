@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 
 from stages.contract.schema import Contract, Mode
 from stages.dossier import grade_tests
-from stages.metrics import delong, ratio_intervals
-from stages.metrics.rate_intervals import wilson
+from stages.metrics import clusters, delong, ratio_intervals
+from stages.metrics.clusters import Codes
+from stages.metrics.rate_intervals import share_interval
 
 DIGITS = 6
 FEWEST = 2  # good and bad loans without which an AUC has no interval
@@ -24,8 +25,11 @@ Facts = dict[str, Any]
 def judge_rows(rows: pd.DataFrame) -> Facts:
     """Return how PDs and decisions of some rows agree with their outcomes, with 95 % intervals."""
     bads, count = int(rows["bad"].sum()), len(rows)
-    approved = float((rows["decision"] == "approve").mean())
-    bad, approval = grade_tests.jeffreys_interval(bads, count), wilson(approved, count)
+    is_approved = (rows["decision"] == "approve").to_numpy()
+    approved = float(is_approved.mean())
+    share, cluster = independent_share(rows), cluster_of(rows)
+    bad = grade_tests.jeffreys_interval(share * bads, share * count)
+    approval = share_interval(is_approved, np.ones(count), cluster)
     facts: Facts = {
         "rows": count,
         "bads": bads,
@@ -43,10 +47,20 @@ def auc_with_interval(rows: pd.DataFrame) -> Facts | None:
     bad = rows["bad"].to_numpy()
     if min(bad.sum(), len(bad) - bad.sum()) < FEWEST:
         return None
-    same = np.zeros(len(bad))  # a model that says the same of every loan has an AUC of a half
-    test = delong.compare_aucs(bad, same, rows["pd"].to_numpy())
-    ends = {"low": max(0.0, 0.5 + test.low), "high": min(1.0, 0.5 + test.high)}
-    return {"value": test.challenger, **ends}
+    auc = delong.auc_with_interval(bad, rows["pd"].to_numpy(), cluster_of(rows))
+    return {"value": auc.estimate, "low": auc.low, "high": auc.high}
+
+
+def cluster_of(rows: pd.DataFrame) -> Codes | None:
+    """Return which rows (n,) go good or bad together; None where all are independent."""
+    if "cluster" not in rows or rows["cluster"].isna().any():
+        return None
+    return rows["cluster"].to_numpy(np.int64)
+
+
+def independent_share(rows: pd.DataFrame) -> float:
+    """Return how many independent loans say as much of the bad rate as one of these does."""
+    return clusters.share_of_independent_rows(rows["bad"].to_numpy(np.float64), cluster_of(rows))
 
 
 def judge_parts(rows: pd.DataFrame, labels: pd.Series[Any], minimum: int) -> dict[str, Facts]:
@@ -82,15 +96,18 @@ def judge_grades(rows: pd.DataFrame, ratings: dict[str, float]) -> Facts:
     A grade holds the PDs from the bound of the grade before it up to its own.
     """
     place = np.searchsorted(list(ratings.values()), rows["pd"], side="right")
-    grades = []
+    grades, shares = [], []
     for index, (name, bound) in enumerate(ratings.items()):
         part = rows[np.minimum(place, len(ratings) - 1) == index]
         if len(part):
             grades.append({"grade": name, "pd_below": bound, **judge_grade(part)})
-    tested = [g for g in grades if 0 < g["mean_pd"] < 1]
-    all_at_once = grade_tests.hosmer_lemeshow(
-        *([g[key] for g in tested] for key in ("bads", "rows", "mean_pd"))
-    )
+            shares.append(independent_share(part))
+    tested = [
+        (share * grade["bads"], share * grade["rows"], grade["mean_pd"])
+        for grade, share in zip(grades, shares, strict=True)
+        if 0 < grade["mean_pd"] < 1
+    ]
+    all_at_once = grade_tests.hosmer_lemeshow(*np.array(tested).reshape(-1, 3).T)
     rates = [g["bad_rate"]["value"] for g in grades]
     return {
         "grades": grades,
@@ -107,15 +124,17 @@ def judge_grades(rows: pd.DataFrame, ratings: dict[str, float]) -> Facts:
 def judge_grade(part: pd.DataFrame) -> Facts:
     """Return the loans of a grade, and the tests of their mean PD."""
     bads, count, mean = int(part["bad"].sum()), len(part), float(part["pd"].mean())
-    ends = grade_tests.jeffreys_interval(bads, count)
+    share = independent_share(part)
+    alone = share * bads, share * count
+    ends = grade_tests.jeffreys_interval(*alone)
     return {
         "rows": count,
         "bads": bads,
         "mean_pd": mean,
         "bad_rate": {"value": bads / count, "low": ends.low, "high": ends.high},
-        "binomial": grade_tests.binomial(bads, count, mean),
-        "jeffreys": grade_tests.jeffreys(bads, count, mean),
-        "light": grade_tests.traffic_light(bads, count, mean),
+        "binomial": grade_tests.binomial(*alone, mean),
+        "jeffreys": grade_tests.jeffreys(*alone, mean),
+        "light": grade_tests.traffic_light(*alone, mean),
     }
 
 

@@ -2,6 +2,7 @@
 
 Each p-value is the probability of a result at least as bad as the one seen, if the PD is right.
 Loans are taken as independent, which in a recession they are not: see `docs/explanation/limits.md`.
+Where loans of a customer repeat, callers pass the number of independent loans that say as much.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class BadRateInterval(NamedTuple):
     high: float
 
 
-def binomial(bads: int, rows: int, pd: float) -> float:
+def binomial(bads: float, rows: float, pd: float) -> float:
     """Return the probability of `bads` or more bad loans among `rows` of this PD (one-sided).
 
     The exact binomial tail is a regularised incomplete beta function (Abramowitz and Stegun 1964,
@@ -44,7 +45,7 @@ def binomial(bads: int, rows: int, pd: float) -> float:
     return 1.0 if bads == 0 else float(betainc(bads, rows - bads + 1, pd))
 
 
-def jeffreys(bads: int, rows: int, pd: float) -> float:
+def jeffreys(bads: float, rows: float, pd: float) -> float:
     """Return the probability that the true bad rate is at most the PD, by Jeffreys' prior.
 
     The posterior of the bad rate is Beta(bads + 1/2, rows - bads + 1/2) (Brown, Cai and DasGupta
@@ -54,7 +55,7 @@ def jeffreys(bads: int, rows: int, pd: float) -> float:
     return float(betainc(bads + 0.5, rows - bads + 0.5, pd))
 
 
-def jeffreys_interval(bads: int, rows: int) -> BadRateInterval:
+def jeffreys_interval(bads: float, rows: float) -> BadRateInterval:
     """Return the equal-tailed 95 % interval of a bad rate by Jeffreys' prior.
 
     The lower end is 0 where no loan is bad, and the upper end 1 where all are (Brown, Cai and
@@ -66,7 +67,7 @@ def jeffreys_interval(bads: int, rows: int) -> BadRateInterval:
     return BadRateInterval(low, high)
 
 
-def traffic_light(bads: int, rows: int, pd: float) -> Light:
+def traffic_light(bads: float, rows: float, pd: float) -> Light:
     """Return the zone of a number of bad loans among `rows` of this PD.
 
     The zones are those of the Basel Committee's "Supervisory framework for the use of backtesting"

@@ -51,12 +51,12 @@ def compare_on_test(book: TrialRows, present: Trial, preferred: Trial) -> dict[s
     sides = [book.score(trial, "test") for trial in (present, preferred)]
     decided = [book.policy.decide(rows.pd, rows.features) for rows in sides]
     bad, minimum = sides[0].bad.astype(np.int64), book.config.evaluate.min_group
-    auc = delong.compare_aucs(bad, sides[0].pd, sides[1].pd)
+    auc = delong.compare_aucs(bad, sides[0].pd, sides[1].pd, sides[0].cluster)
     profits = [book.policy.profits(bad, decision == APPROVE) for decision in decided]
     both = list(zip(sides, decided, strict=True))
     return {
         "roc_auc": {"value": auc.difference, "low": auc.low, "high": auc.high},
-        "profit": mean_with_interval(profits[1] - profits[0]),
+        "profit": mean_with_interval(profits[1] - profits[0], sides[0].cluster),
         "disparity": [measures.find_worst(*side, minimum).disparity for side in both],
         "groups": {
             name: measures.measure(*side, minimum)

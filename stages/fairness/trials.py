@@ -83,11 +83,13 @@ class TrialRows:
             folds = self.train.cut(self.config.train.folds, self.config.train.seed)
             margin = job.judge_folds(x, bad, folds)
         rows, held = self.splits[split]
+        pd = job.calibrate(x, bad, margin)(scorer.margin(held))
         return ScoredRows(
-            pd=job.calibrate(x, bad, margin)(scorer.margin(held)),
+            pd=pd,
             bad=rows.bad.astype(np.float64),
             features=columns_by_name(self.features, held),
             exposure=rows.exposure,
+            cluster=rows.cluster(pd),
             groups=rows.groups(),
         )
 

@@ -74,11 +74,12 @@ def make_predictions_out_of_fold(
     place = pd.Index(rows.table.column("_row").to_numpy()).get_indexer(pd.Index(held["row"]))
     said = held[f"pd_{winner.candidate}"].to_numpy()
     decided = policy.decide(said, evaluation.columns_by_name(winner.features, x[place]))
-    everything = make_predictions(
-        rows, Judged(rows.bad, np.zeros(len(x)), 0 * rows.bad, rows.exposure)
-    )
-    chosen: pd.DataFrame = everything.iloc[place]
-    return chosen.assign(pd=said, decision=np.array(DECISIONS)[decided])
+    probabilities = np.full(len(x), rows.bad.mean())  # of rows that no fold judged, which are cut
+    probabilities[place] = said
+    cluster = rows.cluster(probabilities)
+    judged = Judged(rows.bad, probabilities, 0 * rows.bad, rows.exposure, cluster)
+    chosen: pd.DataFrame = make_predictions(rows, judged).iloc[place]
+    return chosen.assign(decision=np.array(DECISIONS)[decided])
 
 
 def loan_keys(table: pa.Table, contract: Contract, raw: Path) -> list[str] | None:

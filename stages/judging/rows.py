@@ -55,7 +55,7 @@ class Rows:
         pd = candidate.predict_matrix(x)
         decision = config.policy.decide(pd, evaluation.columns_by_name(candidate.features, x))
         judged = Judged(self.bad, pd, decision, self.exposure)
-        return replace(judged, cluster=self.cluster(judged))
+        return replace(judged, cluster=self.cluster(pd))
 
     def matrix(self, model: Model) -> Floats:
         """Return the features (n, F) of these rows by a model's own path.
@@ -67,12 +67,15 @@ class Rows:
             self._matrices[known] = model.features(self.columns)
         return self._matrices[known]
 
-    def cluster(self, judged: Judged) -> NDArray[np.int64] | None:
-        """Return the customer of each row (n,), or its copies where their outcomes agree."""
+    def cluster(self, pd: Floats) -> NDArray[np.int64] | None:
+        """Return the customer of each row (n,), or its copies where their outcomes agree.
+
+        They agree where they do so further than the PDs (n,) explain.
+        """
         if "_entity" in self.table.column_names:
             return np.asarray(self.table.column("_entity").to_numpy())
         copy = np.asarray(self.table.column("_copy").to_numpy())
-        return copy if clusters.outcomes_agree(judged.bad, judged.pd, copy) else None
+        return copy if clusters.outcomes_agree(self.bad, pd, copy) else None
 
     @property
     def exposure(self) -> Floats | None:

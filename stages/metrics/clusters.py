@@ -3,6 +3,9 @@
 Intervals that take such rows for independent ones are too narrow, so clusters are resampled whole.
 """
 
+import itertools
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +31,24 @@ def outcomes_agree(bad: Codes, pd: Floats, cluster: Codes) -> bool:
 
     observed, chance = over_pairs(error), float(np.sqrt(2 * max(over_pairs(variance), 0.0)))
     return observed > max(ERRORS * chance, AGREEMENT * over_pairs(np.sqrt(variance)))
+
+
+def number_labels(labels: Sequence[str | None]) -> Codes | None:
+    """Return one code (n,) for all rows of one label; a row without a label stands alone.
+
+    None where no label repeats: then all rows are independent.
+    """
+    given = [label for label in labels if label is not None]
+    code = {label: place for place, label in enumerate(dict.fromkeys(given))}
+    if len(code) == len(given):
+        return None
+    alone = itertools.count(len(code))
+    return np.array([next(alone) if n is None else code[n] for n in labels], dtype=np.int64)
+
+
+def share_of_independent_rows(events: Floats, cluster: Codes | None) -> float:
+    """Return how many independent rows say as much of a rate as one of these rows (n,) does."""
+    return 1.0 if cluster is None else 1 / design_effect(events - events.mean(), cluster)
 
 
 def design_effect(values: Floats, cluster: Codes) -> float:

@@ -9,8 +9,7 @@ from numpy.typing import ArrayLike
 
 from stages.metrics.clusters import Codes, sums
 from stages.metrics.ranked_rows import Bools, Floats, check_rows
-
-LEVEL = 0.95
+from stages.metrics.rate_intervals import LEVEL, Interval
 
 
 class DeLong(NamedTuple):
@@ -49,7 +48,7 @@ def compare_aucs(
     else:
         moves = np.empty(len(outcome))
         moves[outcome] = (per_bad - difference) / bads
-        moves[~outcome] = (per_good - difference) / goods
+        moves[~outcome] = (-per_good - difference) / goods  # bads above a good, not below it
         error = _error_of_clusters(moves, cluster)
     margin = NormalDist().inv_cdf((1 + LEVEL) / 2) * error
     return DeLong(
@@ -61,6 +60,16 @@ def compare_aucs(
         high=difference + margin,
         p_value=erfc(abs(difference) / (error * sqrt(2))) if error else float(difference == 0),
     )
+
+
+def auc_with_interval(bad: ArrayLike, pd: ArrayLike, cluster: Codes | None = None) -> Interval:
+    """Return the AUC of one model with its interval, as `compare_aucs` finds it.
+
+    It is compared with a model that says the same of every loan, whose AUC is a half.
+    """
+    scores = np.asarray(pd, dtype=np.float64)
+    test = compare_aucs(bad, np.zeros_like(scores), scores, cluster)
+    return Interval(test.challenger, max(0.0, 0.5 + test.low), min(1.0, 0.5 + test.high))
 
 
 def _error_of_clusters(moves: Floats, cluster: Codes) -> float:

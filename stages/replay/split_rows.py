@@ -10,7 +10,7 @@ import pandas
 from numpy.typing import NDArray
 
 from stages.contract.schema import Contract
-from stages.judging.evaluation import Judged, columns_by_name
+from stages.judging.evaluation import columns_by_name
 from stages.judging.rows import Rows
 from stages.models import artifact, model_file
 from stages.models.artifact import Model
@@ -41,7 +41,7 @@ def score(rows: Rows, model: Model) -> ScoredRows:
         bad=rows.bad.astype(np.float64),
         features=columns_by_name(model.features, x),
         exposure=rows.exposure,
-        cluster=rows.cluster(Judged(rows.bad, pd, np.zeros(len(pd), dtype=np.int64))),
+        cluster=rows.cluster(pd),
         groups=rows.groups(),
     )
 

@@ -128,3 +128,31 @@ def test_the_dashboard_compares_when_it_is_asked_to(
     assert not app.exception
     assert {metric.label: metric.value for metric in app.metric}["Decisions scored"] == "40"
     assert len(app.dataframe) == 2
+
+
+def test_decisions_about_one_case_count_as_one_loan(
+    ledger: Ledger, champion: Path, folder: Path
+) -> None:
+    cases = [f"CASE-{number // 3}" for number in range(90)]
+    decide(ledger, champion, 90, references=cases)
+    decide(ledger, champion, 10, seed=2)
+    score_all(Shadow(folder, ledger))
+    engine = Engine.load(champion)
+    compared = pairs.read_scores(ledger, engine, pairs.newest_challenger(ledger), -1)
+    cluster = compared.champion.cluster
+    assert cluster is not None
+    assert (cluster[:90] == np.repeat(cluster[:90:3], 3)).all()
+    assert len(np.unique(cluster)) == 40
+
+
+def test_the_same_loans_written_three_times_narrow_no_realised_interval() -> None:
+    generator = np.random.default_rng(2)
+    old, noise = generator.uniform(0.02, 0.5, (2, 300))
+    bad, new = (generator.random(300) < old).astype(np.float64), (old + noise) / 2
+    once = report.compare_outcomes(bad, old, new, None)
+    cluster = np.repeat(np.arange(300), 3)
+    again = report.compare_outcomes(*(np.repeat(part, 3) for part in (bad, old, new)), cluster)
+    for name in ("roc_auc", "brier"):
+        widths = [facts[name]["difference"] for facts in (once, again)]
+        before, after = (width["high"] - width["low"] for width in widths)
+        assert after == pytest.approx(before, rel=0.01)

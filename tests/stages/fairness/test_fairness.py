@@ -17,6 +17,7 @@ from stages.fairness import __main__ as command
 from stages.fairness import measures, search
 from stages.fairness.search import ChangedLog, Result
 from stages.fairness.trials import Trial, TrialRows, measure
+from stages.judging.rows import Rows
 from stages.replay.scored_rows import ScoredRows
 from tests.support.books import Project, Tables, book
 
@@ -119,6 +120,21 @@ def test_a_feature_that_is_left_out_has_no_effect(project: Project, tmp_path: Pa
 
 def result(number: int, disparity: float, auc: float, profit: float = 0.05) -> Result:
     return Result(number, Trial("logistic"), auc, profit, disparity, "")
+
+
+def test_the_comparison_on_test_rows_counts_loans_of_one_customer_together(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.chdir(project.folder):
+        contract = contracts.read((project.data / "contract.yaml").read_text())
+        read = TrialRows.read(project.config, contract)
+        twins = Trial("logistic"), Trial("logistic", left_out=("months",))
+        alone = command.compare_on_test(read, *twins)
+        monkeypatch.setattr(Rows, "cluster", lambda rows, _: np.arange(len(rows.bad)) // 50)
+        together = command.compare_on_test(read, *twins)
+    for name in ("roc_auc", "profit"):
+        assert together[name]["value"] == alone[name]["value"]
+        assert together[name]["low"] != alone[name]["low"]
 
 
 def test_the_preferred_model_has_the_least_disparity_within_the_tolerances() -> None:

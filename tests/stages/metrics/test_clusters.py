@@ -97,3 +97,19 @@ def test_writing_every_loan_four_times_raises_no_calibration_error() -> None:
         cluster=np.repeat(np.arange(400), 4),
     )
     assert intervals.percentile_intervals(draws)["ece"].low == 0
+
+
+def test_rows_of_one_label_have_one_code_and_rows_without_a_label_stand_alone() -> None:
+    codes = clusters.number_labels(["x", None, "y", "x", None, "z", "y"])
+    assert codes is not None
+    assert codes[0] == codes[3] != codes[2] == codes[6]
+    assert len(set(codes.tolist())) == 5
+    assert clusters.number_labels(["x", None, "y", None]) is None
+    assert clusters.number_labels([]) is None
+
+
+def test_four_copies_say_as_much_of_a_rate_as_one() -> None:
+    bad = book(300)[0].astype(np.float64)
+    copies = np.repeat(np.arange(300), 4)
+    assert clusters.share_of_independent_rows(np.repeat(bad, 4), copies) == pytest.approx(0.25)
+    assert clusters.share_of_independent_rows(bad, None) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,8 +21,14 @@ def write_manifest(folder: Path) -> Path:
     return folder
 
 
-def decide(ledger: Ledger, root: Path, count: int = 60, seed: int = 1) -> list[Entry]:
-    """Record decisions of the champion as the service does."""
+def decide(
+    ledger: Ledger,
+    root: Path,
+    count: int = 60,
+    seed: int = 1,
+    references: Sequence[str] | None = None,
+) -> list[Entry]:
+    """Record decisions of the champion as the service does, with the references of their cases."""
     engine = Engine.load(root)
     ledger.prepare()
     ledger.keep_policy(*engine.policy_record)
@@ -30,7 +37,9 @@ def decide(ledger: Ledger, root: Path, count: int = 60, seed: int = 1) -> list[E
     drafts = [
         draft(
             "decision",
-            asdict(answer) | {"application": application | {"sex": "FM"[number % 2]}},
+            asdict(answer)
+            | {"application": application | {"sex": "FM"[number % 2]}}
+            | ({"reference": references[number]} if references else {}),
             protected=("sex",),
         )
         for number, (application, answer) in enumerate(zip(applications, answers, strict=True))
