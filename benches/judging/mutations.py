@@ -45,6 +45,7 @@ METRICS, JUDGING = "tests/stages/metrics/", "tests/stages/judging/"
 TESTS = {
     "stages.metrics.intervals": [METRICS + "test_intervals.py", METRICS + "test_clusters.py"],
     "stages.metrics.ranked_rows": [METRICS + "test_ranked_rows.py", METRICS + "test_metrics.py"],
+    "stages.metrics.metrics": [METRICS + "test_metrics.py", METRICS + "test_intervals.py"],
     "stages.metrics.weighted_metrics": [METRICS + "test_metrics.py", METRICS + "test_intervals.py"],
     "stages.metrics.ratio_intervals": [METRICS + "test_rate_intervals.py", METRICS],
     "stages.metrics.recalibration": [METRICS + "test_metrics.py", METRICS],

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from stages.features.matrix import DIRECTION, Floats
 from stages.judging import monotone, monotone_proof
-from stages.judging.monotone_lines import SMALLEST_FALL, falls_along
+from stages.judging.monotone_lines import SAMPLES, SMALLEST_FALL, Line, falls_along
 from stages.models import artifact
 from stages.models.artifact import Model
 from stages.models.calibration import Isotonic, Sigmoid
@@ -299,3 +300,76 @@ def test_candidates_with_constraints_are_proved_by_their_form(
     encoded = model.features.encode(fitted_book.columns("test"))
     figures = monotone.check_directions(model, encoded, np.arange(len(encoded)))
     assert figures == {"amount": {"risk": "increasing", "proved": True, "violations": 0}}
+
+
+def line_of(scorer: Scorer, name: str, contract: str = CONTRACT) -> tuple[Line, Floats]:
+    model = model_of(scorer, contract)
+    j = [field.name for field in model.features.inputs].index(name)
+    return Line(model, j), applications(model, np.random.default_rng(0), 5)
+
+
+@pytest.mark.parametrize(("threshold", "read"), [(7.0, {6, 7, 8}), (3.5, {3, 4})])
+def test_a_whole_number_is_read_on_both_sides_of_a_threshold(
+    threshold: float, read: set[int]
+) -> None:
+    line, rows = line_of(split_at(2, threshold, -0.5, 0.5), "late")
+    values = line.values(rows, 0.0, 30.0)
+    assert all(read | {0, 30} <= {*row} for row in values.tolist())
+    assert (np.diff(values, axis=1) >= 0).all()
+    assert (values == np.rint(values)).all()
+
+
+def linear_in(columns: dict[str, float], contract: str = CONTRACT) -> Additive:
+    """A linear model of some features by their slopes, none of them clipped."""
+    names = model_of(Additive(0.0, Linear.empty(), []), contract).features.names
+    places = np.array([names.index(name) for name in columns])
+    zero, far = np.zeros(len(columns)), np.full(len(columns), 1e12)
+    slopes = np.array([*columns.values()])
+    return Additive(0.0, Linear(places, slopes, zero, -far, far, zero, zero), [])
+
+
+def test_the_worst_fall_of_a_linear_model_is_read_where_its_margin_turns() -> None:
+    """The margin `1000 / income + 0.0004 * income` falls down to its root, and rises after it."""
+    contract = CONTRACT.replace("minimum: 0, maximum: 9000", "minimum: 100, maximum: 9000")
+    contract = contract.replace("amount / income", "0.5 * amount / income")
+    model = model_of(linear_in({"loan_to_income": 1.0, "income": 0.0004}, contract), contract)
+    row = applications(model, np.random.default_rng(0), 1)
+    row[:, 0] = 2000.0
+    _, fall = falls_along(model, row, 1)
+    assert fall is not None
+    assert fall.start == pytest.approx(np.sqrt(1000 / 0.0004), rel=1e-9)
+    assert fall.end == 9000
+    assert fall.size == pytest.approx(expit(1000 / 9000 + 3.6) - expit(2 * np.sqrt(0.4)), rel=1e-9)
+
+
+def test_the_worst_fall_is_read_where_a_check_of_two_fields_ends() -> None:
+    """The PD falls with `late`, which may be as large as `months` and no larger."""
+    figures = {}
+    for months in (4.0, 17.0):
+        line, rows = line_of(linear_in({"late": -0.3}), "late")
+        rows[:, 3] = months
+        _, fall = line.follow(rows)
+        figures[months] = (fall.start, fall.end)
+    assert figures == {4.0: (0.0, 4.0), 17.0: (0.0, 17.0)}
+
+
+def test_the_worst_fall_of_the_larger_side_of_a_check_begins_where_the_check_allows_it() -> None:
+    contract = CONTRACT.replace(
+        "months: {type: integer,", "months: {type: number, risk: increasing,"
+    )
+    line, rows = line_of(linear_in({"months": -0.1}, contract), "months", contract)
+    rows[:, 2] = 13.0
+    _, fall = line.follow(rows)
+    assert (fall.start, fall.end) == (13.0, 60.0)
+
+
+def test_values_are_sampled_for_a_formula_of_another_form_and_for_a_condition_alike() -> None:
+    plain, _ = line_of(split_at(0, 2000.0, -0.5, 0.5), "amount")
+    formula = CONTRACT.replace("checks:", "  squared: {formula: amount ** 2}\nchecks:")
+    squared, _ = line_of(split_at(0, 2000.0, -0.5, 0.5), "amount", formula)
+    condition = CONTRACT + "  odd: {rule: amount ** 2 < 9000000 or amount > 4000, message: Odd}\n"
+    conditioned, rows = line_of(split_at(0, 2000.0, -0.5, 0.5), "amount", condition)
+    assert (plain.is_sampled, squared.is_sampled, conditioned.is_sampled) == (False, True, True)
+    values = conditioned.values(rows, 100.0, 5000.0)
+    assert np.isin(np.linspace(100, 5000, SAMPLES).clip(100, 5000)[[0, -1]], values).all()
+    assert np.diff(values, axis=1).max() <= 2 * (5000 - 100) / SAMPLES

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit, logit
 
 from stages.judging import reference
 from stages.models.artifact import Model
-from tests.support.books import Project
+from tests.support.books import MEANINGS, Project
 from tests.support.trained.judged_rows import book
 
 
@@ -109,3 +111,57 @@ def test_where_nobody_is_approved_nothing_is_usual(fitted_book: Project, fitted:
     )
     assert found["rows"] == 0
     assert {(f["range"], f["contribution"]) for f in found["features"].values()} == {(None, 0.0)}
+
+
+def test_every_feature_is_described_by_what_it_is(fitted_book: Project, fitted: Model) -> None:
+    x = fitted.features(fitted_book.columns("train"))
+    bad, pd = book(200)
+    found = reference.make_reference(fitted.contract, fitted.features, x, bad, pd)
+    assert list(found["features"]) == list(fitted.features.names)
+    kinds = {name: described["kind"] for name, described in found["features"].items()}
+    categories = {name for name, kind in kinds.items() if kind == "category"}
+    assert categories == {"purpose", "insured", "branch"}
+    assert found["features"]["purpose"]["categories"] == ["car", "home", "other"]
+    assert found["features"]["insured"]["categories"] == ["False", "True"]
+    assert found["rows"] == len(x)
+
+
+def test_each_meaning_of_a_missing_value_has_a_share(models: dict[str, Model]) -> None:
+    model = replace(models["logistic"], contract_text=MEANINGS)
+    place = model.features.names.index("months__missing")
+    x = np.zeros((4, len(model.features.names)))
+    x[:, place] = 0, 1, 1, 2
+    found = reference.make_reference(model.contract, model.features, x, *book(200))
+    described = found["features"]["months__missing"]
+    assert described["categories"][1:3] == ["no loan so far", "no record"]
+    assert described["shares"][:3] == [0.25, 0.5, 0.25]
+
+
+def test_the_contribution_of_a_feature_is_its_mean_over_the_approved(
+    fitted_book: Project, fitted: Model
+) -> None:
+    x = fitted.features(fitted_book.columns("train"))
+    policy = fitted_book.config.policy
+    approved = x[fitted.predict_matrix(x) < policy.approve_below]
+    assert 1 < len(approved) < 2 * reference.EXPLAINED
+    found = reference.describe_approved(fitted, policy, x)["features"]
+    means = fitted.scorer.contributions(approved).mean(axis=0)
+    for name, mean in zip(fitted.features.names, means, strict=False):
+        assert found[name]["contribution"] == pytest.approx(mean, abs=1e-12)
+
+
+def test_the_covariance_is_the_inverse_of_the_information_at_the_fit() -> None:
+    _, pd = book(500, seed=2)
+    bad = np.random.default_rng(5).random(500) < expit(0.6 * logit(pd) + 1.5)
+    fit = reference.describe_calibration(bad, pd)
+    design = np.column_stack([logit(pd), np.ones(500)])
+    expected = expit(design @ [fit["slope"], fit["intercept"]])
+    information = design.T @ (design * (expected * (1 - expected))[:, None])
+    assert np.array(fit["covariance"]) == pytest.approx(np.linalg.inv(information), rel=1e-6)
+    assert abs(fit["intercept"]) > 1
+
+
+def test_an_end_of_a_range_is_the_number_that_its_digits_write() -> None:
+    for thousandths in range(100, 1000):
+        assert reference.round_towards(thousandths / 1000, np.floor) == thousandths / 1000
+        assert reference.round_towards(thousandths * 1000.0, np.ceil) == thousandths * 1000.0

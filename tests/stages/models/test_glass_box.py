@@ -76,6 +76,8 @@ def test_the_price_of_glass_is_what_the_winner_gains(fitted_book: Project) -> No
         "scorecard", *(judged(p, bad, policy) for p in (blurred, true)), policy
     )
     assert 0 < price["roc_auc"]["low"] < price["roc_auc"]["value"] < price["roc_auc"]["high"]
+    lost, gained = (policy.profit(bad, judged(pd, bad, policy).approved) for pd in (blurred, true))
+    assert price["profit"]["value"] == pytest.approx(gained - lost)
     assert price["profit"]["value"] > 0
     same = evaluation.price_glass("scorecard", *[judged(true, bad, policy)] * 2, policy)
     assert same["roc_auc"]["value"] == same["profit"]["value"] == 0
