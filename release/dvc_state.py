@@ -121,6 +121,14 @@ class Storage:
         where = "the cache and the remote" if self.remote else "the cache"
         raise CannotJudge(f"{name} ({oid}) is missing or damaged in {where}")
 
+    def read_member(self, oid: str, folder: str, member: str) -> bytes:
+        """Return a file of a folder that is one output; raises CannotJudge as `read` does."""
+        listing = json.loads(self.read(oid, folder))
+        held = next((entry["md5"] for entry in listing if entry["relpath"] == member), None)
+        if held is None:
+            raise CannotJudge(f"{folder} ({oid}) has no {member}")
+        return self.read(held, f"{folder}/{member}")
+
     def is_damaged(self, oid: str) -> bool:
         """Tell whether the cache has an object whose bytes are not those of its name."""
         path = self._cache_path(oid)

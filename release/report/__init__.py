@@ -2,6 +2,7 @@
 
 - `sections`: decisions, calibration and protected groups
 - `totals`: the change in numbers of people and in money
+- `charts`: ROC, calibration and PDs as charts that GitHub draws
 - `shift`: how scores and vintages move
 - `engineering`: commit, run, code, features
 - `impact`: who is approved by whom, how many of them go bad, what is earned

@@ -16,7 +16,7 @@ from release.gate.checks import Finding
 from release.gate.comparison import Difference
 from release.gate.judgement import Judgement
 from release.gate.red_flags import acknowledgements, declarations
-from release.report import engineering, origin, sections, shift, totals
+from release.report import charts, engineering, origin, sections, shift, totals
 from release.report.markdown import MARKS, details, number, prose, table
 from stages import files, project
 
@@ -64,6 +64,7 @@ def all_parts(judgement: Judgement) -> Iterator[str]:
     yield sections.decisions(judgement)
     yield totals.section(judgement)
     yield sections.calibration(judgement)
+    yield charts.section(judgement)
     yield shift.section(judgement)
     yield sections.groups(judgement)
     yield origin.model(judgement)

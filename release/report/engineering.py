@@ -6,13 +6,13 @@ import csv
 import os
 from pathlib import Path
 
-from release import revisions
+from release import dvc_state, revisions
 from release.gate.judgement import Judgement
 from release.gate.red_flags import declarations
 from release.report.markdown import code, details, number, table
-from release.revisions import git
+from release.revisions import CannotJudge, git
 
-IMPORTANCE = Path("models/plots/importance.csv")
+PLOTS, IMPORTANCE = Path("models/plots"), "importance.csv"
 FEATURES = 15
 FILES = 40
 
@@ -36,7 +36,7 @@ def links() -> str:
 
 def section(judgement: Judgement) -> str:
     """Return the section on code, fields and the importance of features."""
-    parts = [changed_files(judgement), changed_fields(judgement), importance()]
+    parts = [changed_files(judgement), changed_fields(judgement), importance(judgement)]
     parts = [part for part in parts if part]
     return "\n\n".join(["### For the engineer", *parts]) if parts else ""
 
@@ -66,13 +66,33 @@ def changed_fields(judgement: Judgement) -> str:
     return "Fields: " + ", ".join([*words, *(f"gone {code(name)}" for name in sorted(old - new))])
 
 
-def importance() -> str:
-    """Return the features of the head that weigh most."""
-    if not IMPORTANCE.is_file():
+def importance(judgement: Judgement) -> str:
+    """Return the features that weigh most at the head, with their weight at the base."""
+    path = PLOTS / IMPORTANCE
+    if not path.is_file():
         return ""
-    with IMPORTANCE.open() as file:
-        rows = [[row["feature"], float(row["importance"])] for row in csv.DictReader(file)]
-    rows.sort(key=lambda row: -float(row[1]))
-    lines = [[code(name), number(float(weight), 3)] for name, weight in rows[:FEATURES]]
+    now, then = read_importance(path.read_text()), former_importance(judgement)
+    lines = [
+        [code(name), number(then.get(name), 3), number(weight, 3)]
+        for name, weight in sorted(now.items(), key=lambda item: -item[1])[:FEATURES]
+    ]
     title = f"Importance: the {len(lines)} features that weigh most (mean |SHAP|, log-odds)"
-    return details(title, table(["feature", "importance"], lines, "lr"))
+    return details(title, table(["feature", "base", "head"], lines, "lrr"))
+
+
+def read_importance(text: str) -> dict[str, float]:
+    """Return the importance of each feature."""
+    return {row["feature"]: float(row["importance"]) for row in csv.DictReader(text.splitlines())}
+
+
+def former_importance(judgement: Judgement) -> dict[str, float]:
+    """Return the importance of each feature at the base; {} where the cache does not have it."""
+    lock = revisions.content(judgement.base, "dvc.lock") if judgement.base else None
+    try:
+        held = dvc_state.locked_version(lock, str(PLOTS)) if lock else None
+        if held is None:
+            return {}
+        with dvc_state.open_storage(remote=False) as storage:
+            return read_importance(storage.read_member(held[0], str(PLOTS), IMPORTANCE).decode())
+    except CannotJudge:
+        return {}

@@ -6,7 +6,7 @@ import numpy as np
 
 from release.gate.comparison import PairedRows
 from release.gate.judgement import Judgement
-from release.report import impact
+from release.report import charts, impact
 from release.report.markdown import details, number, percent, table
 from stages.judging import evaluation
 from stages.metrics.ranked_rows import Floats
@@ -64,10 +64,10 @@ def by_quarter(both: PairedRows) -> list[list[str]]:
 
 def chart(vintages: list[list[str]]) -> str:
     """Return bad rate and both mean PDs by quarter as a chart that GitHub draws."""
-    quarters = ", ".join(f'"{line[0]}"' for line in vintages)
-    lines = [
-        f"    line [{', '.join(line[column].rstrip('%') for line in vintages)}]"
-        for column in (2, 3, 4)
+    colours = {2: charts.RED, 3: charts.GREY, 4: charts.BLUE}  # of the columns
+    series = [
+        charts.Series("line", colour, [float(line[column].rstrip("%")) for line in vintages])
+        for column, colour in colours.items()
     ]
-    head = ["```mermaid", "xychart-beta", '    title "Bad rate, mean PD base, mean PD head (%)"']
-    return "\n".join([*head, f"    x-axis [{quarters}]", *lines, "```"])
+    title = "By quarter, %: bad rate (red), mean PD (grey: base, blue: head)"
+    return charts.draw(title, charts.categories(line[0] for line in vintages), series)

@@ -97,6 +97,9 @@ def test_the_real_pipeline_has_a_full_report(pipeline: Clone) -> None:
     assert re.search(r"kB, [\d,]+ µs per application", cells(text, "artifact")[2])
     assert '| `candidates` | `["logistic"]` | `["logistic", "lightgbm"]` |' in text
     assert "gender" in text
+    importance = text.split("features that weigh most")[1].split("</details>")[0]
+    weights = re.findall(r"^\| `\w+` \| (\d\.\d{3}) \| (\d\.\d{3}) \|$", importance, re.M)
+    assert len(weights) > 5
 
 
 def test_the_verdict_comes_first(lender: Lender) -> None:
@@ -186,7 +189,7 @@ def test_an_interval_of_a_sum_draws_clusters_together() -> None:
 def test_scores_and_vintages_are_shown_with_a_chart(lender: Lender) -> None:
     text = written(lender.change(BETTER))
     assert "population stability index of the scores is 0." in text
-    assert "```mermaid\nxychart-beta\n" in text
+    assert text.count("```mermaid\n") == text.count("\nxychart-beta\n") == 4
     quarters = [line for line in text.splitlines() if re.match(r"\| 202\d-Q\d", line)]
     assert sum(int(line.split("|")[2].replace(",", "")) for line in quarters) == 1600
 
