@@ -26,7 +26,7 @@ class Series(NamedTuple):
 
     shape: Literal["line", "bar"]
     colour: str
-    values: Iterable[float]
+    values: Sequence[float] | Floats
 
 
 def section(judgement: Judgement) -> str:
@@ -51,7 +51,7 @@ def roc(base: Judged | None, head: Judged) -> str:
         for side, colour in ((base, GREY), (head, BLUE))
         if side
     ]
-    title = f"ROC, %: bads found by goods flagged ({sides(base)}, red: by chance)"
+    title = f"ROC, % of bads found ({sides(base)}, red: by chance)"
     return draw(title, '"goods flagged, %" 0 --> 100', [*series, Series("line", RED, 100 * SHARES)])
 
 
@@ -91,11 +91,12 @@ def sides(base: Judged | None) -> str:
 
 def draw(title: str, x_axis: str, series: Sequence[Series]) -> str:
     """Return a chart of series that share an x-axis, in Mermaid's words."""
+    top = max(max(each.values) for each in series)
     palette = ", ".join(each.colour for each in series)
     look = f'%%{{init: {{"themeVariables": {{"xyChart": {{"plotColorPalette": "{palette}"}}}}}}}}%%'
     lines = [f"    {s.shape} [{', '.join(f'{v:.2f}' for v in s.values)}]" for s in series]
     head = ["```mermaid", look, "xychart-beta", f'    title "{title}"', f"    x-axis {x_axis}"]
-    return "\n".join([*head, *lines, "```"])
+    return "\n".join([*head, f"    y-axis 0 --> {top:.2f}", *lines, "```"])
 
 
 def categories(names: Iterable[str]) -> str:

@@ -417,8 +417,11 @@ def test_report_judgement_and_evidence_are_kept_with_the_tag(
     [release] = github.written["releases"]
     assert release["tag"] == "credit-pd@v0.1.1"
     assert release["notes"] == "the report\n"
-    names = {"report.md", "judgement.json", "model.cdx.json", "sbom.cdx.json", "predicate.json"}
-    assert set(release["assets"]) == names
+    names = {"report.md", "judgement.json", "sign-off.json"}
+    assert set(release["assets"]) == names | {"model.cdx.json", "sbom.cdx.json", "predicate.json"}
+    (pull,) = json.loads(release["assets"]["sign-off.json"])
+    assert (pull["author"]["login"], pull["mergedBy"]["login"]) == ("ada", "grace")
+    assert pull["reviews"][0]["state"] == "APPROVED"
 
 
 def serve(production: SSM, image: str) -> None:

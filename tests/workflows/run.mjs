@@ -20,8 +20,9 @@ const RIGHTS = {
   'actions/attest': {attestations: 'write', 'id-token': 'write'},
   'aws-actions/configure-aws-credentials': {'id-token': 'write'},
   'peter-evans/create-pull-request': {contents: 'write', 'pull-requests': 'write'},
-  'gh release': {contents: 'write'},
-  'gh pr': {'pull-requests': 'write'},
+  'gh release create': {contents: 'write'},
+  'gh pr comment': {'pull-requests': 'write'},
+  'gh pr list': {'pull-requests': 'read'},
   'gh issue': {issues: 'write'},
 };
 const LEVELS = ['none', 'read', 'write'];
@@ -105,7 +106,7 @@ function runAction(step, job, inputs, place, context) {
 }
 
 function runScript(step, job, script, environment, place, number) {
-  const command = script.split(' ').slice(0, 2).join(' ');
+  const command = Object.keys(RIGHTS).find((start) => `${script} `.startsWith(`${start} `));
   const lacking = missingRights(job, command);
   if (lacking.length) return {ok: false, message: `${command} needs ${lacking.join(', ')}`};
   const files = {};
