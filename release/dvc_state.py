@@ -218,7 +218,7 @@ def locked_version(lock: str, path: str) -> tuple[str, int] | None:
     Raises CannotJudge when the text is not a dvc.lock.
     """
     try:
-        stages = yaml.safe_load(lock)["stages"].values()
+        stages = yaml.load(lock, yaml.CSafeLoader)["stages"].values()
         outs = [out for stage in stages for out in stage.get("outs", [])]
         return next(((out["md5"], out["size"]) for out in outs if out["path"] == path), None)
     except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:

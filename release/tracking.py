@@ -41,7 +41,7 @@ class NoTracking(Exception):
 
 def parameters(root: Path) -> dict[str, str]:
     """Return the parameters of params.yaml as texts by name."""
-    content = yaml.safe_load((root / "params.yaml").read_text())
+    content = yaml.load((root / "params.yaml").read_text(), yaml.CSafeLoader)
     return {name: str(value)[:MAX_PARAMETER] for name, value in flatten(content).items()}
 
 

@@ -110,7 +110,7 @@ def groups(evaluation: dict[str, Any]) -> Iterator[dict[str, str]]:
 
 def parameters(contents: dict[str, bytes], winner: str) -> Iterator[dict[str, str]]:
     """Yield the parameters that the model was fitted with."""
-    given = yaml.safe_load(contents[PARAMETERS])
+    given = yaml.load(contents[PARAMETERS], yaml.CSafeLoader)
     search, values = given["search"], dict(given["train"])
     found = search["found"].get(given["dataset"])
     if search["trials"] and found is None:
@@ -126,7 +126,7 @@ def parameters(contents: dict[str, bytes], winner: str) -> Iterator[dict[str, st
 
 def datasets(contents: dict[str, bytes]) -> Iterator[dict[str, Any]]:
     """Yield a component for the raw and the prepared data, by DVC's hash of them."""
-    stages = yaml.safe_load(contents[LOCK])["stages"].values()
+    stages = yaml.load(contents[LOCK], yaml.CSafeLoader)["stages"].values()
     files = (file for stage in stages for part in ("deps", "outs") for file in stage.get(part, ()))
     found = {file["path"]: file["md5"] for file in files}
     for path, md5 in sorted(found.items()):

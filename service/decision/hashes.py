@@ -74,7 +74,7 @@ def stated_by_manifest(content: bytes) -> dict[str, str]:
 def stated_by_lock(content: bytes) -> dict[str, str]:
     """Return the MD5 of each output that a dvc.lock states; NotReady where it is damaged."""
     try:
-        stages = yaml.safe_load(content)["stages"].values()
+        stages = yaml.load(content, yaml.CSafeLoader)["stages"].values()
         return {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", [])}
     except (yaml.YAMLError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise NotReady(f"{LOCK} cannot be read; restore it by `git checkout {LOCK}`") from error

@@ -45,7 +45,7 @@ def data_hash(lock: Path) -> str | None:
     contract leaves the data as it is.
     """
     try:
-        stages = yaml.safe_load(lock.read_text())["stages"].values()
+        stages = yaml.load(lock.read_text(), yaml.CSafeLoader)["stages"].values()
         files = {
             file["path"]: file["md5"]
             for stage in stages

@@ -23,7 +23,7 @@ def read(path: Path) -> Any:
     """Return the content of a JSON or a YAML file; raises DossierError where it is neither."""
     try:
         text = path.read_text()
-        return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        return json.loads(text) if path.suffix == ".json" else yaml.load(text, yaml.CSafeLoader)
     except (ValueError, yaml.YAMLError) as error:
         raise DossierError(f"{path} cannot be read: {error}") from error
 

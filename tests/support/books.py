@@ -107,7 +107,7 @@ def contract(text: str = CONTRACT) -> Contract:
 
 def settings(**changes: Any) -> dict[str, Any]:
     """Return the repository's params.yaml for a small book, with changes as `train__folds=2`."""
-    config: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+    config: dict[str, Any] = yaml.load((ROOT / "params.yaml").read_text(), yaml.CSafeLoader)
     config |= {"dataset": "small", "threads": 1, "candidates": list(CANDIDATES)}
     small = {"trees": 20}
     for section in config["train"].values():
@@ -136,7 +136,8 @@ class Project:
 
     def set(self, **changes: Any) -> Project:
         """Write params.yaml anew."""
-        (self.folder / "params.yaml").write_text(yaml.safe_dump(settings(**changes)))
+        text = yaml.dump(settings(**changes), Dumper=yaml.CSafeDumper)
+        (self.folder / "params.yaml").write_text(text)
         return self
 
     def write(self, tables: Tables) -> Project:

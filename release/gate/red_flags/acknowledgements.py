@@ -44,7 +44,7 @@ Entries = TypeAdapter(list[Acknowledgement])
 def read(text: str, name: str = str(PATH)) -> list[Acknowledgement]:
     """Read a file of acknowledgements; CannotJudge names the entry, what is allowed, what came."""
     try:
-        return Entries.validate_python(yaml.safe_load(text) or [])
+        return Entries.validate_python(yaml.load(text, yaml.CSafeLoader) or [])
     except yaml.YAMLError as error:
         raise CannotJudge(f"{name} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:

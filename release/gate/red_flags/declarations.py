@@ -143,7 +143,7 @@ def both_sides(base: str, path: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _mapping(text: str) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, yaml.CSafeLoader)
     except yaml.YAMLError:
         return {}
     return content if isinstance(content, dict) else {}
