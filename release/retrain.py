@@ -123,12 +123,13 @@ def is_better(name: str, figure: Mapping[str, float | None]) -> bool:
     return (name in HIGHER and low > 0) or (name in LOWER and high < 0)
 
 
-def read_judgement(path: Path) -> Any:
+def read_judgement(path: Path) -> dict[str, Any]:
     """Return the judgement in a file; raises NotDone when the gate did not write one."""
     try:
-        return json.loads(path.read_text())
+        judgement: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise NotDone(f"{path} must be what `release.gate --json` writes: {error}") from None
+    return judgement
 
 
 def explain_no_training(url: str, asked: str) -> str:

@@ -33,7 +33,7 @@ class LoopbackClient:
     def __post_init__(self) -> None:
         self.connection = HTTPConnection(self.host, self.port, timeout=TIMEOUT)
 
-    def send(self, method: str, path: str, content: Any = None) -> tuple[int, Any]:
+    def send(self, method: str, path: str, content: object = None) -> tuple[int, Any]:
         """Send a request with `content` as JSON; returns the answer's status and its JSON.
 
         Raises OSError or HTTPException when no answer comes.

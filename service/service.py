@@ -94,7 +94,7 @@ class CreditPD:
             **await self._call(self.api.review.overrides, override.model_dump())
         )
 
-    async def _call(self, handler: Handler, value: object) -> Any:
+    async def _call(self, handler: Handler, value: object) -> dict[str, Any]:
         from service import worker  # noqa: PLC0415  (as above)
 
         return await worker.call(handler, value)

@@ -68,10 +68,10 @@ def create_api(configured: Settings, users: Users) -> Api:
     return api
 
 
-async def call(handler: Handler, value: object) -> Any:
+async def call(handler: Handler, value: object) -> dict[str, Any]:
     """Return a handler's answer to a call by BentoML; raises InvalidArgument where it refuses."""
     status, body = await respond(handler, Request("", {}, to_json(value)))
-    answer = from_json(body)
+    answer: dict[str, Any] = from_json(body)
     if status >= 400:
         raise bentoml.exceptions.InvalidArgument(answer["errors"][0]["message"])
     return answer

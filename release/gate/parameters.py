@@ -7,7 +7,7 @@ know: they decide nothing here, and what a judged section has of them is named f
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic import Field as Key
@@ -70,11 +70,11 @@ def validate_known(model: type[Model], document: object) -> tuple[Model, list[st
     return validated, [*(".".join(map(str, each["loc"])) for each in unknown), *more]
 
 
-def remove_keys(document: Any, unknown: list[ErrorDetails]) -> Any:
+def remove_keys(document: object, unknown: list[ErrorDetails]) -> object:
     """Return a copy of nested mappings and lists without the keys that errors are about."""
     gone = {tuple(each["loc"]) for each in unknown}
 
-    def copy(value: Any, place: tuple[int | str, ...]) -> Any:
+    def copy(value: object, place: tuple[int | str, ...]) -> object:
         if isinstance(value, dict):
             return {
                 key: copy(part, (*place, key))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -70,16 +70,16 @@ def figures_without_value(figures: dict[str, Any], required: tuple[str, ...]) ->
     return [name for name in required if not all(map(_finite, _parts(test.get(name))))]
 
 
-def _parts(figure: Any) -> list[Any]:
+def _parts(figure: object) -> list[object]:
     held = figure if isinstance(figure, dict) else {}
     return [held.get(part) for part in ("value", "low", "high")]
 
 
-def _finite(value: object) -> bool:
+def _finite(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def recount(table: Predictions, config: JudgedParameters) -> Any:
+def recount(table: Predictions, config: JudgedParameters) -> dict[str, Any]:
     """Compute the provable part of evaluation.json, as `stages.evaluate` writes it."""
     validation, test = table.split("validation"), table.split("test")
     policy, minimum = config.policy, config.evaluate.min_group
@@ -132,7 +132,7 @@ def cross_validate(table: pd.DataFrame, names: list[str], metric: str) -> dict[s
     }
 
 
-def is_new(rows: pd.DataFrame) -> Any:
+def is_new(rows: pd.DataFrame) -> NDArray[np.bool_] | None:
     """Return whether each row's customer was not trained on (n,), None where unknown."""
     if "new_customer" not in rows or rows["new_customer"].isna().any():
         return None
@@ -147,7 +147,9 @@ def _rows_of(rows: pd.DataFrame, candidate: str, config: JudgedParameters) -> Ju
     return Judged(bad, pd_, _decide(rows, pd_, config), predictions.exposure(rows))
 
 
-def _decide(rows: pd.DataFrame, pd_: NDArray[np.float64], config: JudgedParameters) -> Any:
+def _decide(
+    rows: pd.DataFrame, pd_: NDArray[np.float64], config: JudgedParameters
+) -> NDArray[np.int64]:
     """Return what the policy decides of rows (n,) of one split, given their PDs (n,)."""
     if not config.policy.rules:
         return config.policy.decide(pd_, {})
@@ -197,7 +199,7 @@ def follows_from_code(name: str) -> bool:
     return not f"{name}.".startswith(tuple(f"{each}." for each in BY_PARAMETERS))
 
 
-def _same(stated: Any, proven: Any) -> bool:
+def _same(stated: object, proven: object) -> bool:
     if _finite(stated) and _finite(proven):
         return bool(abs(stated - proven) <= CLOSE)
     return bool(stated == proven)

@@ -111,7 +111,7 @@ def as_list(path: Path) -> str:
     return ",".join(text.splitlines()) if path.suffix == ".jsonl" else text
 
 
-def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(value: object, name: str = "") -> Iterator[tuple[str, Any]]:
     """Yield every value of nested JSON with its place."""
     if isinstance(value, dict | list):
         parts = value.items() if isinstance(value, dict) else enumerate(value)

@@ -19,7 +19,7 @@ ALLOWED = f"a printable text of 1 to {LONGEST} characters that is not blank, or 
 MOST_EARLIER = 20  # decisions that an answer lists; `number` counts them all
 
 
-def take_reference(row: Any, applications: Applications) -> tuple[Any, str | None]:
+def take_reference(row: object, applications: Applications) -> tuple[object, str | None]:
     """Return an application without its reference, and the reference; None where it has none.
 
     A field of the contract with this name stays what it is. Raises InvalidApplication.

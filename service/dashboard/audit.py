@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import ColumnElement, Connection, Engine, select
 
 from service.dashboard.queries import count_entries
 from service.ledger.storage.database import connection_to
@@ -75,7 +75,9 @@ def export(engine: Engine, since: str, until: str) -> bytes:
     return as_zip(files | {"manifest.json": as_json(manifest)})
 
 
-def _within(column: Any, since: str, until: str) -> tuple[Any, Any]:
+def _within(
+    column: ColumnElement[str], since: str, until: str
+) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return column >= since, column < until
 
 

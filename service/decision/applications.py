@@ -98,12 +98,12 @@ class Applications:
         """
         return self.check(self.read(body))
 
-    def read(self, body: bytes) -> Any:
+    def read(self, body: bytes) -> object:
         """Return the application in the body of a request, not checked; raises NotJSON."""
         value = decode(body)
         return value if ARGUMENT in self.names else unwrap(value, ARGUMENT)
 
-    def check(self, application: Any) -> dict[str, Any]:
+    def check(self, application: object) -> dict[str, Any]:
         """Return the application unchanged if it keeps the contract; raises InvalidApplication."""
         if not isinstance(application, dict):
             allowed = "a JSON object of field names and values"

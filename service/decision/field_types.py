@@ -74,7 +74,7 @@ def calendar_day(text: str) -> str:
     return text
 
 
-def example_value(field: Field) -> Any:
+def example_value(field: Field) -> object:
     """Return a value for a required field whose contract gives no example."""
     if field.codes:
         return next(iter(field.codes))

@@ -14,13 +14,13 @@ class NotJSON(ValueError):
     """A body cannot be read as JSON; the message says where."""
 
 
-def decode(body: bytes) -> Any:
+def decode(body: bytes) -> object:
     """Return the JSON value of a body; raises NotJSON, also where an object has a key twice.
 
     NaN and Infinity are read: their fields refuse them by name.
     """
     try:
-        value = from_json(body, cache_strings="keys")
+        value: object = from_json(body, cache_strings="keys")
     except ValueError as error:
         raise NotJSON(f"the body must be JSON (UTF-8): {error}") from None
     # Each key has a colon. Where there are more, they stand in texts, or keys were lost.
@@ -29,7 +29,7 @@ def decode(body: bytes) -> Any:
     return value
 
 
-def unwrap(value: object, name: str) -> Any:
+def unwrap(value: object, name: str) -> object:
     """Return the value that BentoML's clients send under the name of an argument, or the value."""
     return value[name] if isinstance(value, dict) and value.keys() == {name} else value
 

@@ -19,7 +19,7 @@ class Problem(NamedTuple):
     field: str
     message: str
     allowed: str
-    got: Any
+    got: object
     code: str = ""
     """The kind of problem in one word for programs; "" where the answer's status says it."""
 
@@ -60,18 +60,18 @@ def contradiction(check: Check, application: Mapping[str, Any]) -> Problem:
     )
 
 
-def rule_of(field: Field, got: Any) -> str:
+def rule_of(field: Field, got: object) -> str:
     """Return the name of the rule of a field that a refused value broke."""
     if got is None:
         return "missing"
     if field.codes:
         return "category"
-    number = isinstance(got, int | float) and not isinstance(got, bool)
-    whole = number and (field.type == "number" or got == int(got))
-    return "bounds" if field.is_numeric and whole else "type"
+    if not field.is_numeric or isinstance(got, bool) or not isinstance(got, int | float):
+        return "type"
+    return "bounds" if field.type == "number" or got == int(got) else "type"
 
 
-def quote(value: Any) -> Any:
+def quote(value: object) -> object:
     """Return a refused value as an answer may repeat it: short, and possible in JSON."""
     if value is None or isinstance(value, bool):
         return value

@@ -121,7 +121,7 @@ def profits(mature: MatureOutcomes) -> dict[str, float | None]:
         "realised": profit_earned(mature.bad[lent]),
         "expected": profit_earned(mature.pd[lent]),
     }
-    return dict(evaluation.round_figures(figures))
+    return evaluation.round_figures(figures)
 
 
 def bad_rates(labels: NDArray[np.str_], mature: MatureOutcomes) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def compare(ledger: Ledger, engine: Engine, *, maturity: int, minimum: int) -> d
         ),
         minimum=minimum,
     )
-    rounded: dict[str, Any] = round_figures(content)
+    rounded = round_figures(content)
     return rounded | decisions
 
 

@@ -109,7 +109,7 @@ def with_names(document: dict[str, Any]) -> dict[str, Any]:
     return named
 
 
-def named_parts(parts: object, table: str = "") -> Any:
+def named_parts(parts: object, table: str = "") -> object:
     """Return parts by name, each with its name and, where it is given, its table."""
     if not isinstance(parts, dict):
         return parts
@@ -120,7 +120,7 @@ def named_parts(parts: object, table: str = "") -> Any:
     }
 
 
-def with_decision_day(date: object, base: str, fields: object) -> Any:
+def with_decision_day(date: object, base: str, fields: object) -> object:
     """Return the fields with the day of the decision, which every request states.
 
     The lines of a history count up to that day.
@@ -142,7 +142,7 @@ def with_decision_day(date: object, base: str, fields: object) -> Any:
     return fields | {date: day | stated if isinstance(stated, dict) else stated}
 
 
-def with_presence(name: str, table: dict[str, Any], fields: Any) -> Any:
+def with_presence(name: str, table: dict[str, Any], fields: object) -> object:
     """Return the fields with the flag of an optional table, whose values need a row there.
 
     The flag is a boolean feature, known as early as the table's first field; an entry under

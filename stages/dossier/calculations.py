@@ -192,7 +192,7 @@ def rank_information(fitted: dict[str, Any], limit: float | None) -> list[Facts]
     ]
 
 
-def round_facts(facts: Any) -> Any:
+def round_facts(facts: object) -> Any:
     """Return facts with six decimals, and None for what is no finite number."""
     if isinstance(facts, dict):
         return {str(key): round_facts(value) for key, value in facts.items()}

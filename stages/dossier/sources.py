@@ -43,7 +43,7 @@ def write_key(keys: Key) -> str:
     return " / ".join(str(key) for key in keys)
 
 
-def format_value(value: Any, style: str, digits: int) -> str:
+def format_value(value: float | str | bool | None, style: str, digits: int) -> str:
     """Return a value as people read it; `style` is number, percent, count or text."""
     if value is None:
         return UNDEFINED

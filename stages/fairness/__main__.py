@@ -100,11 +100,13 @@ def format_difference(figure: dict[str, float]) -> str:
     return f"{figure['value']:+.4f} ({figure['low']:+.4f} to {figure['high']:+.4f})"
 
 
-def report(book: TrialRows, results: list[Result], log: Path, tolerances: dict[str, float]) -> Any:
+def report(
+    book: TrialRows, results: list[Result], log: Path, tolerances: dict[str, float]
+) -> dict[str, Any]:
     """Return the content of the report."""
     preferred = search.prefer(results, **tolerances)
 
-    def read_line(result: Result) -> Any:
+    def read_line(result: Result) -> object:
         return json.loads(result.line)
 
     content = {

@@ -22,7 +22,7 @@ class _Days(dict[Any, float]):
     def __bool__(self) -> bool:
         return True
 
-    def __missing__(self, day: Any) -> float:
+    def __missing__(self, day: object) -> float:
         return days_of(str(day)[:10])
 
 

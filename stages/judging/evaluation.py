@@ -229,10 +229,14 @@ def headlines(report: Mapping[str, Any]) -> dict[str, Any]:
     return {"winner": report["winner"], **round_figures(figures, HEADLINE_DIGITS)}
 
 
-def round_figures(value: object, digits: int = DIGITS) -> Any:
+def round_figures(figures: Mapping[str, object], digits: int = DIGITS) -> dict[str, Any]:
     """Return figures as they are published: six digits by default, None where undefined."""
-    if isinstance(value, dict):
-        return {name: round_figures(figure, digits) for name, figure in value.items()}
-    if isinstance(value, float):
-        return round(value, digits) if math.isfinite(value) else None
-    return value
+    return {name: _round(figure, digits) for name, figure in figures.items()}
+
+
+def _round(figure: object, digits: int) -> object:
+    if isinstance(figure, dict):
+        return round_figures(figure, digits)
+    if isinstance(figure, float):
+        return round(figure, digits) if math.isfinite(figure) else None
+    return figure

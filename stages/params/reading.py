@@ -69,11 +69,12 @@ def model_with_candidates(names: tuple[str, ...]) -> type[Params]:
         models = {name: registry.load(name).parameters for name in names}
     except registry.CandidateError as error:
         raise ParamsError(str(error)) from error
-    sections: Any = {n: (m, Key(description=m.__doc__)) for n, m in models.items()}
-    section: Any = create_model("Train", __base__=Train, __doc__=Train.__doc__, **sections)
+    sections: dict[str, Any] = {n: (m, Key(description=m.__doc__)) for n, m in models.items()}
+    section = create_model("Train", __base__=Train, __doc__=Train.__doc__, **sections)
     name: Any = Annotated[str, AfterValidator(registry.check_name)]
     about = {key: field.description for key, field in Params.model_fields.items()}
-    train: Any = Annotated[section, Key(description=about["train"])]
-    candidates: Any = Annotated[list[name], Key(min_length=1, description=about["candidates"])]
-    keys: Any = {"train": train, "candidates": candidates}
+    keys: dict[str, Any] = {
+        "train": (section, Key(description=about["train"])),
+        "candidates": (list[name], Key(min_length=1, description=about["candidates"])),
+    }
     return create_model("Params", __base__=Params, __doc__=Params.__doc__, **keys)

@@ -63,8 +63,7 @@ def compare(
         },
         "groups": compare_groups(rows, before, after, minimum),
     }
-    rounded: dict[str, Any] = round_figures(content)
-    return rounded
+    return round_figures(content)
 
 
 def count_moves(before: Places, after: Places) -> dict[str, dict[str, int]]:

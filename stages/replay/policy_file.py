@@ -51,7 +51,7 @@ def read_keys(path: Path) -> dict[str, Any]:
     return section
 
 
-def parse(text: str, place: str) -> Any:
+def parse(text: str, place: str) -> object:
     """Return what a text of YAML says."""
     try:
         return yaml.load(text, yaml.CSafeLoader)

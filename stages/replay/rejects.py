@@ -41,11 +41,10 @@ def compare(rows: ScoredRows, present: Policy, proposed: Policy) -> dict[str, An
     known = rows.has_outcome
     if known.any():
         facts["truth"] = describe(rows.bad[known], approved[known], held[known], proposed)
-    content: dict[str, Any] = round_figures(
+    return round_figures(
         {"approved": int(approved.sum()), "without_outcome": int((approved & ~held).sum())}
         | {"methods": facts}
     )
-    return content
 
 
 def describe(

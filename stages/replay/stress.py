@@ -165,8 +165,7 @@ def compare(
             },
             "changed": int((decision != before).sum()),
         }
-    rounded: dict[str, Any] = round_figures(stated)
-    return rounded
+    return round_figures(stated)
 
 
 def is_realised(name: str) -> bool:

@@ -7,6 +7,7 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from release import revisions
@@ -15,7 +16,7 @@ from release.gate.limits import Suspicious
 from release.revisions import CannotJudge
 from stages.contract import prepared
 from stages.contract import reading as contracts
-from stages.contract.schema import Contract, ContractError
+from stages.contract.schema import Contract, ContractError, Mode
 from stages.features.information_value import category_cells, information_value_of, number_cells
 from stages.features.matrix import Features
 from stages.judging import evaluation
@@ -61,7 +62,7 @@ def find_red_flags(judgement: Judgement, limits: Suspicious) -> Iterator[RedFlag
                 yield RedFlag(f"proxy.{name}.{attribute}", words)
 
 
-def new_features(features: Features, base: str | None, mode: Any) -> list[str]:
+def new_features(features: Features, base: str | None, mode: Mode) -> list[str]:
     """Return the features that the base's contract does not have, or has by another definition."""
     if base is None:
         return list(features.names)
@@ -73,11 +74,11 @@ def new_features(features: Features, base: str | None, mode: Any) -> list[str]:
     return [part.name for part in features.parts if defined.get(part.name) != _definition(part)]
 
 
-def _definition(part: Any) -> tuple[Any, ...]:
+def _definition(part: object) -> tuple[str, ...]:
     return tuple(str(getattr(part, key, None)) for key in DEFINITION)
 
 
-def _groups(contract: Contract, table: Any) -> dict[str, NDArray[np.intp]]:
+def _groups(contract: Contract, table: pa.Table) -> dict[str, NDArray[np.intp]]:
     return {
         field.name: np.unique(
             evaluation.name_groups(field, prepared.column(table, field)), return_inverse=True

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.contract.fields.field import Field
+from stages.contract.fields.parts import Scalar
 from stages.features.encoding import decode
 from stages.features.matrix import Floats
 
@@ -123,7 +123,7 @@ def sides_of(field: Field) -> tuple[int, ...]:
     return {"increase": (1,), "decrease": (-1,)}.get(str(field.actionable), (-1, 1))
 
 
-def raw(field: Field, value: float) -> Any:
+def raw(field: Field, value: float) -> Scalar | None:
     """Return an encoded value as a request would write it: 54409, not 54409.0."""
     decoded = decode(field, value)
     return int(decoded) if type(decoded) is float and decoded.is_integer() else decoded

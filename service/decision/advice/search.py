@@ -207,7 +207,7 @@ class AdviceSearch:
             ended.append(self._nearest(row, change.j, side) or change)
         return ended
 
-    def _sizes(self, j: int, values: object) -> Any:
+    def _sizes(self, j: int, values: Floats | float) -> Any:
         now = self._row[j]
         return abs(values - now) / (abs(now) or 1.0)
 

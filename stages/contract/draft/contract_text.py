@@ -207,7 +207,7 @@ def _constraints(part: DraftField) -> dict[str, Any]:
     return limits | ({"required": True} if g.required and part.is_feature else {})
 
 
-def _step(part: DraftField) -> Any:
+def _step(part: DraftField) -> object:
     """Return the step in which advice would name a number: two digits of its usual value."""
     g = part.guess
     if not part.is_feature or g.enum or g.type not in ("integer", "number") or not g.example:
@@ -236,7 +236,7 @@ def _bad_rate(coded: TargetCoding) -> float:
     return float(np.nanmean(coded.y))
 
 
-def _one_or_list(words: list[str]) -> Any:
+def _one_or_list(words: list[str]) -> object:
     """Return one raw value, or a list of several."""
     values = [scalar(w) for w in words]
     return values[0] if len(values) == 1 else values

@@ -70,7 +70,7 @@ class ReasonWords(ContractPart):
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_one_sentence(cls, value: object) -> Any:
+    def _refuse_one_sentence(cls, value: object) -> object:
         if isinstance(value, str):
             allowed = "{high: ..., low: ..., missing: ..., categories: {VALUE: ...}}"
             raise PydanticCustomError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.features.matrix import Floats, Outcomes
 
@@ -117,8 +118,15 @@ def record_parents(smote: type[BaseOverSampler]) -> type[BaseOverSampler]:
 
     class Recording(smote):  # type: ignore[misc]
         def _generate_samples(
-            self, x: Any, near: Any, nearest: Any, rows: Any, columns: Any, *rest: Any, **more: Any
-        ) -> Any:
+            self,
+            x: Floats,
+            near: Floats,
+            nearest: NDArray[np.int64],
+            rows: NDArray[np.int64],
+            columns: NDArray[np.int64],
+            *rest: object,
+            **more: object,
+        ) -> object:
             self.between = rows, nearest[rows, columns]
             return super()._generate_samples(x, near, nearest, rows, columns, *rest, **more)
 

@@ -68,7 +68,7 @@ class Value(Shape):
     field: str
     title: str
     unit: str
-    value: Any
+    value: object
 
 
 class Contribution(Shape):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Key
@@ -26,7 +26,7 @@ class Error(Shape):
     field: str
     message: str
     allowed: str | None
-    got: Any
+    got: object
     code: str
 
 
