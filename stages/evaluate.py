@@ -62,7 +62,7 @@ def build_report(
         "validation": validation,
         "by_vintage": {} if quarters is None else by_group(quarters),
         "by_group": {name: by_group(groups) for name, groups in test.groups().items()},
-        "monotone": monotone.judge_directions(winner, config, test.table),
+        "monotone": {},  # as long: beside it too
         "trained_on": winner.trained_on,
     }
 
@@ -124,10 +124,11 @@ def main() -> None:
     winner, judged = models[name], test.judge(models[name], config)
     print(describe_choice([train, validation, test], choice, name, config.evaluate.choose_by))
 
-    with ThreadPoolExecutor(1) as pool:  # the intervals take one core, all else another one
+    with ThreadPoolExecutor(2) as pool:
         stated = pool.submit(
             evaluation.figures_with_intervals, judged, config.policy, config.evaluate
         )
+        directions = pool.submit(monotone.judge_directions, winner, config, test.table)
         is_new = test.has_customer_outside(train)
         glass = evaluation.best_glass(models, choice, config.evaluate.choose_by)
         facts = build_report(config, winner, test, judged, compared, choice, is_new)
@@ -159,7 +160,7 @@ def main() -> None:
         files.write_text(
             MODELS / "scorecard.csv", points.as_csv([row for card in cards for row in card])
         )
-        facts["test"] = stated.result()
+        facts |= {"test": stated.result(), "monotone": directions.result()}
     report = evaluation.round_figures(facts)
     files.write_json(MODELS / "evaluation.json", report)
     files.write_json(MODELS / "metrics.json", evaluation.headlines(report))

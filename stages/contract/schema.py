@@ -44,7 +44,7 @@ class Contract(ContractPart):
     entity: str | None = None
     """Column that identifies the customer of a loan."""
     exposure: str | None = None
-    """Field that says how much money is at risk."""
+    """Field that says how much money is at risk: 0 or more."""
     outcome: OutcomeWindow | None = None
     """Time in which a loan can go bad."""
     fields: dict[str, Field] = Key(min_length=1)

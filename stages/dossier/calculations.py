@@ -141,33 +141,26 @@ def judge_grade(part: pd.DataFrame) -> Facts:
 def compare_approval(rows: pd.DataFrame, groups: pd.Series[Any], minimum: int) -> dict[str, Facts]:
     """Return each group's approval rate over that of the group approved most, with its interval.
 
-    The interval is that of a ratio of two independent rates on the log scale (Katz et al. 1978).
+    The interval is that of a ratio of two rates on the log scale (Katz et al. 1978).
     """
-    names = groups.to_numpy()
-    approved = (rows["decision"] == "approve").to_numpy()
-    rates = {
-        str(name): (int(approved[names == name].sum()), int((names == name).sum()))
-        for name in np.unique(names.astype(str))
-        if (names == name).sum() >= minimum
-    }
-    best = max(rates, key=lambda name: rates[name][0] / rates[name][1], default="")
-    if len(rates) < FEWEST or rates[best][0] == 0:
+    names = groups.to_numpy().astype(str)
+    approved, cluster = (rows["decision"] == "approve").to_numpy(), cluster_of(rows)
+    inside = {str(name): names == name for name in np.unique(names)}
+    rates = {n: float(approved[i].mean()) for n, i in inside.items() if i.sum() >= minimum}
+    best = max(rates, key=rates.__getitem__, default="")
+    if len(rates) < FEWEST or rates[best] == 0:
         return {}
-    return {
-        name: {"ratio": ratio_with_interval(rate, rates[best]), "most_approved": name == best}
-        for name, rate in rates.items()
-    }
-
-
-def ratio_with_interval(rate: tuple[int, int], best: tuple[int, int]) -> Facts:
-    """Return the ratio of two shares, each a count of its rows, and its 95 % interval."""
-    if rate == best:
-        return {"value": 1.0, "low": 1.0, "high": 1.0}
-    if rate[0] == 0:
-        return {"value": 0.0, "low": 0.0, "high": None}
-    parts, wholes = zip(rate, best, strict=True)
-    value, low, high = ratio_intervals.quotient_of_shares(parts, wholes)
-    return {"value": value, "low": low, "high": high}
+    stated: dict[str, Facts] = {}
+    for name, rate in rates.items():
+        ratio: Facts = {"value": 1.0, "low": 1.0, "high": 1.0}
+        if rate == 0:
+            ratio = {"value": 0.0, "low": 0.0, "high": None}
+        elif name != best:
+            pair = inside[name], inside[best]
+            value, low, high = ratio_intervals.quotient_of_rates(approved, *pair, cluster)
+            ratio = {"value": value, "low": low, "high": high}
+        stated[name] = {"ratio": ratio, "most_approved": name == best}
+    return stated
 
 
 def judge_origins(rows: pd.DataFrame) -> list[Facts]:

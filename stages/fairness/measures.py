@@ -53,17 +53,18 @@ def measure_attribute(
 ) -> dict[str, Any]:
     """Return the measures of the groups of one attribute."""
     names, place = np.unique(labels, return_inverse=True)
-    count, approved = np.bincount(place), np.bincount(place, weights=decision == APPROVE)
+    is_approved = decision == APPROVE
+    count, approved = np.bincount(place), np.bincount(place, weights=is_approved)
     judged = [i for i in range(len(names)) if count[i] >= minimum]
     best = max(judged, key=lambda i: approved[i] / count[i], default=None)
     stated: dict[str, Any] = {str(name): {"rows": int(count[i])} for i, name in enumerate(names)}
     for number in judged:
         facts = measure_group(rows, place == number, decision)
-        parts = [int(approved[i]) for i in (number, best) if i is not None]
-        wholes = [int(count[i]) for i in (number, best) if i is not None]
         ratio = Interval(1.0, 1.0, 1.0)
         if number != best:
-            ratio = ratio_intervals.quotient_of_shares(parts, wholes)
+            ratio = ratio_intervals.quotient_of_rates(
+                is_approved, place == number, place == best, rows.cluster
+            )
         stated[str(names[number])] |= {**facts, "adverse_impact_ratio": as_figure(ratio)}
     return stated
 

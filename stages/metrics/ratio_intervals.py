@@ -12,7 +12,7 @@ import numpy as np
 
 from stages.metrics import clusters
 from stages.metrics.clusters import Codes
-from stages.metrics.ranked_rows import Floats
+from stages.metrics.ranked_rows import Bools, Floats
 from stages.metrics.rate_intervals import STANDARD_ERRORS, Interval, share_interval
 
 UNDEFINED = Interval(float("nan"), float("nan"), float("nan"))
@@ -63,7 +63,24 @@ def total(values: Floats, cluster: Codes | None = None) -> Interval:
     return _normal(float(values.sum()), values, cluster)
 
 
-def quotient_of_shares(parts: Sequence[int], wholes: Sequence[int]) -> Interval:
+def quotient_of_rates(
+    event: Bools, inside: Bools, others: Bools, cluster: Codes | None = None
+) -> Interval:
+    """Return the share of rows `inside` that have an event over that of `others`: (n,) each.
+
+    Rows of one cluster (n,) count for fewer, as in `clusters.share_of_independent_rows`.
+    """
+    counts = []
+    for chosen in (inside, others):
+        codes = None if cluster is None else cluster[chosen]
+        happened = event[chosen].astype(np.float64)
+        share = clusters.share_of_independent_rows(happened, codes)
+        counts.append((share * float(happened.sum()), share * len(happened)))
+    parts, wholes = zip(*counts, strict=True)
+    return quotient_of_shares(parts, wholes)
+
+
+def quotient_of_shares(parts: Sequence[float], wholes: Sequence[float]) -> Interval:
     """Return one share over another of other rows, by the log of their quotient (Katz 1978)."""
     (a, b), (n, m) = parts, wholes
     if not (a and b):

@@ -106,7 +106,7 @@ def compare_groups(
     """Return the decisions about each group under both policies, by attribute and group.
 
     `approval_ratio` is a group's approval rate over that of the group approved most often among
-    those of `minimum` rows or more, with an interval for rows that are independent.
+    those of `minimum` rows or more.
     """
     compared = {}
     for attribute, labels in rows.groups.items():
@@ -131,7 +131,8 @@ def describe_groups(
     `place` is the number of each row's group (n,).
     """
     count = np.bincount(place)
-    approved = np.bincount(place, weights=decision == APPROVE).astype(np.int64)
+    is_approved = decision == APPROVE
+    approved = np.bincount(place, weights=is_approved)
     large = np.flatnonzero(count >= minimum)
     if not len(large):
         return {}
@@ -146,8 +147,11 @@ def describe_groups(
             "approved_bad_rate": RatioOfSums(lent * rows.went_bad, lent),
         }
         facts = {n: as_figure(ratio_intervals.interval(r, rows.cluster)) for n, r in shares.items()}
-        pair = ([int(a[i]) for i in (number, best)] for a in (approved, count))
-        ratio = ratio_intervals.quotient_of_shares(*pair) if number != best else Interval(1, 1, 1)
+        ratio = Interval(1, 1, 1)
+        if number != best:
+            ratio = ratio_intervals.quotient_of_rates(
+                is_approved, place == number, place == best, rows.cluster
+            )
         facts["approval_ratio"] = as_figure(ratio)
         described[number] = facts
     return described

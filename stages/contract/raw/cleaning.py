@@ -47,6 +47,9 @@ def clean(
     if contract.date:
         typed["_date"] = dates = dates_of(contract, contract.date, raw)
         broken.add(dates.isna(), "not a date", contract.date, "allowed: YYYY-MM-DD")
+    if contract.exposure:
+        negative = np.asarray(typed[contract.exposure], dtype=np.float64) < 0
+        broken.add(negative, "negative", contract.exposure, "the money at risk is 0 or more")
     if contract.entity:
         typed["_entity"] = text_codes(entity_text(contract, raw)) if entity is None else entity
     for name, history in contract.history.items():
@@ -75,7 +78,7 @@ def entity_text(contract: Contract, raw: pd.DataFrame) -> pd.Series:
 
 def read_later(contract: Contract) -> set[str | None]:
     """Return the raw columns that `clean` reads again after the fields are typed."""
-    later: set[str | None] = {contract.target.field, contract.date}
+    later: set[str | None] = {contract.target.field, contract.date, contract.exposure}
     later |= {contract.joined_name(contract.entity)} if contract.entity else set()
     later |= {contract.joined_name(j) for h in contract.history.values() for j in h.joins}
     later |= set(contract.outcome.columns) if contract.outcome else set()

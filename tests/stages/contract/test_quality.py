@@ -204,6 +204,17 @@ def test_a_rule_may_read_a_boolean() -> None:
     assert report["invalid"]["arrears: pace (More in arrears than twice the loan)"]["rows"] >= 1
 
 
+def test_money_at_risk_below_0_is_invalid_and_a_missing_one_is_not() -> None:
+    source = CONTRACT.replace("date: granted", "date: granted\nexposure: income")
+    source = source.replace("constraints: {minimum: 0, maximum: 1000000}", "missingValues: [-9]")
+    changes = {"income": {3: "-5", 4: "0", 5: "", 6: "-9"}}
+    valid, report = cleaned(changes, source)
+    assert [*report["invalid"]] == ["income: negative (the money at risk is 0 or more)"]
+    example = next(iter(report["invalid"].values()))["example"]
+    assert example == {"row": 3, "value": "-5"}
+    assert len(valid) == 19
+
+
 @pytest.mark.parametrize(
     ("bad", "good", "words"),
     [

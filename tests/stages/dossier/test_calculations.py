@@ -56,3 +56,14 @@ def test_rows_whose_clusters_are_not_known_count_one_by_one() -> None:
     rows = predictions(100, 1)
     assert calculations.cluster_of(rows.assign(cluster=np.nan)) is None
     assert calculations.cluster_of(rows.drop(columns="cluster")) is None
+
+
+def test_writing_every_loan_four_times_narrows_no_ratio_of_approval_rates() -> None:
+    stated = []
+    for times in (1, 4):
+        rows = predictions(400, times)
+        groups = pd.Series(np.where(rows["cluster"] % 3 == 0, "a", "b"))
+        stated.append(calculations.compare_approval(rows, groups, 50))
+    for name in ("a", "b"):
+        once, again = (each[name]["ratio"] for each in stated)
+        assert again == pytest.approx(once, rel=1e-9)
