@@ -1,7 +1,10 @@
-"""Where a scorer's margin can change as some features, or the field of a ratio, move."""
+"""Where a scorer's margin can change as some features, or the field of a ratio, move, and how low
+it can come.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -123,6 +126,35 @@ def terms_along(scorer: Additive, feature: int, values: Floats) -> Floats:
         clipped = np.clip(values, linear.low[i], linear.high[i])
         return np.asarray((clipped - linear.centre[i]) * linear.slope[i])
     return np.zeros(values.shape)
+
+
+def lowest_margin(scorer: Scorer, low: Floats, high: Floats) -> float:
+    """Return log-odds that no row with features from low to high (F,) falls below.
+
+    A feature that is missing is missing at both ends. Of scorers that are not known, the bound is
+    minus infinity.
+    """
+    if isinstance(scorer, Selected):
+        return lowest_margin(scorer.scorer, low[scorer.columns], high[scorer.columns])
+    if isinstance(scorer, WeightedSum):
+        parts = [lowest_margin(part, low, high) for part in scorer.scorers]
+        lowest = math.fsum(w * part for w, part in zip(scorer.weights, parts, strict=True))
+        return lowest - ROUNDING * (1 + abs(lowest)) if math.isfinite(lowest) else -math.inf
+    if isinstance(scorer, Trees):
+        return scorer.lowest_margin(low, high)
+    return lowest_of_terms(scorer, low, high) if isinstance(scorer, Additive) else -math.inf
+
+
+def lowest_of_terms(scorer: Additive, low: Floats, high: Floats) -> float:
+    """Return the sum of the lowest term of each feature: linear ones are lowest at an end."""
+    terms = scorer.terms(np.stack((low, high))).min(axis=0)
+    for table in scorer.tables:
+        ends = low[table.column], high[table.column]
+        if not np.isnan(ends).any():
+            first, last = np.searchsorted(table.edges, ends, side="right")
+            terms[table.column] = table.values[first : last + 1].min()
+    size = abs(scorer.intercept) + float(abs(terms).sum())
+    return scorer.intercept + float(terms.sum()) - ROUNDING * (1 + size)
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,12 @@ class AllowedValues:
         steps = np.concatenate(multiples, axis=1).clip(self._first, self._last)
         return self._values(np.sort(self.side * steps, axis=1) * self.side)
 
+    def farthest(self, distance: float) -> float:
+        """Return the end of the allowed values, or of the distance where that is nearer."""
+        end = self.step * (self._last if self.side > 0 else self._first)
+        nearer = min if self.side > 0 else max
+        return nearer(end, self.now + self.side * distance)
+
     def within(self, distance: float, most: int) -> tuple[Floats, bool]:
         """Return the values (n,) up to a distance, and whether all of them: no more than `most`."""
         count = min(self.count, distance / self.step + 1)

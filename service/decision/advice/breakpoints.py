@@ -8,6 +8,8 @@ and a term has two at most. Between two roots that follow one another the decisi
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -76,6 +78,15 @@ class Breakpoints:
             x = self._engine.features.matrix(line).reshape(len(rows), values.shape[1], -1)
             moved |= {f: x[:, :, f] for f in self._formulas}
         return moved
+
+    def have_corners(self, rows: Floats) -> bool:
+        """Return whether every feature that moves is lowest and highest at the rows' ends.
+
+        Formulas of another form may turn, and ratios may jump where their denominator is 0.
+        """
+        under = {ratio[2] for ratio in self._ratios.values() if ratio}
+        signs = [np.sign(rows[:, place]) for place in under]
+        return not self._formulas and all(abs(sign.sum()) == len(rows) for sign in signs)
 
     def _read_by_condition(self, name: str) -> bool:
         """Whether a rule or a check of another form than a comparison of two sides reads a field.
@@ -221,6 +232,7 @@ def difference(rule: Rule, sides: dict[str, MovingTerm]) -> MovingTerm:
     return sides[rule.left].minus(right, rule.factor, rule.offset)
 
 
+@lru_cache(maxsize=2)
 def margin_at_cut_off(engine: Engine) -> float:
     """Return the log-odds at which the calibrated PD reaches the first that is not approved."""
     low, high = -LARGEST_MARGIN, LARGEST_MARGIN

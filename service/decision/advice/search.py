@@ -10,31 +10,23 @@ Every change that is returned was decided by the engine and approved.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 
-from service.decision.advice.allowed_values import AllowedValues, codes_of, raw, sides_of
+from service.decision.advice.advised_changes import AdvisedChange, approved_ways
+from service.decision.advice.allowed_values import AllowedValues, codes_of, sides_of
 from service.decision.advice.approvals import Approvals
+from service.decision.advice.bounds import Bounds
 from service.decision.advice.breakpoints import Breakpoints
-from service.decision.engine import Decision, Engine
+from service.decision.engine import Engine
 from stages.features.matrix import Floats
 
 MOST_WAYS = 6  # changes that are returned
 MOST_VALUES = 2000  # of one field of a pair are all tried; of more, this many
 TOGETHER = 64  # of these at once
 NOTHING: dict[str, Any] = {"proved": True, "ways": []}
-
-
-@dataclass(frozen=True)
-class AdvisedChange:
-    """A new value of input j; `until` is the last better one that is approved, if any is not."""
-
-    j: int
-    value: float
-    until: float | None = None
 
 
 class AdviceSearch:
@@ -47,6 +39,7 @@ class AdviceSearch:
         self._fields = {j: f for j, f in inputs if f.actionable and not np.isnan(self._row[j])}
         self._breakpoints = {j: Breakpoints(engine, j) for j in self._fields}
         self._approvals = Approvals(engine, application)
+        self._bounds = Bounds(engine, self._row, self._breakpoints)
         under = {d.ratio.denominator for d in engine.contract.derived.values() if d.ratio}
         self._allowed = {
             (j, side): AllowedValues(f, float(self._row[j]), side, f.name in under)
@@ -66,9 +59,12 @@ class AdviceSearch:
         if not self._fields:
             return NOTHING | {"statement": "There is nothing that the applicant could change."}
         singles = {j: way for j in self._fields if (way := self._single(j))}
-        pairs = [self._pair(a, b, singles) for a, b in combinations(self._fields, 2)]
-        candidates = [*singles.values(), *filter(None, pairs)]
-        ways = self._rescore(sorted(candidates, key=self._size)[:MOST_WAYS])
+        smallest = sorted(singles.values(), key=self._size)[:MOST_WAYS]
+        for a, b in combinations(self._fields, 2):
+            most = self._size(smallest[-1]) if len(smallest) == MOST_WAYS else math.inf
+            if pair := self._pair(a, b, singles, most):
+                smallest = sorted([*smallest, pair], key=self._size)[:MOST_WAYS]
+        ways = approved_ways(self._engine, self._application, smallest)
         if ways:
             statement = "Each of these would lead to approval."
             return {"statement": statement, "proved": self._complete, "ways": ways}
@@ -114,10 +110,13 @@ class AdviceSearch:
         return values if len(rows) > 1 else np.unique(values)[:: allowed.side][None]
 
     def _pair(
-        self, a: int, b: int, singles: dict[int, list[AdvisedChange]]
+        self, a: int, b: int, singles: dict[int, list[AdvisedChange]], most: float
     ) -> list[AdvisedChange] | None:
-        """Return the smallest change of two fields, where it is smaller than that of either."""
-        limit = min(self._size(singles.get(j)) for j in (a, b))
+        """Return the smallest change of two fields, where it is smaller than that of either.
+
+        It is also smaller than `most`.
+        """
+        limit = min(most, *(self._size(singles.get(j)) for j in (a, b)))
         best: list[AdvisedChange] | None = None
         outer, inner = self._order(a, b, limit)
         for side, other in product(*(sides_of(self._fields[j]) for j in (outer, inner))):
@@ -147,6 +146,8 @@ class AdviceSearch:
         Each value of the outer field is a line, along which the inner one moves.
         """
         best, coupled = None, self._are_coupled(outer, inner)
+        if self._are_refused(outer, self._ends(outer, side, limit), inner, other, limit):
+            return None
         values = self._outer_values(outer, side, inner, limit)
         shared = self._values(self._row[None], inner, other, outer)
         for start in range(0, len(values), TOGETHER):
@@ -154,10 +155,12 @@ class AdviceSearch:
             some = some[self._sizes(outer, some) < limit]
             if not len(some):
                 break
+            room = limit - self._sizes(outer, some[0])
+            if self._are_refused(outer, some, inner, other, room):
+                continue
             rows = np.repeat(self._row[None], len(some), axis=0)
             rows[:, outer] = some
             lines = self._values(rows, inner, other) if coupled else shared
-            room = limit - self._sizes(outer, some[0])
             lines = lines[:, : int((self._sizes(inner, lines) < room).sum(axis=1).max())]
             if not lines.size:
                 continue
@@ -173,6 +176,23 @@ class AdviceSearch:
                 best = [AdvisedChange(j, float(value)) for j, value in pair]
                 limit = float(sizes[line])
         return best
+
+    def _are_refused(self, outer: int, values: Floats, inner: int, other: int, room: float) -> bool:
+        """Return whether no value of the inner field is approved beside those of the outer one."""
+        ends = self._ends(inner, other, room)
+        if not (len(values) and len(ends)):
+            return True
+        ranges = {outer: (values.min(), values.max()), inner: (ends.min(), ends.max())}
+        return self._bounds.refuse(ranges)
+
+    def _ends(self, j: int, side: int, limit: float) -> Floats:
+        """Return values between which all those of field j lie that are no larger changes."""
+        if self._fields[j].codes:
+            return np.asarray(self._values(self._row[None], j, side)[0])
+        now = float(self._row[j])
+        if self._allowed[j, side].count == 0:
+            return np.empty(0)
+        return np.array([now, self._allowed[j, side].farthest(limit * (abs(now) or 1.0))])
 
     def _outer_values(self, outer: int, side: int, inner: int, limit: float) -> Floats:
         """Return the values of the outer field to ask about, the nearest first."""
@@ -216,34 +236,3 @@ class AdviceSearch:
         if changes is None:
             return math.inf
         return float(sum(self._sizes(change.j, change.value) for change in changes))
-
-    def _rescore(self, candidates: list[list[AdvisedChange]]) -> list[dict[str, Any]]:
-        """Return the changes that the engine approves, as `/explain` answers them."""
-        decided = [(changes, self._decide(changes)) for changes in candidates]
-        return [
-            {
-                "changes": [self._describe(change) for change in changes],
-                "default_probability": decision.default_probability,
-                "credit_score": decision.credit_score,
-                "decision": decision.decision,
-            }
-            for changes, decision in decided
-            if decision.decision == "approve"
-        ]
-
-    def _decide(self, changes: list[AdvisedChange]) -> Decision:
-        changed = {self._fields[c.j].name: raw(self._fields[c.j], c.value) for c in changes}
-        stated = self._engine.applications.stated
-        kept = {k: v for k, v in self._application.items() if k not in stated}
-        return self._engine.decide(kept | changed)
-
-    def _describe(self, change: AdvisedChange) -> dict[str, Any]:
-        field = self._fields[change.j]
-        return {
-            "field": field.name,
-            "title": field.title or field.name,
-            "unit": field.unit,
-            "from": self._application.get(field.name),
-            "to": raw(field, change.value),
-            "until": None if change.until is None else raw(field, change.until),
-        }

@@ -8,6 +8,7 @@ sum gives the margin of every place. So a line of a thousand places costs little
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,14 +23,21 @@ class LeafStretches:
     """The leaves of a forest as stretches of bins.
 
     `table` (bins of all features, words) has a bit for each leaf that a bin leaves open, and
-    `values` (words, width) the leaves' values; `first` and `sizes` say where in the table the bins
-    of each feature stand, the last of which is that of missing values.
+    `values` (words, width) the leaves' values; `trees` are the first words of each tree. `first`
+    and `sizes` say where in the table the bins of each feature stand, the last of which is that of
+    missing values.
     """
 
     def __init__(
-        self, table: NDArray[Any], values: Floats, first: Sequence[int], sizes: Sequence[int]
+        self,
+        table: NDArray[Any],
+        values: Floats,
+        trees: NDArray[np.intp],
+        first: Sequence[int],
+        sizes: Sequence[int],
     ) -> None:
         self._table, self._first, self._sizes = table, first, sizes
+        self._trees = trees
         bits = table.dtype.itemsize * 8
         padded = np.zeros((len(values), bits))
         padded[:, : values.shape[1]] = values
@@ -64,6 +72,25 @@ class LeafStretches:
         change -= np.bincount(at + end[reached], value, size)
         sums = change.reshape(k, m + 1).cumsum(axis=1)[:, :m]
         return np.asarray(sums + self._values[leaves[whole]].sum())
+
+    @cached_property
+    def largest(self) -> float:
+        """The sum of the largest leaf of each tree, without its sign."""
+        values = abs(self._values).reshape(self._table.shape[1], -1).max(axis=1)
+        return float(np.maximum.reduceat(values, self._trees).sum())
+
+    def lowest(self, low: NDArray[np.intp], high: NDArray[np.intp]) -> float:
+        """Return the sum of the lowest leaf of each tree that any bins from low to high (F,) open.
+
+        `low` and `high` are rows of the table.
+        """
+        wide = low < high
+        words = np.bitwise_and.reduce(self._table[low[~wide]], axis=0)
+        for start, end in zip(low[wide], high[wide], strict=True):
+            words &= np.bitwise_or.reduce(self._table[start : end + 1], axis=0)
+        is_open = np.unpackbits(words.view(np.uint8), bitorder="little").astype(np.bool_)
+        values = np.where(is_open, self._values, np.inf).reshape(len(words), -1).min(axis=1)
+        return float(np.minimum.reduceat(values, self._trees).sum())
 
     def edges(self, rows: NDArray[np.intp], moving: list[int]) -> dict[int, Numbers]:
         """Return for each moving feature the bins (b,) at which any leaf begins or ends.

@@ -34,8 +34,10 @@ class Words:
 
     def __init__(self, leaves: list[Leaf], first: list[int], rows: int, forest: Forest) -> None:
         words: list[list[Leaf]] = []
+        trees = [0]
         for _, group in groupby(leaves, key=lambda leaf: leaf.tree):
             tree = list(group)
+            trees.append(1 + len(words))
             words += [tree[at : at + WORD] for at in range(0, len(tree), WORD)]
         most = max(map(len, words), default=1)
         integer, *self._float, bias = WORDS[next(size for size in WORDS if size >= most)]
@@ -52,16 +54,19 @@ class Words:
                 table[place] |= reached
                 values[place, 1 + bit] = leaf.value
         self._table, self._values = np.ascontiguousarray(table.T), values.ravel()
+        self._trees = np.array(trees, dtype=np.intp)
         self._start = np.arange(len(table)) * (1 + most) - bias
         self._least = bias if most == WORD else None  # the exponent of a word without a bit
         self.row_bytes = self._table.itemsize * len(table)
         used = {feature for leaf in leaves for feature in leaf.reach}
         self._used = sorted(used) or [0]
 
-    def by_leaf(self) -> tuple[NDArray[Any], Floats]:
-        """Return the table (bins, words), and the values of each word's leaves (words, leaves)."""
+    def by_leaf(self) -> tuple[NDArray[Any], Floats, NDArray[np.intp]]:
+        """Return the table (bins, words), the values of each word's leaves (words, leaves), and
+        the first word of each tree.
+        """
         values = self._values.reshape(len(self._start), -1)[:, 1:].astype(np.float64)
-        return self._table, values
+        return self._table, values, self._trees
 
     def margin_of_few(self, places: list[list[int]]) -> Floats:
         """Return what `margin` does; for a row or a few, given as lists, it is quicker."""

@@ -81,13 +81,22 @@ class Trees:
             for feature, values in moving.items()
         }
         sums = self._lines.sums(self._places(x), bins)
-        terms = len(self.forest.trees) + 1
-        return sums, terms * float(np.finfo(dtype).eps) * (1 + float(abs(sums).max()))
+        return sums, self._rounding * (1 + float(abs(sums).max()))
+
+    def lowest_margin(self, low: Floats, high: Floats) -> float:
+        """Return log-odds that no row with features from low to high (F,) falls below."""
+        lowest = self._lines.lowest(*self._places(np.stack((low, high))))
+        return lowest - self._rounding * (1 + self._lines.largest)
 
     @cached_property
     def _explainers(self) -> list[Explainer]:
         leaves = list(leaves_of(self.forest, self._bins, self._sizes))
         return explainers(leaves, self._first, sum(self._sizes), self.forest.features)
+
+    @property
+    def _rounding(self) -> float:
+        """The rounding of a sum over all trees, relative to its size."""
+        return (len(self.forest.trees) + 1) * float(np.finfo(self.forest.library.dtype).eps)
 
     @cached_property
     def _lines(self) -> LeafStretches:

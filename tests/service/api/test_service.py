@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from pathlib import Path
+from threading import Event
 from typing import Any
 
+import httpx
 import jsonschema
 import pytest
 
 from service.api import metrics
 from service.api.description import model_info
 from service.api.drafts import Asked, draft_decisions
+from service.api.handlers import decisions
 from service.api.handlers.api import Api
 from service.api.requests import Request
 from service.decision import hashes
@@ -183,6 +187,28 @@ def test_an_explanation_records_nothing(client: Client, ledger: Ledger, case: An
     assert told["what_would_change_it"]["statement"]
     assert told["reasons"]
     assert ledger.head().sequence == 0
+
+
+def test_decisions_are_answered_while_an_explanation_is_searched(
+    client: Client, case: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The explanation ends only when a decision was answered, so it must not hold the loop."""
+    decided = Event()
+
+    def search(engine: Engine, application: dict[str, Any]) -> dict[str, Any]:
+        return {"a decision was answered meanwhile": decided.wait(60)}
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(client.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as asking:
+            explaining = asyncio.create_task(asking.post("/explain", json=case("decline")))
+            answer = await asking.post("/predict", json=case("approve"))
+            decided.set()
+            assert answer.status_code == 200
+            return await explaining
+
+    monkeypatch.setattr(decisions, "explain", search)
+    assert asyncio.run(ask()).json() == {"a decision was answered meanwhile": True}
 
 
 def test_recent_decisions_come_newest_first_in_pages(client: Client, case: Any) -> None:

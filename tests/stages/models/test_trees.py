@@ -14,8 +14,17 @@ import xgboost
 from stages.features.matrix import Floats
 from stages.models import tree_compiler
 from stages.models.artifact import Model
+from stages.models.breakpoints import lowest_margin
 from stages.models.compiled import shapley
-from stages.models.scorers import LightGBM, Selected, XGBoost
+from stages.models.scorers import (
+    Additive,
+    LightGBM,
+    Linear,
+    Selected,
+    Table,
+    WeightedSum,
+    XGBoost,
+)
 from tests.support.books import Project
 
 BOOSTERS = ("xgboost", "random_forest", "lightgbm")
@@ -182,3 +191,37 @@ def test_words_of_every_size_score_the_same(depth: int) -> None:
 
 def test_zeros_that_mean_missing_are_left_to_the_library() -> None:
     assert tree_compiler.compile_if_possible(fit("lightgbm", zero_as_missing=True)) is None
+
+
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
+@pytest.mark.parametrize("depth", [3, 12])
+def test_no_row_between_two_ends_is_below_the_lowest_margin(library: str, depth: int) -> None:
+    """Between equal ends there is one row: the bound is its margin, to rounding."""
+    trees, rng = compiled(fit(library, depth)), np.random.default_rng(4)
+    x, _ = rows(missing=0.0)
+    margins, rounding = trees.margin(x), 1e-4
+    for row, margin in zip(x[:20], margins, strict=False):
+        assert margin - rounding < lowest_margin(trees, row, row) <= margin
+    for _ in range(200):
+        low, high = np.sort(x[rng.integers(len(x), size=(2, 4)), range(4)], axis=0)
+        inside = ((x >= low) & (x <= high)).all(axis=1)
+        assert lowest_margin(trees, low, high) <= margins[inside].min(initial=np.inf)
+    assert lowest_margin(trees, x.min(axis=0), x.max(axis=0)) < margins.min()
+
+
+def test_a_blend_and_an_additive_model_are_bounded_too() -> None:
+    trees, rng = compiled(fit("lightgbm")), np.random.default_rng(4)
+    linear = Linear(np.array([0, 1]), np.array([1.0, -1e-5]), *np.array([[0, 9e3], [-2, 1e3]]),
+                    np.array([2, 9e4]), np.zeros(2))  # fmt: skip
+    table = Table(0, np.arange(1.5, 9), rng.normal(size=9), 0.3)
+    additive = Selected(Additive(0.2, linear, [table]), np.array([2, 1, 0]))
+    blend = WeightedSum(["a", "b"], [trees, additive], np.array([0.3, 0.7]))
+    x, _ = rows(missing=0.0)
+    for scorer in (additive, blend):
+        margins = scorer.margin(x)
+        for row, margin in zip(x[:20], margins, strict=False):
+            assert margin - 1e-4 < lowest_margin(scorer, row, row) <= margin
+        for _ in range(200):
+            low, high = np.sort(x[rng.integers(len(x), size=(2, 4)), range(4)], axis=0)
+            inside = ((x >= low) & (x <= high)).all(axis=1)
+            assert lowest_margin(scorer, low, high) <= margins[inside].min(initial=np.inf)
