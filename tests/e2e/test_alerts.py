@@ -193,8 +193,11 @@ def configured(folder: Path, service: int, ports: tuple[int, int], webhook: str,
     (folder / own).write_text(hurried(own, fast))
     fast = {
         "/run/secrets": str(folder),
+        "dns_sd_configs:  # each container of the service": "static_configs:",
+        "{names: [service], type: A, port: 3000, refresh_interval: 15s}": (
+            f"targets: ['127.0.0.1:{service}']"
+        ),
         "15s": "1s",
-        "service:3000": f"127.0.0.1:{service}",
         "alertmanager:9093": f"127.0.0.1:{ports[0]}",
     }
     own = "prometheus/prometheus.yml"

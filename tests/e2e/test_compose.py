@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -54,13 +58,21 @@ def records(built: Built) -> list[dict[str, Any]]:
 
 def ask(stack: Stack, application: dict[str, Any]) -> dict[str, Any]:
     """What the front answers to one application."""
+    return post(stack, application, {})[1]
+
+
+def post(
+    stack: Stack, application: dict[str, Any], headers: dict[str, str]
+) -> tuple[int, dict[str, Any]]:
+    """The status and the content of the front's answer to one application."""
     connection = HTTPConnection(stack.front, timeout=30)
     body = json.dumps(application)
-    headers = {"content-type": "application/json", "x-api-key": KEY}
+    headers = {"content-type": "application/json", "x-api-key": KEY, **headers}
     connection.request("POST", "/predict", body, headers)
-    answer: dict[str, Any] = json.loads(connection.getresponse().read())
+    answer = connection.getresponse()
+    text = answer.read()
     connection.close()
-    return answer
+    return answer.status, json.loads(text) if answer.status == 200 else {}
 
 
 def test_golden_records_score_identically_through_the_front(
@@ -103,6 +115,58 @@ def test_decisions_are_in_postgresql_and_survive_a_restart(
     assert made in stack.compose("exec", "-T", "postgres", *psql, "SELECT id FROM ledger_entries")
 
 
+def replicas(stack: Stack) -> list[str]:
+    """The containers of the service."""
+    return stack.compose("ps", "--quiet", "service").split()
+
+
+@pytest.fixture
+def two_replicas(stack: Stack) -> Iterator[None]:
+    """Two containers of the service behind the proxy, which knows both; then one again."""
+    scale = ("up", "--detach", "--no-recreate", "--no-deps", "--scale")
+    stack.compose(*scale, "service=2", "service")
+    wait_until(lambda: scraped(stack) == ["1", "1"], 180, "the readiness of both containers")
+    yield
+    stack.compose(*scale, "service=1", "service")
+
+
+def scraped(stack: Stack) -> list[str]:
+    """What Prometheus read of the readiness of each container."""
+    found = told(stack.port("prometheus"), "/api/v1/query?query=credit_ready")["result"]
+    return [own["value"][1] for own in found]
+
+
+@pytest.mark.usefixtures("two_replicas")
+def test_nobody_notices_that_one_of_two_containers_is_killed_under_load(
+    stack: Stack, engine: Engine, records: list[dict[str, Any]]
+) -> None:
+    until = time.monotonic() + 30
+    answers: list[tuple[str, int, str]] = []
+
+    def client(number: int) -> None:
+        while time.monotonic() < until:
+            key = f"{number}-{len(answers)}-{time.monotonic_ns()}"
+            record = records[number % len(records)]["application"]
+            status, answer = post(stack, record, {"idempotency-key": key})
+            answers.append((key, status, answer.get("prediction_id", "")))
+
+    with ThreadPoolExecutor(8) as clients:
+        asking = [clients.submit(client, number) for number in range(8)]
+        time.sleep(8)
+        victim = replicas(stack)[0]
+        process = engine.run("inspect", "--format", "{{.State.Pid}}", victim).strip()
+        os.kill(int(process), signal.SIGKILL)
+        for each in asking:
+            each.result()
+    assert {status for _, status, _ in answers} == {200}
+    made = [prediction for *_, prediction in answers]
+    assert len(set(made)) == len(made) > 100
+    psql = ("psql", "--host=/run/postgresql", "--username=credit_pd", "--tuples-only", "-c")
+    kept = stack.compose("exec", "-T", "postgres", *psql, "SELECT id FROM ledger_entries").split()
+    assert [kept.count(each) for each in made] == [1] * len(made)
+    wait_until(lambda: scraped(stack) == ["1", "1"], 180, "the return of the container")
+
+
 def test_metrics_are_hidden_and_large_bodies_refused(stack: Stack) -> None:
     assert probe.get(stack.front, "/metrics")[0] == 404
     connection = HTTPConnection(stack.front, timeout=10)
@@ -138,11 +202,7 @@ def told(address: str, path: str) -> Any:
 
 
 def test_prometheus_reads_the_service_by_its_key_and_knows_alertmanager(stack: Stack) -> None:
-    def scraped() -> bool:
-        found = told(stack.port("prometheus"), "/api/v1/query?query=credit_ready")["result"]
-        return [own["value"][1] for own in found] == ["1"]
-
-    wait_until(scraped, 90, "the first reading of the metrics")
+    wait_until(lambda: "1" in scraped(stack), 90, "the first reading of the metrics")
     known = told(stack.port("prometheus"), "/api/v1/alertmanagers")["activeAlertmanagers"]
     assert [own["url"] for own in known] == ["http://alertmanager:9093/api/v2/alerts"]
 

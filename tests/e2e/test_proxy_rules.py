@@ -48,7 +48,7 @@ def proxy(configuration: str, server: str, folder: Path) -> Iterator[int]:
     for committed, here in (
         ('"${CREDIT_PD_PUBLIC}" ssl crt "${CREDIT_PD_TLS}" alpn h2,http/1.1', f"127.0.0.1:{port}"),
         (":8080", f"127.0.0.1:{port}"),
-        ("service:3000", server),
+        ("server-template service 8 service:3000", f"server service {server}"),
         (" resolvers names init-addr last,libc,none", ""),
         ("option httpchk GET /readyz", "option httpchk GET /"),
         ("user haproxy", ""),

@@ -8,6 +8,7 @@ disk; the default is the folder of a SQLite ledger, and `ledger` for PostgreSQL.
 
 import json
 import os
+import socket
 import sys
 import time
 from datetime import UTC, datetime
@@ -92,7 +93,8 @@ class Checkpoint:
 def write_durably(path: Path, text: str) -> None:
     """Replace a file durably and atomically, and make its folder; raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f"{path.name}.{os.getpid()}")
+    # Containers that share the folder have the same process ids.
+    new = path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}")
     with new.open("w") as file:
         file.write(text)
         file.flush()
