@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from service.api.handlers.api import Api
 from service.ledger import Ledger
 from service.letters import __main__ as command
 from tests.support.api_client import Client, client_of, errors, post_override
+from tests.support.books import Project
 from tests.support.fakes.creditor import CREDITOR
+from tests.support.trained.winners import crown
 
 
 @pytest.fixture
@@ -63,6 +66,39 @@ def test_a_letter_follows_the_officer(client: Client, case: Any, final: str) -> 
     text = text_of(client.get(f"/predictions/{number}/letter.pdf").content)
     assert ("We have denied" in text) == (final == "decline")
     assert ("We have approved" in text) == (final == "approve")
+
+
+def read_everything(client: Client, ids: list[str]) -> list[str]:
+    """What the page, its list and the letters say about decisions."""
+    paths = [f"/predictions/{each}{end}" for each in ids for end in ("", "/letter.html")]
+    answers = [client.get(path) for path in ("/logs", *paths)]
+    assert {answer.status_code for answer in answers} == {200}
+    return [answer.text for answer in answers]
+
+
+def test_decisions_read_the_same_under_another_model_contract_and_policy(
+    client: Client, api: Api, case: Any, fitted_book: Project, tmp_path: Path
+) -> None:
+    """The later service has another winner, words, cut-offs, rules and scale of the score."""
+    applications = {decision: case(decision) for decision in ("approve", "refer", "decline")}
+    ids = [client.post("/predict", json=a).json()["prediction_id"] for a in applications.values()]
+    post_override(client, ids[1], decision="decline", reason="The payslips were not shown")
+    before = read_everything(client, ids)
+    rules = [{"rule": "amount > 1", "decision": "decline", "reason": "No loans at all"}]
+    scale = {"policy__base_score": 300, "policy__pdo": 20, "policy__cut_off": 0.01}
+    later = Api(
+        crown(fitted_book, "logistic", tmp_path / "later", policy__rules=rules, **scale),
+        api.state.ledger,
+    )
+    later.state.load()
+    assert later.state.engine, later.state.problem
+    served = client_of(later)
+    for application in applications.values():
+        answer = served.post("/predict", json=application).json()
+        assert answer["reasons"][0]["text"] == "No loans at all"
+    listed = served.get("/logs").json()["records"][3:]
+    assert listed == json.loads(before[0])["records"]
+    assert read_everything(served, ids)[1:] == before[1:]
 
 
 def test_an_unknown_decision_has_no_letter(client: Client) -> None:
