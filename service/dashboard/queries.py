@@ -27,7 +27,7 @@ from service.ledger.storage.database import connection_to
 from service.ledger.storage.entries import KINDS, Entry
 from service.ledger.storage.personal_tables import select_entries
 from service.ledger.storage.schema import entries, head
-from service.ledger.verify.totals import DAY
+from service.ledger.storage.totals import DAY
 from service.monitoring.reports import incidents, reports
 
 STEPS = (

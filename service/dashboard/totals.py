@@ -7,38 +7,36 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from itertools import zip_longest
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, func, or_, select, union_all
 
-from service.ledger.storage.schema import band_of, entries, totals
-from service.ledger.verify.totals import DAY, HOUR, MINUTE, has_totals
+from service.ledger.storage.schema import entries
+from service.ledger.storage.totals import (
+    DAY,
+    HOUR,
+    MINUTE,
+    counted,
+    exist,
+    select_decisions,
+    totals,
+)
 
 EARLIEST = "0001-01-01T00:00"
+SECOND = 19  # characters of a time's text
 
 
 def counted_since(connection: Connection, since: str, step: int = DAY) -> FromClause:
     """Return the decisions since a minute as a table whose rows add up to what is asked about.
 
-    Its columns are `period`, whose first `step` characters may be grouped by, `decision`, `rating`,
-    `band`, `model`, `policy`, `decisions`, the sum `pd`, and the `first` and the `last` time.
+    Its columns are those of the totals; of a `period` the first `step` characters may be grouped
+    by.
     """
-    if step > MINUTE or not has_totals(connection):
-        return _one_by_one(connection.dialect.name, since)
-    return select(totals).where(_periods(since, step)).subquery()
-
-
-def _one_by_one(dialect: str, since: str) -> FromClause:
-    query: Select[Any] = select(
-        entries.c.time.label("period"),
-        *(entries.c[name] for name in ("decision", "rating", "model", "policy")),
-        band_of(dialect).label("band"),
-        literal(1).label("decisions"),
-        entries.c.default_probability.label("pd"),
-        entries.c.time.label("first"),
-        entries.c.time.label("last"),
-    )
-    return query.where(entries.c.kind == "decision", entries.c.time >= since).subquery()
+    single = select_decisions(connection.dialect.name, SECOND)
+    if step > MINUTE or not exist(connection):
+        return single.where(entries.c.time >= since).subquery()
+    # An expression is not looked up in the index by time, which would be read to its end.
+    later = single.where(entries.c.sequence > counted, func.coalesce(entries.c.time, "") >= since)
+    return union_all(select(totals).where(_periods(since, step)), later).subquery()
 
 
 def _periods(since: str, step: int) -> ColumnElement[bool]:

@@ -27,7 +27,8 @@ from service.ledger.verify import verify
 
 BATCH = 1_000  # rows in memory at a time
 _BY_MIGRATION = ("alembic_version", "schema_version")  # tables that the migrations fill
-_BY_TRIGGER = ("ledger_open_referrals", "ledger_totals")  # filled as entries are inserted
+# Filled by triggers as entries are inserted: the totals were, until revision 0012.
+_BY_TRIGGER = ("ledger_open_referrals", "ledger_totals")
 
 
 def back_up(engine: Engine, path: Path) -> Head:

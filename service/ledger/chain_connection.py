@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from service.ledger import claims, migrations
 from service.ledger.claims import Append, Claim
 from service.ledger.storage import personal_tables as tables
+from service.ledger.storage import totals
 from service.ledger.storage.checkpoint import Checkpoint
 from service.ledger.storage.database import (
     LedgerUnavailable,
@@ -61,6 +62,7 @@ class ChainConnection:
             stored = tables.record(connection, head, drafts)
             claims.insert(connection, [append.claim for append in new if append.claim])
             if stored:
+                totals.count_up_to(connection, head.sequence, stored[-1].sequence)
                 head = Head(stored[-1].sequence, stored[-1].hash)
             elif not appends:
                 write_probe(connection, probe_size)

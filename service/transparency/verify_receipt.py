@@ -2,9 +2,8 @@
 
     python verify_receipt.py receipt.json log.vkey witness-a.vkey witness-b.vkey
 
-This file needs Python 3.11 and `cryptography`, and nothing else of the project. The keys are those
-that the lender and its witnesses have published, not keys that came with the receipt. The formats
-are the Merkle tree of RFC 9162 (section 2.1), and C2SP's tlog-checkpoint and tlog-cosignature.
+This file needs Python 3.11 and `cryptography` alone. The keys are those that lender and witnesses
+have published. The formats are RFC 9162 (2.1), and C2SP's tlog-checkpoint and tlog-cosignature.
 """
 
 from __future__ import annotations
@@ -56,13 +55,20 @@ class Key(NamedTuple):
         """Return the key of a line `name+id+base64`; raises Invalid."""
         try:
             name, key_id, encoded = text.strip().split("+", 2)
-            raw = base64.b64decode(encoded, validate=True)
+            raw = decode(encoded)
             key = cls(name, raw[0], raw[1:])
         except (ValueError, IndexError) as error:
             raise Invalid(f"a key must be name+id+base64; got {text.strip()!r}") from error
         if key.type not in (LOG, WITNESS) or len(key.public) != 32 or key.id.hex() != key_id:
             raise Invalid(f"{name}: the key is not an Ed25519 key of C2SP's signed note")
         return key
+
+
+def decode(text: str) -> bytes:
+    """Return the bytes of base64; raises ValueError where it is not written as it always is."""
+    if base64.b64encode(raw := base64.b64decode(text)).decode() != text:
+        raise ValueError(f"not base64: {text!r}")
+    return raw
 
 
 def leaf_hash(entry_hash: bytes) -> bytes:
@@ -98,12 +104,12 @@ def root_of_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes]
 def parse_checkpoint(note: str) -> tuple[str, LogCheckpoint]:
     """Return the text of a note that is signed, and the checkpoint it states; raises Invalid."""
     text, blank, _ = note.rpartition("\n\n")
-    lines = text.split("\n")
     try:
-        origin, size, root = lines[0], int(lines[1]), base64.b64decode(lines[2], validate=True)
-        if not blank or not origin or str(size) != lines[1] or size < 0 or len(root) != 32:
+        origin, written, encoded, *_ = text.split("\n")
+        size, root = int(written), decode(encoded)
+        if not blank or not origin or str(size) != written or size < 0 or len(root) != 32:
             raise ValueError("its origin, size or root is not well-formed")
-    except (IndexError, ValueError) as error:
+    except ValueError as error:
         raise Invalid("the checkpoint is not one of C2SP's tlog-checkpoint") from error
     return text + "\n", LogCheckpoint(origin, size, root)
 
@@ -111,16 +117,16 @@ def parse_checkpoint(note: str) -> tuple[str, LogCheckpoint]:
 def signers(note: str, keys: Iterable[Key]) -> dict[str, datetime | None]:
     """Return which of `keys` signed the note, with a witness's time; raises Invalid if wrongly."""
     text, _ = parse_checkpoint(note)
-    trusted = {(key.name, key.id): key for key in keys}
+    trusted = {("—", key.name, key.id): key for key in keys}
     signed: dict[str, datetime | None] = {}
-    for line in note[len(text) + 1 :].splitlines():
+    for line in note[len(text) + 1 :].removesuffix("\n").split("\n"):
         try:
             dash, name, encoded = line.split(" ")
-            raw = base64.b64decode(encoded, validate=True)
+            raw = decode(encoded)
         except ValueError as error:
             raise Invalid(f"not a line of a signature: {line!r}") from error
-        key = trusted.get((name, raw[:4]))
-        if dash == "—" and key is not None:
+        key = trusted.get((dash, name, raw[:4]))
+        if key is not None:
             signed[name] = check_signature(key, raw[4:], text)
     return signed
 
@@ -139,18 +145,12 @@ def check_signature(key: Key, signature: bytes, text: str) -> datetime | None:
     return moment
 
 
-def entry_hash(sequence: int, previous: str, payload: str) -> bytes:
-    """Return the hash of a ledger's entry (32 bytes) by its place, the hash before, its content."""
-    content = sha256(payload.encode()).hexdigest()
-    return sha256(f"{sequence}\n{previous}\n{content}".encode()).digest()
-
-
 def open_personal(committed: str, part: Object | None) -> Object:
     """Return the personal fields that an entry has committed to by a salted hash."""
     if part is None:
         return {"erased": True}
     digest = sha256(f"{part['salt']}\npersonal\n{part['content']}".encode()).digest()
-    if base64.b64encode(digest).decode() != committed:
+    if decode(committed) != digest:
         raise ValueError("the personal part is not the one that was recorded")
     return dict(json.loads(part["content"]))
 
@@ -160,8 +160,9 @@ def verify(receipt: Object, log: Key, witnesses: Sequence[Key], quorum: int = 2)
     try:
         entry, note = receipt["entry"], str(receipt["checkpoint"])
         sequence, payload = int(entry["sequence"]), str(entry["payload"])
-        proof = [base64.b64decode(part, validate=True) for part in receipt["proof"]]
-        leaf = leaf_hash(entry_hash(sequence, str(entry["previous_hash"]), payload))
+        proof = [decode(part) for part in receipt["proof"]]
+        linked = f"{sequence}\n{entry['previous_hash']}\n{sha256(payload.encode()).hexdigest()}"
+        leaf = leaf_hash(sha256(linked.encode()).digest())
         content = dict(json.loads(payload))
         if FORMATS.index(receipt["format"]):
             content |= open_personal(content["commitments"]["personal"], receipt["personal"])
@@ -178,7 +179,7 @@ def verify(receipt: Object, log: Key, witnesses: Sequence[Key], quorum: int = 2)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print what a receipt proves; return 0, or 1 where it proves nothing."""
+    """Print what a receipt proves and return 0; exit with 1 where it proves nothing."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("receipt", type=Path)
     parser.add_argument("log", type=Path, help="file of the public key of the lender's ledger")
@@ -189,8 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log, *witnesses = (Key.parse(p.read_text()) for p in (options.log, *options.witness))
         content = verify(json.loads(options.receipt.read_text()), log, witnesses, options.quorum)
     except (OSError, ValueError) as error:
-        print(f"NOT VALID: {error}", file=sys.stderr)
-        return 1
+        sys.exit(f"NOT VALID: {error}")
     print(json.dumps(content, indent=2, ensure_ascii=False))
     print(f"VALID: recorded in {log.name} and seen by {options.quorum} witnesses or more")
     return 0

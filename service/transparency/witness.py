@@ -6,7 +6,6 @@ It runs apart from the ledger, with a key and a folder of its own, and speaks C2
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Sequence
 from hashlib import sha256
@@ -23,7 +22,7 @@ from starlette.routing import Route
 from service.ledger.storage.checkpoint import write_durably
 from service.transparency.merkle_tree import EMPTY, require_consistency
 from service.transparency.signing import Signer
-from service.transparency.verify_receipt import Invalid, Key, parse_checkpoint, signers
+from service.transparency.verify_receipt import Invalid, Key, decode, parse_checkpoint, signers
 
 LARGEST = 65_536  # bytes of a request
 MOST_HASHES = 63  # of a consistency proof, as C2SP allows
@@ -51,7 +50,7 @@ class Submission(NamedTuple):
             head, blank, note = body.decode().partition("\n\n")
             first, *lines = head.split("\n")
             word, _, size = first.partition(" ")
-            proof = [base64.b64decode(line, validate=True) for line in lines]
+            proof = [decode(line) for line in lines]
             if not blank or word != "old" or str(int(size)) != size or int(size) < 0:
                 raise ValueError(first)
             if len(proof) > MOST_HASHES or any(len(part) != 32 for part in proof):

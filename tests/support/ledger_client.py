@@ -9,7 +9,7 @@ from collections.abc import Callable
 from sqlalchemy import Engine
 
 from service.ledger import Draft, Ledger, draft
-from service.ledger.migrations.versions import r0011_totals
+from service.ledger.storage import totals
 
 
 def decided(
@@ -49,12 +49,6 @@ def change(engine: Engine, statement: str) -> None:
         connection.exec_driver_sql(statement)
 
 
-def forge_totals(engine: Engine) -> None:
-    """Let the totals agree with entries that were changed, as a thorough forger would."""
-    change(engine, "DELETE FROM ledger_totals")
-    change(engine, r0011_totals.add(engine.dialect.name))
-
-
 def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
     """Wait until the condition holds; fail where it does not in time."""
     deadline = time.monotonic() + seconds
@@ -75,7 +69,8 @@ async def record(ledger: Ledger, clients: int, each: int) -> None:
 
 
 def main() -> None:
-    """Run `python -m tests.support.ledger_client URL CLIENTS EACH`."""
+    """Run `python -m tests.support.ledger_client URL CLIENTS EACH STEP`, the step of the totals."""
+    totals.STEP = int(sys.argv[4])
     ledger = Ledger(sys.argv[1])
     asyncio.run(record(ledger, int(sys.argv[2]), int(sys.argv[3])))
     ledger.close()

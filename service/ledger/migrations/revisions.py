@@ -20,7 +20,7 @@ from sqlalchemy import (
 from service.ledger.storage.database import LedgerUnavailable, connection_to
 
 OLDEST = "0005"  # the newest revision of the previous release: this program runs on it
-NEWEST = "0011"  # the newest migration of this program
+NEWEST = "0012"  # the newest migration of this program
 
 _metadata = MetaData()
 _revision = Table("alembic_version", _metadata, Column("version_num", Text))

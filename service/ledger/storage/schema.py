@@ -43,14 +43,6 @@ probe = Table("ledger_probe", metadata, Column("content", Text))
 open_referrals = Table(
     "ledger_open_referrals", metadata, Column("sequence", BigInteger), Column("id", Text)
 )
-totals = Table(
-    "ledger_totals",
-    metadata,
-    *(Column(name, BigInteger) for name in ("length", "band", "decisions")),
-    *(Column(name, Text) for name in ("period", "decision", "rating", "model", "policy")),
-    *(Column(name, Text) for name in ("first", "last")),
-    Column("pd", Float),
-)
 policies = Table("ledger_policies", metadata, Column("policy", Text), Column("content", Text))
 
 BAND = 20  # points of the credit score that the totals count together: the policy's PDO

@@ -1,64 +1,64 @@
 """Hold the totals of decisions, which are no part of the chain, against the entries."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from sqlalchemy import BigInteger, Connection, cast, func, literal, or_, select, union_all
+from sqlalchemy import BigInteger, Connection, Select, cast, func, literal, or_, select, union_all
 
-from service.ledger.migrations import revisions
-from service.ledger.storage.schema import band_of, entries, totals
+from service.ledger.storage.schema import entries, read_head
+from service.ledger.storage.totals import (
+    DAY,
+    HOUR,
+    KEY,
+    MINUTE,
+    counted,
+    exist,
+    select_decisions,
+    totals,
+)
 
-REVISION = "0011"  # the migration that adds the totals
-DAY, HOUR, MINUTE = 10, 13, 16  # characters of a time's text
 ROUNDING = 1e-6  # a sum of PDs depends on the order of its parts
 
 
-def has_totals(connection: Connection) -> bool:
-    """Tell whether the database keeps totals; one that is older than this program does not."""
-    return (revisions.read(connection) or "") >= REVISION
-
-
 def check_totals(connection: Connection) -> Iterator[str]:
-    """Compare the totals of every period with a count of the entries."""
-    if not has_totals(connection):
+    """Compare the minutes with a count of the entries, hours with minutes, and days with hours."""
+    if not exist(connection):
         return
-    for length in (DAY, HOUR, MINUTE):
-        yield from _check(connection, length)
+    last = connection.execute(select(counted)).scalar_one()
+    if last > read_head(connection).sequence:
+        yield f"the totals say that they count {last} entries, more than there are"
+    decisions = select_decisions(connection.dialect.name, MINUTE)
+    yield from _compare(connection, decisions.where(entries.c.sequence <= counted), MINUTE)
+    for longer, shorter in ((HOUR, MINUTE), (DAY, HOUR)):
+        yield from _compare(connection, _cut(shorter, longer), longer)
 
 
-def _check(connection: Connection, length: int) -> Iterator[str]:
-    """Add up what the entries say and subtract what the totals say, in one statement."""
-    names = ("decision", "rating", "model", "policy")
-    counted = select(
-        func.substr(entries.c.time, 1, length).label("period"),
-        *(func.coalesce(entries.c[name], "").label(name) for name in names),
-        func.coalesce(band_of(connection.dialect.name), 0).label("band"),
-        literal(1, BigInteger).label("decisions"),
-        func.coalesce(entries.c.default_probability, 0.0).label("pd"),
-        entries.c.time.label("first"),
-        entries.c.time.label("last"),
-        literal(0).label("kept"),
-    ).where(entries.c.kind == "decision")
-    kept = select(
-        totals.c.period,
-        *(totals.c[name] for name in names),
-        totals.c.band,
-        -totals.c.decisions,
-        -totals.c.pd,
-        totals.c.first,
-        totals.c.last,
-        literal(1),
-    ).where(totals.c.length == length)
-    both = union_all(counted, kept).subquery()
+def _cut(shorter: int, longer: int) -> Select[Any]:
+    """Return the query of the totals of shorter periods, as parts of the longer ones."""
+    columns: dict[str, Any] = {
+        "length": literal(longer, BigInteger),
+        "period": func.substr(totals.c.period, 1, longer),
+    }
+    query = select(*(columns.get(each.name, each).label(each.name) for each in totals.c))
+    return query.where(totals.c.length == shorter)
+
+
+def _compare(connection: Connection, parts: Select[Any], length: int) -> Iterator[str]:
+    """Add up the parts and subtract the totals of this length, in one statement."""
+    kept = [-each if each.name in ("decisions", "pd") else each for each in totals.c]
+    rows = union_all(
+        parts.add_columns(literal(0).label("kept")),
+        select(*kept, literal(1)).where(totals.c.length == length),
+    ).subquery()
     first, last = (
-        [func.coalesce(end(both.c[name]).filter(both.c.kept == kept), "") for kept in (0, 1)]
+        [func.coalesce(end(rows.c[name]).filter(rows.c.kept == kept), "") for kept in (0, 1)]
         for name, end in (("first", func.min), ("last", func.max))
     )
-    key = [both.c[name] for name in ("period", *names, "band")]
-    query = select(both.c.period, cast(func.sum(both.c.decisions), BigInteger)).group_by(*key)
-    wrong = query.having(
+    query = select(rows.c.period, cast(func.sum(rows.c.decisions), BigInteger))
+    wrong = query.group_by(*(rows.c[name] for name in KEY)).having(
         or_(
-            func.sum(both.c.decisions) != 0,
-            func.abs(func.sum(both.c.pd)) > ROUNDING,
+            func.sum(rows.c.decisions) != 0,
+            func.abs(func.sum(rows.c.pd)) > ROUNDING,
             first[0] != first[1],
             last[0] != last[1],
         )

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,7 @@ def take_away(ledger: Ledger) -> None:
     )
     change(
         ledger.engine,
-        "DROP FUNCTION ledger_is_append_only, ledger_keeps_queue, ledger_keeps_totals",
+        "DROP FUNCTION ledger_is_append_only, ledger_keeps_queue",
     )
 
 
@@ -182,19 +182,23 @@ def fail(*_: object) -> None:
 # ---- a database that hangs
 
 
+def signal_all(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):  # a worker of the server's own ends at any time
+            os.kill(pid, number)
+
+
 @contextmanager
 def hung(server: Postgres) -> Iterator[None]:
     """Stop every process of the server, whose sockets stay open."""
     command = ["ps", "-o", "pid=", "--ppid", str(server.process.pid)]
     children = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     pids = [server.process.pid, *map(int, children)]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    signal_all(pids, signal.SIGSTOP)
     try:
         yield
     finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        signal_all(pids, signal.SIGCONT)
 
 
 async def refused_soon(call: Callable[[], Any]) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service.ledger import Ledger, LedgerUnavailable
+from service.ledger.storage.totals import STEP
 from service.ledger.verify import verify
 from tests.support.ledger_client import decided, eventually
 
@@ -28,7 +29,9 @@ pytest_plugins = ("tests.support.databases",)
 ROOT = Path(__file__).parents[3]
 
 
-def recording(database: str, clients: int, each: int) -> "subprocess.Popen[bytes]":
+def recording(
+    database: str, clients: int, each: int, step: int = STEP
+) -> "subprocess.Popen[bytes]":
     command = [
         sys.executable,
         "-m",
@@ -36,6 +39,7 @@ def recording(database: str, clients: int, each: int) -> "subprocess.Popen[bytes
         database,
         str(clients),
         str(each),
+        str(step),
     ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT)
 

@@ -46,7 +46,7 @@ from service.transparency.verify_receipt import (
 from service.transparency.witness import CosigningRefused, Submission, Witness, application
 from service.transparency.witness_client import WitnessClient
 from tests.support.books import ROOT
-from tests.support.ledger_client import change, decided, disarm, forge_totals
+from tests.support.ledger_client import change, decided, disarm
 
 pytest_plugins = ("tests.support.databases",)
 
@@ -491,22 +491,19 @@ def test_no_witness_signs_a_second_history_even_with_the_key_of_the_log(
 # ---- a receipt
 
 
-def test_a_receipt_with_any_byte_changed_is_invalid(ledger: Ledger, signing: Signers) -> None:
-    rng = random.Random(5)
+def test_a_receipt_with_any_bit_changed_is_invalid(ledger: Ledger, signing: Signers) -> None:
     entry = add(ledger, 40)[11]
     log_of(ledger).publish(signing.log, signing.clients)
-    text = json.dumps(log_of(ledger).receipt(entry.id))
-    for _ in range(1000):
-        place = rng.randrange(len(text))
-        letter = chr(rng.randrange(32, 127))
-        changed = text[:place] + letter + text[place + 1 :]
-        try:
-            content = verify(json.loads(changed), signing.log.key, signing.keys)
-        except ValueError:  # Invalid, or no JSON any more
-            continue
-        # What is still valid says the same: a letter of the JSON's own notation, or of a line of
-        # a signature by a key that nobody asks for.
-        assert content == entry.content
+    text = json.dumps(log_of(ledger).receipt(entry.id), ensure_ascii=False).encode()
+    for place in range(len(text)):
+        for bit in range(8):
+            changed = bytearray(text)
+            changed[place] ^= 1 << bit
+            try:
+                verify(json.loads(changed.decode()), signing.log.key, signing.keys)
+            except ValueError:  # Invalid, or no JSON any more
+                continue
+            pytest.fail(f"{changed[place - 30 : place + 30]!r} passed")
 
 
 @pytest.mark.parametrize(
@@ -585,7 +582,6 @@ def test_the_commands_lead_from_keys_to_a_sound_ledger(
     assert "the ledger has no entry nobody" in capsys.readouterr().err
     disarm(ledger.engine)
     change(ledger.engine, "UPDATE ledger_entries SET decision = 'approve' WHERE sequence = 5")
-    forge_totals(ledger.engine)
     assert main([*url, *checking, *map(str, publics)]) == 1
     shown = capsys.readouterr()
     assert "entry 5" in shown.out

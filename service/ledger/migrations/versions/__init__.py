@@ -7,4 +7,5 @@
 - `r0009_personal`: the personal parts of entries, which can be erased
 - `r0010_shadow`: a challenger scores each decision once
 - `r0011_totals`: the totals of decisions by day, hour and minute
+- `r0012_counted`: the number of entries that the totals count
 """
