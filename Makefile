@@ -7,7 +7,7 @@ PORT ?= 3000
 export BENTOML_DO_NOT_TRACK := true
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := all
-.PHONY: all help data repro experiments plots dossier test lint format serve image dashboard demo e2e docs bench bench-batch bench-serve bench-overload bench-coverage bench-figures bench-books bench-resampling bench-monitors lock clean
+.PHONY: all help data repro experiments plots dossier test lint format serve image dashboard demo e2e docs bench bench-evaluate bench-batch bench-serve bench-overload bench-coverage bench-figures bench-books bench-resampling bench-monitors lock clean
 
 all: $(VENV)/.ready data repro  ## Set up, get the data, run the pipeline, show the winner
 	@python -m stages.summary
@@ -80,6 +80,9 @@ docs: $(VENV)/.ready  ## Build the documentation into build/docs
 
 bench: $(VENV)/.ready  ## Time the pipeline against its fitting calls
 	@python -m benches.pipeline
+
+bench-evaluate: $(VENV)/.ready  ## Time `evaluate` against test rows and candidates
+	@python -m benches.evaluation_time
 
 bench-resampling: $(VENV)/.ready  ## Compare ways to resample the training rows, for the dossier
 	@python -m benches.judging.resampling

@@ -1,20 +1,22 @@
 """How often the 95 % intervals of the evaluation hold the truth, on books whose truth is known.
 
-    python -m benches.judging.coverage [BOOKS] [ROWS] [BOOK...]
+    python -m benches.judging.coverage --books 1000 --rows 1000 --kinds calibrated customers
 
 Draws many small books of every kind, and prints for every figure, and for the difference of every
 figure between two models, the share of books whose interval holds the truth. Books whose interval
 is undefined do not count. 1,000 books of 1,000 rows take about five minutes for each kind.
+`--seed` draws other books.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.judging import evaluation
 from stages.judging.evaluation import Judged
@@ -44,8 +46,11 @@ POLICY = Policy(
     ratings={"all": 1.0},
 )
 STEPS = 1.5  # of log-odds between the PDs of a scorecard, its inverse
-# What a book's PDs are like: calibrated, or not in one way; nearly constant, far apart, or few.
+# What a book's PDs are like: calibrated, or not in one way; nearly constant, far apart, or few; or
+# calibrated with LOANS of each customer, half of which share their luck.
 BOOKS = ("calibrated", "extreme", "shifted", "bump", "constant", "separated", "scorecard")
+CUSTOMERS = "customers"
+LOANS = 4
 
 
 def simulate(book: str, rows: int, seed: int) -> tuple[Bools, Floats, Floats]:
@@ -66,9 +71,14 @@ def draw(book: str, rows: int, seed: int) -> tuple[Bools, Floats, Floats, Floats
         "shifted": stated + 0.4,
         "bump": stated + 0.8 * (np.abs(stated + 1.5) < 0.5),
     }.get(book, stated)
-    bad = generator.random(rows) < expit(true)
+    customer, luck = np.arange(rows), generator.random(rows)
+    if book == CUSTOMERS:
+        customer = customer // LOANS
+        stated = true = stated[customer]
+        luck = np.where(generator.random(rows)[customer] < 1 / 2, luck[customer], luck)
+    bad = luck < expit(true)
     amounts = np.exp(generator.normal(10, 0.6, rows) + 0.2 * stated)
-    challenger = stated + NOISE * generator.normal(size=rows)
+    challenger = stated + NOISE * generator.normal(size=rows)[customer]
     if book == "scorecard":
         challenger = np.round(challenger * STEPS) / STEPS
     return bad, expit(stated), amounts, expit(challenger), expit(true)
@@ -79,7 +89,14 @@ def expit(odds: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-odds)))
 
 
-def bootstrap(bad: Bools, pd: Floats, amounts: Floats, resamples: int, seed: int = 0) -> Draws:
+def bootstrap(
+    bad: Bools,
+    pd: Floats,
+    amounts: Floats,
+    resamples: int,
+    seed: int = 0,
+    cluster: NDArray[np.int64] | None = None,
+) -> Draws:
     """Resample the figures by row and by money that the evaluation states."""
     approved = pd < CUT_OFF
     profit = np.where(bad, -LOSS, MARGIN) * approved
@@ -89,7 +106,14 @@ def bootstrap(bad: Bools, pd: Floats, amounts: Floats, resamples: int, seed: int
         "approved_bad_rate_by_money": (bad * approved * amounts, approved * amounts),
     }
     return intervals.bootstrap(
-        bad, pd, CUT_OFF, means={"profit": profit}, ratios=ratios, resamples=resamples, seed=seed
+        bad,
+        pd,
+        CUT_OFF,
+        means={"profit": profit},
+        ratios=ratios,
+        cluster=cluster,
+        resamples=resamples,
+        seed=seed,
     )
 
 
@@ -123,15 +147,16 @@ def true_calibration_error(pd: Floats, true_pd: Floats) -> float:
 
 
 def coverage(
-    book: str, rows: int, books: int, resamples: int = RESAMPLES
+    book: str, rows: int, books: int, resamples: int = RESAMPLES, start: int = 100
 ) -> dict[str, dict[str, float]]:
     """Return the share of books whose intervals hold the truth, alone and of pairs, by figure."""
     truths: tuple[dict[str, float], ...] = _truths(book)
     held: dict[str, dict[str, list[bool]]] = {"alone": {}, "paired": {}}
+    cluster = np.arange(rows) // LOANS if book == CUSTOMERS else None
     for seed in range(books):
-        bad, pd, amounts, challenger, _ = draw(book, rows, seed + 100)
-        first = bootstrap(bad, pd, amounts, resamples, seed)
-        second = bootstrap(bad, challenger, amounts, resamples, seed)
+        bad, pd, amounts, challenger, _ = draw(book, rows, seed + start)
+        first = bootstrap(bad, pd, amounts, resamples, seed, cluster)
+        second = bootstrap(bad, challenger, amounts, resamples, seed, cluster)
         stated: tuple[dict[str, Any], ...] = (
             intervals.percentile_intervals(first),
             intervals.paired_intervals(first, second),
@@ -146,22 +171,25 @@ def coverage(
     }
 
 
-def coverage_of_glass(rows: int, books: int, copies: int = 1) -> dict[str, float]:
+def coverage_of_glass(
+    book: str, rows: int, books: int, copies: int = 1, start: int = 100
+) -> dict[str, float]:
     """Return the share of books in which the price of a glass box holds the truth, by figure.
 
     The challenger stands for the glass box, and each row is `copies` times in the book.
     """
-    true = {name: -value for name, value in _truths("calibrated")[1].items()}
+    true = {name: -value for name, value in _truths(book)[1].items()}
     held: dict[str, list[bool]] = {}
+    together = LOANS if book == CUSTOMERS else 1
     for seed in range(books):
-        bad, pd, _, challenger, _ = draw("calibrated", rows // copies, seed + 100)
-        one = np.arange(len(bad))
+        bad, pd, _, challenger, _ = draw(book, rows // copies, seed + start)
+        one = np.arange(len(bad)) // together
         glass, winner = (
             Judged(
                 np.repeat(bad, copies).astype(np.int64),
                 np.repeat(stated, copies),
                 np.repeat(np.where(stated < CUT_OFF, APPROVED, DECLINED), copies),
-                cluster=np.repeat(one, copies) if copies > 1 else None,
+                cluster=np.repeat(one, copies) if copies * together > 1 else None,
             )
             for stated in (challenger, pd)
         )
@@ -179,22 +207,34 @@ def holds(interval: Interval, true: float) -> bool:
     return interval.low - rounding <= true <= interval.high + rounding
 
 
-def lines(books: int, sizes: tuple[int, ...], kinds: tuple[str, ...]) -> Iterator[str]:
+def lines(books: int, sizes: list[int], kinds: list[str], start: int) -> Iterator[str]:
     """Yield a line of coverages for every book and size, and one for pairs."""
     for book in kinds:
         for rows in sizes:
-            found = coverage(book, rows, books)
+            found = coverage(book, rows, books, start=start)
+            if book in ("calibrated", CUSTOMERS):
+                found["price of glass"] = coverage_of_glass(book, rows, books, start=start)
             if book == "calibrated":
-                found |= {
-                    "price of glass": coverage_of_glass(rows, books),
-                    "price of glass, with copies": coverage_of_glass(rows, books, copies=4),
-                }
+                found["price of glass, with copies"] = coverage_of_glass(
+                    book, rows, books, copies=4, start=start
+                )
             for kind, shares in found.items():
                 words = ", ".join(f"{name} {100 * share:.1f}" for name, share in shares.items())
                 yield f"{book}, {rows:,} rows, {kind}: {words}"
 
 
-if __name__ == "__main__":
-    _, count, size, *chosen = [*sys.argv, *("1000", "")[len(sys.argv) - 1 :]]
-    for line in lines(int(count), (int(size),) if size else SIZES, tuple(chosen) or BOOKS):
+def main() -> None:
+    """Print the coverage of each kind of book and size."""
+    parser = argparse.ArgumentParser("python -m benches.judging.coverage", description=__doc__)
+    kinds = [*BOOKS, CUSTOMERS]
+    parser.add_argument("--books", type=int, default=1000)
+    parser.add_argument("--rows", type=int, nargs="+", default=[*SIZES])
+    parser.add_argument("--kinds", nargs="+", choices=kinds, default=kinds)
+    parser.add_argument("--seed", type=int, default=100, help="of the first book")
+    options = parser.parse_args()
+    for line in lines(options.books, options.rows, options.kinds, options.seed):
         print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
