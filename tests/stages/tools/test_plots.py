@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from stages.plots import __main__ as command
-from stages.plots import page
+from stages.plots import page, probabilities, roc
 from stages.plots.layers import WINNER
 from tests.support.books import CANDIDATES, Project
 
@@ -113,3 +113,57 @@ def test_what_is_not_there_ends_with_a_message(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match=r"models/evaluation\.json not found: .*`dvc repro`"):
         command.main()
+
+
+def stated(names: dict[str, float], winner: str) -> dict[str, Any]:
+    figure = {"value": 0.8, "low": 0.7, "high": 0.9}
+    return {
+        "winner": winner,
+        "chosen_by": "roc_auc",
+        "validation": {name: {"roc_auc": area} for name, area in names.items()},
+        "test": {"roc_auc": figure, "ece": figure},
+        "cut_offs": {"cut_off": 0.1},
+    }
+
+
+def test_the_legend_of_the_roc_begins_with_the_largest_area() -> None:
+    rows = {roc.X: [0.0, 0.4, 1.0], roc.Y: [0.0, 0.7, 1.0], "candidate": ["a", "b", "c"]}
+    areas = {"a": 0.7, "b": 0.9, "c": 0.8}
+    chart = roc.all_candidates(pd.DataFrame(rows), stated(areas, "b"))
+    colours = [
+        layer["encoding"]["color"] for layer in chart["layer"] if "color" in layer["encoding"]
+    ]
+    names = ["b, AUC 0.9000", "c, AUC 0.8000", "a, AUC 0.7000"]
+    assert [colour["scale"]["domain"] for colour in colours] == [names, names]
+    assert colours[0]["scale"]["range"][0] == WINNER
+    assert len(set(colours[0]["scale"]["range"])) == 3
+
+
+def test_the_name_of_a_curve_stands_right_of_it() -> None:
+    curve = pd.DataFrame({roc.X: [0.0, 0.1, 0.3, 1.0], roc.Y: [0.0, 0.4, 0.63, 1.0]})
+    name = roc.name_on_curve(curve, "model")
+    place = name["data"]["values"][0]
+    assert 0.3 < place["x"] < 0.45
+    assert 0.5 < place["y"] < 0.7
+
+
+def test_the_diagonal_of_the_calibration_reaches_the_largest_rate_on_its_axes() -> None:
+    table = pd.DataFrame({"mean_pd": [0.01, 0.2], "bad_rate": [0.02, 0.35]})
+    equal, points = probabilities.calibration(table, stated({"a": 0.8}, "a"))["layer"]
+    ends = {value for row in equal["data"]["values"] for value in row.values()}
+    assert max(ends) == 0.35
+    assert equal["encoding"] == points["encoding"]
+
+
+def test_a_bar_of_no_loans_is_not_drawn_and_the_others_begin_at_the_floor_of_the_axis() -> None:
+    table = pd.DataFrame({"low": [0.0, 0.1], "high": [0.1, 0.2], "good": [9, 0], "bad": [1, 2]})
+    chart = probabilities.scores(table, stated({"a": 0.8}, "a"))
+    rows = chart["data"]["values"]
+    assert sorted((row["outcome"], row["low"], row["loans"]) for row in rows) == [
+        ("bad", 0.0, 1),
+        ("bad", 0.1, 2),
+        ("good", 0.0, 9),
+    ]
+    encoding = chart["encoding"]
+    floor = encoding["y2"]["field"]
+    assert {row[floor] for row in rows} == {encoding["y"]["scale"]["domainMin"]} == {0.5}
