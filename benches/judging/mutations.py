@@ -53,6 +53,10 @@ TESTS = {
     "stages.judging.monotone_proof": [JUDGING + "test_monotone_proof.py"],
     "stages.judging.monotone": [JUDGING + "test_monotone.py", "tests/stages/test_evaluate.py"],
     "stages.judging.predictions": [JUDGING, "tests/stages/test_evaluate.py"],
+    "stages.judging.evaluation": [
+        JUDGING + "test_evaluation.py",
+        "tests/stages/models/test_glass_box.py",
+    ],
     "stages.judging.rows": [JUDGING, "tests/stages/test_evaluate.py"],
     "stages.plots.ranking": ["tests/stages/tools/test_plots.py"],
     "stages.plots.probabilities": ["tests/stages/tools/test_plots.py"],

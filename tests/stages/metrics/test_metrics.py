@@ -301,9 +301,10 @@ def test_one_class_is_named(bad: list[int], kind: str) -> None:
         metrics.roc_auc(bad, [0.1, 0.2])
 
 
-def test_a_cut_off_is_a_pd() -> None:
-    with pytest.raises(ValueError, match="`cut_off` must be a PD from 0 to 1; got 30"):
-        metrics.summary([0, 1], [0.1, 0.2], 30)
+@pytest.mark.parametrize("cut_off", [30, 1.01, -0.01])
+def test_a_cut_off_is_a_pd(cut_off: float) -> None:
+    with pytest.raises(ValueError, match=f"`cut_off` must be a PD from 0 to 1; got {cut_off}"):
+        metrics.summary([0, 1], [0.1, 0.2], cut_off)
 
 
 @pytest.mark.parametrize(("cut_off", "approved"), [(0.0, 0.0), (1.0, 1.0)])
