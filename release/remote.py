@@ -43,7 +43,7 @@ def push(storage: Storage) -> str:
 
 
 def pull(storage: Storage) -> str:
-    """Pull all objects and return DVC's output; Failed names the missing or damaged ones."""
+    """Pull all objects and return DVC's output; RemoteError names the missing or damaged ones."""
     try:
         return dvc("pull")
     except RemoteError as failure:

@@ -113,20 +113,6 @@ class Ledger:
             connection.commit()
         return stored
 
-    def append_once(self, draft: Draft) -> Entry:
-        """Append a draft unless another entry of its kind refers to the same decision.
-
-        Of several simultaneous drafts in any processes one is recorded; the others raise
-        AlreadyRecorded.
-        """
-
-        def check(connection: Connection) -> Sequence[Draft]:
-            if reader.has_reference(connection, draft.kind, draft.refers_to):
-                raise AlreadyRecorded(f"{draft.refers_to} has its {draft.kind} already")
-            return (draft,)
-
-        return self.append_checked(check)[0]
-
     def append_many(self, drafts: Sequence[Draft]) -> list[Entry]:
         """Append several drafts in one transaction, without an event loop."""
         return self._writer.append_blocking(drafts) if drafts else []

@@ -173,12 +173,6 @@ def after(engine: Engine, sequence: int, limit: int) -> list[Entry]:
         return [Entry(*row) for row in rows]
 
 
-def has_reference(connection: Connection, kind: str, entry_id: str | None) -> bool:
-    """Tell whether an entry of this kind refers to the entry with this id."""
-    query = select(table.c.id).where(table.c.refers_to == entry_id, table.c.kind == kind)
-    return connection.execute(query.limit(1)).first() is not None
-
-
 def earlier(engine: Engine, references: Collection[str]) -> dict[str, list[EarlierDecision]]:
     """Return the decisions of each case, oldest first; a case without any is left out."""
     found: defaultdict[str, list[EarlierDecision]] = defaultdict(list)

@@ -36,7 +36,7 @@ def audit(
     database: by the witnesses, or in a receipt. What stands in the database itself proves nothing
     here and is not read. At least one of the notes needs `quorum` cosignatures.
 
-    Raises Broken where the ledger is not what was signed, Invalid where a note is not signed by
+    Raises Mismatch where the ledger is not what was signed, Invalid where a note is not signed by
     `log` or none has its quorum; LedgerUnavailable.
     """
     checkpoints = [_require_signed(note, log) for note in notes]

@@ -84,7 +84,7 @@ class ComputeEngine:
     scratch: Scratch
 
     def hand_over(self, name: str, content: Item) -> Callable[[], Item]:
-        """Return what returns the content where functions are called."""
+        """Return a function that returns the content wherever it is called."""
         if self.run is run_here:
             return lambda: content
         self.scratch.keep(name, content)
@@ -113,7 +113,7 @@ def start(name: Literal["local", "dask"], processes: int, folder: Path) -> Itera
 
 @contextmanager
 def open_engine(processes: int) -> Iterator[MapFunction]:
-    """Yield what calls functions on the cluster, or on as many processes of this machine."""
+    """Yield the function that calls others on the cluster, or in processes of this machine."""
     from distributed import Client, LocalCluster  # noqa: PLC0415  (no need of it with `local`)
 
     address = os.environ.get(ADDRESS)

@@ -133,7 +133,7 @@ def find_leaks(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
 
 
 def find_unripe(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
-    """Yield warnings of loans that had no time to go bad, and of those that had more."""
+    """Yield warnings about loans that had too little time to go bad, or more than others had."""
     if contract.outcome is not None and contract.outcome.event is None:
         yield (
             f"outcome: without `event`, a default counts as bad however late it came, so that old "

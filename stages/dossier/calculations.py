@@ -59,7 +59,7 @@ def cluster_of(rows: pd.DataFrame) -> Codes | None:
 
 
 def independent_share(rows: pd.DataFrame) -> float:
-    """Return how many independent loans say as much of the bad rate as one of these does."""
+    """Return the share of an independent loan, at most 1, that one of these loans is worth."""
     return clusters.share_of_independent_rows(rows["bad"].to_numpy(np.float64), cluster_of(rows))
 
 

@@ -47,7 +47,7 @@ def number_labels(labels: Sequence[str | None]) -> Codes | None:
 
 
 def share_of_independent_rows(events: Floats, cluster: Codes | None) -> float:
-    """Return how many independent rows say as much of a rate as one of these rows (n,) does."""
+    """Return the share of an independent row, at most 1, that one of these rows (n,) is worth."""
     return 1.0 if cluster is None else 1 / design_effect(events - events.mean(), cluster)
 
 

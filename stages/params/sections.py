@@ -35,7 +35,7 @@ class Simulate(Section):
 
 
 class Preprocess(Section):
-    """Split and tolerance."""
+    """How rows are split, and how many may be invalid."""
 
     seed: Seed
     """Seed of the stratified split; a contract with a date is split by time."""
@@ -54,7 +54,7 @@ class Preprocess(Section):
 
 
 class Featurize(Section):
-    """What is fitted about features."""
+    """How features are binned and clipped."""
 
     bins: Annotated[int, Key(ge=2)]
     """Number of bins for the information value of each feature."""
@@ -177,9 +177,9 @@ class Params(Section):
     simulate: Simulate
     """The simulated loan book."""
     preprocess: Preprocess
-    """Split and tolerance."""
+    """How rows are split, and how many may be invalid."""
     featurize: Featurize
-    """What is fitted about features."""
+    """How features are binned and clipped."""
     search: Search
     """The search of the boosters' parameters, for a book that nobody has searched."""
     train: Train
@@ -202,7 +202,7 @@ class Params(Section):
 
     @property
     def blend(self) -> list[str]:
-        """The listed candidates whose margins make one more; none, or two and more."""
+        """The listed candidates whose margins are blended into one more: none, or at least two."""
         found = self.search.found.get(self.dataset)
         stated = self.search.blend if found is None else found.blend
         listed = [name for name in stated if name in self.candidates]

@@ -109,7 +109,7 @@ def signed_by(key: str, message: bytes, signature: bytes) -> bool:
 
 
 def read(payload: bytes, digest: str) -> Evidence:
-    """Return what a statement says about the image; Refused unless it is judged and complete."""
+    """Return what a statement says about an image; DeploymentRefused unless it is judged."""
     try:
         statement = json.loads(payload.decode())
         types = statement["_type"], statement["predicateType"]
@@ -142,7 +142,7 @@ def digests_of(resources: list[dict[str, Any]], algorithm: str, name: str = "") 
 
 
 def require_pass(judgement: dict[str, Any], commit: str) -> str:
-    """Return the SHA-256 of the judgement; Refused unless it is a pass of this commit."""
+    """Return the SHA-256 of the judgement; DeploymentRefused unless this commit passed."""
     try:
         notes, digest = judgement["annotations"], str(judgement["digest"]["sha256"])
         verdict, head = notes["verdict"], notes["head"]

@@ -84,7 +84,9 @@ class Host:
         self.containers.remove_images({release.image for release in kept if release})
 
     def migrate(self, release: Release) -> None:
-        """Upgrade the ledger's schema by a live release's code; Refused leaves it as it was."""
+        """Upgrade the ledger's schema by the code of a live release.
+
+        Where it raises DeploymentRefused, the schema is as it was."""
         self.containers.migrate(release.colour)
 
     def go_back(self, old: str, new: str) -> None:

@@ -84,7 +84,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def stop(number: int, frame: FrameType | None) -> None:
-    """Handle a signal by raising Refused, so that the deployment is undone; ignore a second one."""
+    """Raise DeploymentRefused at a signal, so that the deployment is undone; ignore a second."""
     signal.signal(number, signal.SIG_IGN)
     raise DeploymentRefused(f"interrupted by {signal.Signals(number).name}")
 

@@ -159,7 +159,7 @@ def _as_quantity(column: Column, read: Callable[[str], str]) -> Guess | None:
 
 
 def _words(decimal: str, group: str, bare: bool) -> dict[str, str | bool]:
-    """Return what the contract says of numbers that are written so."""
+    """Return the contract's keys for numbers that are written in this way."""
     said: dict[str, str | bool] = {} if decimal == "." else {"decimalChar": decimal}
     said |= {"groupChar": group} if group else {}
     return said if bare else said | {"bareNumber": False}

@@ -88,7 +88,7 @@ def _named_errors(path: Path) -> Iterator[None]:
 
 
 def delimiter_hint(columns: list[str]) -> str:
-    """Return the end of a message where a file has one column, which holds another delimiter."""
+    """Return the end of a message about a file of one column: the delimiter that it may have."""
     if len(columns) > 1:
         return ""
     there = [d for d in DELIMITERS if d in "".join(columns)]

@@ -17,7 +17,7 @@ from stages.contract.target import OutcomeWindow
 
 
 def drop_indeterminate(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame:
-    """Return the rows whose outcome is decided; it is a fault where there are none."""
+    """Return the rows whose outcome is decided; to have none is a fault."""
     name, words = contract.target.field, contract.target.indeterminate_words
     undecided = whole_numbers(as_text(raw[name])).isin(words)
     if undecided.all():
@@ -28,7 +28,7 @@ def drop_indeterminate(contract: Contract, raw: pd.DataFrame, report: Report) ->
 
 
 def drop_unripe(contract: Contract, raw: pd.DataFrame, report: Report) -> pd.DataFrame:
-    """Return the rows whose window ended while they were observed; it is a fault to have none.
+    """Return the rows whose window ended while they were observed; to have none is a fault.
 
     Rows without a readable date are kept, for `clean` to refuse.
     """

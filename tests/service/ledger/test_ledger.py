@@ -22,6 +22,7 @@ from service.ledger import (
     writer,
 )
 from service.ledger.__main__ import main
+from service.ledger.review import steps
 from service.ledger.storage import personal_tables as tables
 from service.ledger.storage import schema
 from service.ledger.storage.database import database_url
@@ -242,7 +243,7 @@ def test_of_many_overrides_of_one_decision_at_the_same_time_one_is_recorded(
     def decide(number: int) -> bool:
         own = override(referred, "approve", "payslips seen", f"officer {number}")
         try:
-            (ledger, other)[number % 2].append_once(own)
+            steps.decide((ledger, other)[number % 2], own)
         except AlreadyRecorded:
             return False
         return True

@@ -102,7 +102,7 @@ class Way(Shape):
 
 
 class Alternatives(Shape):
-    """What would change the decision; `proved`: no smaller change of one or two fields would."""
+    """What would change the decision; `proved` if no smaller change of one or two fields would."""
 
     statement: str
     proved: bool
