@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import streamlit as st
@@ -57,13 +57,14 @@ def realised_performance(url: str) -> dict[str, Any]:
 
     `provisional` tells which.
     """
-    return _compare_outcomes(url, version(url))
+    newest = change_counter(queries.newest_outcome(engine(url)))
+    return _compare_outcomes(url, newest, datetime.now(UTC).date())
 
 
 @st.cache_data(max_entries=8, show_spinner="Comparing outcomes…")
-def _compare_outcomes(url: str, version: tuple[int, int]) -> dict[str, Any]:
+def _compare_outcomes(url: str, newest: int, today: date) -> dict[str, Any]:
+    """Compare anew as outcomes come and as a day ends; decisions alone change nothing."""
     days = realised.maturity_days(params.load(with_candidates=False).monitor)
-    today = datetime.now(UTC).date()
     ledger = Ledger(url, LONG_DEADLINE)
     try:
         found = realised.realised_performance(realised.mature_outcomes(ledger, days, today))

@@ -74,6 +74,13 @@ def sizes(engine: Engine) -> tuple[int, int]:
     return entries_, reports_
 
 
+def newest_outcome(engine: Engine) -> int:
+    """Return the number of the last entry that is an outcome; 0 without one."""
+    query = select(func.coalesce(func.max(entries.c.sequence), 0))
+    with connection_to(engine) as connection:
+        return int(connection.execute(query.where(entries.c.kind == "outcome")).scalar_one())
+
+
 def count_entries(engine: Engine, since: str, until: str) -> int:
     """Return the number of entries from a time on and before another; times are texts in UTC."""
     period = (entries.c.kind.in_(KINDS), entries.c.time >= since, entries.c.time < until)

@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,41 @@ def test_outcomes_of_old_decisions_stand_beside_what_was_expected(
     shown = figures(told)
     assert (shown["Loans with an outcome"], shown["Bad rate"]) == ("10", "50.0%")
     assert not any("Provisional" in box.value for box in told.warning)
+
+
+def test_outcomes_are_compared_again_only_as_outcomes_come(
+    small: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from service.dashboard import cached  # noqa: PLC0415
+
+    compared: list[int] = []
+
+    def compare(mature: Any) -> dict[str, Any]:
+        compared.append(len(mature.bad))
+        return {"mature": len(mature.bad)}
+
+    monkeypatch.setattr(cached.realised, "realised_performance", compare)
+    monkeypatch.setenv("CREDIT_PD_MATURITY_DAYS", "0")
+    monkeypatch.setattr(cached, "datetime", SameDay)
+    url = str(small.engine.url)
+    for _ in range(2):
+        assert cached.realised_performance(url)["mature"] == 0
+    again = len(compared)
+    small.append_many([decided()])
+    assert cached.realised_performance(url)["mature"] == 0
+    assert len(compared) == again
+    newest = queries.latest(small.engine)[0]
+    outcome = {"prediction_id": newest["id"], "bad": 1, "date": newest["time"][:10]}
+    assert outcomes.record(small, [outcome]) == (1, [])
+    assert cached.realised_performance(url)["mature"] == 1
+
+
+class SameDay(datetime):
+    """A clock on which no day ends."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> SameDay:
+        return cls(2200, 1, 1, tzinfo=tz)
 
 
 def test_markdown_in_texts_is_escaped() -> None:
