@@ -74,6 +74,15 @@ def test_the_architecture_names_every_package() -> None:
     assert sorted(p for p in packages if not re.search(rf"^  {p}/ ", tree, re.MULTILINE)) == []
 
 
+def test_the_architecture_names_every_module_of_the_stages_and_no_other() -> None:
+    tree = TEXT["docs/explanation/architecture.md"].split("```")[1].partition("\n  compute/")[0]
+    lines = [line.removeprefix("stages/").strip() for line in tree.strip().splitlines()]
+    named = {name for line in lines for name in re.split(" {4,}", line)[0].split()}
+    stages = ROOT / "stages"
+    assert {path.stem for path in stages.glob("[!_]*.py")} <= named
+    assert [n for n in named if not ((stages / f"{n}.py").exists() or (stages / n).is_dir())] == []
+
+
 def test_every_page_stands_in_the_navigation() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text()
     pages = [page.removeprefix("docs/") for page in TEXT if page.startswith("docs/")]

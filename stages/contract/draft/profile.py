@@ -86,7 +86,7 @@ def _category(column: Column) -> Guess | None:
     if repair:
         result.repair.update(repair.items())
         rows = sum(known[w] for w in repair)
-        result.doubts["repair"] = f"{rows:,} rows look misspelt"
+        result.doubts["repair"] = f"{rows:,} {'row looks' if rows == 1 else 'rows look'} misspelt"
     return result
 
 

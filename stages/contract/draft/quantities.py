@@ -33,7 +33,9 @@ def guess(column: Column) -> Guess | None:
     if absent.any():
         guess.missing = column.words[absent].tolist()
         rows = int(column.counts[absent].sum())
-        guess.doubts["missingValues"] = f"{rows:,} rows hold what looks like `not known`"
+        guess.doubts["missingValues"] = (
+            f"{rows:,} {'row holds' if rows == 1 else 'rows hold'} what looks like `not known`"
+        )
     elif len(other):
         rows = int(column.counts[other.index].sum())
         guess.doubts["constraints"] = f"{rows:,} rows hold no number and count as invalid"
