@@ -74,7 +74,9 @@ def make_key(options: argparse.Namespace) -> int:
 def publish(options: argparse.Namespace) -> int:
     """Sign and publish checkpoints, once or at an interval of seconds."""
     signer = Signer.load(options.key)
-    witnesses = [WitnessClient(address, _key(Path(path))) for address, path in options.witness]
+    witnesses = [
+        WitnessClient(address, _key(project.resolve(path))) for address, path in options.witness
+    ]
     log: TransparencyLog = options.ledger
     last = -1
     while True:
@@ -176,11 +178,13 @@ def _parser() -> argparse.ArgumentParser:
     new = commands.add_parser("keygen", help="make a pair of keys")
     new.add_argument("name", help="a name such as lender.example/ledger")
     new.add_argument("--type", choices=("log", "witness"), required=True)
-    new.add_argument("--out", type=Path, required=True, help="file of the private key")
+    new.add_argument("--out", type=project.resolve, required=True, help="file of the private key")
     new.set_defaults(run=make_key)
 
     signing = commands.add_parser("publish", help="sign checkpoints and have them cosigned")
-    signing.add_argument("--key", type=Path, required=True, help="private key of the log")
+    signing.add_argument(
+        "--key", type=project.resolve, required=True, help="private key of the log"
+    )
     signing.add_argument(
         "--witness",
         nargs=2,
@@ -189,14 +193,22 @@ def _parser() -> argparse.ArgumentParser:
         metavar=("URL", "PUBLIC_KEY"),
         help="a witness's address, and the file of its public key",
     )
-    signing.add_argument("--folder", type=Path, help="where each checkpoint is kept as a file")
+    signing.add_argument(
+        "--folder", type=project.resolve, help="where each checkpoint is kept as a file"
+    )
     signing.add_argument("--every", type=float, metavar="SECONDS", help="go on until stopped")
     signing.set_defaults(run=publish)
 
     watching = commands.add_parser("witness", help="cosign checkpoints that extend what was seen")
-    watching.add_argument("--key", type=Path, required=True, help="private key of the witness")
-    watching.add_argument("--log", type=Path, nargs="+", required=True, help="public keys of logs")
-    watching.add_argument("--folder", type=Path, required=True, help="where it keeps what it saw")
+    watching.add_argument(
+        "--key", type=project.resolve, required=True, help="private key of the witness"
+    )
+    watching.add_argument(
+        "--log", type=project.resolve, nargs="+", required=True, help="public keys of logs"
+    )
+    watching.add_argument(
+        "--folder", type=project.resolve, required=True, help="where it keeps what it saw"
+    )
     watching.add_argument("--host", default="127.0.0.1")
     watching.add_argument("--port", type=int, default=8610)
     watching.set_defaults(run=run_witness)
@@ -217,9 +229,15 @@ def _parser() -> argparse.ArgumentParser:
     proving.set_defaults(run=prove)
 
     checking = commands.add_parser("verify", help="hold the ledger against signed checkpoints")
-    checking.add_argument("checkpoint", type=Path, nargs="+", help="checkpoints kept elsewhere")
-    checking.add_argument("--log", type=Path, required=True, help="public key of the log")
-    checking.add_argument("--witness", type=Path, nargs="*", default=[], help="public keys")
+    checking.add_argument(
+        "checkpoint", type=project.resolve, nargs="+", help="checkpoints kept elsewhere"
+    )
+    checking.add_argument(
+        "--log", type=project.resolve, required=True, help="public key of the log"
+    )
+    checking.add_argument(
+        "--witness", type=project.resolve, nargs="*", default=[], help="public keys"
+    )
     checking.add_argument("--quorum", type=int, default=2, help="cosignatures that are needed")
     checking.set_defaults(run=verify)
     return parser

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -541,6 +542,17 @@ def test_the_verifier_runs_alone_with_nothing_of_the_project(
 
 
 # ---- commands
+
+
+def test_files_are_named_from_the_folder_where_a_command_is_started(tmp_path: Path) -> None:
+    arguments = ["keygen", "lender.example/ledger", "--type", "log", "--out", "log.key"]
+    subprocess.run(
+        [sys.executable, "-m", "service.transparency", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"log.key", "log.key.pub"}
 
 
 def test_the_commands_lead_from_keys_to_a_sound_ledger(
