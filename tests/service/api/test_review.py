@@ -152,8 +152,24 @@ def test_a_note_stands_with_its_decision(client: Client, case: Any) -> None:
     assert client.post("/notes", json=note).status_code == 201
     (found,) = client.get(f"/predictions/{own}").json()["notes"]
     assert (found["text"], found["author"]) == ("Asked for payslips", "A. Officer")
-    assert client.post("/notes", json=note | {"text": " "}).status_code == 422
     assert client.post("/notes", json=note | {"prediction_id": found["id"]}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "blank", ["", " ", "\t\n", "\x1c\x1d\x1e\x1f", "\x85\xa0\u2028\u3000", "a\0"]
+)
+def test_a_blank_text_is_refused_wherever_officers_write(
+    client: Client, case: Any, blank: str
+) -> None:
+    own = {"prediction_id": refer(client, case), "author": "A. Officer"}
+    override = own | {"decision": "approve", "reason": "Payslips were shown"}
+    for path, body in (
+        ("/notes", own | {"text": blank}),
+        ("/notes", own | {"text": "Asked", "author": blank}),
+        ("/overrides", override | {"reason": blank}),
+        ("/overrides", override | {"author": blank}),
+    ):
+        assert client.post(path, json=body).status_code == 422, path
 
 
 def test_with_users_the_roles_and_names_are_those_of_the_log_in(
