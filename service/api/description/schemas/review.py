@@ -9,8 +9,8 @@ from pydantic import Field as Key
 from service.api.description.schemas.parts import Shape
 from service.api.description.schemas.records import RecordedEntry
 
-# Not blank, and without NUL, which PostgreSQL refuses. Python takes 1c to 1f for blanks as well; the
-# engine of this pattern does not.
+# Not blank, and without NUL, which PostgreSQL refuses. Python takes 1c to 1f for blanks as well;
+# the engine of this pattern does not.
 VISIBLE = r"^[^\x00]*[^\x00\s\x1c-\x1f][^\x00]*$"
 
 Id = Annotated[str, Key(max_length=64, pattern=VISIBLE)]
