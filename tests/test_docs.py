@@ -131,7 +131,7 @@ def test_every_key_of_a_file_that_people_write_is_described(file: str) -> None:
             assert what.get("description") or "$ref" in what, (name, key)
 
 
-def test_every_endpoint_is_served_and_every_served_one_is_told(tmp_path: Path) -> None:
+def test_every_endpoint_is_served_and_every_served_one_is_reported(tmp_path: Path) -> None:
     api = Api(tmp_path, Ledger(f"sqlite:///{tmp_path}/l.sqlite"))
     served = set(api.routes)
     page = TEXT["docs/reference/http-api.md"]

@@ -279,7 +279,9 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 
 
 @pytest.mark.e2e
-def test_drift_in_live_traffic_reaches_slack_and_mail_and_its_end_is_told(watched: Watched) -> None:
+def test_drift_in_live_traffic_reaches_slack_and_mail_and_its_end_is_reported(
+    watched: Watched,
+) -> None:
     watched.traffic()
     psi = 'credit_drift_psi{field="income"}'
     wait_until(lambda: watched.figure(psi), PATIENCE, "a report on undrifted traffic")

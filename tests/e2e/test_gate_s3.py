@@ -70,7 +70,7 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_keeps_the_gate_from_judging_is_told(
+def test_what_keeps_the_gate_from_judging_is_reported(
     fault: str, lender: Lender, aws: pytest.MonkeyPatch
 ) -> None:
     changes, told = FAULTS[fault]
@@ -81,7 +81,7 @@ def test_what_keeps_the_gate_from_judging_is_told(
     assert told in found.sentence
 
 
-def test_a_missing_bucket_is_told(lender: Lender) -> None:
+def test_a_missing_bucket_is_reported(lender: Lender) -> None:
     lender.text(".dvc/config", CONFIG.format("no-such-bucket"))
     found = lender.judge()
     assert code(found) == 2

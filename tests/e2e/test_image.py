@@ -107,7 +107,7 @@ def test_it_writes_a_pdf_as_its_own_user_without_network_or_disk(
     assert ["DejaVu" in font.get_object()["/BaseFont"] for font in fonts.values()] == [True]
 
 
-def test_it_is_slim(engine: Engine, built: Built) -> None:
+def test_the_image_has_less_than_520_megabytes(engine: Engine, built: Built) -> None:
     assert json.loads(engine.run("inspect", built.image))[0]["Size"] < 520e6
 
 

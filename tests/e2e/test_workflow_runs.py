@@ -296,7 +296,7 @@ def test_a_bad_pull_request_fails_and_is_told_why(github: GitHub) -> None:
     assert (github.folder / "artifacts/report/report.md").read_text() == "the report\n"
 
 
-def test_a_pipeline_that_cannot_be_reproduced_fails_and_is_told(github: GitHub) -> None:
+def test_a_pipeline_that_cannot_be_reproduced_fails_and_is_reported(github: GitHub) -> None:
     github.answers["dvc repro"] = {"status": 255}
     github.answers["release.gate"] = {"status": 2, "files": {"--json": "{}"}}
     results = github.pull_request()
@@ -596,7 +596,7 @@ def test_a_repository_that_forbids_pull_requests_of_workflows_is_told_in_clear_w
 @pytest.mark.parametrize(
     "command", ["retrain collect", "dvc repro", "retrain decide", "release.remote push"]
 )
-def test_a_retraining_that_fails_is_told(github: GitHub, command: str) -> None:
+def test_a_retraining_that_fails_is_reported(github: GitHub, command: str) -> None:
     github.answers[command] = {"status": 1}
     assert retraining(github) == {"challenge": "failure", "notify": "success"}
     run = "https://github.com/lender/credit/actions/runs/1"

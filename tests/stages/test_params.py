@@ -156,7 +156,9 @@ def test_parameters_cannot_be_changed_once_read() -> None:
         ({"evaluate__choose_by": "auc"}, "roc_auc or pr_auc"),
     ],
 )
-def test_the_nearest_right_word_is_told(changes: dict[str, str], word: str, tmp_path: Path) -> None:
+def test_the_nearest_right_word_is_reported(
+    changes: dict[str, str], word: str, tmp_path: Path
+) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(settings(**changes)))
     with pytest.raises(ParamsError, match=f"did you mean {word}\\?"):

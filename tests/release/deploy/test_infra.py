@@ -116,7 +116,7 @@ def test_a_developer_pushes_data_and_models_and_touches_nothing_else() -> None:
     assert not re.fullmatch(pattern, "arn:aws:iam::123456789012:role/*")
 
 
-def test_nobody_may_delete() -> None:
+def test_no_role_may_delete_anything() -> None:
     for role in ROLES:
         assert not any("Delete" in action for action in allowed(role) - WITHOUT_RESOURCE)
 

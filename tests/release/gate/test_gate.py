@@ -359,7 +359,7 @@ def test_too_few_common_rows_cannot_be_judged(lender: Lender) -> None:
     assert "25% of the larger; 50% are needed" in found.sentence
 
 
-def test_rows_whose_outcome_changed_are_left_out_and_told(lender: Lender) -> None:
+def test_rows_whose_outcome_changed_are_left_out_and_reported(lender: Lender) -> None:
     table = BETTER.assign(bad=BETTER["bad"].mask(BETTER["row"] == 1500, 1 - BETTER["bad"]))
     assert "1 were left out" in words(lender.change(table).judge(), "note")
 
@@ -386,7 +386,7 @@ def test_without_a_key_rows_are_paired_by_their_fields(lender: Lender) -> None:
     assert newly_approved(lender, renumbered(1, loan=None)) == (1600, 0)
 
 
-def test_loans_whose_fields_changed_are_left_out_and_told(lender: Lender) -> None:
+def test_loans_whose_fields_changed_are_left_out_and_reported(lender: Lender) -> None:
     table = BETTER.assign(fields=BETTER["fields"].mask(BETTER["row"] >= 1900, 1))
     found = lender.change(table).judge()
     assert "1,500 test rows are common" in words(found, "note")
@@ -479,7 +479,7 @@ def test_a_test_part_with_few_defaults_cannot_be_judged(lender: Lender) -> None:
     assert "defaults among 1,600 test rows; 500 are needed" in found.sentence
 
 
-def test_adverse_impact_fails(lender: Lender) -> None:
+def test_adverse_impact_fails_the_gate(lender: Lender) -> None:
     found = lender.change(predictions(noise=0.0, against=2.0)).judge()
     assert "groups" in failed_checks(found)
     assert "sex F: approval" in words(found, "fail")

@@ -215,7 +215,7 @@ FORGERIES = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-def test_verification_finds(
+def test_verification_finds_a_forged_erasure(
     ledger: Ledger, database: str, monkeypatch: pytest.MonkeyPatch, forgery: str
 ) -> None:
     ledger.prepare()

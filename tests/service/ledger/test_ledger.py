@@ -457,7 +457,7 @@ FORGERIES = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-def test_verification_finds(ledger: Ledger, forgery: str) -> None:
+def test_verification_finds_a_forgery(ledger: Ledger, forgery: str) -> None:
     ledger.append_many([decided(number=n, gender="F") for n in range(10)])
     disarm(ledger.engine)
     statement, message = FORGERIES[forgery]

@@ -98,7 +98,7 @@ def test_loans_without_an_outcome_yet_are_not_wrong(project: Project, capsys: Ca
     assert "unknown outcome" not in said(capsys)
 
 
-def test_a_book_whose_loans_find_no_customer_is_told(project: Project, capsys: Capture) -> None:
+def test_a_book_whose_loans_find_no_customer_is_reported(project: Project, capsys: Capture) -> None:
     tables = book()
     tables["people"]["person"] = [f"x{i}" for i in range(len(tables["people"]))]
     project.write(tables)
@@ -115,7 +115,7 @@ def test_an_optional_table_needs_no_column_for_its_flag(project: Project, capsys
     assert "the contract holds" in said(capsys)
 
 
-def test_loans_that_had_no_time_to_go_bad_are_told(project: Project, capsys: Capture) -> None:
+def test_loans_that_had_no_time_to_go_bad_are_reported(project: Project, capsys: Capture) -> None:
     tables = book(6000)
     granted = pd.to_datetime(tables["loans"]["granted"])
     age = (granted.max() - granted).dt.days
@@ -130,7 +130,7 @@ def test_loans_that_had_no_time_to_go_bad_are_told(project: Project, capsys: Cap
     assert "say `outcome: {months: 12, observed_until: ...}`" in words
 
 
-def test_a_window_that_says_loans_were_observed_for_longer_than_they_were_is_told(
+def test_a_window_that_says_loans_were_observed_for_longer_than_they_were_is_reported(
     project: Project, capsys: Capture
 ) -> None:
     tables = book(6000)
@@ -170,7 +170,7 @@ def test_a_contract_without_files_is_checked_alone(
     assert "raw is not there: only the contract itself was checked" in said(capsys)
 
 
-def test_all_missing_files_and_columns_are_told(project: Project, capsys: Capture) -> None:
+def test_all_missing_files_and_columns_are_reported(project: Project, capsys: Capture) -> None:
     raw = project.data / "raw"
     (raw / "people.csv").unlink()
     loans = pd.read_csv(raw / "loans.csv").drop(columns=["amount", "granted"])
@@ -196,7 +196,9 @@ def test_a_column_or_file_of_another_name_is_told_with_the_nearest(
     assert "; did you mean 'amounts'?" in words
 
 
-def test_the_share_of_rows_that_each_rule_drops_is_told(project: Project, capsys: Capture) -> None:
+def test_the_share_of_rows_that_each_rule_drops_is_reported(
+    project: Project, capsys: Capture
+) -> None:
     tables = book()
     tables["loans"].loc[5, "amount"] = "lots"
     tables["loans"].loc[[7, 8], "amount"] = "50001"
@@ -267,7 +269,7 @@ def test_a_history_without_its_file_is_wrong(project: Project, capsys: Capture) 
     assert "visits.csv" in said(capsys)
 
 
-def test_repairs_and_unread_columns_are_told(project: Project, capsys: Capture) -> None:
+def test_repairs_and_unread_columns_are_reported(project: Project, capsys: Capture) -> None:
     tables = book()
     tables["loans"].loc[3, "purpose"] = "hoem"
     tables["people"]["shoe"] = "42"
@@ -278,13 +280,13 @@ def test_repairs_and_unread_columns_are_told(project: Project, capsys: Capture) 
     assert "columns that the contract does not name: people.shoe" in words
 
 
-def test_unmarked_protected_attributes_are_told(project: Project, capsys: Capture) -> None:
+def test_unmarked_protected_attributes_are_reported(project: Project, capsys: Capture) -> None:
     (project.data / "contract.yaml").write_text(CONTRACT.replace("protected: true, ", ""))
     assert check() == 0
     assert "sex: by its name a protected attribute; mark it `protected: true`" in said(capsys)
 
 
-def test_unmarked_leaks_are_told(project: Project, capsys: Capture) -> None:
+def test_unmarked_leaks_are_reported(project: Project, capsys: Capture) -> None:
     source = CONTRACT.replace(
         "arrears: {type: number, known_at: outcome}", "arrears: {type: number}"
     )
@@ -293,7 +295,7 @@ def test_unmarked_leaks_are_told(project: Project, capsys: Capture) -> None:
     assert "arrears: suspected leak (near-copy of the target, IV " in said(capsys)
 
 
-def test_constants_are_told(project: Project, capsys: Capture) -> None:
+def test_a_column_that_never_varies_is_named(project: Project, capsys: Capture) -> None:
     tables = book()
     tables["people"]["income"] = "5000"
     project.write(tables)
@@ -307,7 +309,7 @@ def test_empty_files_are_wrong(project: Project, capsys: Capture) -> None:
     assert "people.csv: the file is empty" in said(capsys)
 
 
-def test_a_policy_that_would_decline_most_applicants_is_told(
+def test_a_policy_that_would_decline_most_applicants_is_reported(
     project: Project, capsys: Capture
 ) -> None:
     for cut_off, warns in ((0.5, False), (0.2, True)):

@@ -207,7 +207,7 @@ def test_advice_would_name_two_digits_of_the_usual_value(club: Contract) -> None
         assert step is None or 10 * step <= abs(example) < 100 * step or step == 1
 
 
-def test_a_near_copy_of_the_target_is_told(tmp_path: Path) -> None:
+def test_a_near_copy_of_the_target_is_reported(tmp_path: Path) -> None:
     status = ["late", "done", "done", "done"] * 100
     drafts(tmp_path, "default", default=[1, 0, 0, 0] * 100, state=status, x=range(400))
     text = command.draft_contract([tmp_path / "loans.csv"], "default").text
@@ -469,7 +469,7 @@ def test_a_wrong_date_is_named_with_the_nearest(tmp_path: Path) -> None:
         drafts(tmp_path, "bad", "granted_at", bad=[1, 0] * 200, x=range(400), granted_on=days)
 
 
-def test_a_table_that_cannot_be_joined_is_left_out_and_told(tmp_path: Path) -> None:
+def test_a_table_that_cannot_be_joined_is_left_out_and_reported(tmp_path: Path) -> None:
     y = pd.DataFrame({"loan_id": range(300), "cust_id": range(300), "x": [1, 2, 3] * 100})
     y.assign(bad=[1, 0, 0] * 100).to_csv(tmp_path / "loans.csv", index=False)
     paid = pd.DataFrame({"cust_id": [*range(150)] * 4, "paid": range(600)})

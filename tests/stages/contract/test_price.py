@@ -52,7 +52,7 @@ def test_a_draft_asks_whether_the_instalment_may_be_known(tmp_path: Path) -> Non
     assert contracts.read(marked).fields["instalment"].known_at == "pricing"
 
 
-def test_a_draft_does_not_ask_where_no_rate_is_told(tmp_path: Path) -> None:
+def test_a_draft_does_not_ask_where_no_rate_is_reported(tmp_path: Path) -> None:
     priced(yearly=0.0).to_csv(tmp_path / "loans.csv", index=False)
     drafted = command.draft_contract([tmp_path / "loans.csv"], "bad")
     assert "gives the price away" not in "\n".join(drafted.confirm)

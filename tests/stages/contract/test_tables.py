@@ -41,7 +41,7 @@ def test_many_loans_may_have_one_customer(tables: Tables, tmp_path: Path) -> Non
     assert found["income"].tolist() == [tables["people"]["income"].iloc[4]] * 30
 
 
-def test_columns_that_the_contract_does_not_name_are_left_out_and_told(
+def test_columns_that_the_contract_does_not_name_are_left_out_and_reported(
     tables: Tables, tmp_path: Path
 ) -> None:
     tables["people"]["city"] = "Pune"

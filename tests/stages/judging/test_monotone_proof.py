@@ -68,7 +68,7 @@ def test_leaves_far_below_a_split_count() -> None:
     assert ways_of(root, leaf(1.0), below, leaf(0.0), leaf(0.5)) == [{FALLING}, {RISING}]
 
 
-def test_every_tree_counts() -> None:
+def test_every_tree_counts_for_the_direction() -> None:
     up = [Node(2.0, feature=0, left=1, right=2), leaf(0.0), leaf(1.0)]
     down = [Node(2.0, feature=0, left=1, right=2), leaf(1.0), leaf(0.0)]
     scorer = Trees(Forest([up, down], LIGHTGBM, 0.0, 2))

@@ -98,7 +98,7 @@ def test_a_rule_on_a_missing_field_does_not_apply() -> None:
     assert decided(policy(rules=[POOR]), 0.01, income=math.nan) == "approve"
 
 
-def test_the_rules_that_an_application_runs_into_are_told() -> None:
+def test_the_rules_that_an_application_runs_into_are_reported() -> None:
     own = policy(rules=[OLD, POOR])
     columns = {"age": np.array([80.0]), "income": np.array([5000.0])}
     assert [rule.reason for rule in own.broken_rules(columns)] == ["Ask in person"]
