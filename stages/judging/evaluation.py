@@ -158,10 +158,10 @@ def figures_by_group(
 def is_glass(model: Model) -> bool:
     """Return whether a model is a sum of terms of one feature or of two, which can be drawn."""
     scorer = model.scorer.scorer if isinstance(model.scorer, Selected) else model.scorer
-    forest = tree_compiler.forest_of(scorer)
-    if forest is None:
+    trees = tree_compiler.trees_of(scorer)
+    if trees is None:
         return isinstance(scorer, Additive)
-    return most_features_on_a_path(forest) <= 2
+    return all(most_features_on_a_path(tree) <= 2 for tree in trees)
 
 
 def best_glass(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -53,25 +54,42 @@ def forest_of(scorer: Scorer) -> Forest | None:
     return lightgbm_forest(scorer) if isinstance(scorer, LightGBM) else None
 
 
+def trees_of(scorer: Scorer) -> Iterator[list[Node]] | None:
+    """Return the trees of `forest_of` one by one: deep ones take long to convert."""
+    if isinstance(scorer, XGBoost):
+        return xgboost_trees(xgboost_learner(scorer))
+    forest = forest_of(scorer)
+    return None if forest is None else iter(forest.trees)
+
+
 def xgboost_forest(scorer: XGBoost) -> Forest:
     """Return the trees of an XGBoost booster, in which `x < threshold` goes left in 32 bits."""
     import xgboost  # noqa: PLC0415  (a process that never meets a booster need not have it)
 
-    booster = xgboost.Booster(model_file=bytearray(scorer.raw))
-    learner = json.loads(booster.save_raw("json"))["learner"]
-    model = learner["gradient_booster"]["model"]
+    learner = xgboost_learner(scorer)
     raw = learner["learner_model_param"]
     share = float(str(raw["base_score"]).strip("[]"))
-    trees = [
-        [xgboost_node(tree, i) for i in range(len(tree["left_children"]))]
-        for tree in model["trees"]
-    ]
     # The margin of a booster without trees has the bits of the logarithm in the library.
     one = np.zeros((1, 1))
     settings = {"objective": "binary:logistic", "base_score": share, "nthread": 1}
     empty = xgboost.train(settings, xgboost.DMatrix(one, [0]), 0)
     start = float(empty.inplace_predict(one, predict_type="margin")[0])
-    return Forest(trees, XGBOOST, start, int(raw["num_feature"]))
+    return Forest([*xgboost_trees(learner)], XGBOOST, start, int(raw["num_feature"]))
+
+
+def xgboost_learner(scorer: XGBoost) -> dict[str, Any]:
+    """Return what XGBoost writes of a booster."""
+    import xgboost  # noqa: PLC0415
+
+    booster = xgboost.Booster(model_file=bytearray(scorer.raw))
+    learner: dict[str, Any] = json.loads(booster.save_raw("json"))["learner"]
+    return learner
+
+
+def xgboost_trees(learner: dict[str, Any]) -> Iterator[list[Node]]:
+    """Yield the nodes of each tree."""
+    for tree in learner["gradient_booster"]["model"]["trees"]:
+        yield [xgboost_node(tree, i) for i in range(len(tree["left_children"]))]
 
 
 def xgboost_node(tree: dict[str, Any], place: int) -> Node:

@@ -119,16 +119,15 @@ def goes_left(node: Node, bins: list[float] | None, size: int, listed_left: bool
     return left
 
 
-def most_features_on_a_path(forest: Forest) -> int:
+def most_features_on_a_path(tree: list[Node]) -> int:
     """Return how many different features the splits on one path of a tree use at most."""
     most = 0
-    for tree in forest.trees:
-        paths: list[tuple[int, frozenset[int]]] = [(0, frozenset())]
-        while paths:
-            place, asked = paths.pop()
-            node = tree[place]
-            most = max(most, len(asked))
-            if node.feature >= 0:
-                both = asked | {node.feature}
-                paths += [(node.left, both), (node.right, both)]
+    paths: list[tuple[int, frozenset[int]]] = [(0, frozenset())]
+    while paths:
+        place, asked = paths.pop()
+        node = tree[place]
+        most = max(most, len(asked))
+        if node.feature >= 0:
+            both = asked | {node.feature}
+            paths += [(node.left, both), (node.right, both)]
     return most
