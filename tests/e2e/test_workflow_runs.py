@@ -44,6 +44,10 @@ with (folder / "calls.jsonl").open("a") as file:
     file.write(json.dumps({{"job": os.environ["GITHUB_JOB"], "line": line}}) + "\\n")
 if words[1:2] == ["-m"] and words[2] in plan["real"]:
     os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+if words[0] == "dvc" and " ".join(words[:2]) in plan["real"]:
+    os.execv(sys.executable, [sys.executable, "-m", *words])
+if words[0] in plan["real"]:
+    os.execv("/usr/bin/env", ["env", "cp", "--archive", words[-2] + ".", words[-1]])
 if words[0] == "gh":
     os.execv(sys.executable, [sys.executable, "{gh_fake.__file__}", *sys.argv[1:]])
 answer = next((plan["answers"][key] for key in plan["answers"] if key in line), {{}})
