@@ -89,7 +89,11 @@ def score_file(
             print(f"{source.name} is scored already, into {target}")
             return int(refused.stat().st_size > 0)
         counts = scoring.score(engine, source, target, with_reasons=with_reasons)
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        place, problem = error.filename or source, error.strerror or error
+        print(f"batch: {place}: {problem}", file=sys.stderr)
+        return 2
+    except ValueError as error:
         print(f"batch: {source}: {error}", file=sys.stderr)
         return 2
     print(f"{counts.scored:,} rows scored into {target}; {counts.refused:,} refused", end="")
