@@ -24,14 +24,14 @@ from .served import Served, other_book, serve
 
 pytestmark = pytest.mark.e2e
 expect.set_options(timeout=20_000)  # milliseconds, of a busy machine
-TOMORROW = datetime.now(UTC).date() + timedelta(1)
+NEXT_YEAR = datetime.now(UTC).date() + timedelta(365)
 PEOPLE = {
     "a.reader": ["read"],
     "a.maker": ["decide", "read", "review"],
     "b.checker": ["read", "approve"],
     "c.both": ["decide", "read", "review", "approve"],
 }
-KEYS = {name: new_key(name, roles, TOMORROW) for name, roles in PEOPLE.items()}
+KEYS = {name: new_key(name, roles, NEXT_YEAR) for name, roles in PEOPLE.items()}
 READER = KEYS["a.reader"][0]
 
 

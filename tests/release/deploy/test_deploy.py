@@ -3,7 +3,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import time
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -172,9 +172,10 @@ def test_a_script_that_takes_too_long_is_a_failure(ssm: SSM, run: Run) -> None:
 
 
 def test_a_timeout_names_the_command(ssm: SSM, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow = ("Success", "", "")
-    monkeypatch.setattr(ssm.hosts[0], "run", lambda *_: time.sleep(0.5) or slow)
+    slow, asked = ("Success", "", ""), threading.Event()
+    monkeypatch.setattr(ssm.hosts[0], "run", lambda *_: asked.wait(60) and slow)
     status, _, words = run("--image", FIRST, "--wait", "0.1")
+    asked.set()
     assert status == 1
     assert f"the command {next(iter(ssm.commands))} is InProgress after 0 s" in words
 

@@ -29,13 +29,14 @@ class Blocked:
 
     def __init__(self, tmp_path: Path, max_requests: int) -> None:
         self.api = Api(tmp_path, Ledger(f"sqlite:///{tmp_path}/ledger.sqlite"))
-        self.go = asyncio.Event()
+        self.go, self.asked = asyncio.Event(), 0
         self.api.routes["/predict"] = {"POST": self.predict}
         app = Application(inner, lambda: self.api.routes, Access(None), MAX_BODY, max_requests)
         transport = httpx.ASGITransport(app)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://service")
 
     async def predict(self, request: Request) -> Response:
+        self.asked += 1
         await self.go.wait()
         return 200, b"{}"
 
@@ -45,8 +46,10 @@ class Blocked:
 
 async def begin(blocked: Blocked, *bodies: Any) -> list[asyncio.Task[httpx.Response]]:
     """Send requests, and return once they are with their handlers."""
+    before = blocked.asked
     tasks = [asyncio.create_task(blocked.post(body)) for body in bodies]
-    await asyncio.sleep(0.05)
+    while blocked.asked < before + len(bodies):
+        await asyncio.sleep(0.001)
     return tasks
 
 

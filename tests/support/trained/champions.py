@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import pickle
 import shutil
 import subprocess
+from collections.abc import Callable
+from copy import deepcopy
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +32,7 @@ from release.gate.judgement import Judgement
 from release.gate.predictions import Predictions
 from release.gate.rescoring import ArtifactScores
 from stages.judging import evaluation
+from stages.metrics import intervals
 from stages.policy.decisions import DECISIONS
 from tests.support.books import CONTRACT, ROOT, settings
 
@@ -37,6 +42,7 @@ UNIVERSE = 4000
 REASON = "The committee of 12 March decided so."
 FIRST = "0" * 40
 REAL_SCORE = rescoring.score
+REMEMBERED: dict[tuple[str, bytes], Any] = {}
 CONFIG = """
 [core]
     analytics = false
@@ -122,11 +128,40 @@ def score(code: Path = rescoring.OURS) -> ArtifactScores:
     )
 
 
-class Lender:
-    """A repository in a folder, with its DVC remote beside it."""
+def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that is called once for equal arguments; its results may be changed."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "work"
+    def remember(*args: Any, **options: Any) -> Any:
+        name = function.__qualname__, sha256(pickle.dumps((args, options))).digest()
+        if name not in REMEMBERED:
+            REMEMBERED[name] = function(*args, **options)
+        return deepcopy(REMEMBERED[name])
+
+    return remember
+
+
+def copy_changed(source: str, target: str) -> str:
+    """Copy a file with its time, unless it is there; DVC's cache cannot be written again."""
+    here, there = Path(source), Path(target)
+    if there.exists() and same_file(here, there):
+        return target
+    return str(shutil.copy2(source, target))
+
+
+def same_file(here: Path, there: Path) -> bool:
+    """Return whether two files have the same size and time."""
+    ours, theirs = here.stat(), there.stat()
+    return (ours.st_size, ours.st_mtime_ns) == (theirs.st_size, theirs.st_mtime_ns)
+
+
+class Lender:
+    """A repository in a folder, with its DVC remote beside it.
+
+    Where `kept` is a folder, what a change leads to is kept there for equal repositories.
+    """
+
+    def __init__(self, folder: Path, kept: Path | None = None) -> None:
+        self.folder, self.kept = folder / "work", kept
 
     @classmethod
     def create(cls, folder: Path, pipeline: dict[str, Any]) -> Lender:
@@ -158,8 +193,8 @@ class Lender:
 
     def copy_to(self, folder: Path) -> Lender:
         """Return a copy of the repository and of its remote in another folder."""
-        shutil.copytree(self.folder.parent, folder, dirs_exist_ok=True)
-        return Lender(folder)
+        shutil.copytree(self.folder.parent, folder, dirs_exist_ok=True, copy_function=copy_changed)
+        return Lender(folder, self.kept)
 
     def git(self, *command: str) -> str:
         """Run git there."""
@@ -244,7 +279,23 @@ class Lender:
 
     def change(self, table: pd.DataFrame) -> Lender:
         """Change the model so that it gives these predictions, and commit and push the change."""
-        return self.run(table).commit("Change the model").push()
+        changed = self.kept and self.kept / self.state(table)
+        if changed and changed.exists():
+            Lender(changed).copy_to(self.folder.parent)
+            return self
+        self.run(table).commit("Change the model").push()
+        if changed:
+            self.copy_to(changed)
+        return self
+
+    def state(self, table: pd.DataFrame) -> str:
+        """Return a name for a table and all files beside it, which copies of them share."""
+        folder, name = self.folder.parent, sha256(table.to_parquet(index=False))
+        for path in sorted(folder.rglob("*")):
+            stat = path.lstat()
+            about = (stat.st_size, stat.st_mtime_ns) if path.is_file() else ()
+            name.update(repr((str(path.relative_to(folder)), about)).encode())
+        return name.hexdigest()
 
     def judge(
         self, base: str = "HEAD^", *, remote: bool = True, reproduced: Path | None = None
@@ -262,13 +313,20 @@ class Lender:
 @pytest.fixture(scope="module")
 def champion_once(tmp_path_factory: pytest.TempPathFactory) -> Lender:
     """Return a repository with a champion, which is made once per module."""
-    return Lender.with_champion(tmp_path_factory.mktemp("champion_once"))
+    made = Lender.with_champion(tmp_path_factory.mktemp("champion_once"))
+    made.kept = tmp_path_factory.mktemp("changed")
+    return made
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the gate quick: few resamples, and winners that are stored as their scores."""
+    """Make the gate quick: few resamples, winners that are stored as their scores, no work twice.
+
+    All tests begin with the same champion, and most go on to the same challenger.
+    """
     monkeypatch.setattr(comparison, "RESAMPLES", 200)
+    monkeypatch.setattr(intervals, "bootstrap", remembered(intervals.bootstrap))
+    monkeypatch.setattr(recalculation, "recount", remembered(recalculation.recount))
     monkeypatch.setattr(rescoring, "score", score)
 
 
