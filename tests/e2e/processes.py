@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import random
 import shutil
 import socket
 import subprocess
@@ -15,6 +13,9 @@ from typing import NoReturn
 
 import pytest
 
+from tests.support.ports import free_port
+
+__all__ = ["free_port"]
 ROOT = Path(__file__).parents[2]
 
 
@@ -29,15 +30,6 @@ def tool(name: str) -> str:
     """Path of the program `name`, also where only root's PATH has it."""
     path = shutil.which(name, path=f"/usr/bin:/usr/sbin:{os.environ['PATH']}")
     return path or missing(f"the program {name}")
-
-
-def free_port() -> int:
-    """A loopback port that nobody holds, below those that the kernel gives to clients."""
-    while True:
-        port = random.randrange(15000, 32000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def answers(port: int) -> bool:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,22 +16,33 @@ from release.remote import RemoteError
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # in dvc
 
 
-@pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with two tracked files, and a folder as its remote."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
-    (tmp_path / "store").mkdir()
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with two tracked files, and a folder as its remote; not to be changed."""
+    folder = tmp_path_factory.mktemp("made_once")
+    (folder / "store").mkdir()
     for name in ("loans", "people"):
-        (tmp_path / name).write_text(name)
+        (folder / name).write_text(name)
+    environment = {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(folder / "site")}
     for words in (
         ("git", "init", "--quiet"),
         (sys.executable, "-m", "dvc", "init", "--quiet"),
-        (sys.executable, "-m", "dvc", "remote", "add", "-d", "local", str(tmp_path / "store")),
+        (sys.executable, "-m", "dvc", "remote", "add", "-d", "local", "store"),
         (sys.executable, "-m", "dvc", "add", "--quiet", "loans", "people"),
     ):
-        subprocess.run(words, check=True, capture_output=True)
+        subprocess.run(
+            words, check=True, capture_output=True, cwd=folder, env=os.environ | environment
+        )
+    return folder
+
+
+@pytest.fixture
+def repository(made_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the repository and its remote."""
+    shutil.copytree(made_once, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
     return tmp_path
 
 

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import pytest
 
 from service.ledger import Ledger
 from tests.support.ledger_client import eventually
+from tests.support.ports import free_port
 
 
 def missing_part(what: str) -> None:
@@ -39,9 +39,7 @@ class Postgres:
         self.folder = folder
         self.user = "postgres" if os.geteuid() == 0 else None  # initdb refuses root
         self.binaries = _binaries()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         if self.user:
             shutil.chown(folder, self.user, self.user)
         made = self._command("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C")
