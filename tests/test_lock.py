@@ -23,7 +23,9 @@ def parameter(name: str) -> object:
 
 @pytest.mark.parametrize("stage", LOCK)
 def test_the_lock_names_the_code_and_contract_that_are_committed(stage: str) -> None:
-    files = {d["path"]: d["md5"] for d in LOCK[stage]["deps"] if (ROOT / d["path"]).suffix != ""}
+    files = {
+        d["path"]: d["md5"] for d in LOCK[stage].get("deps", []) if (ROOT / d["path"]).suffix != ""
+    }
     ours = {p: md5 for p, md5 in files.items() if p.startswith("stages/") or "contract" in p}
     actual = {p: hashlib.md5((ROOT / p).read_bytes()).hexdigest() for p in ours}  # noqa: S324
     assert actual == ours
@@ -39,7 +41,9 @@ KEPT_IN_GIT = ("models/evaluation.json", "models/metrics.json")
 
 
 def test_the_lock_names_the_results_that_are_committed() -> None:
-    named = [entry for stage in LOCK.values() for entry in [*stage["deps"], *stage["outs"]]]
+    named = [
+        entry for stage in LOCK.values() for key in ("deps", "outs") for entry in stage.get(key, [])
+    ]
     results = {e["path"]: e["md5"] for e in named if e["path"].endswith(KEPT_IN_GIT)}
     actual = {p: hashlib.md5((ROOT / p).read_bytes()).hexdigest() for p in results}  # noqa: S324
     assert actual == results

@@ -319,7 +319,7 @@ def test_a_batch_that_was_killed_goes_on_where_it_was(root: Path, tmp_path: Path
 
 def test_two_batches_do_not_write_into_one_folder(root: Path, tmp_path: Path, capsys: Any) -> None:
     sources, out = three(tmp_path / "in"), tmp_path / "out"
-    with command.locked(out):
+    with command.lock_folder(out):
         assert run(root, *sources, out) == 2
     assert "another batch is writing into it" in capsys.readouterr().err
 
