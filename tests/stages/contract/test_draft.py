@@ -115,8 +115,12 @@ def test_words_for_missing_are_no_categories(german: Contract) -> None:
 
 
 def test_protected_attributes_are_marked_by_their_names(german: Contract, club: Contract) -> None:
-    assert [f.name for f in german.protected] == ["personal_status_sex", "age", "foreign worker"]
-    assert [f.name for f in club.protected] == ["birth_date", "gender"]
+    assert [f.name for f in german.protected_fields] == [
+        "personal_status_sex",
+        "age",
+        "foreign worker",
+    ]
+    assert [f.name for f in club.protected_fields] == ["birth_date", "gender"]
 
 
 def test_an_index_is_left_out_and_names_the_loan(german: Contract) -> None:
