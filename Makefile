@@ -93,8 +93,8 @@ bench-monitors: $(VENV)/.ready  ## Count alarms of the sequential monitors in qu
 bench-batch: $(VENV)/.ready  ## Time the scoring of files
 	@OMP_NUM_THREADS=1 python -m benches.serving.portfolio
 
-bench-serve: $(VENV)/.ready  ## Time the service against other ways to serve
-	@python -m benches.serving.serve
+bench-serve: $(VENV)/.ready  ## Time the service against other ways to serve, and with several workers (DATABASE=postgresql://...)
+	@python -m benches.serving.serve && python -m benches.serving.workers $(if $(DATABASE),--database $(DATABASE))
 
 bench-overload: $(VENV)/.ready  ## Load the service with more than it can answer
 	@python -m benches.serving.overload

@@ -3,7 +3,8 @@
 One service with its ledger, one after another: one connection alone (idle), as many as give the
 capacity, 2 and 10 times the capacity at a fixed rate over 1,000 connections, 1,000 connections that
 ask again as soon as they are answered, and single decisions beside batches, explanations and
-searches. Everything is compared with the idle service of the same run.
+searches. Everything is compared with the idle service of the same run. The clients have one
+processor and the service all others, so that it is not the clients that wait for a processor.
 """
 
 from __future__ import annotations
@@ -96,7 +97,10 @@ def running(way: Way) -> Iterator[Server]:
         step("preparing the model and the requests")
         prepare(folder)
         write_requests(folder)
+        *others, last = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, others or [last])  # for what is started from here
         with serve(folder, way) as (port, worker):
+            os.sched_setaffinity(0, [last])
             server = Server(folder, port, worker)
             try:
                 yield server

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from math import exp, isfinite, log, sqrt
 from statistics import NormalDist
@@ -14,7 +13,7 @@ import pandas as pd
 from release.gate.comparison import POWER, RESAMPLES, SEED, Difference, PairedRows
 from release.gate.limits import HIGHER, CalibrationLimits, Groups, Limits
 from release.gate.predictions import GROUP
-from stages.judging.evaluation import Judged
+from stages.judging.evaluation import Judged, order_of_group
 from stages.metrics import intervals
 from stages.metrics.intervals import Draws
 
@@ -154,7 +153,9 @@ def groups(rows: Judged, table: pd.DataFrame, limits: Groups) -> list[ProtectedG
 def _attribute(
     rows: Judged, attribute: str, labels: pd.Series, limits: Groups
 ) -> Iterator[ProtectedGroup]:
-    members = {str(g): (labels == g).to_numpy() for g in sorted(labels.unique(), key=place)}
+    members = {
+        str(g): (labels == g).to_numpy() for g in sorted(labels.unique(), key=order_of_group)
+    }
     judged = {
         g: inside for g, inside in members.items() if inside.sum() >= limits.max_unjudged_rows
     }
@@ -180,11 +181,6 @@ def _attribute(
         yield ProtectedGroup(
             attribute, group, size, rates[group], bad_rate, ratio, high, ece.estimate, ece.low
         )
-
-
-def place(group: str) -> tuple[bool, list[float], str]:
-    """Return a group's place in its order: bands by their numbers, the open one below first."""
-    return not group.startswith("below "), [float(n) for n in re.findall(r"\d+", group)], group
 
 
 def _ratio_high(group: tuple[float, int], most: tuple[float, int]) -> float:

@@ -48,3 +48,9 @@ def title_of(feature: str, report: dict[str, Any]) -> str:
     if feature in TITLES:
         return TITLES[feature]
     return str(report.get("titles", {}).get(feature) or feature)
+
+
+def with_title(words: str, report: dict[str, Any]) -> str:
+    """Return the words of an incident, "FIELD: ...", with the field's title in its place."""
+    field, mark, rest = words.partition(": ")
+    return f"{title_of(field, report)}: {rest}" if mark else words

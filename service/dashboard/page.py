@@ -12,7 +12,7 @@ import streamlit as st
 from service import settings
 from service.dashboard import audit_tab, baselines, cached, challenger_tab, drift_tab, queries, tabs
 from service.dashboard.baselines import Baselines
-from service.dashboard.formatting import escape, minute, title_of, with_sign
+from service.dashboard.formatting import escape, minute, with_sign, with_title
 from service.ledger import LedgerUnavailable
 from service.monitoring.reports import field_of
 
@@ -118,8 +118,7 @@ def as_line(incidents: list[dict[str, Any]], report: dict[str, Any]) -> str:
 
     The field has the title that the report knows.
     """
-    field, _, words = incidents[0]["words"].partition(": ")
-    named = f"{title_of(field, report)}: {words}" if words else field
+    named = with_title(incidents[0]["words"], report)
     sizes = sorted(filter(None, map(window_of, incidents)))
     scope = f"last {' and '.join(f'{size:,}' for size in sizes)} decisions, " if sizes else ""
     since = minute(min(incident["opened"] for incident in incidents))

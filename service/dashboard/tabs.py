@@ -12,13 +12,23 @@ from service import settings
 from service.dashboard import cached, charts, queries
 from service.dashboard.baselines import Baselines, with_training_ratings, with_training_scores
 from service.dashboard.drift_tab import scope_of
-from service.dashboard.formatting import COLOURED, minute, title_of, with_sign
+from service.dashboard.formatting import COLOURED, minute, title_of, with_sign, with_title
 from stages import params
+from stages.judging.evaluation import order_of_group
 
 WHOLE = st.column_config.NumberColumn("score", format="%.0f")
 DOSSIER = Path("models/dossier/index.html")
 COUNT = st.column_config.NumberColumn(format="localized")
-HEADLINES = ("roc_auc", "gini", "ks", "brier", "ece", "mean_pd", "bad_rate", "approval_rate")
+HEADLINES = {
+    "roc_auc": "ROC-AUC",
+    "gini": "Gini",
+    "ks": "KS",
+    "brier": "Brier score",
+    "ece": "ECE",
+    "mean_pd": "Mean PD",
+    "bad_rate": "Bad rate",
+    "approval_rate": "Approval rate",
+}
 
 
 def decisions(url: str, overview: queries.Overview, scope: str, known: Baselines) -> None:
@@ -172,7 +182,7 @@ def groups_of(field: str, groups: dict[str, Any], known: Baselines) -> list[dict
             "on test rows": known.group(field, name, "approval_rate"),
             "mean PD": group["mean_pd"],
         }
-        for name, group in groups.items()
+        for name, group in sorted(groups.items(), key=lambda item: order_of_group(item[0]))
     ]
 
 
@@ -196,10 +206,15 @@ def model(url: str, models: queries.Rows, known: Baselines) -> None:
             f"Winner **{facts['winner']}** on {facts['dataset']}, {facts['mode']} mode; trained on "
             f"{trained['rows']:,} rows, {trained['bad_rate']:.1%} bad. Its metrics on test:"
         )
-        figures = {name: facts["test"][name]["value"] for name in HEADLINES}
+        figures = {title: facts["test"][name]["value"] for name, title in HEADLINES.items()}
         st.dataframe(pd.DataFrame([figures]), hide_index=True)
         offer_dossier()
-    incidents = cached.query(url, queries.latest_incidents)
+    sizes = cached.query(url, queries.window_sizes)
+    report = cached.query(url, queries.newest_reports, sizes[-1], 1)[0] if sizes else {}
+    incidents = [
+        row | {"words": with_title(row["words"], report)}
+        for row in cached.query(url, queries.latest_incidents)
+    ]
     for title, rows in (("Models that decided", models), ("Incidents", incidents)):
         st.subheader(title)
         if rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -214,6 +215,12 @@ def name_groups(field: Field, values: Values) -> NDArray[np.str_]:
     names.append(f"{edges[-1]:g} and above")
     place = np.searchsorted(edges, values, side="right")
     return np.where(np.isnan(values), "missing", np.array(names)[place])
+
+
+def order_of_group(group: str) -> tuple[bool, list[float], str]:
+    """Return a key that sorts groups: bands by their numbers, the open one below first."""
+    numbers = [float(number) for number in re.findall(r"\d+", group)]
+    return not group.startswith("below "), numbers, group
 
 
 def headlines(report: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,8 @@ class Proxy:
         Where it must be `durable`, OSError is raised before anything is changed if the disk is
         full; going back is possible without.
         """
-        self._set(durable, live=colour, share="0", canary="none")
+        # A request that has read its share may look for the canary after this: it goes to `colour`.
+        self._set(durable, live=colour, share="0", canary=colour)
 
     def share(self, colour: str, percent: int) -> None:
         """Let `colour` decide about a share of the applicants, and the live one about the rest."""

@@ -138,7 +138,7 @@ def test_going_back_works_on_a_full_disk(
     full: tuple[Proxy, FakeProxy], capsys: pytest.CaptureFixture[str]
 ) -> None:
     full[0].switch("blue", durable=False)
-    assert full[1].held == {"live": "blue", "share": "0", "canary": "none"}
+    assert full[1].held == {"live": "blue", "share": "0", "canary": "blue"}
     assert "No space left on device" in capsys.readouterr().err
 
 
@@ -148,6 +148,19 @@ def test_nothing_is_switched_forward_on_a_full_disk(full: tuple[Proxy, FakeProxy
     with pytest.raises(OSError, match="No space left"):
         full[0].share("blue", 5)
     assert full[1].held == {"live": "green"}
+
+
+def test_whoever_has_read_the_share_of_a_canary_finds_a_colour_after_the_switch(
+    tmp_path: Path,
+) -> None:
+    fake = FakeProxy(tmp_path / "socket")
+    fake.start()
+    made = Proxy(tmp_path / "socket", tmp_path / "live.map")
+    made.share("blue", 20)
+    assert fake.held == {"live": "green", "share": "20", "canary": "blue"}
+    made.switch("green")
+    assert fake.held == {"live": "green", "share": "0", "canary": "green"}
+    assert not made.has_canary()
 
 
 def test_a_history_that_cannot_be_written_does_not_hide_what_happened(

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from release.gate import __main__ as gate
-from release.gate import checks
 from release.gate.judgement import Judgement
 from release.report import __main__ as report
 from release.report import impact, markdown, origin
 from stages import params
+from stages.judging import evaluation
 from stages.metrics import ratio_intervals
 from tests.support.clone import Clone
 from tests.support.trained.champions import FIRST, Lender, champion_once, lender, predictions, quick
@@ -59,8 +59,13 @@ def written(lender: Lender, base: str = "HEAD^") -> str:
 
 def test_bands_stand_in_their_order() -> None:
     bands = ["33 to 40", "100 and above", "40 to 100", "below 33"]
-    assert sorted(bands, key=checks.place) == ["below 33", "33 to 40", "40 to 100", "100 and above"]
-    assert sorted(["M", "F"], key=checks.place) == ["F", "M"]
+    assert sorted(bands, key=evaluation.order_of_group) == [
+        "below 33",
+        "33 to 40",
+        "40 to 100",
+        "100 and above",
+    ]
+    assert sorted(["M", "F"], key=evaluation.order_of_group) == ["F", "M"]
 
 
 def test_a_figure_that_rounds_to_nothing_has_no_sign() -> None:
