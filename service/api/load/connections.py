@@ -25,7 +25,7 @@ from service.api.requests import Refused, error_response
 
 STARTS = tuple(f"POST {path} ".encode() for path in DECISIONS)
 END = b"\r\n\r\n"  # of the head of a request
-PAUSE = 0.25  # seconds after a refusal in which a connection is not read
+PAUSE = 0.1  # seconds after a refusal in which a connection is not read
 HEAD_TIMEOUT = 20.0  # seconds in which the whole head of a request must arrive
 LINGER = 1.0  # seconds in which an idle connection may still send its last request
 
