@@ -93,8 +93,8 @@ class Storage:
                 raise CannotJudge(f"{out} has no version in dvc.lock: run `dvc repro` and commit")
             paths[out.hash_info.value] = str(out)
             if out.hash_info.isdir:
-                listing = json.loads(self.read(out.hash_info.value, str(out)))
-                paths |= {entry["md5"]: f"{out}/{entry['relpath']}" for entry in listing}
+                members = self._members(out.hash_info.value, str(out))
+                paths |= {oid: f"{out}/{name}" for name, oid in members}
         return paths
 
     def not_pushed(self) -> list[str]:
@@ -123,11 +123,15 @@ class Storage:
 
     def read_member(self, oid: str, folder: str, member: str) -> bytes:
         """Return a file of a folder that is one output; raises CannotJudge as `read` does."""
-        listing = json.loads(self.read(oid, folder))
-        held = next((entry["md5"] for entry in listing if entry["relpath"] == member), None)
+        held = dict(self._members(oid, folder)).get(member)
         if held is None:
             raise CannotJudge(f"{folder} ({oid}) has no {member}")
         return self.read(held, f"{folder}/{member}")
+
+    def _members(self, oid: str, folder: str) -> list[tuple[str, str]]:
+        """Return the path in a folder, and the hash, of each of its files."""
+        listing = json.loads(self.read(oid, folder))
+        return [(entry["relpath"], entry["md5"]) for entry in listing]
 
     def is_damaged(self, oid: str) -> bool:
         """Tell whether the cache has an object whose bytes are not those of its name."""

@@ -46,6 +46,12 @@ def query(url: str, function: Callable[..., Any], *options: object) -> Any:
     return _result(url, version(url), function.__name__, *options)
 
 
+def newest_report(url: str) -> dict[str, Any]:
+    """Return the newest report of the largest window; {} without any."""
+    sizes = query(url, queries.window_sizes)
+    return query(url, queries.newest_reports, sizes[-1], 1)[0] if sizes else {}
+
+
 @st.cache_data(max_entries=MOST_RESULTS, show_spinner="Counting…")
 def _result(url: str, version: tuple[int, int], name: str, *options: object) -> Any:
     function: Callable[..., Any] = getattr(queries, name)

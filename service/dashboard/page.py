@@ -59,8 +59,7 @@ def show_ledger(url: str) -> None:
     known = baselines.read()
     incidents = cached.query(url, queries.latest_incidents)
     opened = by_field(incident for incident in incidents if incident["closed"] is None)
-    sizes = cached.query(url, queries.window_sizes)
-    titles = cached.query(url, queries.newest_reports, sizes[-1], 1)[0] if sizes else {}
+    titles = cached.newest_report(url)
     scope = scope_of(chosen, totals, overview.models, since)
     st.caption(scope)
     show_totals(totals, known, len(opened), cached.query(url, queries.overrides))

@@ -144,8 +144,7 @@ def show_realised(facts: dict[str, Any], known: Baselines) -> None:
 
 def fairness(url: str, known: Baselines) -> None:
     """Show approval rates by group of each protected attribute, beside those of the test rows."""
-    sizes = cached.query(url, queries.window_sizes)
-    report = cached.query(url, queries.newest_reports, sizes[-1], 1)[0] if sizes else {}
+    report = cached.newest_report(url)
     if not report.get("groups"):
         st.info("No report has a protected attribute with groups that are large enough.")
         return
@@ -209,8 +208,7 @@ def model(url: str, models: queries.Rows, known: Baselines) -> None:
         figures = {title: facts["test"][name]["value"] for name, title in HEADLINES.items()}
         st.dataframe(pd.DataFrame([figures]), hide_index=True)
         offer_dossier()
-    sizes = cached.query(url, queries.window_sizes)
-    report = cached.query(url, queries.newest_reports, sizes[-1], 1)[0] if sizes else {}
+    report = cached.newest_report(url)
     incidents = [
         row | {"words": with_title(row["words"], report)}
         for row in cached.query(url, queries.latest_incidents)

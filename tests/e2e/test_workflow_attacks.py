@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.node import runner
 from tests.e2e.processes import ROOT
 from tests.e2e.test_workflow_runs import ANSWERS, GitHub
-from tests.support.trained.champions import REASON
+from tests.support.trained.champions import CONFIG, REASON
 from tests.support.trained.trained_lender import TrainedLender
 
 __all__ = ["runner"]  # a fixture
@@ -23,7 +23,6 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning"),  # in dvc
 ]
-REMOTE = "[core]\n    analytics = false\n    remote = beside\n['remote \"beside\"']\n    url = {}\n"
 REAL = (
     *("dvc fetch", "dvc checkout", "rsync"),
     *("release.gate.reproduction", "release.gate", "release.report"),
@@ -53,7 +52,7 @@ def champion(tmp_path_factory: pytest.TempPathFactory) -> TrainedLender:
     for package in ("release", "service", "stages"):
         unwanted = shutil.ignore_patterns("__pycache__", "node_modules")
         shutil.copytree(ROOT / package, made.folder / package, ignore=unwanted)
-    made.text(".dvc/config", REMOTE.format(folder / "remote"))
+    made.text(".dvc/config", CONFIG.replace("../../remote", str(folder / "remote")))
     return made.commit_and_push("Bring the code")
 
 
