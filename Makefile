@@ -70,9 +70,12 @@ dashboard: $(VENV)/.ready  ## Show the ledger's decisions, drift, performance an
 demo: $(VENV)/.ready  ## Run a demonstration (service, dashboard, drifting traffic) until Ctrl-C
 	@python -m service.demo --port $(PORT)
 
-e2e: $(VENV)/.ready  ## Run the end-to-end tests (.ci/run says what they need)
-	@python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/e2e.txt
-	@REQUIRE_REAL_PARTS=1 python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m e2e
+$(VENV)/.ready-e2e: requirements/e2e.txt $(VENV)/.ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+e2e: $(VENV)/.ready-e2e  ## Run the end-to-end tests (.ci/run says what they need)
+	@REQUIRE_REAL_PARTS=1 python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m e2e
 
 docs: $(VENV)/.ready  ## Build the documentation into build/docs
 	@python docs/reference.py && NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict

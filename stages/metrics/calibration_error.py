@@ -12,7 +12,7 @@ above, since nothing is below 0 (as in the intervals of Feldman and Cousins 1998
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -72,18 +72,18 @@ class ReliabilityBins:
         """The root mean square gap, noise included."""
         return float(np.sqrt(np.sum(self.share * self.gap**2)))
 
-    @property
+    @cached_property
     def share(self) -> Floats:
         """Share of the rows in each bin (b,)."""
         share: Floats = self.rows / self.rows.sum()
         return share
 
-    @property
+    @cached_property
     def noise(self) -> float:
         """The root mean square gap that true PDs would show."""
         return float(np.sqrt(np.sum(self.share * self.spread / self.rows)))
 
-    @property
+    @cached_property
     def direction(self) -> Floats:
         """Gaps (b,) of a root mean square of 1, in the proportions of those above their noise."""
         beyond = np.maximum(self.gap**2 - self.spread / self.rows, 0)
@@ -107,21 +107,24 @@ class ReliabilityBins:
         rate = self.rates(error)
         single = rate * (1 - rate)
         variance = np.maximum(self.spread + single - self.mean_pd * (1 - self.mean_pd), single / 5)
-        gaps = rate - self.mean_pd + np.sqrt(variance / self.rows) * _noise(len(self.rows))
-        squares = np.sum(gaps * gaps * self.share, axis=1)
-        return float(np.sqrt(np.quantile(squares, probability)))
+        gap, deviation = rate - self.mean_pd, np.sqrt(variance / self.rows)
+        noise, squared_noise = _noise(len(self.rows))
+        # The sum of share * (gap + deviation * noise)^2, term by term: ten times as fast.
+        squares = noise @ (2 * self.share * gap * deviation)
+        squares += squared_noise @ (self.share * deviation**2) + self.share @ gap**2
+        return float(np.sqrt(max(0.0, np.quantile(squares, probability))))
 
 
 @cache
-def _noise(bins: int) -> Floats:
-    """Return normal draws (DRAWS, bins) that fill the space evenly (Sobol 1967).
+def _noise(bins: int) -> tuple[Floats, Floats]:
+    """Return normal draws (DRAWS, bins) that fill the space evenly (Sobol 1967), and their squares.
 
     Draws by chance would miss a quantile that all intervals share by up to a point of coverage.
     """
     from scipy.stats import norm, qmc  # noqa: PLC0415  (half a second)
 
     draws: Floats = norm.ppf(qmc.Sobol(bins, rng=SEED).random(DRAWS))
-    return draws
+    return draws, draws**2
 
 
 def estimate(ranked: RankedRows, counts: ResampledCounts) -> float:
