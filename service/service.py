@@ -58,7 +58,9 @@ class CreditPD:
     async def start(self) -> None:
         """Start the background tasks of this worker."""
         from service.api.application.background import Background  # noqa: PLC0415  (as above)
+        from service.api.application.garbage import spare_loaded_objects  # noqa: PLC0415
 
+        spare_loaded_objects()
         self.background = Background(self.api, is_first_worker())
         self.background.start()
 
