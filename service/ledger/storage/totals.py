@@ -32,7 +32,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from service.ledger.storage.schema import band_of, entries, metadata
 
 DAY, HOUR, MINUTE = 10, 13, 16  # characters of a time's text
-STEP = 8_192  # entries that are counted at once
+STEP = 2_048  # entries that are counted at once, while the commit of the last of them waits
 MOST = 4 * STEP  # entries that are counted at once where an earlier release has written many
 
 KEY = ("length", "period", "decision", "rating", "band", "model", "policy")
