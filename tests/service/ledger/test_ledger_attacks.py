@@ -202,10 +202,12 @@ def hung(server: Postgres) -> Iterator[None]:
 
 
 async def refused_soon(call: Callable[[], Any]) -> str:
-    since = time.monotonic()
+    """The reason of a refusal before a pause of SOON is over, which a busy machine delays too."""
+    pause = asyncio.create_task(asyncio.sleep(SOON))
     with pytest.raises(LedgerUnavailable) as caught:
         await call()
-    assert time.monotonic() - since < SOON
+    assert not pause.done()
+    pause.cancel()
     return str(caught.value)
 
 
@@ -229,9 +231,7 @@ def test_a_hung_database_is_refused_soon_and_recovers_by_itself(postgres: Postgr
                     "did not answer" in r or "cannot be reached" in r
                     for r in asyncio.run(use_everything())
                 )
-        since = time.monotonic()
-        eventually(lambda: readiness(ledger) == 200, seconds=10)
-        assert time.monotonic() - since < 10
+        assert 200 in (readiness(ledger) for _ in range(3))
     assert verify(ledger.engine).findings == []
     ledger.close()
 
