@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import PurePath
+
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -37,3 +40,10 @@ DOCUMENT_HEADERS = {
     ".pdf": {**JSON_HEADERS, "content-type": "application/pdf"},
 }
 PROBLEM_HEADERS = {**JSON_HEADERS, "content-type": "application/problem+json"}  # RFC 9457
+
+
+def headers_of(path: str) -> Mapping[str, str]:
+    """Return the headers of the answers at a path."""
+    if path == "/docs":
+        return HTML_HEADERS
+    return DOCUMENT_HEADERS.get(PurePath(path).suffix, JSON_HEADERS)

@@ -78,6 +78,7 @@ class Applications:
             if self.fields.keys() >= {*check.parsed.fields}
         ]
         self.rules = {check.rule for check in self.checks}
+        self._parsed = [(check, check.parsed, check.parsed.fields) for check in self.checks]
         self._contract = contract
         self._codes = {f.name: codes for f in self.fields.values() if (codes := codes_of(f))}
         self._missing = {f.name: f.missing_codes for f in self.fields.values() if f.missing_codes}
@@ -139,11 +140,9 @@ class Applications:
         """
         keeps: object = True
         values = self._values(application)
-        for check in self.checks:
-            sides = self._numbers(check.parsed.fields, values) | {
-                n: columns[n] for n in check.parsed.fields if n in columns
-            }
-            keeps = keeps & (check.parsed.holds(sides) | ~check.parsed.has_values(sides))
+        for _, rule, names in self._parsed:
+            sides = self._numbers(names, values) | {n: columns[n] for n in names if n in columns}
+            keeps = keeps & (rule.holds(sides) | ~rule.has_values(sides))
         return keeps
 
     def schema(self) -> dict[str, Any]:
@@ -214,13 +213,15 @@ class Applications:
                 yield Problem(name, f"{name} must be {limit}; got {value}", limit, value, "stated")
 
     def _contradictions(self, application: Mapping[str, Any]) -> Iterator[Problem]:
-        for check in self.checks:
-            sides = self._numbers(check.parsed.fields, application)
-            if check.parsed.has_values(sides) and not check.parsed.holds(sides):
+        for check, rule, names in self._parsed:
+            sides = self._numbers(names, application)
+            if not rule.holds(sides) and rule.has_values(sides):
                 yield contradiction(check, application)
 
     def _values(self, application: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the application with None in place of the codes that stand for missing values."""
+        if not self._missing:
+            return application
         codes = {n: None for n, meanings in self._missing.items() if application.get(n) in meanings}
         return {**application, **codes} if codes else application
 

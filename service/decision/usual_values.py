@@ -17,6 +17,7 @@ from stages.contract.fields.field import Field
 from stages.features.matrix import Features, Floats
 
 Bools = NDArray[np.bool_]
+EVERYTHING = UsualRange(-np.inf, np.inf)
 
 
 class UsualValues:
@@ -42,6 +43,9 @@ class UsualValues:
             for j, part in enumerate(features.parts)
             if part.name in ranges and not (isinstance(part, Field) and part.codes)
         }
+        usual = [self._ranges.get(j, EVERYTHING) for j in range(len(features.parts))]
+        self._low = np.array([each.low for each in usual])
+        self._high = np.array([each.high for each in usual])
 
     def are_better(self, x: Floats, asked: Bools) -> Bools:
         """Tell which features (n, F) are unusual, with a PD that does not rise at the usual end.
@@ -49,11 +53,11 @@ class UsualValues:
         `x` are features (n, F); of those that are not `asked` about (n, F), it is False.
         """
         better = np.zeros(x.shape, dtype=np.bool_)
+        unusual = asked & ((x < self._low) | (x > self._high))
         moved = {}
-        for j, usual in self._ranges.items():
-            rows = np.flatnonzero(asked[:, j] & ((x[:, j] < usual.low) | (x[:, j] > usual.high)))
-            if len(rows):
-                moved[j] = rows, self._move(x[rows], j, usual)
+        for j in np.flatnonzero(unusual.any(axis=0)).tolist():
+            rows = np.flatnonzero(unusual[:, j])
+            moved[j] = rows, self._move(x[rows], j, self._ranges[j])
         if not moved:
             return better
         pds = self._predict(np.vstack((x, *(values for _, values in moved.values()))))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from pathlib import Path, PurePath
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qsl
@@ -23,15 +23,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import metrics
 from service.api.access.authentication import Access, require_role
+from service.api.application.answers import send_answer, send_refusal
 from service.api.application.request_log import ENDPOINT, RequestLog
 from service.api.guards import read_body
 from service.api.headers import (
-    DOCUMENT_HEADERS,
     FILE_HEADERS,
-    HTML_HEADERS,
     JSON_HEADERS,
     PROBLEM_HEADERS,
     SECURITY_HEADERS,
+    headers_of,
 )
 from service.api.load.connections import as_answer
 from service.api.load.limits import BUSY, PROBES, CallerLimits, InFlight
@@ -75,6 +75,7 @@ class Application:
         self._inner, self._find_routes, self._access = inner, find_routes, access
         self._max_body = max_body
         self._router: Router | None = None
+        self._endpoints: dict[str, Endpoint] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI 3)."""
@@ -88,19 +89,26 @@ class Application:
                 raise refusal(503, BUSY, headers=RETRY)
             scope["caller"] = await self._access.find_caller(scope)
             self._router = self._router or self._create_router(self._find_routes())
-            await self._router(scope, receive, send)
+            await self._endpoints.get(scope["path"], self._router)(scope, receive, send)
             return
         except Refused as error:
             refused = error
         except HTTPException as error:
             refused = _as_refusal(error, scope)
         metrics.count_request("none", refused.status, perf_counter() - start)
-        await _refuse(refused, scope, receive, send)
+        await send_refusal(send, refused)
 
     def _create_router(self, routes: Routes) -> Router:
         endpoints = {
             path: Endpoint(path, handlers, self._max_body, self.in_flight, self._limits)
             for path, handlers in routes.items()
+        }
+        # A path without a part that varies needs no search among the routes.
+        self._endpoints = {
+            prefix + path: endpoint
+            for prefix in ("", VERSION)
+            for path, endpoint in endpoints.items()
+            if "{" not in path
         }
         return Router(
             [
@@ -135,9 +143,7 @@ class Endpoint:
         self.path, self.handlers, self.max_body = path, handlers, max_body
         self._in_flight, self._is_probe = in_flight, path in PROBES
         self._limit = in_flight.decisions.count if path == "/predict" else nullcontext
-        self._headers = DOCUMENT_HEADERS.get(PurePath(path).suffix, JSON_HEADERS)
-        if path == "/docs":
-            self._headers = HTML_HEADERS
+        self._headers = headers_of(path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request and count it; an unexpected error counts as status 500."""
@@ -155,9 +161,9 @@ class Endpoint:
             metrics.count_request(self.path, status, perf_counter() - start)
         if status == UNAVAILABLE:
             headers = {**headers, **RETRY}
-        await Response(content, status, headers)(scope, receive, send)
+        await send_answer(send, status, content, headers)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, dict[str, str]]:
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, Mapping[str, str]]:
         """Return the status, the body and the headers of the answer; raises Refused."""
         handler = self._handler(scope["method"])
         require_role(scope, self.path)
@@ -167,7 +173,7 @@ class Endpoint:
         try:
             body = await read_body(scope, receive, self.max_body)
             request = Request(
-                scope["path_params"].get("id", ""),
+                scope.get("path_params", {}).get("id", ""),
                 _query(scope),
                 body,
                 scope["caller"],
@@ -221,11 +227,6 @@ async def _refuse_unknown_path(scope: Scope, receive: Receive, send: Send) -> No
     raise refusal(404, f"there is nothing at {clip(scope['path'])}")
 
 
-async def _refuse(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
-    status, content = error_response(refused.status, refused.problems)
-    await Response(content, status, {**PROBLEM_HEADERS, **refused.headers})(scope, receive, send)
-
-
 def _as_refusal(error: HTTPException, scope: Scope) -> Refused:
     allowed = (error.headers or {}).get("Allow")
     if allowed:
@@ -244,7 +245,5 @@ def _query(scope: Scope) -> dict[str, str]:
 
 
 def _idempotency_key(scope: Scope) -> str | None:
-    for name, value in scope["headers"]:
-        if name == b"idempotency-key":
-            return str(value.decode("latin-1"))
-    return None
+    given = (value for name, value in scope["headers"] if name == b"idempotency-key")
+    return next((str(value.decode("latin-1")) for value in given), None)

@@ -22,7 +22,7 @@ UNLIMITED = frozenset((*PROBES, "/livez", "/healthz", "/metrics"))
 DECISIONS = frozenset(
     prefix + path for prefix in ("", "/v1") for path in ("/predict", "/predict_batch", "/explain")
 )
-TARGET = 0.1  # seconds that a single decision should take at most
+TARGET = 0.08  # seconds that a single decision should take at most
 FEWEST, FIRST = 16, 32  # decisions at once: the lowest limit, and the one of a new worker
 # Added to the limit by each answer in time, and its factor when one is late. It grows by little, so
 # that late answers stay rare: it is they that the bound is about.
