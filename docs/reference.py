@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import types
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -136,6 +137,7 @@ def words(annotation: Any) -> str:  # noqa: PLR0911  (one return per kind of typ
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "see below"
     plain = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "any"}
+    plain[date] = "date"
     return plain.get(annotation, "`null`" if annotation is type(None) else str(annotation))
 
 

@@ -35,7 +35,10 @@ def load(dataset: str, root: Path = Path("data")) -> Contract:
             f"dataset must be one of {datasets}; got {dataset!r} (no {path})"
             f"{did_you_mean(dataset, datasets)}"
         )
-    return read(path.read_text(), str(path))
+    try:
+        return read(path.read_text(), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ContractError(f"{path} cannot be read as a text in UTF-8: {error}") from error
 
 
 def read(source: str, place: str = "contract.yaml") -> Contract:

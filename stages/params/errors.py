@@ -23,9 +23,13 @@ def explain(path: Path, errors: list[ErrorDetails], model: type[BaseModel]) -> l
     """
     lines: dict[str, str] = {}
     for error in errors:
-        keys = [key for key in error["loc"] if isinstance(key, int) or key.isidentifier()]
+        *sections, last = error["loc"] or ("",)
+        keys = [key for key in sections if isinstance(key, int) or key.isidentifier()]
+        if error["type"] == "extra_forbidden" or isinstance(last, int) or last.isidentifier():
+            keys.append(last)  # else the name of a validator
         place = ".".join(map(str, keys))
-        got = "" if error["type"] == "missing" else f"; got {error['input']!r}"
+        whole = error["type"] == "value_error" and isinstance(error["input"], dict)
+        got = "" if whole or error["type"] == "missing" else f"; got {error['input']!r}"
         problem = error["msg"].removeprefix("Value error, ") + got + near_word(error)
         if error["type"] == "extra_forbidden":
             problem = describe_unknown(keys, model)

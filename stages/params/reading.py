@@ -24,7 +24,10 @@ def load(path: Path = Path("params.yaml"), *, with_candidates: bool = True) -> P
     """
     if not path.exists():
         raise ParamsError(f"{path} not found: run this command in the project's folder")
-    document = read_document(path.read_text(), path)
+    try:
+        document = read_document(path.read_text(), path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path} cannot be read as a text in UTF-8: {error}") from error
     model, train = Params, document.get("train")
     if with_candidates:
         model = model_with_candidates(candidates_in(document))

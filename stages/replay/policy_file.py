@@ -44,6 +44,8 @@ def read_keys(path: Path) -> dict[str, Any]:
         text = path.read_text()
     except OSError as error:
         raise ReplayError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ReplayError(f"{path} cannot be read as a text in UTF-8: {error}") from error
     document = parse(text, str(path))
     section = document.get(SECTION, document) if isinstance(document, dict) else document
     if not isinstance(section, dict):

@@ -100,6 +100,8 @@ def read(path: Path) -> dict[str, Scenario]:
         return Scenarios.model_validate(document).scenarios
     except OSError as error:
         raise ReplayError(f"{path}: {error.strerror}; --scenarios names the file") from error
+    except UnicodeDecodeError as error:
+        raise ReplayError(f"{path} cannot be read as a text in UTF-8: {error}") from error
     except yaml.YAMLError as error:
         raise ReplayError(f"{path}: not YAML: {error}") from error
     except ValidationError as error:

@@ -110,6 +110,31 @@ def test_a_file_that_holds_no_parameters_is_refused(
         params.load(tmp_path / "params.yaml")
 
 
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ParamsError, match=r"params\.yaml cannot be read as a text in UTF-8: "):
+        params.load(tmp_path / "params.yaml")
+    with pytest.raises(ParamsError, match=r"Is a directory"):
+        params.load(tmp_path)
+
+
+def test_an_unknown_key_that_is_no_word_is_named(tmp_path: Path) -> None:
+    config = settings()
+    config["train"]["lightgbm"]["num-leaves"] = 7
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(config))
+    unknown = r"train\.lightgbm\.num-leaves: unknown parameter; known are .*did you mean num_leaves"
+    with pytest.raises(ParamsError, match=unknown):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_a_section_that_contradicts_itself_is_not_printed_whole(tmp_path: Path) -> None:
+    config = settings()
+    config["policy"]["ratings"] = {"A": 0.2, "B": 0.1}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(ParamsError, match=r"got \{'A': 0\.2, 'B': 0\.1\}$"):
+        params.load(tmp_path / "params.yaml")
+
+
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     text, count = re.subn(r"( +num_leaves: )\d+\n", r"\g<0>\g<1>7\n", yaml.safe_dump(settings()))
     assert count == 1

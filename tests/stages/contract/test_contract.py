@@ -194,6 +194,13 @@ def test_what_is_no_contract_is_refused_with_its_file(source: str) -> None:
         read(source, "data/x/contract.yaml")
 
 
+def test_what_is_no_text_is_refused_with_its_file(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x/contract.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ContractError, match=r"x/contract\.yaml cannot be read as a text in UTF-8"):
+        contracts.load("x", tmp_path)
+
+
 def test_what_is_no_yaml_is_refused_with_its_line() -> None:
     with pytest.raises(ContractError, match=r"not YAML(.|\n)*line 2"):
         read("tables: {a: 1}\nfields: ]\ntarget: {}")

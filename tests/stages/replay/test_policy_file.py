@@ -24,11 +24,19 @@ def test_a_whole_params_file_is_read_by_its_section(tmp_path: Path) -> None:
     assert policy_file.read(policy(), file).pd_cut_off == 0.2
 
 
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "proposed.yaml"
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(ReplayError, match=r"proposed\.yaml cannot be read as a text in UTF-8: "):
+        policy_file.read(policy(), file)
+
+
 @pytest.mark.parametrize(
     ("text", "change", "message"),
     [
         ("", "refer_band", "-S takes key=value, such as refer_band=0.3; got 'refer_band'"),
         ("", "refer=0.3", "-S: refer: unknown parameter; known are margin,"),
+        ("", "polcy.margin=0.3", "-S: polcy.margin: unknown parameter; known are margin,"),
         ("margin: -1", "", "margin: Input should be greater than 0; got -1"),
         ("- 1", "", "must be a mapping with a section `policy`"),
         ("a: [", "", "not YAML"),
