@@ -8,7 +8,10 @@ import subprocess
 
 # The paths that a judgement reads; uncommitted edits there would be judged without being shown.
 JUDGED = ("params.yaml", "dvc.yaml", "dvc.lock", "data", "models", "stages")
-IMPORTED = (".py", ".pyc", ".so", ".pyd", ".pth")
+WITHOUT_LINKS = (*JUDGED, "release", "requirements", "service", ".dvc", ".github")
+COMPILED = (".pyc", ".so", ".pyd", ".pth")
+IMPORTED = (".py", *COMPILED)
+LINKS = ("120000", "160000")  # git's modes of a symbolic link and of a submodule
 PARENTS = ("HEAD^", "HEAD^1", "HEAD~", "HEAD~1")
 
 
@@ -72,31 +75,42 @@ def content(revision: str, path: str) -> str | None:
 
 def list_changed(base: str, *paths: str) -> list[str]:
     """Return the files under some paths that differ between a commit and HEAD."""
-    names = git("diff", "--name-only", base, "HEAD", "--", *paths)
-    return [] if names is None else names.decode().splitlines()
+    names = git("diff", "--name-only", "--no-renames", "-z", base, "HEAD", "--", *paths)
+    return [] if names is None else names.decode().split("\0")[:-1]
+
+
+def list_files(revision: str, *paths: str) -> dict[str, str]:
+    """Return the mode of each file of a revision, by its path."""
+    listed = (git("ls-tree", "-r", "-z", revision, "--", *paths) or b"").decode().split("\0")
+    entries = (line.split(maxsplit=3) for line in listed if line)
+    return {path: mode for mode, _, _, path in entries}
 
 
 def list_new_modules(base: str) -> list[str]:
     """Return what a program started at the top of the head can import, and could not at a base.
 
-    It can shadow an installed package without touching the code of the project.
+    It can shadow an installed package without touching the code of the project; so can a link at
+    the top. A compiled module can stand in for the code beside it, wherever it is.
     """
 
     def importable(revision: str) -> set[str]:
-        names = (git("ls-tree", "-r", "--name-only", revision) or b"").decode().splitlines()
-        return {name.split("/")[0] for name in names if name.endswith(IMPORTED)}
+        return {
+            path.split("/")[0]
+            for path, mode in list_files(revision).items()
+            if path.endswith(IMPORTED) or (mode in LINKS and "/" not in path)
+        }
 
-    return sorted(importable("HEAD") - importable(base))
+    compiled = {name for name in list_changed(base, ".") if name.endswith(COMPILED)}
+    return sorted((importable("HEAD") - importable(base)) | compiled)
 
 
 def list_links() -> list[str]:
-    """Return the symbolic links and submodules of HEAD among the files that a judgement reads.
+    """Return the symbolic links and submodules of HEAD among what is judged and what judges.
 
     Behind them a later change could replace what is judged, while the file itself stays the same.
     """
-    listed = (git("ls-tree", "-r", "HEAD", "--", *JUDGED) or b"").decode().splitlines()
-    entries = (line.split(maxsplit=3) for line in listed)
-    return [path for mode, _, _, path in entries if mode in ("120000", "160000")]
+    listed = list_files("HEAD", *WITHOUT_LINKS)
+    return [path for path, mode in listed.items() if mode in LINKS]
 
 
 def history(revision: str, path: str, since: dt.date) -> list[str]:

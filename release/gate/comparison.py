@@ -98,6 +98,14 @@ def pair(champion: Predictions, challenger: Predictions, *, same_fields: bool) -
     )
 
 
+def is_same_book(champion: Predictions, challenger: Predictions, share: float) -> bool:
+    """Return whether two books under different names hold, to such a share, the same loans."""
+    tables = (champion.table, challenger.table)
+    if not all("fields" in table and table["fields"].notna().all() for table in tables):
+        return False
+    return pair(champion, challenger, same_fields=True).share >= share
+
+
 def identity(old: pd.DataFrame, new: pd.DataFrame, *, same_fields: bool) -> list[str]:
     """Return the columns that say which loan a row is of, in the tables of both sides."""
 

@@ -56,7 +56,6 @@ class Judgement:
     differences: dict[str, Difference] = field(default_factory=dict)
     delong: DeLong | None = None
     models: dict[str, str] = field(default_factory=dict)  # SHA-256 of each file that will ship
-    microseconds: float | None = None  # of one application, by the artifact
     groups: list[ProtectedGroup] = field(default_factory=list)
     red_flags: list[RedFlag] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)

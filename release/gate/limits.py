@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import yaml
@@ -11,15 +12,18 @@ from pydantic import Field as Key
 
 from release.dvc_state import changes
 from release.gate.parameters import validate_known
+from stages.contract.reading import duplicate_keys
 from stages.metrics.metrics import NAMES
 
 PATH = "models/gate.yaml"
+RESETS = "ratchet.resets"
 FIGURES = (*NAMES, "profit")
 HIGHER = ("roc_auc", "pr_auc", "gini", "ks", "precision", "recall", "f1", "profit")
 LOWER = ("brier", "log_loss", "ece", "approved_bad_rate")
 Share = Annotated[float, Key(ge=0, le=1)]
 NotNegative = Annotated[float, Key(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Key(allow_inf_nan=False)]
+LETTERS = r"\p{L}.*\p{L}"  # words that people can read
 
 
 class LimitsSection(BaseModel):
@@ -79,8 +83,8 @@ class Reset(LimitsSection):
     """A day from which the record counts anew, who decided so, and why."""
 
     since: dt.date
-    who: Annotated[str, Key(min_length=3)]
-    why: Annotated[str, Key(min_length=15)]
+    who: Annotated[str, Key(min_length=3, pattern=LETTERS)]
+    why: Annotated[str, Key(min_length=15, pattern=LETTERS)]
 
 
 class Ratchet(LimitsSection):
@@ -151,7 +155,10 @@ def read(text: str, name: str = PATH) -> Limits:
 def read_known(text: str, name: str = PATH) -> tuple[Limits, list[str]]:
     """Return the gate policy in a YAML text without the keys that are unknown here, and these."""
     try:
-        return validate_known(Limits, yaml.load(text, yaml.CSafeLoader))
+        document = yaml.load(text, yaml.CSafeLoader)
+        if twice := [*repeated_keys(text)]:
+            raise LimitsError(f"{name}: {twice[0]}")
+        return validate_known(Limits, document)
     except yaml.YAMLError as error:
         raise LimitsError(f"{name} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
@@ -159,14 +166,32 @@ def read_known(text: str, name: str = PATH) -> tuple[Limits, list[str]]:
         raise LimitsError(f"{name}: {'; '.join(problems)}") from error
 
 
+def repeated_keys(text: str) -> Iterator[str]:
+    """Yield in words each key that stands twice in a mapping of a YAML text, or of its entries."""
+    node = yaml.compose(text, yaml.CSafeLoader)
+    for part in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+        for keys, problem in duplicate_keys(part):
+            yield f"{'.'.join(keys)}: {problem}"
+
+
 def list_loosened(base: Limits, head: Limits) -> list[str]:
-    """Return each limit that the head's policy loosens, in words."""
-    differences = changes(base.model_dump(exclude_none=True), head.model_dump(exclude_none=True))
+    """Return each limit that the head's policy loosens, in words; of each book, its floors."""
+    books = {*base.books, *head.books}
+    differences = changes(*(_in_effect(limits, books) for limits in (base, head)))
     return [
         f"{name}: {'—' if before is None else before} → {'—' if after is None else after}"
         for name, before, after in differences
         if _looser(name, before, after)
     ]
+
+
+def _in_effect(limits: Limits, books: set[str]) -> dict[str, Any]:
+    """Return all limits, of these books the floors that hold for them."""
+    floors = {
+        book: {name: floor.model_dump(exclude_none=True) for name, floor in held.items()}
+        for book, held in ((book, limits.of(book).floors) for book in books)
+    }
+    return limits.model_dump(exclude_none=True) | {"books": floors}
 
 
 def _looser(name: str, before: Any, after: Any) -> bool:

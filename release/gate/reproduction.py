@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from release.gate import rescoring
+from release.gate import pickled_names, rescoring
 from release.gate.checks import Finding
 from release.revisions import CannotJudge
 from release.steps import run_command
@@ -31,7 +32,7 @@ CHECK = "reproduction"
 LOCK = Path("dvc.lock")
 CLOSE = 1e-6  # of a PD or a figure, between families of processors
 DATA = "data/"  # outputs of no floating-point fit: the same bytes on every machine
-COMPARABLE = (".parquet", ".csv", ".json", ".jsonl")
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
 
 def outputs(lock: str) -> dict[str, str]:
@@ -55,11 +56,11 @@ def collect(folder: Path) -> str:
 
 
 def files(path: Path) -> list[Path]:
-    """Return the files of an output of models/ that hold text or a table."""
+    """Return the files of an output of models/ that can be compared by their content."""
     if str(path).startswith(DATA):
         return []
     every = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return [each for each in every if each.suffix in COMPARABLE]
+    return [each for each in every if each.suffix in COMPARISONS]
 
 
 def compare(folder: Path | None) -> Iterator[Finding]:
@@ -77,7 +78,7 @@ def compare(folder: Path | None) -> Iterator[Finding]:
         wrong = [
             str(path)
             for name in differing
-            for path in files(Path(name))
+            for path in sorted({*files(Path(name)), *made_files(folder, name)})
             if not is_close(path, folder / path)
         ]
     if wrong:
@@ -90,19 +91,31 @@ def compare(folder: Path | None) -> Iterator[Finding]:
         yield Finding(CHECK, "pass", f"training again gave all {len(pushed)} outputs bit for bit")
 
 
+def made_files(folder: Path, name: str) -> list[Path]:
+    """Return the files of an output of the second training that can be compared."""
+    return [path.relative_to(folder) for path in files(folder / name)]
+
+
 def is_close(pushed: Path, made: Path) -> bool:
     """Return whether two files hold the same words and, but for rounding, the same numbers."""
     if not pushed.is_file() or not made.is_file():
         return False
     try:
-        if pushed.suffix == ".parquet":
-            return same_tables(pd.read_parquet(pushed), pd.read_parquet(made))
-        if pushed.suffix == ".csv":
-            return same_tables(pd.read_csv(pushed), pd.read_csv(made))
-        lines = [[*leaves(json.loads(f"[{as_list(path)}]"))] for path in (pushed, made)]
+        return COMPARISONS[pushed.suffix](pushed, made)
     except ValueError:
         return False
-    return len(lines[0]) == len(lines[1]) and all(map(same_value, *lines))
+
+
+def same_names(pushed: Path, made: Path) -> bool:
+    """Return whether two joblib files import the same; their numbers are in winner.json too."""
+    return pickled_names.list_names(pushed) == pickled_names.list_names(made)
+
+
+def same_json(pushed: Path, made: Path) -> bool:
+    """Return whether two files of JSON, or of lines of it, agree: numbers nearly, all else."""
+    texts = (f"[{as_list(path)}]" for path in (pushed, made))
+    one, other = ([*leaves(json.loads(text, object_pairs_hook=as_pairs))] for text in texts)
+    return len(one) == len(other) and all(map(same_value, one, other))
 
 
 def as_list(path: Path) -> str:
@@ -111,12 +124,16 @@ def as_list(path: Path) -> str:
     return ",".join(text.splitlines()) if path.suffix == ".jsonl" else text
 
 
+def as_pairs(pairs: list[tuple[str, Any]]) -> list[list[Any]]:
+    """Return keys and values of an object, with a key that stands twice."""
+    return [[*pair] for pair in pairs]
+
+
 def leaves(value: object, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every value of nested JSON with its place."""
-    if isinstance(value, dict | list):
-        parts = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, part in parts:
-            yield from leaves(part, f"{name}.{key}")
+    """Yield every value of nested lists with its place."""
+    if isinstance(value, list):
+        for place, part in enumerate(value):
+            yield from leaves(part, f"{name}.{place}")
     else:
         yield name, value
 
@@ -136,6 +153,25 @@ def same_tables(one: pd.DataFrame, other: pd.DataFrame) -> bool:
     except AssertionError:
         return False
     return True
+
+
+def same_texts(pushed: Path, made: Path) -> bool:
+    """Return whether two texts agree: numbers nearly, all else exactly."""
+    one, other = pushed.read_text(), made.read_text()
+    if NUMBER.split(one) != NUMBER.split(other):
+        return False
+    first, second = ([float(each) for each in NUMBER.findall(text)] for text in (one, other))
+    return bool(np.allclose(first, second, rtol=CLOSE, atol=CLOSE))
+
+
+COMPARISONS: dict[str, Callable[[Path, Path], bool]] = {
+    ".parquet": lambda one, other: same_tables(pd.read_parquet(one), pd.read_parquet(other)),
+    ".csv": lambda one, other: same_tables(pd.read_csv(one), pd.read_csv(other)),
+    ".json": same_json,
+    ".jsonl": same_json,
+    ".joblib": same_names,
+    ".html": same_texts,
+}
 
 
 def main(words: list[str] | None = None) -> int:

@@ -34,8 +34,7 @@ SCORES = "scores"
 SECONDS = 900
 CODE = ("stages", "requirements")  # what may change how an artifact scores
 SCORE = """
-import json, sys, time
-from itertools import cycle, islice
+import json, sys
 from pathlib import Path
 import numpy as np
 from stages.contract import prepared
@@ -49,15 +48,7 @@ for split in sys.argv[6:]:
     np.savez(folder / split, pd=scored[0], row=scored[1])
 lines = golden.read_text().splitlines() if golden.is_file() else []
 records = [json.loads(line)["application"] for line in lines]
-took = []
-for record in islice(cycle(records), 300 if records else 0):
-    begin = time.perf_counter_ns()
-    model.predict_one(record)
-    took.append((time.perf_counter_ns() - begin) / 1000)
-facts = {
-    "golden": [model.predict_one(record) for record in records],
-    "microseconds": sorted(took)[len(took) // 2] if took else None,
-}
+facts = {"golden": [model.predict_one(record) for record in records]}
 (folder / "facts.json").write_text(json.dumps(facts))
 """
 
@@ -68,7 +59,6 @@ class ArtifactScores:
 
     splits: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
     golden: list[float] | None = None
-    microseconds: float | None = None  # of one application, the median
 
 
 def score(code: Path = OURS) -> ArtifactScores:
@@ -108,7 +98,7 @@ def read(folder: Path) -> ArtifactScores:
             with np.load(folder / f"{split}.npz") as arrays:
                 splits[split] = (arrays["row"].astype(np.int64), arrays["pd"])
         facts = json.loads((folder / "facts.json").read_text())
-        return ArtifactScores(splits, facts["golden"], facts["microseconds"])
+        return ArtifactScores(splits, facts["golden"])
     except (OSError, ValueError, KeyError) as error:
         raise CannotJudge(f"the job that scored with the change's code failed: {error}") from None
 
@@ -141,7 +131,6 @@ def compare(judgement: Judgement, table: Predictions, reproduced: Path | None) -
         words = f"{WINNER} does not give the PDs of the predictions: {'; '.join(wrong)}"
         yield Finding("rescoring", "fail", f"{words}; run `dvc repro --force` and commit")
     else:
-        judgement.microseconds = scores.microseconds
         words = f"{WINNER} gives every PD of the predictions again, by {by}"
         yield Finding("rescoring", "pass", words)
 

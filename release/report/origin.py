@@ -11,6 +11,7 @@ from release.gate import limits
 from release.gate.judgement import Judgement
 from release.gate.red_flags.declarations import both_sides
 from release.gate.rescoring import WINNER
+from release.report import timing
 from release.report.markdown import code, details, table
 from release.revisions import CannotJudge
 
@@ -113,15 +114,12 @@ def as_count(value: int | None) -> str:
 
 
 def describe_scoring(judgement: Judgement) -> list[str]:
-    """Return the size of both winners and the latency of the head's, which the gate measured."""
+    """Return the size of both winners and how long each takes for an application."""
     if not WINNER.is_file():
         return []
-    took = (
-        ""
-        if judgement.microseconds is None
-        else f", {judgement.microseconds:,.0f} µs per application"
-    )
-    return ["artifact", size(former_size(judgement)), size(WINNER.stat().st_size) + took]
+    sizes = (size(former_size(judgement)), size(WINNER.stat().st_size))
+    took = (f", {us:,.0f} µs per application" if us else "" for us in timing.measure(judgement))
+    return ["artifact", *map("".join, zip(sizes, took, strict=True))]
 
 
 def former_size(judgement: Judgement) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from release.gate.comparison import PairedRows
@@ -13,6 +15,18 @@ from stages.metrics.ranked_rows import Floats
 
 TENTHS = 10
 SMALLEST = 0.0001  # share of an empty tenth, so that the PSI stays finite
+
+
+class Vintage(NamedTuple):
+    """Loans made in a quarter: how many, how many went bad, and what both sides say of them."""
+
+    quarter: str
+    applications: int
+    bad_rate: float
+    pd_base: float
+    pd_head: float
+    approved_base: float
+    approved_head: float
 
 
 def section(judgement: Judgement) -> str:
@@ -30,7 +44,8 @@ def section(judgement: Judgement) -> str:
     if vintages := by_quarter(both):
         head = ["Quarter", "applications", "bad rate", "mean PD base", "mean PD head"]
         head += ["approved base", "approved head"]
-        parts += [chart(vintages), details("By quarter", table(head, vintages, "lrrrrrr"))]
+        lines = table(head, [*map(as_line, vintages)], "lrrrrrr")
+        parts += [chart(vintages), details("By quarter", lines)]
     return "\n\n".join(parts)
 
 
@@ -46,28 +61,34 @@ def stability(both: PairedRows) -> float:
     return float(((new - old) * np.log(new / old)).sum())
 
 
-def by_quarter(both: PairedRows) -> list[list[str]]:
-    """Return one line for each quarter in which loans were made; none without dates."""
+def by_quarter(both: PairedRows) -> list[Vintage]:
+    """Return the quarters in which loans were made, in their order; none without dates."""
     dates = both.groups["date"]
     if dates.isna().any():
         return []
     quarters = evaluation.name_vintages(dates.to_numpy("datetime64[D]"))
-    lines = []
+    vintages = []
     for quarter in np.unique(quarters):
-        in_quarter = quarters == quarter
-        old, new = both.champion.taking(in_quarter), both.challenger.taking(in_quarter)
-        rates = (new.bad, old.pd, new.pd, old.approved, new.approved)
-        shares = [percent(impact.mean(values), 2) for values in rates]
-        lines.append([str(quarter), f"{in_quarter.sum():,}", *shares])
-    return lines
+        inside = quarters == quarter
+        old, new = both.champion.taking(inside), both.challenger.taking(inside)
+        rates = map(impact.mean, (new.bad, old.pd, new.pd, old.approved, new.approved))
+        vintages.append(Vintage(str(quarter), int(inside.sum()), *rates))
+    return vintages
 
 
-def chart(vintages: list[list[str]]) -> str:
+def as_line(vintage: Vintage) -> list[str]:
+    """Return a quarter as a line of a table."""
+    quarter, applications, *rates = vintage
+    return [quarter, f"{applications:,}", *(percent(rate, 2) for rate in rates)]
+
+
+def chart(vintages: list[Vintage]) -> str:
     """Return bad rate and both mean PDs by quarter as a chart that GitHub draws."""
-    colours = {2: charts.RED, 3: charts.GREY, 4: charts.BLUE}  # of the columns
-    series = [
-        charts.Series("line", colour, [float(line[column].rstrip("%")) for line in vintages])
-        for column, colour in colours.items()
-    ]
+    lines = (
+        (charts.RED, [vintage.bad_rate for vintage in vintages]),
+        (charts.GREY, [vintage.pd_base for vintage in vintages]),
+        (charts.BLUE, [vintage.pd_head for vintage in vintages]),
+    )
+    series = [charts.Series("line", colour, 100 * np.array(rates)) for colour, rates in lines]
     title = "By quarter, %: bad rate (red), mean PD (grey: base, blue: head)"
-    return charts.draw(title, charts.categories(line[0] for line in vintages), series)
+    return charts.draw(title, charts.categories(v.quarter for v in vintages), series)

@@ -344,23 +344,27 @@ def test_the_checks_that_protect_main_are_names_of_jobs(readme: str) -> None:
     assert all("pull_request" in WORKFLOWS[names[name]]["on"] for name in told)
 
 
-def test_one_team_owns_gate_release_and_workflows() -> None:
+# What decides about models and production, and what git or DVC obey; some are not there yet.
+OWNED = (
+    *(".ci/run", ".dvc/config", ".dvc/plots/counts.json", ".dvcignore", ".gitattributes"),
+    *(".github/CODEOWNERS", ".github/workflows/pipeline.yml", ".gitignore", ".gitmodules"),
+    *("Makefile", "data/loan_book/contract.yaml", "data/loan_book/raw.dvc", "data/dvc.yaml"),
+    *("dvc.lock", "dvc.yaml", "models/acknowledgements.yaml", "models/approvals.yaml"),
+    *("models/gate.yaml", "models/search/lightgbm.json", "params.yaml", "pyproject.toml"),
+    *("release/gate/__main__.py", "requirements/pipeline.txt", "service/service.py"),
+    *("stages/train.py", "stages/__pycache__/train.cpython-311.pyc"),
+)
+
+
+def test_one_team_owns_what_decides_about_models_and_production() -> None:
     lines = (ROOT / ".github/CODEOWNERS").read_text().splitlines()
-    owned = [line.split() for line in lines if line[0] != "#"]
-    assert all(any(ROOT.glob(path.strip("/"))) for path, _ in owned)
-    assert len({owner for _, owner in owned}) == 1
-    decisive = {"/release/", "/models/gate.yaml", "/.github/", "/stages/", "/dvc.yaml", "/dvc.lock"}
-    decisive |= {
-        "/models/acknowledgements.yaml",
-        "/params.yaml",
-        "/data/*/contract.yaml",
-        "/requirements/",
-        "/.dvc/config",
-        "/service/",
-        "/pyproject.toml",
-        "/Makefile",
-    }
-    assert decisive <= {path for path, _ in owned}
+    owners = dict(line.split() for line in lines if line[0] != "#")
+    assert len({*owners.values()}) == 1
+    for path in OWNED:
+        assert any(
+            f"/{path}".startswith(each) if each.endswith("/") else f"/{path}" == each
+            for each in owners
+        ), path
 
 
 def test_updates_wait_a_week() -> None:

@@ -1,6 +1,7 @@
 """Name what figures cannot judge in a change, and who answered for it.
 
-- `declarations`: what the change says otherwise in params.yaml, dvc.yaml, contract and DVC's config
+- `declarations`: what the change says otherwise in params.yaml, dvc.yaml and contract
+- `sources`: other places of data and code, and files that hide a change
 - `features`: new features that give the outcome or a protected attribute away
 - `directions`: fields whose PD goes against the direction of risk that the contract states
 - `rows`: test rows and protected groups of the base that are gone or changed

@@ -21,11 +21,12 @@ from pydantic import Field as Key
 from release import revisions
 from release.gate.checks import Finding
 from release.gate.judgement import RedFlag
+from release.gate.limits import LETTERS, repeated_keys
 from release.revisions import CannotJudge
 
 PATH = Path("models/acknowledgements.yaml")
 CHECK = "red flag"
-Words = Annotated[str, Key(min_length=3, pattern=r"\S")]
+Words = Annotated[str, Key(min_length=3, pattern=LETTERS)]
 
 
 class Acknowledgement(BaseModel):
@@ -35,7 +36,7 @@ class Acknowledgement(BaseModel):
 
     red_flag: Words
     who: Words
-    why: Annotated[str, Key(min_length=15, pattern=r"\S")]
+    why: Annotated[str, Key(min_length=15, pattern=LETTERS)]
 
 
 Entries = TypeAdapter(list[Acknowledgement])
@@ -44,7 +45,10 @@ Entries = TypeAdapter(list[Acknowledgement])
 def read(text: str, name: str = str(PATH)) -> list[Acknowledgement]:
     """Read a file of acknowledgements; CannotJudge names the entry, what is allowed, what came."""
     try:
-        return Entries.validate_python(yaml.load(text, yaml.CSafeLoader) or [])
+        document = yaml.load(text, yaml.CSafeLoader)
+        if twice := [*repeated_keys(text)]:
+            raise CannotJudge(f"{name}: {twice[0]}")
+        return Entries.validate_python(document or [])
     except yaml.YAMLError as error:
         raise CannotJudge(f"{name} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:

@@ -20,13 +20,17 @@ CHECK = "attention"
 READ = ("title", "help", "unit", "actionable", "step", "reason", "example")
 # Of the contract: what people read, and what makes features, which are looked at as such.
 ELSEWHERE = ("title", "description", "fields", "aggregates", "derived")
+# Of an aggregate or a derived field: what people read, and what makes it another feature.
+OF_FEATURE = (
+    *("stated_as", "tolerance", "formula", "when_empty", "feature", "known_at"),
+    *("of", "take", "field", "within", "where"),
+)
 # Of params.yaml: what decides on which rows both sides are judged, and on what they may know.
 ROWS = ("dataset", "mode", "preprocess")
 # By these both sides are valued, and by this many records a deployment proves itself.
 YARDSTICKS = ("policy.margin", "policy.loss_given_default", "evaluate.golden")
 LISTED = ("cmd", "desc", "deps", "params", "outs", "metrics", "plots", "meta")
-STORAGE = ".dvc/config"
-JUDGE = ("release", "stages", "requirements", "dvc.yaml", ".github", ".dvc/plots")
+JUDGE = ("release", "service", "stages", "requirements", "dvc.yaml", ".github", ".dvc/plots")
 
 
 def notices(judgement: Judgement) -> Iterator[Finding]:
@@ -71,13 +75,6 @@ def find_red_flags(judgement: Judgement) -> Iterator[RedFlag]:
     if before:
         yield from contract_changes(before, after)
     yield from stage_changes(*both_sides(judgement.base, "dvc.yaml"))
-    for name in revisions.list_new_modules(judgement.base):
-        words = f"{name} is new beside the packages: Python may import it in the place of another"
-        yield RedFlag(f"module.{name}", words)
-    # Of the commit: the judge's job works with the settings of the base.
-    if revisions.content(judgement.base, STORAGE) != revisions.content("HEAD", STORAGE):
-        words = f"{STORAGE}: data may come from another place than at the base"
-        yield RedFlag("storage", words)
 
 
 def unread_sections(base: str) -> set[str]:
@@ -92,11 +89,32 @@ def contract_changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[
     for name in sorted(old.keys() - new.keys()):
         if old[name].get("protected"):
             yield RedFlag(f"gone.{name}", f"field {name}, a protected one, is gone")
-    for name in (name for name in new if name in old):
-        for change in changes(*(_without(fields[name], READ) for fields in (old, new))):
+    former = {_column(before, name): field for name, field in old.items()}
+    for name, field in new.items():
+        known = old.get(name) or _renamed(former.get(_column(after, name)), field)
+        for change in changes(*(_without(side, READ) for side in (known, field))) if known else ():
             yield RedFlag(f"{change.name}.{name}", f"field {name}: {_words(change)}")
+    for part in ("aggregates", "derived"):
+        sides = (before.get(part) or {}, after.get(part) or {})
+        for name in (name for name in sides[1] if name in sides[0]):
+            about = (_without(side[name], (*READ, *OF_FEATURE)) for side in sides)
+            for change in changes(*about):
+                yield RedFlag(f"{change.name}.{name}", f"{part} {name}: {_words(change)}")
     for change in changes(*(_without(contract, ELSEWHERE) for contract in (before, after))):
         yield RedFlag(f"contract.{change.name}", f"contract: {_words(change)}")
+
+
+def _column(contract: dict[str, Any], name: str) -> tuple[str, str]:
+    """Return table and column of a field."""
+    field = contract["fields"][name]
+    first = next(iter(contract.get("tables") or {}), "")
+    return field.get("table", first), field.get("column", name)
+
+
+def _renamed(former: dict[str, Any] | None, field: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what the base says of a column that has another field's name now."""
+    place = {key: field[key] for key in ("table", "column") if key in field}
+    return None if former is None else _without(former, ("table", "column")) | place
 
 
 def stage_changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[RedFlag]:
@@ -118,6 +136,10 @@ def stage_changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Red
         elif other := changes(*(_without(side, LISTED) for side in (stage, here))):
             words = "; ".join(_words(change) for change in other)
             yield RedFlag(f"stage.{name}", f"dvc.yaml: the stage {name}: {words}")
+    for name in new.keys() - old.keys() if old else ():
+        yield RedFlag(f"stage.{name}", f"dvc.yaml: the stage {name} is new")
+    if before and before.get("artifacts") != after.get("artifacts"):
+        yield RedFlag("artifacts", "dvc.yaml: the registry gives another file, or another name")
     if before.get("vars") != after.get("vars"):
         yield RedFlag("stage.vars", "dvc.yaml: the variables of its stages changed")
 

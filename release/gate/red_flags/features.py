@@ -16,6 +16,7 @@ from release.gate.limits import Suspicious
 from release.revisions import CannotJudge
 from stages.contract import prepared
 from stages.contract import reading as contracts
+from stages.contract.derived import Derived
 from stages.contract.schema import Contract, ContractError, Mode
 from stages.features.information_value import category_cells, information_value_of, number_cells
 from stages.features.matrix import Features
@@ -36,7 +37,8 @@ def find_red_flags(judgement: Judgement, limits: Suspicious) -> Iterator[RedFlag
     contract = contracts.load(config.dataset)
     features = Features(contract, config.mode)
     path = config.data / "contract.yaml"
-    names = new_features(features, revisions.content(judgement.base, str(path)), config.mode)
+    base = revisions.content(judgement.base, str(path))
+    names = new_features(contract, base, config.mode)
     if not names:
         return
     rows = config.data / "prepared" / "train.parquet"
@@ -62,20 +64,30 @@ def find_red_flags(judgement: Judgement, limits: Suspicious) -> Iterator[RedFlag
                 yield RedFlag(f"proxy.{name}.{attribute}", words)
 
 
-def new_features(features: Features, base: str | None, mode: Mode) -> list[str]:
+def new_features(contract: Contract, base: str | None, mode: Mode) -> list[str]:
     """Return the features that the base's contract does not have, or has by another definition."""
+    features = Features(contract, mode)
     if base is None:
         return list(features.names)
     try:
-        former = Features(contracts.read(base, "contract.yaml of the base"), mode)
+        known = contracts.read(base, "contract.yaml of the base")
     except ContractError as error:
         raise CannotJudge(f"contract.yaml of the base cannot be read: {error}") from error
-    defined = dict(zip(former.names, map(_definition, former.parts), strict=True))
-    return [part.name for part in features.parts if defined.get(part.name) != _definition(part)]
+    defined = {part.name: _definition(known, part) for part in Features(known, mode).parts}
+    return [
+        part.name
+        for part in features.parts
+        if defined.get(part.name) != _definition(contract, part)
+    ]
 
 
-def _definition(part: object) -> tuple[str, ...]:
-    return tuple(str(getattr(part, key, None)) for key in DEFINITION)
+def _definition(contract: Contract, part: object) -> list[str]:
+    """Return all that makes a feature, with the aggregates and formulas that it reads."""
+    steps = [part]
+    if isinstance(part, Derived):
+        sources = [contract.columns[name] for name in contract.sources_of(part)]
+        steps = [*sources, *contract.steps_of([part])]
+    return [str(getattr(step, key, None)) for step in steps for key in DEFINITION]
 
 
 def _groups(contract: Contract, table: pa.Table) -> dict[str, NDArray[np.intp]]:

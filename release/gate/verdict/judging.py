@@ -31,6 +31,7 @@ from release.gate.red_flags import (
     features,
     gains,
     rows,
+    sources,
 )
 from release.gate.verdict import published, ratchet
 from release.revisions import CannotJudge
@@ -65,6 +66,7 @@ def judge(
     judgement.add("reproduction", lambda: reproduction.compare(reproduced))
     judgement.add("attention", lambda: declarations.notices(judgement))
     judgement.add_red_flags(lambda: declarations.find_red_flags(judgement))
+    judgement.add_red_flags(lambda: sources.find_red_flags(judgement))
     judgement.add_red_flags(lambda: directions.find_red_flags(judgement))
     table, config, rules = judgement.predictions, judgement.params, judgement.limits
     if table and config:
@@ -112,6 +114,10 @@ def read_policy(judgement: Judgement) -> Iterator[Finding]:
         yield Finding("policy", "note", f"{words}; they count once its code is on the base")
     for words in limits.list_loosened(judgement.limits, head):
         yield Finding("policy", "note", f"loosened, without effect on this judgement: {words}")
+        name = words.partition(":")[0]
+        if name != limits.RESETS:  # an entry of its own says who and why
+            later = f"{limits.PATH} is loosened for every change to come: {words}"
+            judgement.red_flags.append(RedFlag(f"limit.{name}", later))
 
 
 def read_champion(judgement: Judgement, *, remote: bool, pushed: bool | None) -> None:
@@ -185,7 +191,9 @@ def judge_against_champion(
     """Judge the challenger against the champion, both valued by the challenger's policy."""
     figures = judgement.champion_metrics or {}
     lost = sorted({*champion.attributes} - {*table.attributes})
-    if figures.get("dataset") != config.dataset:
+    renamed = figures.get("dataset") != config.dataset
+    if renamed and not comparison.is_same_book(champion, table, rules.min_common_rows):
+        judgement.red_flags.extend(sources.tables_of_another_book(judgement, config.dataset))
         for name in lost:
             words = f"{name}, a protected attribute, is not measured on the new dataset"
             judgement.red_flags.append(RedFlag(f"unmeasured.{name}", words))

@@ -87,13 +87,18 @@ def models(judgement: Judgement, held: dvc_state.Storage, limits: Limits) -> Ite
         if figures is None or version is None or version[0] in seen:
             continue
         seen.add(version[0])
-        if judgement.params is None or figures.get("dataset") != judgement.params.dataset:
+        if judgement.params is None or judgement.predictions is None:
             continue
+        same_name = figures.get("dataset") == judgement.params.dataset
         try:
             name = f"{predictions.PATH} of {commit[:10]}"
             table = Predictions.read(held.read(version[0], name), name)
         except CannotJudge:
-            yield Former(commit, 0.0, None, published_losses(judgement, figures, limits))
+            if same_name:
+                yield Former(commit, 0.0, None, published_losses(judgement, figures, limits))
+            continue
+        share = limits.min_common_rows
+        if not same_name and not comparison.is_same_book(table, judgement.predictions, share):
             continue
         if former := compare(judgement, commit, figures, table, limits):
             yield former

@@ -6,13 +6,15 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from release.deploy import host
-from release.deploy.host import DeploymentRefused, probe, proxy
+from release.deploy.host import DeploymentRefused, bluegreen, probe, proxy
 from release.deploy.host.deploy import main
 from release.deploy.host.files import Busy, DeploymentState, Release
 from release.deploy.host.proxy import Counters, Proxy
@@ -140,6 +142,30 @@ def test_going_back_works_on_a_full_disk(
     full[0].switch("blue", durable=False)
     assert full[1].held == {"live": "blue", "share": "0", "canary": "blue"}
     assert "No space left on device" in capsys.readouterr().err
+
+
+class Stopped:
+    """Containers that note what was in flight when one was stopped."""
+
+    def __init__(self, waiting: list[int]) -> None:
+        self.waiting, self.removed = waiting, list[tuple[str, list[int]]]()
+
+    def remove(self, colour: str) -> None:
+        self.removed.append((colour, [*self.waiting]))
+
+
+def test_a_host_goes_back_on_a_full_disk_and_stops_the_new_colour_after_its_last_request(
+    full: tuple[Proxy, FakeProxy], settings_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = bluegreen.Host(replace(HostSettings.read(settings_file), state=settings_file.parent))
+    in_flight = [2, 1, 0]
+    stopped = Stopped(in_flight)
+    host.proxy, host.containers = full[0], cast(Any, stopped)
+    monkeypatch.setattr(Proxy, "in_flight", lambda _, colour: in_flight.pop(0))
+    monkeypatch.setattr(bluegreen, "POLL_SECONDS", 0)
+    host.go_back("blue", "green")
+    assert full[1].held == {"live": "blue", "share": "0", "canary": "blue"}
+    assert stopped.removed == [("green", [])]
 
 
 def test_nothing_is_switched_forward_on_a_full_disk(full: tuple[Proxy, FakeProxy]) -> None:

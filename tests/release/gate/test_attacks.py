@@ -43,6 +43,7 @@ from tests.support.trained.trained_lender import ROWS, TrainedLender
 __all__ = ["champion_once", "lender", "quick"]  # fixtures
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # in dvc
 BETTER, WORSE = predictions(noise=0.0), predictions(noise=3.0)
+OTHER_LOANS = BETTER.assign(fields=BETTER["fields"] + 1)
 SLIGHTLY_WORSE = predictions(noise=0.42)
 METRICS = "models/evaluation.json"
 WINNER = "models/winner.json"
@@ -213,7 +214,7 @@ def invented_book(lender: Lender) -> Lender:
     """Another dataset, which the base knows, without protected attributes."""
     lender.policy(books={"other": {}}).commit("Expect another book")
     shutil.copytree(lender.folder / "data/small", lender.folder / "data/other")
-    return lender.params(dataset="other").change(BETTER.drop(columns="group_sex"))
+    return lender.params(dataset="other").change(OTHER_LOANS.drop(columns="group_sex"))
 
 
 def contract_with(**fields: dict[str, object]) -> str:
@@ -630,7 +631,7 @@ def new_book(lender: Lender) -> Lender:
     floors = {"small": {"roc_auc": {"min": 0.75}}, "other": {"ks": {"min": 0.3}}}
     shutil.copytree(lender.folder / "data/small", lender.folder / "data/other")
     lender.policy(books=floors).commit("Expect another book").acknowledge("dataset")
-    return lender.params(dataset="other").change(BETTER)
+    return lender.params(dataset="other").change(OTHER_LOANS)
 
 
 def deliberate_loss(lender: Lender) -> Lender:
@@ -649,7 +650,9 @@ HONEST: dict[str, Plant] = {
     "words alone": lambda own: own.text("README.md", "Words\n").commit("Say more"),
     "a slight loss": lambda own: own.change(SLIGHTLY_WORSE),
     "a stricter policy": lambda own: own.policy(min_bads=60).commit("Ask for more"),
-    "a looser policy for later": lambda own: own.policy(min_bads=40).commit("Ask for less"),
+    "a looser policy for later": lambda own: (
+        own.acknowledge("limit.min_bads").policy(min_bads=40).commit("Ask for less")
+    ),
     "another cut-off": lambda own: own.params(policy__cut_off=0.13).change(predictions()),
     "new rows": new_rows,
     "another book": new_book,

@@ -11,10 +11,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from release import dvc_state
 from release.gate import __main__ as gate
 from release.gate.judgement import Judgement
 from release.report import __main__ as report
-from release.report import impact, markdown, origin
+from release.report import impact, markdown, origin, shift, timing
 from stages import params
 from stages.judging import evaluation
 from stages.metrics import ratio_intervals
@@ -99,12 +100,25 @@ def test_the_real_pipeline_has_a_full_report(pipeline: Clone) -> None:
     with contextlib.chdir(pipeline.folder):
         text = report.report(gate.judge("HEAD^", remote=True))
     assert cells(text, "winner")[1] == "`logistic`"
-    assert re.search(r"kB, [\d,]+ µs per application", cells(text, "artifact")[2])
+    for side in cells(text, "artifact")[1:3]:
+        assert re.fullmatch(r"[\d,]+ kB, [\d,]+ µs per application", side)
     assert '| `candidates` | `["logistic"]` | `["logistic", "lightgbm"]` |' in text
     assert "gender" in text
     importance = text.split("features that weigh most")[1].split("</details>")[0]
     weights = re.findall(r"^\| `\w+` \| (\d\.\d{3}) \| (\d\.\d{3}) \|$", importance, re.M)
     assert len(weights) > 5
+
+
+def test_a_winner_of_the_base_that_is_gone_is_not_timed(
+    pipeline: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = judged(pipeline)
+    monkeypatch.setattr(dvc_state, "locked_version", lambda *_: ("0" * 32, 1))
+    with contextlib.chdir(pipeline.folder):
+        base, head = timing.measure(found)
+    assert base is None
+    assert head is not None
+    assert 0 < head < 1e6
 
 
 def test_the_verdict_comes_first(lender: Lender) -> None:
@@ -197,6 +211,13 @@ def test_scores_and_vintages_are_shown_with_a_chart(lender: Lender) -> None:
     assert text.count("```mermaid\n") == text.count("\nxychart-beta\n") == 4
     quarters = [line for line in text.splitlines() if re.match(r"\| 202\d-Q\d", line)]
     assert sum(int(line.split("|")[2].replace(",", "")) for line in quarters) == 1600
+
+
+def test_a_quarters_chart_and_table_have_its_rates() -> None:
+    vintage = shift.Vintage("2023-Q1", 1600, 0.123456, 0.1, 0.2, 0.7, 1.0)
+    assert "line [12.35]" in shift.chart([vintage])
+    rates = ["12.35%", "10.00%", "20.00%", "70.00%", "100.00%"]
+    assert shift.as_line(vintage) == ["2023-Q1", "1,600", *rates]
 
 
 def test_names_are_plain_in_the_first_lines(lender: Lender) -> None:
