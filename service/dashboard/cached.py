@@ -82,6 +82,6 @@ def _compare_outcomes(url: str, newest: int, today: date) -> dict[str, Any]:
 
 
 @st.cache_data(ttl=300, show_spinner="Comparing…")
-def compare_challenger(url: str) -> dict[str, Any]:
-    """Return how the newest challenger would have decided, at most five minutes old."""
+def compare_challengers(url: str) -> list[dict[str, Any]]:
+    """Return how each challenger would have decided, the newest first; five minutes old at most."""
     return report.report(url)

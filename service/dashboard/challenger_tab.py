@@ -18,15 +18,17 @@ PERCENTAGES = dict.fromkeys(
 
 
 def challenger(url: str) -> None:
-    """Show how the newest challenger would have decided, once a person asks for it."""
+    """Show how a challenger would have decided, once a person asks for it."""
     st.caption("A challenger scores every recorded decision beside the champion; it decides none.")
-    if not st.toggle("Compare the newest challenger with the champion"):
+    if not st.toggle("Compare the challengers with the champion"):
         return
     try:
-        content = cached.compare_challenger(url)
+        contents = cached.compare_challengers(url)
     except (NotComparable, NotReady) as error:
         st.info(str(error))
         return
+    named = {f"{c['challenger']['model']}, policy {c['challenger']['policy']}": c for c in contents}
+    content = named[st.selectbox("Challenger, the newest first", named)]
     st.markdown(
         f"Challenger `{content['challenger']['model']}` with policy "
         f"`{content['challenger']['policy']}`, champion `{content['champion']['model']}`."

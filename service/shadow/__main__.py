@@ -1,7 +1,7 @@
 """Score recorded decisions with a challenger, and compare it with the champion.
 
 `python -m service.shadow pack CHECKOUT FOLDER` makes the folder of a challenger from a checkout,
-`score` scores the decisions that wait, and `report` compares the scores of both.
+`score` scores the decisions that wait, and `report` compares the scores of each challenger.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     score.add_argument(
         "--watch", action="store_true", help="repeat until the standard input is closed"
     )
-    report = commands.add_parser("report", help="compare challenger and champion")
-    report.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    report = commands.add_parser("report", help="compare challengers and champion")
+    report.add_argument(
+        "--json", action="store_true", help="print a list as JSON instead of tables"
+    )
     options = parser.parse_args(arguments)
     if options.command == "score":
         options.model = options.model or settings.load().challenger
@@ -62,9 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif options.command == "score":
             print(f"{scoring.score_once(project.resolve(options.model)):,} decisions scored")
         else:
-            content = report.report()
-            text = json.dumps(content, indent=2, allow_nan=False)
-            print(text if options.json else report.as_text(content))
+            contents = report.report()
+            text = json.dumps(contents, indent=2, allow_nan=False)
+            print(text if options.json else "\n\n".join(map(report.as_text, contents)))
     except (LedgerUnavailable, NotReady, pairs.NotComparable) as error:
         print(f"shadow: {error}", file=sys.stderr)
         return 2

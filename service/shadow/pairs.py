@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from service.decision.engine import Engine
 from service.decision.identity import Identity
@@ -34,6 +34,10 @@ from stages.policy.decisions import DECISIONS, Policy
 from stages.replay.policy_figures import Places
 from stages.replay.scored_rows import ScoredRows
 
+NOBODY = (
+    "no challenger has scored a decision: run `python -m service.shadow score --model FOLDER`, or "
+    "set CREDIT_PD_CHALLENGER"
+)
 CHUNK = 20_000  # decisions that are held as texts at a time
 
 
@@ -71,11 +75,22 @@ def newest_challenger(ledger: Ledger) -> Identity:
     with connection_to(ledger.engine) as connection:
         row = connection.execute(query.order_by(entries.c.sequence.desc()).limit(1)).first()
     if row is None:
-        raise NotComparable(
-            "no challenger has scored a decision: run `python -m service.shadow score --model "
-            "FOLDER`, or set CREDIT_PD_CHALLENGER"
-        )
+        raise NotComparable(NOBODY)
     return {"model": row.model, "policy": row.policy}
+
+
+def list_challengers(ledger: Ledger) -> list[Identity]:
+    """Return every model and policy that scored in shadow, the newest first.
+
+    Raises NotComparable where there is none.
+    """
+    identity = entries.c.model, entries.c.policy
+    query = select(*identity).where(entries.c.kind == KIND).group_by(*identity)
+    with connection_to(ledger.engine) as connection:
+        rows = connection.execute(query.order_by(func.max(entries.c.sequence).desc())).all()
+    if not rows:
+        raise NotComparable(NOBODY)
+    return [{"model": row.model, "policy": row.policy} for row in rows]
 
 
 def read_policy(ledger: Ledger, identity: Identity) -> Policy:

@@ -10,11 +10,13 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from service.decision.engine import Engine
+from service.decision.identity import Identity
 from service.ledger import Ledger
 from service.ledger.storage.connections import LONG_DEADLINE
 from service.ledger.storage.database import require_file
 from service.monitoring.realised_performance import maturity_days
 from service.shadow import pairs, records
+from service.shadow.pairs import NotComparable
 from stages import params
 from stages.features.matrix import Floats
 from stages.judging.evaluation import round_figures
@@ -29,15 +31,22 @@ from stages.replay.policy_figures import as_figure
 FEWEST = 2  # good and bad loans that an AUC with an interval needs
 
 
-def compare(ledger: Ledger, engine: Engine, *, maturity: int, minimum: int) -> dict[str, Any]:
-    """Return how the challenger that has scored last would have decided.
+def compare(
+    ledger: Ledger,
+    engine: Engine,
+    *,
+    maturity: int,
+    minimum: int,
+    challenger: Identity | None = None,
+) -> dict[str, Any]:
+    """Return how a challenger would have decided, by default the one that has scored last.
 
     It is compared with the decisions of the champion `engine`, "present" in the figures, which its
     policy values; officers' decisions and erased ones do not count. An outcome counts where its
     decision is at least `maturity` days old. Raises NotComparable.
     """
     records.require_index(ledger.engine)
-    challenger = pairs.newest_challenger(ledger)
+    challenger = challenger or pairs.newest_challenger(ledger)
     scores = pairs.read_scores(ledger, engine, challenger, maturity)
     champion, pd = scores.champion, scores.challenger_pd
     same_loan = champion.cluster
@@ -66,19 +75,39 @@ def compare(ledger: Ledger, engine: Engine, *, maturity: int, minimum: int) -> d
     return rounded | decisions
 
 
-def report(url: str | None = None) -> dict[str, Any]:
-    """Compare the challenger with the winner of the current folder, in the ledger at `url`.
+def report(url: str | None = None) -> list[dict[str, Any]]:
+    """Compare each challenger with the winner of the current folder, in the ledger at `url`.
 
-    Raises LedgerUnavailable, NotReady and NotComparable.
+    The newest comes first; one that has scored no decision of this winner is left out. Raises
+    LedgerUnavailable, NotReady and NotComparable.
     """
     config = params.load(with_candidates=False).monitor
     ledger = Ledger(url, LONG_DEADLINE)
     try:
         require_file(ledger.engine.url)
-        engine, days = Engine.load(), maturity_days(config)
-        return compare(ledger, engine, maturity=days, minimum=config.min_group)
+        return compare_all(ledger, Engine.load(), maturity_days(config), config.min_group)
     finally:
         ledger.close()
+
+
+def compare_all(
+    ledger: Ledger, engine: Engine, maturity: int, minimum: int
+) -> list[dict[str, Any]]:
+    """Return the comparison of each challenger that can be compared, the newest first.
+
+    Raises NotComparable where none can be.
+    """
+    contents, reasons = [], []
+    for challenger in pairs.list_challengers(ledger):
+        try:
+            contents.append(
+                compare(ledger, engine, maturity=maturity, minimum=minimum, challenger=challenger)
+            )
+        except NotComparable as error:
+            reasons.append(str(error))
+    if not contents:
+        raise NotComparable("; ".join(reasons))
+    return contents
 
 
 def correlate_ranks(champion: Floats, challenger: Floats) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
 from base64 import b64decode
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from release.image import bento
 from service.decision import hashes
 
 from .base_image import is_stand_in
-from .built import Built, build, printed
+from .built import Built, build, printed, run
 from .engine import Engine
 from .processes import missing, wait_until
 from .registry import Registry
@@ -47,6 +48,23 @@ try:
     Engine.load(root)
 except NotReady as error:
     print(str(error).partition(";")[0])
+"""
+
+
+DECIDE = """
+import json
+from dataclasses import asdict
+from pathlib import Path
+from service.decision.engine import Engine
+from service.ledger import Ledger, draft
+engine, ledger = Engine.load(), Ledger()
+ledger.prepare()
+ledger.keep_policy(*engine.policy_record)
+lines = Path("models/golden.jsonl").read_text().splitlines()
+asked = [json.loads(line)["application"] for line in lines]
+answers = zip(asked, engine.decide_rows(asked), strict=True)
+ledger.append_many([draft("decision", asdict(a) | {"application": one}) for one, a in answers])
+ledger.close()
 """
 
 
@@ -105,6 +123,30 @@ def test_it_writes_a_pdf_as_its_own_user_without_network_or_disk(
     assert page.extract_text().strip() == "Zürich Ω"
     fonts: Any = page["/Resources"]["/Font"]  # type: ignore[index]
     assert ["DejaVu" in font.get_object()["/BaseFont"] for font in fonts.values()] == [True]
+
+
+def test_a_challenger_scores_in_shadow_and_is_compared_with_the_champion(
+    engine: Engine, built: Built, tmp_path: Path
+) -> None:
+    folder = tmp_path / "challenger"
+    printed(run(built.checkout, {}, "-m", "service.shadow", "pack", ".", str(folder)))
+    subprocess.run(["chmod", "-R", "a+rX", str(tmp_path)], check=True)
+    flags = ("--rm", "--network=none", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL")
+    settings = ("DATABASE_URL=sqlite:////tmp/ledger.sqlite", "CREDIT_PD_CHALLENGER=/challenger")
+    words = (f"--env={setting}" for setting in settings)
+    steps = (
+        'python -c "$0" && python -m service.shadow score && python -m service.shadow report --json'
+    )
+    told = engine.run(
+        *("run", *flags, *words, f"--volume={folder}:/challenger:ro", built.image),
+        *("sh", "-c", steps, DECIDE),
+    )
+    first, _, report = told.partition("\n")
+    records = len((built.checkout / "models/golden.jsonl").read_text().splitlines())
+    assert first == f"{records} decisions scored"
+    [content] = json.loads(report)
+    assert (content["rows"], content["waiting"], content["refused"]) == (records, 0, {})
+    assert content["agreement"]["value"] == 1
 
 
 def test_the_image_has_less_than_520_megabytes(engine: Engine, built: Built) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from service.shadow import __main__ as command
 from service.shadow import pairs, report
 from service.shadow.pairs import NotComparable
 from service.shadow.scoring import Shadow
-from tests.support.trained.challengers import decide, score_all, scores
+from tests.support.trained.challengers import decide, score_all, scores, write_manifest
 
 
 def compare(ledger: Ledger, root: Path) -> dict[str, Any]:
@@ -67,6 +68,25 @@ def test_the_better_ranking_of_outcomes_is_the_better_challenger(
     assert realised["brier"]["challenger"]["value"] > 0
 
 
+def test_each_of_several_challengers_is_compared(
+    ledger: Ledger, champion: Path, folder: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    params = (other / "params.yaml").read_text()
+    (other / "params.yaml").write_text(params.replace("refer_band: 0.4", "refer_band: 0.1"))
+    write_manifest(other)
+    decide(ledger, champion, 60)
+    for each in (folder, other):
+        score_all(Shadow(each, ledger))
+    newest, oldest = report.compare_all(ledger, Engine.load(champion), -1, 10)
+    assert newest == compare(ledger, champion)
+    assert (newest["rows"], oldest["rows"]) == (60, 60)
+    assert newest["challenger"]["model"] == oldest["challenger"]["model"]
+    assert newest["challenger"]["policy"] != oldest["challenger"]["policy"]
+    assert newest["agreement"] != oldest["agreement"]
+
+
 def test_without_scores_there_is_nothing_to_compare(
     ledger: Ledger, champion: Path, folder: Path
 ) -> None:
@@ -97,7 +117,7 @@ def test_the_commands_score_and_report(
         assert command.main(["report"]) == 0
         assert "newly approved" in capsys.readouterr().out
         assert command.main(["report", "--json"]) == 0
-        assert json.loads(capsys.readouterr().out)["rows"] == 40
+        assert [each["rows"] for each in json.loads(capsys.readouterr().out)] == [40]
     assert command.main(["score", "--model", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("shadow: ")
 
