@@ -3,11 +3,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -246,6 +249,8 @@ def test_fargate_grows_on_requests_and_on_cpu_and_keeps_two_tasks() -> None:
     assert metrics == {"ALBRequestCountPerTarget", "ECSServiceAverageCPUUtilization"}
     fewest = templates.load(templates.INFRA / "fargate.yaml")["Parameters"]["Fewest"]
     assert (fewest["Default"], fewest["MinValue"]) == (2, 2)
+    scaling = FARGATE["Scaling"]["Properties"]
+    assert (scaling["MinCapacity"], scaling["MaxCapacity"]) == ({"Ref": "Fewest"}, {"Ref": "Most"})
     assert "DesiredCount" not in FARGATE["Service"]["Properties"]
 
 
@@ -403,14 +408,39 @@ def test_keys_certificate_and_settings_are_on_the_volume(started: tuple[Path, li
     assert (root / "var/lib/credit-pd/etc").stat().st_mode & 0o777 == 0o750
 
 
-def test_every_start_says_how_full_the_disks_are(started: tuple[Path, list[str]]) -> None:
+DISKS = {"/": 30, "/var/lib/credit-pd": 85}  # percent
+
+
+def test_every_start_says_how_full_the_disks_are(
+    started: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     root, calls = started
     assert any(call.startswith("systemd-run") and "credit-pd-disk" in call for call in calls)
-    script = (root / "usr/local/bin/credit-pd-disk").read_text()
-    compile(script, "credit-pd-disk", "exec")
+    assert any(call.startswith("apt-get") and "python3-boto3" in call for call in calls)
+    told: list[dict[str, Any]] = []
+    client = SimpleNamespace(put_metric_data=lambda **words: told.append(words))
+    monkeypatch.setitem(sys.modules, "boto3", SimpleNamespace(client=lambda *_, **__: client))
+    used = {path.replace("/var", f"{root}/var"): share for path, share in DISKS.items()}
+    monkeypatch.setattr(
+        "shutil.disk_usage", lambda path: SimpleNamespace(used=used[path], total=100)
+    )
+    script = root / "usr/local/bin/credit-pd-disk"
+    runpy.run_path(str(script.rename(script.with_suffix(".py"))))
+    [said] = told
+    [metric] = said["MetricData"]
+    assert (metric["Value"], metric["Unit"]) == (85, "Percent")
     alarm = dict(templates.resources("AWS::CloudWatch::Alarm"))["host/DiskFills"]
-    assert (alarm["Namespace"], alarm["MetricName"]) == ("credit-pd/host", "DiskUsed")
-    assert f'Namespace="{alarm["Namespace"]}"' in script
+    assert alarm["Namespace"] == said["Namespace"]
+    assert alarm["MetricName"] == metric["MetricName"]
+    assert alarm.get("Dimensions", []) == metric.get("Dimensions", [])
+
+
+def test_the_alarm_of_the_disk_rings_before_it_is_full_and_where_nothing_is_said() -> None:
+    alarm = dict(templates.resources("AWS::CloudWatch::Alarm"))["host/DiskFills"]
+    assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+    assert 50 <= alarm["Threshold"] <= 90
+    assert alarm["Statistic"] == "Maximum"
+    assert alarm["TreatMissingData"] == "breaching"
 
 
 # Properties whose change replaces the resource, by "Update requires" of the documentation:
