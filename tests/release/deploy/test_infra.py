@@ -443,6 +443,18 @@ def test_the_alarm_of_the_disk_rings_before_it_is_full_and_where_nothing_is_said
     assert alarm["TreatMissingData"] == "breaching"
 
 
+def test_the_assumptions_name_every_action_and_every_service() -> None:
+    text = (templates.INFRA / "README.md").read_text().split("## What this rests on")[1]
+    lines = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    assert all("](https://" in line.split(" | ")[1] for line in lines)
+    workflows = (templates.INFRA.parents[2] / ".github/workflows").glob("*.yml")
+    used = {name for path in workflows for name in re.findall(r"uses: ([^@]+)@", path.read_text())}
+    templated = "".join(path.read_text() for path in templates.INFRA.glob("*.yaml"))
+    used |= set(re.findall(r"Type: (AWS::\w+)::", templated))
+    assert len(used) > 20
+    assert [name for name in sorted(used) if name not in text] == []
+
+
 # Properties whose change replaces the resource, by "Update requires" of the documentation:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-ec2-instance.html
 # (UserData and InstanceType of an instance on EBS: some interruptions), ...-ec2-volume.html.
