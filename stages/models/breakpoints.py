@@ -36,18 +36,18 @@ def thresholds_of(scorer: Scorer, x: Floats, moving: list[int]) -> dict[int, Flo
         linear = scorer.linear
         ends = np.column_stack((linear.low, linear.high))
         kinks = dict(zip(linear.columns.tolist(), ends, strict=True))
-        return kinks | {table.column: table.edges for table in scorer.tables}
+        kinks |= {table.column: table.edges for table in scorer.tables}
+        return {f: kinks[f] for f in moving if f in kinks}
     return None
 
 
 def join_thresholds(parts: Iterable[dict[int, Floats]]) -> dict[int, Floats]:
     """Return for each feature the thresholds of all parts, ascending."""
-    joined: dict[int, Floats] = {}
+    found: dict[int, list[Floats]] = {}
     for part in parts:
         for feature, thresholds in part.items():
-            both = np.concatenate((joined.get(feature, np.empty(0)), thresholds))
-            joined[feature] = np.unique(both)
-    return joined
+            found.setdefault(feature, []).append(thresholds)
+    return {feature: np.unique(np.concatenate(each)) for feature, each in found.items()}
 
 
 def slopes_of(scorer: Scorer) -> dict[int, tuple[float, float, float]]:

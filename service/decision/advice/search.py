@@ -149,7 +149,7 @@ class AdviceSearch:
         if self._are_refused(outer, self._ends(outer, side, limit), inner, other, limit):
             return None
         values = self._outer_values(outer, side, inner, limit)
-        shared = self._values(self._row[None], inner, other, outer)
+        shared = None if coupled else self._values(self._row[None], inner, other, outer)
         for start in range(0, len(values), TOGETHER):
             some = values[start : start + TOGETHER]
             some = some[self._sizes(outer, some) < limit]
@@ -160,7 +160,7 @@ class AdviceSearch:
                 continue
             rows = np.repeat(self._row[None], len(some), axis=0)
             rows[:, outer] = some
-            lines = self._values(rows, inner, other) if coupled else shared
+            lines = self._values(rows, inner, other) if shared is None else shared
             lines = lines[:, : int((self._sizes(inner, lines) < room).sum(axis=1).max())]
             if not lines.size:
                 continue

@@ -119,7 +119,9 @@ class Trees:
         ]
 
     def _places(self, x: Floats) -> NDArray[np.intp]:
-        """Return the same as `_rows`, as an array (n, F), quickly for many rows."""
+        """Return the same as `_rows`, as an array (n, F)."""
+        if len(x) <= FEW_ROWS:
+            return np.array(self._rows(x), dtype=np.intp).reshape(x.shape)
         with np.errstate(over="ignore"):
             values = x.astype(self.forest.library.dtype).astype(np.float64)
         out: NDArray[np.intp] = np.empty(x.shape, dtype=np.intp)
