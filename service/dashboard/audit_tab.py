@@ -11,8 +11,12 @@ from service.dashboard import audit, cached, queries
 DAYS = 30  # of the period that is chosen first
 
 
-def audit_period(url: str) -> None:
-    """Let a person choose a period of whole days in UTC, and download what is recorded of it."""
+def audit_period(url: str, scope: str) -> None:
+    """Let a person choose a period of whole days in UTC, and download what is recorded of it.
+
+    `scope` says which decisions of which models there are.
+    """
+    st.caption(scope)
     today = datetime.now(UTC).date()
     chosen = st.date_input("Days, in UTC", (today - timedelta(days=DAYS), today), max_value=today)
     if not isinstance(chosen, tuple) or len(chosen) != 2:

@@ -73,12 +73,17 @@ def _compare_outcomes(url: str, newest: int, today: date) -> dict[str, Any]:
     days = realised.maturity_days(params.load(with_candidates=False).monitor)
     ledger = Ledger(url, LONG_DEADLINE)
     try:
-        found = realised.realised_performance(realised.mature_outcomes(ledger, days, today))
-        if provisional := not found["mature"]:
-            found = realised.realised_performance(realised.mature_outcomes(ledger, 0, today))
+        mature = realised.mature_outcomes(ledger, days, today)
+        if provisional := not len(mature.bad):
+            mature = realised.mature_outcomes(ledger, 0, today)
     finally:
         ledger.close()
-    return found | {"maturity_days": days, "provisional": provisional}
+    scope = {"models": sorted({*mature.model.tolist()})}
+    scope["days"] = (
+        [str(day) for day in (mature.day.min(), mature.day.max())] if mature.model.size else []
+    )
+    found = realised.realised_performance(mature)
+    return found | scope | {"maturity_days": days, "provisional": provisional}
 
 
 @st.cache_data(ttl=300, show_spinner="Comparing…")

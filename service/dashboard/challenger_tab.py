@@ -43,9 +43,9 @@ def challenger(url: str) -> None:
     }
     for place, (title, value) in zip(st.columns(len(facts)), facts.items(), strict=True):
         place.metric(title, value)
-    st.subheader("Swap set")
+    st.header("Swap set")
     st.dataframe(pd.DataFrame(swaps_of(content)), hide_index=True, column_config=PERCENTAGES)
-    st.subheader("Figures of both")
+    st.header("Figures of both")
     st.dataframe(pd.DataFrame(figures_of(content)), hide_index=True)
 
 

@@ -31,9 +31,9 @@ def drift(url: str, known: Baselines) -> None:
         f"{COLOURED.get(report['loudest'], report['loudest'])} **{escape(report['advice'])}**"
     )
     st.caption(scope_of(report))
-    st.subheader("Severity over time")
+    st.header("Severity over time")
     st.altair_chart(charts.severities(pd.DataFrame(timeline(reports))))
-    st.subheader("Features of the newest report")
+    st.header("Features of the newest report")
     table = pd.DataFrame(features_of(report, known))
     left, right = st.columns(2)
     three = st.column_config.NumberColumn(format="%.3f")

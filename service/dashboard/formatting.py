@@ -37,6 +37,12 @@ def with_sign(value: float, digits: int = 1) -> str:
     return shown.lstrip("+-") if not float(shown) else shown
 
 
+def models_in_words(names: Iterable[str]) -> str:
+    """Return "model `a`" or "models `a`, `b`" in Markdown."""
+    listed = [f"`{name}`" for name in names]
+    return f"model{'s' if len(listed) > 1 else ''} {', '.join(listed)}"
+
+
 def severity(field: str, findings: Iterable[dict[str, Any]]) -> str:
     """Return the loudest word of the findings about a field, "quiet" without one."""
     words = [f["loudness"] for f in findings if f["field"] == field]

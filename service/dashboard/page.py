@@ -12,12 +12,13 @@ import streamlit as st
 from service import settings
 from service.dashboard import audit_tab, baselines, cached, challenger_tab, drift_tab, queries, tabs
 from service.dashboard.baselines import Baselines
-from service.dashboard.formatting import escape, minute, with_sign, with_title
+from service.dashboard.formatting import escape, minute, models_in_words, with_sign, with_title
 from service.ledger import LedgerUnavailable
 from service.monitoring.reports import field_of
 
 PERIODS = {"All time": None, "90 days": 90, "7 days": 7, "24 hours": 1, "Last hour": 1 / 24}
 REFRESH = 5  # seconds after which the page looks whether the ledger has changed
+METRIC = 168  # pixels of a headline figure, two of which fit beside each other on a phone
 VERSION = "version"  # the key of the version that is shown, in the state of the session
 VIEW = "view"  # the name of the open tab in the address
 
@@ -62,7 +63,7 @@ def show_ledger(url: str) -> None:
     titles = cached.newest_report(url)
     scope = scope_of(chosen, totals, overview.models, since)
     st.caption(scope)
-    show_totals(totals, known, len(opened), cached.query(url, queries.overrides))
+    show_totals(totals, known, len(opened), cached.query(url, queries.overrides, since))
     for loudness, box in (("alarm", st.error), ("warning", st.warning)):
         loud = (group for group in opened.values() if group[0]["loudness"] == loudness)
         lines = [as_line(group, titles) for group in loud]
@@ -73,10 +74,10 @@ def show_ledger(url: str) -> None:
         "Drift": lambda: drift_tab.drift(url, known),
         "Performance": lambda: tabs.performance(url, known),
         "Fairness": lambda: tabs.fairness(url, known),
-        "Overrides": lambda: tabs.overrides(url),
+        "Overrides": lambda: tabs.overrides(url, since, scope),
         "Model": lambda: tabs.model(url, overview.models, known),
         "Challenger": lambda: challenger_tab.challenger(url),
-        "Audit": lambda: audit_tab.audit_period(url),
+        "Audit": lambda: audit_tab.audit_period(url, scope),
     }
     # Only the tab that is open asks the ledger; the address names it, so that it can be linked to.
     places = st.tabs(list(views), key=VIEW, bind="query-params")
@@ -90,10 +91,9 @@ def scope_of(period: str, totals: queries.Totals, models: queries.Rows, since: s
     """Return the models and the period that figures are about, as a sentence."""
     if not totals.decisions:
         return f"{period}: no decision."
-    names = list(dict.fromkeys(m["model"] for m in models if m["last"] >= since))
+    names = dict.fromkeys(m["model"] for m in models if m["last"] >= since)
     first, last = minute(totals.first), minute(totals.last)
-    which = ", ".join(f"`{name}`" for name in names)
-    return f"{period}: {first} to {last} UTC, model{'s' if len(names) > 1 else ''} {which}."
+    return f"{period}: {first} to {last} UTC, {models_in_words(names)}."
 
 
 def by_field(incidents: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -140,8 +140,9 @@ def show_totals(
         "Overrides": (f"{sum(overrides.values()):,}", None),
         "Open incidents": (str(incidents), None),
     }
-    for place, (title, (value, delta)) in zip(st.columns(len(facts)), facts.items(), strict=True):
-        place.metric(title, value, delta, delta_color="off")
+    with st.container(horizontal=True):  # on a phone two stand side by side
+        for title, (value, delta) in facts.items():
+            st.metric(title, value, delta, delta_color="off", width=METRIC)
 
 
 def percent(share: float | None) -> str:

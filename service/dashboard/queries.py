@@ -34,7 +34,7 @@ STEPS = (
     (timedelta(minutes=3), 19),  # a period up to this length is grouped by that many characters
     (timedelta(hours=3), 16),
     (timedelta(days=4), 13),
-    (timedelta(days=400), 10),
+    (timedelta(days=190), 10),
 )
 MONTHS = 7  # characters of a time's text from the year to the month
 
@@ -185,18 +185,23 @@ def latest(engine: Engine, limit: int = 50) -> Rows:
         return _rows(connection, query.order_by(entries.c.sequence.desc()).limit(limit))
 
 
-def overrides(engine: Engine) -> dict[str, int]:
+def overridden_since(since: str) -> ColumnElement[bool]:
+    """Return the condition that an entry is an override of this time or later."""
+    return and_(entries.c.kind == "override", entries.c.time >= since)
+
+
+def overrides(engine: Engine, since: str) -> dict[str, int]:
     """Return the number of overrides by decision."""
-    is_override = entries.c.kind == "override"
-    query = select(entries.c.decision, func.count()).where(is_override).group_by(entries.c.decision)
+    query = select(entries.c.decision, func.count()).where(overridden_since(since))
     with connection_to(engine) as connection:
+        query = query.group_by(entries.c.decision)
         return {str(decision): count for decision, count in connection.execute(query)}
 
 
-def latest_overrides(engine: Engine, limit: int = 50) -> Rows:
+def latest_overrides(engine: Engine, since: str, limit: int = 50) -> Rows:
     """Return the newest overrides with time, author, decision, reason and the decision's id."""
     with connection_to(engine) as connection:
-        query = select_entries(connection).where(entries.c.kind == "override")
+        query = select_entries(connection).where(overridden_since(since))
         rows = connection.execute(query.order_by(entries.c.sequence.desc()).limit(limit))
         contents = [Entry(*row).content for row in rows]
     names = ("time", "author", "decision", "reason", "refers_to")

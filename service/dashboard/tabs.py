@@ -12,7 +12,14 @@ from service import settings
 from service.dashboard import cached, charts, queries
 from service.dashboard.baselines import Baselines, with_training_ratings, with_training_scores
 from service.dashboard.drift_tab import scope_of
-from service.dashboard.formatting import COLOURED, minute, title_of, with_sign, with_title
+from service.dashboard.formatting import (
+    COLOURED,
+    minute,
+    models_in_words,
+    title_of,
+    with_sign,
+    with_title,
+)
 from stages import params
 from stages.judging.evaluation import order_of_group
 
@@ -36,24 +43,29 @@ def decisions(url: str, overview: queries.Overview, scope: str, known: Baselines
     st.caption(scope)
     if not overview.totals.decisions:
         st.info("No decisions in this period.")
+        if not overview.models:
+            st.info(
+                "The ledger holds no decision so far: `make serve` starts the service that "
+                "decides, and `make demo` shows a story of two minutes."
+            )
         return
     table = pd.DataFrame(overview.over_time)
-    st.subheader("Decisions over time")
+    st.header("Decisions over time")
     st.altair_chart(charts.decisions_over_time(table))
     left, right = st.columns(2)
-    left.subheader("Approval rate and mean PD")
+    left.header("Approval rate and mean PD")
     if table["time"].nunique() > 1:
         left.altair_chart(charts.approval_and_pd(table))
     else:
         left.caption("A line needs decisions at two or more times.")
-    right.subheader("Rating")
+    right.header("Rating")
     policy = params.load(with_candidates=False).policy
     right.altair_chart(charts.ratings(with_training_ratings(overview.ratings, policy, known)))
-    st.subheader("Credit score")
+    st.header("Credit score")
     st.altair_chart(charts.scores(with_training_scores(overview.scores, policy, known)))
     if known.shares_between((0, 1)):
         st.caption("Grey marks: as many decisions as the model's training rows would give.")
-    st.subheader("Newest decisions")
+    st.header("Newest decisions")
     show_table(cached.query(url, queries.latest))
 
 
@@ -64,7 +76,8 @@ def show_table(rows: list[dict[str, Any]]) -> None:
         table[name] = table[name].map(minute, na_action="ignore").fillna("")
     percent = st.column_config.NumberColumn("PD", format="percent")
     columns: dict[str, Any] = {"default_probability": percent, "credit_score": WHOLE}
-    columns |= {"decisions": COUNT}
+    if "decisions" in table and table["decisions"].dtype.kind == "i":
+        columns["decisions"] = COUNT
     address = settings.load().page_url.rstrip("/")
     for name in {"id", "refers_to"} & {*table.columns}:
         table[name] = address + "/#/decision/" + table[name]
@@ -78,7 +91,7 @@ def performance(url: str, known: Baselines) -> None:
     """Show the performance expected from the PDs, and the performance realised by outcomes."""
     windows = cached.query(url, queries.window_sizes)
     if windows:
-        st.subheader("Expected, from the PDs alone")
+        st.header("Expected, from the PDs alone")
         reports = cached.query(url, queries.newest_reports, windows[-1])[::-1]
         st.caption(f"{scope_of(reports[-1])} The dashed line is the winner on test rows.")
         titles = {"roc_auc": "ROC-AUC", "bad_rate": "Bad rate"}
@@ -86,7 +99,7 @@ def performance(url: str, known: Baselines) -> None:
             table = pd.DataFrame([{"time": r["time"], **r["expected"][name]} for r in reports])
             place.markdown(f"{title} of the last {windows[-1]:,} decisions, with its 95 % interval")
             place.altair_chart(charts.interval_over_time(table.dropna(), title, known.test(name)))
-    st.subheader("Realised, by outcomes")
+    st.header("Realised, by outcomes")
     facts = cached.realised_performance(url)
     days = facts["maturity_days"]
     if not facts["mature"]:
@@ -97,11 +110,12 @@ def performance(url: str, known: Baselines) -> None:
             f"Provisional: none of the {facts['outcomes']:,} outcomes is of a decision that is "
             f"{days} days old. Bad loans are known first, so these figures are too bad."
         )
-    else:
-        st.caption(
-            f"{facts['mature']:,} decisions that are at least {days} days old, of "
-            f"{facts['outcomes']:,} outcomes; every model, each by the policy that decided."
-        )
+    first, last = facts["days"]
+    st.caption(
+        f"Decisions of {first} to {last}, {models_in_words(facts['models'])}, each by the policy "
+        f"that decided: {facts['mature']:,} of {facts['outcomes']:,} outcomes"
+        + ("." if facts["provisional"] else f", all at least {days} days old.")
+    )
     show_realised(facts, known)
 
 
@@ -185,13 +199,14 @@ def groups_of(field: str, groups: dict[str, Any], known: Baselines) -> list[dict
     ]
 
 
-def overrides(url: str) -> None:
+def overrides(url: str, since: str, scope: str) -> None:
     """Show the overrides of referred decisions."""
-    rows = cached.query(url, queries.latest_overrides)
+    st.caption(scope)
+    rows = cached.query(url, queries.latest_overrides, since)
     if not rows:
-        st.info("Nobody has decided about a referred application yet.")
+        st.info("Nobody has decided about a referred application in this period.")
         return
-    counts = cached.query(url, queries.overrides)
+    counts = cached.query(url, queries.overrides, since)
     st.markdown(", ".join(f"**{count:,}** {decision}" for decision, count in counts.items()))
     show_table(rows)
 
@@ -210,15 +225,27 @@ def model(url: str, models: queries.Rows, known: Baselines) -> None:
         offer_dossier()
     report = cached.newest_report(url)
     incidents = [
-        row | {"words": with_title(row["words"], report)}
-        for row in cached.query(url, queries.latest_incidents)
+        describe_incident(row, report) for row in cached.query(url, queries.latest_incidents)
     ]
     for title, rows in (("Models that decided", models), ("Incidents", incidents)):
-        st.subheader(title)
+        st.header(title)
+        st.caption("All time, in UTC.")
         if rows:
             show_table(rows)
         else:
             st.info("None so far.")
+
+
+def describe_incident(incident: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
+    """Return an incident as a row for people."""
+    source = incident["key"].partition("/")[0]
+    return {
+        "opened": incident["opened"],
+        "closed": incident["closed"],
+        "severity": incident["loudness"],
+        "decisions": f"{int(source):,}" if source.isdigit() else "",
+        "what happened": with_title(incident["words"], report),
+    }
 
 
 def offer_dossier() -> None:

@@ -12,8 +12,10 @@ import pytest
 
 if os.environ.get("REQUIRE_REAL_PARTS") != "1":
     pytest.importorskip("playwright.sync_api")
+    pytest.importorskip("axe_playwright_python")
     pytest.importorskip("streamlit")
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect, sync_playwright
 
 from service.ledger import Ledger
@@ -26,6 +28,7 @@ __all__ = ["at", "empty", "small"]  # fixtures
 pytestmark = pytest.mark.e2e
 
 TABS = ("Decisions", "Drift", "Performance", "Overrides", "Model")
+MORE_TABS = ("Fairness", "Challenger", "Audit")
 
 
 @pytest.fixture
@@ -83,3 +86,29 @@ def test_every_tab_draws_its_charts_and_tables(small: Ledger, page: Page) -> Non
 
 def test_an_empty_ledger_has_nothing_to_draw_and_no_error(empty: Ledger, page: Page) -> None:
     assert {tab: drawn(page, tab) for tab in TABS} == dict.fromkeys(TABS, (0, 0))
+
+
+@pytest.mark.parametrize("ledger", ["empty", "small"])
+def test_axe_finds_no_violation_in_light_and_dark(
+    ledger: str, request: pytest.FixtureRequest, at: Path
+) -> None:
+    request.getfixturevalue(ledger)
+    page: Page = request.getfixturevalue("page")
+    found = {}
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for tab in (*TABS, *MORE_TABS):
+            drawn(page, tab)
+            found[scheme, tab] = [each["id"] for each in Axe().run(page).response["violations"]]
+    assert {key: ids for key, ids in found.items() if ids} == {}
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(small: Ledger, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for tab in (*TABS, *MORE_TABS):
+        drawn(page, tab)
+        wide, room = page.evaluate(
+            "() => { const m = document.querySelector('[data-testid=stMain]');"
+            " return [m.scrollWidth, m.clientWidth]; }"
+        )
+        assert wide <= room

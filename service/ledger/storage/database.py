@@ -27,16 +27,17 @@ LOCK_TIMEOUT = 2.5  # seconds to wait for a pooled connection or a lock; less th
 CONNECT_TIMEOUT = 2  # seconds to wait for a new connection
 LOCK_ATTEMPT = 10  # milliseconds of one attempt at SQLite's write lock
 
+WAIT_FOR_LOCK = f"PRAGMA busy_timeout = {round(LOCK_TIMEOUT * 1000)}"
+# SQLite retries a lock less and less often and starves beside a busy writer, so `begin_writing`
+# makes many short attempts instead.
+ATTEMPT_LOCK = f"PRAGMA busy_timeout = {LOCK_ATTEMPT}"
 SQLITE_SESSION = (
-    f"PRAGMA busy_timeout = {round(LOCK_TIMEOUT * 1000)}",
+    WAIT_FOR_LOCK,
     "PRAGMA journal_mode = WAL",
     # FULL syncs the write-ahead log at every commit: an acknowledged row survives power loss.
     "PRAGMA synchronous = FULL",
     # What is deleted is overwritten, so that it cannot be read from the file.
     "PRAGMA secure_delete = ON",
-    # SQLite retries a lock less and less often and starves beside a busy writer, so
-    # `begin_writing` makes many short attempts instead.
-    f"PRAGMA busy_timeout = {LOCK_ATTEMPT}",
 )
 POSTGRES_SESSION = (
     """DO $$ BEGIN IF current_setting('server_encoding') <> 'UTF8' THEN
@@ -186,7 +187,15 @@ def begin_writing(
         if lock is not None:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock:d})")
         return
-    deadline = time.monotonic() + timeout
+    connection.exec_driver_sql(ATTEMPT_LOCK)
+    try:
+        _begin_at_once(connection, time.monotonic() + timeout)
+    finally:  # a reader waits, beside a process that opens or closes the file
+        connection.exec_driver_sql(WAIT_FOR_LOCK)
+
+
+def _begin_at_once(connection: Connection, deadline: float) -> None:
+    """Try to begin SQLite's writing transaction, again and again until the deadline."""
     while True:
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -460,3 +460,37 @@ def test_decisions_stand_beside_what_the_training_rows_suggest() -> None:
     assert low["training"] == 0
     assert high["training"] == pytest.approx(50 * np.log(2) / np.diff(log_odds)[0])
     assert with_training_ratings(rows, policy, Baselines({}, {})) == rows
+
+
+def test_overrides_are_those_of_the_period(small: Ledger) -> None:
+    assert queries.overrides(small.engine, "") == {"approve": 1}
+    assert [row["author"] for row in queries.latest_overrides(small.engine, "")] == ["Ada"]
+    assert queries.overrides(small.engine, "2999") == {}
+    assert queries.latest_overrides(small.engine, "2999") == []
+
+
+@pytest.mark.parametrize("view", ["Overrides", "Audit", "Model"])
+def test_every_list_says_of_which_period_it_is(small: Ledger, view: str) -> None:
+    told = opened_at(view)
+    assert sum("All time" in caption.value for caption in told.caption) >= 2
+
+
+def test_realised_figures_name_the_days_and_the_models(small: Ledger) -> None:
+    decision = queries.latest(small.engine)[0]
+    row = {"prediction_id": decision["id"], "bad": 1, "date": decision["time"][:10]}
+    assert outcomes.record(small, [row]) == (1, [])
+    captions = " ".join(caption.value for caption in opened_at("Performance").caption)
+    assert (
+        f"Decisions of {decision['time'][:10]} to {decision['time'][:10]}, model `m1`" in captions
+    )
+
+
+def test_incidents_name_their_window_and_no_key(small: Ledger) -> None:
+    tables = [table.value for table in opened_at("Model").dataframe]
+    [incidents] = [table for table in tables if "opened" in table]
+    assert [*incidents] == ["opened", "closed", "severity", "decisions", "what happened"]
+    assert {*incidents["decisions"]} == {"500"}
+
+
+def test_an_empty_ledger_says_what_to_do(empty: Ledger) -> None:
+    assert "`make serve`" in opened().info[1].value

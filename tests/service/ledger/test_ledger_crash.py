@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service.ledger import Ledger, LedgerUnavailable
+from service.ledger.storage.database import LOCK_TIMEOUT
 from service.ledger.storage.totals import STEP
 from service.ledger.verify import verify
 from tests.support.ledger_client import decided, eventually
@@ -108,6 +110,33 @@ def test_a_busy_process_does_not_starve_others(tmp_path: Path) -> None:
         served.set()
         holder.join()
         ledger.close()
+
+
+def test_a_reader_waits_while_another_process_recovers_the_log(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.sqlite"
+    ledger = Ledger(f"sqlite:///{path}")
+    ledger.prepare()
+    ledger.close()  # the last connection removes the log, so that the next one may lock the file
+    with closing(sqlite3.connect(path, isolation_level=None)) as neighbour:
+        neighbour.execute("PRAGMA locking_mode = EXCLUSIVE")
+        neighbour.execute("SELECT count(*) FROM ledger_entries").fetchone()
+        reader = Ledger(f"sqlite:///{path}")
+        with ThreadPoolExecutor(1) as pool:
+            head = pool.submit(reader.head)
+            time.sleep(0.3)
+            neighbour.close()
+            assert head.result().sequence == 0
+    reader.close()
+
+
+def test_a_reader_that_is_connected_waits_for_a_lock_too(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.sqlite"
+    ledger = Ledger(f"sqlite:///{path}")
+    ledger.append_many([decided()])
+    with ledger.engine.connect() as connection:
+        waits = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+    ledger.close()
+    assert waits == 1000 * LOCK_TIMEOUT
 
 
 # ---- the database goes away
