@@ -115,7 +115,7 @@ async function showMore(place, answer, application) {
     const explained = await explain(application);
     place.replaceChildren(
       answer.decision === "approve" && explained.reasons.length
-        ? h("section", { class: "card" }, reasons(explained, "Reasons against approval"))
+        ? h("section", { class: "card" }, reasons(explained, "What counted against it"))
         : "",
       effectsCard(explained, page.fields),
       ...whatIfCard({

@@ -76,15 +76,18 @@ function identityCard({ id, time, identity, caller, sequence, hash }) {
       pair("Hash", hash)));
 }
 
-/** Shows the contributions by the present model, which may differ from the one that decided. */
+/** Shows what each item added to the score, as long as the model and the policy that decided serve. */
 async function showEffects(place, record, { fields, identity }) {
+  const others = ["model", "policy"].filter((part) =>
+    identity[part] && identity[part] !== record.identity[part]);
+  if (others.length) {
+    place.replaceChildren(h("p", { class: "muted history" },
+      `The present ${others.join(" or ")} is not the one that decided, so the points of each item ` +
+      "are not shown. All else on this page is what was recorded."));
+    return;
+  }
   try {
-    const explained = await explain(record.application);
-    const same = !identity.model || identity.model === record.identity.model;
-    place.replaceChildren(
-      same ? "" : h("p", { class: "muted" },
-        "This explanation is by the present model, which is not the one that decided."),
-      effectsCard(explained, fields));
+    place.replaceChildren(effectsCard(await explain(record.application), fields));
   } catch (problem) {
     const text = `There is no explanation: ${problem.message}`;
     place.replaceChildren(h("p", { class: "muted" }, text));
