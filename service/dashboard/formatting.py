@@ -60,3 +60,15 @@ def with_title(words: str, report: dict[str, Any]) -> str:
     """Return the words of an incident, "FIELD: ...", with the field's title in its place."""
     field, mark, rest = words.partition(": ")
     return f"{title_of(field, report)}: {rest}" if mark else words
+
+
+def describe_incident(incident: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
+    """Return an incident as a row for people."""
+    source = incident["key"].partition("/")[0]
+    return {
+        "opened": incident["opened"],
+        "closed": incident["closed"],
+        "severity": incident["loudness"],
+        "decisions": f"{int(source):,}" if source.isdigit() else "",
+        "what happened": with_title(incident["words"], report),
+    }

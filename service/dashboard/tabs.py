@@ -14,11 +14,11 @@ from service.dashboard.baselines import Baselines, with_training_ratings, with_t
 from service.dashboard.drift_tab import scope_of
 from service.dashboard.formatting import (
     COLOURED,
+    describe_incident,
     minute,
     models_in_words,
     title_of,
     with_sign,
-    with_title,
 )
 from stages import params
 from stages.judging.evaluation import order_of_group
@@ -234,18 +234,6 @@ def model(url: str, models: queries.Rows, known: Baselines) -> None:
             show_table(rows)
         else:
             st.info("None so far.")
-
-
-def describe_incident(incident: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
-    """Return an incident as a row for people."""
-    source = incident["key"].partition("/")[0]
-    return {
-        "opened": incident["opened"],
-        "closed": incident["closed"],
-        "severity": incident["loudness"],
-        "decisions": f"{int(source):,}" if source.isdigit() else "",
-        "what happened": with_title(incident["words"], report),
-    }
 
 
 def offer_dossier() -> None:
