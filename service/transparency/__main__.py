@@ -96,7 +96,7 @@ def publish(options: argparse.Namespace) -> int:
                 print(f"{published.size} entries, cosigned by {signed} witnesses", flush=True)
             last = published.size
         if not options.every:
-            return 0
+            return 1 if published.refusals else 0
         time.sleep(options.every)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from service.ledger.migrations.revisions import require_tables
 from service.ledger.storage.checkpoint import write_durably
 from service.ledger.storage.database import LedgerUnavailable
 from service.ledger.storage.entries import Head
@@ -91,7 +92,11 @@ def verify_once(engine: Engine, options: argparse.Namespace, is_whole: bool = Fa
     since = _read_head(resume) if resume and resume.exists() else None
     if is_whole or (options.record and _was_broken(engine)):
         since, expected = None, expected or since
-    verdict = verify(engine, expected, _Progress(), since, options.processes)
+    try:
+        verdict = verify(engine, expected, _Progress(), since, options.processes)
+    except LedgerUnavailable:
+        require_tables(engine)  # says what to do where the schema is too old
+        raise
     if options.record:
         results.record(engine, verdict.head, verdict.total)
     for finding in verdict.findings:

@@ -299,3 +299,13 @@ def test_of_two_migrations_at_once_one_runs_and_the_other_finds_it_done(
     both = [migrate_later(database, folder) for _ in range(2)]
     assert [finish(process) for process in both] == [0, 0]
     assert schema_of(database)["revision"] == NEXT
+
+
+def test_verifying_an_old_schema_says_what_to_do(
+    ledger: Ledger, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger.append_many([decided()])
+    change(ledger.engine, "DROP TABLE ledger_policies")
+    change(ledger.engine, "UPDATE alembic_version SET version_num = '0003'")
+    assert main(["--database", database, "verify"]) == 2
+    assert "run `python -m service.ledger migrate`" in capsys.readouterr().err

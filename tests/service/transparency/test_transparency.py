@@ -586,6 +586,9 @@ def test_the_commands_lead_from_keys_to_a_sound_ledger(
     assert "cosigned by 2\n1 entries since" in capsys.readouterr().out
     assert main([*url, "receipt", entry.id]) == 0
     assert verify(json.loads(capsys.readouterr().out), signing.log.key, signing.keys)
+    publishing = [*url, "publish", "--key", str(key), "--witness", "http://127.0.0.1:9"]
+    assert main([*publishing, str(publics[0])]) == 1  # nobody listens there
+    assert "cosigned by 0 witnesses" in capsys.readouterr().out
     assert main([*url, "prove", "10", "300"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(
         log_of(ledger).consistency_proof(10, 300)
