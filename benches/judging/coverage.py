@@ -183,6 +183,8 @@ def coverage_of_glass(
     together = LOANS if book == CUSTOMERS else 1
     for seed in range(books):
         bad, pd, _, challenger, _ = draw(book, rows // copies, seed + start)
+        if not 1 < bad.sum() * copies < len(bad) * copies - 1:
+            continue  # `evaluate` states no price then
         one = np.arange(len(bad)) // together
         glass, winner = (
             Judged(
