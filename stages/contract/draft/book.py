@@ -20,6 +20,10 @@ from stages.contract.schema import ContractError
 from stages.contract.tables import RawTable
 from stages.features import split
 
+# A date over more years, which no name tells for that of the decision, is one of the applicant's
+# life: a birth, or the day a bank came to know a customer.
+MOST_YEARS = 15
+
 
 @dataclass
 class RawBook:
@@ -201,13 +205,20 @@ def choose_decision_date(
         )
     history = [name for name in dates if column_names.dates_history(name)]
     fit = [p for p in dates.values() if p.days.size and not p.protected and p.guess.required]
-    fit = [p for p in fit if p.name not in history]
+    fit = [p for p in fit if p.name not in history and p.known_at != "outcome"]
     named = [p for p in fit if column_names.tells(column_names.DECISION, p.name)]
-    for part in named or (fit if len(fit) == 1 else []):
+    years = {p.name: float(np.nanmax(p.days) - np.nanmin(p.days)) / 365.25 for p in fit}
+    long = [p.name for p in fit if p not in named and years[p.name] > MOST_YEARS]
+    unnamed = [p for p in fit if p.name not in long]
+    for part in named or (unnamed if len(fit) == 1 else []):
         if _can_split(part.days, book.outcome.y):
             return part.name, "the out-of-time split and the vintages follow it"
     written = [f"{p.name} has {p.guess.left_out}" for p in dates.values() if p.guess.left_out]
     written += [f"{name} is of the applicant's history; --date names another" for name in history]
+    written += [
+        f"{name} spans {years[name]:.0f} years, longer than most books; --date names it"
+        for name in long
+    ]
     return None, "; ".join(written) or (
         f"none of {sorted(dates)} will do" if dates else "none found"
     )

@@ -226,6 +226,26 @@ def test_a_date_may_be_named_and_others_are_explained(tmp_path: Path) -> None:
         drafts(tmp_path, "bad", "x", **columns)
 
 
+@pytest.mark.parametrize("name", ["kunde_seit", "geburtsdatum", "signup", "moved_in"])
+def test_a_date_over_many_years_is_not_the_split_date_unless_asked(
+    tmp_path: Path, name: str
+) -> None:
+    days = pd.date_range("1999-01-01", periods=400, freq="20D")
+    columns: dict[str, object] = {"bad": [1, 0, 0, 0] * 100, "amount": [*range(100)] * 4}
+    columns[name] = days
+    assert drafts(tmp_path, "bad", **columns).date is None
+    said = command.draft_contract([tmp_path / "loans.csv"], "bad", None).text
+    assert f"{name} spans 22 years, longer than most books" in said
+    assert drafts(tmp_path, "bad", name, **columns).date == name
+    assert drafts(tmp_path, "bad", granted=columns.pop(name), **columns).date == "granted"
+
+
+def test_a_date_after_the_decision_is_not_the_split_date(tmp_path: Path) -> None:
+    columns: dict[str, object] = {"bad": [1, 0, 0, 0] * 100, "amount": [*range(100)] * 4}
+    days = pd.date_range("2020-01-01", periods=400)
+    assert drafts(tmp_path, "bad", **columns, last_payment_date=days).date is None
+
+
 @pytest.mark.parametrize(
     "name", ["account_opened", "date_opened", "earliest_cr_line", "CustomerSince", "first_account"]
 )
