@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,13 @@ from stages.judging import (
 )
 from stages.judging.evaluation import Judged
 from stages.judging.rows import Rows
+from stages.metrics import clusters
 from stages.models import artifact
 from stages.models.artifact import Model
 from stages.params import Params
 
 MODELS = Path("models")
+FEWEST = 50  # independent good or bad loans, below which intervals are too narrow
 
 
 def build_report(
@@ -87,6 +90,19 @@ def describe_choice(splits: list[Rows], choice: dict[str, Any], winner: str, met
     return f"evaluate: {rows} rows; {metric} over folds: {figures}; the winner is {winner}"
 
 
+def warn_of_few_loans(rows: Judged) -> None:
+    """Print a warning on stderr where intervals hold the truth less often than they say."""
+    for kind, event in (("bad", rows.bad == 1), ("good", rows.bad == 0)):
+        count = clusters.independent_number(event, rows.cluster)
+        if count < FEWEST:
+            print(
+                f"warning: {event.sum():,} {kind} loans in the test part say as much as "
+                f"{count:,.0f} of different customers. With fewer than {FEWEST}, some of the "
+                "95 % intervals (KS, profit) hold the truth in 77 to 92 % of books only",
+                file=sys.stderr,
+            )
+
+
 def write_winner(winner: Model, test: Rows, judged: Judged, count: int) -> None:
     """Write the winner as the pipeline keeps it and as it ships, with its golden records."""
     if winner.candidate == blending.NAME:
@@ -122,6 +138,7 @@ def main() -> None:
     choice = predictions.cross_validate(held, [*models], config.evaluate.choose_by)
     name = evaluation.choose(choice, config.evaluate.choose_by, config.evaluate.prefer)
     winner, judged = models[name], test.judge(models[name], config)
+    warn_of_few_loans(judged)
     print(describe_choice([train, validation, test], choice, name, config.evaluate.choose_by))
 
     with ThreadPoolExecutor(2) as pool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import exp, isfinite, log, sqrt
-from statistics import NormalDist
+from math import isfinite
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -14,12 +13,12 @@ from release.gate.comparison import POWER, RESAMPLES, SEED, Difference, PairedRo
 from release.gate.limits import HIGHER, CalibrationLimits, Groups, Limits
 from release.gate.predictions import GROUP
 from stages.judging.evaluation import Judged, order_of_group
-from stages.metrics import intervals
+from stages.metrics import clusters, intervals
 from stages.metrics.intervals import Draws
+from stages.metrics.ratio_intervals import quotient_of_rates
 
 Status = Literal["pass", "fail", "cannot judge", "note"]
 GROUP_RESAMPLES = RESAMPLES // 5  # groups are many; 200 settle a limit that is no finer than 0.01
-Z = NormalDist().inv_cdf(0.975)
 
 
 class Finding(NamedTuple):
@@ -133,10 +132,13 @@ def enough_common_rows(pairs: PairedRows, limits: Limits) -> Iterator[Finding]:
 
 
 def enough_outcomes(rows: Judged, limits: Limits) -> Iterator[Finding]:
-    """Judge whether there are enough goods and bads."""
+    """Judge whether there are enough goods and bads; those of a customer count together."""
+    worth = {bad: clusters.independent_number(rows.bad == bad, rows.cluster) for bad in (0, 1)}
     bads = int(rows.bad.sum())
-    words = f"{bads:,} defaults among {len(rows.bad):,} test rows; {limits.min_bads} are needed"
-    few = min(bads, len(rows.bad) - bads) < limits.min_bads
+    words = f"{bads:,} defaults among {len(rows.bad):,} test rows"
+    words += "" if round(worth[1]) == bads else f", worth {worth[1]:,.0f} independent ones"
+    words += f"; {limits.min_bads} are needed"
+    few = min(worth.values()) < limits.min_bads
     yield Finding("rows", "cannot judge" if few else "pass", words)
 
 
@@ -168,7 +170,8 @@ def _attribute(
             yield ProtectedGroup(attribute, group, size, nan, bad_rate, nan, nan, nan, nan)
             continue
         ratio = rates[group] / rates[most] if rates[most] else nan
-        high = _ratio_high((rates[group], size), (rates[most], int(members[most].sum())))
+        pair = quotient_of_rates(rows.approved, inside, members[most], rows.cluster)
+        high = pair.high if rates[group] and rates[most] else 0.0
         draws = intervals.bootstrap(
             rows.bad[inside],
             rows.pd[inside],
@@ -181,14 +184,6 @@ def _attribute(
         yield ProtectedGroup(
             attribute, group, size, rates[group], bad_rate, ratio, high, ece.estimate, ece.low
         )
-
-
-def _ratio_high(group: tuple[float, int], most: tuple[float, int]) -> float:
-    """Return the upper end of the 95 % interval of a ratio of two rates (Katz et al. 1978)."""
-    if not group[0] or not most[0]:
-        return 0.0
-    error = sqrt(sum((1 - rate) / (rows * rate) for rate, rows in (group, most)))
-    return exp(log(group[0] / most[0]) + Z * error)
 
 
 def fairness(members: list[ProtectedGroup], limits: Groups) -> Iterator[Finding]:

@@ -137,17 +137,12 @@ def draw(rows: Judged, cut_off: float, policy: Policy) -> Draws:
 
 
 def delong(both: PairedRows) -> DeLong | None:
-    """Return DeLong's test of the two AUCs; None where a class has fewer than two rows.
-
-    None too where loans go good or bad together, which the test takes for independent: then the
-    bootstrap of whole clusters gives the interval.
-    """
-    if both.champion.cluster is not None:
-        return None
+    """Return DeLong's test of the two AUCs; None where a class has fewer than two rows."""
     bads = int(both.challenger.bad.sum())
     if min(bads, both.rows - bads) < 2:
         return None
-    return compare_aucs(both.challenger.bad, both.champion.pd, both.challenger.pd)
+    pds = both.champion.pd, both.challenger.pd
+    return compare_aucs(both.challenger.bad, *pds, both.champion.cluster)
 
 
 def compare(champion: Draws, challenger: Draws, test: DeLong | None) -> dict[str, Difference]:

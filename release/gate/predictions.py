@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from release.revisions import CannotJudge
 from stages.judging.evaluation import Judged
+from stages.metrics import clusters
 from stages.policy.decisions import DECISIONS
 
 PATH = "models/predictions.parquet"
@@ -76,17 +77,10 @@ def judge_rows(rows: pd.DataFrame) -> Judged:
         rows["pd"].to_numpy(np.float64),
         decision.astype(np.int64),
         exposure(rows),
-        cluster(rows),
+        clusters.read_codes(rows.get("cluster")),
     )
 
 
 def exposure(rows: pd.DataFrame) -> np.ndarray | None:
     """Return the money at risk of each row (n,), None where no field says it."""
     return rows["exposure"].to_numpy(np.float64) if "exposure" in rows else None
-
-
-def cluster(rows: pd.DataFrame) -> np.ndarray | None:
-    """Return the code of the loans that each row goes good or bad with (n,), None without any."""
-    if "cluster" not in rows or rows["cluster"].isna().any():
-        return None
-    return rows["cluster"].to_numpy(np.int64)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from release.gate.checks import Z
 from release.gate.comparison import PairedRows
 from stages.judging.evaluation import Judged
 from stages.metrics.ranked_rows import Bools, Floats
+from stages.metrics.rate_intervals import share_interval
 from stages.policy.decisions import DECISIONS, Policy
 
 
@@ -81,7 +80,7 @@ def side(rows: Judged, policy: Policy) -> SideTotals:
 
 def part(both: PairedRows, chosen: Bools) -> Segment:
     """Return the figures of some of the common rows (n,) bool."""
-    low, high = wilson(int(both.challenger.bad[chosen].sum()), int(chosen.sum()))
+    low, high = interval_of_bad_rate(both.challenger, chosen)
     return Segment(
         applications=int(chosen.sum()),
         share=float(chosen.mean()),
@@ -93,14 +92,13 @@ def part(both: PairedRows, chosen: Bools) -> Segment:
     )
 
 
-def wilson(bads: int, rows: int) -> tuple[float, float]:
-    """Return the 95 % interval of a bad rate (Wilson 1927); 0 to 1 for no rows."""
-    if not rows:
+def interval_of_bad_rate(rows: Judged, chosen: Bools) -> tuple[float, float]:
+    """Return the 95 % interval of the bad rate of some rows (n,) bool; 0 to 1 for no rows."""
+    if not chosen.any():
         return 0.0, 1.0
-    rate, spread = bads / rows, Z**2 / rows
-    centre = rate + spread / 2
-    margin = Z * sqrt(rate * (1 - rate) / rows + spread / (4 * rows))
-    return (centre - margin) / (1 + spread), (centre + margin) / (1 + spread)
+    cluster = None if rows.cluster is None else rows.cluster[chosen]
+    _, low, high = share_interval(rows.bad[chosen] == 1, np.ones(int(chosen.sum())), cluster)
+    return low, high
 
 
 def mean(values: NDArray[Any]) -> float:

@@ -80,10 +80,9 @@ def people(judgement: Judgement) -> str:
 
 def rate(rows: Judged, chosen: Bools) -> str:
     """Return the bad rate of some rows with its 95 % interval, in words."""
-    count = int(chosen.sum())
-    if not count:
+    if not chosen.any():
         return "(nobody)"
-    low, high = impact.wilson(int(rows.bad[chosen].sum()), count)
+    low, high = impact.interval_of_bad_rate(rows, chosen)
     mean = percent(impact.mean(rows.bad[chosen]), 1)
     return f"(bad rate {mean}), by a 95 % interval {percent(low)} to {percent(high)},"
 

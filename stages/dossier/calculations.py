@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from stages.contract.schema import Contract, Mode
 from stages.dossier import grade_tests
 from stages.metrics import clusters, delong, ratio_intervals
-from stages.metrics.clusters import Codes
+from stages.metrics.clusters import read_codes
 from stages.metrics.rate_intervals import share_interval
 
 DIGITS = 6
@@ -27,7 +27,7 @@ def judge_rows(rows: pd.DataFrame) -> Facts:
     bads, count = int(rows["bad"].sum()), len(rows)
     is_approved = (rows["decision"] == "approve").to_numpy()
     approved = float(is_approved.mean())
-    share, cluster = independent_share(rows), cluster_of(rows)
+    share, cluster = independent_share(rows), read_codes(rows.get("cluster"))
     bad = grade_tests.jeffreys_interval(share * bads, share * count)
     approval = share_interval(is_approved, np.ones(count), cluster)
     facts: Facts = {
@@ -47,20 +47,14 @@ def auc_with_interval(rows: pd.DataFrame) -> Facts | None:
     bad = rows["bad"].to_numpy()
     if min(bad.sum(), len(bad) - bad.sum()) < FEWEST:
         return None
-    auc = delong.auc_with_interval(bad, rows["pd"].to_numpy(), cluster_of(rows))
+    auc = delong.auc_with_interval(bad, rows["pd"].to_numpy(), read_codes(rows.get("cluster")))
     return {"value": auc.estimate, "low": auc.low, "high": auc.high}
-
-
-def cluster_of(rows: pd.DataFrame) -> Codes | None:
-    """Return which rows (n,) go good or bad together; None where all are independent."""
-    if "cluster" not in rows or rows["cluster"].isna().any():
-        return None
-    return rows["cluster"].to_numpy(np.int64)
 
 
 def independent_share(rows: pd.DataFrame) -> float:
     """Return the share of an independent loan, at most 1, that one of these loans is worth."""
-    return clusters.share_of_independent_rows(rows["bad"].to_numpy(np.float64), cluster_of(rows))
+    codes = read_codes(rows.get("cluster"))
+    return clusters.share_of_independent_rows(rows["bad"].to_numpy(np.float64), codes)
 
 
 def judge_parts(rows: pd.DataFrame, labels: pd.Series[Any], minimum: int) -> dict[str, Facts]:
@@ -144,7 +138,7 @@ def compare_approval(rows: pd.DataFrame, groups: pd.Series[Any], minimum: int) -
     The interval is that of a ratio of two rates on the log scale (Katz et al. 1978).
     """
     names = groups.to_numpy().astype(str)
-    approved, cluster = (rows["decision"] == "approve").to_numpy(), cluster_of(rows)
+    approved, cluster = (rows["decision"] == "approve").to_numpy(), read_codes(rows.get("cluster"))
     inside = {str(name): names == name for name in np.unique(names)}
     rates = {n: float(approved[i].mean()) for n, i in inside.items() if i.sum() >= minimum}
     best = max(rates, key=rates.__getitem__, default="")

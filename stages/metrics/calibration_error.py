@@ -156,8 +156,11 @@ def design_effect(ranked: RankedRows, counts: ResampledCounts, cluster: clusters
     error = ranked.keys % 2 - ranked.pd[cell]
     rows = np.bincount(place, minlength=BINS)
     gap = np.bincount(place, error, minlength=BINS) / np.maximum(rows, 1)
-    codes = np.unique(cluster, return_inverse=True)[1]
-    return clusters.design_effect(error - gap[place], codes * (BINS + 1) + place)
+    codes = np.unique(cluster, return_inverse=True)[1] * (BINS + 1) + place
+    counted = clusters.design_effect(error - gap[place], codes)
+    # Means of bins take a part of the variance: of clusters 1 in so many, of rows this times that.
+    bins, groups = int(np.count_nonzero(rows)), len(np.unique(codes))
+    return counted / (1 - bins / groups + counted * bins / len(codes))
 
 
 def _largest(bins: ReliabilityBins, *, lower: float, upper: float) -> float:

@@ -5,17 +5,21 @@ Intervals that take such rows for independent ones are too narrow, so clusters a
 
 import itertools
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
 
-from stages.metrics.ranked_rows import Floats
+from stages.metrics.ranked_rows import Bools, Floats
 
 Codes = NDArray[np.int64]
 
 AGREEMENT = 0.1  # correlation of outcomes within clusters that is too high to ignore
 SPARSE = 8  # codes for each row beyond which they are counted anew, which takes a sort
 ERRORS = 3  # standard errors by which it exceeds chance
+LEVEL = 0.95  # of intervals
+STANDARD_ERRORS = NormalDist().inv_cdf((1 + LEVEL) / 2)  # to either side of an estimate
 
 
 def outcomes_agree(bad: Codes, pd: Floats, cluster: Codes) -> bool:
@@ -33,6 +37,18 @@ def outcomes_agree(bad: Codes, pd: Floats, cluster: Codes) -> bool:
     return observed > max(ERRORS * chance, AGREEMENT * over_pairs(np.sqrt(variance)))
 
 
+def read_codes(written: ArrayLike | None) -> Codes | None:
+    """Return the codes (n,) that a file holds; None without any, or where a row has none."""
+    if written is None:
+        return None
+    codes = np.asarray(written)
+    if codes.dtype.kind not in "iu":
+        codes = codes.astype(np.float64)
+        if np.isnan(codes).any():
+            return None
+    return codes.astype(np.int64)
+
+
 def number_labels(labels: Sequence[str | None]) -> Codes | None:
     """Return one code (n,) for all rows of one label; a row without a label stands alone.
 
@@ -46,6 +62,14 @@ def number_labels(labels: Sequence[str | None]) -> Codes | None:
     return np.array([next(alone) if n is None else code[n] for n in labels], dtype=np.int64)
 
 
+def independent_number(event: Bools, cluster: Codes | None) -> float:
+    """Return how many independent rows say as much as those with an event (n,) (Kish 1965)."""
+    if cluster is None or not event.any():
+        return float(np.sum(event))
+    by_cluster = sums(np.asarray(event, dtype=np.float64), cluster)
+    return float(np.sum(by_cluster)) ** 2 / float(np.sum(by_cluster**2))
+
+
 def share_of_independent_rows(events: Floats, cluster: Codes | None) -> float:
     """Return the share of an independent row, at most 1, that one of these rows (n,) is worth."""
     return 1.0 if cluster is None else 1 / design_effect(events - events.mean(), cluster)
@@ -55,6 +79,22 @@ def design_effect(values: Floats, cluster: Codes) -> float:
     """Return how many times the variance of the sum of centred values (n,) clusters multiply."""
     alone = float(np.sum(values**2))
     return max(1.0, float(np.sum(sums(values, cluster) ** 2)) / alone) if alone else 1.0
+
+
+def standard_errors(values: Floats, cluster: Codes | None) -> float:
+    """Return how many standard errors a 95 % interval has to either side of its estimate.
+
+    The standard error of a sum is estimated from those of centred values (n,) in clusters. That
+    has few degrees of freedom where few clusters say much (Satterthwaite 1946): the fewer, the
+    wider (Student 1908). Without clusters it has as many as there are rows, which is many.
+    """
+    if cluster is None:
+        return STANDARD_ERRORS
+    moves = sums(values, np.unique(cluster, return_inverse=True)[1])
+    squares, count = float(np.sum(moves**2)), len(moves)
+    noise = float(np.sum(moves**4)) - squares**2 / count
+    freedom = 2 * squares**2 / noise if noise > 0 else count
+    return float(stdtrit(max(1.0, min(freedom, count - 1)), (1 + LEVEL) / 2))
 
 
 def sums(values: Floats, cluster: Codes) -> Floats:

@@ -1,15 +1,14 @@
 """DeLong's test of the AUCs of two models on the same rows."""
 
 from math import erfc, sqrt
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stages.metrics.clusters import Codes, sums
+from stages.metrics.clusters import STANDARD_ERRORS, Codes, standard_errors, sums
 from stages.metrics.ranked_rows import Bools, Floats, check_rows
-from stages.metrics.rate_intervals import LEVEL, Interval
+from stages.metrics.rate_intervals import Interval
 
 
 class DeLong(NamedTuple):
@@ -43,14 +42,15 @@ def compare_aucs(
     old, new = _placements(outcome, champion), _placements(outcome, challenger)
     per_bad, per_good = new[0] - old[0], new[1] - old[1]
     difference = float(per_bad.mean())
+    wide = STANDARD_ERRORS
     if cluster is None:
         error = sqrt(per_bad.var(ddof=1) / bads + per_good.var(ddof=1) / goods)
     else:
         moves = np.empty(len(outcome))
         moves[outcome] = (per_bad - difference) / bads
         moves[~outcome] = (-per_good - difference) / goods  # bads above a good, not below it
-        error = _error_of_clusters(moves, cluster)
-    margin = NormalDist().inv_cdf((1 + LEVEL) / 2) * error
+        error, wide = _error_of_clusters(moves, cluster), standard_errors(moves, cluster)
+    margin = wide * error
     return DeLong(
         champion=float(old[0].mean()),
         challenger=float(new[0].mean()),

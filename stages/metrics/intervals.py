@@ -12,12 +12,13 @@ and Page 2013), which never leaves 0 to 1.
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from stages.metrics import calibration_error
-from stages.metrics.clusters import Codes
+from stages.metrics.clusters import Codes, standard_errors
 from stages.metrics.ks_interval import ks_interval
 from stages.metrics.metrics import check_cut_off, check_values, compute_figures, count_rows
 from stages.metrics.ranked_rows import (
@@ -31,7 +32,7 @@ from stages.metrics.ranked_rows import (
     check_rows,
     weighted_sums,
 )
-from stages.metrics.rate_intervals import LEVEL, STANDARD_ERRORS, Interval, intervals_of_rates
+from stages.metrics.rate_intervals import Interval, in_log_odds, intervals_of_rates
 
 RESAMPLES = 1000  # a bound then varies by a twentieth of its distance from the estimate
 THREADS = 2
@@ -54,6 +55,7 @@ class Draws:
     seed: int
     special: dict[str, Interval]  # of figures whose percentiles miss the truth
     squared_error: float  # of calibration, less its noise: what resamples of `ece` are about
+    standard_errors: float  # to either side of an estimate: more where few clusters say much
 
 
 def draw_rows(rows: int, seed: int, resample: int) -> Positions:
@@ -138,7 +140,8 @@ def bootstrap(
     defined = _drop_undefined(estimates["ks"], resampled["ks"])
     if len(defined):
         special["ks"] = ks_interval(exact, counts, defined, cluster)
-    return Draws(estimates, resampled, outcome, seed, special, observed["ece"])
+    wide = standard_errors(outcome - outcome.mean(), cluster)
+    return Draws(estimates, resampled, outcome, seed, special, observed["ece"], wide)
 
 
 def _quotient(part: float, whole: float) -> float:
@@ -157,9 +160,10 @@ def percentile_intervals(draws: Draws) -> dict[str, Interval]:
     for name, estimate in draws.estimates.items():
         stated = draws.special.get(name)
         normal = name in (*NORMAL, *LOG_ODDS)
-        stated = stated or _interval(estimate, draws.resampled[name], normal=normal)
+        resampled = draws.resampled[name]
+        stated = stated or _interval(estimate, resampled, draws.standard_errors, normal=normal)
         if name in LOG_ODDS:
-            stated = _in_log_odds(stated, wider=1 + SCARCE / max(1, int(draws.bad.sum())))
+            stated = in_log_odds(stated, wider=1 + SCARCE / max(1, int(draws.bad.sum())))
         intervals[name] = stated
     return intervals
 
@@ -174,6 +178,7 @@ def paired_intervals(champion: Draws, challenger: Draws) -> dict[str, Interval]:
         name: _interval(
             challenger.estimates[name] - estimate,
             challenger.resampled[name] - champion.resampled[name],
+            champion.standard_errors,
             normal=True,
         )
         for name, estimate in champion.estimates.items()
@@ -190,7 +195,8 @@ def _difference_of_calibration_errors(champion: Draws, challenger: Draws) -> Int
     where both models are calibrated, since resampling adds noise to noise.
     """
     old, new = champion.squared_error, challenger.squared_error
-    squares = _interval(new - old, challenger.resampled["ece"] - champion.resampled["ece"], True)
+    resampled = challenger.resampled["ece"] - champion.resampled["ece"]
+    squares = _interval(new - old, resampled, champion.standard_errors, normal=True)
     middle = max(0.0, (old + new) / 2)
 
     def root(difference: float) -> float:
@@ -212,31 +218,20 @@ def _check_pair(champion: Draws, challenger: Draws) -> None:
         raise ValueError(f"a pair must have the same seed and number of resamples; got {came}")
 
 
-def _interval(estimate: float, resampled: Floats, normal: bool) -> Interval:
-    """Return the percentile interval, or the normal one with the standard error of resamples."""
+def _interval(estimate: float, resampled: Floats, wide: float, *, normal: bool) -> Interval:
+    """Return the percentile interval, or the normal one with the standard error of resamples.
+
+    The percentiles are those that a normal figure has at `wide` standard errors (Hesterberg 2015).
+    """
     defined = _drop_undefined(estimate, resampled)
     if not len(defined):
         return Interval(estimate, float("nan"), float("nan"))
     if normal:
-        margin = STANDARD_ERRORS * float(defined.std())
+        margin = wide * float(defined.std())
         return Interval(estimate, estimate - margin, estimate + margin)
-    low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    tail = NormalDist().cdf(-wide)
+    low, high = np.quantile(defined, [tail, 1 - tail])
     return Interval(estimate, float(low), float(high))
-
-
-def _in_log_odds(normal: Interval, wider: float) -> Interval:
-    """Return the interval that is normal in log-odds, from that of a share which is normal itself.
-
-    The standard error of log-odds is that of the share over share * (1 - share), times `wider`.
-    """
-    share = normal.estimate
-    if not 0 < share < 1:
-        return normal
-    tilt = np.exp(wider * (normal.high - share) / (share * (1 - share)))
-    rest = 1 - share
-    return Interval(
-        share, float(share / (share + rest * tilt)), float(share / (share + rest / tilt))
-    )
 
 
 def _drop_undefined(estimate: float, resampled: Floats) -> Floats:

@@ -7,9 +7,9 @@ resample has twice the variance of the rows, so it exceeds them by 2 ** (2/3) - 
 
 import numpy as np
 
-from stages.metrics.clusters import Codes, design_effect
+from stages.metrics.clusters import STANDARD_ERRORS, Codes, design_effect, standard_errors
 from stages.metrics.ranked_rows import Floats, RankedRows, ResampledCounts
-from stages.metrics.rate_intervals import STANDARD_ERRORS, Interval
+from stages.metrics.rate_intervals import Interval
 
 EXCESS = 1 / (2 ** (2 / 3) - 1)  # of the rows, in units of what resamples exceed them by
 WIDER = 1.1  # the margin, since the excess is an estimate too (benches/judging/coverage.py)
@@ -29,10 +29,13 @@ def ks_interval(
     observed = float(gap[widest])
     shares = ((good[widest], counts.all_goods[0]), (bad[widest], counts.all_bads[0]))
     error = np.sqrt(sum(share * (1 - share) / rows for share, rows in shares))
+    wide = WIDER * STANDARD_ERRORS
     if cluster is not None:
         is_bad, below = ranked.keys % 2 == 1, ranked.keys // 4 <= widest
         share, rows = (np.where(is_bad, b, g) for b, g in zip(shares[1], shares[0], strict=True))
-        error *= np.sqrt(design_effect(np.where(is_bad, -1, 1) * (below - share) / rows, cluster))
+        moves = np.where(is_bad, -1, 1) * (below - share) / rows
+        error *= np.sqrt(design_effect(moves, cluster))
+        wide = WIDER * standard_errors(moves, cluster)
     centre = observed - EXCESS * (float(resampled.mean()) - observed)
-    margin = WIDER * STANDARD_ERRORS * error
+    margin = wide * error
     return Interval(observed, max(0.0, centre - margin), min(1.0, centre + margin))

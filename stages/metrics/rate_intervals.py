@@ -4,16 +4,12 @@ Resampling rows without a bad loan never shows one: a percentile interval would 
 """
 
 from collections.abc import Mapping
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 
-from stages.metrics.clusters import Codes, design_effect
+from stages.metrics.clusters import STANDARD_ERRORS, Codes, design_effect, standard_errors
 from stages.metrics.ranked_rows import Bools, Floats, RankedRows
-
-LEVEL = 0.95
-STANDARD_ERRORS = NormalDist().inv_cdf((1 + LEVEL) / 2)  # to either side of an estimate
 
 
 class Interval(NamedTuple):
@@ -24,9 +20,8 @@ class Interval(NamedTuple):
     high: float
 
 
-def wilson(rate: float, count: float) -> Interval:
-    """Return the interval of a rate of `count` independent rows."""
-    z = STANDARD_ERRORS
+def wilson(rate: float, count: float, z: float = STANDARD_ERRORS) -> Interval:
+    """Return the interval of a rate of `count` independent rows: `z` standard errors each way."""
     scale = 1 + z * z / count
     centre = (rate + z * z / (2 * count)) / scale
     margin = z / scale * float(np.sqrt(rate * (1 - rate) / count + (z / (2 * count)) ** 2))
@@ -76,5 +71,22 @@ def share_interval(event: Bools, weight: Floats, cluster: Codes | None) -> Inter
     total = float(weight.sum())
     rate = float(weight[event].sum()) / total
     rows = total**2 / float(np.sum(weight**2))
-    effect = 1.0 if cluster is None else design_effect(weight * (event - rate), cluster)
-    return wilson(rate, rows / effect)
+    if cluster is None:
+        return wilson(rate, rows)
+    moves = weight * (event - rate)
+    return wilson(rate, rows / design_effect(moves, cluster), standard_errors(moves, cluster))
+
+
+def in_log_odds(normal: Interval, wider: float) -> Interval:
+    """Return the interval that is normal in log-odds, from that of a share which is normal itself.
+
+    The standard error of log-odds is that of the share over share * (1 - share), times `wider`.
+    """
+    share = normal.estimate
+    if not 0 < share < 1:
+        return normal
+    tilt = np.exp(wider * (normal.high - share) / (share * (1 - share)))
+    rest = 1 - share
+    return Interval(
+        share, float(share / (share + rest * tilt)), float(share / (share + rest / tilt))
+    )

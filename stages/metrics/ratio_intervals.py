@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.metrics import clusters
-from stages.metrics.clusters import Codes
+from stages.metrics.clusters import STANDARD_ERRORS, Codes
 from stages.metrics.ranked_rows import Bools, Floats
-from stages.metrics.rate_intervals import STANDARD_ERRORS, Interval, share_interval
+from stages.metrics.rate_intervals import Interval, share_interval
 
 UNDEFINED = Interval(float("nan"), float("nan"), float("nan"))
 
@@ -91,12 +91,12 @@ def quotient_of_shares(parts: Sequence[float], wholes: Sequence[float]) -> Inter
 
 
 def _normal(value: float, moves: Floats, cluster: Codes | None) -> Interval:
-    count = len(moves)
+    count, wide = len(moves), clusters.standard_errors(moves - moves.mean(), cluster)
     if cluster is not None:
         count = int(np.count_nonzero(clusters.sums(np.ones(count), cluster)))
         moves = clusters.sums(moves, cluster)
     if count < 2:
         return Interval(value, float("-inf"), float("inf"))
     squares = float(np.sum(moves**2)) - float(moves.sum()) ** 2 / count
-    margin = STANDARD_ERRORS * float(np.sqrt(max(squares, 0.0) * count / (count - 1)))
+    margin = wide * float(np.sqrt(max(squares, 0.0) * count / (count - 1)))
     return Interval(value, value - margin, value + margin)

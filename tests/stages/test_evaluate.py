@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages import params
+from stages import evaluate, params
 from stages.judging import evaluation, monotone
 from stages.judging.evaluation import Judged
 from stages.metrics import metrics
@@ -307,3 +307,15 @@ def test_the_plots_show_the_winner_on_the_test_rows(judged: Project) -> None:
     importance = pd.read_csv(folder / "importance.csv")["importance"]
     assert importance.is_monotonic_decreasing
     assert set(pd.read_csv(folder / "vintages.csv")["vintage"]) == set(found["by_vintage"])
+
+
+@pytest.mark.parametrize(("bads", "words"), [(1, ""), (4, "100 bad loans in the test part say")])
+def test_few_independent_bad_loans_are_warned_of(
+    capsys: pytest.CaptureFixture[str], bads: int, words: str
+) -> None:
+    """Of each customer, half of the loans are bad."""
+    bad, customer = np.arange(200) % 2, np.arange(200) // (2 * bads)
+    evaluate.warn_of_few_loans(Judged(bad, np.full(200, 0.5), 0 * bad, cluster=customer))
+    said = capsys.readouterr().err
+    assert words in said
+    assert bool(said) == bool(words)

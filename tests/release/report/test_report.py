@@ -370,6 +370,13 @@ def test_expected_profit_is_what_the_pds_promise() -> None:
     assert found == pytest.approx((0.5, 0.0, promised))
 
 
-def test_a_wilson_interval_is_the_textbooks() -> None:
-    assert impact.wilson(3, 54) == pytest.approx((0.0191, 0.1511), abs=1e-4)
-    assert impact.wilson(0, 0) == (0.0, 1.0)
+def test_the_interval_of_a_bad_rate_is_wilsons_and_counts_customers_once() -> None:
+    bad, nobody = (np.arange(54) < 3).astype(np.int64), np.zeros(54, dtype=np.bool_)
+    once = impact.Judged(bad, bad / 2, bad)
+    assert impact.interval_of_bad_rate(once, ~nobody) == pytest.approx((0.0191, 0.1511), abs=1e-4)
+    assert impact.interval_of_bad_rate(once, nobody) == (0.0, 1.0)
+    copies = np.tile(bad, 4), np.tile(bad / 2, 4), np.tile(bad, 4)
+    again = impact.Judged(*copies, cluster=np.tile(np.arange(54), 4))
+    low, high = impact.interval_of_bad_rate(again, np.tile(~nobody, 4))
+    assert low < 0.0191
+    assert high > 0.1511

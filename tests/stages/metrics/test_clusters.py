@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from stages.metrics import clusters, intervals
 from tests.support.trained.judged_rows import CUT_OFF, book
@@ -113,3 +114,34 @@ def test_four_copies_say_as_much_of_a_rate_as_one() -> None:
     copies = np.repeat(np.arange(300), 4)
     assert clusters.share_of_independent_rows(np.repeat(bad, 4), copies) == pytest.approx(0.25)
     assert clusters.share_of_independent_rows(bad, None) == 1
+
+
+def test_rows_whose_clusters_are_not_known_are_independent() -> None:
+    assert clusters.read_codes(None) is None
+    assert clusters.read_codes([3.0, np.nan]) is None
+    assert clusters.read_codes([None, None]) is None
+    read = clusters.read_codes(np.array([3, 2**60 + 1]))
+    assert read is not None
+    assert read.tolist() == [3, 2**60 + 1]
+
+
+@pytest.mark.parametrize("count", [5, 30, 200])
+def test_normal_sums_of_clusters_have_nearly_the_quantile_of_student(count: int) -> None:
+    generator = np.random.default_rng(1)
+    drawn = [
+        clusters.standard_errors(generator.normal(size=count), np.arange(count)) for _ in range(300)
+    ]
+    assert np.median(drawn) == pytest.approx(stats.t.ppf(0.975, count - 1), rel=0.05)
+
+
+def test_few_events_in_many_clusters_count_as_few() -> None:
+    events = (np.arange(1000) < 10).astype(np.float64)
+    wide = clusters.standard_errors(events - events.mean(), np.arange(1000))
+    assert wide == pytest.approx(stats.t.ppf(0.975, 2 * 10 / 0.99), rel=0.02)
+    assert clusters.standard_errors(events, None) == pytest.approx(1.959964)
+
+
+def test_equal_clusters_and_a_single_one_have_finite_intervals() -> None:
+    two, one = np.array([0, 0, 1, 1]), np.zeros(4, dtype=np.int64)
+    assert clusters.standard_errors(np.zeros(4), two) == pytest.approx(12.7062)
+    assert clusters.standard_errors(np.ones(4), one) == pytest.approx(12.7062)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benches.judging import coverage
-from stages.metrics import intervals, metrics
+from stages.metrics import clusters, intervals, metrics
 from stages.metrics.ks_interval import EXCESS, ks_interval
 from stages.metrics.ranked_rows import RankedRows
 
@@ -13,6 +13,11 @@ RANKED = RankedRows.of(BAD, np.repeat([0.1, 0.4], [85, 35]))
 COUNTS = metrics.count_rows(RANKED)
 GAP = 0.8 - 0.25
 ERROR = np.sqrt(0.8 * 0.2 / 100 + 0.25 * 0.75 / 20)
+
+
+def student(moves: np.ndarray, cluster: np.ndarray) -> float:
+    """Return how many times wider Student's interval is than the normal one."""
+    return clusters.standard_errors(moves, cluster) / 1.959964
 
 
 def test_the_interval_is_that_of_a_difference_of_shares_less_its_excess() -> None:
@@ -43,8 +48,11 @@ def test_the_bounds_are_shares() -> None:
 
 def test_rows_of_a_cluster_widen_the_interval() -> None:
     alone = ks_interval(RANKED, COUNTS, np.array([GAP]), None)
-    fives = ks_interval(RANKED, COUNTS, np.array([GAP]), np.repeat(np.arange(24), 5))
-    assert GAP - fives.low == pytest.approx(np.sqrt(5) * (GAP - alone.low))
+    cluster, below = np.repeat(np.arange(24), 5), np.repeat([1, 0], [85, 35])
+    fives = ks_interval(RANKED, COUNTS, np.array([GAP]), cluster)
+    wider = student(np.where(BAD, (0.25 - below) / 20, (below - 0.8) / 100), cluster)
+    assert 1.01 < wider < 1.4
+    assert GAP - fives.low == pytest.approx(wider * np.sqrt(5) * (GAP - alone.low))
 
 
 def test_a_cluster_counts_by_what_its_rows_add_to_the_gap() -> None:
@@ -55,7 +63,8 @@ def test_a_cluster_counts_by_what_its_rows_add_to_the_gap() -> None:
     alone = ks_interval(RANKED, COUNTS, np.array([GAP]), None)
     found = ks_interval(RANKED, COUNTS, np.array([GAP]), cluster)
     assert effect > 1.1
-    assert GAP - found.low == pytest.approx(np.sqrt(effect) * (GAP - alone.low))
+    wider = student(added, cluster) * np.sqrt(effect)
+    assert GAP - found.low == pytest.approx(wider * (GAP - alone.low))
 
 
 def test_clusters_count_at_the_widest_gap_of_many_thresholds() -> None:
@@ -75,7 +84,8 @@ def test_clusters_count_at_the_widest_gap_of_many_thresholds() -> None:
     found = ks_interval(ranked, metrics.count_rows(ranked), np.array([gap]), cluster)
     assert found.estimate == pytest.approx(gap)
     assert effect > 1.05
-    assert gap - found.low == pytest.approx(1.1 * 1.959964 * error * np.sqrt(effect))
+    wider = student(added, cluster) * np.sqrt(effect)
+    assert gap - found.low == pytest.approx(1.1 * 1.959964 * error * wider)
 
 
 # Of 200 books, 95 % hold with a standard error of 1.5 points; the true KS of the book is 0.50.
