@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from stages.contract.draft import column_names, dialect, keys, leakage, outcome, profile
-from stages.contract.draft.column import Column, Floats, Guess
+from stages.contract.draft.column import Column, Floats, Guess, is_nested
 from stages.contract.draft.keys import Link
 from stages.contract.draft.outcome import TargetCoding
 from stages.contract.fields.written_values import did_you_mean
@@ -19,10 +19,6 @@ from stages.contract.raw.files import read_file
 from stages.contract.schema import ContractError
 from stages.contract.tables import RawTable
 from stages.features import split
-
-# A date over more years, which no name tells for that of the decision, is one of the applicant's
-# life: a birth, or the day a bank came to know a customer.
-MOST_YEARS = 15
 
 
 @dataclass
@@ -129,7 +125,7 @@ def describe_columns(book: RawBook, table: str) -> list[DraftField]:
     for place, name in enumerate(frame.columns):
         if sys.stderr.isatty():
             print(f"\r{table}: column {place + 1} of {len(frame.columns)}", end="", file=sys.stderr)
-        if _is_nested(frame[name]):
+        if is_nested(frame[name]):
             parts.append(
                 DraftField(name, table, Guess(left_out="lists or structures, no plain values"))
             )
@@ -143,12 +139,6 @@ def describe_columns(book: RawBook, table: str) -> list[DraftField]:
     if sys.stderr.isatty():
         print(file=sys.stderr)
     return parts
-
-
-def _is_nested(values: pd.Series) -> bool:
-    """Return whether a Parquet column holds lists or structures."""
-    some = values.dropna().iloc[:1].tolist() if values.dtype == object else []
-    return any(isinstance(value, list | dict | np.ndarray) for value in some)
 
 
 def _relate_to_outcome(book: RawBook, part: DraftField, column: Column) -> None:
@@ -207,8 +197,8 @@ def choose_decision_date(
     fit = [p for p in dates.values() if p.days.size and not p.protected and p.guess.required]
     fit = [p for p in fit if p.name not in history and p.known_at != "outcome"]
     named = [p for p in fit if column_names.tells(column_names.DECISION, p.name)]
-    years = {p.name: float(np.nanmax(p.days) - np.nanmin(p.days)) / 365.25 for p in fit}
-    long = [p.name for p in fit if p not in named and years[p.name] > MOST_YEARS]
+    years = {p.name: leakage.years_between(p.days) for p in fit if p not in named}
+    long = [name for name in years if years[name] > leakage.MOST_YEARS]
     unnamed = [p for p in fit if p.name not in long]
     for part in named or (unnamed if len(fit) == 1 else []):
         if _can_split(part.days, book.outcome.y):

@@ -125,3 +125,9 @@ def scalar(word: str) -> Scalar:
     if word in ("true", "false"):
         return word == "true"
     return int(float(word)) if re.fullmatch(r"(-?[1-9]\d{0,14}|0)(\.0+)?", word) else word
+
+
+def is_nested(values: pd.Series) -> bool:
+    """Return whether a Parquet column holds lists or structures."""
+    some = values.dropna().iloc[:1].tolist() if values.dtype == object else []
+    return any(isinstance(value, list | dict | np.ndarray) for value in some)

@@ -14,6 +14,9 @@ Floats = NDArray[np.float64]
 SUSPICIOUS = 0.75
 SAMPLE = 200_000
 CELLS = 60
+# A date over more years, which no name tells for that of the decision, is one of the applicant's
+# life: a birth, or the day a bank came to know a customer.
+MOST_YEARS = 15
 BINS = 10
 
 
@@ -98,3 +101,8 @@ def find_direction(x: Floats, bad: Floats) -> tuple[str, float, float]:
         return "", first, last
     word = "increasing" if np.all(steps >= 0) else "decreasing" if np.all(steps <= 0) else ""
     return word, first, last
+
+
+def years_between(days: Floats) -> float:
+    """Return the years between the first and the last day (n,)."""
+    return float(np.nanmax(days) - np.nanmin(days)) / 365.25
