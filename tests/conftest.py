@@ -47,8 +47,8 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture(scope="session")
 def fitted_book(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A small book with every candidate fitted; not to be changed."""
-    made = Project(tmp_path_factory.mktemp("fitted")).write(book(2000, seed=5))
-    return made.run("preprocess", "featurize", "search", *CANDIDATES)
+    written = Project(tmp_path_factory.mktemp("fitted")).write(book(2000, seed=5))
+    return written.run("preprocess", "featurize", "search", *CANDIDATES)
 
 
 @pytest.fixture(scope="session")

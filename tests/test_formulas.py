@@ -117,9 +117,9 @@ def test_a_direction_that_a_formula_reads_is_said_to_be_sampled(
     evaluation = json.loads((project.folder / "models/evaluation.json").read_text())
     model = artifact.load(project.artifact("lightgbm"))
     encoded = model.features.encode(project.columns("test"))
-    found = monotone.check_directions(model, encoded, np.arange(len(encoded)))
-    assert found["amount"]["sampled_for"] == ["free_income"]
-    assert not found["amount"]["proved"]
+    directions = monotone.check_directions(model, encoded, np.arange(len(encoded)))
+    assert directions["amount"]["sampled_for"] == ["free_income"]
+    assert not directions["amount"]["proved"]
     assert json.dumps(evaluation).count("sampled_for") == 1
 
 

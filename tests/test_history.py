@@ -81,8 +81,8 @@ def with_payments(later: bool, rows: int = 600) -> Tables:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The book whose file of payments has later ones too, up to a winner."""
     folder = tmp_path_factory.mktemp("history")
-    made = Project(folder, TEXT, candidates=["lightgbm"]).write(with_payments(later=True))
-    return made.run("preprocess", "featurize", "lightgbm", "evaluate")
+    written = Project(folder, TEXT, candidates=["lightgbm"]).write(with_payments(later=True))
+    return written.run("preprocess", "featurize", "lightgbm", "evaluate")
 
 
 @pytest.fixture(scope="module")

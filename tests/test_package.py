@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 def test_the_metadata_is_complete() -> None:
-    told = metadata("credit-pd")
-    assert told["License-Expression"] == "Apache-2.0"
-    assert told["Summary"]
-    needed = told.get_all("Requires-Dist") or []
+    about = metadata("credit-pd")
+    assert about["License-Expression"] == "Apache-2.0"
+    assert about["Summary"]
+    needed = about.get_all("Requires-Dist") or []
     assert {"dvc", "scikit-learn", "bentoml==1.4.39"} <= set(needed)
 
 

@@ -46,15 +46,17 @@ def judged(seed: int) -> dict[str, Any]:
     Path("params.yaml").write_text(yaml.safe_dump(config))
     preprocess.main()
     featurize.main()
-    found, seen = {}, {}
+    result, seen = {}, {}
     for name in CAN_WIN:
         train.main(name)
-        found[name] = artifact.load(Path("models") / "candidates" / f"{name}.joblib")
-        seen[name] = figures(found[name], "validation")
+        result[name] = artifact.load(Path("models") / "candidates" / f"{name}.joblib")
+        seen[name] = figures(result[name], "validation")
     metric = params.load().evaluate.choose_by
-    choice = {name: {"value": own[metric], "standard_error": 0.0} for name, own in seen.items()}
+    choice = {
+        name: {"value": figure[metric], "standard_error": 0.0} for name, figure in seen.items()
+    }
     winner = evaluation.choose(choice, metric)
-    return {"winner": winner} | figures(found[winner], "test")
+    return {"winner": winner} | figures(result[winner], "test")
 
 
 def figures(candidate: artifact.Model, split: str) -> dict[str, float]:

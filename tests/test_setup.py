@@ -61,9 +61,9 @@ def write(path: Path, script: str) -> None:
 
 
 def test_without_python_and_uv_one_line_says_what_to_do(programs: Path) -> None:
-    said = set_up(programs).stderr.splitlines()
-    assert said[0].startswith("Python 3.11 is needed: sudo apt-get install python3.11-venv, or ")
-    assert [line for line in said[1:] if not line.startswith("make: ***")] == []
+    errors = set_up(programs).stderr.splitlines()
+    assert errors[0].startswith("Python 3.11 is needed: sudo apt-get install python3.11-venv, or ")
+    assert [line for line in errors[1:] if not line.startswith("make: ***")] == []
 
 
 def test_another_version_under_the_name_of_python_is_none(programs: Path) -> None:
@@ -73,9 +73,9 @@ def test_another_version_under_the_name_of_python_is_none(programs: Path) -> Non
 
 def test_an_install_that_fails_ends_the_set_up_and_lists_no_packages(programs: Path) -> None:
     write(programs / "uv", FAILING_UV)
-    said = set_up(programs).stderr
-    assert "Resolved 2 packages\nerror: no such hash\n" in said
-    assert "numpy" not in said
+    errors = set_up(programs).stderr
+    assert "Resolved 2 packages\nerror: no such hash\n" in errors
+    assert "numpy" not in errors
 
 
 def test_the_tests_of_a_file_are_run_by_one_worker(request: pytest.FixtureRequest) -> None:

@@ -107,17 +107,17 @@ def add_link(tar: tarfile.TarFile, name: str, target: str) -> None:
 def wanted_packages() -> set[str]:
     """Names of the installed packages that `PACKAGES` need, themselves included."""
     needs, provider = installed_packages()
-    found: set[str] = set()
+    libraries: set[str] = set()
     todo = [name for name in PACKAGES if name in needs]
     while todo:
         name = todo.pop()
-        if name in found:
+        if name in libraries:
             continue
-        found.add(name)
+        libraries.add(name)
         for alternatives in needs[name]:
             known = (other if other in needs else provider.get(other) for other in alternatives)
             todo += [other for other in known if other][:1]
-    return found - LEFT_OUT
+    return libraries - LEFT_OUT
 
 
 def installed_packages() -> tuple[dict[str, list[list[str]]], dict[str, str]]:

@@ -74,9 +74,9 @@ def make(engine: Engine, base_image: str, folder: Path) -> Built:
     environment |= on_path(engine, folder / "bin")
     with wheelhouse(folder / "wheels") as index:
         packages = {**environment, "UV_FIND_LINKS": index, "UV_NO_INDEX": "1"}
-        made = Built(NAME, checkout, packages, index)
-        bento = printed(made.command("build", "--base-image", base_image))
-        printed(made.command("containerize", bento, "--image", NAME, "--network", "host"))
+        built = Built(NAME, checkout, packages, index)
+        bento = printed(built.command("build", "--base-image", base_image))
+        printed(built.command("containerize", bento, "--image", NAME, "--network", "host"))
     return Built(NAME, checkout, environment, index)
 
 

@@ -184,7 +184,7 @@ class Traffic:
     """What the clients saw: answers by version, as `told` reads it there, and failures in words."""
 
     application: bytes = APPLICATION
-    told: Callable[[dict[str, Any]], str] = lambda answer: str(answer["version"])
+    describe: Callable[[dict[str, Any]], str] = lambda answer: str(answer["version"])
     pause: float = 0.0
     versions: Counter[str] = field(default_factory=Counter)
     references: int = 0  # so many applicants take turns, if any

@@ -45,8 +45,8 @@ class Served:
         cuts = 0.0, policy["approve_below"], policy["decline_from"], 1.0
         place = DECISIONS.index(decision)
         low, high = cuts[place : place + 2]
-        found = next(r for r in self.golden if low <= r["default_probability"] < high)
-        return {name: value for name, value in found["application"].items() if value is not None}
+        record = next(r for r in self.golden if low <= r["default_probability"] < high)
+        return {name: value for name, value in record["application"].items() if value is not None}
 
     def ask(self, method: str, path: str, **options: Any) -> Any:
         """The JSON that the service answers to a request that must succeed."""
@@ -85,8 +85,8 @@ def serve(folder: Path, key: str = "", **environment: str) -> Iterator[Served]:
     `{url}` in a value of the environment becomes the address of the service.
     """
     for package in ("service", "stages"):
-        own = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / package, folder / package, ignore=own, dirs_exist_ok=True)
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, folder / package, ignore=ignored, dirs_exist_ok=True)
     port, bentoml = free_port(), Path(sys.executable).with_name("bentoml")
     command = [bentoml, "serve", "service.service:CreditPD", "--host", "127.0.0.1"]
     own_environment = {

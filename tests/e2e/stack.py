@@ -80,9 +80,9 @@ class Stack:
             text=True,
             check=False,
         )
-        said = done.stdout + done.stderr
-        assert (done.returncode == 0) is check, said
-        return said
+        output = done.stdout + done.stderr
+        assert (done.returncode == 0) is check, output
+        return output
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def running(engine: Engine, base: str, image: str, folder: Path) -> Iterator[Sta
 def images() -> dict[str, str]:
     """The image of each service."""
     services = yaml.safe_load(FILE.read_text())["services"]
-    return {name: own["image"] for name, own in services.items()}
+    return {name: service["image"] for name, service in services.items()}
 
 
 def secrets(folder: Path) -> Path:
@@ -207,6 +207,6 @@ def libraries(programs: Sequence[Path]) -> set[Path]:
         for path in programs
         if (path.is_file() and os.access(path, os.X_OK)) or path.suffix == ".so"
     ]
-    said = subprocess.run(["ldd", *words], capture_output=True, text=True, check=False).stdout
-    found = {Path(path) for path in re.findall(r"=> (/\S+)", said)}
-    return {path for path in found if not re.match(r"lib(c|m|dl|pthread|rt)\.so", path.name)}
+    output = subprocess.run(["ldd", *words], capture_output=True, text=True, check=False).stdout
+    needed = {Path(path) for path in re.findall(r"=> (/\S+)", output)}
+    return {path for path in needed if not re.match(r"lib(c|m|dl|pthread|rt)\.so", path.name)}

@@ -36,7 +36,7 @@ LABELS_OF_RULES = {"job", "field", "rule", "window", "endpoint", "decision"}
 LABELS = re.compile(r"\{[^}]*\}|by \([^)]*\)")
 
 
-def told(*command: str) -> str:
+def printed_by(*command: str) -> str:
     done = subprocess.run(command, cwd=RULES.parent, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -63,7 +63,9 @@ def exported() -> set[str]:
         "gauge": [""],
     }
     described = [
-        own.describe()[0] for own in vars(metrics).values() if isinstance(own, MetricWrapperBase)
+        collector.describe()[0]
+        for collector in vars(metrics).values()
+        if isinstance(collector, MetricWrapperBase)
     ]
     return {f"{metric.name}{end}" for metric in described for end in ends[metric.type]}
 
@@ -95,7 +97,7 @@ def test_every_alert_is_proven_to_fire_and_to_stay_quiet() -> None:
 
 @pytest.mark.e2e
 def test_the_rules_fire_and_stay_quiet_as_they_should() -> None:
-    assert "SUCCESS" in told(tool("promtool"), "test", "rules", "rules_test.yml")
+    assert "SUCCESS" in printed_by(tool("promtool"), "test", "rules", "rules_test.yml")
 
 
 @pytest.mark.e2e
@@ -110,8 +112,8 @@ def test_a_rule_that_is_too_deaf_fails_its_tests(tmp_path: Path) -> None:
 @pytest.mark.e2e
 def test_the_configurations_are_valid(tmp_path: Path) -> None:
     configured(tmp_path, 3000, (9093, 9090), "http://127.0.0.1:9", 25)
-    told(tool("promtool"), "check", "config", str(tmp_path / "prometheus/prometheus.yml"))
-    told(tool("amtool"), "check-config", "../alertmanager/alertmanager.yml")
+    printed_by(tool("promtool"), "check", "config", str(tmp_path / "prometheus/prometheus.yml"))
+    printed_by(tool("amtool"), "check-config", "../alertmanager/alertmanager.yml")
 
 
 def test_the_panels_of_the_dashboard_stand_beside_one_another() -> None:
@@ -150,10 +152,10 @@ def test_grafana_is_told_where_prometheus_and_the_dashboard_are() -> None:
 
 @pytest.mark.e2e
 def test_prometheus_can_read_every_expression_of_the_dashboard(tmp_path: Path) -> None:
-    own = [{"record": f"panel:{i}", "expr": expr} for i, expr in enumerate(dashboard())]
+    panels = [{"record": f"panel:{i}", "expr": expr} for i, expr in enumerate(dashboard())]
     file = tmp_path / "rules.yml"
-    file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": own}]}))
-    told(tool("promtool"), "check", "rules", str(file))
+    file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": panels}]}))
+    printed_by(tool("promtool"), "check", "rules", str(file))
 
 
 @pytest.mark.e2e
@@ -162,7 +164,7 @@ def test_prometheus_can_read_every_expression_of_the_dashboard(tmp_path: Path) -
 )
 def test_critical_alerts_go_to_mail_as_well(severity: str, receiver: str) -> None:
     command = ["config", "routes", "test", "--config.file=../alertmanager/alertmanager.yml"]
-    answer = told(tool("amtool"), *command, f"severity={severity}", "job=credit-pd")
+    answer = printed_by(tool("amtool"), *command, f"severity={severity}", "job=credit-pd")
     assert answer.strip() == receiver
 
 
@@ -189,8 +191,8 @@ def configured(folder: Path, service: int, ports: tuple[int, int], webhook: str,
         "group_wait: 15s": "group_wait: 1s",
         "group_interval: 1m": "group_interval: 1s",
     }
-    own = "alertmanager/alertmanager.yml"
-    (folder / own).write_text(hurried(own, fast))
+    settings = "alertmanager/alertmanager.yml"
+    (folder / settings).write_text(hurried(settings, fast))
     fast = {
         "/run/secrets": str(folder),
         "dns_sd_configs:  # each container of the service": "static_configs:",
@@ -200,8 +202,8 @@ def configured(folder: Path, service: int, ports: tuple[int, int], webhook: str,
         "15s": "1s",
         "alertmanager:9093": f"127.0.0.1:{ports[0]}",
     }
-    own = "prometheus/prometheus.yml"
-    (folder / own).write_text(hurried(own, fast))
+    settings = "prometheus/prometheus.yml"
+    (folder / settings).write_text(hurried(settings, fast))
 
 
 @contextlib.contextmanager
@@ -248,7 +250,7 @@ class Watched:
     def figure(self, expression: str) -> list[float]:
         """What an expression is now, the value of each series."""
         answer = httpx.get(f"{self.prometheus}/api/v1/query", params={"query": expression})
-        return [float(own["value"][1]) for own in answer.json()["data"]["result"]]
+        return [float(sample["value"][1]) for sample in answer.json()["data"]["result"]]
 
     def said(self) -> str:
         """All that Slack was told."""
@@ -272,9 +274,9 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         parts.enter_context(running(webhook))
         parts.enter_context(running(mail))
         served = parts.enter_context(serve(folder, key=KEY, CREDIT_PD_API_KEYS=digest))
-        own = tmp_path_factory.mktemp("watching")
-        configured(own, httpx.URL(served.url).port or 0, ports, webhook.url, mail.port)
-        parts.enter_context(started(own, ports))
+        working = tmp_path_factory.mktemp("watching")
+        configured(working, httpx.URL(served.url).port or 0, ports, webhook.url, mail.port)
+        parts.enter_context(started(working, ports))
         yield Watched(served, folder, f"http://127.0.0.1:{ports[1]}", webhook, mail)
 
 

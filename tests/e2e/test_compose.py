@@ -87,7 +87,7 @@ def test_golden_records_score_identically_through_the_front(
 def test_a_decision_is_signed_and_witnessed_within_seconds(
     stack: Stack, records: list[dict[str, Any]]
 ) -> None:
-    made = ask(stack, records[1]["application"])["prediction_id"]
+    identifier = ask(stack, records[1]["application"])["prediction_id"]
     folder = Path(stack.environment["SECRETS"])
     log, *witnesses = (
         Key.parse((folder / f"{name}_key.pub").read_text())
@@ -96,11 +96,11 @@ def test_a_decision_is_signed_and_witnessed_within_seconds(
 
     def witnessed() -> bool:
         connection = HTTPConnection(stack.front, timeout=10)
-        connection.request("GET", f"/predictions/{made}/receipt", headers={"x-api-key": KEY})
+        connection.request("GET", f"/predictions/{identifier}/receipt", headers={"x-api-key": KEY})
         answer = connection.getresponse()
         receipt = json.loads(answer.read())
         connection.close()
-        return answer.status == 200 and verify(receipt, log, witnesses)["id"] == made
+        return answer.status == 200 and verify(receipt, log, witnesses)["id"] == identifier
 
     wait_until(witnessed, 60, "a receipt with two cosignatures")
 
@@ -108,11 +108,13 @@ def test_a_decision_is_signed_and_witnessed_within_seconds(
 def test_decisions_are_in_postgresql_and_survive_a_restart(
     stack: Stack, records: list[dict[str, Any]]
 ) -> None:
-    made = ask(stack, records[0]["application"])["prediction_id"]
+    identifier = ask(stack, records[0]["application"])["prediction_id"]
     stack.compose("restart", "--timeout", "20", "postgres", "service")
     wait_until(lambda: probe.is_ready(stack.front), 180, "the stack's return")
     psql = ("psql", "--host=/run/postgresql", "--username=credit_pd", "--tuples-only", "-c")
-    assert made in stack.compose("exec", "-T", "postgres", *psql, "SELECT id FROM ledger_entries")
+    assert identifier in stack.compose(
+        "exec", "-T", "postgres", *psql, "SELECT id FROM ledger_entries"
+    )
 
 
 def replicas(stack: Stack) -> list[str]:
@@ -132,8 +134,8 @@ def two_replicas(stack: Stack) -> Iterator[None]:
 
 def scraped(stack: Stack) -> list[str]:
     """What Prometheus read of the readiness of each container."""
-    found = told(stack.port("prometheus"), "/api/v1/query?query=credit_ready")["result"]
-    return [own["value"][1] for own in found]
+    samples = ask_for_data(stack.port("prometheus"), "/api/v1/query?query=credit_ready")["result"]
+    return [sample["value"][1] for sample in samples]
 
 
 @pytest.mark.usefixtures("two_replicas")
@@ -159,11 +161,11 @@ def test_nobody_notices_that_one_of_two_containers_is_killed_under_load(
         for each in asking:
             each.result()
     assert {status for _, status, _ in answers} == {200}
-    made = [prediction for *_, prediction in answers]
-    assert len(set(made)) == len(made) > 100
+    identifiers = [prediction for *_, prediction in answers]
+    assert len(set(identifiers)) == len(identifiers) > 100
     psql = ("psql", "--host=/run/postgresql", "--username=credit_pd", "--tuples-only", "-c")
     kept = stack.compose("exec", "-T", "postgres", *psql, "SELECT id FROM ledger_entries").split()
-    assert [kept.count(each) for each in made] == [1] * len(made)
+    assert [kept.count(each) for each in identifiers] == [1] * len(identifiers)
     wait_until(lambda: scraped(stack) == ["1", "1"], 180, "the return of the container")
 
 
@@ -183,8 +185,8 @@ def test_every_part_reports_its_health(stack: Stack, engine: Engine) -> None:
     numbers = stack.compose("ps", "--quiet", *lasting).split()
 
     def healthy() -> bool:
-        said = engine.run("inspect", "--format", form, *numbers)
-        return sorted(said.splitlines()) == [f"{name} healthy" for name in lasting]
+        states = engine.run("inspect", "--format", form, *numbers)
+        return sorted(states.splitlines()) == [f"{name} healthy" for name in lasting]
 
     wait_until(healthy, 60, "the health of every part")
     once = stack.compose("ps", "--all", "--quiet", ONCE).strip()
@@ -192,7 +194,7 @@ def test_every_part_reports_its_health(stack: Stack, engine: Engine) -> None:
     assert ended.strip() == "exited 0"
 
 
-def told(address: str, path: str) -> Any:
+def ask_for_data(address: str, path: str) -> Any:
     """The JSON that a part of the monitoring answers."""
     connection = HTTPConnection(address, timeout=10)
     connection.request("GET", path)
@@ -203,20 +205,27 @@ def told(address: str, path: str) -> Any:
 
 def test_prometheus_reads_the_service_by_its_key_and_knows_alertmanager(stack: Stack) -> None:
     wait_until(lambda: "1" in scraped(stack), 90, "the first reading of the metrics")
-    known = told(stack.port("prometheus"), "/api/v1/alertmanagers")["activeAlertmanagers"]
-    assert [own["url"] for own in known] == ["http://alertmanager:9093/api/v2/alerts"]
+    known = ask_for_data(stack.port("prometheus"), "/api/v1/alertmanagers")["activeAlertmanagers"]
+    assert [alertmanager["url"] for alertmanager in known] == [
+        "http://alertmanager:9093/api/v2/alerts"
+    ]
 
 
 def test_alertmanager_routes_as_it_is_told(stack: Stack) -> None:
-    receivers = told(stack.port("alertmanager"), "/api/v2/receivers")
-    assert {own["name"] for own in receivers} == {"slack", "slack-and-mail"}
+    receivers = ask_for_data(stack.port("alertmanager"), "/api/v2/receivers")
+    assert {receiver["name"] for receiver in receivers} == {"slack", "slack-and-mail"}
 
 
 def test_what_is_published_is_published_on_loopback_only(stack: Stack, engine: Engine) -> None:
     numbers = stack.compose("ps", "--quiet").split()
     listed = [json.loads(engine.run("inspect", number))[0] for number in numbers]
     bindings = [each["HostConfig"]["PortBindings"] or {} for each in listed]
-    hosts = [binding["HostIp"] for ports in bindings for own in ports.values() for binding in own]
+    hosts = [
+        binding["HostIp"]
+        for ports in bindings
+        for published in ports.values()
+        for binding in published
+    ]
     assert set(hosts) == {"127.0.0.1"}
     inside = {"postgres", "schema", "service", "monitor", "log", "verifier"}
     inside |= {"witness-a", "witness-b"}
@@ -227,8 +236,8 @@ def test_what_is_published_is_published_on_loopback_only(stack: Stack, engine: E
 def test_a_variable_that_is_not_set_is_named(stack: Stack, name: str) -> None:
     environment = {**stack.environment}
     del environment[name]
-    said = Stack(stack.front, stack.project, environment).compose("config", check=False)
-    assert f"set {name}" in said
+    complaint = Stack(stack.front, stack.project, environment).compose("config", check=False)
+    assert f"set {name}" in complaint
 
 
 def test_every_part_is_confined() -> None:

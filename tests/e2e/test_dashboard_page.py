@@ -35,10 +35,10 @@ MORE_TABS = ("Fairness", "Challenger", "Audit")
 def page(at: Path) -> Iterator[Page]:
     """The dashboard of the ledger in the environment."""
     port = free_port()
-    own = {"DASHBOARD_PORT": str(port), "PYTHONPATH": str(ROOT)}
+    environment = {"DASHBOARD_PORT": str(port), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", f"import os; os.chdir({str(at)!r}); "]
     command[-1] += "from service.dashboard.__main__ import main; main()"
-    process = spawn(command, at / "log", own)
+    process = spawn(command, at / "log", environment)
     url = f"http://127.0.0.1:{port}"
     try:
         wait_until(lambda: answers(url), 60, "the start of the dashboard")
@@ -76,12 +76,12 @@ def drawn(page: Page, tab: str) -> tuple[int, int]:
 
 
 def test_every_tab_draws_its_charts_and_tables(small: Ledger, page: Page) -> None:
-    found = {tab: drawn(page, tab) for tab in TABS}
-    assert found["Decisions"] >= (3, 1)
-    assert found["Drift"] >= (1, 1)
-    assert found["Performance"] >= (2, 0)
-    assert found["Overrides"] == (0, 1)
-    assert found["Model"] == (0, 2)
+    drawings = {tab: drawn(page, tab) for tab in TABS}
+    assert drawings["Decisions"] >= (3, 1)
+    assert drawings["Drift"] >= (1, 1)
+    assert drawings["Performance"] >= (2, 0)
+    assert drawings["Overrides"] == (0, 1)
+    assert drawings["Model"] == (0, 2)
 
 
 def test_an_empty_ledger_has_nothing_to_draw_and_no_error(empty: Ledger, page: Page) -> None:

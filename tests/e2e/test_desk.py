@@ -36,8 +36,8 @@ READER = KEYS["a.reader"][0]
 
 
 def violations(page: Page) -> list[str]:
-    found = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {node['html']}" for one in found for node in one["nodes"]]
+    broken = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {node['html']}" for one in broken for node in one["nodes"]]
 
 
 @pytest.fixture(scope="module")
@@ -122,17 +122,17 @@ def propose(page: Page, served: Served) -> str:
     enter(page, "a.maker")
     asker = Served(served.url, served.golden, {"x-api-key": KEYS["a.maker"][0]}, served.supervisor)
     case = served.case("refer")
-    own = str(asker.ask("POST", "predict", json=case)["prediction_id"])
-    page.goto(f"{served.url}#/decision/{own}")
+    identifier = str(asker.ask("POST", "predict", json=case)["prediction_id"])
+    page.goto(f"{served.url}#/decision/{identifier}")
     page.get_by_role("radio", name="Approve").check()
     page.get_by_role("textbox", name="Reason").fill("A guarantor signed")
     page.get_by_role("button", name="Record the decision").click()
     expect(page.get_by_role("heading", name="A second officer must approve")).to_be_visible()
-    return own
+    return identifier
 
 
 def test_a_second_officer_approves_what_the_first_has_proposed(page: Page, served: Served) -> None:
-    own = propose(page, served)
+    identifier = propose(page, served)
     expect(page.locator("#detail .verdict")).to_have_text("Decision: Refer")
     expect(page.get_by_role("button", name="Record the answer")).to_have_count(0)
     log_out(page)
@@ -141,23 +141,23 @@ def test_a_second_officer_approves_what_the_first_has_proposed(page: Page, serve
     waiting = page.locator("#queue .log a", has_text="a.maker proposes to approve")
     assert violations(page) == []
     waiting.first.click()
-    page.goto(f"{served.url}#/decision/{own}")
+    page.goto(f"{served.url}#/decision/{identifier}")
     page.get_by_role("radio", name="Yes, approve the proposal").check()
     assert violations(page) == []
     page.get_by_role("button", name="Record the answer").click()
     expect(page.get_by_role("heading", name="Final decision: Approve")).to_be_focused()
     expect(page.locator("#detail")).to_contain_text("Approved by b.checker")
     assert violations(page) == []
-    record = served.ask("GET", f"predictions/{own}")
+    record = served.ask("GET", f"predictions/{identifier}")
     (override,) = record["overrides"]
     assert (override["author"], override["approver"]) == ("a.maker", "b.checker")
 
 
 def test_a_rejection_needs_a_comment_and_leaves_the_case_open(page: Page, served: Served) -> None:
-    own = propose(page, served)
+    identifier = propose(page, served)
     log_out(page)
     enter(page, "c.both")
-    page.goto(f"{served.url}#/decision/{own}")
+    page.goto(f"{served.url}#/decision/{identifier}")
     page.get_by_role("radio", name="No, reject it").check()
     page.get_by_role("button", name="Record the answer").click()
     expect(page.get_by_role("textbox", name="Comment")).to_be_focused()
@@ -166,17 +166,17 @@ def test_a_rejection_needs_a_comment_and_leaves_the_case_open(page: Page, served
     expect(page.get_by_role("heading", name="A proposal was rejected")).to_be_visible()
     expect(page.get_by_role("heading", name="Decide this case")).to_be_visible()
     assert violations(page) == []
-    assert served.ask("GET", f"predictions/{own}")["final_decision"] == "refer"
+    assert served.ask("GET", f"predictions/{identifier}")["final_decision"] == "refer"
 
 
 def test_notes_carry_the_name_of_the_log_in(page: Page, served: Served) -> None:
-    own = propose(page, served)
+    identifier = propose(page, served)
     page.get_by_text("Add a note").click()
     expect(page.get_by_role("textbox", name="Your name")).to_have_count(0)
     page.get_by_role("textbox", name="Note").fill("Asked for payslips")
     page.get_by_role("button", name="Add the note").click()
     expect(page.locator(".notes")).to_contain_text("a.maker")
-    (note,) = served.ask("GET", f"predictions/{own}")["notes"]
+    (note,) = served.ask("GET", f"predictions/{identifier}")["notes"]
     assert (note["author"], note["caller"]["name"]) == ("a.maker", "a.maker")
 
 

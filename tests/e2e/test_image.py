@@ -82,8 +82,8 @@ def inside(engine: Engine, built: Built, *words: str) -> str:
 @pytest.fixture(scope="module")
 def facts(built: Built) -> dict[str, Any]:
     """What the image's trial run told."""
-    told: dict[str, Any] = json.loads(printed(built.command("run-check", built.image)))
-    return told
+    printout: dict[str, Any] = json.loads(printed(built.command("run-check", built.image)))
+    return printout
 
 
 def test_it_answers_every_golden_record_and_loses_no_answer(
@@ -154,25 +154,25 @@ def test_the_image_has_less_than_520_megabytes(engine: Engine, built: Built) -> 
 
 
 def test_it_holds_the_locked_packages_and_no_others(engine: Engine, built: Built) -> None:
-    found = inside(engine, built, "python", "-c", INSTALLED).splitlines()
+    packages = inside(engine, built, "python", "-c", INSTALLED).splitlines()
     lock = (built.checkout / "requirements/service.txt").read_text()
     lines = re.findall(r"^[\w.-]+(?:\[.+\])?==[^\\\n]+", lock, re.MULTILINE)
     needed = [r for r in map(Requirement, lines) if r.marker is None or r.marker.evaluate()]
     locked = (f"{r.name} {r.specifier}".replace("==", "") for r in needed)
-    plain = {re.sub("[-_.]+", "-", line).lower() for line in found}
+    plain = {re.sub("[-_.]+", "-", line).lower() for line in packages}
     assert plain == {re.sub("[-_.]+", "-", line).lower() for line in locked}
 
 
 def test_it_holds_the_files_that_serving_needs_and_no_others(engine: Engine, built: Built) -> None:
     words = ("find", ".", "-type", "f", "-not", "-name", "*.pyc")
-    found = {str(Path(name)) for name in inside(engine, built, *words).splitlines()}
-    made = {"bentofile.yaml", str(hashes.MANIFEST)}
-    assert found == {str(path) for path in bento.files(built.checkout)} | made
+    shipped = {str(Path(name)) for name in inside(engine, built, *words).splitlines()}
+    added = {"bentofile.yaml", str(hashes.MANIFEST)}
+    assert shipped == {str(path) for path in bento.files(built.checkout)} | added
 
 
 def test_it_refuses_an_altered_model_in_one_line(engine: Engine, built: Built) -> None:
-    said = inside(engine, built, "python", "-c", ALTER)
-    assert said.strip() == "models/winner.json is not the file that models/manifest.json states"
+    output = inside(engine, built, "python", "-c", ALTER)
+    assert output.strip() == "models/winner.json is not the file that models/manifest.json states"
 
 
 def test_the_index_that_packages_came_from_is_nowhere_in_it(engine: Engine, built: Built) -> None:

@@ -129,8 +129,8 @@ def refer(officer: Officer) -> str:
 
 
 def violations(page: Page) -> list[str]:
-    found = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {node['html']}" for one in found for node in one["nodes"]]
+    broken = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {node['html']}" for one in broken for node in one["nodes"]]
 
 
 def see_empty(officer: Officer) -> None:
@@ -173,10 +173,15 @@ def see_queue(officer: Officer) -> None:
 
 
 def see_override(officer: Officer) -> None:
-    own = refer(officer)
-    wish = {"prediction_id": own, "decision": "approve", "reason": "Seen", "author": "N. Officer"}
+    identifier = refer(officer)
+    wish = {
+        "prediction_id": identifier,
+        "decision": "approve",
+        "reason": "Seen",
+        "author": "N. Officer",
+    }
     officer.served.ask("POST", "overrides", json=wish)
-    officer.open(f"#/decision/{own}")
+    officer.open(f"#/decision/{identifier}")
     expect(officer.page.locator("#detail .effects")).to_be_visible()
 
 
@@ -239,10 +244,10 @@ def test_the_form_has_the_fields_of_an_application(
 
 def test_a_field_has_the_contracts_words(officer: Officer) -> None:
     see_empty(officer)
-    own = officer.page.locator(".field", has=officer.field("delinquent_months"))
-    expect(own).to_contain_text("Months in delinquency *")
-    expect(own).to_contain_text("Of the months with a loan, those with a payment overdue")
-    expect(own).to_contain_text("0 to 2,000")
+    box = officer.page.locator(".field", has=officer.field("delinquent_months"))
+    expect(box).to_contain_text("Months in delinquency *")
+    expect(box).to_contain_text("Of the months with a loan, those with a payment overdue")
+    expect(box).to_contain_text("0 to 2,000")
 
 
 def test_protected_attributes_stand_apart(
@@ -269,8 +274,8 @@ def test_what_was_filled_in_is_what_is_recorded(officer: Officer) -> None:
 
 @pytest.mark.parametrize("decision", ["approve", "refer", "decline"])
 def test_a_decision_shows_what_was_recorded(officer: Officer, decision: str) -> None:
-    own = officer.decide(officer.served.case(decision))
-    record = officer.served.ask("GET", f"predictions/{own}")
+    identifier = officer.decide(officer.served.case(decision))
+    record = officer.served.ask("GET", f"predictions/{identifier}")
     shown = officer.page.locator("#result .decided")
     expect(shown.locator(".verdict")).to_have_text(f"Decision: {decision.capitalize()}")
     expect(shown.locator(".figures")).to_contain_text(str(record["credit_score"]))
@@ -369,22 +374,22 @@ def test_a_what_if_can_be_taken_into_the_form(officer: Officer) -> None:
 
 
 def test_a_person_decides_a_referred_case(officer: Officer) -> None:
-    own = refer(officer)
+    identifier = refer(officer)
     officer.page.get_by_role("radio", name="Approve", exact=True).check()
     officer.page.get_by_role("textbox", name="Reason").fill("A guarantor signed")
     officer.page.get_by_role("textbox", name="Your name").fill("N. Officer")
     officer.press("Record the decision")
     expect(officer.page.get_by_text("A guarantor signed")).to_be_visible()
-    (recorded,) = officer.served.ask("GET", f"predictions/{own}")["overrides"]
+    (recorded,) = officer.served.ask("GET", f"predictions/{identifier}")["overrides"]
     assert (recorded["decision"], recorded["author"]) == ("approve", "N. Officer")
 
 
 def test_a_persons_decision_needs_a_reason(officer: Officer) -> None:
-    own = refer(officer)
+    identifier = refer(officer)
     officer.page.get_by_role("radio", name="Decline", exact=True).check()
     officer.press("Record the decision")
     expect(officer.page.get_by_role("textbox", name="Reason")).to_be_focused()
-    assert officer.served.ask("GET", f"predictions/{own}")["overrides"] == []
+    assert officer.served.ask("GET", f"predictions/{identifier}")["overrides"] == []
 
 
 def test_only_referred_cases_are_a_persons_to_decide(officer: Officer) -> None:
@@ -393,12 +398,12 @@ def test_only_referred_cases_are_a_persons_to_decide(officer: Officer) -> None:
 
 
 def test_decisions_are_found_by_what_was_recorded(officer: Officer) -> None:
-    own = officer.decide(officer.served.case("approve"))
+    identifier = officer.decide(officer.served.case("approve"))
     officer.decide(officer.served.case("decline"))
     officer.open("#/recent")
-    officer.page.get_by_label("Search").fill(own)
+    officer.page.get_by_label("Search").fill(identifier)
     expect(officer.page.locator(".log a")).to_have_count(1)
-    expect(officer.page.locator(".log a")).to_have_attribute("href", f"#/decision/{own}")
+    expect(officer.page.locator(".log a")).to_have_attribute("href", f"#/decision/{identifier}")
 
 
 def test_older_decisions_follow(officer: Officer) -> None:
@@ -467,8 +472,8 @@ def test_the_page_says_when_a_part_of_it_never_comes(officer: Officer) -> None:
 def test_text_can_be_read_while_a_card_appears(browser: Browser, service: Served) -> None:
     with browser.new_context(reduced_motion="no-preference") as context:
         officer = Officer(context.new_page(), service)
-        own = officer.decide(service.case("refer"))
-        officer.open(f"#/decision/{own}")
+        identifier = officer.decide(service.case("refer"))
+        officer.open(f"#/decision/{identifier}")
         expect(officer.page.locator("#detail .decided")).to_be_visible()
         start = "all => all.forEach(one => { one.pause(); one.currentTime = 50; })"
         officer.page.evaluate(f"({start})(document.getAnimations())")
@@ -592,7 +597,7 @@ def test_the_lines_of_a_history_are_counted(officer: Officer, lines: int, text: 
 
 def test_the_queue_has_what_waits_and_a_closed_case_leaves_it(officer: Officer) -> None:
     application = officer.served.case("refer") | {"reference": "Q-1"}
-    own = officer.served.ask("POST", "predict", json=application)["prediction_id"]
+    identifier = officer.served.ask("POST", "predict", json=application)["prediction_id"]
     officer.open("#/queue")
     officer.page.locator("#queue").get_by_label("Search").fill("Q-1")
     expect(officer.page.locator("#queue .log a")).to_have_count(1)
@@ -606,15 +611,15 @@ def test_the_queue_has_what_waits_and_a_closed_case_leaves_it(officer: Officer) 
     officer.page.get_by_role("link", name="Queue").click()
     expect(officer.page.get_by_text("No decision fits the search.")).to_be_visible()
     officer.page.get_by_role("link", name="Decisions").click()
-    officer.page.locator("#recent").get_by_label("Search").fill(own)
+    officer.page.locator("#recent").get_by_label("Search").fill(identifier)
     expect(officer.page.locator("#recent .log a")).to_have_count(1)
     expect(officer.page.locator("#recent .log .badge").first).to_have_text("Decline")
     expect(officer.page.locator("#recent .log .then")).to_contain_text("decided by N. Officer")
 
 
 def test_decisions_are_filtered_by_officer_rating_and_day(officer: Officer) -> None:
-    own = refer(officer)
-    wish = {"prediction_id": own, "decision": "approve", "reason": "ok", "author": "Only Me"}
+    identifier = refer(officer)
+    wish = {"prediction_id": identifier, "decision": "approve", "reason": "ok", "author": "Only Me"}
     officer.served.ask("POST", "overrides", json=wish)
     officer.open("#/recent")
     place = officer.page.locator("#recent")
@@ -650,8 +655,8 @@ def test_the_page_follows_another_contract(stranger: Officer) -> None:
     stranger.press("Continue")
     stranger.fill({"amount": 9000, "purpose": "other", "insured": "Yes", "branch": 30})
     stranger.press("Decide")
-    own = stranger.page.locator(".record a").inner_text()
-    record = stranger.served.ask("GET", f"predictions/{own}")
+    identifier = stranger.page.locator(".record a").inner_text()
+    record = stranger.served.ask("GET", f"predictions/{identifier}")
     wanted = {"amount": 9000, "purpose": "other", "insured": True, "branch": 30}
     assert record["application"] == wanted
 

@@ -51,11 +51,11 @@ class Lender:
 
     def newcomer(self, folder: Path) -> Clone:
         """A fresh clone with an empty cache."""
-        made = Clone.__new__(Clone)
-        made.folder, made.environment = folder, dict(self.clone.environment)
+        copy = Clone.__new__(Clone)
+        copy.folder, copy.environment = folder, dict(self.clone.environment)
         self.clone.run("git", "clone", "--quiet", str(self.clone.folder), str(folder))
-        self.point(made, self.bucket)
-        return made
+        self.point(copy, self.bucket)
+        return copy
 
     def files(self) -> s3fs.S3FileSystem:
         """The bucket, seen directly."""
@@ -189,11 +189,11 @@ def test_a_damaged_object_is_noticed_and_named(lender: Lender, newcomer: Clone) 
     whole = files.cat(place)
     files.pipe(place, whole[:-1] + bytes([whole[-1] ^ 1]))
     try:
-        said = lender.remote(newcomer, "pull", check=False)
+        complaint = lender.remote(newcomer, "pull", check=False)
     finally:
         files.pipe(place, whole)
-    assert "damaged or missing in the remote" in said
-    assert f"{WINNER} ({place.partition('/dvc/')[2]})" in said
+    assert "damaged or missing in the remote" in complaint
+    assert f"{WINNER} ({place.partition('/dvc/')[2]})" in complaint
     assert not (newcomer.folder / WINNER).exists()
 
 

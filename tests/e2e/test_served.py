@@ -75,8 +75,8 @@ def test_a_client_made_by_bentoml_gets_what_http_gives(served: Served) -> None:
     answer = by_client(served, "predict", application)
     recorded = served.ask("GET", f"predictions/{answer['prediction_id']}")
     assert answer["default_probability"] == recorded["default_probability"]
-    told = by_client(served, "explain", application)
-    assert told["default_probability"] == answer["default_probability"]
+    explanation = by_client(served, "explain", application)
+    assert explanation["default_probability"] == answer["default_probability"]
     rows = by_client(served, "predict_batch", [application, {}])["results"]
     assert rows[0]["decision"]["default_probability"] == answer["default_probability"]
     assert {error["field"] for error in rows[1]["errors"]} >= {"income", "loan_amount"}

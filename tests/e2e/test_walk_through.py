@@ -219,18 +219,18 @@ def walk(
 @pytest.mark.parametrize("number", range(len(COMMANDS)), ids=COMMANDS)
 def test_a_command_of_the_walk_does_what_the_readme_says(walk: Walk, number: int) -> None:
     assert len(walk.done) > number, "a command before failed"
-    status, said = walk.done[number]
-    assert status == 0, said
+    status, output = walk.done[number]
+    assert status == 0, output
 
 
-def told(walk: Walk, command: str) -> str:
+def output_of(walk: Walk, command: str) -> str:
     """What the first command with these words said."""
     number = next(n for n, words in enumerate(COMMANDS) if command in words)
     return walk.done[number][1]
 
 
 def test_the_gate_passes_the_change(walk: Walk) -> None:
-    assert "\nPASS: No floor is broken" in told(walk, "release.gate")
+    assert "\nPASS: No floor is broken" in output_of(walk, "release.gate")
 
 
 def test_the_pull_request_has_the_report_as_its_one_comment(walk: Walk) -> None:
@@ -240,9 +240,9 @@ def test_the_pull_request_has_the_report_as_its_one_comment(walk: Walk) -> None:
 
 
 def test_clients_saw_the_image_before_then_the_change_then_the_one_before(walk: Walk) -> None:
-    released = told(walk, "--verify").split()[-1]
+    released = output_of(walk, "--verify").split()[-1]
     assert list(walk.seen.versions) == [f"{released.partition('@')[0]}@{walk.before}", released]
-    assert f"serves {released.partition('@')[0]}@{walk.before}" in told(walk, "--rollback")
+    assert f"serves {released.partition('@')[0]}@{walk.before}" in output_of(walk, "--rollback")
 
 
 def test_no_client_saw_a_failure(walk: Walk) -> None:
@@ -250,7 +250,7 @@ def test_no_client_saw_a_failure(walk: Walk) -> None:
 
 
 def test_the_registry_tells_what_was_live_and_from_when(walk: Walk) -> None:
-    periods = [line.split()[-3:] for line in told(walk, "registry show").splitlines()]
+    periods = [line.split()[-3:] for line in output_of(walk, "registry show").splitlines()]
     assert [version for version, _, _ in periods] == [BEFORE, "v0.1.1", BEFORE]
     images = [image for _, _, image in periods]
     assert images[0] == images[2] == walk.before != images[1]

@@ -48,21 +48,21 @@ class Bomb:
 def champion(tmp_path_factory: pytest.TempPathFactory) -> TrainedLender:
     """A repository with this project's code and a champion, in the cache of its own remote."""
     folder = tmp_path_factory.mktemp("lender")
-    made = TrainedLender.with_champion(folder)
+    trained = TrainedLender.with_champion(folder)
     for package in ("release", "service", "stages"):
         unwanted = shutil.ignore_patterns("__pycache__", "node_modules")
-        shutil.copytree(ROOT / package, made.folder / package, ignore=unwanted)
-    made.text(".dvc/config", CONFIG.replace("../../remote", str(folder / "remote")))
-    return made.commit_and_push("Bring the code")
+        shutil.copytree(ROOT / package, trained.folder / package, ignore=unwanted)
+    trained.text(".dvc/config", CONFIG.replace("../../remote", str(folder / "remote")))
+    return trained.commit_and_push("Bring the code")
 
 
 @pytest.fixture
 def lender(champion: TrainedLender, tmp_path: Path) -> TrainedLender:
     """A copy of the repository to change."""
     shutil.copytree(champion.folder, tmp_path / "lender" / "work")
-    made = TrainedLender(tmp_path / "lender")
-    made.git("config", "uploadpack.allowAnySHA1InWant", "true")
-    return made
+    trained = TrainedLender(tmp_path / "lender")
+    trained.git("config", "uploadpack.allowAnySHA1InWant", "true")
+    return trained
 
 
 @pytest.fixture

@@ -192,16 +192,16 @@ class GitHub:
     def calls(self, *parts: str) -> list[str]:
         """The commands that ran, all or those with one of some parts."""
         lines = (self.folder / "stand-ins/calls.jsonl").read_text().splitlines()
-        found = [
+        all_lines = [
             re.sub(r"--summary \S+", f"--summary {SUMMARY}", json.loads(line)["line"])
             for line in lines
         ]
-        return [line for line in found if not parts or any(part in line for part in parts)]
+        return [line for line in all_lines if not parts or any(part in line for part in parts)]
 
     def step(self, job: str, name: str) -> dict[str, Any]:
         """The one step of a job whose action or command has a name in it."""
-        [found] = [step for step in self.jobs[job]["steps"] if name in step["name"]]
-        return dict(found)
+        [only] = [step for step in self.jobs[job]["steps"] if name in step["name"]]
+        return dict(only)
 
     @property
     def written(self) -> Any:

@@ -65,8 +65,10 @@ def test_files_that_were_not_pushed_are_named(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert remote.main(["check"]) == 1
-    told = "remote: cannot check: not in the remote: loans, people; run `python -m release.remote"
-    assert capsys.readouterr().err.startswith(told)
+    message = (
+        "remote: cannot check: not in the remote: loans, people; run `python -m release.remote"
+    )
+    assert capsys.readouterr().err.startswith(message)
 
 
 def test_objects_that_the_remote_lost_are_named_with_their_paths(
@@ -107,8 +109,8 @@ def test_a_corrupt_object_of_the_cache_is_noticed_and_repaired_from_the_remote(
     capsys.readouterr()
     assert remote.main(["check", "--local"]) == 0
     place = corrupt.relative_to(repository / ".dvc/cache")
-    said = capsys.readouterr().out
-    assert said.startswith(f"Repaired from the remote: people ({place}) was damaged in the cache")
+    output = capsys.readouterr().out
+    assert output.startswith(f"Repaired from the remote: people ({place}) was damaged in the cache")
     assert corrupt.read_text() == "people"
     assert not corrupt.stat().st_mode & 0o222
     assert remote.main(["check", "--local"]) == 0
@@ -129,9 +131,9 @@ def test_a_corrupt_listing_of_a_folder_is_repaired_too(
     damage(repository / ".dvc/cache", content)
     damage(repository / ".dvc/cache", "one")
     assert remote.main(["check", "--local"]) == 0
-    said = capsys.readouterr().out
-    assert "Repaired from the remote: books (" in said
-    assert "Repaired from the remote: books/one (" in said
+    output = capsys.readouterr().out
+    assert "Repaired from the remote: books (" in output
+    assert "Repaired from the remote: books/one (" in output
     assert listing.read_text() == content
 
 
@@ -158,15 +160,15 @@ def test_a_folder_without_dvc_is_reported(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("output", "reason"),
     [
         ("ERROR: unexpected error - Forbidden\n\nHaving any troubles?", "Forbidden"),
         ("WARNING: old\nERROR: failed to pull\nERROR: more", "failed to pull"),
         ("Traceback", "Traceback"),
     ],
 )
-def test_the_first_error_of_dvc_is_its_reason(said: str, reason: str) -> None:
-    assert remote.reason(said) == reason
+def test_the_first_error_of_dvc_is_its_reason(output: str, reason: str) -> None:
+    assert remote.reason(output) == reason
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ def crowned(root: Path, winner: bytes) -> Path:
     (root / "models/evaluation.json").write_text(json.dumps(METRICS))
     outs = [{"path": str(path), "md5": md5(root / path)} for path in MODELS]
     (root / "dvc.lock").write_text(yaml.safe_dump({"stages": {"evaluate": {"outs": outs}}}))
-    own = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
-    for words in (["init", "-q"], ["add", "."], [*own, "commit", "-qm", "Crown"]):
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
+    for words in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "Crown"]):
         subprocess.run(["git", "-C", str(root), *words], check=True)
     return root
 
@@ -94,11 +94,11 @@ def test_a_run_has_the_params_metrics_artifact_and_tags_of_its_version(
     checkout: Path, mlflow: Any, tmp_path: Path
 ) -> None:
     version = tracking.track(checkout, mlflow, False, (tmp_path / "artifacts").as_uri())
-    made = mlflow.get_model_version(tracking.NAME, version)
-    run = mlflow.get_run(made.run_id)
+    registered = mlflow.get_model_version(tracking.NAME, version)
+    run = mlflow.get_run(registered.run_id)
     assert run.data.params["train.lightgbm.trees"] == "50"
     assert run.data.metrics["test.roc_auc"] == 0.9
-    assert made.tags["git_commit"] == run.data.tags["git_commit"]
+    assert registered.tags["git_commit"] == run.data.tags["git_commit"]
     assert next((tmp_path / "artifacts").rglob("winner.json")).read_bytes() == b"winner"
 
 

@@ -301,15 +301,15 @@ def test_the_retraining_is_on_sundays_at_three_in_cairo() -> None:
 def test_each_role_is_an_output_of_the_foundation() -> None:
     used = set(re.findall(r"vars\.((?:AWS|ECR)_\w+)", "".join(TEXTS.values()))) - {"AWS_REGION"}
     foundation = templates.load(templates.INFRA / "foundation.yaml")["Outputs"].values()
-    told = " ".join(output.get("Description", "") for output in foundation)
-    assert [name for name in used if name not in told] == []
+    descriptions = " ".join(output.get("Description", "") for output in foundation)
+    assert [name for name in used if name not in descriptions] == []
 
 
 def test_every_variable_and_secret_is_explained() -> None:
     used = set(re.findall(r"(?:vars|secrets)\.(\w+)", "".join(TEXTS.values())))
-    told = re.findall(r"`([A-Z_]+)`", (templates.INFRA / "README.md").read_text())
-    assert used <= set(told)
-    assert {name for name in told if name.startswith("AWS")} <= used
+    variables = re.findall(r"`([A-Z_]+)`", (templates.INFRA / "README.md").read_text())
+    assert used <= set(variables)
+    assert {name for name in variables if name.startswith("AWS")} <= used
 
 
 @pytest.mark.parametrize(
@@ -339,9 +339,9 @@ def test_a_role_admits_the_job_that_takes_it(name: str, job: str, role: str, sub
 @pytest.mark.parametrize("readme", ["docs/how-to/release.md", "release/deploy/infra/README.md"])
 def test_the_checks_that_protect_main_are_names_of_jobs(readme: str) -> None:
     names = {WORKFLOWS[name]["jobs"][job]["name"]: name for name, job in JOBS}
-    told = {name for name in names if f"`{name}`" in " ".join((ROOT / readme).read_text().split())}
-    assert told == {"Reproduce and judge", "Style, types, import rules", "Tests"}
-    assert all("pull_request" in WORKFLOWS[names[name]]["on"] for name in told)
+    named = {name for name in names if f"`{name}`" in " ".join((ROOT / readme).read_text().split())}
+    assert named == {"Reproduce and judge", "Style, types, import rules", "Tests"}
+    assert all("pull_request" in WORKFLOWS[names[name]]["on"] for name in named)
 
 
 # What decides about models and production, and what git or DVC obey; some are not there yet.

@@ -195,9 +195,9 @@ def test_a_file_that_cannot_be_scored_leaves_nothing_behind(
     with contextlib.chdir(root):
         code = command.main([str(tmp_path / name), str(tmp_path / "out.parquet")])
     assert code == 2
-    said = capsys.readouterr().err
-    assert words in said
-    assert "Errno" not in said
+    errors = capsys.readouterr().err
+    assert words in errors
+    assert "Errno" not in errors
     assert {p.name for p in tmp_path.iterdir()} <= {name}
 
 
@@ -269,9 +269,9 @@ def test_files_are_scored_into_a_folder_and_only_once(
     before = {path.name: path.stat().st_mtime_ns for path in out.glob("*.parquet")}
     capsys.readouterr()
     assert run(root, *sources, out) == 1
-    said = capsys.readouterr().out.splitlines()
-    assert [line.endswith(f"into {out / 'c.parquet'}; 0 refused") for line in said] == [0, 0, 1]
-    assert said[0] == f"a.csv is scored already, into {out / 'a.parquet'}"
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.endswith(f"into {out / 'c.parquet'}; 0 refused") for line in lines] == [0, 0, 1]
+    assert lines[0] == f"a.csv is scored already, into {out / 'a.parquet'}"
     after = {path.name: path.stat().st_mtime_ns for path in out.glob("*.parquet")}
     assert before.items() < after.items()
     counts = [pq.read_metadata(out / f"{name}.parquet").num_rows for name in "abc"]

@@ -30,17 +30,17 @@ def report(number: int, advice: str, **changes: Any) -> dict[str, Any]:
 
 
 def test_the_narrator_says_the_cause_and_the_estimated_damage_once() -> None:
-    said: list[str] = []
+    lines: list[str] = []
     advice = "Look at the data source of income."
-    Narrator(said.append).tell([report(1, advice), report(2, advice)])
-    assert said == [
+    Narrator(lines.append).tell([report(1, advice), report(2, advice)])
+    assert lines == [
         f"alarm     last 100 decisions: {advice}",
         "estimated 60% approved, and 4.5% of these to go bad",
     ]
 
 
 def test_the_narrator_says_the_realised_damage_beside_what_was_expected() -> None:
-    said: list[str] = []
+    lines: list[str] = []
     realised = {
         "mature": 400,
         "all": {"bad_rate": 0.17, "mean_pd": 0.09},
@@ -48,25 +48,25 @@ def test_the_narrator_says_the_realised_damage_beside_what_was_expected() -> Non
     }
     words = "0.616 realised by 400 loans, 0.831 expected"
     finding = {"rule": "realised", "field": "roc_auc", "words": words, "loudness": "alarm"}
-    narrator = Narrator(said.append)
+    narrator = Narrator(lines.append)
     narrator.tell([report(1, "Retrain.", realised=realised, findings=[finding])])
-    assert said[-2:] == [
+    assert lines[-2:] == [
         f"realised  17.0% of 400 loans went bad, 9.0% expected; ROC-AUC {words}",
         "realised  -0.020 earned on a unit lent, +0.050 expected",
     ]
 
 
 def test_alerts_and_the_request_to_retrain_reach_the_terminal() -> None:
-    said: list[str] = []
-    with receiving(said.append) as address:
+    lines: list[str] = []
+    with receiving(lines.append) as address:
         for message in (
             {"text": "ALARM income: moved"},
             {"event_type": "drift", "client_payload": {"advice": "Retrain: it is worse."}},
         ):
             body = json.dumps(message).encode()
             urllib.request.urlopen(address, body, timeout=5).close()
-        eventually(lambda: len(said) == 2)
-    assert said == [
+        eventually(lambda: len(lines) == 2)
+    assert lines == [
         "alert     ALARM income: moved",
         "retrain   the monitor asks for a retraining. Retrain: it is worse.",
     ]

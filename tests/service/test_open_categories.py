@@ -66,8 +66,8 @@ def test_a_file_with_the_lenders_own_columns_is_scored_as_requests_are(
     frame = pd.DataFrame(rows).rename(columns={"income": "Income (p.a.)"})
     frame.to_csv(tmp_path / "in.csv", index=False)
     assert scoring.score(engine, tmp_path / "in.csv", tmp_path / "out.parquet") == (3, 0)
-    found = pq.read_table(tmp_path / "out.parquet").column("default_probability").to_pylist()
-    assert found == [engine.decide(row).default_probability for row in rows]
+    pds = pq.read_table(tmp_path / "out.parquet").column("default_probability").to_pylist()
+    assert pds == [engine.decide(row).default_probability for row in rows]
 
 
 def test_drift_and_reasons_know_the_other_category_by_name(lender: Project) -> None:

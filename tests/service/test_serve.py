@@ -100,10 +100,10 @@ def test_the_demo_uses_a_separate_ledger_and_sends_no_alerts(
 
 
 def test_the_demo_prints_the_addresses_and_when_the_drift_begins() -> None:
-    told = demo.instructions(3000)
+    instructions = demo.instructions(3000)
     for address in (":3000 ", ":3000/docs", ":8501"):
-        assert f"http://127.0.0.1{address}" in told
-    assert "then every income is halved" in told
+        assert f"http://127.0.0.1{address}" in instructions
+    assert "then every income is halved" in instructions
 
 
 def test_the_dashboard_refuses_an_option_that_it_does_not_have() -> None:
@@ -125,16 +125,16 @@ def test_openmp_waits_without_spinning_before_a_booster_loads() -> None:
         check=True,
         timeout=120,
     )
-    said = [line.strip() for line in done.stderr.splitlines() if "OMP_WAIT_POLICY" in line]
-    assert said
-    assert {line.rpartition("= ")[2] for line in said} == {"'PASSIVE'"}
+    settings = [line.strip() for line in done.stderr.splitlines() if "OMP_WAIT_POLICY" in line]
+    assert settings
+    assert {line.rpartition("= ")[2] for line in settings} == {"'PASSIVE'"}
 
 
 def test_the_supervisor_loads_what_declares_the_service_alone() -> None:
     heavy = {"numpy", "scipy", "sqlalchemy", "service.worker"}
     code = f"import sys, service.service; print({heavy!r} & set(sys.modules))"
-    said = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True, timeout=120)
-    assert said.strip() == "set()"
+    output = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True, timeout=120)
+    assert output.strip() == "set()"
 
 
 def test_a_wrong_setting_of_users_ends_the_supervisor_too() -> None:

@@ -104,8 +104,8 @@ def test_a_candidate_is_touched_by_its_own_parameters_alone(ready: Project) -> N
 def test_training_one_candidate_leaves_the_others(ready: Project) -> None:
     before = ready.files()
     ready.set(train__lightgbm__trees=9).run("lightgbm")
-    own = [f"models/candidates/lightgbm.{ending}" for ending in ("folds.parquet", "joblib")]
-    assert [name for name, data in ready.files().items() if before[name] != data] == own
+    its_files = [f"models/candidates/lightgbm.{ending}" for ending in ("folds.parquet", "joblib")]
+    assert [name for name, data in ready.files().items() if before[name] != data] == its_files
 
 
 def test_what_is_held_out_changes_no_artifact(ready: Project) -> None:
@@ -171,9 +171,9 @@ def test_training_says_what_it_does_in_one_line(
     ready: Project, capfd: pytest.CaptureFixture[str]
 ) -> None:
     ready.run("logistic")
-    said = capfd.readouterr()
+    printed = capfd.readouterr()
     assert re.fullmatch(
-        r"train logistic: [\d,]+ rows, \d+ of 7 features, 3 folds in time order\n", said.out
+        r"train logistic: [\d,]+ rows, \d+ of 7 features, 3 folds in time order\n", printed.out
     )
 
 
@@ -210,11 +210,11 @@ def said_by_train(project: Project, candidate: str) -> str:
 
 
 def test_too_strict_a_selection_is_told_in_one_message(ready: Project) -> None:
-    said = said_by_train(ready.set(train__logistic__min_iv=99), "logistic")
+    output = said_by_train(ready.set(train__logistic__min_iv=99), "logistic")
     assert re.fullmatch(
         r"error: params\.yaml: train\.logistic: min_iv 99\.0 leaves no feature; the highest IV is "
         r"\d\.\d{3} \(\w+\)\n.*git checkout params\.yaml.*\n",
-        said,
+        output,
     )
 
 
@@ -225,9 +225,9 @@ def test_too_few_bads_to_resample_are_told_in_one_message(ready: Project) -> Non
     # One bad loan before the first fold, and one in each of the three.
     bad[(np.array([0.2, 0.6, 0.75, 0.9]) * len(bad)).astype(int)] = 1
     np.savez(path, x=x, bad=bad)
-    said = said_by_train(ready.set(train__logistic__balance="smote"), "logistic")
-    assert "Traceback" not in said
-    assert "error: params.yaml: train.logistic: balance: smote needs at least 2 bad loans" in said
+    output = said_by_train(ready.set(train__logistic__balance="smote"), "logistic")
+    assert "Traceback" not in output
+    assert "error: params.yaml: train.logistic: balance: smote needs at least 2 bad loans" in output
 
 
 @pytest.mark.parametrize("balance", ["undersample", "smote", "smote_tomek"])

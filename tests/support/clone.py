@@ -89,9 +89,9 @@ class Clone:
     def run(self, *command: str, check: bool = True) -> str:
         """Run a command here and return its output; raises AssertionError where it fails."""
         done = self.call(*command)
-        said = done.stdout + done.stderr
-        assert (done.returncode == 0) is check, f"{' '.join(command)}\n{said}"
-        return said
+        output = done.stdout + done.stderr
+        assert (done.returncode == 0) is check, f"{' '.join(command)}\n{output}"
+        return output
 
     def dvc(self, *arguments: str, check: bool = True) -> str:
         """Run DVC and return its output."""
@@ -117,6 +117,6 @@ def files() -> list[str]:
     return [name for name in names if (ROOT / name).is_file()]
 
 
-def stages_run(said: str) -> list[str]:
+def stages_run(output: str) -> list[str]:
     """Return the stages that DVC says it ran."""
-    return re.findall(r"^Running stage '([^']+)'", said, re.MULTILINE)
+    return re.findall(r"^Running stage '([^']+)'", output, re.MULTILINE)

@@ -25,11 +25,11 @@ def missing_part(what: str) -> None:
 
 
 def _binaries() -> Path:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     on_path = shutil.which("initdb")
-    if not found and on_path is None:
+    if not programs and on_path is None:
         missing_part("PostgreSQL's server is not installed (Debian: apt-get install postgresql)")
-    return found[-1].parent if found else Path(str(on_path)).resolve().parent
+    return programs[-1].parent if programs else Path(str(on_path)).resolve().parent
 
 
 class Postgres:
@@ -42,8 +42,10 @@ class Postgres:
         self.port = free_port()
         if self.user:
             shutil.chown(folder, self.user, self.user)
-        made = self._command("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C")
-        subprocess.run(made, check=True, user=self.user, cwd=folder, stdout=subprocess.DEVNULL)
+        command = self._command(
+            "initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"
+        )
+        subprocess.run(command, check=True, user=self.user, cwd=folder, stdout=subprocess.DEVNULL)
         self.start()
 
     def _command(self, program: str, *arguments: str) -> list[str]:

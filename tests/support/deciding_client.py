@@ -26,8 +26,8 @@ async def decide_all(ledger: Ledger, count: int) -> None:
     """Use the keys 0 to count - 1, some at a time."""
 
     async def one(key: str) -> None:
-        found = await decide_once(ledger, key)
-        os.write(1, f"{key} {found}\n".encode())
+        decision = await decide_once(ledger, key)
+        os.write(1, f"{key} {decision}\n".encode())
 
     for start in range(0, count, 10):
         await asyncio.gather(*(one(str(key)) for key in range(start, min(start + 10, count))))

@@ -102,7 +102,7 @@ class SentenceChecker:
         shown = about.removeprefix(title).removeprefix(" (").removesuffix(")")
         if isinstance(part, Field) and part.codes:
             code = part.codes[value]
-            names = {str(v) for v, own in part.codes.items() if own == code}
+            names = {str(v) for v, code_of in part.codes.items() if code_of == code}
             if part.is_boolean:
                 names = {"yes" if code else "no"}
             return "" if shown in names else "names another category"

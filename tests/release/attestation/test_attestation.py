@@ -122,11 +122,11 @@ def test_what_was_judged_is_signed_and_a_host_reads_it(
     assert attest(image, keys.secret, *words, *predicate) == 0
     assert capsys.readouterr().out == f"attested: sha256-{'a' * 64}.att\n"
     assert command.main(["verify", image.name, "--key", str(keys.public)]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["commit"], found["judgement"]) == (HEAD, digest)
-    assert found["model"] == sha256(MODELS[MODEL]).hexdigest()
-    said = json.loads((tmp_path / "predicate.json").read_text())
-    names = {each["name"] for each in said["runDetails"]["byproducts"]}
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["commit"], printed["judgement"]) == (HEAD, digest)
+    assert printed["model"] == sha256(MODELS[MODEL]).hexdigest()
+    written = json.loads((tmp_path / "predicate.json").read_text())
+    names = {each["name"] for each in written["runDetails"]["byproducts"]}
     assert names == {"judgement.json", "bom.cdx.json", "model.cdx.json"}
 
 
@@ -134,10 +134,10 @@ def test_the_signed_statement_names_every_model_file_and_the_manifest(
     image: Image, keys: Releases, registry: Registry
 ) -> None:
     assert attest(image, keys.secret) == 0
-    [said] = [each for each in signed(registry) if each["predicateType"] == PROVENANCE]
+    [statement] = [each for each in signed(registry) if each["predicateType"] == PROVENANCE]
     manifest = hashes.manifest({Path(name): held for name, held in MODELS.items()})
-    assert [each["name"] for each in said["subject"]] == [registry.repository]
-    inputs = said["predicate"]["buildDefinition"]["resolvedDependencies"]
+    assert [each["name"] for each in statement["subject"]] == [registry.repository]
+    inputs = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
     named = {each.get("name"): each["digest"].get("sha256") for each in inputs}
     assert named.keys() >= {*MODELS, str(hashes.MANIFEST)}
     assert named[str(hashes.MANIFEST)] == sha256(manifest.encode()).hexdigest()

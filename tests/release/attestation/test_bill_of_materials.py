@@ -40,8 +40,8 @@ def faults(bill: dict[str, Any]) -> list[str]:
 
 
 def only(bill: dict[str, Any], component_type: str) -> dict[str, Any]:
-    [found] = [each for each in bill["components"] if each["type"] == component_type]
-    return dict(found)
+    [component] = [each for each in bill["components"] if each["type"] == component_type]
+    return dict(component)
 
 
 def test_the_schema_of_cyclonedx_has_nothing_against_it(bill: dict[str, Any]) -> None:
@@ -60,8 +60,8 @@ def test_the_model_is_named_by_its_hash_and_has_its_figures(bill: dict[str, Any]
     digest = sha256(CONTENTS["models/winner.json"]).hexdigest()
     assert model["hashes"] == [{"alg": "SHA-256", "content": digest}]
     stated = json.loads(CONTENTS["models/evaluation.json"])
-    told = model["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]
-    [auc] = [each for each in told if each["type"] == "roc_auc"]
+    performance = model["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]
+    [auc] = [each for each in performance if each["type"] == "roc_auc"]
     assert auc["value"] == str(stated["test"]["roc_auc"]["value"])
     assert auc["confidenceInterval"]["lowerBound"] == str(stated["test"]["roc_auc"]["low"])
     assert model["modelCard"]["modelParameters"]["architectureFamily"] == stated["winner"]

@@ -59,8 +59,8 @@ def make_live(settings: HostSettings, digest: str) -> None:
 
 def test_a_signed_and_judged_image_is_admitted(settings: HostSettings, releases: Releases) -> None:
     releases.attach(f"{settings.repository}@{DIGEST}")
-    found = admitted(settings, DIGEST)
-    assert (found.commit, found.released) == (COMMIT, "2026-11-20T12:00:00Z")
+    image = admitted(settings, DIGEST)
+    assert (image.commit, image.released) == (COMMIT, "2026-11-20T12:00:00Z")
 
 
 def test_an_image_without_an_attestation_is_refused(settings: HostSettings) -> None:
@@ -83,46 +83,46 @@ def test_the_attestation_of_another_image_is_refused(
         admitted(settings, DIGEST)
 
 
-def judgement(said: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = said["predicate"]["runDetails"]["byproducts"][0]
-    return found
+def judgement(statement: dict[str, Any]) -> dict[str, Any]:
+    judged: dict[str, Any] = statement["predicate"]["runDetails"]["byproducts"][0]
+    return judged
 
 
 CHANGES: dict[str, tuple[Change, str]] = {
     "no judgement": (
-        lambda said: said["predicate"]["runDetails"]["byproducts"].clear(),
+        lambda claim: claim["predicate"]["runDetails"]["byproducts"].clear(),
         "it was not judged",
     ),
-    "no verdict": (lambda said: judgement(said).pop("annotations"), "states no verdict"),
+    "no verdict": (lambda claim: judgement(claim).pop("annotations"), "states no verdict"),
     "a failed judgement": (
-        lambda said: judgement(said)["annotations"].update(verdict="fail"),
+        lambda claim: judgement(claim)["annotations"].update(verdict="fail"),
         "must be 'pass'; it is 'fail'",
     ),
     "a judgement that could not be made": (
-        lambda said: judgement(said)["annotations"].update(verdict="cannot judge"),
+        lambda claim: judgement(claim)["annotations"].update(verdict="cannot judge"),
         "must be 'pass'",
     ),
     "the judgement of another commit": (
-        lambda said: judgement(said)["annotations"].update(head="d" * 40),
+        lambda claim: judgement(claim)["annotations"].update(head="d" * 40),
         f"the judgement is of commit {'d' * 40}",
     ),
     "another predicate": (
-        lambda said: said.update(predicateType="https://cyclonedx.org/bom"),
+        lambda claim: claim.update(predicateType="https://cyclonedx.org/bom"),
         "must be https://slsa.dev/provenance/v1",
     ),
     "no model": (
-        lambda said: said["predicate"]["buildDefinition"]["resolvedDependencies"].pop(),
+        lambda claim: claim["predicate"]["buildDefinition"]["resolvedDependencies"].pop(),
         "one commit, one model",
     ),
     "no time": (
-        lambda said: said["predicate"]["runDetails"]["metadata"].update(finishedOn="soon"),
+        lambda claim: claim["predicate"]["runDetails"]["metadata"].update(finishedOn="soon"),
         "the time of the release",
     ),
     "another subject beside the image": (
-        lambda said: said["subject"].append({"name": "file", "digest": {"sha256": "e" * 64}}),
+        lambda claim: claim["subject"].append({"name": "file", "digest": {"sha256": "e" * 64}}),
         "about another image",
     ),
-    "no predicate": (lambda said: said.pop("predicate"), "not SLSA provenance"),
+    "no predicate": (lambda claim: claim.pop("predicate"), "not SLSA provenance"),
 }
 
 
@@ -132,17 +132,17 @@ def test_a_signed_statement_that_says_too_little_is_refused(
 ) -> None:
     change, words = CHANGES[name]
     image = f"{settings.repository}@{DIGEST}"
-    said = releases.statement(image)
-    change(said)
-    attachment.attach(image, {releases.sign(said): PROVENANCE})
+    statement = releases.statement(image)
+    change(statement)
+    attachment.attach(image, {releases.sign(statement): PROVENANCE})
     with pytest.raises(DeploymentRefused, match=words):
         admitted(settings, DIGEST)
 
 
 def changed_payload(envelope: bytes) -> bytes:
     content = payload(envelope)
-    said = base64.b64decode(content["payload"]).replace(b"a" * 64, b"b" * 64)
-    return json.dumps({**content, "payload": base64.b64encode(said).decode()}).encode()
+    claim = base64.b64decode(content["payload"]).replace(b"a" * 64, b"b" * 64)
+    return json.dumps({**content, "payload": base64.b64encode(claim).decode()}).encode()
 
 
 def changed_type(envelope: bytes) -> bytes:

@@ -28,17 +28,17 @@ def alarms(
 ) -> float:
     """Return how often a comparison of two shares alarms when it is looked at all the time."""
     draw = np.random.default_rng(seed)
-    found = 0
+    faults = 0
     for _ in range(RUNS):
         tests = [SequentialTest(margin, level) for _ in signs]
         of = draw.integers(1, 4, LOOKS), draw.integers(5, 40, LOOKS)
         parts = draw.binomial(of[0], new) / of[0] - draw.binomial(of[1], old) / of[1]
-        found += any(
+        faults += any(
             test.observe(sign * difference)
             for difference in parts
             for sign, test in zip(signs, tests, strict=True)
         )
-    return found / RUNS
+    return faults / RUNS
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_approvals_may_neither_rise_nor_fall_beyond_the_margin() -> None:
             comparison.fault(Count(new * n, 10 * n), Count(old * n, 10 * n), 0.001)
             for n in range(1, 50)
         )
-        found = next(fault for fault in looks if fault)
-        assert found.startswith("approvals differ by more than 0.15: ")
+        fault_found = next(fault for fault in looks if fault)
+        assert fault_found.startswith("approvals differ by more than 0.15: ")
 
 
 def test_counts_of_a_restarted_service_go_on_from_zero() -> None:
@@ -121,8 +121,8 @@ def service(status: int, text: str) -> Iterator[str]:
 def test_samples_are_read_with_their_labels() -> None:
     text = '# HELP x\nx_total{a="b",c="d e"} 3.0\ny 1e+02\nz{le="+Inf"} 2 1700000000\n'
     with service(200, text) as address:
-        found = read_samples(address, "key")
-    assert found == [("x_total", 'a="b",c="d e"', 3.0), ("y", "", 100.0), ("z", 'le="+Inf"', 2.0)]
+        samples = read_samples(address, "key")
+    assert samples == [("x_total", 'a="b",c="d e"', 3.0), ("y", "", 100.0), ("z", 'le="+Inf"', 2.0)]
 
 
 def test_a_service_without_metrics_gets_no_canary() -> None:

@@ -272,10 +272,10 @@ def module(name: str) -> Any:
 
 def serving_host(ec2: Any) -> str:
     tags = [{"Key": "credit-pd", "Value": "serving"}]
-    made = ec2.run_instances(
+    instances = ec2.run_instances(
         ImageId=ec2.describe_images()["Images"][0]["ImageId"],
         MinCount=1,
         MaxCount=1,
         TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
     )
-    return str(made["Instances"][0]["InstanceId"])
+    return str(instances["Instances"][0]["InstanceId"])

@@ -181,12 +181,12 @@ def test_whoever_has_read_the_share_of_a_canary_finds_a_colour_after_the_switch(
 ) -> None:
     fake = FakeProxy(tmp_path / "socket")
     fake.start()
-    made = Proxy(tmp_path / "socket", tmp_path / "live.map")
-    made.share("blue", 20)
+    haproxy = Proxy(tmp_path / "socket", tmp_path / "live.map")
+    haproxy.share("blue", 20)
     assert fake.held == {"live": "green", "share": "20", "canary": "blue"}
-    made.switch("green")
+    haproxy.switch("green")
     assert fake.held == {"live": "green", "share": "0", "canary": "green"}
-    assert not made.has_canary()
+    assert not haproxy.has_canary()
 
 
 def test_a_history_that_cannot_be_written_does_not_hide_what_happened(

@@ -187,7 +187,7 @@ def test_every_alarm_notifies_somebody() -> None:
 
 
 def test_every_log_alarm_watches_a_metric_of_a_filter() -> None:
-    made = {
+    resources = {
         change["MetricName"]
         for _, each in templates.resources("AWS::Logs::MetricFilter")
         for change in each["MetricTransformations"]
@@ -197,7 +197,7 @@ def test_every_log_alarm_watches_a_metric_of_a_filter() -> None:
         for _, alarm in templates.resources("AWS::CloudWatch::Alarm")
         if alarm["Namespace"] == "credit-pd"
     }
-    assert watched == made
+    assert watched == resources
 
 
 @pytest.mark.parametrize(
@@ -224,8 +224,8 @@ def test_a_refusal_of_the_host_is_counted(
 ) -> None:
     assert host_deploy.main(["--settings", str(tmp_path / "none"), "--status"]) == 2
     pattern = dict(templates.resources("AWS::Logs::MetricFilter"))["host/RefusedDeployments"]
-    said = capsys.readouterr().err
-    assert any(word in said for word in re.findall(r'"([^"]+)"', pattern["FilterPattern"]))
+    errors = capsys.readouterr().err
+    assert any(word in errors for word in re.findall(r'"([^"]+)"', pattern["FilterPattern"]))
 
 
 def test_a_task_of_fargate_is_as_unprivileged_as_the_containers_of_a_host() -> None:
@@ -327,8 +327,8 @@ def test_fargates_stack_is_made_by_motos_cloudformation(monkeypatch: pytest.Monk
         [stack] = client["cloudformation"].describe_stacks(StackName="fargate")["Stacks"]
         assert stack["StackStatus"] == "CREATE_COMPLETE"
         [task] = client["ecs"].list_task_definitions()["taskDefinitionArns"]
-        made = client["ecs"].describe_task_definition(taskDefinition=task)["taskDefinition"]
-        assert made["containerDefinitions"][0]["image"] == given["Image"]
+        definition = client["ecs"].describe_task_definition(taskDefinition=task)["taskDefinition"]
+        assert definition["containerDefinitions"][0]["image"] == given["Image"]
         [group] = client["elbv2"].describe_target_groups()["TargetGroups"]
         assert group["HealthCheckPath"] == "/readyz"
 

@@ -42,16 +42,16 @@ class Counted:
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
-    made = Counted({"blue": Counters(1000, 0, 20)}, {"blue": Count(10, 1000)})
+    judged = Counted({"blue": Counters(1000, 0, 20)}, {"blue": Count(10, 1000)})
 
     def count(settings: HostSettings, proxy: Proxy, key: str, colour: str) -> dict[str, Count]:
-        if not made.has_metrics:
+        if not judged.has_metrics:
             raise DeploymentRefused("no metrics")
-        slow = made.slow.get(colour, Count(0, 0))
+        slow = judged.slow.get(colour, Count(0, 0))
         return {**watch.count_proxied(proxy, colour), "slow answers": slow}
 
     monkeypatch.setattr(watch, "count", count)
-    return made
+    return judged
 
 
 def started(settings: HostSettings, counted: Counted, old: str = "blue") -> Watch:

@@ -283,18 +283,18 @@ def test_a_folder_that_is_no_checkout_is_refused(checkout: Checkout, tmp_path: P
 def test_the_packed_files_are_copied_and_no_others(checkout: Checkout, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     bento.lay_out(checkout.folder, tmp_path / "out")
-    found = {p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*") if p.is_file()}
-    assert found == {*bento.files(checkout.folder), hashes.MANIFEST}
+    files = {p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert files == {*bento.files(checkout.folder), hashes.MANIFEST}
 
 
 def test_the_manifest_states_the_files_that_the_lock_names(
     checkout: Checkout, tmp_path: Path
 ) -> None:
     (tmp_path / "out").mkdir()
-    made = bento.lay_out(checkout.folder, tmp_path / "out")
+    folder = bento.lay_out(checkout.folder, tmp_path / "out")
     stated = json.loads((tmp_path / "out" / hashes.MANIFEST).read_text())["sha256"]
     assert set(stated) == {str(path) for path in bento.MODELS}
-    assert stated["models/winner.json"] == made.model == made.labels()["model"]
+    assert stated["models/winner.json"] == folder.model == folder.labels()["model"]
     assert hashes.read_verified(tmp_path / "out").keys() == {*bento.MODELS}
     with (tmp_path / "out/models/reference.json").open("a") as file:
         file.write(" ")
@@ -318,8 +318,8 @@ def test_an_image_of_no_commit_is_not_published(commit: str) -> None:
 
 def test_a_published_image_is_named_by_its_digest_in_that_repository() -> None:
     engine = Stub(labelled(image.LABELS["git_commit"], COMMIT))
-    found = image.publish(engine, "credit-pd:1", "registry/credit-pd")
-    assert found == "registry/credit-pd@sha256:2"
+    published = image.publish(engine, "credit-pd:1", "registry/credit-pd")
+    assert published == "registry/credit-pd@sha256:2"
     assert ("push", f"registry/credit-pd:{COMMIT}-0123456789ab") in engine.asked
 
 

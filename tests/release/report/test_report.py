@@ -36,19 +36,21 @@ FIRST_MODEL = {
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """The real pipeline on a small book: a logistic champion, then LightGBM beside it."""
-    made = Clone(tmp_path_factory.mktemp("pipeline") / "clone", **FIRST_MODEL)
-    made.dvc("remote", "add", "--default", "--force", "beside", str(made.folder.parent / "remote"))
-    policy = made.folder / "models" / "gate.yaml"
+    clone = Clone(tmp_path_factory.mktemp("pipeline") / "clone", **FIRST_MODEL)
+    clone.dvc(
+        "remote", "add", "--default", "--force", "beside", str(clone.folder.parent / "remote")
+    )
+    policy = clone.folder / "models" / "gate.yaml"
     limits = yaml.safe_load(policy.read_text()) | {"min_bads": 20, "max_unexcluded_loss": {}}
     policy.write_text(yaml.safe_dump(limits))
-    made.simulate(2500)
+    clone.simulate(2500)
     for subject in ("The first model", "Try LightGBM"):
-        made.dvc("repro", "--quiet")
-        made.commit(subject)
-        made.dvc("push", "--quiet")
-        made.change({r"candidates: \[.*\]": "candidates: [logistic, lightgbm]"})
-    made.run("git", "checkout", "--quiet", "--", ".")
-    return made
+        clone.dvc("repro", "--quiet")
+        clone.commit(subject)
+        clone.dvc("push", "--quiet")
+        clone.change({r"candidates: \[.*\]": "candidates: [logistic, lightgbm]"})
+    clone.run("git", "checkout", "--quiet", "--", ".")
+    return clone
 
 
 def written(lender: Lender, base: str = "HEAD^") -> str:
@@ -89,11 +91,11 @@ def cells(text: str, name: str) -> list[str]:
 
 
 def test_the_real_pipeline_proves_its_own_figures(pipeline: Clone) -> None:
-    found = judged(pipeline)
-    assert ("metrics", "pass") in [(f.check, f.status) for f in found.findings]
-    assert [f for f in found.findings if f.status == "cannot judge"] == []
-    assert found.params is not None
-    assert [rule.rule for rule in found.params.policy.rules] == [RULE]
+    judgement = judged(pipeline)
+    assert ("metrics", "pass") in [(f.check, f.status) for f in judgement.findings]
+    assert [f for f in judgement.findings if f.status == "cannot judge"] == []
+    assert judgement.params is not None
+    assert [rule.rule for rule in judgement.params.policy.rules] == [RULE]
 
 
 def test_the_real_pipeline_has_a_full_report(pipeline: Clone) -> None:
@@ -132,11 +134,11 @@ def test_the_verdict_comes_first(lender: Lender) -> None:
 
 
 def test_a_figure_has_both_sides_their_difference_and_its_limits(lender: Lender) -> None:
-    found = lender.change(BETTER).judge().differences["roc_auc"]
+    change = lender.change(BETTER).judge().differences["roc_auc"]
     _, base, head, difference, interval, better, limits = cells(written(lender), AUC)
-    assert (base, head) == (f"{found.champion:.4f}", f"{found.challenger:.4f}")
-    assert difference == f"▲ {found.difference:+.4f}"
-    assert interval == f"{found.low:+.4f} to {found.high:+.4f}"
+    assert (base, head) == (f"{change.champion:.4f}", f"{change.challenger:.4f}")
+    assert difference == f"▲ {change.difference:+.4f}"
+    assert interval == f"{change.low:+.4f} to {change.high:+.4f}"
     assert (better, limits) == ("higher", "✅ ≥ 0.75, ✅ loss ≤ 0.002")
 
 
@@ -268,8 +270,8 @@ def test_the_report_says_what_directions_of_risk_cost_and_prevent() -> None:
     amount = {"risk": "increasing", "proved": True, "violations": 0, "violations_when_free": 1234}
     fields = {"income": income, "amount": amount}
     price = {"features": ["amount"], "price": 0.001}
-    found = Judgement("HEAD^", metrics={"monotone": {"rows": 50, "fields": fields, **price}})
-    text = origin.model(found)
+    judgement = Judgement("HEAD^", metrics={"monotone": {"rows": 50, "fields": fields, **price}})
+    text = origin.model(judgement)
     assert "| price of monotone constraints | — | +0.0010 AUC for 1 features |" in text
     assert "| PD against a stated direction | — | 1 of 2 fields |" in text
     assert "| 40: row 7 from `0 → 100` has PD 0.3 → 0.2 | — |" in text
@@ -290,9 +292,9 @@ def test_what_cannot_be_judged_is_reported_too(lender: Lender, path: str) -> Non
 
 
 def test_without_the_remote_the_report_says_so(lender: Lender) -> None:
-    found = lender.change(BETTER).judge(remote=False)
+    judgement = lender.change(BETTER).judge(remote=False)
     with contextlib.chdir(lender.folder):
-        assert "this is no verdict for a merge" in report.report(found)
+        assert "this is no verdict for a merge" in report.report(judgement)
 
 
 def test_what_data_say_is_never_markup(lender: Lender) -> None:
@@ -355,8 +357,8 @@ def test_the_bad_rate_at_an_approval_rate_is_that_of_the_lowest_pds(
     bad, pd = np.array(book).T
     for cut in np.unique(pd):
         approved = pd <= cut
-        found = impact.bad_rate_at(bad, pd, float(approved.mean()))
-        assert found == pytest.approx(bad[approved].mean())
+        rate = impact.bad_rate_at(bad, pd, float(approved.mean()))
+        assert rate == pytest.approx(bad[approved].mean())
 
 
 def test_equal_pds_share_their_bads() -> None:
@@ -365,9 +367,9 @@ def test_equal_pds_share_their_bads() -> None:
 
 def test_expected_profit_is_what_the_pds_promise() -> None:
     policy = params.load().policy
-    found = impact.side(impact.Judged(*map(np.array, ([0, 1], [0.1, 0.9], [0, 2]))), policy)
+    figures = impact.side(impact.Judged(*map(np.array, ([0, 1], [0.1, 0.9], [0, 2]))), policy)
     promised = (0.9 * policy.margin - 0.1 * policy.loss_given_default) / 2
-    assert found == pytest.approx((0.5, 0.0, promised))
+    assert figures == pytest.approx((0.5, 0.0, promised))
 
 
 def test_the_interval_of_a_bad_rate_is_wilsons_and_counts_customers_once() -> None:

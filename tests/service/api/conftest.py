@@ -36,10 +36,10 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def api(root: Path, ledger: Ledger) -> Api:
-    made = Api(root, ledger, max_batch=5)
-    made.state.load()
-    assert made.state.engine, made.state.problem
-    return made
+    built = Api(root, ledger, max_batch=5)
+    built.state.load()
+    assert built.state.engine, built.state.problem
+    return built
 
 
 @pytest.fixture

@@ -78,8 +78,8 @@ def test_a_client_that_disconnects_does_not_affect_the_others() -> None:
 def test_an_error_reaches_all_requests_of_its_turn_and_no_others() -> None:
     async def ask() -> int:
         batcher = Batcher(Work())
-        found = await asyncio.gather(batcher(1), batcher(13), return_exceptions=True)
-        assert [type(each) for each in found] == [Broken, Broken]
+        results = await asyncio.gather(batcher(1), batcher(13), return_exceptions=True)
+        assert [type(each) for each in results] == [Broken, Broken]
         return await batcher(3)
 
     assert asyncio.run(ask()) == 6

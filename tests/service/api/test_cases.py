@@ -69,9 +69,9 @@ def test_a_case_lists_its_decisions(client: Client, case: Any) -> None:
         for decision in ("decline", "approve")
     ]
     client.post("/predict", json=case("decline"))
-    found = client.get(f"/cases/{quote(CASE, safe='')}").json()
-    assert found["reference"] == CASE
-    assert [record["id"] for record in found["records"]] == numbers[::-1]
+    page = client.get(f"/cases/{quote(CASE, safe='')}").json()
+    assert page["reference"] == CASE
+    assert [record["id"] for record in page["records"]] == numbers[::-1]
     logged = client.get("/logs", params={"reference": CASE, "limit": 1}).json()
     assert [record["id"] for record in logged["records"]] == numbers[1:]
     older = {"reference": CASE, "before": logged["next_before"]}
@@ -133,30 +133,30 @@ def test_a_field_of_the_contract_keeps_its_name(
 @pytest.fixture
 def older(tmp_path: Path) -> Ledger:
     """A ledger whose schema lacks the index of cases, as the previous release made it."""
-    made = Ledger(f"sqlite:///{tmp_path}/older.sqlite")
-    made.prepare()
-    with connection_to(made.engine) as connection:
+    older_ledger = Ledger(f"sqlite:///{tmp_path}/older.sqlite")
+    older_ledger.prepare()
+    with connection_to(older_ledger.engine) as connection:
         connection.execute(text("DROP INDEX ledger_entries_by_case"))
         version = {"version": revisions.OLDEST}
         connection.execute(text("UPDATE alembic_version SET version_num = :version"), version)
         connection.commit()
-    return made
+    return older_ledger
 
 
 def content(reference: str | None, number: int = 0) -> dict[str, Any]:
     answer = {"default_probability": 0.1, "credit_score": 600, "rating": "A", "reasons": []}
     about = {"application": {"n": number, "note": '"reference":"x"'}, "identity": {}}
-    own = {} if reference is None else {"reference": reference}
-    return {**answer, **about, "decision": "approve", **own}
+    changes = {} if reference is None else {"reference": reference}
+    return {**answer, **about, "decision": "approve", **changes}
 
 
 def test_cases_are_found_without_their_index_too(older: Ledger) -> None:
     asyncio.run(older.append(draft("decision", content("x"))))
     asyncio.run(older.append(draft("decision", content(None))))
-    (found,) = recent(older.engine, 10, reference="x").records
-    assert found.entry.content["reference"] == "x"
+    (record,) = recent(older.engine, 10, reference="x").records
+    assert record.entry.content["reference"] == "x"
     assert earlier(older.engine, ["x"]) == {
-        "x": [EarlierDecision(found.entry.id, found.entry.time, "approve", None)]
+        "x": [EarlierDecision(record.entry.id, record.entry.time, "approve", None)]
     }
     assert earlier(older.engine, ["y"]) == {}
     older.close()

@@ -128,8 +128,8 @@ def test_the_command_writes_the_same_letter(
     assert "We have denied" in capsys.readouterr().out
     assert command.main([*database, "none"]) == 2
     assert command.main([*database, "--output", "letter.doc", number]) == 2
-    told = capsys.readouterr().err
-    assert told.splitlines() == [
+    printed = capsys.readouterr().err
+    assert printed.splitlines() == [
         "letters: no decision has the id none",
         "letters: --output must end in .html or .pdf; got letter.doc",
     ]

@@ -134,16 +134,16 @@ def test_a_body_that_never_begins_is_given_up(
 
 
 def test_the_documentation_is_made_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
+    started = []
     describe = openapi.describe
-    monkeypatch.setattr(openapi, "describe", lambda *a: made.append(1) or describe(*a))
+    monkeypatch.setattr(openapi, "describe", lambda *a: started.append(1) or describe(*a))
 
     async def attack() -> None:
         for handler in (api.documentation.docs_json, api.documentation.docs) * 3:
             assert (await handler(Request("", {}, b"")))[0] == 200
 
     asyncio.run(attack())
-    assert len(made) == 2
+    assert len(started) == 2
 
 
 class Clock:

@@ -68,15 +68,15 @@ def after(refused: int, accepted: int) -> list[dict[str, Any]] | None:
 
 
 def test_a_feed_that_is_refused_is_found_and_named() -> None:
-    found = after(refused=BLOCK, accepted=0)
-    assert [(f["field"], f["rule"], f["loudness"]) for f in found or []] == [
+    findings = after(refused=BLOCK, accepted=0)
+    assert [(f["field"], f["rule"], f["loudness"]) for f in findings or []] == [
         ("income", "missing", "alarm")
     ]
 
 
 def test_a_tenth_of_a_feed_is_a_warning() -> None:
-    found = after(refused=30, accepted=270)
-    assert [f["loudness"] for f in found or []] == ["warning"]
+    findings = after(refused=30, accepted=270)
+    assert [f["loudness"] for f in findings or []] == ["warning"]
 
 
 @pytest.mark.parametrize(("refused", "accepted"), [(0, 100), (2, 98), (20, 980)])

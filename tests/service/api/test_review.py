@@ -53,11 +53,11 @@ def test_below_the_limit_one_officer_decides(client: Client, api: Api, case: Any
 def test_above_the_limit_a_second_officer_approves(
     client: Client, limited: Api, ledger: Ledger, case: Any
 ) -> None:
-    own = refer(client, case)
-    proposed = post_override(client, own)
+    identifier = refer(client, case)
+    proposed = post_override(client, identifier)
     assert (proposed.status_code, proposed.json()["kind"]) == (202, "proposal")
     assert proposed.json()["limit"] == {"field": "amount", "above": -1.0}
-    record = client.get(f"/predictions/{own}").json()
+    record = client.get(f"/predictions/{identifier}").json()
     assert (record["overrides"], record["final_decision"]) == ([], "refer")
     assert record["pending"]["id"] == proposed.json()["id"]
     (waiting,) = client.get("/queue").json()["records"]
@@ -65,7 +65,7 @@ def test_above_the_limit_a_second_officer_approves(
     assert answer(client, proposed.json()["id"], author="A. Officer").status_code == 409
     approved = answer(client, proposed.json()["id"])
     assert (approved.status_code, approved.json()["kind"]) == (201, "override")
-    record = client.get(f"/predictions/{own}").json()
+    record = client.get(f"/predictions/{identifier}").json()
     assert (record["final_decision"], record["pending"]) == ("approve", None)
     assert client.get("/queue").json() == {"records": [], "next_after": None, "open": 0}
     assert answer(client, proposed.json()["id"]).status_code == 409
@@ -77,45 +77,47 @@ def test_the_letter_follows_only_when_the_second_officer_has_approved(
 ) -> None:
     for name, text in CREDITOR.items():
         monkeypatch.setenv(name, text)
-    own = refer(client, case)
-    letter = client.get(f"/predictions/{own}/letter.html").text
+    identifier = refer(client, case)
+    letter = client.get(f"/predictions/{identifier}/letter.html").text
     secret = "A secret of the desk"
-    proposal = post_override(client, own, decision="decline").json()["id"]
-    client.post("/notes", json={"prediction_id": own, "text": secret, "author": "A. Officer"})
-    assert client.get(f"/predictions/{own}/letter.html").text == letter
+    proposal = post_override(client, identifier, decision="decline").json()["id"]
+    client.post(
+        "/notes", json={"prediction_id": identifier, "text": secret, "author": "A. Officer"}
+    )
+    assert client.get(f"/predictions/{identifier}/letter.html").text == letter
     assert answer(client, proposal, reason=secret).status_code == 201
-    declined = client.get(f"/predictions/{own}/letter.html").text
+    declined = client.get(f"/predictions/{identifier}/letter.html").text
     assert "Knows the applicant" in declined
     assert "Knows the applicant" not in letter
     assert secret not in declined
 
 
 def test_a_rejection_states_why(client: Client, limited: Api, case: Any) -> None:
-    own = refer(client, case)
-    proposal = post_override(client, own).json()["id"]
+    identifier = refer(client, case)
+    proposal = post_override(client, identifier).json()["id"]
     refused = answer(client, proposal, approved=False)
     assert (refused.status_code, [*errors(refused)]) == (422, ["reason"])
     rejected = answer(client, proposal, approved=False, reason="The guarantor is unknown")
     assert (rejected.status_code, rejected.json()["kind"]) == (201, "rejection")
     assert client.get("/queue").json()["open"] == 1
-    assert post_override(client, own, decision="decline").status_code == 202
+    assert post_override(client, identifier, decision="decline").status_code == 202
 
 
 @pytest.mark.parametrize(("what", "status"), [("decision", 404), ("nothing", 404)])
 def test_only_a_proposal_is_answered(client: Client, case: Any, what: str, status: int) -> None:
-    own = refer(client, case) if what == "decision" else "01"
-    assert answer(client, own).status_code == status
+    identifier = refer(client, case) if what == "decision" else "01"
+    assert answer(client, identifier).status_code == status
 
 
 def test_the_queue_is_paged_searched_and_filtered(client: Client, case: Any) -> None:
-    own = [refer(client, case, reference=f"LOAN-{number}") for number in range(3)]
+    identifiers = [refer(client, case, reference=f"LOAN-{number}") for number in range(3)]
     client.post("/predict", json=case("approve"))
     page = client.get("/queue", params={"limit": 2}).json()
-    assert [record["id"] for record in page["records"]] == own[:2]
+    assert [record["id"] for record in page["records"]] == identifiers[:2]
     page = client.get("/queue", params={"after": page["next_after"]}).json()
-    assert ([record["id"] for record in page["records"]], page["open"]) == (own[2:], 3)
-    (found,) = client.get("/queue", params={"search": "LOAN-1"}).json()["records"]
-    assert found["id"] == own[1]
+    assert ([record["id"] for record in page["records"]], page["open"]) == (identifiers[2:], 3)
+    (queued,) = client.get("/queue", params={"search": "LOAN-1"}).json()["records"]
+    assert queued["id"] == identifiers[1]
     yesterday = (datetime.now(UTC).date() - timedelta(2)).isoformat()
     assert client.get("/queue", params={"until": yesterday}).json()["records"] == []
     assert len(client.get("/queue", params={"since": yesterday}).json()["records"]) == 3
@@ -138,21 +140,21 @@ def test_a_wrong_filter_is_named(client: Client, query: dict[str, str], field: s
 
 
 def test_the_list_is_filtered_by_final_decision_and_officer(client: Client, case: Any) -> None:
-    own = refer(client, case)
-    assert post_override(client, own, author="Zoë Officer").status_code == 201
+    identifier = refer(client, case)
+    assert post_override(client, identifier, author="Zoë Officer").status_code == 201
     client.post("/predict", json=case("decline"))
     for query in ({"decision": "approve"}, {"officer": "zoë"}, {"search": "knows"}):
-        (found,) = client.get("/logs", params=query).json()["records"]
-        assert found["id"] == own
+        (record,) = client.get("/logs", params=query).json()["records"]
+        assert record["id"] == identifier
 
 
 def test_a_note_stands_with_its_decision(client: Client, case: Any) -> None:
-    own = refer(client, case)
-    note = {"prediction_id": own, "text": "Asked for payslips", "author": "A. Officer"}
+    identifier = refer(client, case)
+    note = {"prediction_id": identifier, "text": "Asked for payslips", "author": "A. Officer"}
     assert client.post("/notes", json=note).status_code == 201
-    (found,) = client.get(f"/predictions/{own}").json()["notes"]
-    assert (found["text"], found["author"]) == ("Asked for payslips", "A. Officer")
-    assert client.post("/notes", json=note | {"prediction_id": found["id"]}).status_code == 404
+    (record,) = client.get(f"/predictions/{identifier}").json()["notes"]
+    assert (record["text"], record["author"]) == ("Asked for payslips", "A. Officer")
+    assert client.post("/notes", json=note | {"prediction_id": record["id"]}).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -161,11 +163,11 @@ def test_a_note_stands_with_its_decision(client: Client, case: Any) -> None:
 def test_a_blank_text_is_refused_wherever_officers_write(
     client: Client, case: Any, blank: str
 ) -> None:
-    own = {"prediction_id": refer(client, case), "author": "A. Officer"}
-    override = own | {"decision": "approve", "reason": "Payslips were shown"}
+    note = {"prediction_id": refer(client, case), "author": "A. Officer"}
+    override = note | {"decision": "approve", "reason": "Payslips were shown"}
     for path, body in (
-        ("/notes", own | {"text": blank}),
-        ("/notes", own | {"text": "Asked", "author": blank}),
+        ("/notes", note | {"text": blank}),
+        ("/notes", note | {"text": "Asked", "author": blank}),
         ("/overrides", override | {"reason": blank}),
         ("/overrides", override | {"author": blank}),
     ):
@@ -192,8 +194,8 @@ def test_with_users_the_roles_and_names_are_those_of_the_log_in(
     def send(name: str, path: str, **body: Any) -> Any:
         return client.post(path, json=body, headers={"x-api-key": keys[name][0]})
 
-    own = send("maker", "/predict", **case("refer")).json()["prediction_id"]
-    wish = {"prediction_id": own, "decision": "approve", "reason": "seen"}
+    identifier = send("maker", "/predict", **case("refer")).json()["prediction_id"]
+    wish = {"prediction_id": identifier, "decision": "approve", "reason": "seen"}
     assert send("checker", "/overrides", **wish).status_code == 403
     proposal = send("maker", "/overrides", **wish).json()
     assert proposal["author"] == "maker"
@@ -201,8 +203,10 @@ def test_with_users_the_roles_and_names_are_those_of_the_log_in(
     assert send("reader", "/approvals", **yes).status_code == 403
     assert send("maker", "/approvals", **yes).status_code == 409
     assert send("checker", "/approvals", **yes, author="maker").status_code == 422
-    assert send("reader", "/notes", prediction_id=own, text="x").status_code == 403
-    assert send("checker", "/notes", prediction_id=own, text="x").json()["author"] == "checker"
+    assert send("reader", "/notes", prediction_id=identifier, text="x").status_code == 403
+    assert (
+        send("checker", "/notes", prediction_id=identifier, text="x").json()["author"] == "checker"
+    )
     approved = send("checker", "/approvals", **yes).json()
     assert (approved["author"], approved["approver"]) == ("maker", "checker")
     assert approved["caller"] == {"name": "checker", "type": "service"}

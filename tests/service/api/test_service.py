@@ -39,10 +39,10 @@ def test_a_prediction_is_the_engines_decision(client: Client, api: Api, case: An
         application = case(decision)
         answer = client.post("/predict", json=application).json()
         assert api.state.engine
-        own = api.state.engine.decide(application)
+        direct = api.state.engine.decide(application)
         assert answer.pop("prediction_id")
         assert answer.pop("timestamp").endswith("Z")
-        assert answer == {name: getattr(own, name) for name in own.__slots__}
+        assert answer == {name: getattr(direct, name) for name in direct.__slots__}
         assert answer["decision"] == decision
         assert bool(answer["reasons"]) == (decision != "approve")
 
@@ -176,16 +176,16 @@ def test_a_batch_is_answered_and_refused_row_by_row(
 def test_a_batch_decides_as_single_requests_do(client: Client, case: Any) -> None:
     single = client.post("/predict", json=case("refer")).json()
     batched = client.post("/predict_batch", json=[case("refer")]).json()["results"][0]["decision"]
-    own = ("prediction_id", "timestamp")
-    assert {k: v for k, v in single.items() if k not in own} == {
-        k: v for k, v in batched.items() if k not in own
+    of_each_request = ("prediction_id", "timestamp")
+    assert {k: v for k, v in single.items() if k not in of_each_request} == {
+        k: v for k, v in batched.items() if k not in of_each_request
     }
 
 
 def test_an_explanation_records_nothing(client: Client, ledger: Ledger, case: Any) -> None:
-    told = client.post("/explain", json=case("decline")).json()
-    assert told["what_would_change_it"]["statement"]
-    assert told["reasons"]
+    explanation = client.post("/explain", json=case("decline")).json()
+    assert explanation["what_would_change_it"]["statement"]
+    assert explanation["reasons"]
     assert ledger.head().sequence == 0
 
 
@@ -222,8 +222,8 @@ def test_recent_decisions_come_newest_first_in_pages(client: Client, case: Any) 
 def test_recent_decisions_can_be_searched(client: Client, case: Any) -> None:
     for decision in ("approve", "decline"):
         client.post("/predict", json=case(decision))
-    found = client.get("/logs", params={"search": "decline"}).json()["records"]
-    assert [record["decision"] for record in found] == ["decline"]
+    records = client.get("/logs", params={"search": "decline"}).json()["records"]
+    assert [record["decision"] for record in records] == ["decline"]
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_a_referred_case_can_be_decided_by_a_person_once(client: Client, case: A
     assert answer.json()["refers_to"] == prediction
     record = client.get(f"/predictions/{prediction}").json()
     assert record["decision"] == "refer"
-    assert [own["decision"] for own in record["overrides"]] == ["approve"]
+    assert [entry["decision"] for entry in record["overrides"]] == ["approve"]
     assert post_override(client, prediction, decision="decline").status_code == 409
 
 
@@ -372,21 +372,21 @@ def test_health_and_readiness_say_that_all_is_well(client: Client) -> None:
 
 
 def test_model_info_describes_the_served_model(client: Client, api: Api) -> None:
-    told = client.get("/model-info").json()
+    answer = client.get("/model-info").json()
     assert api.state.engine
-    assert told["identity"] == api.state.engine.identity
-    assert told["golden"] == {"records": 20, "identical": True}
-    assert told["winner"] == "lightgbm"
-    assert told["policy"]["approve_below"] == api.state.engine.policy.approve_below
-    assert {f["name"] for f in told["contract"]["fields"]} == {
+    assert answer["identity"] == api.state.engine.identity
+    assert answer["golden"] == {"records": 20, "identical": True}
+    assert answer["winner"] == "lightgbm"
+    assert answer["policy"]["approve_below"] == api.state.engine.policy.approve_below
+    assert {f["name"] for f in answer["contract"]["fields"]} == {
         *api.state.engine.applications.fields
     }
-    assert told["model"]["trained_on"]["rows"] > 0
+    assert answer["model"]["trained_on"]["rows"] > 0
 
 
 def test_the_form_heads_its_parts_with_the_titles_of_the_tables() -> None:
-    told = model_info.describe_contract(contracts.load("loan_book"), set())
-    assert {f["table"] for f in told["fields"]} == {"Loan", "Customer", "Credit bureau"}
+    description = model_info.describe_contract(contracts.load("loan_book"), set())
+    assert {f["table"] for f in description["fields"]} == {"Loan", "Customer", "Credit bureau"}
 
 
 @pytest.mark.parametrize(
@@ -466,8 +466,8 @@ def test_bentomls_own_paths_are_forwarded(client: Client) -> None:
 
 def test_the_description_covers_every_endpoint(client: Client, api: Api) -> None:
     paths = client.get("/docs.json").json()["paths"]
-    described = {(path, method.upper()) for path, own in paths.items() for method in own}
-    served = {(path, m) for path, own in api.routes.items() for m in own}
+    described = {(path, method.upper()) for path, methods in paths.items() for method in methods}
+    served = {(path, m) for path, methods in api.routes.items() for m in methods}
     assert described == served - {("/docs", "GET"), ("/docs.json", "GET")}
 
 
@@ -523,8 +523,8 @@ def test_every_answer_matches_its_described_schema(
             where = where.replace("/cases/{id}", "/cases/A-1")
             given = {"json": bodies[path]} if method == "post" else {}
             answer = client.request(method.upper(), where, **given)
-            told = described["responses"][str(answer.status_code)]
-            ((media_type, content),) = told["content"].items()
+            documented = described["responses"][str(answer.status_code)]
+            ((media_type, content),) = documented["content"].items()
             assert answer.headers["content-type"].startswith(media_type)
             body = answer.json() if media_type.endswith("json") else answer.text
             shape = {**content["schema"], "components": document["components"]}

@@ -69,12 +69,12 @@ def small(empty: Ledger) -> Ledger:
 
 def reported(ledger: Ledger, time: str) -> Ledger:
     live = {"purpose": np.ones(500)}
-    found = drift.report(REFERENCE, live, np.random.default_rng(0).uniform(0.02, 0.4, 500))
+    report = drift.report(REFERENCE, live, np.random.default_rng(0).uniform(0.02, 0.4, 500))
     facts = {"time": time, "since": time, "until": time, "window": 500, "last_sequence": 10}
     expected = {"roc_auc": EXPECTED, "bad_rate": EXPECTED}
     reports = Reports(ledger.engine)
-    reports.add({**facts, "model": "m1", "loudest": "alarm", "expected": expected, **found})
-    reports.settle("500", found["findings"], time)
+    reports.add({**facts, "model": "m1", "loudest": "alarm", "expected": expected, **report})
+    reports.settle("500", report["findings"], time)
     return ledger
 
 
@@ -132,8 +132,8 @@ def page(small: Ledger) -> Any:
 
 
 def test_the_headline_counts_decisions_and_overrides(page: Any) -> None:
-    told = figures(page)
-    assert (told["Decisions"], told["Approval rate"], told["Overrides"]) == ("10", "80.0%", "1")
+    shown = figures(page)
+    assert (shown["Decisions"], shown["Approval rate"], shown["Overrides"]) == ("10", "80.0%", "1")
 
 
 def test_an_open_incident_stands_on_top(page: Any) -> None:
@@ -168,10 +168,10 @@ def test_outcomes_of_old_decisions_stand_beside_what_was_expected(
     today = queries.latest(small.engine)[0]["time"][:10]
     rows = [{"prediction_id": each, "bad": i % 2, "date": today} for i, each in enumerate(ids)]
     assert outcomes.record(small, rows) == (10, [])
-    told = opened("Performance")
-    shown = figures(told)
+    tab = opened("Performance")
+    shown = figures(tab)
     assert (shown["Loans with an outcome"], shown["Bad rate"]) == ("10", "50.0%")
-    assert not any("Provisional" in box.value for box in told.warning)
+    assert not any("Provisional" in box.value for box in tab.warning)
 
 
 def test_outcomes_are_compared_again_only_as_outcomes_come(
@@ -252,8 +252,8 @@ def test_scores_are_counted_in_bands(small: Ledger) -> None:
 
 
 def test_models_are_listed_with_how_often_they_decided(small: Ledger) -> None:
-    found = queries.models(small.engine)
-    assert [(row["model"], row["policy"], row["decisions"]) for row in found] == [("m1", "p1", 10)]
+    models = queries.models(small.engine)
+    assert [(row["model"], row["policy"], row["decisions"]) for row in models] == [("m1", "p1", 10)]
 
 
 @pytest.mark.parametrize("has_totals", [False, True])
@@ -290,9 +290,9 @@ def test_outcomes_of_young_decisions_are_shown_at_once_and_called_provisional(
     decision = queries.latest(small.engine)[-1]
     row = {"prediction_id": decision["id"], "bad": 1, "date": decision["time"][:10]}
     assert outcomes.record(small, [row]) == (1, [])
-    told = opened("Performance")
-    assert any("Provisional" in box.value for box in told.warning)
-    assert figures(told)["Loans with an outcome"] == "1"
+    tab = opened("Performance")
+    assert any("Provisional" in box.value for box in tab.warning)
+    assert figures(tab)["Loans with an outcome"] == "1"
 
 
 def test_the_dossier_of_the_winner_is_one_click_away(at: Path, small: Ledger) -> None:

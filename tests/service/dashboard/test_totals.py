@@ -86,13 +86,13 @@ def test_the_first_view_is_a_count_of_the_entries(
     chance = random.Random(1)
     moments = sorted(NOW - chance.random() * span for _ in range(300))
     drafts = [decided_at(each, chance, monkeypatch) for each in moments]
-    made = [
+    recorded = [
         entry for end in range(0, 300, 7) for entry in ledger.append_many(drafts[end : end + 7])
     ]
     views = same_by_counting(ledger, monkeypatch)
     assert 300 - STEP < count_of(ledger) < 300
     assert views[0]["totals"].decisions == 300
-    assert views[2]["totals"].decisions == sum(e.time >= PERIODS[2] for e in made)
+    assert views[2]["totals"].decisions == sum(e.time >= PERIODS[2] for e in recorded)
 
 
 def test_overrides_outcomes_and_erasures_leave_the_totals_right(

@@ -76,13 +76,13 @@ def test_whatever_comes_is_accepted_or_refused(value: Any) -> None:
 
 @given(st.sampled_from(sorted(GOOD)), st.floats() | st.integers() | st.text() | st.booleans())
 def test_whatever_a_field_holds_is_accepted_or_refused_by_its_name(name: str, value: Any) -> None:
-    found: list[Problem] = []
+    problems_of_value: list[Problem] = []
     try:
         SMALL.check(GOOD | {name: value})
     except InvalidApplication as refused:
-        found = refused.problems
-    assert {p.field for p in found} <= {name}
-    json.dumps(found, allow_nan=False)
+        problems_of_value = refused.problems
+    assert {p.field for p in problems_of_value} <= {name}
+    json.dumps(problems_of_value, allow_nan=False)
 
 
 def test_a_lowest_or_highest_value_of_zero_is_a_bound_too() -> None:
@@ -208,9 +208,9 @@ def test_not_a_number_is_refused_by_its_field(small: Applications) -> None:
 
 def test_a_flood_of_problems_is_cut_off(small: Applications) -> None:
     flood = {f"x{i}" * 500: "y" * 500 for i in range(1000)}
-    found = problems(small, flood).values()
-    assert len(found) <= 50
-    assert len(json.dumps([*found])) < 50_000
+    messages = problems(small, flood).values()
+    assert len(messages) <= 50
+    assert len(json.dumps([*messages])) < 50_000
 
 
 def test_the_schema_names_every_field_and_requires_the_same(small: Applications) -> None:

@@ -34,33 +34,35 @@ def any_engine(request: pytest.FixtureRequest, fitted_book: Project, tmp_path: P
 
 def test_contributions_add_up_to_the_margin(any_engine: Engine) -> None:
     for each in draw(any_engine.applications, 15):
-        told = explain(any_engine, each)
-        total = told["base_value"] + sum(c["contribution"] for c in told["contributions"])
-        assert total == pytest.approx(told["margin"], abs=1e-5)
-        assert told["margin"] == any_engine.margin(any_engine.matrix(each))[0]
+        explanation = explain(any_engine, each)
+        total = explanation["base_value"] + sum(
+            c["contribution"] for c in explanation["contributions"]
+        )
+        assert total == pytest.approx(explanation["margin"], abs=1e-5)
+        assert explanation["margin"] == any_engine.margin(any_engine.matrix(each))[0]
 
 
 def test_points_add_up_to_the_score(any_engine: Engine) -> None:
     for each in draw(any_engine.applications, 15):
-        told = explain(any_engine, each)
+        explanation = explain(any_engine, each)
         policy, calibrator = any_engine.policy, any_engine.model.calibrator
-        at_base = policy.score(calibrator(np.array([told["base_value"]])))[0]
-        total = at_base + sum(c["points"] for c in told["contributions"])
-        assert round(total) == pytest.approx(told["credit_score"], abs=1)
+        at_base = policy.score(calibrator(np.array([explanation["base_value"]])))[0]
+        total = at_base + sum(c["points"] for c in explanation["contributions"])
+        assert round(total) == pytest.approx(explanation["credit_score"], abs=1)
 
 
 def test_every_feature_is_in_one_fact(any_engine: Engine) -> None:
-    told = explain(any_engine, any_engine.golden[0]["application"])
-    features = [name for c in told["contributions"] for name in c["features"]]
+    explanation = explain(any_engine, any_engine.golden[0]["application"])
+    features = [name for c in explanation["contributions"] for name in c["features"]]
     assert sorted(features) == sorted(any_engine.features.names)
 
 
 def test_a_ratio_belongs_to_its_numerator(any_engine: Engine) -> None:
     application = any_engine.golden[0]["application"]
-    told = explain(any_engine, application)
-    shares = {c["title"]: c["contribution"] for c in told["contributions"]}
-    own = any_engine.contributions(any_engine.matrix(application))[0]
-    by_name = dict(zip(any_engine.features.names, own.tolist(), strict=False))
+    explanation = explain(any_engine, application)
+    shares = {c["title"]: c["contribution"] for c in explanation["contributions"]}
+    contributions = any_engine.contributions(any_engine.matrix(application))[0]
+    by_name = dict(zip(any_engine.features.names, contributions.tolist(), strict=False))
     assert shares["amount"] == pytest.approx(by_name["amount"] + by_name["loan_to_income"])
     assert shares["income"] == by_name["income"]
 
@@ -78,47 +80,51 @@ def test_a_fact_shows_the_values_that_it_is_made_of(any_engine: Engine) -> None:
 
 def test_the_reasons_are_the_largest_bars_against_the_application(explained: Any) -> None:
     several = 0
-    for _, told in explained:
-        bars = [c for c in told["contributions"] if c["contribution"] > 0]
+    for _, explanation in explained:
+        bars = [c for c in explanation["contributions"] if c["contribution"] > 0]
         strong = [c for n, c in enumerate(bars) if n == 0 or c["contribution"] >= LEAST]
         against = [c["features"] for c in strong][:MOST]
-        fields = [reason["field"] for reason in told["reasons"]]
+        fields = [reason["field"] for reason in explanation["reasons"]]
         several += len(fields) > 1
         if against:
             assert len(fields) == len(against)
-            assert all(field in own for field, own in zip(fields, against, strict=True))
+            assert all(
+                field in contributed for field, contributed in zip(fields, against, strict=True)
+            )
     assert several > 5
 
 
 def test_the_largest_contribution_comes_first(any_engine: Engine) -> None:
-    told = explain(any_engine, any_engine.golden[0]["application"])
-    sizes = [abs(c["contribution"]) for c in told["contributions"]]
+    explanation = explain(any_engine, any_engine.golden[0]["application"])
+    sizes = [abs(c["contribution"]) for c in explanation["contributions"]]
     assert sizes == sorted(sizes, reverse=True)
 
 
 def test_an_explanation_is_of_the_decision(engine: Engine, explained: Any) -> None:
-    for application, told in explained:
+    for application, explanation in explained:
         decision = engine.decide(application)
-        assert told["default_probability"] == decision.default_probability
-        assert told["decision"] == decision.decision
-        assert decision.decision == "approve" or told["reasons"] == decision.reasons
+        assert explanation["default_probability"] == decision.default_probability
+        assert explanation["decision"] == decision.decision
+        assert decision.decision == "approve" or explanation["reasons"] == decision.reasons
 
 
 def test_what_would_change_it_leads_to_approval(engine: Engine, explained: Any) -> None:
-    found = 0
-    for application, told in explained:
-        for way in told["what_would_change_it"]["ways"]:
+    count = 0
+    for application, explanation in explained:
+        for way in explanation["what_would_change_it"]["ways"]:
             changed = application | {c["field"]: c["to"] for c in way["changes"]}
             decision = engine.decide(changed)
             assert decision.decision == way["decision"] == "approve"
             assert decision.default_probability == way["default_probability"]
-            found += 1
-    assert found > 10
+            count += 1
+    assert count > 10
 
 
 def test_what_would_change_it_keeps_bounds_and_directions(engine: Engine, explained: Any) -> None:
-    for application, told in explained:
-        for change in (c for w in told["what_would_change_it"]["ways"] for c in w["changes"]):
+    for application, explanation in explained:
+        for change in (
+            c for w in explanation["what_would_change_it"]["ways"] for c in w["changes"]
+        ):
             field = engine.contract.fields[change["field"]]
             bounds = field.constraints
             assert application[field.name] == change["from"] != change["to"]
@@ -130,17 +136,19 @@ def test_what_would_change_it_keeps_bounds_and_directions(engine: Engine, explai
 
 
 def test_what_would_change_it_is_named_in_steps(engine: Engine, explained: Any) -> None:
-    for _, told in explained:
-        for change in (c for w in told["what_would_change_it"]["ways"] for c in w["changes"]):
+    for _, explanation in explained:
+        for change in (
+            c for w in explanation["what_would_change_it"]["ways"] for c in w["changes"]
+        ):
             assert change["to"] % engine.contract.fields[change["field"]].step == 0
 
 
 def test_an_approved_application_needs_no_change(explained: Any) -> None:
-    approved = [told for _, told in explained if told["decision"] == "approve"]
+    approved = [explanation for _, explanation in explained if explanation["decision"] == "approve"]
     assert approved
-    for told in approved:
+    for explanation in approved:
         statement = "The application is approved as it stands."
-        assert told["what_would_change_it"] == {
+        assert explanation["what_would_change_it"] == {
             "statement": statement,
             "proved": True,
             "ways": [],
@@ -149,17 +157,17 @@ def test_an_approved_application_needs_no_change(explained: Any) -> None:
 
 def test_where_no_change_helps_it_is_said_plainly(engine: Engine) -> None:
     hopeless = engine.policy.model_copy(update={"cut_off": 1e-9})
-    own = Engine(engine.model, hopeless, engine.identity)
-    told = explain(own, engine.golden[0]["application"])["what_would_change_it"]
-    assert told["ways"] == []
-    assert told["statement"].startswith("No change of Loan amount, Tenure, Yearly income")
+    strict = Engine(engine.model, hopeless, engine.identity)
+    advice = explain(strict, engine.golden[0]["application"])["what_would_change_it"]
+    assert advice["ways"] == []
+    assert advice["statement"].startswith("No change of Loan amount, Tenure, Yearly income")
 
 
 def test_where_nothing_is_in_the_applicants_hands_it_is_said_plainly(any_engine: Engine) -> None:
     hopeless = any_engine.policy.model_copy(update={"cut_off": 1e-9})
-    own = Engine(any_engine.model, hopeless, any_engine.identity)
-    told = explain(own, any_engine.golden[0]["application"])["what_would_change_it"]
-    assert told == {
+    strict = Engine(any_engine.model, hopeless, any_engine.identity)
+    advice = explain(strict, any_engine.golden[0]["application"])["what_would_change_it"]
+    assert advice == {
         "statement": "There is nothing that the applicant could change.",
         "proved": True,
         "ways": [],

@@ -164,7 +164,7 @@ def alter_unreached_leaves(tree: dict[str, Any], scorer: dict[str, Any], matrix:
                 left = np.float32(value) < np.float32(tree["threshold"][place])
             place = place + 1 if left else tree["right"][place]
         reached.add(place)
-    altered = [p for p, own in enumerate(tree["feature"]) if own < 0 and p not in reached]
+    altered = [p for p, feature in enumerate(tree["feature"]) if feature < 0 and p not in reached]
     for place in altered:
         tree["value"][place] -= 5.0
     return len(altered)
@@ -197,10 +197,10 @@ def test_a_file_that_the_disk_does_not_give_is_named(
 ) -> None:
     whole = Path.read_bytes
 
-    def failing(own: Path) -> bytes:
-        if own == root / path:
+    def failing(file: Path) -> bytes:
+        if file == root / path:
             raise OSError(5, "Input/output error")
-        return whole(own)
+        return whole(file)
 
     monkeypatch.setattr(Path, "read_bytes", failing)
     assert refused(root) == f"{path} cannot be read (Input/output error)"

@@ -39,16 +39,18 @@ def refused(served: Path, engine: Engine) -> list[tuple[Floats, Any]]:
     columns = prepared.columns(rows, engine.features.inputs)
     decisions = engine.decide_matrix(engine.features(columns))
     encoded = engine.features.encode(columns)
-    found = [(e, d) for e, d in zip(encoded, decisions, strict=True) if d.decision != "approve"]
-    assert len(found) > 40
-    return found
+    not_approved = [
+        (e, d) for e, d in zip(encoded, decisions, strict=True) if d.decision != "approve"
+    ]
+    assert len(not_approved) > 40
+    return not_approved
 
 
 APPROVED = Approved({"amount": UsualRange(1000, 5000), "income": UsualRange(20_000, 60_000)})
 PLAIN = {"amount": 3000, "income": 30_000, "purpose": "home", "months": 12, "branch": 10}
 
 
-def said(
+def reasons_for(
     shares: dict[str, float],
     rules: Sequence[HardRule] = (),
     approved: Approved = APPROVED,
@@ -57,15 +59,15 @@ def said(
     **values: Any,
 ) -> list[Reason]:
     """The reasons of an application with these values, whose features contribute these shares."""
-    own = contract(text)
-    features = Features(own, "application")
+    parsed = contract(text)
+    features = Features(parsed, "application")
     x = features({name: [value] for name, value in (PLAIN | values).items()})
     shapley = np.array([[shares.get(name, 0.0) for name in features.names]])
-    return ReasonWriter(own, features, approved, predict)(shapley, x, [rules])[0]
+    return ReasonWriter(parsed, features, approved, predict)(shapley, x, [rules])[0]
 
 
 def texts(shares: dict[str, float], **values: Any) -> list[str]:
-    return [reason["text"] for reason in said(shares, **values)]
+    return [reason["text"] for reason in reasons_for(shares, **values)]
 
 
 def fields(reasons: list[Reason]) -> list[str]:
@@ -73,7 +75,7 @@ def fields(reasons: list[Reason]) -> list[str]:
 
 
 def test_the_weightiest_comes_first_in_the_contracts_words() -> None:
-    assert said({"income": 0.2, "purpose": 0.7}, income=9000, purpose="car") == [
+    assert reasons_for({"income": 0.2, "purpose": 0.7}, income=9000, purpose="car") == [
         {"field": "purpose", "text": "Cars often fail"},
         {"field": "income", "text": "Low income"},
     ]
@@ -102,8 +104,8 @@ def test_a_value_is_called_high_or_low_only_where_the_model_prefers_a_usual_one(
         (lambda _, ratio: ratio < 0.2, "Low income"),
         (lambda _, ratio: ratio > 0.2, undirected),
     ):
-        found = said({"income": 1}, predict=prefers(better), income=10_000)
-        assert [reason["text"] for reason in found] == [sentence]
+        reasons_given = reasons_for({"income": 1}, predict=prefers(better), income=10_000)
+        assert [reason["text"] for reason in reasons_given] == [sentence]
 
 
 def test_a_quoted_number_stands_beside_what_is_usual() -> None:
@@ -120,16 +122,16 @@ def test_a_quoted_number_stands_beside_what_is_usual() -> None:
 def test_a_number_without_words_of_its_own_is_compared_with_what_is_usual() -> None:
     approved = Approved({"months": UsualRange(12, 24)})
     for value, side in ((11, "lower"), (25, "higher")):
-        found = said({"months": 1}, approved=approved, months=value)
-        assert found[0]["text"] == f"months: {side} than is usual for approved applicants"
+        reasons_given = reasons_for({"months": 1}, approved=approved, months=value)
+        assert reasons_given[0]["text"] == f"months: {side} than is usual for approved applicants"
     risky = WORDED.replace("months: {", "months: {risk: increasing, ")
-    found = said({"months": 1}, approved=approved, text=risky, months=11)
-    assert found[0]["text"] == "months counted against this application"
+    reasons_given = reasons_for({"months": 1}, approved=approved, text=risky, months=11)
+    assert reasons_given[0]["text"] == "months counted against this application"
 
 
 def test_without_a_reference_no_direction_is_claimed() -> None:
-    found = said({"income": 1}, approved=Approved(), income=1)
-    assert found[0]["text"] == "income counted against this application"
+    reasons_given = reasons_for({"income": 1}, approved=Approved(), income=1)
+    assert reasons_given[0]["text"] == "income counted against this application"
 
 
 def test_a_category_without_a_sentence_is_named() -> None:
@@ -147,7 +149,7 @@ def test_the_sentence_of_one_value_is_not_said_of_another() -> None:
         ("N", "insured (no) counted against this application"),
         (None, "insured: not known"),
     ):
-        assert said({"insured": 1.0}, text=text, insured=value)[0]["text"] == sentence
+        assert reasons_for({"insured": 1.0}, text=text, insured=value)[0]["text"] == sentence
 
 
 def test_a_missing_value_has_a_sentence_of_its_own() -> None:
@@ -158,59 +160,62 @@ def test_a_missing_value_has_a_sentence_of_its_own() -> None:
 def test_a_ratio_and_its_numerator_are_one_fact() -> None:
     shares = {"amount": 0.5, "loan_to_income": 0.4, "income": 0.6}
     approved = Approved(APPROVED.ranges | {"loan_to_income": UsualRange(0.1, 0.2)})
-    found = said(shares, approved=approved, amount=9000, income=10_000)
-    assert fields(found) == ["amount", "income"]
-    found = said(shares, approved=approved, amount=3000, income=10_000)
-    assert fields(found) == ["loan_to_income", "income"]
+    reasons_given = reasons_for(shares, approved=approved, amount=9000, income=10_000)
+    assert fields(reasons_given) == ["amount", "income"]
+    reasons_given = reasons_for(shares, approved=approved, amount=3000, income=10_000)
+    assert fields(reasons_given) == ["loan_to_income", "income"]
 
 
 def test_fields_of_a_group_are_one_fact() -> None:
     grouped = WORDED.replace("months: {", "months: {reason: {group: Size}, ").replace(
         "quote: true}", "group: Size}"
     )
-    found = said({"months": 0.3, "amount": 0.2, "income": 0.1}, text=grouped)
-    assert fields(found) == ["months", "income"]
+    reasons_given = reasons_for({"months": 0.3, "amount": 0.2, "income": 0.1}, text=grouped)
+    assert fields(reasons_given) == ["months", "income"]
 
 
 def test_a_ratio_without_a_denominator_has_no_direction() -> None:
     approved = Approved({"loan_to_income": UsualRange(0.1, 0.2)})
-    found = said({"loan_to_income": 1}, approved=approved, income=0)
-    assert found[0]["text"] == "loan_to_income counted against this application"
+    reasons_given = reasons_for({"loan_to_income": 1}, approved=approved, income=0)
+    assert reasons_given[0]["text"] == "loan_to_income counted against this application"
 
 
 def test_what_lowers_the_risk_is_no_reason() -> None:
-    assert fields(said({"amount": 0.1, "income": -5})) == ["amount"]
-    assert fields(said({"amount": 0.1, "loan_to_income": -0.2, "income": 0.1})) == ["income"]
+    assert fields(reasons_for({"amount": 0.1, "income": -5})) == ["amount"]
+    assert fields(reasons_for({"amount": 0.1, "loan_to_income": -0.2, "income": 0.1})) == ["income"]
 
 
 def test_there_are_not_more_than_the_principal_ones() -> None:
     shares = {"amount": 1.0, "months": 2.0, "purpose": 3.0, "insured": 4.0, "income": 5.0}
-    assert len(said(shares)) == MOST
+    assert len(reasons_for(shares)) == MOST
 
 
 def test_a_weak_fact_is_a_reason_only_where_no_other_is_stronger() -> None:
-    assert fields(said({"amount": 0.5, "income": 0.09})) == ["amount"]
-    assert fields(said({"amount": 0.08, "income": 0.09})) == ["income"]
+    assert fields(reasons_for({"amount": 0.5, "income": 0.09})) == ["amount"]
+    assert fields(reasons_for({"amount": 0.08, "income": 0.09})) == ["income"]
 
 
 def test_a_hard_rule_comes_first_and_is_not_cut_off() -> None:
     rules = [HardRule(rule="amount > 1", decision="refer", reason=f"Rule {i}") for i in range(6)]
-    found = said({"amount": 1.0, "income": 1.0}, rules)
-    assert [reason["text"] for reason in found] == [f"Rule {i}" for i in range(6)]
+    reasons_given = reasons_for({"amount": 1.0, "income": 1.0}, rules)
+    assert [reason["text"] for reason in reasons_given] == [f"Rule {i}" for i in range(6)]
 
 
 def test_the_fact_of_a_hard_rule_is_not_repeated() -> None:
     rules = [HardRule(rule="amount > 1", decision="refer", reason="A rule")]
-    assert fields(said({"loan_to_income": 3.0, "income": 1.0}, rules)) == ["amount", "income"]
+    assert fields(reasons_for({"loan_to_income": 3.0, "income": 1.0}, rules)) == [
+        "amount",
+        "income",
+    ]
 
 
 def test_where_nothing_is_worse_than_expected_the_approved_are_the_measure() -> None:
     approved = Approved(APPROVED.ranges, {"amount": -1.0, "income": -0.2, "months": -0.1})
     shares = {"amount": -0.1, "income": -0.1, "months": -0.5}
-    found = said(shares, approved=approved)
-    assert fields(found) == ["amount", "income"]
+    reasons_given = reasons_for(shares, approved=approved)
+    assert fields(reasons_given) == ["amount", "income"]
     less = "counted less in favour of this application than is usual for approved applicants"
-    assert found[1]["text"] == f"income {less}"
+    assert reasons_given[1]["text"] == f"income {less}"
 
 
 def test_every_refused_applicant_is_given_reasons(refused: list[tuple[Floats, Any]]) -> None:
@@ -231,8 +236,8 @@ def test_a_reason_is_what_raises_the_risk(
     engine: Engine, refused: list[tuple[Floats, Any]]
 ) -> None:
     for row, decision in refused:
-        own = engine.contributions(engine.features.matrix(row[None]))[0]
-        values = dict(zip(engine.features.names, own, strict=False))
+        contributions = engine.contributions(engine.features.matrix(row[None]))[0]
+        values = dict(zip(engine.features.names, contributions, strict=False))
         assert all(values[reason["field"]] > 0 for reason in decision.reasons)
 
 
@@ -276,18 +281,18 @@ def pd(engine: Engine, rows: Floats) -> Floats:
 def test_a_value_that_is_missing_for_a_reason_is_worded_by_the_reason() -> None:
     shares = {"months": 0.2, "months__missing": 0.5, "income": 0.1}
     for code, text in ((-7, "months: no loan so far"), (-9, "months: no record")):
-        reasons = said(shares, text=MEANINGS, months=code)
+        reasons = reasons_for(shares, text=MEANINGS, months=code)
         assert reasons[0] == {"field": "months", "text": text}
         assert fields(reasons) == ["months", "income"]
     worded = MEANINGS.replace("months: {", "months: {reason: {missing: {-7: A first loan}}, ")
-    assert said(shares, text=worded, months=-7)[0]["text"] == "A first loan"
-    assert said(shares, text=worded, months=-9)[0]["text"] == "months: no record"
-    assert said(shares, text=worded, months=None)[0]["text"] == "months: not known"
+    assert reasons_for(shares, text=worded, months=-7)[0]["text"] == "A first loan"
+    assert reasons_for(shares, text=worded, months=-9)[0]["text"] == "months: no record"
+    assert reasons_for(shares, text=worded, months=None)[0]["text"] == "months: not known"
 
 
 def test_that_a_value_is_there_is_not_worded_as_its_direction() -> None:
     shares = {"months": -0.2, "months__missing": 0.5}
-    found = said(
+    reasons_given = reasons_for(
         shares, approved=Approved({"months": UsualRange(12, 24)}), text=MEANINGS, months=99
     )
-    assert found == [{"field": "months", "text": "months counted against this application"}]
+    assert reasons_given == [{"field": "months", "text": "months counted against this application"}]

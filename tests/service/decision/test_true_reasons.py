@@ -64,9 +64,9 @@ def shipped_loan_applications(folder: Path) -> Project:
     if not REAL.exists():
         pytest.skip(f"{REAL} is not there")
     text = (ROOT / "data/loan_applications/contract.yaml").read_text()
-    made = small(folder, text, mode="pricing")
-    shutil.copytree(REAL, made.data / "raw")
-    return made
+    project = small(folder, text, mode="pricing")
+    shutil.copytree(REAL, project.data / "raw")
+    return project
 
 
 def with_meanings(folder: Path) -> Project:
@@ -81,14 +81,14 @@ def with_meanings(folder: Path) -> Project:
 def unknown(make: Callable[[Path], list[Path]], target: str) -> Callable[[Path], Project]:
     """A book of which nothing is known but its files: its contract is drafted."""
 
-    def made(folder: Path) -> Project:
+    def project_in(folder: Path) -> Project:
         project = small(folder, "")
         (project.data / "raw").mkdir()
         written = command.draft_contract(make(project.data / "raw"), target)
         (project.data / "contract.yaml").write_text(written.text)
         return project
 
-    return made
+    return project_in
 
 
 BOOKS: dict[str, Callable[[Path], Project]] = {
@@ -170,11 +170,11 @@ def test_no_sentence_is_false(judged: Judged) -> None:
 def test_the_reasons_are_the_largest_facts_that_raise_the_risk(judged: Judged) -> None:
     engine = judged.engine
     sums = sum_by_fact(engine.contributions(judged.x)[:, :-1], engine.facts)
-    for decision, own in zip(judged.decisions, sums, strict=True):
+    for decision, shares in zip(judged.decisions, sums, strict=True):
         facts = [fact_of(engine, reason["field"]) for reason in decision.reasons]
         assert all(fact not in facts[:n] for n, fact in enumerate(facts))
-        order = [k for k in np.argsort(-own, kind="stable") if own[k] > 0]
-        largest = [engine.facts[k] for n, k in enumerate(order) if n == 0 or own[k] >= LEAST]
+        order = [k for k in np.argsort(-shares, kind="stable") if shares[k] > 0]
+        largest = [engine.facts[k] for n, k in enumerate(order) if n == 0 or shares[k] >= LEAST]
         assert 1 <= len(facts) <= MOST
         assert facts == largest[:MOST] or not largest
         less = [reason for reason in decision.reasons if reason["text"].endswith(COUNTED_LESS)]

@@ -46,9 +46,9 @@ def test_without_drift_there_is_no_finding_in_any_window(
     matrix = by_name(columns)
     false = 0
     for start in range(0, rows * windows, rows):
-        own = slice(start, start + rows)
-        part = {n: v[own] for n, v in matrix.items()}
-        false += bool(drift.report(known, part, pd[own])["findings"])
+        window = slice(start, start + rows)
+        part = {n: v[window] for n, v in matrix.items()}
+        false += bool(drift.report(known, part, pd[window])["findings"])
     assert false <= windows * 0.01
 
 
@@ -57,9 +57,9 @@ def test_a_score_known_from_few_rows_is_held_to_a_wider_bound() -> None:
     bad = np.random.default_rng(0).random(ROWS) < pd
     few = reference.make_reference(CONTRACT, FEATURES, FEATURES(columns), bad[:1000], pd[:1000])
     few["score"] |= {"rows": 1000}
-    own, their = live(10_000, 26)
-    found = drift.report(few, by_name(own), their)["score"]["psi"]
-    assert 0.01 < found["value"] < found["bound"]
+    matrix, their = live(10_000, 26)
+    psi = drift.report(few, by_name(matrix), their)["score"]["psi"]
+    assert 0.01 < psi["value"] < psi["bound"]
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_a_lower_income_is_named(
 ) -> None:
     columns, pd = live(rows, 3)
     columns["income"] = [v * factor for v in columns["income"]]
-    found = drift.report(known, by_name(columns), pd)["findings"]
-    assert next(f["loudness"] for f in found if f["field"] == "income") == loudest
+    findings = drift.report(known, by_name(columns), pd)["findings"]
+    assert next(f["loudness"] for f in findings if f["field"] == "income") == loudest
 
 
 def test_the_plain_rule_of_three_deviations_never_finds_it(known: dict[str, Any]) -> None:
@@ -89,9 +89,9 @@ def test_a_category_that_grows_is_named(known: dict[str, Any]) -> None:
 
 
 def test_a_category_unseen_in_training_is_named(known: dict[str, Any]) -> None:
-    own = known["features"]["residence_type"]
-    shares = [0.0, own["shares"][0] + own["shares"][1], own["shares"][2]]
-    changed = known["features"] | {"residence_type": own | {"shares": shares}}
+    residence = known["features"]["residence_type"]
+    shares = [0.0, residence["shares"][0] + residence["shares"][1], residence["shares"][2]]
+    changed = known["features"] | {"residence_type": residence | {"shares": shares}}
     columns, pd = live(1000, 5)
     report = drift.report(known | {"features": changed}, by_name(columns), pd)
     assert ("residence_type", "unseen") in {(f["field"], f["rule"]) for f in report["findings"]}
@@ -106,8 +106,8 @@ def test_a_broken_feed_is_blamed_on_the_data_source(
     columns, pd = live(1000, 6)
     columns["bank_balance_at_application"] = broken
     report = drift.report(known, by_name(columns), pd)
-    found = {(f["field"], f["rule"]) for f in report["findings"]}
-    assert ("bank_balance_at_application", rule) in found
+    findings = {(f["field"], f["rule"]) for f in report["findings"]}
+    assert ("bank_balance_at_application", rule) in findings
     assert "data source of bank_balance_at_application" in report["advice"]
 
 

@@ -34,8 +34,8 @@ ROWS = 100
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained project with its reference; not to be changed."""
-    own = {"every": 100, "windows": [ROWS], "min_group": 10, "lowest_approval_ratio": 0.5}
-    changes = {f"monitor__{name}": value for name, value in own.items()}
+    settings = {"every": 100, "windows": [ROWS], "min_group": 10, "lowest_approval_ratio": 0.5}
+    changes = {f"monitor__{name}": value for name, value in settings.items()}
     project = Project(tmp_path_factory.mktemp("watched"), candidates=["logistic"], **changes)
     project.write(book(3000, seed=8)).run("preprocess", "featurize", "logistic")
     with contextlib.chdir(project.folder):
@@ -76,11 +76,13 @@ def train(root: Path) -> dict[str, Any]:
 @pytest.fixture
 def slack(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """What a webhook on loopback is told."""
-    told: list[str] = []
+    messages: list[str] = []
 
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            told.append(json.loads(self.rfile.read(int(self.headers["content-length"])))["text"])
+            messages.append(
+                json.loads(self.rfile.read(int(self.headers["content-length"])))["text"]
+            )
             self.send_response(200)
             self.end_headers()
 
@@ -90,7 +92,7 @@ def slack(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     server = HTTPServer(("127.0.0.1", 0), Receiver)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("ALERT_WEBHOOK", f"http://127.0.0.1:{server.server_port}/")
-    yield told
+    yield messages
     server.shutdown()
     server.server_close()
 
@@ -215,7 +217,9 @@ def test_drift_that_moves_the_score_starts_the_retraining_once(
     [event] = github.events
     assert event["event_type"] == "drift"
     assert "amount" in event["client_payload"]["fields"]
-    assert any(own.startswith("retrain/challenger challenger: the retraining") for own in opened)
+    assert any(
+        incident.startswith("retrain/challenger challenger: the retraining") for incident in opened
+    )
     assert sum("retraining was started in lender/credit" in text for text in slack) == 1
 
 
@@ -239,9 +243,9 @@ def test_a_retraining_that_cannot_be_started_is_an_incident_and_is_tried_again(
 ) -> None:
     github.failures = [Failure(500)]
     opened = seen(monitor, root, share=0.2)
-    assert any("was not started: GitHub answered 500" in own for own in opened)
+    assert any("was not started: GitHub answered 500" in incident for incident in opened)
     opened = seen(monitor, root, share=0.2)
-    assert not any("was not started" in own for own in opened)
+    assert not any("was not started" in incident for incident in opened)
     assert len(github.events) == 1
 
 
@@ -250,7 +254,7 @@ def test_a_missing_token_is_an_incident_and_no_failure(
 ) -> None:
     monkeypatch.delenv("RETRAIN_TOKEN_FILE")
     opened = seen(monitor, root, share=0.2)
-    assert any("RETRAIN_TOKEN_FILE must be a readable file" in own for own in opened)
+    assert any("RETRAIN_TOKEN_FILE must be a readable file" in incident for incident in opened)
 
 
 def test_the_token_follows_no_redirect(
@@ -258,7 +262,7 @@ def test_the_token_follows_no_redirect(
 ) -> None:
     github.failures = [Failure(307, {"Location": f"{github.url}/elsewhere"})]
     opened = seen(monitor, root, share=0.2)
-    assert any("GitHub answered 307" in own for own in opened)
+    assert any("GitHub answered 307" in incident for incident in opened)
     assert not any("elsewhere" in request for request in github.requests)
 
 
@@ -322,7 +326,7 @@ def test_the_workflow_starts_on_the_event_that_is_sent() -> None:
 
 def test_a_drift_in_several_windows_is_announced_once(monitor: LedgerMonitor) -> None:
     finding = {"field": "income", "words": "moved", "loudness": "alarm", "value": 1.0}
-    told = [monitor.reports.settle(window, [finding], "t") for window in ("100", "1000")]
-    assert [len(opened) for opened, _ in told] == [1, 0]
+    settled = [monitor.reports.settle(window, [finding], "t") for window in ("100", "1000")]
+    assert [len(opened) for opened, _ in settled] == [1, 0]
     over = [monitor.reports.settle(window, [], "t") for window in ("100", "1000")]
     assert [len(closed) for _, closed in over] == [0, 1]

@@ -39,47 +39,47 @@ def windows(rows: int, count: int) -> list[np.ndarray]:
 
 def test_the_realised_auc_lies_in_the_interval_of_nine_windows_of_ten() -> None:
     inside = 0
-    for own in windows(1000, 60):
-        found = performance.estimate(PD[own], PD[own] < 0.1, EXACT)["roc_auc"]
-        inside += found.low <= metrics.roc_auc(BAD[own], PD[own]) <= found.high
+    for window in windows(1000, 60):
+        estimate = performance.estimate(PD[window], PD[window] < 0.1, EXACT)["roc_auc"]
+        inside += estimate.low <= metrics.roc_auc(BAD[window], PD[window]) <= estimate.high
     assert inside >= 54
 
 
 def test_windows_of_three_thousand_are_within_two_hundredths() -> None:
-    for own in windows(3000, 20):
-        found = performance.estimate(PD[own], PD[own] < 0.1, EXACT)["roc_auc"].value
-        assert found == pytest.approx(metrics.roc_auc(BAD[own], PD[own]), abs=0.02)
+    for window in windows(3000, 20):
+        estimate = performance.estimate(PD[window], PD[window] < 0.1, EXACT)["roc_auc"].value
+        assert estimate == pytest.approx(metrics.roc_auc(BAD[window], PD[window]), abs=0.02)
 
 
 def test_pds_that_were_miscalibrated_on_validation_are_corrected() -> None:
     odds = 3 * PD / (1 - PD)
     off = odds / (1 + odds)
     calibration = reference.describe_calibration(BAD[:20_000], off[:20_000])
-    found = performance.estimate(off[20_000:], off[20_000:] < 0.1, calibration)["bad_rate"]
-    assert found.low <= BAD[20_000:].mean() <= found.high
+    estimate = performance.estimate(off[20_000:], off[20_000:] < 0.1, calibration)["bad_rate"]
+    assert estimate.low <= BAD[20_000:].mean() <= estimate.high
 
 
 def test_the_auc_of_drawn_outcomes_is_that_of_the_metric() -> None:
     bad = draw(5).random((3, 500)) < PD[:500]
     ranks = performance.rankdata(PD[:500])
-    expected = [metrics.roc_auc(own, PD[:500]) for own in bad]
+    expected = [metrics.roc_auc(outcomes, PD[:500]) for outcomes in bad]
     np.testing.assert_allclose(performance.roc_auc_of_draws(bad, ranks), expected)
 
 
 def test_an_auc_far_below_what_was_expected_is_an_alarm() -> None:
     rng = draw(6)
     shuffled = rng.permutation(BAD[:5000])
-    found = performance.find_fall(
+    fall = performance.find_fall(
         np.where(rng.random(5000) < 0.5, shuffled, BAD[:5000]) * 1, PD[:5000], EXACT
     )
-    assert found is not None
-    assert found.loudness == "alarm"
+    assert fall is not None
+    assert fall.loudness == "alarm"
 
 
 @pytest.mark.parametrize("rows", [100, 1000, 10_000])
 def test_an_auc_as_expected_gives_no_finding(rows: int) -> None:
-    for own in windows(rows, 20):
-        assert performance.find_fall(BAD[own] * 1, PD[own], EXACT) is None
+    for window in windows(rows, 20):
+        assert performance.find_fall(BAD[window] * 1, PD[window], EXACT) is None
 
 
 def test_false_alarms_of_the_auc_are_one_in_ten_thousand() -> None:
@@ -96,8 +96,8 @@ def test_outcomes_of_one_class_give_no_finding(outcome: int) -> None:
 
 
 def test_without_approvals_there_is_no_approved_bad_rate() -> None:
-    found = performance.estimate(PD[:100], np.zeros(100, dtype=bool), EXACT)
-    assert np.isnan(found["approved_bad_rate"].value)
+    estimate = performance.estimate(PD[:100], np.zeros(100, dtype=bool), EXACT)
+    assert np.isnan(estimate["approved_bad_rate"].value)
 
 
 class Book(NamedTuple):
@@ -108,8 +108,8 @@ class Book(NamedTuple):
     bad: np.ndarray
     cut_off: float
 
-    def expected(self, own: np.ndarray, name: str) -> performance.Estimate:
-        pd = self.pd[own]
+    def expected(self, window: np.ndarray, name: str) -> performance.Estimate:
+        pd = self.pd[window]
         return performance.estimate(pd, pd < self.cut_off, self.calibration)[name]
 
     def slices(self, rows: int, count: int) -> list[np.ndarray]:
@@ -155,9 +155,9 @@ def judged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     raw = folder / "data" / (dataset if mode else "loan_book") / "raw"
     raw.mkdir(parents=True)
     if not mode:
-        own = params.load(ROOT / "params.yaml").simulate
-        drawn = population.draw(own.rows, own.seed, own.separation)
-        for name, table in simulate.book(drawn, own.seed).items():
+        settings = params.load(ROOT / "params.yaml").simulate
+        drawn = population.draw(settings.rows, settings.seed, settings.separation)
+        for name, table in simulate.book(drawn, settings.seed).items():
             table.to_csv(raw / f"{name}.csv", index=False)
         return fitted(folder, "loan_book", "application", public=False)
     if not (PUBLIC / dataset).exists():
@@ -168,16 +168,18 @@ def judged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def test_nine_slices_of_ten_of_a_book_have_their_auc_in_the_stated_interval(judged: Book) -> None:
     inside = []
-    for own in judged.slices(1000, 100):
-        found = judged.expected(own, "roc_auc")
-        inside.append(found.low <= metrics.roc_auc(judged.bad[own], judged.pd[own]) <= found.high)
+    for window in judged.slices(1000, 100):
+        estimate = judged.expected(window, "roc_auc")
+        inside.append(
+            estimate.low <= metrics.roc_auc(judged.bad[window], judged.pd[window]) <= estimate.high
+        )
     assert np.mean(inside) >= 0.9
 
 
 def test_large_slices_of_a_book_have_the_auc_that_was_estimated(judged: Book) -> None:
-    for own in judged.slices(min(3000, len(judged.pd)), 20):
-        realised = metrics.roc_auc(judged.bad[own], judged.pd[own])
-        found = judged.expected(own, "roc_auc")
+    for window in judged.slices(min(3000, len(judged.pd)), 20):
+        realised = metrics.roc_auc(judged.bad[window], judged.pd[window])
+        estimate = judged.expected(window, "roc_auc")
         # An interval is four standard errors wide: what chance moves where good and bad lie close.
-        near = max(0.02, found.high - found.low)
-        assert found.value == pytest.approx(realised, abs=near)
+        near = max(0.02, estimate.high - estimate.low)
+        assert estimate.value == pytest.approx(realised, abs=near)

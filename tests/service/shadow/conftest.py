@@ -19,5 +19,7 @@ def champion(fitted_book: Project, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def folder(fitted_book: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("challenger") / "own"
-    return write_manifest(crown(fitted_book, "scorecard", made, policy__refer_band=0.4))
+    challenger_folder = tmp_path_factory.mktemp("challenger") / "own"
+    return write_manifest(
+        crown(fitted_book, "scorecard", challenger_folder, policy__refer_band=0.4)
+    )

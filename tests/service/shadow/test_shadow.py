@@ -43,9 +43,9 @@ def test_each_decision_is_scored_as_the_challenger_alone_would_decide(
     shadow = Shadow(folder, ledger)
     score_all(shadow)
     alone = Engine.load(folder)
-    found = scores(ledger)
-    assert [entry.refers_to for entry in found] == [entry.id for entry in decided]
-    for entry, decision in zip(found, decided, strict=True):
+    scored = scores(ledger)
+    assert [entry.refers_to for entry in scored] == [entry.id for entry in decided]
+    for entry, decision in zip(scored, decided, strict=True):
         again = alone.decide(decision.content["application"])
         assert entry.default_probability == again.default_probability
         assert (entry.decision, entry.rating) == (again.decision, again.rating)

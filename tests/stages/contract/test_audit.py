@@ -27,14 +27,14 @@ def check(*arguments: str) -> int:
     return command.command(["check", *arguments])
 
 
-def said(capsys: Capture) -> str:
+def printed(capsys: Capture) -> str:
     out = capsys.readouterr()
     return out.out + out.err
 
 
 def test_a_sound_book_holds(project: Project, capsys: Capture) -> None:
     assert check("small") == 0
-    assert "small: the contract holds" in said(capsys)
+    assert "small: the contract holds" in printed(capsys)
 
 
 def test_a_book_with_missing_categories_holds(tmp_path: Path, capsys: Capture) -> None:
@@ -43,21 +43,23 @@ def test_a_book_with_missing_categories_holds(tmp_path: Path, capsys: Capture) -
     assert tables["customers"]["residence_type"].isna().any()
     project = Project(tmp_path, contract).write(tables)
     with contextlib.chdir(project.folder):
-        assert check("small") == 0, said(capsys)
+        assert check("small") == 0, printed(capsys)
 
 
 def test_the_dataset_is_that_of_the_parameters(project: Project, capsys: Capture) -> None:
     assert check() == 0
-    assert "small: the contract holds" in said(capsys)
+    assert "small: the contract holds" in printed(capsys)
 
 
 def test_an_unknown_dataset_is_named_with_those_that_there_are(
     project: Project, capsys: Capture
 ) -> None:
     assert check("large") == 1
-    assert "dataset must be one of ['small']; got 'large'" in said(capsys)
+    assert "dataset must be one of ['small']; got 'large'" in printed(capsys)
     assert check("smal") == 1
-    assert said(capsys).endswith("got 'smal' (no data/smal/contract.yaml); did you mean 'small'?\n")
+    assert printed(capsys).endswith(
+        "got 'smal' (no data/smal/contract.yaml); did you mean 'small'?\n"
+    )
 
 
 def test_outside_of_the_project_is_told_where_to_go(
@@ -65,13 +67,13 @@ def test_outside_of_the_project_is_told_where_to_go(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert check() == 1
-    assert said(capsys) == "params.yaml not found: run this command in the project's folder\n"
+    assert printed(capsys) == "params.yaml not found: run this command in the project's folder\n"
 
 
 def test_a_wrong_contract_is_told_with_its_place(project: Project, capsys: Capture) -> None:
     (project.data / "contract.yaml").write_text(CONTRACT.replace("type: number", "type: float", 1))
     assert check() == 1
-    assert "data/small/contract.yaml:10: fields.amount.type: Input should be" in said(capsys)
+    assert "data/small/contract.yaml:10: fields.amount.type: Input should be" in printed(capsys)
 
 
 def test_an_outcome_window_without_the_day_of_default_is_to_be_looked_at(
@@ -80,11 +82,11 @@ def test_an_outcome_window_without_the_day_of_default_is_to_be_looked_at(
     window = "outcome: {months: 6, observed_until: 2022-06-30}\ndate: granted"
     (project.data / "contract.yaml").write_text(CONTRACT.replace("date: granted", window))
     assert check() == 0
-    assert "outcome: without `event`" in said(capsys)
+    assert "outcome: without `event`" in printed(capsys)
     dated = window.replace("30}", "30, event: closed}")
     (project.data / "contract.yaml").write_text(CONTRACT.replace("date: granted", dated))
     assert check() == 0
-    assert "without `event`" not in said(capsys)
+    assert "without `event`" not in printed(capsys)
 
 
 def test_loans_without_an_outcome_yet_are_not_wrong(project: Project, capsys: Capture) -> None:
@@ -95,7 +97,7 @@ def test_loans_without_an_outcome_yet_are_not_wrong(project: Project, capsys: Ca
     tables["loans"].loc[::3, "outcome"] = "running"
     project.write(tables)
     assert check() == 0
-    assert "unknown outcome" not in said(capsys)
+    assert "unknown outcome" not in printed(capsys)
 
 
 def test_a_book_whose_loans_find_no_customer_is_reported(project: Project, capsys: Capture) -> None:
@@ -103,7 +105,7 @@ def test_a_book_whose_loans_find_no_customer_is_reported(project: Project, capsy
     tables["people"]["person"] = [f"x{i}" for i in range(len(tables["people"]))]
     project.write(tables)
     assert check() == 1
-    assert "person: no row in people" in said(capsys)
+    assert "person: no row in people" in printed(capsys)
 
 
 def test_an_optional_table_needs_no_column_for_its_flag(project: Project, capsys: Capture) -> None:
@@ -112,7 +114,7 @@ def test_an_optional_table_needs_no_column_for_its_flag(project: Project, capsys
     tables = book()
     project.write(tables | {"people": tables["people"].iloc[50:]})
     assert check() == 0
-    assert "the contract holds" in said(capsys)
+    assert "the contract holds" in printed(capsys)
 
 
 def test_loans_that_had_no_time_to_go_bad_are_reported(project: Project, capsys: Capture) -> None:
@@ -121,11 +123,11 @@ def test_loans_that_had_no_time_to_go_bad_are_reported(project: Project, capsys:
     age = (granted.max() - granted).dt.days
     early = np.random.default_rng(1).integers(1, 366, len(age)) > age
     assert check() == 0
-    assert "the bad rate falls" not in said(capsys)
+    assert "the bad rate falls" not in printed(capsys)
     tables["loans"]["outcome"] = tables["loans"]["outcome"].mask(early, "repaid")
     project.write(tables)
     assert check() == 0
-    words = said(capsys)
+    words = printed(capsys)
     assert "look at: granted: the bad rate falls from " in words
     assert "say `outcome: {months: 12, observed_until: ...}`" in words
 
@@ -146,7 +148,7 @@ def test_a_window_that_says_loans_were_observed_for_longer_than_they_were_is_rep
         (project.data / "contract.yaml").write_text(CONTRACT + window)
         assert check() == 0
         words = f"were loans observed until {until}, and do most that go bad do so within 12 months"
-        assert (words in said(capsys)) is warns
+        assert (words in printed(capsys)) is warns
 
 
 def test_a_joined_table_whose_key_repeats_is_wrong(project: Project, capsys: Capture) -> None:
@@ -155,7 +157,7 @@ def test_a_joined_table_whose_key_repeats_is_wrong(project: Project, capsys: Cap
     tables["people"] = pd.concat([tables["people"], again])
     project.write(tables)
     assert check() == 1
-    words = said(capsys)
+    words = printed(capsys)
     assert "wrong: " in words
     assert "the key person of the table 'people' must have one row each; 3 keys" in words
     assert "small: preprocess would stop" in words
@@ -167,7 +169,7 @@ def test_a_contract_without_files_is_checked_alone(
     monkeypatch.chdir(tmp_path)
     Project(tmp_path)
     assert check() == 0
-    assert "raw is not there: only the contract itself was checked" in said(capsys)
+    assert "raw is not there: only the contract itself was checked" in printed(capsys)
 
 
 def test_all_missing_files_and_columns_are_reported(project: Project, capsys: Capture) -> None:
@@ -176,7 +178,7 @@ def test_all_missing_files_and_columns_are_reported(project: Project, capsys: Ca
     loans = pd.read_csv(raw / "loans.csv").drop(columns=["amount", "granted"])
     loans.to_csv(raw / "loans.csv", index=False)
     assert check() == 1
-    words = said(capsys)
+    words = printed(capsys)
     assert "people.csv: the file is missing; its folder holds ['loans.csv']" in words
     assert "loans.csv: column 'amount' is missing; the file has ['loan', 'person'" in words
     assert "loans.csv: column 'granted' is missing" in words
@@ -190,7 +192,7 @@ def test_a_column_or_file_of_another_name_is_told_with_the_nearest(
     loans = pd.read_csv(raw / "loans.csv").rename(columns={"amount": "amounts"})
     loans.to_csv(raw / "loans.csv", index=False)
     assert check() == 1
-    words = said(capsys)
+    words = printed(capsys)
     assert "holds ['loans.csv', 'peoples.csv']; did you mean 'peoples.csv'?" in words
     assert "column 'amount' is missing" in words
     assert "; did you mean 'amounts'?" in words
@@ -204,7 +206,7 @@ def test_the_share_of_rows_that_each_rule_drops_is_reported(
     tables["loans"].loc[[7, 8], "amount"] = "50001"
     project.write(tables)
     assert check() == 0
-    words = said(capsys)
+    words = printed(capsys)
     assert "amount: not a number: drops 1 of 600 rows (0.17%), first row 5: 'lots'" in words
     assert "amount: maximum (50000): drops 2 of 600 rows (0.33%), first row 7: '50001'" in words
 
@@ -214,7 +216,7 @@ def test_more_invalid_rows_than_allowed_are_wrong(project: Project, capsys: Capt
     tables["loans"].loc[:99, "purpose"] = "boat"
     project.write(tables)
     assert check() == 1
-    assert "16.7% of 600 rows are invalid; preprocess.max_invalid allows" in said(capsys)
+    assert "16.7% of 600 rows are invalid; preprocess.max_invalid allows" in printed(capsys)
 
 
 def test_a_target_without_bad_loans_is_wrong(project: Project, capsys: Capture) -> None:
@@ -222,7 +224,7 @@ def test_a_target_without_bad_loans_is_wrong(project: Project, capsys: Capture) 
     tables["loans"]["outcome"] = "repaid"
     project.write(tables)
     assert check() == 1
-    assert "needs both" in said(capsys)
+    assert "needs both" in printed(capsys)
 
 
 def test_a_book_of_too_few_days_to_split_is_wrong(project: Project, capsys: Capture) -> None:
@@ -231,7 +233,7 @@ def test_a_book_of_too_few_days_to_split_is_wrong(project: Project, capsys: Capt
     tables["loans"]["closed"] = "2023-01-01"
     project.write(tables)
     assert check() == 1
-    assert "a split by time needs loans of 3 distinct days or more" in said(capsys)
+    assert "a split by time needs loans of 3 distinct days or more" in printed(capsys)
 
 
 def test_a_book_of_one_customer_is_wrong(project: Project, capsys: Capture) -> None:
@@ -240,7 +242,7 @@ def test_a_book_of_one_customer_is_wrong(project: Project, capsys: Capture) -> N
     tables = book()
     project.write(tables | {"loans": tables["loans"].assign(who="one")})
     assert check() == 1
-    assert "entity: who has 1 distinct value in 600 loans" in said(capsys)
+    assert "entity: who has 1 distinct value in 600 loans" in printed(capsys)
 
 
 def test_a_part_without_bad_loans_is_wrong(project: Project, capsys: Capture) -> None:
@@ -248,7 +250,7 @@ def test_a_part_without_bad_loans_is_wrong(project: Project, capsys: Capture) ->
     tables["loans"]["outcome"] = ["sold", "repaid"] * 150 + ["repaid"] * 300
     project.write(tables)
     assert check() == 1
-    assert "validation: needs good and bad loans; got" in said(capsys)
+    assert "validation: needs good and bad loans; got" in printed(capsys)
 
 
 def test_a_rule_of_the_policy_on_an_unknown_field_is_wrong(
@@ -257,7 +259,7 @@ def test_a_rule_of_the_policy_on_an_unknown_field_is_wrong(
     rule = {"rule": "amuont > 3000", "decision": "decline", "reason": "Too much"}
     project.set(policy__rules=[rule])
     assert check() == 1
-    assert "policy.rules: 'amuont > 3000': amuont is not a field" in said(capsys)
+    assert "policy.rules: 'amuont > 3000': amuont is not a field" in printed(capsys)
 
 
 def test_a_history_without_its_file_is_wrong(project: Project, capsys: Capture) -> None:
@@ -266,7 +268,7 @@ def test_a_history_without_its_file_is_wrong(project: Project, capsys: Capture) 
     (project.data / "contract.yaml").write_text(CONTRACT + history)
     project.write(book())
     assert check() == 1
-    assert "visits.csv" in said(capsys)
+    assert "visits.csv" in printed(capsys)
 
 
 def test_repairs_and_unread_columns_are_reported(project: Project, capsys: Capture) -> None:
@@ -275,7 +277,7 @@ def test_repairs_and_unread_columns_are_reported(project: Project, capsys: Captu
     tables["people"]["shoe"] = "42"
     project.write(tables)
     assert check() == 0
-    words = said(capsys)
+    words = printed(capsys)
     assert "purpose: hoem → home: 1 rows" in words
     assert "columns that the contract does not name: people.shoe" in words
 
@@ -283,7 +285,7 @@ def test_repairs_and_unread_columns_are_reported(project: Project, capsys: Captu
 def test_unmarked_protected_attributes_are_reported(project: Project, capsys: Capture) -> None:
     (project.data / "contract.yaml").write_text(CONTRACT.replace("protected: true, ", ""))
     assert check() == 0
-    assert "sex: by its name a protected attribute; mark it `protected: true`" in said(capsys)
+    assert "sex: by its name a protected attribute; mark it `protected: true`" in printed(capsys)
 
 
 def test_unmarked_leaks_are_reported(project: Project, capsys: Capture) -> None:
@@ -292,7 +294,7 @@ def test_unmarked_leaks_are_reported(project: Project, capsys: Capture) -> None:
     )
     (project.data / "contract.yaml").write_text(source)
     assert check() == 0
-    assert "arrears: suspected leak (near-copy of the target, IV " in said(capsys)
+    assert "arrears: suspected leak (near-copy of the target, IV " in printed(capsys)
 
 
 def test_a_column_that_never_varies_is_named(project: Project, capsys: Capture) -> None:
@@ -300,13 +302,13 @@ def test_a_column_that_never_varies_is_named(project: Project, capsys: Capture) 
     tables["people"]["income"] = "5000"
     project.write(tables)
     assert check() == 0
-    assert "income: constant: '5000' throughout" in said(capsys)
+    assert "income: constant: '5000' throughout" in printed(capsys)
 
 
 def test_empty_files_are_wrong(project: Project, capsys: Capture) -> None:
     (project.data / "raw" / "people.csv").write_text("")
     assert check() == 1
-    assert "people.csv: the file is empty" in said(capsys)
+    assert "people.csv: the file is empty" in printed(capsys)
 
 
 def test_a_policy_that_would_decline_most_applicants_is_reported(
@@ -315,7 +317,7 @@ def test_a_policy_that_would_decline_most_applicants_is_reported(
     for cut_off, warns in ((0.5, False), (0.2, True)):
         project.set(policy__cut_off=cut_off)
         assert check("small") == 0
-        assert ("policy: approves below a PD of 20.0%, but 26.3% of" in said(capsys)) == warns
+        assert ("policy: approves below a PD of 20.0%, but 26.3% of" in printed(capsys)) == warns
 
 
 def test_files_in_another_dialect_are_checked_alike(project: Project, capsys: Capture) -> None:
@@ -323,7 +325,7 @@ def test_files_in_another_dialect_are_checked_alike(project: Project, capsys: Ca
     for path in raw.glob("*.csv"):
         pd.read_csv(path, dtype=str, keep_default_na=False).to_csv(path, sep=";", index=False)
     assert check("small") == 1
-    assert "if ';' separates its values, say `dialect: {delimiter: ';'}`" in said(capsys)
+    assert "if ';' separates its values, say `dialect: {delimiter: ';'}`" in printed(capsys)
     source = CONTRACT.replace(".csv, key", ".csv, dialect: {delimiter: ;}, key")
     (project.data / "contract.yaml").write_text(source)
     assert check("small") == 0
@@ -335,7 +337,7 @@ def test_parquet_files_are_checked_alike(project: Project, capsys: Capture) -> N
     people = book()["people"].astype({"income": np.float64})
     people.drop(columns="sex").to_parquet(project.data / "raw" / "people.parquet")
     assert check() == 1
-    assert "people.parquet: column 'sex' is missing" in said(capsys)
+    assert "people.parquet: column 'sex' is missing" in printed(capsys)
 
 
 @pytest.mark.parametrize("dataset", ["loan_book", "loan_applications"])
@@ -352,4 +354,4 @@ def test_the_shipped_contracts_hold_for_the_real_books(
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     monkeypatch.chdir(tmp_path)
     assert check(dataset) == 0
-    assert "the contract holds" in said(capsys)
+    assert "the contract holds" in printed(capsys)

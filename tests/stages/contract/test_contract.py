@@ -254,9 +254,9 @@ def test_no_model_of_a_shipped_contract_sees_protected_fields_or_outcomes(datase
 
 def test_grade_and_rate_are_features_in_pricing_only() -> None:
     contract = shipped("loan_applications")
-    own = {mode: {f.name for f in contract.inputs(mode)} for mode in AVAILABLE}
-    assert own["pricing"] - own["application"] == {"loan_grade", "loan_int_rate"}
-    assert own["application"] <= own["pricing"]
+    inputs = {mode: {f.name for f in contract.inputs(mode)} for mode in AVAILABLE}
+    assert inputs["pricing"] - inputs["application"] == {"loan_grade", "loan_int_rate"}
+    assert inputs["application"] <= inputs["pricing"]
 
 
 def test_the_loan_book_derives_its_ratios_and_keeps_what_follows_disbursal_out() -> None:

@@ -34,11 +34,11 @@ Drafted = dict[str, tuple[Contract, command.DraftedContract]]
 
 @pytest.fixture(scope="module")
 def drafted(tmp_path_factory: pytest.TempPathFactory) -> Drafted:
-    found = {}
+    guesses = {}
     for target, make in BOOKS.items():
         written = command.draft_contract(make(tmp_path_factory.mktemp("book")), target)
-        found[target] = contracts.read(written.text), written
-    return found
+        guesses[target] = contracts.read(written.text), written
+    return guesses
 
 
 @pytest.fixture(scope="module")
@@ -157,8 +157,8 @@ def test_a_leak_is_marked_with_its_iv_and_the_summary_says_how_to_undo_it(
     assert contract.fields["recoveries"].known_at == "outcome"
     mark = r"    known_at: outcome   # suspected leak: .*IV \d+\.\d\d — confirm"
     assert re.search(r"  recoveries:\n(?:    .*\n)*" + mark, written.text)
-    said = next(line for line in written.confirm if line.startswith("recoveries: suspected leak"))
-    assert "remove its line `known_at: outcome`" in said
+    note = next(line for line in written.confirm if line.startswith("recoveries: suspected leak"))
+    assert "remove its line `known_at: outcome`" in note
 
 
 def test_what_was_marked_as_a_leak_is_a_feature_once_its_mark_is_removed(drafted: Drafted) -> None:
@@ -182,8 +182,8 @@ def test_a_strong_field_stays_a_feature_until_a_person_says_that_it_leaks(tmp_pa
     debt = np.where(rng.random(3_000) < np.where(bad, 0.5, 0.05), np.nan, rng.normal(34, 8, 3_000))
     columns = {"bad": bad.astype(int), "debt": debt.round(1), "years": rng.integers(0, 30, 3_000)}
     assert drafts(tmp_path, "bad", **columns).fields["debt"].known_at == "application"
-    said = command.draft_contract([tmp_path / "loans.csv"], "bad").confirm
-    line = next(line for line in said if line.startswith("debt: suspected leak (IV"))
+    notes = command.draft_contract([tmp_path / "loans.csv"], "bad").confirm
+    line = next(line for line in notes if line.startswith("debt: suspected leak (IV"))
     assert re.search(r"68\.8% are bad where it is missing, 13\.0% else\), not marked", line)
 
 
@@ -253,8 +253,8 @@ def test_the_day_an_account_was_opened_is_never_the_split_date(tmp_path: Path, n
     opened = pd.date_range("1999-01-01", periods=400, freq="7D")
     columns = {"bad": [1, 0, 0, 0] * 100, "x": [1, 2, 3, 4, 5] * 80, name: opened}
     assert drafts(tmp_path, "bad", **columns).date is None
-    said = " ".join(command.draft_contract([tmp_path / "loans.csv"], "bad").confirm)
-    assert f"{name} is of the applicant's history; --date names another" in said
+    notes = " ".join(command.draft_contract([tmp_path / "loans.csv"], "bad").confirm)
+    assert f"{name} is of the applicant's history; --date names another" in notes
     assert drafts(tmp_path, "bad", name, **columns).date == name
     granted = pd.date_range("2020-01-01", periods=400)
     assert drafts(tmp_path, "bad", **columns, granted=granted).date == "granted"
@@ -276,9 +276,9 @@ def customers(rows: int, each: int) -> dict[str, object]:
 def test_a_customer_of_several_loans_is_the_entity(tmp_path: Path) -> None:
     contract = drafts(tmp_path, "bad", **customers(800, each=4))
     assert contract.entity == "cust_id"
-    said = command.draft_contract([tmp_path / "loans.csv"], "bad").confirm
-    assert any(line.startswith("entity: cust_id (100.0% of the loans are of") for line in said)
-    assert not any(line.startswith("cust_id: left out") for line in said)
+    notes = command.draft_contract([tmp_path / "loans.csv"], "bad").confirm
+    assert any(line.startswith("entity: cust_id (100.0% of the loans are of") for line in notes)
+    assert not any(line.startswith("cust_id: left out") for line in notes)
 
 
 def test_a_customer_of_one_loan_and_a_branch_are_no_entity(tmp_path: Path) -> None:
@@ -308,9 +308,9 @@ def test_the_date_of_the_default_proposes_an_outcome_window(tmp_path: Path) -> N
     columns = defaulted()
     assert drafts(tmp_path, "bad", **columns).outcome is None
     written = command.draft_contract([tmp_path / "loans.csv"], "bad")
-    said = next(line for line in written.confirm if line.startswith("outcome: "))
-    assert "default_date is filled for the bad loans alone" in said
-    assert "the bad rate falls from" in said
+    note = next(line for line in written.confirm if line.startswith("outcome: "))
+    assert "default_date is filled for the bad loans alone" in note
+    assert "the bad rate falls from" in note
     taken = contracts.read(written.text.replace("# outcome: ", "outcome: "))
     assert taken.outcome is not None
     assert (taken.outcome.months, taken.outcome.event) == (12, "default_date")
@@ -338,8 +338,8 @@ def test_a_day_that_may_be_a_month_is_a_doubt(tmp_path: Path) -> None:
     pd.DataFrame({"bad": [1, 0, 0, 0] * 100, "issue_date": days}).to_csv(
         tmp_path / "loans.csv", index=False
     )
-    said = command.draft_contract([tmp_path / "loans.csv"], "bad").confirm
-    assert "issue_date: '01/01/2020' may be %d/%m/%Y or %m/%d/%Y" in said
+    notes = command.draft_contract([tmp_path / "loans.csv"], "bad").confirm
+    assert "issue_date: '01/01/2020' may be %d/%m/%Y or %m/%d/%Y" in notes
 
 
 @pytest.mark.parametrize(
@@ -372,8 +372,8 @@ def test_frequent_words_are_categories_and_all_others_one(tmp_path: Path) -> Non
     field = drafts(tmp_path, "bad", bad=[1, 0, 0, 0] * 150, trade=words).fields["trade"]
     assert field.constraints.enum == ["clerk", "cook", "driver", "other"]
     assert field.other == "other"
-    said = command.draft_contract([tmp_path / "loans.csv"], "bad").confirm
-    assert "trade: 3 words hold 75% of the rows; 150 others are one category" in said
+    notes = command.draft_contract([tmp_path / "loans.csv"], "bad").confirm
+    assert "trade: 3 words hold 75% of the rows; 150 others are one category" in notes
 
 
 def test_columns_of_one_name_are_named_after_their_table(tmp_path: Path) -> None:
@@ -449,8 +449,8 @@ def test_outcomes_that_are_not_known_yet_are_neither(tmp_path: Path) -> None:
     contract = drafts(tmp_path, "status", status=y, x=[1, 2, 3, 4, 5] * 60)
     assert contract.target.bad == ["Charged Off", "Late (31-120 days)"]
     assert contract.target.good == "Fully Paid"
-    said = command.draft_contract([tmp_path / "loans.csv"], "status").confirm
-    assert any("33.3% of the rows are neither (['Current'])" in line for line in said)
+    notes = command.draft_contract([tmp_path / "loans.csv"], "status").confirm
+    assert any("33.3% of the rows are neither (['Current'])" in line for line in notes)
 
 
 @pytest.mark.parametrize(
@@ -478,13 +478,13 @@ def test_a_file_that_is_not_there_is_named_with_the_nearest(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "loans.csv").write_text("a,y\n1,1\n")
-    for name, said in (
+    for name, message in (
         ("loan.csv", f"{tmp_path} holds ['loans.csv']; did you mean 'loans.csv'?"),
         ("", f"{tmp_path} is a folder; name its files, such as {tmp_path}/*.csv"),
         ("away/loans.csv", f"{tmp_path}/away holds no files"),
     ):
         assert command.command(["draft", str(tmp_path / name), "--target", "y"]) == 1
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 def test_a_wrong_date_is_named_with_the_nearest(tmp_path: Path) -> None:
@@ -503,9 +503,9 @@ def test_a_table_that_cannot_be_joined_is_left_out_and_reported(tmp_path: Path) 
     names = ("loans", "payments", "scores")
     written = command.draft_contract([tmp_path / f"{n}.csv" for n in names], "bad")
     assert list(contracts.read(written.text).tables) == ["loans"]
-    said = " ".join(written.confirm)
-    assert "payments is left out: 'cust_id' repeats in it; sum it up" in said
-    assert "50% of the loans have a row" in said
+    notes = " ".join(written.confirm)
+    assert "payments is left out: 'cust_id' repeats in it; sum it up" in notes
+    assert "50% of the loans have a row" in notes
 
 
 @pytest.mark.parametrize(("second", "joined"), [(1, True), (2, False)])
@@ -518,8 +518,8 @@ def test_a_table_is_joined_only_where_equal_keys_have_equal_rows(
     scores.to_csv(tmp_path / "scores.csv", index=False)
     written = command.draft_contract([tmp_path / "loans.csv", tmp_path / "scores.csv"], "bad")
     assert ("scores" in contracts.read(written.text).tables) is joined
-    said = " ".join(written.confirm)
-    assert ("scores is left out: 'cust_id' repeats in it" in said) is not joined
+    notes = " ".join(written.confirm)
+    assert ("scores is left out: 'cust_id' repeats in it" in notes) is not joined
 
 
 def test_a_contract_that_is_there_is_kept_unless_forced(
@@ -542,9 +542,9 @@ def test_without_a_place_the_contract_is_printed_alone(
 ) -> None:
     (path,) = unknown_books.bureau_scores(tmp_path)
     assert command.command(["draft", str(path), "--target", "RiskPerformance"]) == 0
-    said = capsys.readouterr()
-    assert contracts.read(said.out).target.bad == "Bad"
-    assert "To confirm:" in said.err
+    printed = capsys.readouterr()
+    assert contracts.read(printed.out).target.bad == "Bad"
+    assert "To confirm:" in printed.err
 
 
 @pytest.mark.parametrize("verb", [[], ["draft"], ["check"]])
@@ -569,14 +569,14 @@ def test_a_real_book_drafts_into_a_contract_that_runs_and_agrees_with_the_shippe
     call = ["draft", *map(str, paths), "--target", target, "--force"]
     assert command.command(call) == 0
     project.run("preprocess", "featurize")
-    own = contracts.load("small", tmp_path / "data")
+    contract = contracts.load("small", tmp_path / "data")
     shipped = contracts.load(dataset, ROOT / "data")
-    assert own.date == shipped.date
-    assert own.target == shipped.target
+    assert contract.date == shipped.date
+    assert contract.target == shipped.target
     for name, field in shipped.fields.items():
-        assert own.fields[name].type == field.type
-        assert own.fields[name].constraints.enum == field.constraints.enum
-        assert own.fields[name].protected == field.protected
+        assert contract.fields[name].type == field.type
+        assert contract.fields[name].constraints.enum == field.constraints.enum
+        assert contract.fields[name].protected == field.protected
 
 
 def test_features_have_words_for_what_may_count_against_an_applicant(

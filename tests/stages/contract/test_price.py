@@ -42,8 +42,8 @@ def test_an_instalment_without_interest_or_of_other_loans_tells_no_rate() -> Non
 def test_a_draft_asks_whether_the_instalment_may_be_known(tmp_path: Path) -> None:
     priced().to_csv(tmp_path / "loans.csv", index=False)
     drafted = command.draft_contract([tmp_path / "loans.csv"], "bad")
-    said = next(line for line in drafted.confirm if line.startswith("instalment:"))
-    assert "gives the price away: with loan_amount and term it tells the rate, here 1" in said
+    note = next(line for line in drafted.confirm if line.startswith("instalment:"))
+    assert "gives the price away: with loan_amount and term it tells the rate, here 1" in note
     assert "# known_at: pricing   # suspected leak" in drafted.text
     field = contracts.read(drafted.text).fields["instalment"]
     assert field.is_feature

@@ -80,8 +80,8 @@ def test_codes_for_not_known_stand_apart(values: list[float], codes: list[float]
 
 
 def test_words_among_numbers_are_missing_values() -> None:
-    found = guessed(["1", "2.5", "3"] * 50 + ["unknown", "?"])
-    assert (found.type, sorted(found.missing)) == ("number", ["?", "unknown"])
+    guess = guessed(["1", "2.5", "3"] * 50 + ["unknown", "?"])
+    assert (guess.type, sorted(guess.missing)) == ("number", ["?", "unknown"])
 
 
 @pytest.mark.parametrize(

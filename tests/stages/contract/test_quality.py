@@ -32,10 +32,10 @@ def cleaned(
     return of(raw, contract(source))
 
 
-def of(raw: pd.DataFrame, own: Contract) -> tuple[pd.DataFrame, dict[str, Any]]:
+def of(raw: pd.DataFrame, parsed: Contract) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The valid rows of raw ones, and the report."""
     report = Report(rows_in=len(raw))
-    valid = clean(own, raw, report)
+    valid = clean(parsed, raw, report)
     return valid, report.summary(len(valid))
 
 
@@ -90,8 +90,8 @@ def test_a_row_that_breaks_a_rule_is_dropped_and_told_with_its_value(
 
 def test_rules_are_counted_each_and_told_from_the_most_frequent_with_the_first_row() -> None:
     valid, report = cleaned({"amount": {2: "1", 4: "2"}, "months": {4: "999", 5: "a", 7: "b"}})
-    found = [(r["rows"], r["example"]["row"]) for r in report["invalid"].values()]
-    assert found == [(2, 2), (2, 5), (1, 4)]
+    broken = [(r["rows"], r["example"]["row"]) for r in report["invalid"].values()]
+    assert broken == [(2, 2), (2, 5), (1, 4)]
     assert set(range(20)) - set(valid.index) == {2, 4, 5, 7}
 
 

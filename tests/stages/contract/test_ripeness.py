@@ -31,12 +31,12 @@ def test_a_book_that_all_had_time_is_ripe(seed: int) -> None:
 
 
 def test_most_small_books_that_are_not_ripe_are_seen_and_few_that_are() -> None:
-    said = [
+    warnings = [
         [bool(outcome.describe_fall(*ripening(seed, months, 1500))) for seed in range(200)]
         for months in (0, 12)
     ]
-    assert sum(said[0]) >= 120
-    assert sum(said[1]) <= 2
+    assert sum(warnings[0]) >= 120
+    assert sum(warnings[1]) <= 2
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -29,46 +29,46 @@ def joined(tables: Tables, folder: Path, source: str = CONTRACT) -> tuple[pd.Dat
 
 
 def test_a_loan_has_the_columns_of_its_customer(tables: Tables, tmp_path: Path) -> None:
-    found, _ = joined(tables, tmp_path)
+    rows, _ = joined(tables, tmp_path)
     expected = tables["loans"].merge(tables["people"], on="person", how="left")
-    assert len(found) == 30
-    assert found["income"].tolist() == expected["income"].tolist()
+    assert len(rows) == 30
+    assert rows["income"].tolist() == expected["income"].tolist()
 
 
 def test_many_loans_may_have_one_customer(tables: Tables, tmp_path: Path) -> None:
     tables["loans"]["person"] = tables["people"]["person"].iloc[4]
-    found, _ = joined(tables, tmp_path)
-    assert found["income"].tolist() == [tables["people"]["income"].iloc[4]] * 30
+    rows, _ = joined(tables, tmp_path)
+    assert rows["income"].tolist() == [tables["people"]["income"].iloc[4]] * 30
 
 
 def test_columns_that_the_contract_does_not_name_are_left_out_and_reported(
     tables: Tables, tmp_path: Path
 ) -> None:
     tables["people"]["city"] = "Pune"
-    found, report = joined(tables, tmp_path)
-    assert "city" not in found
+    rows, report = joined(tables, tmp_path)
+    assert "city" not in rows
     assert report.ignored == ["people.city"]
 
 
 def test_a_repeated_loan_is_dropped_and_counted(tables: Tables, tmp_path: Path) -> None:
     tables["loans"] = tables["loans"].iloc[[0, 1, 2, 1, 2]]
-    found, report = joined(tables, tmp_path)
-    assert found.index.tolist() == [0, 1, 2]
+    rows, report = joined(tables, tmp_path)
+    assert rows.index.tolist() == [0, 1, 2]
     assert report.rows_in == 5
     assert report.rules["loan: repeated key"] == {"rows": 2, "example": {"row": 3, "value": "1"}}
 
 
 def test_a_repeated_row_is_dropped_where_loans_have_no_key(tables: Tables, tmp_path: Path) -> None:
     tables["loans"] = tables["loans"].iloc[[0, 1, 0]]
-    found, report = joined(tables, tmp_path, CONTRACT.replace("csv, key: loan}", "csv}"))
-    assert found.index.tolist() == [0, 1]
+    rows, report = joined(tables, tmp_path, CONTRACT.replace("csv, key: loan}", "csv}"))
+    assert rows.index.tolist() == [0, 1]
     assert report.rules["person: repeated row"]["rows"] == 1
 
 
 def test_a_loan_without_its_customer_is_dropped_and_counted(tables: Tables, tmp_path: Path) -> None:
     tables["people"] = tables["people"].iloc[5:]
-    found, report = joined(tables, tmp_path)
-    assert found.index.tolist() == list(range(5, 30))
+    rows, report = joined(tables, tmp_path)
+    assert rows.index.tolist() == list(range(5, 30))
     assert report.rules["person: no row in people"]["rows"] == 5
 
 
@@ -84,16 +84,16 @@ def test_rows_of_one_loan_that_differ_are_all_invalid_whatever_their_order(
     twice.loc[3, "amount"] = "777"
     for order in ([0, 1, 2, 3, 4, 5], [3, 0, 1, 2, 4, 5]):
         tables["loans"] = twice.iloc[order]
-        found, report = joined(tables, tmp_path)
-        assert sorted(found["loan"]) == ["0", "2", "3"]
+        rows, report = joined(tables, tmp_path)
+        assert sorted(rows["loan"]) == ["0", "2", "3"]
         assert report.rules["loan: repeated key with other content"]["rows"] == 2
         assert report.rules["loan: repeated key"]["rows"] == 1
 
 
 def test_a_loan_without_a_key_is_invalid(tables: Tables, tmp_path: Path) -> None:
     tables["loans"].loc[[3, 8], "loan"] = " "
-    found, report = joined(tables, tmp_path)
-    assert len(found) == 28
+    rows, report = joined(tables, tmp_path)
+    assert len(rows) == 28
     assert report.rules["loan: missing key"]["rows"] == 2
 
 
@@ -101,9 +101,9 @@ def test_rows_without_a_key_repeat_only_where_every_column_of_the_file_does(
     tables: Tables, tmp_path: Path
 ) -> None:
     tables["loans"] = tables["loans"].iloc[[0, 1, 0, 0]].assign(officer=["a", "b", "a", "c"])
-    found, report = joined(tables, tmp_path, CONTRACT.replace("csv, key: loan}", "csv}"))
-    assert found.index.tolist() == [0, 1, 3]
-    assert "officer" not in found
+    rows, report = joined(tables, tmp_path, CONTRACT.replace("csv, key: loan}", "csv}"))
+    assert rows.index.tolist() == [0, 1, 3]
+    assert "officer" not in rows
     assert "loans.officer" in report.ignored
 
 
@@ -131,13 +131,13 @@ def test_a_loan_without_a_row_in_an_optional_table_has_missing_values_and_a_flag
 ) -> None:
     gone = tables["people"]["person"].iloc[:5]
     tables["people"] = tables["people"].iloc[5:]
-    found, report = joined(tables, tmp_path, OPTIONAL)
+    rows, report = joined(tables, tmp_path, OPTIONAL)
     assert report.rules == {}
-    without = found["person"].isin(gone)
+    without = rows["person"].isin(gone)
     assert without.sum() == 5
-    assert found["people_present"].tolist() == (~without).tolist()
-    assert found.loc[without, "income"].isna().all()
-    assert found.loc[~without, "income"].notna().all()
+    assert rows["people_present"].tolist() == (~without).tolist()
+    assert rows.loc[without, "income"].isna().all()
+    assert rows.loc[~without, "income"].notna().all()
 
 
 def test_a_required_field_of_an_optional_table_is_required_where_there_is_a_row(
@@ -147,8 +147,8 @@ def test_a_required_field_of_an_optional_table_is_required_where_there_is_a_row(
     tables["people"].loc[7, "income"] = ""
     required = "people, constraints: {required: true, min"
     source = OPTIONAL.replace("people, constraints: {min", required)
-    found, report = joined(tables, tmp_path, source)
-    valid = clean(contract(source), found, report)
+    rows, report = joined(tables, tmp_path, source)
+    valid = clean(contract(source), rows, report)
     assert {name: rule["rows"] for name, rule in report.rules.items()} == {"income: missing": 1}
     assert valid["people_present"].value_counts().to_dict() == {True: 24, False: 5}
 
@@ -157,8 +157,8 @@ def test_blank_keys_join_nothing(tables: Tables, tmp_path: Path) -> None:
     tables["people"].loc[[0, 1], "person"] = ""
     tables["loans"].loc[[3, 4], "person"] = ["", "NA"]
     expected = tables["loans"]["person"].isin(set(tables["people"]["person"]) - {"", "NA"})
-    found, report = joined(tables, tmp_path)
-    assert found.index.tolist() == np.flatnonzero(expected).tolist()
+    rows, report = joined(tables, tmp_path)
+    assert rows.index.tolist() == np.flatnonzero(expected).tolist()
     assert report.rules["person: no row in people"]["rows"] == (~expected).sum() >= 2
 
 
@@ -169,8 +169,8 @@ def test_keys_match_whatever_the_types_of_the_files(
     expected, _ = joined(tables, tmp_path)
     typed = tables["people"].assign(person=tables["people"]["person"].astype(float).astype(kind))
     typed.to_parquet(tmp_path / "people.parquet")
-    found, _ = joined(tables, tmp_path, CONTRACT.replace("people.csv", "people.parquet"))
-    assert found["income"].tolist() == expected["income"].tolist()
+    rows, _ = joined(tables, tmp_path, CONTRACT.replace("people.csv", "people.parquet"))
+    assert rows["income"].tolist() == expected["income"].tolist()
 
 
 def test_a_key_may_have_several_columns(tables: Tables, tmp_path: Path) -> None:
@@ -181,9 +181,9 @@ def test_a_key_may_have_several_columns(tables: Tables, tmp_path: Path) -> None:
     source = CONTRACT.replace(
         "key: person, join: person}", "key: [bank, person], join: [bank, person]}"
     )
-    found, report = joined(tables, tmp_path, source)
+    rows, report = joined(tables, tmp_path, source)
     expected = loans.merge(people, on=["bank", "person"], how="left")["income"]
-    assert found["income"].tolist() == expected.tolist()
+    assert rows["income"].tolist() == expected.tolist()
     assert report.rules == {}
 
 
@@ -193,10 +193,10 @@ def test_tables_may_be_joined_in_a_chain(tables: Tables, tmp_path: Path) -> None
     source = CONTRACT.replace(
         "target:", "  places: {path: places.csv, key: code, join: people.home}\ntarget:"
     ).replace("  sex:", "  density: {type: number, table: places}\n  sex:")
-    found, report = joined(tables, tmp_path, source)
+    rows, report = joined(tables, tmp_path, source)
     homes = tables["people"].set_index("person")["home"]
-    expected = found["person"].map(homes).map(tables["places"].set_index("code")["density"])
-    assert found["density"].tolist() == expected.tolist()
+    expected = rows["person"].map(homes).map(tables["places"].set_index("code")["density"])
+    assert rows["density"].tolist() == expected.tolist()
     assert report.rules == {}
 
 
@@ -227,8 +227,8 @@ def test_a_missing_file_is_named_with_what_its_folder_holds(tmp_path: Path) -> N
 
 def test_text_is_read_as_it_stands(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbfid,word\n007,NA\n1e5,\n")
-    found = read_file(tmp_path / "a.csv")
-    assert found.to_dict("list") == {"id": ["007", "1e5"], "word": ["NA", ""]}
+    table = read_file(tmp_path / "a.csv")
+    assert table.to_dict("list") == {"id": ["007", "1e5"], "word": ["NA", ""]}
 
 
 def test_parquet_and_csv_give_the_same_rows(tables: Tables, tmp_path: Path) -> None:

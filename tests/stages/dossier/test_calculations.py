@@ -19,12 +19,12 @@ RATINGS = {"A": 0.1, "B": 0.25, "C": 1.0}
 def predictions(loans: int, times: int) -> pd.DataFrame:
     """Return predictions of loans, each of which stands there several times."""
     generator = np.random.default_rng(3)
-    said = generator.uniform(0.02, 0.5, loans)
+    stated = generator.uniform(0.02, 0.5, loans)
     rows = pd.DataFrame(
         {
-            "bad": (generator.random(loans) < said).astype(np.int64),
-            "pd": said,
-            "decision": np.where(said < 0.2, "approve", "decline"),
+            "bad": (generator.random(loans) < stated).astype(np.int64),
+            "pd": stated,
+            "decision": np.where(stated < 0.2, "approve", "decline"),
             "cluster": np.arange(loans),
         }
     )

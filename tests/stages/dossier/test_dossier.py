@@ -75,12 +75,12 @@ def test_the_same_files_give_the_same_bytes(project: Project) -> None:
 def test_a_changed_number_is_named(project: Project) -> None:
     path = project.folder / EVALUATION
     report = json.loads(path.read_text())
-    said = report["test"]["roc_auc"]["value"]
+    value = report["test"]["roc_auc"]["value"]
     report["test"]["roc_auc"]["value"] = 0.99
     path.write_text(json.dumps(report))
     faults = check.faults(project.folder)
     assert f"{EVALUATION} has changed since the dossier was made" in faults
-    assert f"{EVALUATION}: test / roc_auc / value is 0.99, and is shown as {said}" in faults
+    assert f"{EVALUATION}: test / roc_auc / value is 0.99, and is shown as {value}" in faults
 
 
 def test_a_number_changed_on_the_page_is_named(project: Project) -> None:

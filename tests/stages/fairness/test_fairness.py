@@ -182,19 +182,19 @@ def test_the_command_shows_the_frontier_and_the_test_figures(
 ) -> None:
     folder = tmp_path / "own"
     shutil.copytree(project.folder, folder)
-    said: dict[str, Any] = {}
+    printed: dict[str, Any] = {}
     with contextlib.chdir(folder):
         contract = contracts.read((folder / "data/small/contract.yaml").read_text())
         monkeypatch.setattr(command.contracts, "load", lambda name: contract)
         for options in (["--json"], []):
             monkeypatch.setattr(sys, "argv", ["fairness", "--trials", "9", *options])
             command.main()
-            said[" ".join(options)] = capsys.readouterr().out
-    content = json.loads(said["--json"])
+            printed[" ".join(options)] = capsys.readouterr().out
+    content = json.loads(printed["--json"])
     assert content["trials"] == 9
     assert set(content["test"]["groups"]["preferred"]["sex"]) == {"F", "M"}
-    assert "On the test rows the preferred model has a disparity of" in said[""]
-    assert f"{content['passed_over']} other models within the tolerances" in said[""]
+    assert "On the test rows the preferred model has a disparity of" in printed[""]
+    assert f"{content['passed_over']} other models within the tolerances" in printed[""]
 
 
 def test_a_book_whose_groups_are_too_small_is_refused(project: Project) -> None:

@@ -165,10 +165,10 @@ def test_a_million_lines_are_aggregated_as_those_of_one() -> None:
     history = CONTRACT.history["payments"]
     parts = CONTRACT.aggregates_of("payments")
     decided = np.full(500, days_of(DECIDED))
-    found = compute(parts, lines_of_applications(history, lists), decided)
+    computed = compute(parts, lines_of_applications(history, lists), decided)
     for i in (0, 17, 499):
         one = compute(parts, lines_of_applications(history, [lists[i]]), decided[:1])
-        assert all(str(found[name][i]) == str(one[name][0]) for name in one)
+        assert all(str(computed[name][i]) == str(one[name][0]) for name in one)
 
 
 def refused(old: str, new: str) -> str:

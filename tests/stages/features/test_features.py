@@ -151,15 +151,15 @@ def test_whole_numbers_come_back_as_integers_and_missing_values_as_none() -> Non
 def test_no_feature_is_made_from_what_is_protected_or_known_only_later(
     dataset: str, mode: Mode
 ) -> None:
-    made = contracts.load(dataset, ROOT / "data")
+    loaded = contracts.load(dataset, ROOT / "data")
     allowed = {"application": {"application"}, "pricing": {"application", "pricing"}}[mode]
-    features = Features(made, mode)
+    features = Features(loaded, mode)
     read = {name for source in features.sources for name in source}
     read |= {field.name for field in features.inputs}
     assert read
-    assert made.target.field not in read
-    assert not {n for n in read if made.fields[n].protected}
-    assert {made.fields[n].known_at for n in read} <= allowed
+    assert loaded.target.field not in read
+    assert not {n for n in read if loaded.fields[n].protected}
+    assert {loaded.fields[n].known_at for n in read} <= allowed
 
 
 @given(
@@ -175,9 +175,9 @@ def test_protected_and_later_values_change_no_feature(
 
 @pytest.mark.parametrize("value", [1e39, 1e300, -1e300])
 def test_a_number_too_large_for_32_bits_is_the_largest_that_they_hold(value: float) -> None:
-    made = of({"income": value, "amount": 1000})
-    assert made["income"] == math.copysign(float(np.finfo(np.float32).max), value)
-    assert np.isfinite(np.float32(made["loan_to_income"]))
+    features = of({"income": value, "amount": 1000})
+    assert features["income"] == math.copysign(float(np.finfo(np.float32).max), value)
+    assert np.isfinite(np.float32(features["loan_to_income"]))
 
 
 def test_a_ratio_that_overflows_is_the_largest_number() -> None:
@@ -200,9 +200,9 @@ def test_a_field_with_missing_meanings_has_a_feature_that_says_why_it_is_missing
     [(12, 12, 0), (-7, None, 1), (-9, None, 2), (-9.0, None, 2), (None, None, 3)],
 )
 def test_each_meaning_has_a_code_of_its_own(raw: Any, value: float | None, reason: int) -> None:
-    made = of({"months": raw, "amount": 1000}, MEANT)
-    assert made["months__missing"] == reason
-    assert made["months"] == value or (value is None and math.isnan(made["months"]))
+    features = of({"months": raw, "amount": 1000}, MEANT)
+    assert features["months__missing"] == reason
+    assert features["months"] == value or (value is None and math.isnan(features["months"]))
 
 
 @given(st.lists(applications(contract(MEANINGS), "pricing"), min_size=1, max_size=6))

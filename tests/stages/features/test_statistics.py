@@ -40,15 +40,15 @@ def rules(**changes: Any) -> CandidateParameters:
 def facts(iv: list[float], correlation: Any = None) -> Fitted:
     """Facts about features a, b, c, ... of these IVs."""
     n = len(iv)
-    own = np.eye(n) if correlation is None else np.array(correlation)
+    covariance = np.eye(n) if correlation is None else np.array(correlation)
     zeros = [0.0] * n
     return Fitted(
         names=list("abcdef"[:n]),
         iv=iv,
         iv_bias=zeros,
-        vif=variance_inflation(own).tolist(),
-        correlation=own.tolist(),
-        association=np.abs(own).tolist(),
+        vif=variance_inflation(covariance).tolist(),
+        correlation=covariance.tolist(),
+        association=np.abs(covariance).tolist(),
         **dict.fromkeys(("fill", "low", "high", "mean", "sd"), zeros),
     )
 
@@ -125,8 +125,8 @@ def test_the_variance_inflation_factor_is_that_of_regressing_on_the_others(
     rows: tuple[Any, Any],
 ) -> None:
     fitted = Fitted.fit(FEATURES, *rows, **BY)
-    own, others = np.array(fitted.correlation)[0, 1:], np.array(fitted.correlation)[1:, 1:]
-    explained = own @ np.linalg.solve(others, own)
+    first, others = np.array(fitted.correlation)[0, 1:], np.array(fitted.correlation)[1:, 1:]
+    explained = first @ np.linalg.solve(others, first)
     assert fitted.vif[0] == pytest.approx(1 / (1 - explained), rel=1e-5)
     assert fitted.vif[0] > 50
     assert fitted.vif[3] < 1.1

@@ -103,10 +103,10 @@ def test_the_file_that_ships_scores_every_row_with_the_same_bits(
 ) -> None:
     x = rows[0]
     shipped = model_file.parse(model_file.text(blend).encode(), "winner.json")
-    said = blend.predict_matrix(x)
-    np.testing.assert_array_equal(shipped.predict_matrix(x), said)
+    margins = blend.predict_matrix(x)
+    np.testing.assert_array_equal(shipped.predict_matrix(x), margins)
     alone = [shipped.predict_matrix(row[None])[0] for row in x[:50]]
-    np.testing.assert_array_equal(alone, said[:50])
+    np.testing.assert_array_equal(alone, margins[:50])
 
 
 @pytest.mark.parametrize("damage", [("weight", -1.0), ("weight", 0.0), ("candidate", None)])

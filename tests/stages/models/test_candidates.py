@@ -158,14 +158,14 @@ def test_risk_rises_where_the_contract_says_so(
     assert (steps > 0).any()
 
 
-def against(own: Contract) -> Features:
+def against(loaded: Contract) -> Features:
     """The features of the small book with its directions turned round."""
     turned = {
         name: field.model_copy(update={"risk": "decreasing"})
-        for name, field in own.fields.items()
+        for name, field in loaded.fields.items()
         if field.risk
     }
-    return Features(own.model_copy(update={"fields": own.fields | turned}), "application")
+    return Features(loaded.model_copy(update={"fields": loaded.fields | turned}), "application")
 
 
 @pytest.mark.parametrize("name", ["scorecard", "xgboost", "lightgbm"])

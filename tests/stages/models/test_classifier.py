@@ -59,11 +59,11 @@ def test_the_file_that_ships_is_loaded_as_the_same_classifier(
     name: str, models: dict[str, Model], frame: pd.DataFrame, tmp_path: Path
 ) -> None:
     model_file.write(models[name], tmp_path / "winner.json")
-    shipped, own = stages.models.load(tmp_path / "winner.json"), Classifier(models[name])
-    assert repr(shipped) == repr(own)
-    np.testing.assert_array_equal(shipped.predict_proba(frame), own.predict_proba(frame))
+    shipped, in_memory = stages.models.load(tmp_path / "winner.json"), Classifier(models[name])
+    assert repr(shipped) == repr(in_memory)
+    np.testing.assert_array_equal(shipped.predict_proba(frame), in_memory.predict_proba(frame))
     few = frame.iloc[:20]
-    for field, values in own.explain(few).contributions.items():
+    for field, values in in_memory.explain(few).contributions.items():
         theirs = shipped.explain(few).contributions[field]
         np.testing.assert_allclose(theirs, values, rtol=0, atol=2e-5)
 

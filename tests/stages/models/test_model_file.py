@@ -33,8 +33,8 @@ def assert_scores_the_same(model: Model, columns: dict[str, Any]) -> None:
     pd = model.predict(columns)
     np.testing.assert_array_equal(again.predict(columns), pd)
     np.testing.assert_array_equal(proof.one_by_one(again, x), pd)
-    theirs, own = (m.scorer.contributions(x[:50]) for m in (model, again))
-    np.testing.assert_allclose(own, theirs, rtol=0, atol=2e-5)
+    theirs, of_file = (m.scorer.contributions(x[:50]) for m in (model, again))
+    np.testing.assert_allclose(of_file, theirs, rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("calibration", ["none", "sigmoid", "isotonic"])
@@ -47,22 +47,22 @@ def test_every_kind_of_candidate_scores_the_same_bits(
         f"train__{candidate}__calibration": calibration,
         f"train__{candidate}__balance": balance,
     }
-    own = Project(tmp_path, **changes)
+    project = Project(tmp_path, **changes)
     for name in ("raw", "prepared", "features"):
-        (own.data / name).symlink_to(fitted_book.data / name)
-    model = artifact.load(own.run(candidate).artifact(candidate))
-    assert_scores_the_same(model, own.columns("test"))
+        (project.data / name).symlink_to(fitted_book.data / name)
+    model = artifact.load(project.run(candidate).artifact(candidate))
+    assert_scores_the_same(model, project.columns("test"))
 
 
 @pytest.mark.parametrize("candidate", CANDIDATES)
 def test_a_candidate_of_some_features_scores_the_same_bits(
     candidate: str, fitted_book: Project, tmp_path: Path
 ) -> None:
-    own = Project(tmp_path, **{f"train__{candidate}__min_iv": 0.02})
+    project = Project(tmp_path, **{f"train__{candidate}__min_iv": 0.02})
     for name in ("raw", "prepared", "features"):
-        (own.data / name).symlink_to(fitted_book.data / name)
-    model = artifact.load(own.run(candidate).artifact(candidate))
-    assert_scores_the_same(model, own.columns("test"))
+        (project.data / name).symlink_to(fitted_book.data / name)
+    model = artifact.load(project.run(candidate).artifact(candidate))
+    assert_scores_the_same(model, project.columns("test"))
 
 
 def test_a_candidate_without_the_last_feature_keeps_its_choice(models: dict[str, Model]) -> None:
@@ -146,11 +146,11 @@ def change(place: str, value: Any) -> Callable[[Document], None]:
     """What sets a place of the document, as `scorer.trees.0.right.0`, to a value."""
 
     def apply(document: Document) -> None:
-        own: Any = document
+        part: Any = document
         *above, last = (int(key) if key.isdigit() else key for key in place.split("."))
         for key in above:
-            own = own[key]
-        own[last] = value
+            part = part[key]
+        part[last] = value
 
     return apply
 

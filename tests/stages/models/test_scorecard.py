@@ -137,8 +137,8 @@ def test_a_level_that_training_never_saw_is_neutral_and_a_missing_one_has_its_ow
     assert table.values[1] == table.values[3] == 0
     base = math.log(105 / 45)
     odds = [5.5 / 45.5, 25.5 / 25.5, 15.5 / 35.5]
-    made = [table.values[0], table.values[2], table.missing]
-    assert made == pytest.approx([math.log(value) + base for value in odds])
+    points = [table.values[0], table.values[2], table.missing]
+    assert points == pytest.approx([math.log(value) + base for value in odds])
 
 
 @pytest.mark.parametrize("category", [True, False])

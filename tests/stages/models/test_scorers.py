@@ -26,8 +26,8 @@ def column(*values: float) -> Any:
 
 def line(slope: float, **changes: float) -> Linear:
     """A term of feature 0: centre 10, from 0 to 100, 50 where missing."""
-    own = {"slope": slope, "centre": 10.0, "low": 0.0, "high": 100.0, "fill": 50.0} | changes
-    return Linear(np.array([0]), **{name: np.array([value]) for name, value in own.items()})
+    numbers = {"slope": slope, "centre": 10.0, "low": 0.0, "high": 100.0, "fill": 50.0} | changes
+    return Linear(np.array([0]), **{name: np.array([value]) for name, value in numbers.items()})
 
 
 @pytest.mark.parametrize(

@@ -51,19 +51,21 @@ def fit(library: str, depth: int = 5, **settings: Any) -> Any:
     x, bad = rows()
     if library == "lightgbm":
         small = {"min_data_in_leaf": 1, "min_data_per_group": 5, "num_threads": 1, "verbose": -1}
-        own = {"objective": "binary", "max_depth": depth, "num_leaves": 90} | small | settings
+        parameters = (
+            {"objective": "binary", "max_depth": depth, "num_leaves": 90} | small | settings
+        )
         data = lightgbm.Dataset(x, bad, categorical_feature=[2])
-        return LightGBM(lightgbm.train(own, data, 12).model_to_string())
+        return LightGBM(lightgbm.train(parameters, data, 12).model_to_string())
     types = ["q", "q", "c", "q"]
     data = xgboost.DMatrix(x, bad, feature_types=types, enable_categorical=True)
-    own = {"objective": "binary:logistic", "max_depth": depth, "nthread": 1} | settings
-    return XGBoost(bytes(xgboost.train(own, data, 12).save_raw("ubj")), types)
+    parameters = {"objective": "binary:logistic", "max_depth": depth, "nthread": 1} | settings
+    return XGBoost(bytes(xgboost.train(parameters, data, 12).save_raw("ubj")), types)
 
 
 def compiled(scorer: Any) -> Any:
-    found = tree_compiler.compile_if_possible(scorer)
-    assert found
-    return found
+    compiled_scorer = tree_compiler.compile_if_possible(scorer)
+    assert compiled_scorer
+    return compiled_scorer
 
 
 @pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
@@ -71,27 +73,27 @@ def compiled(scorer: Any) -> Any:
 def test_the_margin_is_the_librarys_to_the_last_bit(library: str, depth: int) -> None:
     scorer = fit(library, depth)
     x, _ = rows(missing=0.3)
-    own = compiled(scorer)
-    assert [own.margin(row[None])[0] for row in x] == scorer.margin(x).tolist()
-    assert own.margin(x).tolist() == scorer.margin(x).tolist()
+    trees = compiled(scorer)
+    assert [trees.margin(row[None])[0] for row in x] == scorer.margin(x).tolist()
+    assert trees.margin(x).tolist() == scorer.margin(x).tolist()
 
 
 @pytest.mark.parametrize("base", [0.013, 0.1, 0.36, 0.5, 0.53, 0.777])
 def test_the_margin_of_xgboost_starts_where_its_base_score_does(base: float) -> None:
     scorer, (x, _) = fit("xgboost", base_score=base), rows()
-    own = compiled(scorer)
-    assert [own.margin(row[None])[0] for row in x[:50]] == scorer.margin(x[:50]).tolist()
+    trees = compiled(scorer)
+    assert [trees.margin(row[None])[0] for row in x[:50]] == scorer.margin(x[:50]).tolist()
 
 
 @pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
 def test_a_value_on_a_threshold_goes_where_the_library_sends_it(library: str) -> None:
     scorer = fit(library)
-    own = compiled(scorer)
-    edges = np.unique([t for part in own._bins if part for t in part])
+    trees = compiled(scorer)
+    edges = np.unique([t for part in trees._bins if part for t in part])
     for edge in edges[:: max(1, len(edges) // 40)]:
         for value in (edge, np.nextafter(edge, -np.inf), np.nextafter(edge, np.inf)):
             row = np.array([[value, value, 1.0, value]])
-            assert own.margin(row)[0] == scorer.margin(row)[0]
+            assert trees.margin(row)[0] == scorer.margin(row)[0]
 
 
 @pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
@@ -104,16 +106,16 @@ def test_values_that_training_never_saw_score_the_same(library: str, row: list[f
 def test_a_number_that_was_never_missing_in_training_may_be_missing() -> None:
     scorer, (x, _) = fit("lightgbm"), rows()
     x[:, 3] = np.nan
-    own = compiled(scorer)
-    assert [own.margin(row[None])[0] for row in x[:50]] == scorer.margin(x[:50]).tolist()
+    trees = compiled(scorer)
+    assert [trees.margin(row[None])[0] for row in x[:50]] == scorer.margin(x[:50]).tolist()
 
 
 @pytest.mark.parametrize(("library", "precision"), [("xgboost", 1e-5), ("lightgbm", 1e-12)])
 @pytest.mark.parametrize("depth", [2, 10])
 def test_the_shapley_values_are_the_librarys(library: str, precision: float, depth: int) -> None:
     scorer, (x, _) = fit(library, depth), rows()
-    own, theirs = compiled(scorer).contributions(x), scorer.contributions(x)
-    np.testing.assert_allclose(own, theirs, rtol=0, atol=precision)
+    shares, theirs = compiled(scorer).contributions(x), scorer.contributions(x)
+    np.testing.assert_allclose(shares, theirs, rtol=0, atol=precision)
 
 
 def test_the_shapley_values_of_a_leaf_are_those_of_the_definition() -> None:
@@ -127,22 +129,22 @@ def test_the_shapley_values_of_a_leaf_are_those_of_the_definition() -> None:
         return float(value[0] * math.prod(parts))
 
     for bits in itertools.product((0, 1), repeat=4):
-        own = table[:, int("".join(map(str, bits)), 2)]
+        column = table[:, int("".join(map(str, bits)), 2)]
         for i in players:
             total = 0.0
             for order in itertools.permutations(players):
                 before = frozenset(order[: order.index(i)])
                 total += worth(before | {i}, bits) - worth(before, bits)
-            assert own[i] == pytest.approx(total / math.factorial(4), abs=1e-12)
+            assert column[i] == pytest.approx(total / math.factorial(4), abs=1e-12)
 
 
 @pytest.mark.parametrize("gamma", [2.0, 20.0, 1e9])
 def test_trees_without_a_split_are_explained_too(gamma: float) -> None:
     scorer, (x, _) = fit("xgboost", min_split_loss=gamma), rows()
-    own = compiled(scorer)
-    assert [own.margin(row[None])[0] for row in x[:9]] == scorer.margin(x[:9]).tolist()
-    np.testing.assert_allclose(own.contributions(x), scorer.contributions(x), atol=1e-5)
-    assert (gamma < 1e9) == np.any(own.contributions(x)[:, :-1] != 0)
+    trees = compiled(scorer)
+    assert [trees.margin(row[None])[0] for row in x[:9]] == scorer.margin(x[:9]).tolist()
+    np.testing.assert_allclose(trees.contributions(x), scorer.contributions(x), atol=1e-5)
+    assert (gamma < 1e9) == np.any(trees.contributions(x)[:, :-1] != 0)
 
 
 @pytest.mark.parametrize("name", BOOSTERS)
@@ -151,16 +153,16 @@ def test_a_fitted_candidate_scores_the_same(
 ) -> None:
     model = models[name]
     x = model.features(fitted_book.columns("test"))[:200]
-    own = compiled(model.scorer)
-    assert [own.margin(row[None])[0] for row in x] == model.scorer.margin(x).tolist()
+    trees = compiled(model.scorer)
+    assert [trees.margin(row[None])[0] for row in x] == model.scorer.margin(x).tolist()
 
 
 def test_a_scorer_of_some_features_is_compiled_too() -> None:
     scorer = Selected(fit("lightgbm"), np.array([3, 2, 1, 0]))
     x, _ = rows()
-    own = compiled(scorer)
-    assert own.margin(x[:1])[0] == scorer.margin(x[:1])[0]
-    np.testing.assert_allclose(own.contributions(x[:5]), scorer.contributions(x[:5]), atol=1e-12)
+    trees = compiled(scorer)
+    assert trees.margin(x[:1])[0] == scorer.margin(x[:1])[0]
+    np.testing.assert_allclose(trees.contributions(x[:5]), scorer.contributions(x[:5]), atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["logistic", "scorecard"])
@@ -175,18 +177,18 @@ def test_the_shapley_values_of_a_large_forest_are_computed_for_each_row(
     scorer, (x, _) = fit(library, 8), rows()
     by_tables = compiled(scorer)
     monkeypatch.setattr(shapley, "LARGEST", 1000)
-    own = compiled(scorer)
-    assert [type(part).__name__ for part in own._explainers] == ["LeafFormula"]
-    np.testing.assert_allclose(own.contributions(x), by_tables.contributions(x), atol=1e-12)
-    assert [own.margin(row[None])[0] for row in x[:9]] == scorer.margin(x[:9]).tolist()
+    trees = compiled(scorer)
+    assert [type(part).__name__ for part in trees._explainers] == ["LeafFormula"]
+    np.testing.assert_allclose(trees.contributions(x), by_tables.contributions(x), atol=1e-12)
+    assert [trees.margin(row[None])[0] for row in x[:9]] == scorer.margin(x[:9]).tolist()
 
 
 @pytest.mark.parametrize("depth", [2, 3, 4, 6])
 def test_words_of_every_size_score_the_same(depth: int) -> None:
     scorer, (x, _) = fit("xgboost", depth), rows()
-    own = compiled(scorer)
-    assert own.margin(x).tolist() == scorer.margin(x).tolist()
-    assert own.margin(x[:3]).tolist() == scorer.margin(x[:3]).tolist()
+    trees = compiled(scorer)
+    assert trees.margin(x).tolist() == scorer.margin(x).tolist()
+    assert trees.margin(x[:3]).tolist() == scorer.margin(x[:3]).tolist()
 
 
 def test_zeros_that_mean_missing_are_left_to_the_library() -> None:

@@ -44,8 +44,8 @@ def compare(rows: ScoredRows, old: Policy, new: Policy, **options: Any) -> dict[
 
 
 def test_figures_are_the_sums_of_the_rows() -> None:
-    rows, own = draw(), policy(cut_off=0.12, refer_band=0.25)
-    side = compare(rows, own, own)["figures"]
+    rows, present = draw(), policy(cut_off=0.12, refer_band=0.25)
+    side = compare(rows, present, present)["figures"]
     approved, money = rows.pd < 0.09, rows.exposure
     assert money is not None
     gain = np.where(rows.bad == 1, -0.52, 0.08) * approved

@@ -35,20 +35,22 @@ def test_the_first_segment_whose_rule_holds_counts() -> None:
 
 
 def test_without_a_statement_losses_are_those_of_the_policy() -> None:
-    own = policy()
-    plain = losses.attach(rows(), ExpectedLoss(), own, contract(), "application")
-    assert compare(plain, own, own)["figures"] == compare(rows(), own, own)["figures"]
+    present = policy()
+    plain = losses.attach(rows(), ExpectedLoss(), present, contract(), "application")
+    assert (
+        compare(plain, present, present)["figures"] == compare(rows(), present, present)["figures"]
+    )
 
 
 def test_expected_loss_and_capital_are_of_the_exposure_at_default() -> None:
-    section, own = ExpectedLoss.model_validate({"segments": SEGMENTS}), policy()
-    held = losses.attach(rows(), section, own, contract(), "application")
+    section, present = ExpectedLoss.model_validate({"segments": SEGMENTS}), policy()
+    held = losses.attach(rows(), section, present, contract(), "application")
     assert held.lgd is not None
     assert held.exposure_share is not None
     assert held.exposure is not None
-    approved = own.decide(held.pd, {}) == 0
+    approved = present.decide(held.pd, {}) == 0
     money = held.exposure * held.exposure_share * approved
-    totals = compare(held, own, own)["totals"]
+    totals = compare(held, present, present)["totals"]
     expected = (money * held.pd * held.lgd).sum()
     assert totals["expected_loss"]["present"]["value"] == pytest.approx(expected, rel=1e-9)
     needed = (money * capital.requirement(held.pd, held.lgd, "other_retail")).sum()

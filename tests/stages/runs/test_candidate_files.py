@@ -66,11 +66,11 @@ class Story:
 
     def run(self, step: str) -> str:
         """Run what is out of date; note it, and what the lock then says of `evaluate`."""
-        said = self.clone.dvc("repro")
-        self.ran[step] = stages_run(said)
+        output = self.clone.dvc("repro")
+        self.ran[step] = stages_run(output)
         lock = yaml.safe_load((self.clone.folder / "dvc.lock").read_text())
         self.judgement[step] = lock["stages"]["evaluate"]
-        return said
+        return output
 
     def edit(self, name: str, old: str, new: str) -> None:
         """Replace a pattern in a file, which must be there."""
@@ -85,32 +85,32 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     two = "candidates: [logistic, xgboost]"
     clone = Clone(tmp_path_factory.mktemp("files") / "one", **{LISTED: two})
     clone.simulate(1500)
-    own = Story(clone)
-    own.run("first")
+    written = Story(clone)
+    written.run("first")
 
     file = clone.folder / "stages" / "models" / "candidates" / "mine.py"
     file.write_text(MINE)
-    own.look("file alone")
-    own.edit("params.yaml", LISTED, "candidates: [logistic, xgboost, mine]")
-    own.edit("params.yaml", r"(?m)^train:\n", SECTION)
-    own.run("added")
+    written.look("file alone")
+    written.edit("params.yaml", LISTED, "candidates: [logistic, xgboost, mine]")
+    written.edit("params.yaml", r"(?m)^train:\n", SECTION)
+    written.run("added")
     file.write_text(MINE.replace("constant, shifted", "shifted constant"))
-    own.look("edited")
-    own.edit("stages/models/candidates/xgboost.py", r"\A", "# An edit.\n")
-    own.look("another edited")
-    own.edit("stages/models/candidates/xgboost.py", "# An edit.\n", "")
+    written.look("edited")
+    written.edit("stages/models/candidates/xgboost.py", r"\A", "# An edit.\n")
+    written.look("another edited")
+    written.edit("stages/models/candidates/xgboost.py", "# An edit.\n", "")
 
-    own.edit("params.yaml", LISTED, two)
-    own.run("taken off")
-    own.look("taken off")
+    written.edit("params.yaml", LISTED, two)
+    written.run("taken off")
+    written.look("taken off")
     (clone.folder / "models" / "candidates" / "stale.joblib").write_bytes(b"left behind")
-    said = own.run("stale")
-    assert "Removed models/candidates/stale.joblib" in said
-    own.look("stale")
+    output = written.run("stale")
+    assert "Removed models/candidates/stale.joblib" in output
+    written.look("stale")
 
-    own.edit("requirements/training.txt", r"(?m)^scipy==\S+", "scipy==1.0.0")
-    own.look("pinned anew")
-    return own
+    written.edit("requirements/training.txt", r"(?m)^scipy==\S+", "scipy==1.0.0")
+    written.look("pinned anew")
+    return written
 
 
 def test_a_file_that_is_not_listed_is_not_trained(story: Story) -> None:

@@ -62,19 +62,19 @@ def needed(stage: str) -> set[str]:
     """All modules that a stage imports; shared ones count whichever candidate imports them."""
     shared = set().union(*(imported(f"stages.models.candidates.{name}") for name in CANDIDATES))
     candidates = {name for name in shared if name.startswith("stages.models.candidates.")}
-    own = set().union(*map(imported, own_modules(stage)))
-    return own | (shared - candidates if stage in MATRIX else set())
+    imports = set().union(*map(imported, own_modules(stage)))
+    return imports | (shared - candidates if stage in MATRIX else set())
 
 
 @cache
 def imported(module: str) -> frozenset[str]:
     """A module and all that it imports, but by way of what reads the parameters."""
-    found, waiting = {module}, [module]
+    reached, waiting = {module}, [module]
     while waiting:
-        new = GRAPH.find_modules_directly_imported_by(waiting.pop()) - found - {READS_PARAMS}
-        found |= new
+        new = GRAPH.find_modules_directly_imported_by(waiting.pop()) - reached - {READS_PARAMS}
+        reached |= new
         waiting += new
-    return frozenset(found)
+    return frozenset(reached)
 
 
 def test_the_parameters_are_checked_first_and_without_a_file() -> None:
@@ -122,14 +122,14 @@ def test_code_that_a_stage_depends_on_is_there(stage: str) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_data_that_a_stage_depends_on_is_a_source_or_made_by_a_stage(stage: str) -> None:
-    made = {out for other in STAGES for out in declared(other, "outs")} | {
+    outputs = {out for other in STAGES for out in declared(other, "outs")} | {
         "models/candidates",
         "models/search",
     }
     sources = {"data/small/raw", "data/small/contract.yaml", "requirements/training.txt"}
     sources |= {"stages/dossier/templates", "stages/dossier/duties.yaml", *WRITTEN_BY_PEOPLE}
     data = {d for d in declared(stage, "deps") if not d.endswith(".py")}
-    assert data <= made | sources
+    assert data <= outputs | sources
 
 
 @pytest.mark.parametrize("stage", ["preprocess", "featurize", "evaluate", "dossier"])
@@ -180,8 +180,8 @@ def test_parameters_that_a_stage_depends_on_exist(stage: str) -> None:
 class Watched:
     """Parameters that note which of them are read."""
 
-    def __init__(self, own: BaseModel, place: str, read: set[str]) -> None:
-        self._own, self._place, self._read = own, place, read
+    def __init__(self, model: BaseModel, place: str, read: set[str]) -> None:
+        self._own, self._place, self._read = model, place, read
 
     def __getattr__(self, name: str) -> Any:
         kind = type(self._own)
@@ -255,5 +255,7 @@ def test_a_stage_declares_every_parameter_that_it_reads(run: Run) -> None:
 
 @pytest.mark.parametrize("run", ["preprocess", "featurize", "train"], indirect=True)
 def test_a_stage_reads_every_parameter_that_it_declares(run: Run) -> None:
-    told = declared(run.stage, "params")
-    assert not [name for name in told if not any(own.startswith(name) for own in run.read)]
+    parameters = declared(run.stage, "params")
+    assert not [
+        name for name in parameters if not any(parameter.startswith(name) for parameter in run.read)
+    ]

@@ -88,39 +88,39 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
         },
     )
     clone.simulate(2000)
-    own = Story(clone)
-    own.said["first"] = clone.dvc("repro")
+    written = Story(clone)
+    written.said["first"] = clone.dvc("repro")
     clone.commit("The first run")
-    own.said["again"] = clone.dvc("repro")
+    written.said["again"] = clone.dvc("repro")
 
-    own.experiment("leaves", f"{LEAVES}=3")
-    own.diffs("leaves")
-    own.said["plots"] = clone.dvc("plots", "show", "--out", "drawn")
+    written.experiment("leaves", f"{LEAVES}=3")
+    written.diffs("leaves")
+    written.said["plots"] = clone.dvc("plots", "show", "--out", "drawn")
     clone.run("git", "checkout", "--quiet", "--", ".")
-    own.experiment("policy", f"{LOSS}=0.6")
-    own.diffs("policy")
+    written.experiment("policy", f"{LOSS}=0.6")
+    written.diffs("policy")
 
     for leaves in (7, 15):
         clone.dvc("exp", "run", "--queue", "--name", f"leaves-{leaves}", "-S", f"{LEAVES}={leaves}")
-    own.said["waiting"] = clone.dvc("queue", "status")
+    written.said["waiting"] = clone.dvc("queue", "status")
     # The worker holds the output open, so this comes back once the queue is empty.
-    own.said["start"] = clone.dvc("queue", "start")
-    own.said["queue"] = clone.dvc("queue", "status")
-    own.facts["shown"] = clone.facts("exp", "show")
+    written.said["start"] = clone.dvc("queue", "start")
+    written.said["queue"] = clone.dvc("queue", "status")
+    written.facts["shown"] = clone.facts("exp", "show")
     [table] = re.findall(r"@dvc (exp show .*)", (ROOT / "Makefile").read_text())
     clone.environment["COLUMNS"] = "160"
-    own.said["table"] = clone.dvc(*shlex.split(table), "--no-pager")
+    written.said["table"] = clone.dvc(*shlex.split(table), "--no-pager")
     clone.dvc("exp", "apply", "leaves-7")
-    own.facts["applied"] = own.params(), clone.facts("status")
+    written.facts["applied"] = written.params(), clone.facts("status")
 
     raw = clone.folder / "data" / "loan_applications" / "raw"
     raw.mkdir(parents=True)
     applications(1500).to_csv(raw / "credit_risk_dataset.csv", index=False)
-    own.experiment("dataset", "dataset=loan_applications")
-    own.facts["dataset"] = clone.metrics
-    own.experiment("back", "dataset=loan_book", f"{LEAVES}=15")
-    own.facts["back"] = clone.metrics, clone.facts("status")
-    return own
+    written.experiment("dataset", "dataset=loan_applications")
+    written.facts["dataset"] = clone.metrics
+    written.experiment("back", "dataset=loan_book", f"{LEAVES}=15")
+    written.facts["back"] = clone.metrics, clone.facts("status")
+    return written
 
 
 def names(shown: Any) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def test_every_plot_is_drawn(story: Story) -> None:
 def test_every_plot_shows_both_sides_of_a_diff(story: Story) -> None:
     drawn = story.facts["leaves"]["plots"]["data"]
     assert set(drawn) == PLOTS
-    assert all(set(own[0]["revisions"]) == {"HEAD", "workspace"} for own in drawn.values())
+    assert all(set(plots[0]["revisions"]) == {"HEAD", "workspace"} for plots in drawn.values())
     assert not story.facts["leaves"]["plots"].get("errors")
 
 
@@ -207,12 +207,12 @@ def test_a_queue_that_was_started_ends_well(story: Story) -> None:
 def test_every_experiment_is_shown_with_its_parameters_and_metrics(story: Story) -> None:
     shown = names(story.facts["shown"])
     leaves = {
-        name: own["params"]["params.yaml"]["data"]["train"]["lightgbm"]["num_leaves"]
-        for name, own in shown.items()
+        name: figure["params"]["params.yaml"]["data"]["train"]["lightgbm"]["num_leaves"]
+        for name, figure in shown.items()
     }
     assert leaves == {"leaves": 3, "policy": 31, "leaves-7": 7, "leaves-15": 15}
-    for own in shown.values():
-        assert 0.5 < own["metrics"]["models/metrics.json"]["data"]["auc"] < 1
+    for figure in shown.values():
+        assert 0.5 < figure["metrics"]["models/metrics.json"]["data"]["auc"] < 1
 
 
 def test_the_table_of_experiments_has_the_columns_that_differ_and_no_files(story: Story) -> None:

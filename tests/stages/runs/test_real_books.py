@@ -28,9 +28,9 @@ pytestmark = pytest.mark.skipif(not REAL.exists(), reason=f"{REAL} is not there"
 def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A public book, prepared under its shipped contract."""
     text = (ROOT / "data" / request.param / "contract.yaml").read_text()
-    own = Project(tmp_path_factory.mktemp(request.param), text)
-    shutil.copytree(REAL / request.param, own.data / "raw")
-    return own.run("preprocess")
+    project = Project(tmp_path_factory.mktemp(request.param), text)
+    shutil.copytree(REAL / request.param, project.data / "raw")
+    return project.run("preprocess")
 
 
 def quality(real: Project) -> dict[str, Any]:
@@ -42,16 +42,16 @@ def name_of(real: Project) -> str:
 
 
 def test_what_is_known_to_be_wrong_with_a_book_is_found(real: Project) -> None:
-    found = quality(real)
+    report = quality(real)
     if name_of(real) == "loan_book":
-        assert found["repaired"]["loan_purpose"]["Personaal → Personal"] > 0
-        assert found["invalid"][
+        assert report["repaired"]["loan_purpose"]["Personaal → Personal"] > 0
+        assert report["invalid"][
             "processing_fee: fee_within_loan (The processing fee is above 3 % of the loan amount)"
         ]
     else:
-        assert found["invalid"]["person_age: repeated row"]["rows"] == 165
-        assert found["invalid"]["person_age: maximum (100)"]["example"]["value"] in ("123", "144")
-    assert found["invalid_share"] < 0.05
+        assert report["invalid"]["person_age: repeated row"]["rows"] == 165
+        assert report["invalid"]["person_age: maximum (100)"]["example"]["value"] in ("123", "144")
+    assert report["invalid_share"] < 0.05
 
 
 def test_a_small_booster_ranks_well_and_honestly(real: Project) -> None:

@@ -19,7 +19,7 @@ ROWS = 1500
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A small book, the pipeline run on it, all committed."""
     clone = Clone(tmp_path_factory.mktemp("repro") / "one")
     clone.simulate(ROWS)
@@ -29,9 +29,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 
 @pytest.fixture(scope="session")
-def elsewhere(made: Clone) -> Clone:
+def elsewhere(first_run: Clone) -> Clone:
     """The same, run in another folder with two threads."""
-    clone = Clone(made.folder.parent / "another" / "place", **{"threads: 1": "threads: 2"})
+    clone = Clone(first_run.folder.parent / "another" / "place", **{"threads: 1": "threads: 2"})
     clone.environment["OMP_NUM_THREADS"] = "2"
     clone.simulate(ROWS)
     clone.dvc("repro", "--force")
@@ -84,14 +84,14 @@ def merged(old: Any, new: Any) -> Any:
 
 
 def test_another_folder_with_another_number_of_threads_gives_the_same_lock(
-    made: Clone, elsewhere: Clone
+    first_run: Clone, elsewhere: Clone
 ) -> None:
-    one, other = ((clone.folder / "dvc.lock").read_bytes() for clone in (made, elsewhere))
+    one, other = ((clone.folder / "dvc.lock").read_bytes() for clone in (first_run, elsewhere))
     assert one == other
 
 
-def test_every_stage_is_in_the_lock(made: Clone) -> None:
-    lock = yaml.safe_load((made.folder / "dvc.lock").read_text())
+def test_every_stage_is_in_the_lock(first_run: Clone) -> None:
+    lock = yaml.safe_load((first_run.folder / "dvc.lock").read_text())
     stages = [
         "check",
         "preprocess",
@@ -103,23 +103,23 @@ def test_every_stage_is_in_the_lock(made: Clone) -> None:
     assert sorted(lock["stages"]) == sorted(stages)
 
 
-def test_metrics_are_in_git_and_models_are_not(made: Clone) -> None:
-    tracked = made.run("git", "ls-files").split()
+def test_metrics_are_in_git_and_models_are_not(first_run: Clone) -> None:
+    tracked = first_run.run("git", "ls-files").split()
     assert {"models/metrics.json", "data/loan_book/quality.json", "dvc.lock"} <= {*tracked}
     assert not [name for name in tracked if name.endswith((".joblib", ".parquet", ".npz"))]
 
 
-def test_nothing_is_left_to_run(made: Clone) -> None:
-    assert stale(made) == []
+def test_nothing_is_left_to_run(first_run: Clone) -> None:
+    assert stale(first_run) == []
 
 
 @pytest.mark.parametrize("candidate", CANDIDATES)
 def test_a_parameter_of_one_candidate_concerns_its_training_and_its_search_alone(
-    made: Clone, candidate: str
+    first_run: Clone, candidate: str
 ) -> None:
     key = {"logistic": "c", "scorecard": "c"}.get(candidate, "trees")
-    with changed(made, train={candidate: {key: 9}}):
-        assert stale(made) == [f"search@{candidate}", f"train@{candidate}"]
+    with changed(first_run, train={candidate: {key: 9}}):
+        assert stale(first_run) == [f"search@{candidate}", f"train@{candidate}"]
 
 
 @pytest.mark.parametrize(
@@ -135,72 +135,74 @@ def test_a_parameter_of_one_candidate_concerns_its_training_and_its_search_alone
     ],
 )
 def test_a_parameter_concerns_the_stages_that_read_it(
-    made: Clone, change: dict[str, Any], concerned: list[str]
+    first_run: Clone, change: dict[str, Any], concerned: list[str]
 ) -> None:
-    with changed(made, **change):
-        assert stale(made) == concerned
+    with changed(first_run, **change):
+        assert stale(first_run) == concerned
 
 
-def test_a_corrupt_raw_file_ends_the_run_by_name_and_leaves_every_output(made: Clone) -> None:
-    path, before = made.folder / "data" / "loan_book" / "raw" / "loans.csv", outputs(made)
+def test_a_corrupt_raw_file_ends_the_run_by_name_and_leaves_every_output(first_run: Clone) -> None:
+    path, before = first_run.folder / "data" / "loan_book" / "raw" / "loans.csv", outputs(first_run)
     text = path.read_text()
     path.unlink()  # DVC's cache may share its bytes
     path.write_text(text.replace("loan_amount", "amount_of_loan", 1))
-    said = made.dvc("repro", check=False)
-    assert "loan_amount" in said
-    assert "loans.csv" in said
-    assert "failed to reproduce 'preprocess'" in said
-    assert outputs(made) == before
-    made.run("git", "checkout", "--quiet", "--", "data")
-    made.dvc("checkout", "--force", "--quiet")
-    assert stale(made) == []
+    output = first_run.dvc("repro", check=False)
+    assert "loan_amount" in output
+    assert "loans.csv" in output
+    assert "failed to reproduce 'preprocess'" in output
+    assert outputs(first_run) == before
+    first_run.run("git", "checkout", "--quiet", "--", "data")
+    first_run.dvc("checkout", "--force", "--quiet")
+    assert stale(first_run) == []
 
 
 def test_a_parameter_that_cannot_be_ends_the_run_by_name_and_leaves_every_output(
-    made: Clone,
+    first_run: Clone,
 ) -> None:
-    before = outputs(made)
-    with changed(made, train={"lightgbm": {"learning_rate": -1}}):
-        said = made.dvc("repro", check=False)
-    assert "params.yaml: train.lightgbm.learning_rate" in said
-    assert "got -1" in said
-    assert outputs(made) == before
+    before = outputs(first_run)
+    with changed(first_run, train={"lightgbm": {"learning_rate": -1}}):
+        output = first_run.dvc("repro", check=False)
+    assert "params.yaml: train.lightgbm.learning_rate" in output
+    assert "got -1" in output
+    assert outputs(first_run) == before
 
 
-def test_an_experiment_that_fails_in_training_leaves_every_output(made: Clone) -> None:
-    before = outputs(made)
-    said = made.dvc("exp", "run", "-S", "train.scorecard.min_iv=99", check=False)
-    go_back(made)
-    assert "min_iv 99.0 leaves no feature" in said
-    assert "failed to reproduce 'train@scorecard'" in said
-    assert outputs(made) == before
-    assert stale(made) == []
+def test_an_experiment_that_fails_in_training_leaves_every_output(first_run: Clone) -> None:
+    before = outputs(first_run)
+    output = first_run.dvc("exp", "run", "-S", "train.scorecard.min_iv=99", check=False)
+    go_back(first_run)
+    assert "min_iv 99.0 leaves no feature" in output
+    assert "failed to reproduce 'train@scorecard'" in output
+    assert outputs(first_run) == before
+    assert stale(first_run) == []
 
 
 def test_a_dataset_that_is_not_there_is_named_and_params_yaml_says_how_to_go_back(
-    made: Clone,
+    first_run: Clone,
 ) -> None:
-    before = outputs(made)
-    said = made.dvc("exp", "run", "-S", "dataset=nope", check=False)
-    assert "params.yaml: dataset must be one of ['loan_applications', 'loan_book']" in said
-    assert "got 'nope'" in said
-    assert WAY_BACK in said
-    assert stages_run(said) == ["check"]
-    assert "No such file" not in said
-    go_back(made)
-    assert outputs(made) == before
-    assert stale(made) == []
+    before = outputs(first_run)
+    output = first_run.dvc("exp", "run", "-S", "dataset=nope", check=False)
+    assert "params.yaml: dataset must be one of ['loan_applications', 'loan_book']" in output
+    assert "got 'nope'" in output
+    assert WAY_BACK in output
+    assert stages_run(output) == ["check"]
+    assert "No such file" not in output
+    go_back(first_run)
+    assert outputs(first_run) == before
+    assert stale(first_run) == []
 
 
-def test_a_candidate_that_is_not_there_is_named_before_any_other_stage_runs(made: Clone) -> None:
-    before = outputs(made)
-    said = made.dvc("exp", "run", "-S", "candidates=[logistic,lightbgm]", check=False)
-    assert "params.yaml: candidates.1: there is no candidate 'lightbgm'" in said
-    assert "did you mean lightgbm?" in said
-    assert stages_run(said) == ["check"]
-    go_back(made)
-    assert outputs(made) == before
-    assert stale(made) == []
+def test_a_candidate_that_is_not_there_is_named_before_any_other_stage_runs(
+    first_run: Clone,
+) -> None:
+    before = outputs(first_run)
+    output = first_run.dvc("exp", "run", "-S", "candidates=[logistic,lightbgm]", check=False)
+    assert "params.yaml: candidates.1: there is no candidate 'lightbgm'" in output
+    assert "did you mean lightgbm?" in output
+    assert stages_run(output) == ["check"]
+    go_back(first_run)
+    assert outputs(first_run) == before
+    assert stale(first_run) == []
 
 
 def test_the_simulated_book_has_the_very_bytes_that_its_dvc_file_names(

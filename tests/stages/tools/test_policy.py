@@ -38,21 +38,25 @@ def policy(**changes: Any) -> Policy:
     return Policy.model_validate(BASE | changes)
 
 
-def decided(own: Policy, pd: float, **facts: float) -> str:
+def decided(present: Policy, pd: float, **facts: float) -> str:
     columns = {name: np.array([value]) for name, value in facts.items()}
-    return DECISIONS[own.decide(np.array([pd]), columns)[0]]
+    return DECISIONS[present.decide(np.array([pd]), columns)[0]]
 
 
-def profit_at(own: Policy, pd: float) -> float:
-    return (1 - pd) * own.margin - pd * own.loss_given_default
+def profit_at(present: Policy, pd: float) -> float:
+    return (1 - pd) * present.margin - pd * present.loss_given_default
 
 
 @given(st.floats(0.001, 1), st.floats(0.01, 1))
 def test_a_loan_at_the_break_even_pd_earns_nothing(margin: float, loss: float) -> None:
-    own = policy(margin=margin, loss_given_default=loss)
-    assert own.break_even == pytest.approx(margin / (margin + loss))
-    assert profit_at(own, own.break_even) == pytest.approx(0, abs=1e-12)
-    assert profit_at(own, own.break_even * 0.99) > 0 > profit_at(own, own.break_even * 1.01)
+    present = policy(margin=margin, loss_given_default=loss)
+    assert present.break_even == pytest.approx(margin / (margin + loss))
+    assert profit_at(present, present.break_even) == pytest.approx(0, abs=1e-12)
+    assert (
+        profit_at(present, present.break_even * 0.99)
+        > 0
+        > profit_at(present, present.break_even * 1.01)
+    )
 
 
 def test_the_cut_off_is_the_break_even_pd_or_a_number() -> None:
@@ -76,8 +80,8 @@ def test_a_pd_within_the_band_is_referred(pd: float, decision: str) -> None:
 
 
 def test_without_a_band_nothing_is_referred() -> None:
-    own = policy(cut_off=0.2, refer_band=0)
-    assert [decided(own, pd) for pd in (0.19999, 0.2)] == ["approve", "decline"]
+    present = policy(cut_off=0.2, refer_band=0)
+    assert [decided(present, pd) for pd in (0.19999, 0.2)] == ["approve", "decline"]
 
 
 def test_a_cut_off_near_one_declines_from_certain_default_at_most() -> None:
@@ -99,9 +103,9 @@ def test_a_rule_on_a_missing_field_does_not_apply() -> None:
 
 
 def test_the_rules_that_an_application_runs_into_are_reported() -> None:
-    own = policy(rules=[OLD, POOR])
+    present = policy(rules=[OLD, POOR])
     columns = {"age": np.array([80.0]), "income": np.array([5000.0])}
-    assert [rule.reason for rule in own.broken_rules(columns)] == ["Ask in person"]
+    assert [rule.reason for rule in present.broken_rules(columns)] == ["Ask in person"]
 
 
 def test_a_rule_on_an_unknown_field_names_those_that_are_known() -> None:
@@ -110,10 +114,10 @@ def test_a_rule_on_an_unknown_field_names_those_that_are_known() -> None:
 
 
 def test_many_applications_are_decided_as_each_alone() -> None:
-    own, rng = policy(rules=[OLD]), np.random.default_rng(0)
+    present, rng = policy(rules=[OLD]), np.random.default_rng(0)
     pd, age = rng.random(200), rng.uniform(60, 80, 200)
-    each = [decided(own, p, age=a) for p, a in zip(pd, age, strict=True)]
-    assert [DECISIONS[i] for i in own.decide(pd, {"age": age})] == each
+    each = [decided(present, p, age=a) for p, a in zip(pd, age, strict=True)]
+    assert [DECISIONS[i] for i in present.decide(pd, {"age": age})] == each
 
 
 def test_the_base_odds_have_the_base_score() -> None:
@@ -122,17 +126,17 @@ def test_the_base_odds_have_the_base_score() -> None:
 
 @given(st.floats(0.01, 200), st.floats(1, 100))
 def test_doubling_the_odds_adds_pdo_points(odds: float, pdo: float) -> None:
-    own = policy(pdo=pdo)
-    once, twice = own.score(1 / (1 + odds)), own.score(1 / (1 + 2 * odds))
+    present = policy(pdo=pdo)
+    once, twice = present.score(1 / (1 + odds)), present.score(1 / (1 + 2 * odds))
     assert twice - once == pytest.approx(pdo, rel=1e-6)
 
 
 @given(pds, pds)
 def test_a_higher_pd_never_has_a_higher_score_nor_a_better_rating(one: float, two: float) -> None:
-    own, ratings = policy(), [*BASE["ratings"]]
+    present, ratings = policy(), [*BASE["ratings"]]
     low, high = sorted((one, two))
-    assert own.score(low) >= own.score(high)
-    assert ratings.index(own.rating(low)) <= ratings.index(own.rating(high))
+    assert present.score(low) >= present.score(high)
+    assert ratings.index(present.rating(low)) <= ratings.index(present.rating(high))
 
 
 @pytest.mark.parametrize(
@@ -221,19 +225,21 @@ def test_a_rule_names_the_category_that_it_means() -> None:
     purpose = np.array([0.0, 1.0, 2.0, np.nan])
     for rule in ("purpose == home", "purpose == 'home'"):
         rules = [{"rule": rule, "decision": "decline", "reason": "No"}]
-        own = policy(rules=rules).of(contract, "application")
-        decisions = own.decide(np.full(4, 0.001), {"purpose": purpose})
+        present = policy(rules=rules).of(contract, "application")
+        decisions = present.decide(np.full(4, 0.001), {"purpose": purpose})
         assert [DECISIONS[d] for d in decisions] == ["approve", "decline", "approve", "approve"]
-        assert own.model_dump() == policy(rules=rules).model_dump()
-        assert own.of(contract, "application").decide(np.full(4, 0.001), {"purpose": purpose})[1]
+        assert present.model_dump() == policy(rules=rules).model_dump()
+        assert present.of(contract, "application").decide(np.full(4, 0.001), {"purpose": purpose})[
+            1
+        ]
 
 
 def test_a_rule_on_a_category_decides_in_every_stage(tmp_path: Path) -> None:
     rules = [{"rule": "purpose == other", "decision": "decline", "reason": "No"}]
     project = books.Project(tmp_path, candidates=["logistic"], policy__rules=rules)
     project.write(books.book()).run("preprocess", "featurize", "logistic", "evaluate")
-    made = pd.read_parquet(tmp_path / "models" / "predictions.parquet").set_index("row")
+    predictions = pd.read_parquet(tmp_path / "models" / "predictions.parquet").set_index("row")
     test = project.split("test").set_index("_row")
     other = test.index[test["purpose"] == "other"]
     assert len(other)
-    assert (made.loc[other, "decision"] == "decline").all()
+    assert (predictions.loc[other, "decision"] == "decline").all()

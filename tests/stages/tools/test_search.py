@@ -22,7 +22,7 @@ def prepared(tmp_path: Path) -> Project:
     return project.write(book(700)).run("preprocess", "featurize")
 
 
-def found(project: Project, candidate: str) -> dict[str, Any]:
+def read_found(project: Project, candidate: str) -> dict[str, Any]:
     path = project.folder / "models" / "search" / f"{candidate}.json"
     return dict(json.loads(path.read_text()))
 
@@ -42,12 +42,12 @@ def test_the_default_book_was_searched() -> None:
 def test_a_book_that_was_searched_is_not_searched_again(prepared: Project) -> None:
     prepared.run("search")
     book = {"dataset": "small", "mode": "application"}
-    assert found(prepared, "xgboost") == {**book, "parameters": {}}
+    assert read_found(prepared, "xgboost") == {**book, "parameters": {}}
 
 
 def test_no_trials_search_nothing(prepared: Project) -> None:
     prepared.set(search__trials=0, search__found={}).run("search")
-    assert found(prepared, "xgboost")["parameters"] == {}
+    assert read_found(prepared, "xgboost")["parameters"] == {}
 
 
 def test_a_new_book_is_searched_on_its_training_rows_alone(prepared: Project) -> None:
@@ -55,35 +55,35 @@ def test_a_new_book_is_searched_on_its_training_rows_alone(prepared: Project) ->
         (prepared.data / "prepared" / f"{part}.parquet").unlink()
         (prepared.data / "features" / f"{part}.npz").unlink()
     prepared.set(search__found={}, candidates=["logistic", "xgboost", "lightgbm"]).run("search")
-    assert found(prepared, "logistic")["parameters"] == {}
+    assert read_found(prepared, "logistic")["parameters"] == {}
     for name in ("xgboost", "lightgbm"):
-        result = found(prepared, name)
+        result = read_found(prepared, name)
         assert set(result["parameters"]) == set(registry.load(name).search)
         assert result["trials"] == 2
 
 
 def test_a_search_gives_the_same_bytes_again_and_with_more_threads(prepared: Project) -> None:
     changes: dict[str, Any] = {"search__found": {}, "candidates": ["xgboost", "lightgbm"]}
-    found = []
+    outputs = []
     for threads in (1, 2):
         prepared.set(**changes, threads=threads).run("search")
         files = sorted((prepared.folder / "models" / "search").iterdir())
-        found.append([file.read_bytes() for file in files])
-    assert len(found[0]) == 2
-    assert found[0] == found[1]
+        outputs.append([file.read_bytes() for file in files])
+    assert len(outputs[0]) == 2
+    assert outputs[0] == outputs[1]
 
 
 def test_more_trials_never_find_worse_parameters(prepared: Project) -> None:
     losses = []
     for trials in (1, 4):
         prepared.set(search__found={}, search__trials=trials, candidates=["lightgbm"])
-        losses.append(found(prepared.run("search"), "lightgbm")["log_loss"])
+        losses.append(read_found(prepared.run("search"), "lightgbm")["log_loss"])
     assert losses[1] <= losses[0]
 
 
 def test_training_uses_what_was_found(prepared: Project) -> None:
     prepared.set(search__found={}, candidates=["lightgbm"]).run("search", "lightgbm")
-    trees = found(prepared, "lightgbm")["parameters"]["trees"]
+    trees = read_found(prepared, "lightgbm")["parameters"]["trees"]
     assert number_of_trees(prepared, "lightgbm") == trees != 20
 
 
@@ -94,7 +94,7 @@ def test_training_uses_what_params_state_for_a_book_that_was_searched(prepared: 
 
 def test_what_was_found_for_another_book_is_not_used(prepared: Project) -> None:
     prepared.set(search__found={"small": {"xgboost": {"trees": 7}}}).run("search")
-    other = found(prepared, "xgboost") | {"dataset": "another"}
+    other = read_found(prepared, "xgboost") | {"dataset": "another"}
     (prepared.folder / "models" / "search" / "xgboost.json").write_text(json.dumps(other))
     assert number_of_trees(prepared.run("xgboost"), "xgboost") == 20
 
@@ -110,8 +110,8 @@ def test_a_book_that_was_searched_is_blended_as_params_state(prepared: Project) 
     stated = {"small": {"blend": ["logistic", "xgboost"], "xgboost": {"trees": 7}}}
     prepared.set(search__found=stated).run("search")
     assert prepared.config.blend == ["logistic", "xgboost"]
-    assert found(prepared, "xgboost")["parameters"] == {"trees": 7}
-    assert found(prepared, "lightgbm")["parameters"] == {}
+    assert read_found(prepared, "xgboost")["parameters"] == {"trees": 7}
+    assert read_found(prepared, "lightgbm")["parameters"] == {}
 
 
 @pytest.mark.parametrize(

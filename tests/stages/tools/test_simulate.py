@@ -226,7 +226,7 @@ def test_categories_come_in_their_shares(
 
 def test_the_dirt_is_there_at_its_rates(tables: Tables) -> None:
     loans, customers = tables["loans"], tables["customers"]
-    found = {
+    bad_rates = {
         "typo": (loans["loan_purpose"] == "Personaal").mean() / 0.348,
         "fee": (loans["processing_fee"] > loans["loan_amount"]).mean(),
         "age": customers["age"].isin(simulate.IMPOSSIBLE_AGES).mean(),
@@ -238,7 +238,7 @@ def test_the_dirt_is_there_at_its_rates(tables: Tables) -> None:
         "age": simulate.IMPOSSIBLE_AGE,
         "duplicate": simulate.DUPLICATE,
     }
-    assert found == pytest.approx(rates, rel=0.6)
+    assert bad_rates == pytest.approx(rates, rel=0.6)
 
 
 @pytest.mark.parametrize("field", simulate.MISSING)

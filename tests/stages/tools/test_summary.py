@@ -28,13 +28,16 @@ def test_candidates_stand_with_what_chose_among_them_the_best_first(
 ) -> None:
     second = summary.table({**METRICS, "chosen_by": metric}).splitlines()[1]
     named = {part.split()[0]: float(part.split()[1]) for part in second.split("·")}
-    assert named == {n: round(own["value"], 4) for n, own in METRICS["choice"].items()}
+    assert named == {n: round(choice["value"], 4) for n, choice in METRICS["choice"].items()}
     assert list(named.values()) == sorted(named.values(), reverse=is_best_first)
 
 
 def test_the_headline_figures_fit_a_line_of_120_characters() -> None:
     figures = evaluation.headlines(METRICS)
-    cells = [("Path", "models/metrics.json"), *((name, str(own)) for name, own in figures.items())]
+    cells = [
+        ("Path", "models/metrics.json"),
+        *((name, str(figure)) for name, figure in figures.items()),
+    ]
     # DVC puts two spaces between columns, and makes each two wider than its heading.
     widths = [max(len(name) + 2, len(value)) for name, value in cells]
     assert sum(widths) + 2 * (len(widths) - 1) <= 122  # with two spaces at the end
@@ -65,9 +68,9 @@ def test_the_environment_is_activated_before_the_first_command_that_needs_it(
     if active:
         monkeypatch.setenv("VIRTUAL_ENV", ".venv")
     summary.main()
-    said = capsys.readouterr().out
-    activation = said.find(". .venv/bin/activate")
-    assert activation == -1 if active else -1 < activation < said.index("dvc exp run")
+    output = capsys.readouterr().out
+    activation = output.find(". .venv/bin/activate")
+    assert activation == -1 if active else -1 < activation < output.index("dvc exp run")
 
 
 def test_what_to_try_next_is_of_this_project(
@@ -75,10 +78,10 @@ def test_what_to_try_next_is_of_this_project(
 ) -> None:
     monkeypatch.chdir(ROOT)
     summary.main()
-    said = capsys.readouterr().out
-    parameters = re.findall(r"-S ([\w.]+)=", said)
-    modules = re.findall(r"python -m ([\w.]+)", said)
-    targets = re.findall(r"^  make (\w+)", said, re.MULTILINE)
+    output = capsys.readouterr().out
+    parameters = re.findall(r"-S ([\w.]+)=", output)
+    modules = re.findall(r"python -m ([\w.]+)", output)
+    targets = re.findall(r"^  make (\w+)", output, re.MULTILINE)
     assert parameters
     assert modules
     for name in parameters:

@@ -82,10 +82,10 @@ def test_only_the_scalars_that_were_found_change_in_params(
     Path("params.yaml").write_text(poor)
     present = params.load()
     run(monkeypatch, "lightgbm", "--trials", "4")
-    found = params.load().train.lightgbm
+    written = params.load().train.lightgbm
     changes = {
         key: value
-        for key, value in found.model_dump().items()
+        for key, value in written.model_dump().items()
         if value != getattr(present.train.lightgbm, key)
     }
     assert changes
@@ -115,11 +115,11 @@ def test_the_first_trial_is_said_at_once(
     tuned: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(monkeypatch, "logistic", "--trials", "2")
-    said = capsys.readouterr().out.splitlines()
-    assert said[0] == (
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == (
         "tune logistic: roc_auc over 4 folds of 560 rows; the first trial is what params.yaml holds"
     )
-    assert re.fullmatch(r"trial 1: roc_auc 0\.\d{5} with \{'c': 1\.0\}", said[1])
+    assert re.fullmatch(r"trial 1: roc_auc 0\.\d{5} with \{'c': 1\.0\}", lines[1])
 
 
 def test_a_search_in_two_goes_tries_what_one_go_tries(
@@ -167,8 +167,10 @@ def test_a_field_that_is_empty_in_the_first_fold_is_searched_all_the_same(
     tables = book(800)
     tables["people"].loc[:400, "income"] = ""
     tuned.write(tables).run("preprocess", "featurize")
-    own = search("scorecard")
-    assert np.isnan(own.rows.x[own.folds[0][0], own.features.names.index("income")]).all()
+    searched = search("scorecard")
+    assert np.isnan(
+        searched.rows.x[searched.folds[0][0], searched.features.names.index("income")]
+    ).all()
     for name in ("scorecard", "logistic", "lightgbm"):
         assert 0 < search(name).score(search(name).present) < 1
 
@@ -176,7 +178,7 @@ def test_a_field_that_is_empty_in_the_first_fold_is_searched_all_the_same(
 def test_what_is_fitted_is_fitted_on_the_rows_inside_the_fold(
     tuned: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own, real = search("scorecard"), Fitted.fit
+    searched, real = search("scorecard"), Fitted.fit
     seen: list[Any] = []
 
     def spied(features: Any, x: Any, bad: Any, **options: Any) -> Fitted:
@@ -184,9 +186,9 @@ def test_what_is_fitted_is_fitted_on_the_rows_inside_the_fold(
         return real(features, x, bad, **options)
 
     monkeypatch.setattr(Fitted, "fit", spied)
-    own.score(own.present)
-    for (inside, _), x in zip(own.folds, seen, strict=True):
-        np.testing.assert_array_equal(x, own.rows.x[inside])
+    searched.score(searched.present)
+    for (inside, _), x in zip(searched.folds, seen, strict=True):
+        np.testing.assert_array_equal(x, searched.rows.x[inside])
 
 
 @pytest.mark.parametrize(("metric", "direction"), [("brier", "MINIMIZE"), ("pr_auc", "MAXIMIZE")])
@@ -200,18 +202,18 @@ def test_brier_is_of_calibrated_pds(tuned: Project) -> None:
     config = params.load()
     forest = config.train.random_forest.model_copy(update={"calibration": "sigmoid", "trees": 10})
     train = config.train.model_copy(update={"random_forest": forest})
-    own = ParameterSearch.of(
+    searched = ParameterSearch.of(
         "random_forest", "brier", 2, config.model_copy(update={"train": train})
     )
-    bad_rate = own.rows.bad.mean()
-    assert own.score({"trees": 10}) < bad_rate * (1 - bad_rate)
+    bad_rate = searched.rows.bad.mean()
+    assert searched.score({"trees": 10}) < bad_rate * (1 - bad_rate)
 
 
 @pytest.mark.parametrize("name", registry.names())
 def test_what_is_searched_is_a_parameter_and_all_of_its_range_is_allowed(name: str) -> None:
     config = params.load(ROOT / "params.yaml").candidate(name)
     for end in ("low", "high"):
-        values = {key: getattr(own, end) for key, own in registry.load(name).search.items()}
+        values = {key: getattr(draw, end) for key, draw in registry.load(name).search.items()}
         type(config).model_validate(config.model_dump() | values)
 
 
@@ -222,7 +224,7 @@ def test_what_is_searched_is_a_parameter_and_all_of_its_range_is_allowed(name: s
 def test_any_value_that_is_found_is_read_back_as_it_was_written(name: str, seed: int) -> None:
     trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)).ask()
     space = registry.load(name).search.items()
-    values = tune.round_values({key: tune.suggest(trial, key, own) for key, own in space})
+    values = tune.round_values({key: tune.suggest(trial, key, draw) for key, draw in space})
     text = tune.write_values(TEXT, ("train", name), values)
     expected = yaml.safe_load(TEXT)
     expected["train"][name] |= values

@@ -166,30 +166,30 @@ class Lender:
     @classmethod
     def create(cls, folder: Path, pipeline: dict[str, Any]) -> Lender:
         """A new repository with a pipeline and no commit."""
-        made = cls(folder)
-        made.folder.mkdir(parents=True)
+        built = cls(folder)
+        built.folder.mkdir(parents=True)
         (folder / "remote").mkdir()
-        made.git("init", "-q", "-b", "main")
-        made.git("config", "user.email", "tests@localhost")
-        made.git("config", "user.name", "Tests")
-        with contextlib.chdir(made.folder), Repo.init("."):
-            made.text(".dvc/config", CONFIG)
-        made.text("models/.gitignore", IGNORED)
-        made.text("dvc.yaml", yaml.safe_dump(pipeline))
-        return made
+        built.git("init", "-q", "-b", "main")
+        built.git("config", "user.email", "tests@localhost")
+        built.git("config", "user.name", "Tests")
+        with contextlib.chdir(built.folder), Repo.init("."):
+            built.text(".dvc/config", CONFIG)
+        built.text("models/.gitignore", IGNORED)
+        built.text("dvc.yaml", yaml.safe_dump(pipeline))
+        return built
 
     @classmethod
     def with_champion(cls, folder: Path) -> Lender:
         """Return a new repository whose first commit holds a champion, with its data pushed."""
-        made = cls.create(folder, PIPELINE)
-        made.text("data/small/raw/loans.csv", "loan\n1\n")
-        made.text("data/small/contract.yaml", CONTRACT)
-        made.text("data/small/quality.json", json.dumps({"rows_in": 2000, "rows_out": 2000}))
-        with contextlib.chdir(made.folder), Repo(".") as repo:
+        built = cls.create(folder, PIPELINE)
+        built.text("data/small/raw/loans.csv", "loan\n1\n")
+        built.text("data/small/contract.yaml", CONTRACT)
+        built.text("data/small/quality.json", json.dumps({"rows_in": 2000, "rows_out": 2000}))
+        with contextlib.chdir(built.folder), Repo(".") as repo:
             repo.add("data/small/raw")
-        made.params()
-        made.policy()
-        return made.run(predictions()).commit("Judge the first model").push()
+        built.params()
+        built.policy()
+        return built.run(predictions()).commit("Judge the first model").push()
 
     def copy_to(self, folder: Path) -> Lender:
         """Return a copy of the repository and of its remote in another folder."""
@@ -313,9 +313,9 @@ class Lender:
 @pytest.fixture(scope="module")
 def champion_once(tmp_path_factory: pytest.TempPathFactory) -> Lender:
     """Return a repository with a champion, which is made once per module."""
-    made = Lender.with_champion(tmp_path_factory.mktemp("champion_once"))
-    made.kept = tmp_path_factory.mktemp("changed")
-    return made
+    champion = Lender.with_champion(tmp_path_factory.mktemp("champion_once"))
+    champion.kept = tmp_path_factory.mktemp("changed")
+    return champion
 
 
 @pytest.fixture(autouse=True)
@@ -336,16 +336,16 @@ def lender(champion_once: Lender, tmp_path: Path) -> Lender:
     return champion_once.copy_to(tmp_path)
 
 
-def failed_checks(found: Judgement) -> list[str]:
+def failed_checks(verdict: Judgement) -> list[str]:
     """Return the checks that failed, in order, each once."""
-    return list(dict.fromkeys(f.check for f in found.findings if f.status == "fail"))
+    return list(dict.fromkeys(f.check for f in verdict.findings if f.status == "fail"))
 
 
-def words(found: Judgement, status: str) -> str:
+def words(verdict: Judgement, status: str) -> str:
     """Return all findings of a status as one text."""
-    return "\n".join(f"{f.check}: {f.words}" for f in found.findings if f.status == status)
+    return "\n".join(f"{f.check}: {f.words}" for f in verdict.findings if f.status == status)
 
 
-def code(found: Judgement) -> int:
+def code(verdict: Judgement) -> int:
     """Return the exit code of a judgement."""
-    return judgement.EXIT[found.verdict]
+    return judgement.EXIT[verdict.verdict]

@@ -43,9 +43,9 @@ class Releases:
         when = datetime.fromisoformat(released).replace(tzinfo=UTC)
         return statement.provenance(image, judged, judged.models, {}, RUN, when)
 
-    def sign(self, said: dict[str, Any]) -> bytes:
+    def sign(self, claim: dict[str, Any]) -> bytes:
         """Return the envelope of a statement."""
-        return signing.envelope(said, signing.signer(str(self.secret)))
+        return signing.envelope(claim, signing.signer(str(self.secret)))
 
     def envelope(self, image: str, **facts: str) -> bytes:
         """Return the envelope of a release."""

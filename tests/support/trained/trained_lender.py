@@ -50,11 +50,11 @@ class TrainedLender(Lender):
     @classmethod
     def with_champion(cls, folder: Path) -> TrainedLender:
         """A new repository whose first commit holds a champion, pushed."""
-        made = cls(folder)
+        lender = cls(folder)
         Lender.create(folder, PIPELINE)
-        made.text("data/small/.gitignore", "/raw\n/prepared\n/features\n")
-        made.policy(books={"small": {"roc_auc": {"min": 0.6}, "ks": {"min": 0.1}}}, **FEW)
-        return made.train().commit_and_push("Train the first model")
+        lender.text("data/small/.gitignore", "/raw\n/prepared\n/features\n")
+        lender.policy(books={"small": {"roc_auc": {"min": 0.6}, "ks": {"min": 0.1}}}, **FEW)
+        return lender.train().commit_and_push("Train the first model")
 
     def copy_to(self, folder: Path) -> TrainedLender:
         """The same repository in another folder, with the same remote's content."""

@@ -33,10 +33,10 @@ WORDED = (
 
 def crown(project: Project, candidate: str, folder: Path, **changes: object) -> Path:
     """Make a fitted candidate the winner in `folder`; golden records are 20 rows of test."""
-    own = Project(folder, (project.data / "contract.yaml").read_text(), **changes)
-    shutil.copytree(project.data, own.data, dirs_exist_ok=True)
+    copy = Project(folder, (project.data / "contract.yaml").read_text(), **changes)
+    shutil.copytree(project.data, copy.data, dirs_exist_ok=True)
     (folder / "models").mkdir()
-    winner, rows = artifact.load(project.artifact(candidate)), own.columns("test")
+    winner, rows = artifact.load(project.artifact(candidate)), copy.columns("test")
     model_file.write(winner, folder / WINNER)
     encoded = winner.features.encode(rows)[:20]
     applications = [winner.features.application(row) for row in encoded]
@@ -45,7 +45,7 @@ def crown(project: Project, candidate: str, folder: Path, **changes: object) -> 
         for each in applications
     ]
     (folder / GOLDEN).write_text("".join(json.dumps(record) + "\n" for record in records))
-    x, policy = winner.features(own.columns("train")), own.config.policy
+    x, policy = winner.features(copy.columns("train")), copy.config.policy
     usual = reference.describe_approved(winner, policy.of(winner.contract, winner.mode), x)
     (folder / REFERENCE).write_text(json.dumps({"approved": usual}))
     return folder
@@ -66,11 +66,11 @@ def save_blend(project: Project) -> Project:
 def draw(requests: Applications, count: int, seed: int = 1) -> list[dict[str, Any]]:
     """Return random valid applications, with every category, all bounds and missing values."""
     rng = np.random.default_rng(seed)
-    found: list[dict[str, Any]] = []
-    while len(found) < count:
+    applications: list[dict[str, Any]] = []
+    while len(applications) < count:
         with suppress(InvalidApplication):
-            found.append(requests.check(draw_one(requests, rng)))
-    return found
+            applications.append(requests.check(draw_one(requests, rng)))
+    return applications
 
 
 def draw_one(requests: Applications, rng: np.random.Generator) -> dict[str, Any]:

@@ -19,7 +19,7 @@ print(*({{"lightgbm", "xgboost", "sklearn"}} & {{*sys.modules}}))
 """
 
 
-def said(module: str, **environment: str) -> list[str]:
+def printed_by(module: str, **environment: str) -> list[str]:
     """What a process prints that imports a module."""
     kept = {name: value for name, value in os.environ.items() if name not in POLICY}
     done = subprocess.run(
@@ -36,8 +36,8 @@ def said(module: str, **environment: str) -> list[str]:
     "module", ["stages.train", "stages.tune.__main__", "stages.evaluate", "service.decision.engine"]
 )
 def test_threads_wait_passively_before_any_booster_is_loaded(module: str) -> None:
-    assert said(module) == ["passive 0 0", ""]
+    assert printed_by(module) == ["passive 0 0", ""]
 
 
 def test_a_policy_that_the_environment_sets_stays() -> None:
-    assert said("stages.models", OMP_WAIT_POLICY="active")[0] == "active 0 0"
+    assert printed_by("stages.models", OMP_WAIT_POLICY="active")[0] == "active 0 0"

@@ -63,22 +63,22 @@ def test_missing_values_stay_missing(kind: str, rows: tuple[Any, Any]) -> None:
     x = rows[0].copy()
     x[::7, 0] = np.nan
     x[::5, 2] = np.nan
-    made, bad = resample(x, rows[1], kind, [2], np.full(3, 0.25), 1)
+    new_rows, bad = resample(x, rows[1], kind, [2], np.full(3, 0.25), 1)
     known = {row.tobytes() for row in x}
-    real = np.array([row.tobytes() in known for row in made])
-    assert not (made[:, 0] == 0.25).any()
-    assert np.isnan(made[bad == 1, 0]).mean() == pytest.approx(1 / 7, abs=0.05)
-    assert set(np.unique(made[:, 2][~np.isnan(made[:, 2])])) <= {0, 1, 2, 3}
+    real = np.array([row.tobytes() in known for row in new_rows])
+    assert not (new_rows[:, 0] == 0.25).any()
+    assert np.isnan(new_rows[bad == 1, 0]).mean() == pytest.approx(1 / 7, abs=0.05)
+    assert set(np.unique(new_rows[:, 2][~np.isnan(new_rows[:, 2])])) <= {0, 1, 2, 3}
     if kind == "smote":
         assert real.sum() == len(x)
-        np.testing.assert_array_equal(made[: len(x)], x)
-        assert np.isnan(made[~real, 2]).any()
+        np.testing.assert_array_equal(new_rows[: len(x)], x)
+        assert np.isnan(new_rows[~real, 2]).any()
 
 
 def test_a_new_row_between_a_present_and_a_missing_value_has_the_present_one() -> None:
     x = np.array([[1.0, 10], [2, np.nan], [50, 7], [60, 7], [70, 7], [80, 7]])
-    made, _ = resample(x, np.array([1, 1, 0, 0, 0, 0]), "smote", [], np.full(2, 33.0), 1)
-    new = made[len(x) :]
+    new_rows, _ = resample(x, np.array([1, 1, 0, 0, 0, 0]), "smote", [], np.full(2, 33.0), 1)
+    new = new_rows[len(x) :]
     assert len(new) == 2
     assert ((new[:, 0] > 1) & (new[:, 0] < 2)).all()
     assert all(value == 10 or np.isnan(value) for value in new[:, 1])
@@ -90,8 +90,8 @@ def test_missing_at_random_says_nothing_after_resampling(kind: str) -> None:
     x = rng.normal(size=(4000, 3))
     bad = (rng.random(4000) < 1 / (1 + np.exp(3.2 - x[:, 1]))).astype(np.int64)
     x[rng.random(4000) < 0.2, 0] = np.nan
-    made, outcome = resample(x, bad, kind, [], np.zeros(3), 1)
-    missing = np.isnan(made[:, 0])
+    new_rows, outcome = resample(x, bad, kind, [], np.zeros(3), 1)
+    missing = np.isnan(new_rows[:, 0])
     assert outcome[missing].mean() == pytest.approx(outcome[~missing].mean(), abs=0.05)
 
 
@@ -101,9 +101,9 @@ def test_a_book_of_categories_alone_is_resampled(kind: str) -> None:
     x = rng.integers(0, 4, (300, 3)).astype(float)
     x[::9, 1] = np.nan
     bad = (np.arange(300) % 10 == 0).astype(np.int64)
-    made, outcome = resample(x, bad, kind, [0, 1, 2], np.zeros(3), 1)
+    new_rows, outcome = resample(x, bad, kind, [0, 1, 2], np.zeros(3), 1)
     assert outcome.mean() == pytest.approx(0.5, abs=0.1)
-    assert set(np.unique(made[~np.isnan(made)])) <= {0, 1, 2, 3}
+    assert set(np.unique(new_rows[~np.isnan(new_rows)])) <= {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -114,9 +114,9 @@ def test_a_few_bads_are_enough(
 ) -> None:
     x = rows[0].round() if len(categories) == 3 else rows[0]
     bad = (np.arange(400) < bads).astype(np.int64)
-    made, outcome = resample(x, bad, kind, categories, FILL, 1)
+    new_rows, outcome = resample(x, bad, kind, categories, FILL, 1)
     assert outcome.mean() == pytest.approx(0.5, abs=0.1)
-    assert made.shape == (len(outcome), 3)
+    assert new_rows.shape == (len(outcome), 3)
 
 
 @pytest.mark.parametrize("kind", ["smote", "smote_tomek"])
@@ -131,14 +131,14 @@ def test_one_bad_has_no_neighbour_and_the_message_says_so(kind: str, rows: tuple
 
 def test_rows_that_are_balanced_stay_as_they_are(rows: tuple[Any, Any]) -> None:
     bad = np.arange(400) % 2
-    made, outcome = resample(rows[0], bad, "smote", [2], FILL, 1)
-    np.testing.assert_array_equal(made, rows[0])
+    new_rows, outcome = resample(rows[0], bad, "smote", [2], FILL, 1)
+    np.testing.assert_array_equal(new_rows, rows[0])
     np.testing.assert_array_equal(outcome, bad)
 
 
 def test_without_categories_rows_are_resampled_too(rows: tuple[Any, Any]) -> None:
-    made, bad = resample(rows[0][:, :2], rows[1], "smote", [], FILL[:2], 1)
-    assert (made.shape[1], bad.mean()) == (2, 0.5)
+    new_rows, bad = resample(rows[0][:, :2], rows[1], "smote", [], FILL[:2], 1)
+    assert (new_rows.shape[1], bad.mean()) == (2, 0.5)
 
 
 @pytest.mark.parametrize("kind", KINDS)

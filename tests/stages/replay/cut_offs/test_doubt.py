@@ -27,9 +27,9 @@ MODELS: dict[str, Callable[[Floats], Floats]] = {
 def test_a_promise_is_kept_in_at_least_95_percent_of_samples(name: str) -> None:
     rng, most = np.random.default_rng(11), 0.06
     population = rng.beta(1, 8, 200_000)
-    said = MODELS[name](population)
-    order = np.argsort(said, kind="stable")
-    ranked, risk = said[order], np.append(0.0, np.cumsum(population[order]))
+    pds = MODELS[name](population)
+    order = np.argsort(pds, kind="stable")
+    ranked, risk = pds[order], np.append(0.0, np.cumsum(population[order]))
     kept, approved = 0, []
     for _ in range(SAMPLES):
         truth = rng.beta(1, 8, 3000)
@@ -49,14 +49,14 @@ def test_whom_the_promise_does_not_reach_is_referred_and_not_declined() -> None:
     rng = np.random.default_rng(4)
     pd = rng.beta(1, 8, 5000)
     rows = ScoredRows(pd, (rng.random(5000) < pd).astype(np.float64))
-    own = policy(cut_off=0.2)
-    kept, chosen = doubt.refer_by_doubt(rows, own, 0.05)
-    assert kept.approve_below < own.approve_below
+    present = policy(cut_off=0.2)
+    kept, chosen = doubt.refer_by_doubt(rows, present, 0.05)
+    assert kept.approve_below < present.approve_below
     assert kept.bad_rate < kept.bound <= 0.05
-    before, after = (p.decide(pd, {}) for p in (own, chosen))
+    before, after = (p.decide(pd, {}) for p in (present, chosen))
     assert ((after == 0) == (pd < kept.approve_below)).all()
     assert ((after == 2) == (before == 2)).all()
-    assert doubt.share_kept(rows, own, 0.05) >= 0.92
+    assert doubt.share_kept(rows, present, 0.05) >= 0.92
     assert "so that 5.00% can be promised" in doubt.explain(kept, chosen, 0.05, 0.97)
 
 

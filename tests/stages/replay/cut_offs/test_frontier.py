@@ -32,7 +32,7 @@ def draw(rows: int = 60, seed: int = 1) -> ScoredRows:
     )
 
 
-def every_policy(rows: ScoredRows, own: Policy) -> list[dict[str, Any]]:
+def every_policy(rows: ScoredRows, present: Policy) -> list[dict[str, Any]]:
     """The figures of each pair of cut-offs between the distinct PDs."""
     values = np.unique(rows.pd)
     cuts = [*((values[:-1] + values[1:]) / 2), 1.0]
@@ -40,7 +40,7 @@ def every_policy(rows: ScoredRows, own: Policy) -> list[dict[str, Any]]:
     for place, low in enumerate(cuts):
         for high in cuts[place:]:
             both = {"cut_off": (low + high) / 2, "refer_band": (high - low) / (high + low)}
-            decided = own.model_copy(update=both).decide(rows.pd, rows.features)
+            decided = present.model_copy(update=both).decide(rows.pd, rows.features)
             approved = decided == 0
             tried.append(
                 {
@@ -58,12 +58,14 @@ def every_policy(rows: ScoredRows, own: Policy) -> list[dict[str, Any]]:
 def test_the_chosen_cut_offs_are_the_best_of_all_that_keep_the_limits(
     rules: list[dict[str, str]], seed: int
 ) -> None:
-    rows, own = draw(seed=seed), policy(rules=rules)
+    rows, present = draw(seed=seed), policy(rules=rules)
     limits = PolicyLimits(max_bad_rate=0.08, max_referrals=0.25)
-    choice = frontier.choose(rows, own, swept := frontier.sweep(rows, own, 0.25), limits, "profit")
+    choice = frontier.choose(
+        rows, present, swept := frontier.sweep(rows, present, 0.25), limits, "profit"
+    )
     kept = [
         each
-        for each in every_policy(rows, own)
+        for each in every_policy(rows, present)
         if each["bad_rate"] <= 0.08 and each["referrals"] <= 0.25
     ]
     best = max(each["profit"] for each in kept)
@@ -86,19 +88,19 @@ def test_no_cut_off_approves_as_many_as_an_efficient_one_at_a_lower_bad_rate() -
 
 
 def test_without_a_limit_the_share_of_referrals_stays_what_it_is() -> None:
-    rows, own = draw(2000), policy()
-    present = (own.decide(rows.pd, rows.features) == 1).mean()
-    swept = frontier.sweep(rows, own, None)
+    rows, lender = draw(2000), policy()
+    present = (lender.decide(rows.pd, rows.features) == 1).mean()
+    swept = frontier.sweep(rows, lender, None)
     inner = slice(1, len(swept.approved) // 2)
     assert (swept.referral_rate[inner] <= present + 1e-9).all()
     assert (swept.referral_rate[inner] >= present - 0.1).all()
 
 
 def test_a_confident_choice_keeps_the_limit_by_its_interval() -> None:
-    rows, own = draw(3000), policy()
-    swept = frontier.sweep(rows, own, 0.1)
+    rows, present = draw(3000), policy()
+    swept = frontier.sweep(rows, present, 0.1)
     bold, sure = (
-        frontier.choose(rows, own, swept, PolicyLimits(0.05, 0.1, confident=c), "approval_rate")
+        frontier.choose(rows, present, swept, PolicyLimits(0.05, 0.1, confident=c), "approval_rate")
         for c in (False, True)
     )
     assert sure.place < bold.place
@@ -106,30 +108,32 @@ def test_a_confident_choice_keeps_the_limit_by_its_interval() -> None:
 
 
 def test_limits_that_nothing_keeps_are_named_with_what_can_be_had() -> None:
-    rows, own = draw(500), policy()
-    swept = frontier.sweep(rows, own, 0.1)
+    rows, present = draw(500), policy()
+    swept = frontier.sweep(rows, present, 0.1)
     with pytest.raises(ReplayError, match="no cut-off keeps the limits: the lowest bad rate"):
-        frontier.choose(rows, own, swept, PolicyLimits(0.0001, 0.1, min_approvals=0.9), "profit")
+        frontier.choose(
+            rows, present, swept, PolicyLimits(0.0001, 0.1, min_approvals=0.9), "profit"
+        )
 
 
 def test_the_choice_is_explained_with_what_it_costs() -> None:
-    rows, own = draw(3000), policy()
-    swept = frontier.sweep(rows, own, 0.08)
+    rows, present = draw(3000), policy()
+    swept = frontier.sweep(rows, present, 0.08)
     limits = PolicyLimits(max_bad_rate=0.03, max_referrals=0.08)
-    choice = frontier.choose(rows, own, swept, limits, "profit")
+    choice = frontier.choose(rows, present, swept, limits, "profit")
     text = frontier.explain(swept, choice, limits, "profit")
     assert f"cut_off: {choice.policy.cut_off!r}, refer_band: {choice.policy.refer_band!r}" in text
     assert "(at most 3.00%)" in text
     assert "(at most 8.0%)" in text
     assert text.endswith("which breaks the bad rate.")
-    free = frontier.choose(rows, own, swept, PolicyLimits(), "profit")
+    free = frontier.choose(rows, present, swept, PolicyLimits(), "profit")
     assert "No other cut-off" in frontier.explain(swept, free, PolicyLimits(), "profit")
 
 
 def test_the_chart_marks_the_chosen_cut_off() -> None:
-    rows, own = draw(3000), policy()
-    swept = frontier.sweep(rows, own, 0.08)
-    choice = frontier.choose(rows, own, swept, PolicyLimits(), "profit")
+    rows, present = draw(3000), policy()
+    swept = frontier.sweep(rows, present, 0.08)
+    choice = frontier.choose(rows, present, swept, PolicyLimits(), "profit")
     left, right = chart.specify(swept, choice)["hconcat"]
     assert len(left["layer"][0]["data"]["values"]) <= chart.POINTS
     dot = right["layer"][1]["data"]["values"]
