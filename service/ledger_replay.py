@@ -43,7 +43,7 @@ class RecordedDecisions:
     bad: list[Floats] = field(default_factory=list)
     matrix: list[Floats] = field(default_factory=list)
     exposure: list[Floats] = field(default_factory=list)
-    protected: list[dict[str, list[Any]]] = field(default_factory=list)
+    protected: list[dict[str, list[object]]] = field(default_factory=list)
 
 
 def compare(

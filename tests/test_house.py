@@ -26,8 +26,15 @@ BY_NAME = {
 UNSEEN = {
     *("import_module", "__import__", "exec", "eval", "exec_module"),
     *("run_module", "run_path", "spec_from_file_location", "SourceFileLoader"),
-    *("resolve_name", "importlib", "pkgutil", "runpy"),
+    *("resolve_name", "importlib", "pkgutil", "runpy", "pydoc", "zipimport", "imp"),
+    *("builtins", "__builtins__", "__loader__", "__spec__", "load_module", "ImportString"),
+    *("sys.modules", "compile()"),
 }
+# Parts of `importlib` that import nothing, and one that stands in UNSEEN by its own name.
+HARMLESS = (
+    *("importlib.metadata", "importlib.resources", "importlib.util.find_spec"),
+    "importlib.import_module",
+)
 # Commands that stand above the room that they live in, as a package's `__main__` does.
 COMMANDS = ("stages.contract.check", "stages.contract.command", "stages.contract.draft")
 GRAPH = grimp.build_graph(*PACKAGES, cache_dir=None)
@@ -116,11 +123,15 @@ def hidden_imports(source: str) -> set[str]:
     names = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom | ast.Import):
-            names |= {alias.name for alias in node.names}
+            module = getattr(node, "module", None) or ""
+            full = {f"{module}.{alias.name}".strip(".") for alias in node.names}
+            names |= {alias.name for alias in node.names} | full
+            names |= {name.split(".")[0] for name in full if not name.startswith(HARMLESS)}
         elif isinstance(node, ast.Attribute):
-            names.add(node.attr)
+            names |= {node.attr, f"{getattr(node.value, 'attr', '')}.{node.attr}".strip(".")}
+            names.add(f"{getattr(node.value, 'id', '')}.{node.attr}")
         elif isinstance(node, ast.Name):
-            names.add(node.id)
+            names |= {node.id, f"{node.id}()"}
     return names & UNSEEN
 
 
@@ -146,6 +157,15 @@ def test_a_module_imports_by_name_in_one_place(name: str) -> None:
         "import importlib\ngetattr(importlib, 'import_' 'module')('stages.train')",
         "from pkgutil import resolve_name\nresolve_name('stages.train:main')",
         "exec('import stages.train')",
+        "import importlib.util as u\nu.find_spec('stages.train').loader.exec_module(u)",
+        "from importlib.machinery import PathFinder\nPathFinder.find_spec('stages.train')",
+        "import builtins\nbuiltins.__dict__['__imp' 'ort__']('stages.train')",
+        "getattr(__builtins__, '__imp' 'ort__')('stages.train')",
+        "import sys\nsys.modules['stages.train'].main()",
+        "from sys import modules\nmodules['stages.train'].main()",
+        "import pydoc\npydoc.locate('stages.train')",
+        "from pydantic import ImportString\nImportString['stages.train.main']",
+        "import types\ntypes.FunctionType(compile('import stages.train', '', 'exec'), {})()",
     ],
 )
 def test_an_import_under_another_name_is_seen(source: str) -> None:

@@ -35,7 +35,7 @@ class DraftedDecision(NamedTuple):
 
 
 def decide_rows(
-    engine: Engine, rows: list[Any], caller: Caller | None = None
+    engine: Engine, rows: list[object], caller: Caller | None = None
 ) -> tuple[list[JsonObject], list[int], list[DraftedDecision]]:
     """Decide about the rows of a batch that keep the contract.
 

@@ -18,7 +18,6 @@ import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, select
 
@@ -83,14 +82,14 @@ def _within(
 
 def _entries(
     connection: Connection, kind: str, since: str, until: str
-) -> Iterator[tuple[Any, ...]]:
+) -> Iterator[tuple[object, ...]]:
     of_kind = (entries.c.kind == kind, *_within(entries.c.time, since, until))
     query = select_entries(connection).where(*of_kind).order_by(entries.c.sequence)
     for row in connection.execute(query):
         yield tuple(row)
 
 
-def as_csv(rows: list[tuple[Any, ...]]) -> bytes:
+def as_csv(rows: list[tuple[object, ...]]) -> bytes:
     """Return entries as a CSV file with a column for each part of an entry."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)

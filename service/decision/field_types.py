@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -51,7 +51,7 @@ def missing_code_type(field: Field) -> Any:
     return Annotated[known, BeforeValidator(check), Key(description="; ".join(words))]
 
 
-def one_of(values: set[Any]) -> Callable[[Any], Any]:
+def one_of(values: Collection[object]) -> Callable[[object], object]:
     """Return a check that tells 1 from true, which a `Literal` of Python does not."""
     types = {type(v) for v in values}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from pydantic_core import from_json
 
@@ -43,7 +42,7 @@ def count_keys(value: object) -> int:
     return 0
 
 
-def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> None:
+def _refuse_repeated_keys(pairs: list[tuple[str, object]]) -> None:
     seen: set[str] = set()
     for key, _ in pairs:
         if key in seen:

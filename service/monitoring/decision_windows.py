@@ -41,7 +41,7 @@ class Window:
         raw = {name: [a.get(name) for a in self.applications] for name in names}
         return dict(zip(features.names, features(raw).T, strict=True))
 
-    def values(self, field: str) -> list[Any]:
+    def values(self, field: str) -> list[object]:
         """Return a field's value in each application, None where it is absent."""
         return [a.get(field) for a in self.applications]
 

@@ -44,7 +44,7 @@ def report(
     pd: Floats,
     *,
     sources: Mapping[str, Sequence[str]] | None = None,
-    points: Callable[[Any], Any] | None = None,
+    points: Callable[[Floats], Floats] | None = None,
 ) -> Report:
     """Return the drift report about a window.
 

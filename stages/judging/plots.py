@@ -17,14 +17,14 @@ from stages.models.artifact import Model
 IMPORTANCE_ROWS = 500
 
 
-def write(folder: Path, name: str, columns: Mapping[str, Sequence[Any] | Floats]) -> None:
+def write(folder: Path, name: str, columns: Mapping[str, Sequence[object] | Floats]) -> None:
     """Write columns of k values each as `<name>.csv`."""
     rows = zip(*(format_cells(values) for values in columns.values()), strict=True)
     lines = [",".join(columns), *map(",".join, rows)]
     (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
 
 
-def format_cells(values: Sequence[Any] | Floats) -> list[str]:
+def format_cells(values: Sequence[object] | Floats) -> list[str]:
     """Format values (k,) as CSV cells, numbers with six significant digits."""
     cells = np.asarray(values)
     if cells.dtype.kind == "f":

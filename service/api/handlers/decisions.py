@@ -121,7 +121,7 @@ class Decisions:
             metrics.count_refused(refusals.count_refused(errors, engine.applications))
         return 200, content
 
-    def _rows(self, body: bytes) -> list[Any]:
+    def _rows(self, body: bytes) -> list[object]:
         rows = unwrap(decode(body), "applications")
         limit = f"a JSON array of 1 to {self.state.max_batch} applications"
         if not isinstance(rows, list):

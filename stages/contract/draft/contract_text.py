@@ -167,7 +167,7 @@ def _write_field(part: DraftField, base: str) -> list[str]:
     g = part.guess
     doubts = {key: f"confirm: {why}" for key, why in g.doubts.items()}
     seen = "; ".join(filter(None, (g.observed, doubts.get("constraints"))))
-    rows: list[tuple[str, Any, str]] = [
+    rows: list[tuple[str, object, str]] = [
         ("title", column_names.title(part.name), ""),
         ("table", "" if part.table == base else part.table, ""),
         ("column", part.name if part.field else "", ""),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic import Field as Key
@@ -79,7 +79,7 @@ class ReasonWords(ContractPart):
         return value
 
     def problems(
-        self, values: Collection[Any], meanings: Collection[Any], risk: Risk | None
+        self, values: Collection[object], meanings: Collection[object], risk: Risk | None
     ) -> Iterator[tuple[list[str], str]]:
         """Yield each sentence that can never be said: the keys of its place, and the problem.
 

@@ -44,7 +44,7 @@ def grow(
         booster, trees = lightgbm.train(settings, rows, rounds), rounds
     else:
         judged = lightgbm.Dataset(held.x, held.bad, reference=rows)
-        stop: list[Callable[..., Any]] = [lightgbm.early_stopping(PATIENCE, verbose=False)]
+        stop: list[Callable[..., object]] = [lightgbm.early_stopping(PATIENCE, verbose=False)]
         booster = lightgbm.train(settings, rows, rounds, valid_sets=[judged], callbacks=stop)
         trees = booster.best_iteration
     return LightGBM(without_threads(booster.model_to_string(num_iteration=trees))), trees

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field as Key
 
@@ -87,9 +87,11 @@ class Change(Shape):
     field: str
     title: str
     unit: str
-    before: Annotated[Any, Key(alias="from")]
-    after: Annotated[Any, Key(alias="to")]
-    until: Annotated[Any, Key(description="the last value that is approved; null: all beyond are")]
+    before: Annotated[object, Key(alias="from")]
+    after: Annotated[object, Key(alias="to")]
+    until: Annotated[
+        object, Key(description="the last value that is approved; null: all beyond are")
+    ]
 
 
 class Way(Shape):
