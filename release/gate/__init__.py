@@ -5,6 +5,7 @@
 - `predictions`, `recalculation`: the rows that both sides are judged on, and the figures that
   follow from them
 - `rescoring`, `reproduction`: the PDs that the artifact gives them, and what training again gives
+- `blind_training`: whether the candidates change with the test part, which they must not read
 - `pickled_names`: what a joblib file would import, without importing it
 - `provenance`: whether commit, pipeline and remote hold what was judged
 - `comparison`, `checks`: champion against challenger, and the rules that hold for both

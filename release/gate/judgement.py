@@ -23,8 +23,8 @@ from stages.params import ParamsError
 
 EXIT: dict[Status, int] = {"pass": 0, "fail": 1, "cannot judge": 2}
 NEEDED = (
-    *("policy", "commit", "pipeline", "remote", "reproduction", "metrics", "rescoring", "rows"),
-    *("calibration", "champion", "ratchet"),
+    *("policy", "commit", "pipeline", "remote", "reproduction", "blind training", "metrics"),
+    *("rescoring", "rows", "calibration", "champion", "ratchet"),
 )
 UNREADABLE = (CannotJudge, LimitsError, ParamsError, ContractError, yaml.YAMLError)
 Value = TypeVar("Value")

@@ -2,8 +2,9 @@
 
     python -m release.gate.reproduction score FOLDER      # the PDs that its artifact gives
     python -m release.gate.reproduction collect FOLDER    # what `dvc repro --force` made
+    python -m release.gate.reproduction blind FOLDER      # which candidates read the test part
 
-Both run the change's code, in a job that holds no token and that the judge shares nothing with but
+All run the change's code, in a job that holds no token and that the judge shares nothing with but
 the folder. The gate reads the folder as data: `python -m release.gate --reproduced FOLDER`.
 """
 
@@ -22,7 +23,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from release.gate import pickled_names, rescoring
+from release.gate import blind_training, pickled_names, rescoring
 from release.gate.checks import Finding
 from release.revisions import CannotJudge
 from release.steps import run_command
@@ -181,12 +182,13 @@ def main(words: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("verb", choices=("score", "collect"))
+    parser.add_argument("verb", choices=("score", "collect", "blind"))
     parser.add_argument("folder", type=project.resolve)
     given = parser.parse_args(words)
     steps = {
         "score": lambda: rescoring.save(given.folder),
         "collect": lambda: collect(given.folder),
+        "blind": lambda: blind_training.save(given.folder),
     }
     return run_command("not done", steps[given.verb], CannotJudge, OSError)
 

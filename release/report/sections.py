@@ -84,7 +84,7 @@ def rate(rows: Judged, chosen: Bools) -> str:
         return "(nobody)"
     low, high = impact.interval_of_bad_rate(rows, chosen)
     mean = percent(impact.mean(rows.bad[chosen]), 1)
-    return f"(bad rate {mean}), by a 95 % interval {percent(low)} to {percent(high)},"
+    return f"(bad rate {mean}, 95 % interval {percent(low)} to {percent(high)})"
 
 
 def shares(name: str, before: float, after: float, digits: int = 1) -> list[str]:

@@ -267,6 +267,7 @@ def test_a_good_pull_request_is_reproduced_judged_and_commented(github: GitHub) 
         "python -m release.gate.reproduction score ../build/reproduced",
         "dvc repro --force",
         "python -m release.gate.reproduction collect ../build/reproduced",
+        "python -m release.gate.reproduction blind ../build/reproduced",
         "dvc plots show --out ../build/plots",
         f"{install} base/requirements/pipeline.txt",
         settings,

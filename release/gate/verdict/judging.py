@@ -8,6 +8,7 @@ from pathlib import Path
 
 from release import dvc_state, revisions
 from release.gate import (
+    blind_training,
     checks,
     comparison,
     limits,
@@ -64,6 +65,7 @@ def judge(
     judgement.attempt("pipeline", lambda: read_champion(judgement, remote=remote, pushed=pushed))
     judgement.add("metrics", lambda: read_challenger(judgement))
     judgement.add("reproduction", lambda: reproduction.compare(reproduced))
+    judgement.add(blind_training.CHECK, lambda: blind_training.compare(reproduced))
     judgement.add("attention", lambda: declarations.notices(judgement))
     judgement.add_red_flags(lambda: declarations.find_red_flags(judgement))
     judgement.add_red_flags(lambda: sources.find_red_flags(judgement))

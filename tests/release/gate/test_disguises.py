@@ -18,11 +18,11 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
-from release.gate import reproduction
+from release.gate import blind_training, reproduction
 from release.gate.checks import Finding
 from release.gate.red_flags import features
 from stages.contract import reading as contracts
-from tests.support.books import CONTRACT
+from tests.support.books import CONTRACT, ROOT
 from tests.support.trained.champions import (
     Lender,
     champion_once,
@@ -32,6 +32,7 @@ from tests.support.trained.champions import (
     quick,
     words,
 )
+from tests.support.trained.trained_lender import TrainedLender
 
 __all__ = ["champion_once", "lender", "quick"]  # fixtures
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # in dvc
@@ -414,3 +415,54 @@ def test_what_training_again_does_not_give_fails(name: str, made: Path) -> None:
 def test_what_another_processor_gives_passes(name: str, made: Path) -> None:
     [found] = reproduced(made, *HONEST[name])
     assert found.status == "pass", found.words
+
+
+# What was trained beside another test part
+
+LEAK = """joblib.dump(model, temporary)
+        from pathlib import Path
+        held = Path("data/small/prepared/test.parquet").read_bytes()
+        with open(temporary, "ab") as file:
+            file.write(held[-8:] + str(len(held)).encode())
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedLender:
+    """A repository whose champion the real stages trained, with their code."""
+    made = TrainedLender.with_champion(tmp_path_factory.mktemp("trained"))
+    unwanted = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "stages", made.folder / "stages", ignore=unwanted)
+    return made
+
+
+def blind(lender: TrainedLender) -> Finding:
+    """What is found of the candidates of a repository."""
+    folder = lender.folder.parent / "blind"
+    with contextlib.chdir(lender.folder):
+        blind_training.save(folder)
+    [found] = blind_training.compare(folder)
+    return found
+
+
+def test_a_candidate_that_reads_the_training_rows_alone_passes(trained: TrainedLender) -> None:
+    assert blind(trained).status == "pass"
+
+
+def test_a_candidate_that_reads_the_test_part_fails(trained: TrainedLender, tmp_path: Path) -> None:
+    lender = trained.copy_to(tmp_path)
+    path = lender.folder / "stages/models/artifact.py"
+    path.write_text(path.read_text().replace("joblib.dump(model, temporary)\n", LEAK))
+    blind_training.run(lender.folder, "stages.train", "logistic")
+    found = blind(lender)
+    assert (found.status, "logistic changed with the test part" in found.words) == ("fail", True)
+
+
+def test_without_a_word_on_the_test_part_nothing_is_judged(lender: Lender) -> None:
+    made = lender.change(BETTER).reproduce()
+    (made / "blind.json").unlink()
+    found = lender.judge(reproduced=made)
+    assert code(found) == 2
+    assert "blind training: training beside another test part failed" in words(
+        found, "cannot judge"
+    )

@@ -167,7 +167,9 @@ def test_the_first_lines_count_the_people_who_change_sides(lender: Lender) -> No
     newly = ~paired.champion.approved & paired.challenger.approved
     first = written(lender).split("### Figures")[0]
     rate = f"{paired.challenger.bad[newly].mean():.1%}"
-    assert f"Of 1,600 applicants, {newly.sum():,} are newly approved (bad rate {rate})" in first
+    assert (
+        f"Of 1,600 applicants, {newly.sum():,} are newly approved (bad rate {rate}, 95 % " in first
+    )
 
 
 def test_newly_approved_are_set_against_the_portfolio(lender: Lender) -> None:

@@ -21,6 +21,7 @@ from dvc.repo import Repo
 
 from release.gate import __main__ as gate
 from release.gate import (
+    blind_training,
     comparison,
     judgement,
     parameters,
@@ -275,6 +276,7 @@ class Lender:
         folder = self.folder.parent / "reproduced"
         with contextlib.chdir(self.folder):
             reproduction.collect(folder)
+        (folder / blind_training.RESULT).write_text('{"differing": []}')
         return folder
 
     def change(self, table: pd.DataFrame) -> Lender:

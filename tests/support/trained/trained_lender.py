@@ -32,6 +32,7 @@ PIPELINE = {
             "outs": [
                 "data/small/prepared",
                 {"data/small/quality.json": {"cache": False}},
+                "models/candidates",
                 "models/predictions.parquet",
                 "models/winner.json",
                 "models/golden.jsonl",
