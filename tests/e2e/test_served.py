@@ -29,7 +29,7 @@ from . import served as served_parts
 from .served import Served, loan_book, serve
 
 CLIENTS = 64
-SECONDS = 60.0
+SECONDS = 20.0
 pytestmark = pytest.mark.e2e
 
 
