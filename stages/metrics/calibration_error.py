@@ -107,24 +107,21 @@ class ReliabilityBins:
         rate = self.rates(error)
         single = rate * (1 - rate)
         variance = np.maximum(self.spread + single - self.mean_pd * (1 - self.mean_pd), single / 5)
-        gap, deviation = rate - self.mean_pd, np.sqrt(variance / self.rows)
-        noise, squared_noise = _noise(len(self.rows))
-        # The sum of share * (gap + deviation * noise)^2, term by term: ten times as fast.
-        squares = noise @ (2 * self.share * gap * deviation)
-        squares += squared_noise @ (self.share * deviation**2) + self.share @ gap**2
-        return float(np.sqrt(max(0.0, np.quantile(squares, probability))))
+        gaps = rate - self.mean_pd + np.sqrt(variance / self.rows) * _noise(len(self.rows))
+        squares = np.sum(gaps * gaps * self.share, axis=1)
+        return float(np.sqrt(np.quantile(squares, probability)))
 
 
 @cache
-def _noise(bins: int) -> tuple[Floats, Floats]:
-    """Return normal draws (DRAWS, bins) that fill the space evenly (Sobol 1967), and their squares.
+def _noise(bins: int) -> Floats:
+    """Return normal draws (DRAWS, bins) that fill the space evenly (Sobol 1967).
 
     Draws by chance would miss a quantile that all intervals share by up to a point of coverage.
     """
     from scipy.stats import norm, qmc  # noqa: PLC0415  (half a second)
 
     draws: Floats = norm.ppf(qmc.Sobol(bins, rng=SEED).random(DRAWS))
-    return draws, draws**2
+    return draws
 
 
 def estimate(ranked: RankedRows, counts: ResampledCounts) -> float:
