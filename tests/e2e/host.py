@@ -181,10 +181,10 @@ class Host:
 
 @dataclass
 class Traffic:
-    """What the clients saw: answers by version, as `told` reads it there, and failures in words."""
+    """What the clients saw: answers by version, as `version_of` reads it there, and failures in words."""
 
     application: bytes = APPLICATION
-    describe: Callable[[dict[str, Any]], str] = lambda answer: str(answer["version"])
+    version_of: Callable[[dict[str, Any]], str] = lambda answer: str(answer["version"])
     pause: float = 0.0
     versions: Counter[str] = field(default_factory=Counter)
     references: int = 0  # so many applicants take turns, if any
@@ -213,7 +213,7 @@ class Traffic:
                 connection.close()
                 continue
             if response.status == 200:
-                version = self.told(json.loads(body))
+                version = self.version_of(json.loads(body))
                 self.versions[version] += 1
                 seen = self.by_applicant.setdefault(applicant, [])
                 if seen[-1:] != [version]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -16,39 +17,66 @@ if os.environ.get("REQUIRE_REAL_PARTS") != "1":
     pytest.importorskip("streamlit")
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from service.ledger import Ledger
-from tests.service.dashboard.test_dashboard import at, empty, small
+from tests.service.dashboard.test_dashboard import address_in, fill, write_project
 
 from .processes import ROOT, free_port, spawn, stop, tool, wait_until
 from .test_page import QUIET
 
-__all__ = ["at", "empty", "small"]  # fixtures
 pytestmark = pytest.mark.e2e
 
 TABS = ("Decisions", "Drift", "Performance", "Overrides", "Model")
 MORE_TABS = ("Fairness", "Challenger", "Audit")
+DESKTOP, PHONE = {"width": 1366, "height": 2000}, {"width": 390, "height": 844}
 
 
-@pytest.fixture
-def page(at: Path) -> Iterator[Page]:
-    """The dashboard of the ledger in the environment."""
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=tool("chromium"), args=QUIET.split())
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def empty(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """The dashboard of an empty ledger."""
+    with dashboard(chromium, tmp_path_factory.mktemp("empty"), lambda ledger: None) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def small(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """The dashboard of a ledger with some of everything."""
+    with dashboard(chromium, tmp_path_factory.mktemp("small"), fill) as page:
+        yield page
+
+
+@contextmanager
+def dashboard(
+    chromium: Browser, folder: Path, write: Callable[[Ledger], object]
+) -> Iterator[Page]:
+    """The first page of a dashboard that runs in a folder, on what is written to its ledger."""
+    ledger = Ledger(address_in(write_project(folder)))
+    ledger.prepare()
+    write(ledger)
+    ledger.close()
     port = free_port()
     environment = {"DASHBOARD_PORT": str(port), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", f"import os; os.chdir({str(at)!r}); "]
+    environment["DATABASE_URL"] = address_in(folder)
+    command = [sys.executable, "-c", f"import os; os.chdir({str(folder)!r}); "]
     command[-1] += "from service.dashboard.__main__ import main; main()"
-    process = spawn(command, at / "log", environment)
+    process = spawn(command, folder / "log", environment)
     url = f"http://127.0.0.1:{port}"
     try:
         wait_until(lambda: answers(url), 60, "the start of the dashboard")
-        with sync_playwright() as driver:
-            chromium = driver.chromium.launch(executable_path=tool("chromium"), args=QUIET.split())
-            opened = chromium.new_page(viewport={"width": 1366, "height": 2000})
-            opened.goto(url)
-            expect(opened.get_by_text("Open incidents")).to_be_visible(timeout=60_000)
-            yield opened
-            chromium.close()
+        page = chromium.new_page(viewport=DESKTOP)
+        page.goto(url)
+        expect(page.get_by_text("Open incidents")).to_be_visible(timeout=60_000)
+        yield page
+        page.close()
     finally:
         stop(process)
 
@@ -75,8 +103,8 @@ def drawn(page: Page, tab: str) -> tuple[int, int]:
     return charts.count(), shown.locator("[data-testid=stDataFrame]").count()
 
 
-def test_every_tab_draws_its_charts_and_tables(small: Ledger, page: Page) -> None:
-    drawings = {tab: drawn(page, tab) for tab in TABS}
+def test_every_tab_draws_its_charts_and_tables(small: Page) -> None:
+    drawings = {tab: drawn(small, tab) for tab in TABS}
     assert drawings["Decisions"] >= (3, 1)
     assert drawings["Drift"] >= (1, 1)
     assert drawings["Performance"] >= (2, 0)
@@ -84,16 +112,15 @@ def test_every_tab_draws_its_charts_and_tables(small: Ledger, page: Page) -> Non
     assert drawings["Model"] == (0, 2)
 
 
-def test_an_empty_ledger_has_nothing_to_draw_and_no_error(empty: Ledger, page: Page) -> None:
-    assert {tab: drawn(page, tab) for tab in TABS} == dict.fromkeys(TABS, (0, 0))
+def test_an_empty_ledger_has_nothing_to_draw_and_no_error(empty: Page) -> None:
+    assert {tab: drawn(empty, tab) for tab in TABS} == dict.fromkeys(TABS, (0, 0))
 
 
 @pytest.mark.parametrize("ledger", ["empty", "small"])
 def test_axe_finds_no_violation_in_light_and_dark(
-    ledger: str, request: pytest.FixtureRequest, at: Path
+    ledger: str, request: pytest.FixtureRequest
 ) -> None:
-    request.getfixturevalue(ledger)
-    page: Page = request.getfixturevalue("page")
+    page: Page = request.getfixturevalue(ledger)
     found = {}
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
@@ -103,12 +130,13 @@ def test_axe_finds_no_violation_in_light_and_dark(
     assert {key: ids for key, ids in found.items() if ids} == {}
 
 
-def test_on_a_phone_nothing_is_wider_than_the_screen(small: Ledger, page: Page) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
+def test_on_a_phone_nothing_is_wider_than_the_screen(small: Page) -> None:
+    small.set_viewport_size(PHONE)
     for tab in (*TABS, *MORE_TABS):
-        drawn(page, tab)
-        wide, room = page.evaluate(
+        drawn(small, tab)
+        wide, room = small.evaluate(
             "() => { const m = document.querySelector('[data-testid=stMain]');"
             " return [m.scrollWidth, m.clientWidth]; }"
         )
         assert wide <= room
+    small.set_viewport_size(DESKTOP)

@@ -178,7 +178,7 @@ def walk(
     record = json.loads((built.checkout / "models/golden.jsonl").read_text().splitlines()[0])
     asked = {
         "application": json.dumps(record["application"]).encode(),
-        "told": lambda answer: answer["identity"]["image"],
+        "version_of": lambda answer: answer["identity"]["image"],
         "pause": 0.2,
     }
     lender = Lender(folder)

@@ -40,14 +40,23 @@ EXPECTED = {"value": 0.8, "low": 0.75, "high": 0.85}
 @pytest.fixture
 def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a reference and the parameters, and a ledger's address in the environment."""
-    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(write_project(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", address_in(tmp_path))
+    return tmp_path
+
+
+def address_in(folder: Path) -> str:
+    return f"sqlite:///{folder}/ledger.sqlite"
+
+
+def write_project(folder: Path) -> Path:
+    """Write a reference and the parameters to a folder."""
+    (folder / "models").mkdir()
     for part in (*REFERENCE["features"].values(), REFERENCE["score"]):
         part |= {"missing": 0.0, "quantiles": list(np.linspace(-4, 0, 101))}
-    (tmp_path / "models/reference.json").write_text(json.dumps(REFERENCE))
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/ledger.sqlite")
-    return tmp_path
+    (folder / "models/reference.json").write_text(json.dumps(REFERENCE))
+    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    return folder
 
 
 @pytest.fixture
@@ -60,11 +69,15 @@ def empty(at: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def small(empty: Ledger) -> Ledger:
+    return fill(empty)
+
+
+def fill(ledger: Ledger) -> Ledger:
     """Eight approved, one declined, one referred and decided by a person, and a drift report."""
-    entries = empty.append_many([*(decided("approve", 0.05) for _ in range(8)), decided()])
-    referred = empty.append_many([decided("refer", 0.14)])[0]
-    empty.append_many([override(referred, "approve", "knows *her*", "Ada")])
-    return reported(empty, entries[0].time)
+    entries = ledger.append_many([*(decided("approve", 0.05) for _ in range(8)), decided()])
+    referred = ledger.append_many([decided("refer", 0.14)])[0]
+    ledger.append_many([override(referred, "approve", "knows *her*", "Ada")])
+    return reported(ledger, entries[0].time)
 
 
 def reported(ledger: Ledger, time: str) -> Ledger:
