@@ -181,7 +181,7 @@ class Host:
 
 @dataclass
 class Traffic:
-    """What the clients saw: answers by version, as `version_of` reads it there, and failures in words."""
+    """What the clients saw: answers by the version that they name, and failures in words."""
 
     application: bytes = APPLICATION
     version_of: Callable[[dict[str, Any]], str] = lambda answer: str(answer["version"])
