@@ -55,9 +55,7 @@ def small(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @contextmanager
-def dashboard(
-    chromium: Browser, folder: Path, write: Callable[[Ledger], object]
-) -> Iterator[Page]:
+def dashboard(chromium: Browser, folder: Path, write: Callable[[Ledger], object]) -> Iterator[Page]:
     """The first page of a dashboard that runs in a folder, on what is written to its ledger."""
     ledger = Ledger(address_in(write_project(folder)))
     ledger.prepare()
