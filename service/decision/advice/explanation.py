@@ -15,6 +15,7 @@ from stages.contract.derived import Aggregate
 from stages.contract.fields.field import Field
 from stages.features.facts import Fact, sum_by_fact
 from stages.features.matrix import Floats, MissingReason
+from stages.policy.decisions import DECISIONS
 
 SHOWN = 4  # significant digits of a ratio
 STEP = 1e-3  # log-odds over which the score's slope is taken where margin and base are equal
@@ -32,6 +33,8 @@ def explain(engine: Engine, application: dict[str, Any]) -> dict[str, Any]:
     margin = float(engine.margin(x)[0])
     decision = engine.decide_matrix(x)[0]
     slope = points_per_log_odds(engine, base, margin)
+    # What counted against an approved application is told as if it were referred.
+    place = max(DECISIONS.index(decision.decision), DECISIONS.index("refer"))
     shares = sum_by_fact(values[None, :-1], engine.facts)[0].tolist()
     contributions = [
         describe_fact(engine, fact, application, x[0])
@@ -46,7 +49,7 @@ def explain(engine: Engine, application: dict[str, Any]) -> dict[str, Any]:
         "decision": decision.decision,
         "credit_score": decision.credit_score,
         "rating": decision.rating,
-        "reasons": engine.reasons(x, np.ones(1))[0],
+        "reasons": engine.reasons(x, np.array([place]))[0],
         "base_value": base,
         "margin": margin,
         "contributions": contributions,

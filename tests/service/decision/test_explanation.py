@@ -57,6 +57,19 @@ def test_every_feature_is_in_one_fact(any_engine: Engine) -> None:
     assert sorted(features) == sorted(any_engine.features.names)
 
 
+@pytest.mark.parametrize("by_rule", ["refer", "decline"])
+def test_a_decision_of_a_rule_is_explained_by_the_reasons_of_the_decision(
+    fitted_book: Project, tmp_path: Path, by_rule: str
+) -> None:
+    rule = {"rule": "amount >= 0", "decision": by_rule, "reason": "A rule of the lender"}
+    folder = crown(fitted_book, "lightgbm", tmp_path / "own", policy__rules=[rule])
+    engine = Engine.load(folder)
+    for each in draw(engine.applications, 15):
+        decided, explanation = engine.decide(each), explain(engine, each)
+        assert explanation["decision"] == decided.decision != "approve"
+        assert explanation["reasons"] == decided.reasons
+
+
 def test_a_ratio_belongs_to_its_numerator(any_engine: Engine) -> None:
     application = any_engine.golden[0]["application"]
     explanation = explain(any_engine, application)
