@@ -24,13 +24,15 @@ class ExplanationLetter:
     `against` are the recorded reasons. The facts in favour and the changes that would lead to
     approval are those of the model and the policy that decided; `explained` is False, and they are
     empty, where these are no longer the ones in use. Each change is a list of sentences; the lists
-    are empty unless it is proved that no smaller change would do.
+    are empty unless it is proved that no smaller change would do. `unproved` is True where changes
+    are known and that is not proved of them.
     """
 
     against: tuple[str, ...]
     in_favour: tuple[str, ...] = ()
     changes: tuple[tuple[str, ...], ...] = ()
     explained: bool = False
+    unproved: bool = False
 
     def beside(self, letter: Letter) -> dict[str, Any]:
         """Return what the template sees."""
@@ -52,9 +54,10 @@ def explanation_about(record: Record, creditor: Creditor, engine: Engine | None)
     advice = answer["what_would_change_it"]
     ways = advice["ways"] if advice["proved"] and letter.outcome != "approve" else []
     changes = tuple(changes_in_words(way["changes"]) for way in ways)
-    return ExplanationLetter(against, tuple(in_favour[:MOST]), changes, explained=True).beside(
-        letter
-    )
+    unproved = bool(advice["ways"]) and not advice["proved"]
+    return ExplanationLetter(
+        against, tuple(in_favour[:MOST]), changes, explained=True, unproved=unproved
+    ).beside(letter)
 
 
 def explain_again(record: Record, engine: Engine | None) -> dict[str, Any] | None:

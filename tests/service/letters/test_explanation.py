@@ -110,6 +110,31 @@ def test_what_would_change_the_outcome_is_the_proved_advice_of_the_engine(
     assert advised
 
 
+def test_changes_that_are_not_proved_are_not_said_to_be_none(
+    engine: Engine,
+    creditor: Creditor,
+    records: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    declined = next(
+        each
+        for each in records
+        if each["decision"] == "decline"
+        and explain(engine, each["application"])["what_would_change_it"]["ways"]
+    )
+
+    def unproved(engine: Engine, application: dict[str, Any]) -> dict[str, Any]:
+        answer = explain(engine, application)
+        return answer | {"what_would_change_it": answer["what_would_change_it"] | {"proved": False}}
+
+    monkeypatch.setattr("service.letters.explanation.explain", unproved)
+    content = explanation_about(declined, creditor, engine)
+    page = words(content)
+    assert content["changes"] == ()
+    assert "no small change" not in page
+    assert "we have not established which of them is the smallest" in page
+
+
 def test_another_model_or_policy_explains_nothing(
     engine: Engine, creditor: Creditor, records: list[dict[str, Any]]
 ) -> None:
