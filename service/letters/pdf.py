@@ -17,12 +17,12 @@ from service.letters.creditor import LetterError
 
 VARIANT = "pdf/ua-1"
 TIMEOUT = 60  # seconds
-NO_PANGO = 3  # exit code
+NO_PANGO, NO_FONT = 3, 4  # exit codes
 ROOT = Path(__file__).parents[2]
 
 
 def pdf_of(html: str) -> bytes:
-    """Return HTML as PDF; raises LetterError where Pango is not installed.
+    """Return HTML as PDF; raises LetterError where Pango, or a font that it needs, is missing.
 
     Nothing is fetched: images must stand in the page, as `image()` of the templates puts them.
     """
@@ -40,6 +40,12 @@ def pdf_of(html: str) -> bytes:
             "libpangoft2-1.0-0 fonts-dejavu-core; on macOS: brew install pango): "
             f"{done.stderr.decode()}"
         )
+    if done.returncode == NO_FONT:
+        raise LetterError(
+            f"no PDF can be made: no font of this machine has {done.stderr.decode()}; install one "
+            "that has (on Debian, for example, apt-get install fonts-noto-core fonts-noto-cjk), "
+            "or use the HTML"
+        )
     if done.returncode:
         raise LetterError(f"no PDF could be made: {done.stderr.decode()[-500:]}")
     return done.stdout
@@ -56,7 +62,14 @@ def main() -> None:
     html = sys.stdin.buffer.read().decode()
     page = HTML(string=html, url_fetcher=URLFetcher(allowed_protocols=("data",)))
     identifier = sha256(html.encode()).hexdigest().encode()
-    sys.stdout.buffer.write(page.write_pdf(pdf_variant=VARIANT, pdf_identifier=identifier))
+    document = page.render(pdf_variant=VARIANT)
+    pdf = document.write_pdf(pdf_variant=VARIANT, pdf_identifier=identifier)
+    # PDF/UA forbids the boxes that stand for them, and nobody can read them.
+    missing = {chr(code) for font in document.fonts.values() for code in font.missing}
+    if unreadable := sorted(filter(str.isprintable, missing)):
+        print(", ".join(unreadable), end="", file=sys.stderr)
+        sys.exit(NO_FONT)
+    sys.stdout.buffer.write(pdf)
 
 
 if __name__ == "__main__":

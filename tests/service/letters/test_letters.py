@@ -222,6 +222,18 @@ def test_a_letter_loads_nothing() -> None:
         assert not re.search(r"(src|href)=|url\(|@import|https?:", html)
 
 
+def test_a_pdf_has_no_boxes_for_characters_that_no_font_has() -> None:
+    page = html_of({**CASES["decline"], "reference": "A \U00010600 7"})
+    assert "\U00010600" in page
+    with pytest.raises(LetterError, match="no font of this machine has \U00010600; install one"):
+        pdf_of(page)
+
+
+@pytest.mark.parametrize("typed", ["tab\tx", "bell\x07x", "\ufeffx", "soft\u00adhyphen", "✔\ufe0f"])
+def test_a_character_that_is_not_seen_needs_no_font(typed: str) -> None:
+    assert pdf_of(html_of({**CASES["decline"], "reference": typed})).startswith(b"%PDF")
+
+
 def test_no_agency_is_named_where_none_was_asked() -> None:
     for jurisdiction in JURISDICTIONS:
         html = html_of(CASES["decline"], jurisdiction, CREDIT_PD_BUREAU="None")
