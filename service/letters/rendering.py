@@ -17,6 +17,15 @@ from jinja2.sandbox import SandboxedEnvironment
 from service.letters.content import Letter
 from service.letters.creditor import LetterError
 
+# What the expressions of a template raise, and a file that is no UTF-8.
+TEMPLATE_FAULTS = (
+    TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 SHIPPED = Path(__file__).parent / "templates"
 
 
@@ -54,7 +63,7 @@ class Templates:
                 f"there is no template {error.name}: CREDIT_PD_JURISDICTION must be one of "
                 f"{', '.join(self.jurisdictions())}"
             ) from None
-        except TemplateError as error:
+        except TEMPLATE_FAULTS as error:
             raise LetterError(f"the template {name} cannot be filled: {error}") from None
 
     def jurisdictions(self) -> list[str]:

@@ -301,6 +301,14 @@ def test_a_template_sees_the_letter_and_nothing_else(
         html_of(CASES["decline"], folder=str(tmp_path / "own"))
 
 
+@pytest.mark.parametrize("text", [b"{{ 1 / 0 }}", b"{{ reasons + 1 }}", b"caf\xe9", b"{% if %}"])
+def test_a_faulty_template_of_the_lender_is_named(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "us").mkdir()
+    (tmp_path / "us" / "decline.html").write_bytes(text)
+    with pytest.raises(LetterError, match=r"the template us/decline\.html cannot be filled: "):
+        html_of(CASES["decline"], folder=str(tmp_path))
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(LetterError, match="CREDIT_PD_LETTERS must be a folder"):
         html_of(CASES["decline"], folder=str(tmp_path / "none"))
