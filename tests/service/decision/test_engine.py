@@ -117,6 +117,26 @@ def test_a_hard_rule_only_makes_a_decision_stricter_and_gives_its_reason(
         assert first not in ruled.reasons or ruled.decision == "refer"
 
 
+@pytest.mark.parametrize("by_rule", ["refer", "decline"])
+def test_where_rules_alone_decided_they_alone_are_the_reasons(
+    fitted_book: Project, tmp_path: Path, by_rule: str
+) -> None:
+    """What the model says of an applicant whom it would not refuse is no reason of a refusal."""
+    rule = {"rule": "amount >= 0", "decision": by_rule, "reason": "No loans at present"}
+    folder = crown(fitted_book, "scorecard", tmp_path / "ruled", policy__rules=[rule])
+    engine = Engine.load(folder)
+    without = Engine(engine.model, engine.policy.model_copy(update={"rules": []}), {})
+    alone = [{"field": "amount", "text": "No loans at present"}]
+    compared = set()
+    for each in draw(engine.applications, 100):
+        plain, ruled = without.decide(each).decision, engine.decide(each)
+        if ruled.decision == by_rule:
+            assert (ruled.reasons == alone) == (plain != by_rule)
+            assert ruled.reasons[0] == alone[0]
+            compared.add(plain)
+    assert {"approve", by_rule} <= compared
+
+
 def state_files(root: Path, prepared_hash: str = "12.dir") -> None:
     """Write a dvc.lock that states the winner's files."""
     outs = [
