@@ -174,7 +174,7 @@ def decide(engine: Engine, encoded: Floats, rows: Places, with_reasons: bool) ->
     table = pa.table(columns, schema=OUTPUT)
     if not with_reasons:
         return table
-    reasons = engine.reasons(x, scored.decision)
+    reasons = engine.reasons(x, scored.pd, scored.decision)
     texts = [[reason["text"] for reason in reasons.get(row, [])] for row in range(len(x))]
     return table.append_column(REASONS, pa.array(texts, REASONS.type))
 

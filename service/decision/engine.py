@@ -139,7 +139,7 @@ class Engine:
     def decide_matrix(self, x: Floats) -> list[Decision]:
         """Decide about n applications, given as features (n, F)."""
         scored = self.score_matrix(x)
-        ratings, reasons = [*self.policy.ratings], self.reasons(x, scored.decision)
+        ratings, reasons = [*self.policy.ratings], self.reasons(x, scored.pd, scored.decision)
         return [
             Decision(
                 default_probability=pd,
@@ -173,11 +173,11 @@ class Engine:
             rating=self.policy.rating_places(pd),
         )
 
-    def reasons(self, x: Floats, places: NDArray[Any]) -> dict[int, list[Reason]]:
+    def reasons(self, x: Floats, pd: Floats, places: NDArray[Any]) -> dict[int, list[Reason]]:
         """Return the reasons of each row that is not approved, by its number.
 
-        `x` are features (n, F), `places` the decisions (n,) as positions in DECISIONS. Where rules
-        made a decision stricter than the PD, they alone are its reasons.
+        `x` are features (n, F), `pd` their PDs (n,), `places` the decisions (n,) as positions in
+        DECISIONS. Where rules made a decision stricter than the PD, they alone are its reasons.
         """
         rows = np.flatnonzero(places)
         if not len(rows):
@@ -185,11 +185,12 @@ class Engine:
         contributions = self.contributions(x[rows])[:, :-1]
         broken = [self._deciding_rules(x[row : row + 1], places[row]) for row in rows]
         worded = self._reasons(contributions, x[rows], broken)
-        if self.policy.rules:
-            by_rules = self._decide_by_pd(x[rows]) < places[rows]
-            cases = zip(worded, broken, by_rules, strict=True)
-            worded = [words[: len(rules)] if alone else words for words, rules, alone in cases]
-        return dict(zip(rows.tolist(), worded, strict=True))
+        stricter = places[rows] > self.policy.decide_by_pd(pd[rows])
+        cases = zip(rows.tolist(), worded, broken, stricter, strict=True)
+        return {
+            row: words[: len(rules)] if rules and alone else words
+            for row, words, rules, alone in cases
+        }
 
     def contributions(self, x: Floats) -> Floats:
         """Return exact Shapley values of features (n, F), and the expected margin: (n, F + 1)."""
@@ -214,10 +215,6 @@ class Engine:
     def by_name(self, x: Floats) -> dict[str, Floats]:
         """Return features by name, each (n,); empty where the policy has no rules to read them."""
         return dict(zip(self.features.names, x.T, strict=True)) if self.policy.rules else {}
-
-    def _decide_by_pd(self, x: Floats) -> NDArray[np.int64]:
-        """Return the decisions (n,) that the PDs of features (n, F) alone ask for."""
-        return self.policy.model_copy(update={"rules": []}).decide(self.predict(x), {})
 
     def _deciding_rules(self, x: Floats, place: int) -> list[HardRule]:
         """Return the broken rules that ask for the decision: one that only refers declines none."""

@@ -29,13 +29,13 @@ def ks_interval(
     observed = float(gap[widest])
     shares = ((good[widest], counts.all_goods[0]), (bad[widest], counts.all_bads[0]))
     error = np.sqrt(sum(share * (1 - share) / rows for share, rows in shares))
-    wide = WIDER * STANDARD_ERRORS
+    wide = STANDARD_ERRORS
     if cluster is not None:
         is_bad, below = ranked.keys % 2 == 1, ranked.keys // 4 <= widest
         share, rows = (np.where(is_bad, b, g) for b, g in zip(shares[1], shares[0], strict=True))
         moves = np.where(is_bad, -1, 1) * (below - share) / rows
         error *= np.sqrt(design_effect(moves, cluster))
-        wide = WIDER * standard_errors(moves, cluster)
+        wide = standard_errors(moves, cluster)
     centre = observed - EXCESS * (float(resampled.mean()) - observed)
-    margin = wide * error
+    margin = WIDER * wide * error
     return Interval(observed, max(0.0, centre - margin), min(1.0, centre + margin))

@@ -122,11 +122,15 @@ class Policy(BaseModel):
 
         Hard rules only make a decision stricter.
         """
-        places = (pd >= self.approve_below).astype(np.int64) + (pd >= self.decline_from)
+        places = self.decide_by_pd(pd)
         for rule in self.rules:
             strict = DECISIONS.index(rule.decision)
             places = np.where(applies(rule, columns), np.maximum(places, strict), places)
         return places
+
+    def decide_by_pd(self, pd: Floats) -> NDArray[np.int64]:
+        """Return the places in DECISIONS (n,) that PDs (n,) alone ask for, whatever the rules."""
+        return (pd >= self.approve_below).astype(np.int64) + (pd >= self.decline_from)
 
     def broken_rules(self, columns: Mapping[str, Floats]) -> list[HardRule]:
         """Return the hard rules that apply to one application: columns of one value."""

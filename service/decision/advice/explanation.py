@@ -33,6 +33,7 @@ def explain(engine: Engine, application: dict[str, Any]) -> dict[str, Any]:
     margin = float(engine.margin(x)[0])
     decision = engine.decide_matrix(x)[0]
     slope = points_per_log_odds(engine, base, margin)
+    pd = np.array([decision.default_probability])
     # What counted against an approved application is told as if it were referred.
     place = max(DECISIONS.index(decision.decision), DECISIONS.index("refer"))
     shares = sum_by_fact(values[None, :-1], engine.facts)[0].tolist()
@@ -49,7 +50,7 @@ def explain(engine: Engine, application: dict[str, Any]) -> dict[str, Any]:
         "decision": decision.decision,
         "credit_score": decision.credit_score,
         "rating": decision.rating,
-        "reasons": engine.reasons(x, np.array([place]))[0],
+        "reasons": engine.reasons(x, pd, np.array([place]))[0],
         "base_value": base,
         "margin": margin,
         "contributions": contributions,

@@ -17,7 +17,7 @@ from service.decision.engine import Engine
 from service.decision.hashes import GOLDEN, REFERENCE, WINNER, NotReady
 from service.decision.identity import data_hash
 from tests.support.books import CANDIDATES, Project
-from tests.support.trained.winners import crown, draw
+from tests.support.trained.winners import crown, draw, with_and_without
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +104,7 @@ def test_a_hard_rule_only_makes_a_decision_stricter_and_gives_its_reason(
     fitted_book: Project, tmp_path: Path
 ) -> None:
     rule = {"rule": "amount >= 4000", "decision": "refer", "reason": "A large loan"}
-    engine = Engine.load(crown(fitted_book, "scorecard", tmp_path / "own", policy__rules=[rule]))
-    without = Engine(engine.model, engine.policy.model_copy(update={"rules": []}), {})
+    engine, without = with_and_without(rule, fitted_book, "scorecard", tmp_path)
     stricter = {"approve": "refer", "refer": "refer", "decline": "decline"}
     for each in draw(engine.applications, 50):
         plain, ruled = without.decide(each), engine.decide(each)
@@ -123,9 +122,7 @@ def test_where_rules_alone_decided_they_alone_are_the_reasons(
 ) -> None:
     """What the model says of an applicant whom it would not refuse is no reason of a refusal."""
     rule = {"rule": "amount >= 0", "decision": by_rule, "reason": "No loans at present"}
-    folder = crown(fitted_book, "scorecard", tmp_path / "ruled", policy__rules=[rule])
-    engine = Engine.load(folder)
-    without = Engine(engine.model, engine.policy.model_copy(update={"rules": []}), {})
+    engine, without = with_and_without(rule, fitted_book, "scorecard", tmp_path)
     alone = [{"field": "amount", "text": "No loans at present"}]
     compared = set()
     for each in draw(engine.applications, 100):

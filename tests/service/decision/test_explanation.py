@@ -12,7 +12,7 @@ from service.decision.advice.explanation import explain
 from service.decision.engine import Engine
 from service.decision.reasons import LEAST, MOST
 from tests.support.books import CANDIDATES, Project
-from tests.support.trained.winners import crown, draw, loan_book
+from tests.support.trained.winners import crown, draw, loan_book, with_and_without
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +62,24 @@ def test_a_decision_of_a_rule_is_explained_by_the_reasons_of_the_decision(
     fitted_book: Project, tmp_path: Path, by_rule: str
 ) -> None:
     rule = {"rule": "amount >= 0", "decision": by_rule, "reason": "A rule of the lender"}
-    folder = crown(fitted_book, "lightgbm", tmp_path / "own", policy__rules=[rule])
-    engine = Engine.load(folder)
+    engine, _ = with_and_without(rule, fitted_book, "lightgbm", tmp_path)
     for each in draw(engine.applications, 15):
         decided, explanation = engine.decide(each), explain(engine, each)
         assert explanation["decision"] == decided.decision != "approve"
         assert explanation["reasons"] == decided.reasons
+
+
+def test_what_counted_against_an_approved_application_is_told_beside_rules_that_it_keeps(
+    fitted_book: Project, tmp_path: Path
+) -> None:
+    rule = {"rule": "amount >= 1e12", "decision": "decline", "reason": "No loans at present"}
+    engine, without = with_and_without(rule, fitted_book, "lightgbm", tmp_path)
+    told = [
+        (explain(engine, each), explain(without, each)) for each in draw(engine.applications, 40)
+    ]
+    approved = [pair for pair in told if pair[0]["decision"] == "approve" and pair[1]["reasons"]]
+    assert approved
+    assert all(ruled["reasons"] == plain["reasons"] for ruled, plain in told)
 
 
 def test_a_ratio_belongs_to_its_numerator(any_engine: Engine) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from service.decision.applications import Applications, InvalidApplication
+from service.decision.engine import Engine
 from service.decision.hashes import GOLDEN, REFERENCE, WINNER
 from stages import simulate
 from stages.contract.fields.field import Field
@@ -49,6 +50,14 @@ def crown(project: Project, candidate: str, folder: Path, **changes: object) -> 
     usual = reference.describe_approved(winner, policy.of(winner.contract, winner.mode), x)
     (folder / REFERENCE).write_text(json.dumps({"approved": usual}))
     return folder
+
+
+def with_and_without(
+    rule: dict[str, str], project: Project, candidate: str, folder: Path
+) -> tuple[Engine, Engine]:
+    """Return engines of a candidate under a policy with one hard rule, and under one without."""
+    ruled = crown(project, candidate, folder / "ruled", policy__rules=[rule])
+    return Engine.load(ruled), Engine.load(crown(project, candidate, folder / "plain"))
 
 
 def save_blend(project: Project) -> Project:
