@@ -69,16 +69,6 @@ class ComparedScores:
     cases: list[str | None]
 
 
-def newest_challenger(ledger: Ledger) -> Identity:
-    """Return the model and the policy that scored last in shadow; raises NotComparable."""
-    query = select(entries.c.model, entries.c.policy).where(entries.c.kind == KIND)
-    with connection_to(ledger.engine) as connection:
-        row = connection.execute(query.order_by(entries.c.sequence.desc()).limit(1)).first()
-    if row is None:
-        raise NotComparable(NOBODY)
-    return {"model": row.model, "policy": row.policy}
-
-
 def list_challengers(ledger: Ledger) -> list[Identity]:
     """Return every model and policy that scored in shadow, the newest first.
 

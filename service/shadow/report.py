@@ -32,21 +32,15 @@ FEWEST = 2  # good and bad loans that an AUC with an interval needs
 
 
 def compare(
-    ledger: Ledger,
-    engine: Engine,
-    *,
-    maturity: int,
-    minimum: int,
-    challenger: Identity | None = None,
+    ledger: Ledger, engine: Engine, challenger: Identity, *, maturity: int, minimum: int
 ) -> dict[str, Any]:
-    """Return how a challenger would have decided, by default the one that has scored last.
+    """Return how a challenger would have decided.
 
     It is compared with the decisions of the champion `engine`, "present" in the figures, which its
     policy values; officers' decisions and erased ones do not count. An outcome counts where its
     decision is at least `maturity` days old. Raises NotComparable.
     """
     records.require_index(ledger.engine)
-    challenger = challenger or pairs.newest_challenger(ledger)
     scores = pairs.read_scores(ledger, engine, challenger, maturity)
     champion, pd = scores.champion, scores.challenger_pd
     same_loan = champion.cluster
@@ -100,9 +94,7 @@ def compare_all(
     contents, reasons = [], []
     for challenger in pairs.list_challengers(ledger):
         try:
-            contents.append(
-                compare(ledger, engine, maturity=maturity, minimum=minimum, challenger=challenger)
-            )
+            contents.append(compare(ledger, engine, challenger, maturity=maturity, minimum=minimum))
         except NotComparable as error:
             reasons.append(str(error))
     if not contents:

@@ -23,7 +23,6 @@ import pytest
 import yaml
 
 from release.gate import rescoring
-from release.gate.judgement import Judgement
 from release.gate.predictions import PATH as PREDICTIONS
 from release.report import __main__ as report
 from tests.support.books import CONTRACT, ROOT, book
@@ -33,9 +32,11 @@ from tests.support.trained.champions import (
     Lender,
     champion_once,
     code,
+    decisive,
     lender,
     predictions,
     quick,
+    shipped,
     words,
 )
 from tests.support.trained.trained_lender import ROWS, TrainedLender
@@ -99,11 +100,6 @@ def other_outcomes(lender: Lender) -> Lender:
     loss = np.where(now["bad"] == 1, now["pd"] - worse["pd"], worse["pd"] - now["pd"])
     flipped = (now["split"] == "test") & (loss > 0.05)
     return lender.change(worse.assign(bad=now["bad"].mask(flipped, 1 - now["bad"])))
-
-
-def shipped(lender: Lender) -> Lender:
-    """Bring dvc.lock up to date with what was tampered with, commit and push."""
-    return lender.lock().commit("Change the model").push()
 
 
 def against_direction(lender: Lender) -> Lender:
@@ -465,10 +461,6 @@ ATTACKS: dict[str, tuple[Plant, str]] = {
     ),
     "a loss that few rows cannot exclude": (undecided, "cannot be excluded"),
 }
-
-
-def decisive(found: Judgement) -> str:
-    return "\n".join(filter(None, (words(found, "fail"), words(found, "cannot judge"))))
 
 
 def test_all_known_attacks_and_honest_changes_are_here() -> None:

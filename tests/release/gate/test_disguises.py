@@ -27,9 +27,11 @@ from tests.support.trained.champions import (
     Lender,
     champion_once,
     code,
+    decisive,
     lender,
     predictions,
     quick,
+    shipped,
     words,
 )
 from tests.support.trained.trained_lender import TrainedLender
@@ -39,10 +41,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarni
 BETTER, WORSE = predictions(noise=0.0), predictions(noise=3.0)
 CONTRACT_FILE = "data/small/contract.yaml"
 Plant = Callable[[Lender], Lender]
-
-
-def shipped(lender: Lender) -> Lender:
-    return lender.lock().commit("Change the model").push()
 
 
 def contract_with(change: Callable[[dict[str, Any]], object], text: str = CONTRACT) -> str:
@@ -245,9 +243,8 @@ ATTACKS: dict[str, tuple[Plant, str]] = {
 def test_an_attack_is_stopped(name: str, lender: Lender) -> None:
     plant, expected = ATTACKS[name]
     found = plant(lender).judge()
-    stopped = "\n".join(filter(None, (words(found, "fail"), words(found, "cannot judge"))))
     assert code(found) != 0, words(found, "note")
-    assert re.search(expected, stopped), stopped
+    assert re.search(expected, decisive(found)), decisive(found)
 
 
 def candidate_added(lender: Lender) -> Lender:
@@ -298,8 +295,7 @@ HONEST_CHANGES: dict[str, Plant] = {
 @pytest.mark.parametrize("name", HONEST_CHANGES)
 def test_an_honest_change_passes(name: str, lender: Lender) -> None:
     found = HONEST_CHANGES[name](lender).judge()
-    stopped = "\n".join(filter(None, (words(found, "fail"), words(found, "cannot judge"))))
-    assert (stopped, code(found)) == ("", 0)
+    assert (decisive(found), code(found)) == ("", 0)
 
 
 def through_a_step(formula: str) -> str:

@@ -24,7 +24,8 @@ from tests.support.trained.challengers import decide, score_all, scores, write_m
 
 
 def compare(ledger: Ledger, root: Path) -> dict[str, Any]:
-    return report.compare(ledger, Engine.load(root), maturity=-1, minimum=10)
+    newest = pairs.list_challengers(ledger)[0]
+    return report.compare(ledger, Engine.load(root), newest, maturity=-1, minimum=10)
 
 
 def test_both_agree_with_what_the_ledger_holds(
@@ -158,7 +159,7 @@ def test_decisions_about_one_case_count_as_one_loan(
     decide(ledger, champion, 10, seed=2)
     score_all(Shadow(folder, ledger))
     engine = Engine.load(champion)
-    compared = pairs.read_scores(ledger, engine, pairs.newest_challenger(ledger), -1)
+    compared = pairs.read_scores(ledger, engine, pairs.list_challengers(ledger)[0], -1)
     cluster = compared.champion.cluster
     assert cluster is not None
     assert (cluster[:90] == np.repeat(cluster[:90:3], 3)).all()

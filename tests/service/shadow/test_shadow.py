@@ -24,7 +24,7 @@ from service.ledger import Ledger, LedgerUnavailable, draft
 from service.ledger.migrations import revisions
 from service.ledger.personal import erasure
 from service.ledger.verify import verify
-from service.shadow import challenger, records, report
+from service.shadow import challenger, pairs, records, report
 from service.shadow.scoring import Shadow
 from tests.support.books import ROOT
 from tests.support.ledger_client import change, eventually
@@ -33,7 +33,8 @@ from tests.support.trained.winners import draw
 
 
 def compare(ledger: Ledger, root: Path) -> dict[str, Any]:
-    return report.compare(ledger, Engine.load(root), maturity=-1, minimum=10)
+    newest = pairs.list_challengers(ledger)[0]
+    return report.compare(ledger, Engine.load(root), newest, maturity=-1, minimum=10)
 
 
 def test_each_decision_is_scored_as_the_challenger_alone_would_decide(

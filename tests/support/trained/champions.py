@@ -343,9 +343,19 @@ def failed_checks(verdict: Judgement) -> list[str]:
     return list(dict.fromkeys(f.check for f in verdict.findings if f.status == "fail"))
 
 
+def shipped(lender: Lender) -> Lender:
+    """Bring dvc.lock up to date with what was tampered with, commit and push."""
+    return lender.lock().commit("Change the model").push()
+
+
 def words(verdict: Judgement, status: str) -> str:
     """Return all findings of a status as one text."""
     return "\n".join(f"{f.check}: {f.words}" for f in verdict.findings if f.status == status)
+
+
+def decisive(verdict: Judgement) -> str:
+    """Return all findings that stop a change as one text."""
+    return "\n".join(filter(None, (words(verdict, "fail"), words(verdict, "cannot judge"))))
 
 
 def code(verdict: Judgement) -> int:
