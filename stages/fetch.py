@@ -1,7 +1,8 @@
 """Get the raw tables of the dataset that params.yaml names: from the DVC remote, or simulated.
 
 `python -m stages.fetch` leaves what is already there alone. The default loan book is simulated to
-the very bytes that its `.dvc` file names, so a clone without any account is as clean as one with.
+the very bytes that its `.dvc` file names, so a clone without any account is as clean as one with;
+`loan_history` is always simulated.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from stages import errors, files, params, project
 from stages.contract import reading as contracts
 
-SIMULATED = "loan_book"
+SIMULATED = {"loan_book": (), "loan_history": ("--history",)}  # the options of `stages.simulate`
 # Without this, a machine that has no cloud role waits for one at every call.
 NO_CLOUD = {"AWS_EC2_METADATA_DISABLED": "true"}
 PATIENCE = 60
@@ -52,6 +53,18 @@ def run(module: str, *arguments: str) -> None:
         sys.exit(f"python -m {module} {' '.join(arguments)} failed; see its message above")
 
 
+def simulate(raw: Path, options: tuple[str, ...]) -> None:
+    """Simulate the tables; where a `.dvc` file names the bytes, hold them against it."""
+    tracked = raw.with_suffix(".dvc")
+    if not tracked.exists():
+        print(f"{raw}: simulating")
+        run("stages.simulate", *options, "--force")
+        return
+    print(f"{raw}: the remote cannot be reached; simulating the same bytes")
+    run("stages.simulate", *options, "--force")
+    keep(tracked)
+
+
 def main() -> None:
     """Put `data/<dataset>/raw` in place, or end the program and say what to do."""
     try:
@@ -64,10 +77,8 @@ def main() -> None:
         print(f"{raw}: there already")
     elif raw.with_suffix(".dvc").exists() and pull(raw.with_suffix(".dvc")):
         print(f"{raw}: pulled from the remote")
-    elif config.dataset == SIMULATED:
-        print(f"{raw}: the remote cannot be reached; simulating the same bytes")
-        run("stages.simulate", "--force")
-        keep(raw.with_suffix(".dvc"))
+    elif config.dataset in SIMULATED:
+        simulate(raw, SIMULATED[config.dataset])
     else:
         names = ", ".join(table.path for table in contract.tables.values())
         sys.exit(

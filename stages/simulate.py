@@ -1,8 +1,9 @@
 """Simulate the default loan book, errors included: loans.csv, customers.csv and bureau.csv.
 
-The same rows, seed and separation give the same bytes on any machine.
-`stages.simulation.population` draws a clean book; this command adds the errors that real books
-have, and writes it.
+With --history the same loans and customers have tradelines.csv, payments.csv and enquiries.csv, the
+lines behind the sums of bureau.csv, in its place. The same rows, seed and separation give the same
+bytes on any machine. `stages.simulation` draws a clean book; this command adds the errors that real
+books have, and writes it.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from stages import files, params, project
-from stages.simulation import population
+from stages.simulation import credit_lines, population
 from stages.simulation.random_columns import RandomColumns
 
 PARAMS = Path("params.yaml")
 RAW = Path("data/loan_book/raw")
+HISTORY_RAW = Path("data/loan_history/raw")
 MAX_ROWS, MAX_SEED = 5_000_000, 2**32 - 1
 LEAST_SEPARATION = 0.25
 BLOCK = 50_000  # rows written at a time, so that the progress moves
@@ -63,7 +65,8 @@ def main() -> None:
     """Simulate the book that the options describe, and write it."""
     options = parse()
     columns = population.draw(options.rows, options.seed, options.separation)
-    write_book(book(columns, options.seed), options.out)
+    make = book_with_history if options.history else book
+    write_book(make(columns, options.seed), options.out)
     print(f"{options.out}: {options.rows:,} loans, {columns['default'].mean():.2%} bad")
     if options.truth:
         write_truth(columns, options.truth)
@@ -77,8 +80,10 @@ def parse() -> argparse.Namespace:
         "--out",
         metavar="DIR",
         type=project.resolve,
-        default=RAW,
-        help="folder to write (%(default)s)",
+        help=f"folder to write ({RAW}, or {HISTORY_RAW} with --history)",
+    )
+    parser.add_argument(
+        "--history", action="store_true", help="write credit lines in place of the bureau's sums"
     )
     parser.add_argument("--rows", metavar="N", help="number of loans (params.yaml: simulate.rows)")
     parser.add_argument("--seed", metavar="N", help="seed of the draw (params.yaml: simulate.seed)")
@@ -95,6 +100,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--force", action="store_true", help="replace a book that is there")
     options = parser.parse_args()
+    options.out = options.out or (HISTORY_RAW if options.history else RAW)
     try:
         stated = {name: getattr(options, name) for name in ("rows", "seed", "separation")}
         if None in stated.values():
@@ -104,7 +110,7 @@ def parse() -> argparse.Namespace:
         options.rows = check_integer("rows", stated["rows"], 1, MAX_ROWS)
         options.seed = check_integer("seed", stated["seed"], 0, MAX_SEED)
         options.separation = check_share("separation", stated["separation"], LEAST_SEPARATION)
-        refuse_to_overwrite(options.out, options.force)
+        refuse_to_overwrite(options.out, options.force, table_names(options.history))
     except ValueError as error:
         parser.error(str(error))
     return options
@@ -141,12 +147,17 @@ def check_share(name: str, value: object, low: float) -> float:
     return number
 
 
-def refuse_to_overwrite(out: Path, force: bool) -> None:
+def table_names(history: bool) -> tuple[str, ...]:
+    """Return the names of a book's tables, with or without the lines of a history."""
+    return ("loans", "customers", *credit_lines.TABLES) if history else tuple(TABLES)
+
+
+def refuse_to_overwrite(out: Path, force: bool, tables: tuple[str, ...] = tuple(TABLES)) -> None:
     """Raise ValueError where writing to `out` would destroy something that was not simulated."""
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out must be a folder; {out} is a file")
     present = {path.name for path in out.iterdir()} if out.exists() else set()
-    foreign = sorted(present - {f"{name}.csv" for name in TABLES})
+    foreign = sorted(present - {f"{name}.csv" for name in tables})
     if foreign:
         raise ValueError(f"--out must hold nothing but a loan book; {out} holds {foreign[0]}")
     if present and not force:
@@ -162,6 +173,17 @@ def book(columns: population.Columns, seed: int) -> dict[str, pd.DataFrame]:
     times = 1 + random.chance(DUPLICATE)
     tables["loans"] = tables["loans"].loc[np.repeat(np.arange(len(frame)), times)]
     return tables
+
+
+def book_with_history(columns: population.Columns, seed: int) -> dict[str, pd.DataFrame]:
+    """Return the tables of `book` with the lines behind the bureau's sums in place of the sums."""
+    tables = book(columns, seed)
+    tables.pop("bureau")
+    lines = credit_lines.draw(columns, seed)
+    return tables | {
+        name: pd.DataFrame({key: as_text(values) for key, values in table.items()})
+        for name, table in lines.items()
+    }
 
 
 def as_text(values: NDArray[Any]) -> NDArray[Any]:

@@ -1,4 +1,5 @@
 """The simulated loan book: `population` draws borrowers and loans from `random_columns`.
 
-Only `stages.simulate` and tests import it.
+`credit_lines` draws the accounts, payments and enquiries behind the bureau's sums. Only
+`stages.simulate` and tests import this package.
 """

@@ -50,7 +50,7 @@ def test_the_body_of_another_system_works_unchanged(mode: Mode) -> None:
     assert requests.parse(json.dumps(OTHER_SYSTEMS_BODY).encode()) == OTHER_SYSTEMS_BODY
 
 
-@pytest.mark.parametrize("dataset", ["loan_book", "loan_applications"])
+@pytest.mark.parametrize("dataset", ["loan_book", "loan_applications", "loan_history"])
 def test_the_contracts_example_is_a_request(dataset: str) -> None:
     requests = shipped(dataset, "application")
     assert requests.check(requests.example) == requests.example

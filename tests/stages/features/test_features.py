@@ -158,8 +158,8 @@ def test_no_feature_is_made_from_what_is_protected_or_known_only_later(
     read |= {field.name for field in features.inputs}
     assert read
     assert loaded.target.field not in read
-    assert not {n for n in read if loaded.fields[n].protected}
-    assert {loaded.fields[n].known_at for n in read} <= allowed
+    assert not {n for n in read if loaded.columns[n].protected}
+    assert {loaded.columns[n].known_at for n in read} <= allowed
 
 
 @given(

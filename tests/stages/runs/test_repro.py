@@ -182,7 +182,7 @@ def test_a_dataset_that_is_not_there_is_named_and_params_yaml_says_how_to_go_bac
 ) -> None:
     before = outputs(first_run)
     output = first_run.dvc("exp", "run", "-S", "dataset=nope", check=False)
-    assert "params.yaml: dataset must be one of ['loan_applications', 'loan_book']" in output
+    assert "params.yaml: dataset must be one of ['loan_applications', 'loan_book', " in output
     assert "got 'nope'" in output
     assert WAY_BACK in output
     assert stages_run(output) == ["check"]

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from stages import fetch
-from tests.support.books import Project, book, settings
+from tests.support.books import ROOT, Project, book, settings
 
 
 @pytest.fixture
@@ -51,3 +51,19 @@ def test_outside_of_the_project_is_told_where_to_go(
 def test_a_simulation_that_fails_ends_with_its_command() -> None:
     with pytest.raises(SystemExit, match=r"python -m stages.simulate --rows 0 failed"):
         fetch.run("stages.simulate", "--rows", "0")
+
+
+def test_the_book_with_histories_is_simulated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "data" / "loan_history"
+    folder.mkdir(parents=True)
+    (folder / "contract.yaml").write_bytes(
+        (ROOT / "data" / "loan_history" / "contract.yaml").read_bytes()
+    )
+    written = settings(dataset="loan_history", simulate__rows=20)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(written))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    fetch.main()
+    assert len((folder / "raw" / "loans.csv").read_text().splitlines()) >= 21

@@ -15,7 +15,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from stages import simulate
-from stages.simulation import population
+from stages.simulation import credit_lines, population
 
 ROOT = Path(__file__).parents[3]
 REAL = ROOT.parent / "shared" / "data" / "loan_book"
@@ -101,6 +101,27 @@ def test_bytes_do_not_depend_on_threads_or_vector_instructions(run: Run, tmp_pat
 def test_the_bytes_are_pinned(run: Run, separation: float, expected: str) -> None:
     """A change here changes the default book: its `.dvc` file and every metric follow."""
     assert fingerprint(run(rows=1000, separation=separation))[:16] == expected
+
+
+def test_a_history_has_the_same_loans_and_pinned_lines(run: Run) -> None:
+    out = run()
+    plain = {name: (out / f"{name}.csv").read_bytes() for name in ("loans", "customers")}
+    with pytest.raises(SystemExit):
+        run("--history", "--force")  # a book of another kind
+    for file in out.iterdir():
+        file.unlink()
+    run("--history")
+    names = sorted(path.stem for path in out.iterdir())
+    assert names == sorted([*plain, *credit_lines.TABLES])
+    assert {name: (out / f"{name}.csv").read_bytes() for name in plain} == plain
+    assert fingerprint(out)[:16] == "f949a641445f2dc2"
+
+
+@pytest.mark.parametrize("rows", [1, 10])
+def test_small_books_with_a_history_are_whole(run: Run, rows: int) -> None:
+    out = run("--history", rows=rows)
+    for name in credit_lines.TABLES:
+        assert pd.read_csv(out / f"{name}.csv")["cust_id"].nunique() == rows
 
 
 def test_the_separation_changes_outcomes_but_no_application(run: Run) -> None:
