@@ -10,7 +10,8 @@ import pandas as pd
 
 from stages import params
 from stages.contract import reading as contracts
-from stages.contract.draft import column_names, leakage, outcome
+from stages.contract.draft import leakage, outcome
+from stages.contract.draft.columns import column_names
 from stages.contract.fields.field import Field
 from stages.contract.fields.written_values import did_you_mean, text
 from stages.contract.raw import history, quality, tables

@@ -4,44 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-from stages import files, project
+from stages import files, params, project
 from stages.contract import check
-from stages.contract import reading as contracts
-from stages.contract.draft import book as books
-from stages.contract.draft import contract_text, price
+from stages.contract.draft.drafting import Wishes, draft_contract
+from stages.contract.draft.outcome import Meaning
+from stages.contract.draft.questions import Interview
 from stages.contract.fields.written_values import did_you_mean
 from stages.contract.schema import ContractError
-
-
-@dataclass
-class DraftedContract:
-    """A drafted contract: its text, and a list of what a person should confirm."""
-
-    text: str
-    confirm: list[str]
-
-
-def draft_contract(paths: list[Path], target: str, date: str | None = None) -> DraftedContract:
-    """Draft a contract from the files; raises ContractError where that is impossible.
-
-    `target` names the column of the outcome. `date` names that of the decision's date, which is
-    guessed where it is None.
-    """
-    book = books.read(paths, target)
-    parts = [part for name in book.frames for part in books.describe_columns(book, name)]
-    date, about = books.choose_decision_date(book, parts, date)
-    books.rename_repeated(book, parts, date)
-    books.mark_later_dates(parts, date)
-    price.doubt_price(parts)
-    if all(part.guess.left_out for part in parts):
-        why = "; ".join(f"{part.name}: {part.guess.left_out}" for part in parts)
-        raise ContractError(f"no column is left for a field ({why})")
-    source = contract_text.write_contract(book, parts, date, about)
-    contracts.read(source, "the drafted contract")
-    return DraftedContract(source, contract_text.list_doubts(book, parts, date, about))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -69,9 +41,22 @@ def parser() -> argparse.ArgumentParser:
     )
     draft.add_argument(
         "--target",
-        required=True,
         metavar="COLUMN",
-        help="the outcome of the loan: two values, any coding",
+        help="the outcome of the loan, in any coding; needed without --ask",
+    )
+    draft.add_argument(
+        "--bad",
+        nargs="+",
+        default=[],
+        metavar="VALUE",
+        help="values of the target that mean a loan went bad (default: by their words)",
+    )
+    draft.add_argument(
+        "--good",
+        nargs="+",
+        default=[],
+        metavar="VALUE",
+        help="values that mean it did not; loans with other values are left out",
     )
     draft.add_argument(
         "--date",
@@ -84,6 +69,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="where to write (default: data/NAME/contract.yaml for files "
         "in data/NAME/raw, else standard output)",
+    )
+    draft.add_argument(
+        "--ask",
+        action="store_true",
+        help="ask in the terminal for what the files cannot tell: outcome, date, suspected leaks, "
+        "protected attributes",
     )
     draft.add_argument("--force", action="store_true", help="overwrite a contract that is there")
     checking = verbs.add_parser(
@@ -104,7 +95,10 @@ def command(arguments: list[str] | None = None) -> int:
     try:
         if options.verb == "check":
             return check.run(options.dataset)
-        return write(options.files, options.target, options.date, options.out, options.force)
+        meaning = Meaning(options.bad, options.good)
+        interview = Interview() if options.ask else None
+        wishes = Wishes(options.target, options.date, meaning, interview)
+        return write(options.files, wishes, options.out, options.force)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -122,7 +116,7 @@ def refuse_to_read(path: Path) -> None:
     raise ContractError(f"{path} is not there; {folder} holds {files_there or 'no files'}{near}")
 
 
-def write(paths: list[Path], target: str, date: str | None, out: Path | None, force: bool) -> int:
+def write(paths: list[Path], wishes: Wishes, out: Path | None, force: bool) -> int:
     """Write a draft to a file or to standard output, and say what to confirm."""
     for path in paths:
         refuse_to_read(path)
@@ -133,7 +127,8 @@ def write(paths: list[Path], target: str, date: str | None, out: Path | None, fo
         raise ContractError(
             f"{out} is there already; --force overwrites it, --out writes elsewhere"
         )
-    drafted = draft_contract(paths, target, date)
+    dataset = out.parent.name if out else wishes.dataset
+    drafted = draft_contract(paths, replace(wishes, policy=params.load().policy, dataset=dataset))
     if out is None:
         print(drafted.text, end="")
     else:

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.contract.draft import column_names, dialect, keys, leakage, outcome, profile
-from stages.contract.draft.column import Column, Floats, Guess, is_nested
+from stages.contract.draft import keys, leakage, outcome
+from stages.contract.draft.columns import column_names, dialect, profile
+from stages.contract.draft.columns.column import Column, Floats, Guess, is_nested
 from stages.contract.draft.keys import Link
-from stages.contract.draft.outcome import TargetCoding
+from stages.contract.draft.outcome import Meaning, TargetCoding
 from stages.contract.fields.written_values import did_you_mean
 from stages.contract.raw.files import read_file
 from stages.contract.schema import ContractError
 from stages.contract.tables import RawTable
-from stages.features import split
 
 
 @dataclass
@@ -51,28 +51,49 @@ class RawBook:
 
 @dataclass
 class DraftField:
-    """A column of the book, and what the contract will say of it."""
+    """A column of the book, and what the contract will say of it.
+
+    Attributes
+    ----------
+    why : the reason for `known_at`. settled : whether a person said so.
+    days : (n,) the days of a date, NaN where it is missing; empty for other columns.
+    values : (k,) the numbers or codes of other columns for the rows of `leakage.sample_rows`.
+    """
 
     name: str
     table: str
     guess: Guess
     known_at: str = "application"
     why: str = ""
+    settled: bool = False
     suspected: str = "outcome"
     risk: str = ""
     field: str = ""
+    evidence: str = ""
+    protected: bool = False
     days: Floats = dataclass_field(default_factory=lambda: np.zeros(0))
     values: Floats = dataclass_field(default_factory=lambda: np.zeros(0))
 
     @property
-    def protected(self) -> bool:
-        """Whether its name suggests a protected attribute."""
-        return column_names.is_protected(self.name)
+    def identity(self) -> tuple[str, str]:
+        """Its table and its name, which no other column shares."""
+        return self.table, self.name
 
     @property
     def late(self) -> str:
         """When it is known, where that is after the application; else ""."""
         return "" if self.known_at == "application" else self.known_at
+
+    @property
+    def is_quantity(self) -> bool:
+        """Whether it holds numbers, and not codes of categories."""
+        g = self.guess
+        return bool(self.values.size) and g.type in ("integer", "number") and g.enum is None
+
+    @property
+    def suspicion(self) -> str:
+        """Why it may be a leak, where that is not certain; else ""."""
+        return self.guess.doubts.get("known_at", "")
 
     @property
     def is_feature(self) -> bool:
@@ -82,8 +103,8 @@ class DraftField:
         return not out and g.type != "date"
 
 
-def read(paths: list[Path], target: str) -> RawBook:
-    """Read the files, of which the first with the target holds the loans, and join them."""
+def read_tables(paths: list[Path]) -> tuple[dict[str, pd.DataFrame], dict[str, RawTable]]:
+    """Return the files' tables, and how each file is written, by their names."""
     frames: dict[str, pd.DataFrame] = {}
     forms: dict[str, RawTable] = {}
     for path in paths:
@@ -92,6 +113,11 @@ def read(paths: list[Path], target: str) -> RawBook:
             raise ContractError(f"{path}: two files are called {name!r}; rename one of them")
         forms[name] = dialect.guess_table(path)
         frames[name] = read_file(path, None, forms[name])
+    return frames, forms
+
+
+def find_loans(frames: dict[str, pd.DataFrame], target: str) -> str:
+    """Return the name of the first table that has the target; raises ContractError for none."""
     base = next((name for name, frame in frames.items() if target in frame), None)
     if base is None:
         there = "; ".join(f"{n} has {', '.join(f.columns)}" for n, f in frames.items())
@@ -99,8 +125,19 @@ def read(paths: list[Path], target: str) -> RawBook:
         raise ContractError(
             f"--target must be a column of the files; got {target!r} ({there}){near}"
         )
+    return base
+
+
+def join_tables(
+    frames: dict[str, pd.DataFrame], forms: dict[str, RawTable], target: str, said: Meaning
+) -> RawBook:
+    """Return the book of the tables, of which the first with the target holds the loans.
+
+    `said` are the values of the target that a person called bad and good.
+    """
+    base = find_loans(frames, target)
     loans = frames[base]
-    coded = outcome.guess(Column.of(target, loans[target]))
+    coded = outcome.code_target(Column.of(target, loans[target]), said)
     frames = {base: loans.drop(columns=target)} | {n: f for n, f in frames.items() if n != base}
     links = {n: keys.find_link(frames[base], f, n) for n, f in frames.items() if n != base}
     unlinked = {n: why for n, why in links.items() if isinstance(why, str)}
@@ -131,7 +168,8 @@ def describe_columns(book: RawBook, table: str) -> list[DraftField]:
             )
             continue
         column = Column.of(name, frame[name])
-        part = DraftField(name, table, profile.guess(column))
+        protected = column_names.is_protected(name)
+        part = DraftField(name, table, profile.guess(column), protected=protected)
         if name in joined:
             part.guess.left_out = "it joins the tables"
         _relate_to_outcome(book, part, column)
@@ -149,14 +187,14 @@ def _relate_to_outcome(book: RawBook, part: DraftField, column: Column) -> None:
     x = column.to_rows(g.values)
     if part.table != book.base:
         x = np.append(x, np.nan)[book.links[part.table].rows]
+    some = leakage.sample_rows(book.loans)
     if g.type == "date":
         part.days = x
-    if column_names.tells_price(part.name) and (g.enum is None) and g.type != "date":
-        part.values = x
+    else:
+        part.values = x[some]
     part.known_at = column_names.known_at(part.name)
     if part.known_at != "application":
         part.why = "by its name"
-    some = leakage.sample_rows(book.loans)
     if g.type == "date" or g.unused or part.protected:
         return
     leak = leakage.find_leak(x[some], book.outcome.y[some], g.enum is not None)
@@ -176,54 +214,6 @@ def _relate_to_outcome(book: RawBook, part: DraftField, column: Column) -> None:
             part.risk = f"risk: {word}   # confirm: {rates}"
 
 
-def choose_decision_date(
-    book: RawBook, parts: list[DraftField], asked: str | None
-) -> tuple[str | None, str]:
-    """Return the name of the date that the split follows, if there is one, and why."""
-    dates = {p.name: p for p in parts if p.table == book.base and p.guess.type == "date"}
-    if asked is not None:
-        why = dates[asked].guess.left_out if asked in dates else f"those are {sorted(dates)}"
-        if why:
-            near = "" if asked in dates else did_you_mean(asked, dates)
-            raise ContractError(
-                f"--date must be a date of {book.base!r}; got {asked!r}: {why}{near}"
-            )
-        fits = _can_split(dates[asked].days, book.outcome.y)
-        return (
-            asked,
-            "" if fits else "a split by it leaves a part without good or without bad loans",
-        )
-    history = [name for name in dates if column_names.dates_history(name)]
-    fit = [p for p in dates.values() if p.days.size and not p.protected and p.guess.required]
-    fit = [p for p in fit if p.name not in history and p.known_at != "outcome"]
-    named = [p for p in fit if column_names.tells(column_names.DECISION, p.name)]
-    years = {p.name: leakage.years_between(p.days) for p in fit if p not in named}
-    long = [name for name in years if years[name] > leakage.MOST_YEARS]
-    unnamed = [p for p in fit if p.name not in long]
-    for part in named or (unnamed if len(fit) == 1 else []):
-        if _can_split(part.days, book.outcome.y):
-            return part.name, "the out-of-time split and the vintages follow it"
-    written = [f"{p.name} has {p.guess.left_out}" for p in dates.values() if p.guess.left_out]
-    written += [f"{name} is of the applicant's history; --date names another" for name in history]
-    written += [
-        f"{name} spans {years[name]:.0f} years, longer than most books; --date names it"
-        for name in long
-    ]
-    return None, "; ".join(written) or (
-        f"none of {sorted(dates)} will do" if dates else "none found"
-    )
-
-
-def _can_split(days: Floats, y: Floats) -> bool:
-    """Return whether a split by these days leaves good and bad loans in each part."""
-    try:
-        place = split.by_time(days.astype("datetime64[D]"), 0.1, 0.2)
-    except ContractError:
-        return False
-    known = ~np.isnan(y)
-    return all(len(np.unique(y[known & (place == i)])) == 2 for i in range(len(split.SPLITS)))
-
-
 def rename_repeated(book: RawBook, parts: list[DraftField], date: str | None) -> None:
     """Name fields after their table where a column of an earlier table has the same name."""
     taken = {book.target: book.base} | {link.join: book.base for link in book.links.values()}
@@ -231,14 +221,3 @@ def rename_repeated(book: RawBook, parts: list[DraftField], date: str | None) ->
     for part in parts:
         if not part.guess.left_out and taken.setdefault(part.name, part.table) != part.table:
             part.field = f"{part.table}_{part.name}"
-
-
-def mark_later_dates(parts: list[DraftField], date: str | None) -> None:
-    """Mark the dates that lie after the decision."""
-    decision = next((p.days for p in parts if p.name == date), None)
-    for part in parts:
-        if decision is not None and part.days.size and part.name != date:
-            share = leakage.share_later(part.days, decision)
-            if share > 0.01:
-                part.known_at = "outcome"
-                part.why = f"later than {date} in {share:.0%} of the loans"

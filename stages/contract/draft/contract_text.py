@@ -1,4 +1,4 @@
-"""The text of a drafted contract, and the list of what a person should confirm in it."""
+"""The text of a drafted contract."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import yaml
 
-from stages.contract.draft import column_names, dialect, keys, outcome, reasons
+from stages.contract.draft import keys, outcome
 from stages.contract.draft.book import DraftField, RawBook
-from stages.contract.draft.column import scalar
+from stages.contract.draft.columns import column_names, dialect
+from stages.contract.draft.columns.column import scalar
+from stages.contract.draft.columns.quantities import without_fraction
 from stages.contract.draft.outcome import TargetCoding
-from stages.contract.draft.quantities import without_fraction
 
 HEADER = """\
 # The first draft of this contract, made from the files themselves. Every line with `confirm` is a
@@ -22,6 +23,7 @@ HEADER = """\
 # `step`).
 """
 REMARK = "   # "
+WORDED = 12  # categories that each get words of their own
 
 
 def write_contract(book: RawBook, parts: list[DraftField], date: str | None, about: str) -> str:
@@ -33,51 +35,15 @@ def write_contract(book: RawBook, parts: list[DraftField], date: str | None, abo
         lines.append(f"# date: {about}; the split is random, with the same bad rate in each part")
     else:
         lines.append(f"date: {as_flow(date)}" + (f"{REMARK}confirm: {about}" if about else ""))
-    entity, seen = _find_entity(book, parts)
+    entity, seen = find_entity(book, parts)
     lines += [f"entity: {as_flow(entity)}{REMARK}confirm: {seen}"] if entity else []
-    window, why = _suggest_window(book, parts, date)
+    window, why = suggest_window(book, parts, date)
     lines += [f"# {window}{REMARK}confirm: {why}"] if window else []
     lines += ["", "fields:", *(line for part in kept for line in _write_field(part, book.base))]
     if out:
         lines += ["", "  # Left out:"]
         lines += [f"  # {p.name!r} of {p.table}: {p.guess.left_out}" for p in out]
     return HEADER + "\n".join([*lines, *_suggest_ratio(kept)]) + "\n"
-
-
-def list_doubts(book: RawBook, parts: list[DraftField], date: str | None, about: str) -> list[str]:
-    """Return what a person should look at, one line each."""
-    kept, out = divide_fields(parts, date)
-    lines = [*_about_target(book), f"date: {date or 'none'}" + (f" ({about})" if about else "")]
-    written = {name: dialect.describe(form) for name, form in book.forms.items()}
-    lines += [f"table {name}: {about}" for name, about in written.items() if about]
-    lines += [f"table {name} is left out: {why}" for name, why in book.unlinked.items()]
-    entity, seen = _find_entity(book, parts)
-    lines += [f"entity: {entity} ({seen})"] if entity else []
-    window, why = _suggest_window(book, parts, date)
-    lines += [f"outcome: {why}; then remove the # before `{window}`"] if window else []
-    names = [p.name for p in kept if p.table == book.base]
-    repeated = 0.0 if _key(book, parts) else book.share_repeated(names)
-    if repeated > 0.01:
-        lines.append(
-            f"{repeated:.1%} of the rows repeat an earlier one and no column names the loan; "
-            "they count as invalid (params.yaml: preprocess.max_invalid)"
-        )
-    for p in (p for p in kept if p.late):
-        undo = f"remove its line `known_at: {p.late}` if it is known when the decision is made"
-        lines.append(f"{p.name}: suspected leak ({p.why}); {undo}")
-    lines += [f"{p.name}: {why}" for p in kept for why in p.guess.doubts.values()]
-    named = {*book.keys, _key(book, parts), entity}
-    protected = ", ".join(p.name for p in kept if p.protected)
-    if protected:
-        lines.append(
-            f"protected attributes, by their names: {protected}; they are never a model's input: "
-            "remove the line `protected: true` of one that is none"
-        )
-    lines += [f"{p.name}: no feature: {p.guess.unused}" for p in kept if p.guess.unused]
-    lines += [f"{p.name}: left out: {p.guess.left_out}" for p in out if p.name not in named]
-    if not any(p.is_feature and p.known_at == "application" for p in kept):
-        lines.append("no field is left as a feature; a model needs at least one")
-    return lines
 
 
 def divide_fields(
@@ -90,7 +56,7 @@ def divide_fields(
 
 def _write_tables(book: RawBook, parts: list[DraftField]) -> list[str]:
     """Return the lines of the tables."""
-    key = _key(book, parts)
+    key = find_key(book, parts)
     base = dialect.as_keys(book.forms[book.base]) | ({"key": key} if key else {})
     lines = [
         f"tables:{REMARK}the first has one row per loan",
@@ -103,7 +69,7 @@ def _write_tables(book: RawBook, parts: list[DraftField]) -> list[str]:
     return lines + [f"  # {name!r} is left out: {why}" for name, why in book.unlinked.items()]
 
 
-def _key(book: RawBook, parts: list[DraftField]) -> str | None:
+def find_key(book: RawBook, parts: list[DraftField]) -> str | None:
     """Return the column that names each loan, if there is one."""
     loans = book.frames[book.base]
     names = [p.name for p in parts if p.table == book.base and p.guess.left_out]
@@ -112,14 +78,14 @@ def _key(book: RawBook, parts: list[DraftField]) -> str | None:
     return min(zip(order, unique, strict=True))[1] if unique else None
 
 
-def _find_entity(book: RawBook, parts: list[DraftField]) -> tuple[str | None, str]:
+def find_entity(book: RawBook, parts: list[DraftField]) -> tuple[str | None, str]:
     """Return the column of the customer, where customers have several loans, and why."""
     loans = [p for p in parts if p.table == book.base]
     names = [p.name for p in loans if p.guess.left_out or p.guess.unused]
-    return keys.find_customer(book.frames[book.base], names, _key(book, parts))
+    return keys.find_customer(book.frames[book.base], names, find_key(book, parts))
 
 
-def _suggest_window(book: RawBook, parts: list[DraftField], date: str | None) -> tuple[str, str]:
+def suggest_window(book: RawBook, parts: list[DraftField], date: str | None) -> tuple[str, str]:
     """Return the line of an outcome window and the reason for it; "" where there is none."""
     decided = next((p.days for p in parts if p.name == date and p.table == book.base), None)
     if decided is None:
@@ -144,22 +110,8 @@ def _write_target(field: str, coded: TargetCoding) -> list[str]:
     if coded.unknown:
         target["indeterminate"] = [scalar(word) for word in coded.unknown]
     return [
-        f"target: {as_flow(target)}{REMARK}confirm: {_bad_rate(coded):.1%} are bad ({coded.why})"
+        f"target: {as_flow(target)}{REMARK}confirm: {bad_rate(coded):.1%} are bad ({coded.why})"
     ]
-
-
-def _about_target(book: RawBook) -> list[str]:
-    """Return what to confirm about the target."""
-    coded = book.outcome
-    bad, good = (" or ".join(map(repr, words)) for words in (coded.bad, coded.good))
-    lines = [f"target: {bad} is bad ({coded.why}), {good} is good: {_bad_rate(coded):.1%} are bad"]
-    lost = float(np.isnan(coded.y).mean())
-    if lost:
-        lines.append(
-            f"target: {lost:.1%} of the rows are neither ({coded.unknown or 'blank'}): "
-            + ("they take no part" if coded.unknown else "they count as invalid")
-        )
-    return lines
 
 
 def _write_field(part: DraftField, base: str) -> list[str]:
@@ -176,15 +128,20 @@ def _write_field(part: DraftField, base: str) -> list[str]:
         ("trueValues", g.true, ""),
         ("falseValues", g.false, ""),
         ("constraints", _constraints(part), seen),
+        ("ordered", g.ordered or "", doubts.get("ordered", "")),
         ("other", g.other, doubts.get("other", "")),
         ("missingValues", [scalar(w) for w in g.missing], doubts.get("missingValues", "")),
         ("repair", g.repair, doubts.get("repair", "")),
-        ("known_at", part.late, f"suspected leak: {part.why} — confirm"),
+        (
+            "known_at",
+            part.late,
+            part.why if part.settled else f"suspected leak: {part.why} — confirm",
+        ),
         ("protected", part.protected or "", "confirm"),
         ("feature", False if g.unused else "", g.unused),
         ("step", _step(part), ""),
         ("example", g.example if part.is_feature else "", ""),
-        ("reason", reasons.propose_words(part) if part.is_feature else "", ""),
+        ("reason", _propose_words(part) if part.is_feature else "", ""),
     ]
     lines = [f"  {as_flow(part.field or part.name)}:"]
     for key, value, remark in rows:
@@ -195,6 +152,19 @@ def _write_field(part: DraftField, base: str) -> list[str]:
     if column_names.tells(column_names.PLACE, part.name) and part.is_feature:
         lines.append("    # confirm: where people live may stand in for a protected attribute")
     return lines + ([f"    # {part.risk}"] if part.risk and part.is_feature else [])
+
+
+def _propose_words(part: DraftField) -> dict[str, Any]:
+    """Return the `reason` of a drafted field; empty where the default wording is adequate."""
+    title = column_names.title(part.name)
+    if part.guess.enum and len(part.guess.enum) <= WORDED:
+        return {"categories": {value: f"{title}: {value}" for value in part.guess.enum}}
+    if part.guess.enum or part.guess.type not in ("integer", "number"):
+        return {}
+    sides = {"high": "higher", "low": "lower"}
+    if part.risk:  # the bad rate goes in one direction: the other side is the favourable one
+        sides.pop("low" if "increasing" in part.risk else "high")
+    return {side: f"{title}: {word} than is usual" for side, word in sides.items()}
 
 
 def _constraints(part: DraftField) -> dict[str, Any]:
@@ -231,7 +201,7 @@ def _suggest_ratio(kept: list[DraftField]) -> list[str]:
     ]
 
 
-def _bad_rate(coded: TargetCoding) -> float:
+def bad_rate(coded: TargetCoding) -> float:
     """Return the share of bad loans among the known outcomes."""
     return float(np.nanmean(coded.y))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.contract.draft import column_names
+from stages.contract.draft.columns import column_names
 
 NEARLY_UNIQUE = 0.98  # tolerates repeated rows
 SOME, MANY = 0.01, 60  # share of loans of customers with several; customers, not branches
@@ -42,7 +42,10 @@ def find_link(loans: pd.DataFrame, other: pd.DataFrame, table: str) -> Link | st
     if best is None or shares[best] < ENOUGH:
         shared = [c for c in other.columns if c in loans.columns and c not in keys]
         if shared:
-            return f"{shared[0]!r} repeats in it; sum it up to one row for each value"
+            return (
+                f"{shared[0]!r} repeats in it; declare it under `history` with what to take from "
+                "its lines (docs/how-to/history.md)"
+            )
         nearest = (
             f"by {best[1]!r} {shares[best]:.0%} of the loans have a row" if best else "none fits"
         )

@@ -6,14 +6,16 @@ It also finds labels that are not ripe: young loans had less time to go bad than
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr
 
-from stages.contract.draft.column import Column
-from stages.contract.draft.column_names import words
+from stages.contract.draft.columns.column import Column
+from stages.contract.draft.columns.column_names import words
+from stages.contract.fields.written_values import did_you_mean
 from stages.contract.schema import ContractError
 
 NOT = r"\b(?:not?|non|un|never)[\s_-]*(?:fully )?"
@@ -40,6 +42,7 @@ class TargetCoding:
     bad, good, unknown : the words of each; `unknown` is neither (the loan still runs, or blank).
     why : the evidence for the guess.
     y : (n,) 1 for bad, 0 for good, NaN for unknown.
+    shares : the share of the rows of each word.
     """
 
     bad: list[str]
@@ -47,12 +50,30 @@ class TargetCoding:
     unknown: list[str]
     why: str
     y: NDArray[np.float64]
+    shares: dict[str, float]
+
+    def describe(self, words: list[str]) -> str:
+        """Return words of the target with their shares of the rows."""
+        return ", ".join(f"{word!r} ({self.shares[word]:.1%})" for word in words)
 
 
-def guess(column: Column) -> TargetCoding:
-    """Guess the coding of a target by its words, by its name, or by which value is rarer.
+@dataclass(frozen=True)
+class Meaning:
+    """What a person says of a target: the words that mean bad, and those that mean good.
 
-    Raises ContractError for a column that cannot have two outcomes.
+    Words in neither have no outcome yet. Both are empty where nobody said so.
+    """
+
+    bad: Sequence[str] = ()
+    good: Sequence[str] = ()
+
+
+def code_target(column: Column, said: Meaning) -> TargetCoding:
+    """Return the coding of a target: what a person said, else a guess.
+
+    The guess follows the words, the column's name, or which of two values is rarer. Raises
+    ContractError for a column that cannot have two outcomes, for a target of more values whose
+    words do not say what they mean, and for words that are not in the column.
     """
     known = {w: int(n) for w, n in zip(column.known_words, column.known_counts, strict=True)}
     if not 2 <= len(known) <= 20:
@@ -61,14 +82,54 @@ def guess(column: Column) -> TargetCoding:
             f"the target must have two outcomes (0/1, yes/no, good/bad, ...); {column.name!r} has "
             f"{len(known)} different values{f', such as {shown}' if shown else ''}"
         )
-    bad, good, why = guess_coding(column.name, known)
+    shares = {w: known[w] / len(column.codes) for w in sorted(known, key=lambda w: -known[w])}
+    if said.bad or said.good:
+        bad, good = check_meaning(column.name, known, said)
+        why = "as it was said"
+    else:
+        bad, good, why = guess_coding(column.name, known)
+    if not bad:
+        often = list(shares)
+        raise ContractError(
+            f"which values of {column.name!r} mean bad? Its {len(known)} words do not say: "
+            f"{', '.join(f'{w!r} ({share:.1%} of the rows)' for w, share in shares.items())}. "
+            f"Name them with --bad and --good, such as `--bad {often[-1]!r} --good {often[0]!r}`; "
+            "values in neither, such as loans that still run, are left out"
+        )
     places = dict.fromkeys(bad, 1.0) | dict.fromkeys(good, 0.0)
     y = column.to_rows(np.array([places.get(w, np.nan) for w in column.words], dtype=np.float64))
-    return TargetCoding(bad, good, sorted(known.keys() - places.keys()), why, y)
+    return TargetCoding(bad, good, sorted(known.keys() - places.keys()), why, y, shares)
+
+
+def check_meaning(name: str, known: dict[str, int], said: Meaning) -> tuple[list[str], list[str]]:
+    """Return the words for bad and for good as a person says; of two words, one says both.
+
+    Raises ContractError for a word that the column does not hold, that stands on both sides, or
+    where a side has none.
+    """
+    bad, good = list(dict.fromkeys(said.bad)), list(dict.fromkeys(said.good))
+    for word in (*bad, *good):
+        if word not in known:
+            near = did_you_mean(word, known)
+            raise ContractError(f"{name!r} holds no {word!r}; it holds {sorted(known)}{near}")
+    both = sorted({*bad} & {*good})
+    if both:
+        raise ContractError(f"--bad and --good of {name!r} must differ; got {both} in both")
+    if len(known) == 2:
+        bad = bad or [w for w in known if w not in good]
+        good = good or [w for w in known if w not in bad]
+    if not bad or not good:
+        missing = "--good" if bad else "--bad"
+        raise ContractError(f"{missing} is needed too, as {name!r} has {len(known)} values")
+    return sorted(bad), sorted(good)
 
 
 def guess_coding(name: str, known: dict[str, int]) -> tuple[list[str], list[str], str]:
-    """Return the words for bad, those for good, and why; `known` has the rows of each word."""
+    """Return the words for bad, those for good, and why; `known` has the rows of each word.
+
+    Words that mean neither are on no side. Both sides are empty where more than two words do not
+    say which is which: nobody should guess an outcome then.
+    """
     lower = {w: w.lower() for w in known}
     meant = {w: meaning_of(lower[w]) for w in known}
     rarer = min(known, key=lambda w: (known[w], lower[w] not in YES))
@@ -79,6 +140,8 @@ def guess_coding(name: str, known: dict[str, int]) -> tuple[list[str], list[str]
         why = "by the target's name"
     elif set(meant.values()) >= {"bad", "good"}:
         is_bad, why = {w: m == "bad" for w, m in meant.items() if m}, "by the words"
+    elif len(known) > 2:
+        is_bad, why = {}, ""
     elif len(set(meant.values())) == 2:
         one = next(m for m in meant.values() if m)
         is_bad, why = {w: (m == one) == (one == "bad") for w, m in meant.items()}, "by the word"

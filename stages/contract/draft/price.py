@@ -8,8 +8,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.contract.draft import column_names
 from stages.contract.draft.book import DraftField
+from stages.contract.draft.columns import column_names
 
 Floats = NDArray[np.float64]
 FEWEST = 30  # fewest loans from which a rate can be recovered
@@ -37,7 +37,7 @@ def doubt_price(parts: list[DraftField]) -> None:
 
 def numbers_named(parts: list[DraftField], pattern: re.Pattern[str]) -> list[DraftField]:
     """Return the numbers of an application whose names match."""
-    numbers = [p for p in parts if p.values.size and p.known_at == "application"]
+    numbers = [p for p in parts if p.is_quantity and p.known_at == "application"]
     return [p for p in numbers if column_names.tells(pattern, p.name)]
 
 

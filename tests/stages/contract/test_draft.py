@@ -14,7 +14,8 @@ import pytest
 
 from stages.contract import command
 from stages.contract import reading as contracts
-from stages.contract.draft.column import scalar
+from stages.contract.draft.columns.column import scalar
+from stages.contract.draft.drafting import DraftedContract, Wishes, draft_contract
 from stages.contract.fields.written_values import text
 from stages.contract.raw.quality import Report
 from stages.contract.raw.tables import read_valid
@@ -29,14 +30,14 @@ BOOKS = {
     "class": unknown_books.coded_categories,
     "loan_status": unknown_books.two_tables,
 }
-Drafted = dict[str, tuple[Contract, command.DraftedContract]]
+Drafted = dict[str, tuple[Contract, DraftedContract]]
 
 
 @pytest.fixture(scope="module")
 def drafted(tmp_path_factory: pytest.TempPathFactory) -> Drafted:
     guesses = {}
     for target, make in BOOKS.items():
-        written = command.draft_contract(make(tmp_path_factory.mktemp("book")), target)
+        written = draft_contract(make(tmp_path_factory.mktemp("book")), Wishes(target))
         guesses[target] = contracts.read(written.text), written
     return guesses
 
@@ -73,7 +74,7 @@ def test_an_unknown_book_runs_from_its_files_alone(
 def drafts(folder: Path, target: str, date: str | None = None, **columns: object) -> Contract:
     """The draft of one CSV."""
     pd.DataFrame(columns).to_csv(folder / "loans.csv", index=False)
-    return contracts.read(command.draft_contract([folder / "loans.csv"], target, date).text)
+    return contracts.read(draft_contract([folder / "loans.csv"], Wishes(target, date)).text)
 
 
 def test_codes_for_not_known_are_missing_values(heloc: Contract) -> None:
@@ -171,7 +172,7 @@ def test_a_book_is_left_at_least_one_feature(tmp_path: Path) -> None:
     y, x = [1, 0, 0, 0, 1, 0, 0, 0] * 50, [90, 10, 20, 90, 90, 12, 22, 32] * 50
     contract = drafts(tmp_path, "bad", bad=y, x=x)
     assert [f.name for f in contract.inputs("application")] == ["x"]
-    written = command.draft_contract([tmp_path / "loans.csv"], "bad")
+    written = draft_contract([tmp_path / "loans.csv"], Wishes("bad"))
     assert "    # known_at: outcome   # suspected leak: IV" in written.text
     assert any("x: suspected leak (IV" in line and "not marked" in line for line in written.confirm)
 
@@ -182,7 +183,7 @@ def test_a_strong_field_stays_a_feature_until_a_person_says_that_it_leaks(tmp_pa
     debt = np.where(rng.random(3_000) < np.where(bad, 0.5, 0.05), np.nan, rng.normal(34, 8, 3_000))
     columns = {"bad": bad.astype(int), "debt": debt.round(1), "years": rng.integers(0, 30, 3_000)}
     assert drafts(tmp_path, "bad", **columns).fields["debt"].known_at == "application"
-    notes = command.draft_contract([tmp_path / "loans.csv"], "bad").confirm
+    notes = draft_contract([tmp_path / "loans.csv"], Wishes("bad")).confirm
     line = next(line for line in notes if line.startswith("debt: suspected leak (IV"))
     assert re.search(r"68\.8% are bad where it is missing, 13\.0% else\), not marked", line)
 
@@ -190,7 +191,7 @@ def test_a_strong_field_stays_a_feature_until_a_person_says_that_it_leaks(tmp_pa
 def test_lists_in_parquet_files_are_left_out(tmp_path: Path) -> None:
     frame = pd.DataFrame({"bad": [1, 0, 0] * 50, "x": [1, 2, 3, 4, 5] * 30, "l": [[1, 2]] * 150})
     frame.to_parquet(tmp_path / "loans.parquet")
-    written = command.draft_contract([tmp_path / "loans.parquet"], "bad")
+    written = draft_contract([tmp_path / "loans.parquet"], Wishes("bad"))
     assert "l: left out: lists or structures, no plain values" in written.confirm
 
 
@@ -214,7 +215,7 @@ def test_advice_would_name_two_digits_of_the_usual_value(club: Contract) -> None
 def test_a_near_copy_of_the_target_is_reported(tmp_path: Path) -> None:
     status = ["late", "done", "done", "done"] * 100
     drafts(tmp_path, "default", default=[1, 0, 0, 0] * 100, state=status, x=range(400))
-    text = command.draft_contract([tmp_path / "loans.csv"], "default").text
+    text = draft_contract([tmp_path / "loans.csv"], Wishes("default")).text
     assert "known_at: outcome   # suspected leak: near-copy of the target, IV" in text
 
 
@@ -234,7 +235,7 @@ def test_a_date_over_many_years_is_not_the_split_date_unless_asked(
     columns: dict[str, object] = {"bad": [1, 0, 0, 0] * 100, "amount": [*range(100)] * 4}
     columns[name] = days
     assert drafts(tmp_path, "bad", **columns).date is None
-    said = command.draft_contract([tmp_path / "loans.csv"], "bad", None).text
+    said = draft_contract([tmp_path / "loans.csv"], Wishes("bad")).text
     assert f"{name} spans 22 years, longer than most books" in said
     assert drafts(tmp_path, "bad", name, **columns).date == name
     assert drafts(tmp_path, "bad", granted=columns.pop(name), **columns).date == "granted"
@@ -253,7 +254,7 @@ def test_the_day_an_account_was_opened_is_never_the_split_date(tmp_path: Path, n
     opened = pd.date_range("1999-01-01", periods=400, freq="7D")
     columns = {"bad": [1, 0, 0, 0] * 100, "x": [1, 2, 3, 4, 5] * 80, name: opened}
     assert drafts(tmp_path, "bad", **columns).date is None
-    notes = " ".join(command.draft_contract([tmp_path / "loans.csv"], "bad").confirm)
+    notes = " ".join(draft_contract([tmp_path / "loans.csv"], Wishes("bad")).confirm)
     assert f"{name} is of the applicant's history; --date names another" in notes
     assert drafts(tmp_path, "bad", name, **columns).date == name
     granted = pd.date_range("2020-01-01", periods=400)
@@ -276,7 +277,7 @@ def customers(rows: int, each: int) -> dict[str, object]:
 def test_a_customer_of_several_loans_is_the_entity(tmp_path: Path) -> None:
     contract = drafts(tmp_path, "bad", **customers(800, each=4))
     assert contract.entity == "cust_id"
-    notes = command.draft_contract([tmp_path / "loans.csv"], "bad").confirm
+    notes = draft_contract([tmp_path / "loans.csv"], Wishes("bad")).confirm
     assert any(line.startswith("entity: cust_id (100.0% of the loans are of") for line in notes)
     assert not any(line.startswith("cust_id: left out") for line in notes)
 
@@ -307,7 +308,7 @@ def defaulted(rows: int = 2000) -> dict[str, object]:
 def test_the_date_of_the_default_proposes_an_outcome_window(tmp_path: Path) -> None:
     columns = defaulted()
     assert drafts(tmp_path, "bad", **columns).outcome is None
-    written = command.draft_contract([tmp_path / "loans.csv"], "bad")
+    written = draft_contract([tmp_path / "loans.csv"], Wishes("bad"))
     note = next(line for line in written.confirm if line.startswith("outcome: "))
     assert "default_date is filled for the bad loans alone" in note
     assert "the bad rate falls from" in note
@@ -338,7 +339,7 @@ def test_a_day_that_may_be_a_month_is_a_doubt(tmp_path: Path) -> None:
     pd.DataFrame({"bad": [1, 0, 0, 0] * 100, "issue_date": days}).to_csv(
         tmp_path / "loans.csv", index=False
     )
-    notes = command.draft_contract([tmp_path / "loans.csv"], "bad").confirm
+    notes = draft_contract([tmp_path / "loans.csv"], Wishes("bad")).confirm
     assert "issue_date: '01/01/2020' may be %d/%m/%Y or %m/%d/%Y" in notes
 
 
@@ -372,7 +373,7 @@ def test_frequent_words_are_categories_and_all_others_one(tmp_path: Path) -> Non
     field = drafts(tmp_path, "bad", bad=[1, 0, 0, 0] * 150, trade=words).fields["trade"]
     assert field.constraints.enum == ["clerk", "cook", "driver", "other"]
     assert field.other == "other"
-    notes = command.draft_contract([tmp_path / "loans.csv"], "bad").confirm
+    notes = draft_contract([tmp_path / "loans.csv"], Wishes("bad")).confirm
     assert "trade: 3 words hold 75% of the rows; 150 others are one category" in notes
 
 
@@ -386,7 +387,7 @@ def test_columns_of_one_name_are_named_after_their_table(tmp_path: Path) -> None
     people = {"id": loans["id"], "amount": [*range(30, 60)] * 10}
     pd.DataFrame(people).to_csv(tmp_path / "people.csv", index=False)
     paths = [tmp_path / "loans.csv", tmp_path / "people.csv"]
-    drafted = contracts.read(command.draft_contract(paths, "bad").text)
+    drafted = contracts.read(draft_contract(paths, Wishes("bad")).text)
     assert drafted.fields["people_amount"].source == "amount"
     assert drafted.fields["people_amount"].table == "people"
 
@@ -409,7 +410,7 @@ def test_a_text_file_is_drafted_as_it_is_written(
     rows = pd.DataFrame({"home": home, "amount": range(300), "bad": [1, 0, 0] * 100})
     rows.to_csv(raw / "loans.asc", index=False, encoding=encoding, **options)
     target = "field3" if options.get("header") is False else "bad"
-    drafted = contracts.read(command.draft_contract([raw / "loans.asc"], target).text)
+    drafted = contracts.read(draft_contract([raw / "loans.asc"], Wishes(target)).text)
     valid = read_valid(drafted, raw, Report(), 0)
     assert len(valid) == 300
     assert sorted(valid.iloc[:, 0].unique()) == ["Miete", "Müller", "eigen"]
@@ -449,8 +450,9 @@ def test_outcomes_that_are_not_known_yet_are_neither(tmp_path: Path) -> None:
     contract = drafts(tmp_path, "status", status=y, x=[1, 2, 3, 4, 5] * 60)
     assert contract.target.bad == ["Charged Off", "Late (31-120 days)"]
     assert contract.target.good == "Fully Paid"
-    notes = command.draft_contract([tmp_path / "loans.csv"], "status").confirm
-    assert any("33.3% of the rows are neither (['Current'])" in line for line in notes)
+    notes = draft_contract([tmp_path / "loans.csv"], Wishes("status")).confirm
+    assert any("neither: 'Current' (16.7%); these loans take no part" in line for line in notes)
+    assert "target: 16.7% of the rows are blank and count as invalid" in notes
 
 
 @pytest.mark.parametrize(
@@ -501,10 +503,10 @@ def test_a_table_that_cannot_be_joined_is_left_out_and_reported(tmp_path: Path) 
     half = pd.DataFrame({"cust_id": range(150), "score": range(150)})
     half.to_csv(tmp_path / "scores.csv", index=False)
     names = ("loans", "payments", "scores")
-    written = command.draft_contract([tmp_path / f"{n}.csv" for n in names], "bad")
+    written = draft_contract([tmp_path / f"{n}.csv" for n in names], Wishes("bad"))
     assert list(contracts.read(written.text).tables) == ["loans"]
     notes = " ".join(written.confirm)
-    assert "payments is left out: 'cust_id' repeats in it; sum it up" in notes
+    assert "payments is left out: 'cust_id' repeats in it; declare it under `history`" in notes
     assert "50% of the loans have a row" in notes
 
 
@@ -516,7 +518,7 @@ def test_a_table_is_joined_only_where_equal_keys_have_equal_rows(
     y.assign(bad=[1, 0, 0] * 100).to_csv(tmp_path / "loans.csv", index=False)
     scores = pd.DataFrame({"cust_id": [*range(300), 7], "score": [1] * 300 + [second]})
     scores.to_csv(tmp_path / "scores.csv", index=False)
-    written = command.draft_contract([tmp_path / "loans.csv", tmp_path / "scores.csv"], "bad")
+    written = draft_contract([tmp_path / "loans.csv", tmp_path / "scores.csv"], Wishes("bad"))
     assert ("scores" in contracts.read(written.text).tables) is joined
     notes = " ".join(written.confirm)
     assert ("scores is left out: 'cust_id' repeats in it" in notes) is not joined

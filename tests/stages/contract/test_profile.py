@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.contract.draft import column_names, leakage, profile, quantities
-from stages.contract.draft.column import Column, Guess
+from stages.contract.draft import leakage
+from stages.contract.draft.columns import column_names, profile, quantities
+from stages.contract.draft.columns.column import Column, Guess
 
 
 def guessed(values: list[Any], name: str = "x", times: int = 1) -> Guess:

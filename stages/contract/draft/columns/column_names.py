@@ -56,6 +56,7 @@ PERSON = re.compile(
 )
 
 INSTALMENT = re.compile(r"inst[ae]l?l?ments?|emi|(monthly )?payments?|monthly repayment|annuity")
+RATE = re.compile(r"((loan|credit) )?(int rate|interest rate|interest|apr)")
 TERM = re.compile(r"term|tenure|tenor|duration|months|tenure months|(loan )?(term|period)")
 LOAN = re.compile(r"(loan|credit) (amount|amnt|amt)|amount|amnt|funded amnt")
 INCOME = re.compile(r"income|salary|annual inc")
@@ -91,8 +92,3 @@ def known_at(name: str) -> str:
     if AFTER.fullmatch(words(name)):
         return "outcome"
     return "pricing" if PRICING.fullmatch(words(name)) else "application"
-
-
-def tells_price(name: str) -> bool:
-    """Return whether a name is of an amount, a term or an instalment, which tell a rate."""
-    return any(tells(pattern, name) for pattern in (LOAN, TERM, INSTALMENT))

@@ -15,8 +15,8 @@ import fsspec
 import numpy as np
 import pandas as pd
 
-from stages.contract.draft import quantities
-from stages.contract.draft.column import MAX_CATEGORIES, Column, Guess
+from stages.contract.draft.columns import quantities
+from stages.contract.draft.columns.column import MAX_CATEGORIES, Column, Guess
 from stages.contract.fields.written_values import plain_date, plain_number
 from stages.contract.raw.files import DELIMITERS, TEXTS, suffix
 from stages.contract.tables import Dialect, RawTable

@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pandas as pd
 
-from stages.contract.draft import column_names, dialect, quantities
-from stages.contract.draft.column import MAX_CATEGORIES, Column, Guess
+from stages.contract.draft.columns import column_names, dialect, quantities, word_order
+from stages.contract.draft.columns.column import MAX_CATEGORIES, Column, Guess
 from stages.contract.fields.written_values import BLANKS, BOOLEANS
 
 RARE = 0.05  # of the rows of the word that is meant
@@ -80,9 +80,13 @@ def _category(column: Column) -> Guess | None:
     enum = sorted(w for w in known if w not in repair)
     if len(enum) > MAX_CATEGORIES or 5 * len(enum) > sum(known.values()):
         return None
-    place = {w: float(i) for i, w in enumerate(enum)}
+    order = word_order.find_order(column.name, enum)
+    place = {w: float(i) for i, w in enumerate(order or enum)}
     values = [place.get(repair.get(w, w), np.nan) for w in column.words]
-    result = Guess("string", np.array(values), list(enum), example=column.most_frequent)
+    result = Guess("string", np.array(values), list(place), example=column.most_frequent)
+    if order:
+        result.ordered = True
+        result.doubts["ordered"] = f"from {order[0]!r} up to {order[-1]!r}, by the words"
     if repair:
         result.repair.update(repair.items())
         rows = sum(known[w] for w in repair)

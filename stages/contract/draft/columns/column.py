@@ -93,6 +93,7 @@ class Guess:
     ----------
     missing : words that mean "not known", beyond those that every contract knows.
     values : (k,) the number, code, or day (of a date) of each word; NaN where there is none.
+    ordered : whether the categories go from low to high.
     other : the category of all words that are not listed; "" where every word is.
     observed : what was seen, for the comment beside the bounds.
     written : how a file writes numbers or dates, by the contract's keys; empty where it is plain.
@@ -104,6 +105,7 @@ class Guess:
     type: Type = "string"
     values: Floats = field(default_factory=lambda: np.zeros(0))
     enum: list[Scalar] | None = None
+    ordered: bool = False
     other: str = ""
     repair: dict[Scalar, Scalar] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.contract.draft import column_names
-from stages.contract.draft.column import MAX_CATEGORIES, Column, Floats, Guess
+from stages.contract.draft.columns import column_names
+from stages.contract.draft.columns.column import MAX_CATEGORIES, Column, Floats, Guess
 
 HIGH = [float("9" * k) - d for k in range(2, 13) for d in range(4)]
 ROUND = (1, 1.2, 1.5, 2, 3, 5, 8, 10)
