@@ -20,7 +20,7 @@ from service.decision.engine import Decision, Engine
 from service.decision.reasons import LEAST, MOST, Approved
 from stages import simulate
 from stages.contract.derived import Derived
-from stages.contract.draft import drafting
+from stages.contract.draft.drafting import Wishes, draft_contract
 from stages.contract.fields.field import missing_column
 from stages.features.facts import Fact, sum_by_fact
 from stages.features.matrix import Floats, MissingReason
@@ -84,7 +84,7 @@ def unknown(make: Callable[[Path], list[Path]], target: str) -> Callable[[Path],
     def project_in(folder: Path) -> Project:
         project = small(folder, "")
         (project.data / "raw").mkdir()
-        written = drafting.draft_contract(make(project.data / "raw"), target)
+        written = draft_contract(make(project.data / "raw"), Wishes(target))
         (project.data / "contract.yaml").write_text(written.text)
         return project
 

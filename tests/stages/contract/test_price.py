@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from stages.contract import reading as contracts
-from stages.contract.draft import drafting
+from stages.contract.draft.drafting import Wishes, draft_contract
 from stages.contract.draft.price import find_rate, monthly_rate
 
 
@@ -41,7 +41,7 @@ def test_an_instalment_without_interest_or_of_other_loans_tells_no_rate() -> Non
 
 def test_a_draft_asks_whether_the_instalment_may_be_known(tmp_path: Path) -> None:
     priced().to_csv(tmp_path / "loans.csv", index=False)
-    drafted = drafting.draft_contract([tmp_path / "loans.csv"], drafting.Wishes("bad"))
+    drafted = draft_contract([tmp_path / "loans.csv"], Wishes("bad"))
     note = next(line for line in drafted.confirm if line.startswith("instalment:"))
     assert "gives the price away: with loan_amount and term it tells the rate, here 1" in note
     assert "# known_at: pricing   # suspected leak" in drafted.text
@@ -54,5 +54,5 @@ def test_a_draft_asks_whether_the_instalment_may_be_known(tmp_path: Path) -> Non
 
 def test_a_draft_does_not_ask_where_no_rate_is_reported(tmp_path: Path) -> None:
     priced(yearly=0.0).to_csv(tmp_path / "loans.csv", index=False)
-    drafted = drafting.draft_contract([tmp_path / "loans.csv"], drafting.Wishes("bad"))
+    drafted = draft_contract([tmp_path / "loans.csv"], Wishes("bad"))
     assert "gives the price away" not in "\n".join(drafted.confirm)
