@@ -22,6 +22,8 @@ from stages.features import assignment
 from stages.params import Params
 from stages.policy.decisions import Policy
 
+FEWEST = 50  # good or bad loans of the test part
+
 
 def run(dataset: str | None) -> int:
     """Print what is wrong, and return 1 where `preprocess` would stop, else 0."""
@@ -42,6 +44,7 @@ def run(dataset: str | None) -> int:
             else:
                 faults += find_reasons_to_stop(contract, folder, rows, report, config)
                 remarks += [*find_leaks(contract, rows), *find_unripe(contract, rows)]
+                remarks += find_few_outcomes(rows, config.preprocess.test_share)
                 remarks += find_strict_policy(config.policy, float(rows["_bad"].mean()))
             if not contract.inputs(config.mode):
                 faults.append(f"no field is a feature in the mode {config.mode!r}")
@@ -157,6 +160,18 @@ def find_unripe(contract: Contract, rows: pd.DataFrame) -> Iterator[str]:
             f"were loans observed until {contract.outcome.observed_until}, and do most that go "
             f"bad do so within {contract.outcome.months} months?"
         )
+
+
+def find_few_outcomes(rows: pd.DataFrame, test_share: float) -> Iterator[str]:
+    """Yield warnings about outcomes that are too few to judge a model by."""
+    bad = int(rows["_bad"].sum())
+    for kind, count in (("bad", bad), ("good", len(rows) - bad)):
+        if count * test_share < FEWEST:
+            yield (
+                f"{count:,} {kind} loans, about {count * test_share:.0f} of them in the test part: "
+                f"below {FEWEST} intervals are too narrow, and the gate judges no change "
+                "(models/gate.yaml: min_bads)"
+            )
 
 
 def find_strict_policy(policy: Policy, bad_rate: float) -> Iterator[str]:

@@ -320,6 +320,16 @@ def test_a_policy_that_would_decline_most_applicants_is_reported(
         assert ("policy: approves below a PD of 20.0%, but 26.3% of" in printed(capsys)) == warns
 
 
+def test_too_few_outcomes_to_judge_by_are_reported(project: Project, capsys: Capture) -> None:
+    for rows, warns in ((600, True), (2000, False)):
+        tables = book(rows)
+        bad = int((tables["loans"]["outcome"] != "repaid").sum())
+        project.write(tables)
+        assert check() == 0
+        said = f"{bad} bad loans, about {0.2 * bad:.0f} of them in the test part"
+        assert (said in printed(capsys)) == warns
+
+
 def test_files_in_another_dialect_are_checked_alike(project: Project, capsys: Capture) -> None:
     raw = project.data / "raw"
     for path in raw.glob("*.csv"):
