@@ -72,9 +72,9 @@ class Stack:
         return f"127.0.0.1:{self.environment[f'{name.upper()}_PORT']}"
 
     def compose(self, *words: str, check: bool = True) -> str:
-        """What a command of docker-compose says."""
+        """What a command of Compose says."""
         done = subprocess.run(
-            [tool("docker-compose"), "--file", str(FILE), "--project-name", self.project, *words],
+            [*compose_command(), "--file", str(FILE), "--project-name", self.project, *words],
             env={**os.environ, **self.environment},
             capture_output=True,
             text=True,
@@ -83,6 +83,13 @@ class Stack:
         output = done.stdout + done.stderr
         assert (done.returncode == 0) is check, output
         return output
+
+
+def compose_command() -> list[str]:
+    """Docker's plugin, else the older program, which newer engines do not answer."""
+    docker = tool("docker")
+    known = subprocess.run([docker, "compose", "version"], capture_output=True, check=False)
+    return [tool("docker-compose")] if known.returncode else [docker, "compose"]
 
 
 @contextmanager

@@ -217,7 +217,7 @@ def test_alertmanager_routes_as_it_is_told(stack: Stack) -> None:
 
 
 def test_what_is_published_is_published_on_loopback_only(stack: Stack, engine: Engine) -> None:
-    numbers = stack.compose("ps", "--quiet").split()
+    numbers = stack.compose("ps", "--all", "--quiet").split()
     listed = [json.loads(engine.run("inspect", number))[0] for number in numbers]
     bindings = [each["HostConfig"]["PortBindings"] or {} for each in listed]
     hosts = [
