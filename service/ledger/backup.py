@@ -20,6 +20,7 @@ from service.ledger.storage.database import (
     database_file,
     database_url,
     open_engine,
+    require_sqlite,
 )
 from service.ledger.storage.entries import Head
 from service.ledger.storage.schema import head
@@ -48,6 +49,7 @@ def restore(path: Path, engine: Engine) -> Head:
     """
     if not path.is_file():
         raise LedgerUnavailable(f"there is no backup {path}")
+    require_sqlite(path)
     source = open_engine(database_url(f"sqlite:///{path}"), LONG_DEADLINE)
     try:
         file = database_file(engine.url)

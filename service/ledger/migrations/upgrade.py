@@ -17,6 +17,7 @@ from service.ledger.storage.database import (
     create_file,
     database_file,
     open_engine,
+    require_sqlite,
 )
 from service.ledger.storage.entries import Head
 from service.ledger.storage.schema import head
@@ -60,6 +61,8 @@ def _is_empty(engine: Engine, checkpoint: Checkpoint) -> bool:
         if held:
             raise _lost(kept, checkpoint)
         create_file(engine)
+    elif file:
+        require_sqlite(file)
     with connection_to(engine) as connection:
         is_empty = revisions.read(connection) is None
     if is_empty and held:

@@ -25,6 +25,7 @@ from service.ledger.storage.connections import (
 
 LOCK_TIMEOUT = 2.5  # seconds to wait for a pooled connection or a lock; less than DEADLINE
 CONNECT_TIMEOUT = 2  # seconds to wait for a new connection
+SQLITE_MARK = b"SQLite format 3\0"  # how every file of SQLite begins
 LOCK_ATTEMPT = 10  # milliseconds of one attempt at SQLite's write lock
 
 WAIT_FOR_LOCK = f"PRAGMA busy_timeout = {round(LOCK_TIMEOUT * 1000)}"
@@ -137,12 +138,28 @@ def database_file(url: URL) -> Path | None:
 
 
 def require_file(url: URL) -> None:
-    """Raise LedgerUnavailable when the file of a SQLite ledger does not exist."""
+    """Raise LedgerUnavailable when the file of a SQLite ledger does not exist, or is another."""
     file = database_file(url)
     if file is not None and not file.exists():
         raise LedgerUnavailable(
             f"unable to open {file}: there is no such file; the service makes it, and "
             "--database URL or DATABASE_URL names another"
+        )
+    if file is not None:
+        require_sqlite(file)
+
+
+def require_sqlite(file: Path) -> None:
+    """Raise LedgerUnavailable for what cannot be read, or is neither empty nor SQLite's."""
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(len(SQLITE_MARK))
+    except OSError as error:
+        raise LedgerUnavailable(f"unable to open {file}: {error.strerror}") from error
+    if start not in (b"", SQLITE_MARK):
+        raise LedgerUnavailable(
+            f"{file} must be a database of SQLite, such as a ledger or a backup of one; it is a "
+            "file of another kind"
         )
 
 

@@ -155,6 +155,37 @@ def lose(ledger: Ledger) -> None:
     change(ledger.engine, "CREATE SCHEMA public")
 
 
+@pytest.mark.parametrize("words", ["verify", "backup new.sqlite", "migrate", "init"])
+def test_what_is_no_database_is_named(
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "letters.csv"
+    file.write_text("id,decision\n")
+    assert run(f"sqlite:///{file}", *words.split()) == 2
+    assert f"{file} must be a database of SQLite, such as" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["letters.csv"]
+
+
+def test_a_folder_in_the_place_of_a_database_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(f"sqlite:///{tmp_path}", "verify") == 2
+    assert f"unable to open {tmp_path}: Is a directory" in capsys.readouterr().err
+
+
+def test_a_backup_that_is_no_database_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "backup.zip"
+    file.write_bytes(b"PK\x03\x04" * 10)
+    assert run(f"sqlite:///{tmp_path}/new.sqlite", "restore", file) == 2
+    assert f"{file} must be a database of SQLite" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["backup", "restore"])
 def test_a_broken_chain_is_neither_backed_up_nor_restored(
     ledger: Ledger,
