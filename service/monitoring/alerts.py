@@ -19,6 +19,7 @@ from pathlib import Path
 
 from service import settings
 from service.monitoring.reports import Incident
+from stages import files
 
 TIMEOUT = 5  # seconds in which a receiver must answer
 
@@ -90,4 +91,7 @@ def log_in(smtp: smtplib.SMTP, host: str) -> None:
         smtp.starttls(context=ssl.create_default_context())
     elif host not in ("127.0.0.1", "localhost"):
         raise NotSent(f"{host} offers no TLS, so it does not get the password")
-    smtp.login(user, Path(settings.load().alert_smtp_password_file).read_text().strip())
+    file = settings.load().alert_smtp_password_file
+    if not file:
+        raise NotSent("ALERT_SMTP_USER needs ALERT_SMTP_PASSWORD_FILE, which is not set")
+    smtp.login(user, files.read_text(Path(file)).strip())

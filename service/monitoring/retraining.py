@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from service import settings
+from stages import files
 
 EVENT = "drift"  # .github/workflows/retrain.yml starts on it
 TIMEOUT = 10
@@ -66,7 +67,9 @@ def start(facts: dict[str, Any]) -> None:
 def read_token() -> str:
     """Return the token; it is read at each call, so that the file can be replaced."""
     path = settings.load().retrain_token_file
+    if not path:
+        raise NotStarted("RETRAIN_TOKEN_FILE must name a file with a token; it is not set")
     try:
-        return Path(path).read_text().strip()
-    except OSError as error:
-        raise NotStarted(f"RETRAIN_TOKEN_FILE must be a readable file: {error}") from None
+        return files.read_text(Path(path)).strip()
+    except ValueError as error:
+        raise NotStarted(f"RETRAIN_TOKEN_FILE: {error}") from error

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from service.users.callers import ROLES, Caller, NotAdmitted, known_roles
+from stages import files
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -79,9 +80,9 @@ def _require_name(name: str) -> None:
 
 
 def read_file(path: Path) -> list[ApiKey]:
-    """Return the keys of a file; raises ValueError with the number of a wrong line, and OSError."""
+    """Return the keys of a file; the ValueError names the file, and the number of a wrong line."""
     keys = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(files.read_text(path).splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             try:
                 keys.append(parse_line(line))
@@ -107,10 +108,13 @@ class KeyRing:
     """The keys that are valid now: those of the environment, and those of a file."""
 
     def __init__(self, digests: Sequence[bytes] = (), path: Path | None = None) -> None:
-        """Read the file; raises ValueError and OSError. Later changes of it are noticed."""
+        """Read the file; raises ValueError. Later changes of it are noticed."""
         self._fixed = [key_of_digest(digest) for digest in digests]
         self._path = path
-        self._state = self._file_state()
+        try:
+            self._state = self._file_state()
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read: {error.strerror}") from error
         self._keys: list[ApiKey] = [*self._fixed, *(read_file(path) if path else ())]
         self._checked = time.monotonic()
 

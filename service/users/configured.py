@@ -9,6 +9,7 @@ from service.settings import Settings, SettingsError
 from service.users.api_keys import KeyRing
 from service.users.provider import Provider, ProviderUnavailable
 from service.users.tokens import Claims, TokenChecker
+from stages import files
 
 
 class RegisteredClient(NamedTuple):
@@ -32,7 +33,7 @@ def read_users(configured: Settings) -> Users:
     file, issuer = configured.users_file, configured.oidc_issuer
     try:
         keys = KeyRing(configured.api_keys, Path(file) if file else None)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise SettingsError(f"CREDIT_PD_USERS: {error}") from error
     if not issuer:
         return Users(keys if configured.api_keys or file else None, None, None)
@@ -58,7 +59,7 @@ def _read_client(configured: Settings) -> RegisteredClient:
         )
     file = configured.oidc_secret_file
     try:
-        secret = Path(file).read_text().strip() if file else ""
-    except (OSError, ValueError) as error:
+        secret = files.read_text(Path(file)).strip() if file else ""
+    except ValueError as error:
         raise SettingsError(f"CREDIT_PD_OIDC_SECRET_FILE: {error}") from error
     return RegisteredClient(configured.oidc_client, secret, configured.url)

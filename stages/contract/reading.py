@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from stages import files
 from stages.contract.contradictions import contradictions
 from stages.contract.derived import Aggregate, Check, Derived
 from stages.contract.fields.field import Field
@@ -35,10 +36,7 @@ def load(dataset: str, root: Path = Path("data")) -> Contract:
             f"dataset must be one of {datasets}; got {dataset!r} (no {path})"
             f"{did_you_mean(dataset, datasets)}"
         )
-    try:
-        return read(path.read_text(), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ContractError(f"{path} cannot be read as a text in UTF-8: {error}") from error
+    return read(files.read_text(path, ContractError), str(path))
 
 
 def read(source: str, place: str = "contract.yaml") -> Contract:

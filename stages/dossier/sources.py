@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
+from stages import files
+
 Key = tuple[str | int, ...]
 UNDEFINED = "undefined"
 FIGURE = Markup('<data class="figure" value="{}" data-file="{}" data-key="{}">{}</data>')
@@ -22,7 +24,7 @@ class DossierError(Exception):
 def read(path: Path) -> Any:
     """Return the content of a JSON or a YAML file; raises DossierError where it is neither."""
     try:
-        text = path.read_text()
+        text = files.read_text(path)
         return json.loads(text) if path.suffix == ".json" else yaml.load(text, yaml.CSafeLoader)
     except (ValueError, yaml.YAMLError) as error:
         raise DossierError(f"{path} cannot be read: {error}") from error

@@ -10,6 +10,7 @@ import yaml
 from pydantic import AfterValidator, ValidationError, create_model
 from pydantic import Field as Key
 
+from stages import files
 from stages.contract.reading import duplicate_keys
 from stages.models import registry
 from stages.params.errors import ParamsError, explain
@@ -24,10 +25,7 @@ def load(path: Path = Path("params.yaml"), *, with_candidates: bool = True) -> P
     """
     if not path.exists():
         raise ParamsError(f"{path} not found: run this command in the project's folder")
-    try:
-        document = read_document(path.read_text(), path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path} cannot be read as a text in UTF-8: {error}") from error
+    document = read_document(files.read_text(path, ParamsError), path)
     model, train = Params, document.get("train")
     if with_candidates:
         model = model_with_candidates(candidates_in(document))

@@ -172,6 +172,8 @@ def stress_rows(
 ) -> dict[str, Any]:
     """Return what scenarios do to PDs, decisions and losses on the rows of a split."""
     path = project.resolve(options.scenarios) if options.scenarios else config.data / SCENARIOS
+    if not path.exists():
+        raise ReplayError(f"{path} is not there; --scenarios names a file of scenarios")
     scenarios = stress.read(path)
     model = split_rows.load_model(config, options.model)
     rows = Rows(config, contract, options.split)

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from stages import files
 from stages.params.errors import explain
 from stages.policy.decisions import Policy
 
@@ -40,13 +41,7 @@ def read(present: Policy, path: Path | None = None, changes: Sequence[str] = ())
 
 def read_keys(path: Path) -> dict[str, Any]:
     """Return the policy's keys that a file holds."""
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise ReplayError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ReplayError(f"{path} cannot be read as a text in UTF-8: {error}") from error
-    document = parse(text, str(path))
+    document = parse(files.read_text(path, ReplayError), str(path))
     section = document.get(SECTION, document) if isinstance(document, dict) else document
     if not isinstance(section, dict):
         raise ReplayError(f"{path}: must be a mapping with a section `policy`, or with its keys")

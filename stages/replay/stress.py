@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic import Field as Key
 from scipy.special import expit, logit
 
+from stages import files
 from stages.contract.fields.field import Field
 from stages.features.encoding import Columns
 from stages.judging.evaluation import columns_by_name, round_figures
@@ -36,7 +36,7 @@ from stages.policy.decisions import Policy
 from stages.replay import policy_figures
 from stages.replay.capital import AssetClass
 from stages.replay.policy_figures import as_figure
-from stages.replay.policy_file import ReplayError
+from stages.replay.policy_file import ReplayError, parse
 from stages.replay.scored_rows import ScoredRows
 
 Finite = Annotated[float, Key(allow_inf_nan=False)]
@@ -95,15 +95,9 @@ class Scenarios(ScenarioPart):
 
 def read(path: Path) -> dict[str, Scenario]:
     """Return the scenarios of a file by name; raises ReplayError."""
+    document = parse(files.read_text(path, ReplayError), str(path))
     try:
-        document = yaml.load(path.read_text(), yaml.CSafeLoader)
         return Scenarios.model_validate(document).scenarios
-    except OSError as error:
-        raise ReplayError(f"{path}: {error.strerror}; --scenarios names the file") from error
-    except UnicodeDecodeError as error:
-        raise ReplayError(f"{path} cannot be read as a text in UTF-8: {error}") from error
-    except yaml.YAMLError as error:
-        raise ReplayError(f"{path}: not YAML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

@@ -1,4 +1,4 @@
-"""Outputs are written atomically: a failure leaves the old output or none."""
+"""Texts are read in UTF-8; outputs are written atomically: a failure leaves the old one or none."""
 
 from __future__ import annotations
 
@@ -15,6 +15,33 @@ def half(whole: AbstractContextManager[Path], name: str) -> None:
     with whole as place:
         (place / name).write_text("half")
         raise OSError("the disk is full")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_text_is_read_in_utf_8_whatever_the_locale(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes("a: Müller\r\n".encode(encoding))
+    assert files.read_text(tmp_path / "a.yaml") == "a: Müller\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a\nMüller".encode("cp1252"), "line 2 has the byte 0xfc: save it as UTF-8"),
+        ("a".encode("utf-16"), "it is in UTF-16: save it as UTF-8"),
+    ],
+)
+def test_a_text_in_another_encoding_is_refused_in_words(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.yaml").write_bytes(content)
+    with pytest.raises(KeyError, match=rf"a\.yaml must be a text in UTF-8; {message}"):
+        files.read_text(tmp_path / "a.yaml", KeyError)
+
+
+@pytest.mark.parametrize(("name", "reason"), [(".", "Is a directory"), ("b", "No such file")])
+def test_a_file_that_cannot_be_read_is_named(name: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"^{tmp_path / name} cannot be read: {reason}"):
+        files.read_text(tmp_path / name)
 
 
 def test_a_file_is_there_once_it_is_whole(tmp_path: Path) -> None:

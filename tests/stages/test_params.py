@@ -112,7 +112,7 @@ def test_a_file_that_holds_no_parameters_is_refused(
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_bytes(b"\xff\xfe")
-    with pytest.raises(ParamsError, match=r"params\.yaml cannot be read as a text in UTF-8: "):
+    with pytest.raises(ParamsError, match=r"params\.yaml must be a text in UTF-8; it is in UTF-16"):
         params.load(tmp_path / "params.yaml")
     with pytest.raises(ParamsError, match=r"Is a directory"):
         params.load(tmp_path)

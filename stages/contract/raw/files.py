@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 from python_calamine import CalamineError
 
+from stages import files
 from stages.contract.schema import ContractError
 from stages.contract.tables import Dialect, RawTable
 
@@ -85,6 +87,21 @@ def _named_errors(path: Path) -> Iterator[None]:
         form = suffix(path).removeprefix(".")
         hint = "; if it is not UTF-8, say `encoding: cp1252`" if "UTF8" in str(error) else ""
         raise ContractError(f"{path}: cannot be read as {form}: {error}{hint}") from error
+
+
+def read_start(path: Path, size: int) -> bytes:
+    """Return the first bytes of a text file, unpacked."""
+    with fsspec.open(str(path), "rb", compression="infer") as stream:
+        start: bytes = stream.read(size)
+    return start
+
+
+def _refuse_utf_16(path: Path, encoding: str) -> None:
+    """Raise ContractError for a text in UTF-16 whose contract says another encoding."""
+    came = files.find_utf_16(read_start(path, 2))
+    if came and not codecs.lookup(encoding).name.startswith("utf-16"):
+        words = f"the file is in UTF-16 and not in {encoding}; say `encoding: {came}` of its table"
+        raise ContractError(f"{path}: {words}")
 
 
 def delimiter_hint(columns: list[str]) -> str:
@@ -181,6 +198,7 @@ def _choose_columns(
 @contextlib.contextmanager
 def _open_text(path: Path, table: RawTable) -> Iterator[csv.CSVStreamingReader]:
     """Open a text file whose rows must all be as long as the first, with all values as text."""
+    _refuse_utf_16(path, table.encoding)
     with fsspec.open(str(path), "rb", compression="infer") as stream:
         options = csv.ReadOptions(
             encoding=table.encoding, autogenerate_column_names=not table.dialect.header
@@ -197,6 +215,7 @@ def _open_text(path: Path, table: RawTable) -> Iterator[csv.CSVStreamingReader]:
 
 def _read_blanks(path: Path, table: RawTable, nrows: int | None = None) -> pd.DataFrame:
     """Read a text file whose values are apart by runs of blanks."""
+    _refuse_utf_16(path, table.encoding)
     return pd.read_csv(
         path,
         sep=r"\s+",

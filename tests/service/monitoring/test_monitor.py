@@ -254,7 +254,7 @@ def test_a_missing_token_is_an_incident_and_no_failure(
 ) -> None:
     monkeypatch.delenv("RETRAIN_TOKEN_FILE")
     opened = seen(monitor, root, share=0.2)
-    assert any("RETRAIN_TOKEN_FILE must be a readable file" in incident for incident in opened)
+    assert any("RETRAIN_TOKEN_FILE must name a file" in incident for incident in opened)
 
 
 def test_the_token_follows_no_redirect(

@@ -197,7 +197,7 @@ def test_what_is_no_contract_is_refused_with_its_file(source: str) -> None:
 def test_what_is_no_text_is_refused_with_its_file(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x/contract.yaml").write_bytes(b"\xff\xfe")
-    with pytest.raises(ContractError, match=r"x/contract\.yaml cannot be read as a text in UTF-8"):
+    with pytest.raises(ContractError, match=r"x/contract\.yaml must be a text in UTF-8; it is"):
         contracts.load("x", tmp_path)
 
 

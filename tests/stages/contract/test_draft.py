@@ -398,6 +398,9 @@ def test_columns_of_one_name_are_named_after_their_table(tmp_path: Path) -> None
         ({"sep": ";"}, "utf-8"),
         ({"sep": "\t"}, "utf-8"),
         ({"sep": "|"}, "cp1252"),
+        ({"sep": "\t"}, "utf-16"),
+        ({"sep": ";"}, "utf-16-le"),
+        ({"sep": " ", "header": False}, "utf-16-be"),
         ({"sep": " ", "header": False}, "utf-8"),
     ],
 )

@@ -199,6 +199,13 @@ def test_the_message_names_the_delimiter_that_the_file_seems_to_have(
     [
         (RawTable(path="a.csv"), b"a,b\n1,2\n1,2,3\n", "cannot be read as csv"),
         (RawTable(path="a.csv"), "a,b\nMüller,2\n".encode("cp1252"), "say `encoding: cp1252`"),
+        (RawTable(path="a.csv"), "a,b\n1,2\n".encode("utf-16"), "say `encoding: utf-16` of its"),
+        (RawTable(path="a.csv"), "a,b\n1,2\n".encode("utf-16-be"), "say `encoding: utf-16-be`"),
+        (
+            RawTable(path="a.asc", dialect=Dialect(delimiter=" ")),
+            "a b\n1 2\n".encode("utf-16-le"),
+            "is in UTF-16 and not in utf-8; say `encoding: utf-16-le`",
+        ),
         (RawTable(path="a.csv"), b"a,b\n1,2\n3\n", "Expected 2 columns, got 1"),
         (RawTable(path="a.csv"), b"a,b,a\n1,2,3\n", "1 columns have the same name, such as 'a'"),
         (RawTable(path="a.csv.gz"), b"a,b\n1,2\n", "cannot be read as csv"),

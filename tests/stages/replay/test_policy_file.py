@@ -27,7 +27,7 @@ def test_a_whole_params_file_is_read_by_its_section(tmp_path: Path) -> None:
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     file = tmp_path / "proposed.yaml"
     file.write_bytes(b"\xff\xfe")
-    with pytest.raises(ReplayError, match=r"proposed\.yaml cannot be read as a text in UTF-8: "):
+    with pytest.raises(ReplayError, match=r"proposed\.yaml must be a text in UTF-8; it is"):
         policy_file.read(policy(), file)
 
 

@@ -95,7 +95,7 @@ def test_a_mistake_in_the_file_is_named(text: str, message: str, tmp_path: Path)
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     file = tmp_path / "scenarios.yaml"
     file.write_bytes(b"\xff\xfe")
-    with pytest.raises(ReplayError, match=r"scenarios\.yaml cannot be read as a text in UTF-8: "):
+    with pytest.raises(ReplayError, match=r"scenarios\.yaml must be a text in UTF-8; it is"):
         stress.read(file)
 
 

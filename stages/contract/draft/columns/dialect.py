@@ -11,14 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 import pandas as pd
 
+from stages import files
 from stages.contract.draft.columns import quantities
 from stages.contract.draft.columns.column import MAX_CATEGORIES, Column, Guess
 from stages.contract.fields.written_values import plain_date, plain_number
-from stages.contract.raw.files import DELIMITERS, TEXTS, suffix
+from stages.contract.raw.files import DELIMITERS, TEXTS, read_start, suffix
 from stages.contract.tables import Dialect, RawTable
 
 SAMPLE = 1 << 20  # bytes of a text file that are looked at
@@ -36,15 +36,9 @@ def guess_table(path: Path) -> RawTable:
     """Guess the encoding, the delimiter and the header of a text file; other formats state it."""
     if suffix(path) not in TEXTS:
         return RawTable(path=path.name)
-    with fsspec.open(str(path), "rb", compression="infer") as stream:
-        start = stream.read(SAMPLE)
-    encoding = "utf-8"
-    try:
-        lines = start.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        if error.start < len(start) - 4:  # else a character that the sample cut
-            encoding = "cp1252"
-        lines = start.decode(encoding, errors="replace").splitlines()
+    start = read_start(path, SAMPLE)
+    encoding = guess_encoding(start)
+    lines = start.decode(encoding, errors="replace").removeprefix("\ufeff").splitlines()
     lines = [line for line in lines[: LINES + 1] if line.strip()][:LINES]
     delimiter = guess_delimiter(lines)
     usual = "\t" if suffix(path) == ".tsv" else ","
@@ -55,6 +49,18 @@ def guess_table(path: Path) -> RawTable:
         header=has_names(first) or len(first) < 2,
     )
     return RawTable(path=path.name, encoding=encoding, dialect=dialect)
+
+
+def guess_encoding(start: bytes) -> str:
+    """Return the encoding of a text that begins so: what is not Unicode is taken for cp1252."""
+    if utf_16 := files.find_utf_16(start):
+        return utf_16
+    try:
+        start.decode()
+    except UnicodeDecodeError as error:
+        if error.start < len(start) - 4:  # else a character that the sample cut
+            return "cp1252"
+    return "utf-8"
 
 
 def has_names(columns: Iterable[object]) -> bool:

@@ -200,7 +200,10 @@ def test_a_provider_that_is_down_is_no_error_of_the_service(api: Api, case: Any)
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"CREDIT_PD_USERS": "/nowhere/keys"}, "CREDIT_PD_USERS: .*No such file"),
+        (
+            {"CREDIT_PD_USERS": "/nowhere/keys"},
+            "CREDIT_PD_USERS: /nowhere/keys cannot be read: No",
+        ),
         ({"CREDIT_PD_OIDC_ISSUER": "https://id.example"}, "needs CREDIT_PD_OIDC_AUDIENCE"),
         (
             {"CREDIT_PD_OIDC_ISSUER": "http://id.example", "CREDIT_PD_OIDC_AUDIENCE": "a"},
