@@ -145,13 +145,15 @@ def test_axe_finds_no_violation_in_light_and_dark(
     ledger: str, request: pytest.FixtureRequest
 ) -> None:
     page: Page = request.getfixturevalue(ledger)
-    found = {}
+    violations = {}
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         for tab in (*TABS, *MORE_TABS):
             drawn(page, tab)
-            found[scheme, tab] = [each["id"] for each in Axe().run(page).response["violations"]]
-    assert {key: ids for key, ids in found.items() if ids} == {}
+            violations[scheme, tab] = [
+                each["id"] for each in Axe().run(page).response["violations"]
+            ]
+    assert {key: ids for key, ids in violations.items() if ids} == {}
 
 
 def excess_width(page: Page) -> int:

@@ -41,16 +41,16 @@ def lender(s3: S3, aws: pytest.MonkeyPatch, tmp_path: Path) -> Lender:
 
 
 def test_a_champion_is_read_from_s3(lender: Lender) -> None:
-    found = lender.judge()
-    assert (code(found), words(found, "cannot judge")) == (0, "")
+    judgement = lender.judge()
+    assert (code(judgement), words(judgement, "cannot judge")) == (0, "")
 
 
 def test_an_object_missing_in_s3_fails(lender: Lender) -> None:
     lender.run(predictions(noise=0.1)).commit("Change the model")
-    found = lender.judge()
-    assert code(found) == 1
+    judgement = lender.judge()
+    assert code(judgement) == 1
     absent = "models/predictions.parquet, models/winner.json"
-    assert f"not in the remote: {absent}; run `dvc push`" in words(found, "fail")
+    assert f"not in the remote: {absent}; run `dvc push`" in words(judgement, "fail")
 
 
 FAULTS: dict[str, tuple[dict[str, str], str]] = {
@@ -76,13 +76,13 @@ def test_what_keeps_the_gate_from_judging_is_reported(
     changes, told = FAULTS[fault]
     for name, value in changes.items():
         aws.setenv(name, value) if value else aws.delenv(name)
-    found = lender.judge()
-    assert code(found) == 2
-    assert told in found.sentence
+    judgement = lender.judge()
+    assert code(judgement) == 2
+    assert told in judgement.sentence
 
 
 def test_a_missing_bucket_is_reported(lender: Lender) -> None:
     lender.text(".dvc/config", CONFIG.format("no-such-bucket"))
-    found = lender.judge()
-    assert code(found) == 2
-    assert "the bucket does not exist" in words(found, "cannot judge")
+    judgement = lender.judge()
+    assert code(judgement) == 2
+    assert "the bucket does not exist" in words(judgement, "cannot judge")

@@ -104,7 +104,7 @@ def test_githubs_language_service_finds_planted_mistakes(runner: Path, tmp_path:
     text = (ROOT / ".github/workflows/release.yml").read_text()
     broken = text.replace("needs.image.outputs.digest", "needs.imag.outputs.digest", 1)
     (tmp_path / "broken.yml").write_text(broken.replace("runs-on", "runs-onn", 1))
-    status, found = service(runner, str(tmp_path / "broken.yml"))
+    status, complaints = service(runner, str(tmp_path / "broken.yml"))
     assert status == 1
-    assert "imag" in found
-    assert "runs-onn" in found
+    assert "imag" in complaints
+    assert "runs-onn" in complaints

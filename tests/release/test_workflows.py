@@ -86,14 +86,14 @@ def test_a_module_knows_the_verbs_and_flags_that_it_gets(
 
 def needs() -> dict[tuple[str, ...], set[str]]:
     """By the locks that a job installs: the modules that such jobs run."""
-    found: dict[tuple[str, ...], set[str]] = {}
+    modules: dict[tuple[str, ...], set[str]] = {}
     for name, job in JOBS:
         lines = " ".join(step.get("run", "") for step in WORKFLOWS[name]["jobs"][job]["steps"])
         locks = tuple(sorted(set(re.findall(r"requirements/\S+\.txt", lines))))
-        found.setdefault(locks, set()).update(re.findall(r"-m ((?:release|stages)\.\w+)", lines))
+        modules.setdefault(locks, set()).update(re.findall(r"-m ((?:release|stages)\.\w+)", lines))
         if "dvc " in lines:
-            found[locks] |= {"dvc.cli", "dvc_s3"}
-    return found
+            modules[locks] |= {"dvc.cli", "dvc_s3"}
+    return modules
 
 
 @pytest.mark.parametrize("locks", needs(), ids=" ".join)

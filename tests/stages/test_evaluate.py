@@ -60,10 +60,10 @@ def turn_folds(project: Project) -> None:
 
 
 def test_the_winner_is_the_best_candidate_in_cross_validation(judged: Project) -> None:
-    found = figures(judged)
-    assert set(found["validation"]) == set(found["choice"]) == set(CANDIDATES)
-    by_auc = {name: choice["value"] for name, choice in found["choice"].items()}
-    assert found["winner"] == max(by_auc, key=lambda name: by_auc[name])
+    report = figures(judged)
+    assert set(report["validation"]) == set(report["choice"]) == set(CANDIDATES)
+    by_auc = {name: choice["value"] for name, choice in report["choice"].items()}
+    assert report["winner"] == max(by_auc, key=lambda name: by_auc[name])
 
 
 def test_the_choice_is_the_mean_over_folds_of_what_the_candidate_says_out_of_fold(
@@ -82,12 +82,12 @@ def test_the_stage_says_in_one_line_what_it_judged_and_which_candidate_won(
 ) -> None:
     again.run("evaluate")
     [line] = capsys.readouterr().out.splitlines()
-    found = figures(again)
+    report = figures(again)
     assert line.startswith("evaluate: ")
     assert f"{len(again.split('test')):,} test rows" in line
-    for name, choice in found["choice"].items():
+    for name, choice in report["choice"].items():
         assert f"{name} {choice['value']:.4f}" in line
-    assert line.endswith(f"the winner is {found['winner']}")
+    assert line.endswith(f"the winner is {report['winner']}")
 
 
 def test_the_simplest_within_a_standard_error_wins_where_it_is_preferred() -> None:
@@ -107,11 +107,11 @@ def test_figures_by_money_weigh_each_loan_by_its_amount() -> None:
         np.array([0, 1, 0, 0]), np.full(4, 0.1), np.array([0, 0, 0, 2]), np.array([1.0, 3, 4, 8])
     )
     policy = params.load(ROOT / "params.yaml").policy
-    found = evaluation.summary(rows, policy)
-    assert found["approval_rate_by_money"] == 8 / 16
-    assert found["approved_bad_rate_by_money"] == 3 / 8
+    summary = evaluation.summary(rows, policy)
+    assert summary["approval_rate_by_money"] == 8 / 16
+    assert summary["approved_bad_rate_by_money"] == 3 / 8
     profit = (5 * policy.margin - 3 * policy.loss_given_default) / 16
-    assert found["profit_by_money"] == pytest.approx(profit)
+    assert summary["profit_by_money"] == pytest.approx(profit)
     told = evaluation.figures_with_intervals(
         rows, policy, params.load(ROOT / "params.yaml").evaluate
     )
@@ -125,8 +125,8 @@ def test_customers_that_were_not_trained_on_are_judged_apart() -> None:
     rows = Judged(bad, pd_, (pd_ > 0.5).astype(np.int64))
     policy = params.load(ROOT / "params.yaml").policy
     is_new = np.arange(400) < 150
-    found = evaluation.figures_of_new_customers(rows, is_new, policy, 100)
-    assert found["roc_auc"] == metrics.roc_auc(bad[:150], pd_[:150])
+    of_new_customers = evaluation.figures_of_new_customers(rows, is_new, policy, 100)
+    assert of_new_customers["roc_auc"] == metrics.roc_auc(bad[:150], pd_[:150])
     assert evaluation.figures_of_new_customers(rows, is_new, policy, 151) == {"rows": 150}
     assert evaluation.figures_of_new_customers(rows, None, policy, 1) == {}
 
@@ -163,17 +163,17 @@ def test_predictions_are_those_of_the_winner_from_raw_columns(split: str, judged
 
 
 def test_the_published_figures_are_those_of_the_predictions(judged: Project) -> None:
-    rows, found = predictions(judged).query("split == 'test'"), figures(judged)["test"]
+    rows, report = predictions(judged).query("split == 'test'"), figures(judged)["test"]
     auc = metrics.roc_auc(rows["bad"].to_numpy(), rows["pd"].to_numpy())
-    assert found["roc_auc"]["value"] == pytest.approx(auc, abs=1e-6)
-    assert found["roc_auc"]["low"] < auc < found["roc_auc"]["high"]
-    assert found["bad_rate"]["value"] == pytest.approx(rows["bad"].mean(), abs=1e-6)
+    assert report["roc_auc"]["value"] == pytest.approx(auc, abs=1e-6)
+    assert report["roc_auc"]["low"] < auc < report["roc_auc"]["high"]
+    assert report["bad_rate"]["value"] == pytest.approx(rows["bad"].mean(), abs=1e-6)
 
 
 def test_a_pd_means_default_and_not_repayment(judged: Project) -> None:
-    found = figures(judged)["test"]
-    assert found["roc_auc"]["value"] > 0.7
-    assert found["mean_pd"]["value"] == pytest.approx(found["bad_rate"]["value"], abs=0.06)
+    report = figures(judged)["test"]
+    assert report["roc_auc"]["value"] > 0.7
+    assert report["mean_pd"]["value"] == pytest.approx(report["bad_rate"]["value"], abs=0.06)
 
 
 def test_golden_records_are_scored_to_the_last_bit(judged: Project) -> None:
@@ -290,13 +290,13 @@ def test_the_report_says_what_the_constraints_of_the_winner_prevent(judged: Proj
 
 def test_the_plots_show_the_winner_on_the_test_rows(judged: Project) -> None:
     folder = judged.folder / "models" / "plots"
-    rows, found = predictions(judged).query("split == 'test'"), figures(judged)
+    rows, report = predictions(judged).query("split == 'test'"), figures(judged)
     roc = pd.read_csv(folder / "roc.csv")
     area = np.trapezoid(roc["true_positive_rate"], roc["false_positive_rate"])
-    assert area == pytest.approx(found["test"]["roc_auc"]["value"], abs=0.01)
+    assert area == pytest.approx(report["test"]["roc_auc"]["value"], abs=0.01)
     ks = pd.read_csv(folder / "ks.csv")
     gap = (ks["good_share"] - ks["bad_share"]).abs().max()
-    assert gap == pytest.approx(found["test"]["ks"]["value"], abs=1e-4)
+    assert gap == pytest.approx(report["test"]["ks"]["value"], abs=1e-4)
     confusion = pd.read_csv(folder / "confusion.csv")
     cut_off = judged.config.policy.pd_cut_off
     assert (confusion["predicted"] == "bad").to_list() == (rows["pd"] >= cut_off).to_list()
@@ -306,7 +306,7 @@ def test_the_plots_show_the_winner_on_the_test_rows(judged: Project) -> None:
     assert pd.read_csv(folder / "candidates.csv")["candidate"].to_list() == list(CANDIDATES)
     importance = pd.read_csv(folder / "importance.csv")["importance"]
     assert importance.is_monotonic_decreasing
-    assert set(pd.read_csv(folder / "vintages.csv")["vintage"]) == set(found["by_vintage"])
+    assert set(pd.read_csv(folder / "vintages.csv")["vintage"]) == set(report["by_vintage"])
 
 
 @pytest.mark.parametrize(("bads", "words"), [(1, ""), (4, "100 bad loans in the test part say")])

@@ -73,10 +73,10 @@ def stated(bill: dict[str, Any]) -> dict[str, str]:
     return {each["name"]: each["value"] for each in properties}
 
 
-def described(found: dict[str, Any]) -> dict[str, str]:
+def described(searched: dict[str, Any]) -> dict[str, str]:
     """Return what is stated of a model whose params.yaml names these books as searched."""
     params = yaml.safe_load(CONTENTS["params.yaml"])
-    params["search"]["found"] = found
+    params["search"]["found"] = searched
     contents = CONTENTS | {"params.yaml": yaml.safe_dump(params).encode()}
     return stated(bill_of_materials.describe(IMAGE, contents, datetime(2026, 11, 20, tzinfo=UTC)))
 

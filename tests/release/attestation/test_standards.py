@@ -59,22 +59,22 @@ def public_key(releases: Releases) -> SSlibKey:
 
 
 def test_another_implementation_verifies_the_envelope(releases: Releases) -> None:
-    found = Envelope.from_dict(json.loads(releases.envelope(f"registry/credit@{DIGEST}")))
+    signed = Envelope.from_dict(json.loads(releases.envelope(f"registry/credit@{DIGEST}")))
     assert public_key(releases).scheme == "ecdsa-sha2-nistp256"
-    assert list(found.verify([public_key(releases)], 1)) == [""]
+    assert list(signed.verify([public_key(releases)], 1)) == [""]
 
 
 def test_another_implementation_refuses_what_was_changed(releases: Releases) -> None:
-    found = Envelope.from_dict(json.loads(releases.envelope(f"registry/credit@{DIGEST}")))
-    found.payload = found.payload.replace(COMMIT.encode(), b"d" * 40)
+    signed = Envelope.from_dict(json.loads(releases.envelope(f"registry/credit@{DIGEST}")))
+    signed.payload = signed.payload.replace(COMMIT.encode(), b"d" * 40)
     with pytest.raises(VerificationError):
-        found.verify([public_key(releases)], 1)
+        signed.verify([public_key(releases)], 1)
 
 
 def test_another_implementation_refuses_another_key(releases: Releases, tmp_path: Path) -> None:
-    found = Envelope.from_dict(json.loads(releases.envelope(f"registry/credit@{DIGEST}")))
+    signed = Envelope.from_dict(json.loads(releases.envelope(f"registry/credit@{DIGEST}")))
     with pytest.raises(VerificationError):
-        found.verify([public_key(Releases.with_new_key(tmp_path))], 1)
+        signed.verify([public_key(Releases.with_new_key(tmp_path))], 1)
 
 
 def test_the_layers_are_what_cosign_looks_for(

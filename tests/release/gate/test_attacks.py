@@ -471,9 +471,9 @@ def test_all_known_attacks_and_honest_changes_are_here() -> None:
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_is_stopped(name: str, lender: Lender) -> None:
     plant, expected = ATTACKS[name]
-    found = plant(lender).judge()
-    assert code(found) != 0
-    assert re.search(expected, decisive(found)), decisive(found)
+    judgement = plant(lender).judge()
+    assert code(judgement) != 0
+    assert re.search(expected, decisive(judgement)), decisive(judgement)
 
 
 @pytest.mark.parametrize(
@@ -488,17 +488,17 @@ def test_a_result_that_training_again_does_not_give_fails(
     lender: Lender, path: str, content: str
 ) -> None:
     made = lender.run(BETTER).reproduce()
-    found = shipped(lender.text(path, content)).judge(reproduced=made)
-    assert code(found) == 1
-    assert f"training again gave other results than were pushed: {path}" in words(found, "fail")
+    judgement = shipped(lender.text(path, content)).judge(reproduced=made)
+    assert code(judgement) == 1
+    assert f"training again gave other results than were pushed: {path}" in words(judgement, "fail")
 
 
 def test_results_that_nobody_could_train_again_cannot_be_judged(
     lender: Lender, tmp_path: Path
 ) -> None:
-    found = lender.change(BETTER).judge(reproduced=tmp_path / "nothing")
-    assert code(found) == 2
-    assert "training the change again failed" in words(found, "cannot judge")
+    judgement = lender.change(BETTER).judge(reproduced=tmp_path / "nothing")
+    assert code(judgement) == 2
+    assert "training the change again failed" in words(judgement, "cannot judge")
 
 
 def test_a_shallow_clone_is_stopped(lender: Lender, tmp_path: Path) -> None:
@@ -564,10 +564,10 @@ def with_column(name: str, values: np.ndarray) -> dict[str, pd.DataFrame]:
 
 def test_an_outcome_declared_as_known_at_application_is_stopped(trained: TrainedLender) -> None:
     trained.train(contract_with(arrears={"known_at": "application"}))
-    found = trained.commit_and_push("Know more").judge()
-    assert code(found) != 0
+    judgement = trained.commit_and_push("Know more").judge()
+    assert code(judgement) != 0
     for name in ("known_at.arrears", "information_value.arrears"):
-        assert f"`red_flag: {name}`" in words(found, "fail")
+        assert f"`red_flag: {name}`" in words(judgement, "fail")
 
 
 def test_a_copy_of_a_protected_attribute_as_a_feature_is_stopped(trained: TrainedLender) -> None:
@@ -575,18 +575,18 @@ def test_a_copy_of_a_protected_attribute_as_a_feature_is_stopped(trained: Traine
     tables["loans"]["group"] = np.where(tables["people"]["sex"] == "F", "x", "y")
     field = {"type": "string", "constraints": {"enum": ["x", "y"]}}
     trained.train(contract_with(group=field), tables)
-    found = trained.commit_and_push("Add a field").judge()
-    assert code(found) != 0
-    assert "`red_flag: proxy.group.sex`" in words(found, "fail")
+    judgement = trained.commit_and_push("Add a field").judge()
+    assert code(judgement) != 0
+    assert "`red_flag: proxy.group.sex`" in words(judgement, "fail")
 
 
 def test_golden_records_cut_to_a_wrong_one_are_stopped(trained: TrainedLender) -> None:
     path = trained.folder / "models/golden.jsonl"
     record = json.loads(path.read_text().splitlines()[0]) | {"default_probability": 0.5}
     path.write_text(json.dumps(record) + "\n")
-    found = shipped(trained).judge()
-    assert code(found) == 1
-    assert "models/golden.jsonl holds 1 records, and 10 are needed" in words(found, "fail")
+    judgement = shipped(trained).judge()
+    assert code(judgement) == 1
+    assert "models/golden.jsonl holds 1 records, and 10 are needed" in words(judgement, "fail")
 
 
 def test_pds_that_only_the_code_of_the_change_gives_need_an_answer(trained: TrainedLender) -> None:
@@ -606,8 +606,8 @@ def test_pds_that_only_the_code_of_the_change_gives_need_an_answer(trained: Trai
     held = table["split"] != "train"
     with contextlib.chdir(trained.folder):
         table.assign(pd=table["pd"].where(~held, table["pd"] * 0.99)).to_parquet(PREDICTIONS)
-    found = shipped(trained).judge()
-    assert "the change's own code alone gives the PDs" in words(found, "fail")
+    judgement = shipped(trained).judge()
+    assert "the change's own code alone gives the PDs" in words(judgement, "fail")
 
 
 # Honest changes, of all kinds
@@ -675,17 +675,17 @@ HONEST: dict[str, Plant] = {
 
 @pytest.mark.parametrize("name", HONEST)
 def test_an_honest_change_passes(name: str, lender: Lender) -> None:
-    found = HONEST[name](lender).judge()
-    assert (decisive(found), code(found)) == ("", 0)
+    judgement = HONEST[name](lender).judge()
+    assert (decisive(judgement), code(judgement)) == ("", 0)
 
 
 def test_an_honest_new_feature_passes(trained: TrainedLender) -> None:
     values = np.random.default_rng(5).integers(0, 40, ROWS)
     field = {"type": "integer", "constraints": {"minimum": 0, "maximum": 40}}
     trained.train(contract_with(years_employed=field), with_column("years_employed", values))
-    found = trained.commit_and_push("Add a field").judge()
-    assert (decisive(found), code(found)) == ("", 0)
-    assert "field years_employed is new" in words(found, "note")
+    judgement = trained.commit_and_push("Add a field").judge()
+    assert (decisive(judgement), code(judgement)) == ("", 0)
+    assert "field years_employed is new" in words(judgement, "note")
 
 
 def test_results_that_training_again_gives_pass(trained: TrainedLender) -> None:
@@ -694,6 +694,6 @@ def test_results_that_training_again_gives_pass(trained: TrainedLender) -> None:
     (made / rescoring.SCORES).mkdir()
     with contextlib.chdir(trained.folder):
         rescoring.run(ROOT, made / rescoring.SCORES)
-    found = trained.judge(reproduced=made)
-    assert (decisive(found), code(found)) == ("", 0)
-    assert "outputs bit for bit" in words(found, "pass")
+    judgement = trained.judge(reproduced=made)
+    assert (decisive(judgement), code(judgement)) == ("", 0)
+    assert "outputs bit for bit" in words(judgement, "pass")

@@ -242,9 +242,9 @@ ATTACKS: dict[str, tuple[Plant, str]] = {
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_is_stopped(name: str, lender: Lender) -> None:
     plant, expected = ATTACKS[name]
-    found = plant(lender).judge()
-    assert code(found) != 0, words(found, "note")
-    assert re.search(expected, decisive(found)), decisive(found)
+    judgement = plant(lender).judge()
+    assert code(judgement) != 0, words(judgement, "note")
+    assert re.search(expected, decisive(judgement)), decisive(judgement)
 
 
 def candidate_added(lender: Lender) -> Lender:
@@ -294,8 +294,8 @@ HONEST_CHANGES: dict[str, Plant] = {
 
 @pytest.mark.parametrize("name", HONEST_CHANGES)
 def test_an_honest_change_passes(name: str, lender: Lender) -> None:
-    found = HONEST_CHANGES[name](lender).judge()
-    assert (decisive(found), code(found)) == ("", 0)
+    judgement = HONEST_CHANGES[name](lender).judge()
+    assert (decisive(judgement), code(judgement)) == ("", 0)
 
 
 def through_a_step(formula: str) -> str:
@@ -403,14 +403,14 @@ HONEST: dict[str, tuple[str, Callable[[Path], object]]] = {
 
 @pytest.mark.parametrize("name", TAMPERED)
 def test_what_training_again_does_not_give_fails(name: str, made: Path) -> None:
-    [found] = reproduced(made, *TAMPERED[name])
-    assert (found.status, "gave other results" in found.words) == ("fail", True)
+    [finding] = reproduced(made, *TAMPERED[name])
+    assert (finding.status, "gave other results" in finding.words) == ("fail", True)
 
 
 @pytest.mark.parametrize("name", HONEST)
 def test_what_another_processor_gives_passes(name: str, made: Path) -> None:
-    [found] = reproduced(made, *HONEST[name])
-    assert found.status == "pass", found.words
+    [finding] = reproduced(made, *HONEST[name])
+    assert finding.status == "pass", finding.words
 
 
 # What was trained beside another test part
@@ -437,8 +437,8 @@ def blind(lender: TrainedLender) -> Finding:
     folder = lender.folder.parent / "blind"
     with contextlib.chdir(lender.folder):
         blind_training.save(folder)
-    [found] = blind_training.compare(folder)
-    return found
+    [finding] = blind_training.compare(folder)
+    return finding
 
 
 def test_a_candidate_that_reads_the_training_rows_alone_passes(trained: TrainedLender) -> None:
@@ -450,15 +450,18 @@ def test_a_candidate_that_reads_the_test_part_fails(trained: TrainedLender, tmp_
     path = lender.folder / "stages/models/artifact.py"
     path.write_text(path.read_text().replace("joblib.dump(model, temporary)\n", LEAK))
     blind_training.run(lender.folder, "stages.train", "logistic")
-    found = blind(lender)
-    assert (found.status, "logistic changed with the test part" in found.words) == ("fail", True)
+    finding = blind(lender)
+    assert (finding.status, "logistic changed with the test part" in finding.words) == (
+        "fail",
+        True,
+    )
 
 
 def test_without_a_word_on_the_test_part_nothing_is_judged(lender: Lender) -> None:
     made = lender.change(BETTER).reproduce()
     (made / "blind.json").unlink()
-    found = lender.judge(reproduced=made)
-    assert code(found) == 2
+    judgement = lender.judge(reproduced=made)
+    assert code(judgement) == 2
     assert "blind training: training beside another test part failed" in words(
-        found, "cannot judge"
+        judgement, "cannot judge"
     )

@@ -50,17 +50,17 @@ def champion_objects(lender: Lender, where: str) -> list[Path]:
     """The champion's predictions in the cache (`work/.dvc/cache`) or the `remote`."""
     lock = lender.git("show", "HEAD^:dvc.lock").split(PREDICTIONS)[1]
     md5 = lock.split("md5: ")[1].split()[0]
-    found = [*(lender.folder.parent / where).rglob(f"{md5[:2]}/{md5[2:]}")]
-    assert found
-    for path in found:
+    copies = [*(lender.folder.parent / where).rglob(f"{md5[:2]}/{md5[2:]}")]
+    assert copies
+    for path in copies:
         path.chmod(0o600)
-    return found
+    return copies
 
 
 def test_a_better_model_passes(lender: Lender) -> None:
-    found = lender.change(BETTER).judge()
-    assert (found.verdict, failed_checks(found)) == ("pass", [])
-    assert found.differences["roc_auc"].low > 0
+    judgement = lender.change(BETTER).judge()
+    assert (judgement.verdict, failed_checks(judgement)) == ("pass", [])
+    assert judgement.differences["roc_auc"].low > 0
 
 
 def test_a_change_of_code_alone_passes(lender: Lender) -> None:
@@ -69,29 +69,29 @@ def test_a_change_of_code_alone_passes(lender: Lender) -> None:
 
 
 def test_a_worse_model_fails(lender: Lender) -> None:
-    found = lender.change(WORSE).judge()
-    assert code(found) == 1
-    assert "roc_auc" in words(found, "fail")
+    judgement = lender.change(WORSE).judge()
+    assert code(judgement) == 1
+    assert "roc_auc" in words(judgement, "fail")
 
 
 def test_a_loss_within_the_tolerance_passes(lender: Lender) -> None:
-    found = lender.change(predictions(noise=0.42)).judge()
-    assert found.differences["roc_auc"].difference < 0
-    assert code(found) == 0
+    judgement = lender.change(predictions(noise=0.42)).judge()
+    assert judgement.differences["roc_auc"].difference < 0
+    assert code(judgement) == 0
 
 
 def test_a_better_auc_with_broken_calibration_fails(lender: Lender) -> None:
-    found = lender.change(predictions(noise=0.0, shift=1.2)).judge()
-    assert found.differences["roc_auc"].low > 0
-    assert code(found) == 1
-    assert "calibration" in failed_checks(found)
-    assert "mean PD minus bad rate" in words(found, "fail")
+    judgement = lender.change(predictions(noise=0.0, shift=1.2)).judge()
+    assert judgement.differences["roc_auc"].low > 0
+    assert code(judgement) == 1
+    assert "calibration" in failed_checks(judgement)
+    assert "mean PD minus bad rate" in words(judgement, "fail")
 
 
 def test_an_edited_figure_fails(lender: Lender) -> None:
-    found = edited(lender.change(BETTER), "0.01").judge()
-    assert code(found) == 1
-    assert failed_checks(found) == ["pipeline", "metrics"]
+    judgement = edited(lender.change(BETTER), "0.01").judge()
+    assert code(judgement) == 1
+    assert failed_checks(judgement) == ["pipeline", "metrics"]
 
 
 def test_an_edited_figure_fails_even_with_a_fitting_lock(lender: Lender) -> None:
@@ -99,9 +99,9 @@ def test_an_edited_figure_fails_even_with_a_fitting_lock(lender: Lender) -> None
     content = json.loads((lender.folder / METRICS).read_text())
     content["by_group"]["sex"]["F"]["approval_rate"] = 0.9
     lender.text(METRICS, json.dumps(content)).lock().commit("Improve the figures").push()
-    found = lender.judge()
-    assert failed_checks(found) == ["metrics"]
-    assert "by_group.sex.F.approval_rate: published 0.9" in words(found, "fail")
+    judgement = lender.judge()
+    assert failed_checks(judgement) == ["metrics"]
+    assert "by_group.sex.F.approval_rate: published 0.9" in words(judgement, "fail")
 
 
 def test_an_edited_decision_fails(lender: Lender) -> None:
@@ -110,15 +110,15 @@ def test_an_edited_decision_fails(lender: Lender) -> None:
         table = Predictions.read(Path(PREDICTIONS).read_bytes(), "predictions").table
         held = table["split"] == "validation"
         table.assign(decision=table["decision"].mask(held, "approve")).to_parquet(PREDICTIONS)
-    found = lender.lock().commit("Approve everyone").push().judge()
-    assert "decisions differ from the policy" in words(found, "fail")
+    judgement = lender.lock().commit("Approve everyone").push().judge()
+    assert "decisions differ from the policy" in words(judgement, "fail")
 
 
 @pytest.mark.parametrize("value", ["null", "NaN", "-Infinity", '"good"'])
 def test_a_figure_that_is_no_number_cannot_be_judged(lender: Lender, value: str) -> None:
-    found = edited(lender.change(BETTER), value).judge()
-    assert code(found) == 2
-    assert "no finite value and interval for brier" in words(found, "cannot judge")
+    judgement = edited(lender.change(BETTER), value).judge()
+    assert code(judgement) == 2
+    assert "no finite value and interval for brier" in words(judgement, "cannot judge")
 
 
 def test_a_pd_that_is_no_number_cannot_be_judged(lender: Lender) -> None:
@@ -126,9 +126,9 @@ def test_a_pd_that_is_no_number_cannot_be_judged(lender: Lender) -> None:
     with contextlib.chdir(lender.folder):
         table = Predictions.read(Path(PREDICTIONS).read_bytes(), "predictions").table
         table.assign(pd=table["pd"].mask(table["row"] == 1000)).to_parquet(PREDICTIONS)
-    found = lender.lock().commit("Lose a PD").push().judge()
-    assert code(found) == 2
-    assert "`pd` must be from 0 to 1; got nan (1 rows)" in found.sentence
+    judgement = lender.lock().commit("Lose a PD").push().judge()
+    assert code(judgement) == 2
+    assert "`pd` must be from 0 to 1; got nan (1 rows)" in judgement.sentence
 
 
 @pytest.mark.parametrize("path", [METRICS, PREDICTIONS, POLICY, "dvc.lock", "dvc.yaml"])
@@ -149,9 +149,9 @@ def test_an_unreadable_champion_cannot_be_judged(lender: Lender, damage: object)
     lender.change(BETTER)
     for path in champion_objects(lender, "."):
         damage(path)  # type: ignore[operator]
-    found = lender.judge()
-    assert code(found) == 2
-    assert "missing or damaged in the cache and the remote" in found.sentence
+    judgement = lender.judge()
+    assert code(judgement) == 2
+    assert "missing or damaged in the cache and the remote" in judgement.sentence
 
 
 def test_a_champion_damaged_in_the_cache_is_read_from_the_remote(lender: Lender) -> None:
@@ -163,17 +163,17 @@ def test_a_champion_damaged_in_the_cache_is_read_from_the_remote(lender: Lender)
 
 def test_a_loosened_policy_is_told_and_has_no_effect(lender: Lender) -> None:
     lender.policy(max_loss__roc_auc=0.5, floors={}, calibration__max_ece=0.9)
-    found = lender.change(WORSE).judge()
-    assert code(found) == 1
-    assert "max_loss.roc_auc: 0.002 → 0.5" in words(found, "note")
-    assert "floors.roc_auc.min: 0.7 → —" in words(found, "note")
+    judgement = lender.change(WORSE).judge()
+    assert code(judgement) == 1
+    assert "max_loss.roc_auc: 0.002 → 0.5" in words(judgement, "note")
+    assert "floors.roc_auc.min: 0.7 → —" in words(judgement, "note")
 
 
 def test_parameters_changed_without_a_run_fail(lender: Lender) -> None:
     lender.params(train__lightgbm__trees=999).commit("More trees")
-    found = lender.judge()
-    assert failed_checks(found) == ["pipeline"]
-    assert "params.yaml:train.lightgbm" in words(found, "fail")
+    judgement = lender.judge()
+    assert failed_checks(judgement) == ["pipeline"]
+    assert "params.yaml:train.lightgbm" in words(judgement, "fail")
 
 
 def test_data_changed_without_a_run_fails(lender: Lender) -> None:
@@ -183,31 +183,31 @@ def test_data_changed_without_a_run_fails(lender: Lender) -> None:
 
 def test_a_run_that_is_not_committed_fails(lender: Lender) -> None:
     lender.text("README.md", "Words\n").commit("Say more").run(BETTER).push()
-    found = lender.judge()
-    assert failed_checks(found) == ["commit"]
-    assert "dvc.lock, models/evaluation.json" in words(found, "fail")
+    judgement = lender.judge()
+    assert failed_checks(judgement) == ["commit"]
+    assert "dvc.lock, models/evaluation.json" in words(judgement, "fail")
 
 
 def test_a_pipeline_that_no_longer_makes_the_results_cannot_be_judged(lender: Lender) -> None:
     lender.change(BETTER).text("dvc.yaml", "stages: {}\n").commit("Drop the pipeline")
-    found = lender.judge()
-    assert code(found) == 2
-    assert "no stage of dvc.yaml makes models/evaluation.json" in found.sentence
+    judgement = lender.judge()
+    assert code(judgement) == 2
+    assert "no stage of dvc.yaml makes models/evaluation.json" in judgement.sentence
 
 
 def test_a_frozen_stage_cannot_be_judged(lender: Lender) -> None:
     text = (lender.folder / "dvc.yaml").read_text()
     frozen = text.replace("    cmd:", "    frozen: true\n    cmd:")
-    found = lender.change(BETTER).text("dvc.yaml", frozen).commit("Freeze").judge()
-    assert code(found) == 2
-    assert "frozen" in found.sentence
+    judgement = lender.change(BETTER).text("dvc.yaml", frozen).commit("Freeze").judge()
+    assert code(judgement) == 2
+    assert "frozen" in judgement.sentence
 
 
 def test_results_that_were_not_pushed_fail(lender: Lender) -> None:
-    found = lender.run(BETTER).commit("Change the model").judge()
-    assert failed_checks(found) == ["remote"]
+    judgement = lender.run(BETTER).commit("Change the model").judge()
+    assert failed_checks(judgement) == ["remote"]
     assert f"not in the remote: {PREDICTIONS}, models/winner.json; run `dvc push`" in words(
-        found, "fail"
+        judgement, "fail"
     )
 
 
@@ -239,9 +239,9 @@ def test_another_job_may_have_asked_the_remote(lender: Lender, ended: str, statu
 
 def test_an_unknown_base_cannot_be_judged(lender: Lender) -> None:
     for base in ("0badc0de" * 5, "no-such-branch", "", "--all"):
-        found = lender.judge(base)
-        assert code(found) == 2
-        assert "is unknown" in found.sentence
+        judgement = lender.judge(base)
+        assert code(judgement) == 2
+        assert "is unknown" in judgement.sentence
 
 
 def test_head_as_its_own_base_cannot_be_judged(lender: Lender) -> None:
@@ -251,24 +251,24 @@ def test_head_as_its_own_base_cannot_be_judged(lender: Lender) -> None:
 def test_a_shallow_clone_cannot_be_judged_and_says_so(lender: Lender, tmp_path: Path) -> None:
     lender.change(BETTER)
     lender.git("clone", "-q", "--depth=1", f"file://{lender.folder}", str(tmp_path / "b" / "work"))
-    found = Lender(tmp_path / "b").judge()
-    assert code(found) == 2
-    assert "fetch-depth: 0" in found.sentence
+    judgement = Lender(tmp_path / "b").judge()
+    assert code(judgement) == 2
+    assert "fetch-depth: 0" in judgement.sentence
 
 
 @pytest.mark.parametrize("base", [FIRST, "HEAD^", "HEAD~1"])
 def test_the_first_commit_is_judged_by_floors_alone(lender: Lender, base: str) -> None:
-    found = lender.judge(base)
-    assert found.sentence == "There is no champion of this book yet, and no floor is broken."
-    assert code(found) == 0
-    assert found.differences == {}
+    judgement = lender.judge(base)
+    assert judgement.sentence == "There is no champion of this book yet, and no floor is broken."
+    assert code(judgement) == 0
+    assert judgement.differences == {}
 
 
 def test_the_first_commit_must_keep_the_floors(lender: Lender) -> None:
     lender.run(WORSE).commit("Begin badly").push()
-    found = lender.judge(FIRST)
-    assert code(found) == 1
-    assert "roc_auc is 0.7" in words(found, "fail")
+    judgement = lender.judge(FIRST)
+    assert code(judgement) == 1
+    assert "roc_auc is 0.7" in words(judgement, "fail")
 
 
 def test_a_base_that_lost_its_report_alone_is_not_taken_for_one_without_a_model(
@@ -276,9 +276,9 @@ def test_a_base_that_lost_its_report_alone_is_not_taken_for_one_without_a_model(
 ) -> None:
     lender.git("rm", "-q", "--cached", METRICS)
     lender.git("commit", "-q", "-m", "Forget the report")
-    found = lender.change(BETTER).judge()
-    assert code(found) == 2
-    assert "models/metrics.json at the base must be an object" in found.sentence
+    judgement = lender.change(BETTER).judge()
+    assert code(judgement) == 2
+    assert "models/metrics.json at the base must be an object" in judgement.sentence
 
 
 def test_headline_figures_that_do_not_repeat_the_report_fail(lender: Lender) -> None:
@@ -291,18 +291,18 @@ def test_headline_figures_that_do_not_repeat_the_report_fail(lender: Lender) -> 
 def test_a_base_without_figures_has_no_champion(lender: Lender) -> None:
     lender.git("rm", "-q", "--cached", METRICS, "models/metrics.json")
     lender.git("commit", "-q", "-m", "Forget the figures")
-    found = lender.change(BETTER).judge()
-    assert code(found) == 0
-    assert "floors only" in words(found, "note")
+    judgement = lender.change(BETTER).judge()
+    assert code(judgement) == 0
+    assert "floors only" in words(judgement, "note")
 
 
 def test_a_champion_without_a_policy_cannot_be_judged(lender: Lender) -> None:
     lender.git("rm", "-q", POLICY)
     lender.git("commit", "-q", "-m", "Forget the policy")
     lender.policy()
-    found = lender.change(BETTER).judge()
-    assert code(found) == 2
-    assert "a change cannot bring its own gate" in found.sentence
+    judgement = lender.change(BETTER).judge()
+    assert code(judgement) == 2
+    assert "a change cannot bring its own gate" in judgement.sentence
 
 
 def another_book(lender: Lender, table: pd.DataFrame = BETTER) -> Lender:
@@ -320,16 +320,16 @@ def expected_book(lender: Lender, floors: dict[str, object]) -> Lender:
 
 
 def test_another_book_cannot_be_judged_against_the_champion(lender: Lender) -> None:
-    found = another_book(lender.policy(books={"other": {}})).judge()
-    assert code(found) == 2
-    assert "the base's model is of small, this one of other" in found.sentence
+    judgement = another_book(lender.policy(books={"other": {}})).judge()
+    assert code(judgement) == 2
+    assert "the base's model is of small, this one of other" in judgement.sentence
 
 
 def test_another_book_is_judged_by_the_floors_that_the_base_has_for_it(lender: Lender) -> None:
     expected_book(lender, {"ks": {"min": 0.3}})
-    found = another_book(lender).judge()
-    assert (code(found), found.differences) == (0, {})
-    assert "judged by the floors that the base has for it" in words(found, "note")
+    judgement = another_book(lender).judge()
+    assert (code(judgement), judgement.differences) == (0, {})
+    assert "judged by the floors that the base has for it" in words(judgement, "note")
 
 
 def test_another_book_must_keep_its_floors(lender: Lender) -> None:
@@ -349,15 +349,15 @@ def test_a_floor_of_the_book_stands_in_for_that_of_every_book(lender: Lender) ->
 
 
 def test_new_data_is_judged_on_the_common_rows(lender: Lender) -> None:
-    found = lender.change(predictions(noise=0.0, first=400)).judge()
-    assert code(found) == 0
-    assert "1,200 test rows are common to both sides, 75% of the larger" in words(found, "note")
+    judgement = lender.change(predictions(noise=0.0, first=400)).judge()
+    assert code(judgement) == 0
+    assert "1,200 test rows are common to both sides, 75% of the larger" in words(judgement, "note")
 
 
 def test_too_few_common_rows_cannot_be_judged(lender: Lender) -> None:
-    found = lender.change(predictions(noise=0.0, first=1200)).judge()
-    assert code(found) == 2
-    assert "25% of the larger; 50% are needed" in found.sentence
+    judgement = lender.change(predictions(noise=0.0, first=1200)).judge()
+    assert code(judgement) == 2
+    assert "25% of the larger; 50% are needed" in judgement.sentence
 
 
 def test_rows_whose_outcome_changed_are_left_out_and_reported(lender: Lender) -> None:
@@ -389,24 +389,24 @@ def test_without_a_key_rows_are_paired_by_their_fields(lender: Lender) -> None:
 
 def test_loans_whose_fields_changed_are_left_out_and_reported(lender: Lender) -> None:
     table = BETTER.assign(fields=BETTER["fields"].mask(BETTER["row"] >= 1900, 1))
-    found = lender.change(table).judge()
-    assert "1,500 test rows are common" in words(found, "note")
-    assert "100 were left out: their fields changed" in words(found, "note")
+    judgement = lender.change(table).judge()
+    assert "1,500 test rows are common" in words(judgement, "note")
+    assert "100 were left out: their fields changed" in words(judgement, "note")
 
 
 def test_invented_rows_under_the_old_keys_cannot_be_judged(lender: Lender) -> None:
-    found = lender.change(BETTER.assign(fields=np.uint64(1))).judge()
-    assert code(found) == 2
-    assert "1,600 were left out: their fields changed; 50% are needed" in found.sentence
+    judgement = lender.change(BETTER.assign(fields=np.uint64(1))).judge()
+    assert code(judgement) == 2
+    assert "1,600 were left out: their fields changed; 50% are needed" in judgement.sentence
 
 
 def test_a_key_that_repeats_cannot_be_judged(lender: Lender) -> None:
     lender.run(BETTER)
     with contextlib.chdir(lender.folder):
         pd.read_parquet(PREDICTIONS).assign(loan="L1").to_parquet(PREDICTIONS)
-    found = lender.lock().commit("Repeat a key").push().judge()
-    assert code(found) == 2
-    assert "`loan` must be unique" in words(found, "cannot judge")
+    judgement = lender.lock().commit("Repeat a key").push().judge()
+    assert code(judgement) == 2
+    assert "`loan` must be unique" in words(judgement, "cannot judge")
 
 
 def test_what_a_person_should_look_at_is_named(lender: Lender) -> None:
@@ -418,9 +418,11 @@ def test_what_a_person_should_look_at_is_named(lender: Lender) -> None:
     lender.text("data/small/contract.yaml", yaml.safe_dump(contract))
     lender.params(preprocess__test_share=0.3)
     lender.text(".dvc/config", CONFIG + "['remote \"other\"']\n    url = ../../other\n")
-    found = lender.change(BETTER).judge()
-    assert "attention: field score_of_today is new: known at application" in words(found, "note")
-    named = words(found, "fail")
+    judgement = lender.change(BETTER).judge()
+    assert "attention: field score_of_today is new: known at application" in words(
+        judgement, "note"
+    )
+    named = words(judgement, "fail")
     assert f"red flag: field {first}: known_at unset → pricing" in named
     assert f"red flag: field {second}: protected unset → True" in named
     assert "red flag: params.yaml: preprocess.test_share" in named
@@ -429,9 +431,9 @@ def test_what_a_person_should_look_at_is_named(lender: Lender) -> None:
 
 
 def test_nothing_is_named_where_only_the_model_changed(lender: Lender) -> None:
-    found = lender.change(BETTER).judge()
-    assert "attention" not in words(found, "note")
-    assert found.red_flags == []
+    judgement = lender.change(BETTER).judge()
+    assert "attention" not in words(judgement, "note")
+    assert judgement.red_flags == []
 
 
 def test_a_small_group_is_written_for_machines(lender: Lender, tmp_path: Path) -> None:
@@ -450,9 +452,9 @@ def test_predictions_fabricated_from_outcomes_and_calibrated_fail(lender: Lender
     told = np.where(BETTER["bad"] == 1, 2.0, -4.0) + generator.normal(0, 1.5, len(BETTER))
     lender.run(BETTER.assign(pd=1 / (1 + np.exp(-told))))
     honest.write_bytes(kept)
-    found = lender.lock().commit("Leap ahead").push().judge()
-    assert "rescoring" in failed_checks(found)
-    assert "1,600 PDs of test rows differ" in words(found, "fail")
+    judgement = lender.lock().commit("Leap ahead").push().judge()
+    assert "rescoring" in failed_checks(judgement)
+    assert "1,600 PDs of test rows differ" in words(judgement, "fail")
 
 
 def test_another_winner_than_the_one_that_was_judged_fails(lender: Lender) -> None:
@@ -460,35 +462,35 @@ def test_another_winner_than_the_one_that_was_judged_fails(lender: Lender) -> No
     swapped = (lender.folder / "models/winner.json").read_bytes()
     lender.run(BETTER)
     (lender.folder / "models/winner.json").write_bytes(swapped)
-    found = lender.lock().commit("Ship another").push().judge()
-    assert failed_checks(found) == ["rescoring"]
-    assert "models/winner.json does not give the PDs of the predictions" in words(found, "fail")
+    judgement = lender.lock().commit("Ship another").push().judge()
+    assert failed_checks(judgement) == ["rescoring"]
+    assert "models/winner.json does not give the PDs of the predictions" in words(judgement, "fail")
 
 
 def test_an_artifact_that_cannot_score_cannot_be_judged(lender: Lender) -> None:
     lender.run(BETTER)
     (lender.folder / "models/winner.json").write_bytes(b"nonsense")
-    found = lender.lock().commit("Ship nonsense").push()
-    with contextlib.chdir(found.folder), pytest.raises(CannotJudge, match="cannot score the"):
+    pushed = lender.lock().commit("Ship nonsense").push()
+    with contextlib.chdir(pushed.folder), pytest.raises(CannotJudge, match="cannot score the"):
         REAL_SCORE()
 
 
 def test_a_test_part_with_few_defaults_cannot_be_judged(lender: Lender) -> None:
     lender.policy(min_bads=500).commit("Ask for more defaults")
-    found = lender.change(BETTER).judge()
-    assert code(found) == 2
-    assert "defaults among 1,600 test rows; 500 are needed" in found.sentence
+    judgement = lender.change(BETTER).judge()
+    assert code(judgement) == 2
+    assert "defaults among 1,600 test rows; 500 are needed" in judgement.sentence
 
 
 def test_adverse_impact_fails_the_gate(lender: Lender) -> None:
-    found = lender.change(predictions(noise=0.0, against=2.0)).judge()
-    assert "groups" in failed_checks(found)
-    assert "sex F: approval" in words(found, "fail")
+    judgement = lender.change(predictions(noise=0.0, against=2.0)).judge()
+    assert "groups" in failed_checks(judgement)
+    assert "sex F: approval" in words(judgement, "fail")
 
 
 def test_a_protected_attribute_that_is_no_longer_measured_fails(lender: Lender) -> None:
-    found = lender.change(BETTER.drop(columns="group_sex")).judge()
-    assert "no longer measured by protected group: sex" in words(found, "fail")
+    judgement = lender.change(BETTER.drop(columns="group_sex")).judge()
+    assert "no longer measured by protected group: sex" in words(judgement, "fail")
 
 
 def test_the_judgement_is_written_for_machines(lender: Lender, tmp_path: Path) -> None:

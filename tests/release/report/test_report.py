@@ -121,10 +121,10 @@ def test_the_real_pipeline_has_a_full_report(pipeline: Clone) -> None:
 def test_a_winner_of_the_base_that_is_gone_is_not_timed(
     pipeline: Clone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = judged(pipeline)
+    judgement = judged(pipeline)
     monkeypatch.setattr(dvc_state, "locked_version", lambda *_: ("0" * 32, 1))
     with contextlib.chdir(pipeline.folder):
-        base, head = timing.measure(found)
+        base, head = timing.measure(judgement)
     assert base is None
     assert head is not None
     assert 0 < head < 1e6

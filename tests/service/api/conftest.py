@@ -52,8 +52,8 @@ def case(api: Api) -> Callable[[str], dict[str, Any]]:
     """An application with a given decision."""
     assert api.state.engine
     applications = draw(api.state.engine.applications, 400)
-    found = {
+    by_decision = {
         d.decision: a
         for a, d in zip(applications, api.state.engine.decide_rows(applications), strict=True)
     }
-    return found.__getitem__
+    return by_decision.__getitem__

@@ -35,9 +35,9 @@ def test_a_key_is_recorded_once_in_one_group_and_later(ledger: Ledger) -> None:
     async def many() -> list[str]:
         return await asyncio.gather(*(decide_once(ledger, "key") for _ in range(20)))
 
-    found = set(asyncio.run(many())) | {asyncio.run(decide_once(ledger, "key"))}
-    assert len(found) == 1
-    assert [entry.id for entry in ledger.after(0, 10)] == list(found)
+    identifiers = set(asyncio.run(many())) | {asyncio.run(decide_once(ledger, "key"))}
+    assert len(identifiers) == 1
+    assert [entry.id for entry in ledger.after(0, 10)] == list(identifiers)
 
 
 def test_other_appends_of_the_group_are_recorded(ledger: Ledger) -> None:

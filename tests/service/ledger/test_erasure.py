@@ -240,8 +240,8 @@ def test_a_payload_that_a_forger_empties_is_found(
     with ledger.engine.begin() as connection:
         update = tables.entries.update().where(tables.entries.c.sequence == 1)
         connection.execute(update, {"payload": left})
-    (found,) = verify(ledger.engine).findings
-    assert found == "entry 1 was changed: it is emptied, and no entry says so"
+    (finding,) = verify(ledger.engine).findings
+    assert finding == "entry 1 was changed: it is emptied, and no entry says so"
 
 
 def test_a_database_that_was_not_migrated_gets_whole_payloads() -> None:

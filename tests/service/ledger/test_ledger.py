@@ -208,8 +208,8 @@ def test_an_override_is_its_own_entry_and_stands_with_its_decision(ledger: Ledge
     ledger.append_many([override(referred, "approve", "payslips seen", "officer 7")])
     record = ledger.get(referred.id)
     assert record is not None
-    (found,) = record.as_dict()["overrides"]
-    assert (found["decision"], found["reason"], found["author"], found["sequence"]) == (
+    (stated,) = record.as_dict()["overrides"]
+    assert (stated["decision"], stated["reason"], stated["author"], stated["sequence"]) == (
         "approve",
         "payslips seen",
         "officer 7",
@@ -277,7 +277,7 @@ def test_recent_decisions_come_newest_first_and_page_by_page(ledger: Ledger) -> 
 
 
 @pytest.mark.parametrize(
-    ("search", "found"),
+    ("search", "expected"),
     [
         ("refer", [2]),
         ("b2 decline", [3, 1]),
@@ -288,12 +288,12 @@ def test_recent_decisions_come_newest_first_and_page_by_page(ledger: Ledger) -> 
     ],
 )
 def test_a_search_finds_decisions_ratings_and_words(
-    ledger: Ledger, search: str, found: list[int]
+    ledger: Ledger, search: str, expected: list[int]
 ) -> None:
     drafts = [decided(), decided("refer", purpose="CAR"), decided(note="100% OF IT; noXsuch")]
     ledger.append_many(drafts)
     page = ledger.recent(10, search=search)
-    assert [record.entry.sequence for record in page.records] == found
+    assert [record.entry.sequence for record in page.records] == expected
 
 
 def test_a_search_reads_a_limited_span_and_returns_the_next_cursor(
@@ -471,8 +471,8 @@ def test_verification_finds_a_personal_part_that_was_added(ledger: Ledger) -> No
     ledger.append_many([draft("outcome", {"bad": True}, entry.id)])
     copied = "SELECT 2, reference, salt, content FROM ledger_personal"
     change(ledger.engine, f"INSERT INTO ledger_personal {copied}")
-    (found,) = findings(ledger.engine)
-    assert found.endswith("has a personal part it does not state")
+    (finding,) = findings(ledger.engine)
+    assert finding.endswith("has a personal part it does not state")
 
 
 def test_verification_finds_two_exchanged_entries(ledger: Ledger) -> None:
@@ -501,15 +501,15 @@ def test_removed_last_entries_are_found_by_a_head_kept_elsewhere(
     with ledger.engine.begin() as connection:
         schema.move_head(connection, Head(8, kept[7].hash))
     assert findings(ledger.engine) == []
-    (found,) = findings(ledger.engine, Head(10, kept[-1].hash))
-    assert "the chain ends at 8, before the expected 10:" in found
+    (finding,) = findings(ledger.engine, Head(10, kept[-1].hash))
+    assert "the chain ends at 8, before the expected 10:" in finding
 
 
 def test_a_rewritten_chain_is_found_by_a_head_kept_elsewhere(ledger: Ledger) -> None:
     add(ledger, 10)
-    (found,) = findings(ledger.engine, Head(5, "0" * 64))
-    assert "entry 5" in found
-    assert "is not the expected head" in found
+    (finding,) = findings(ledger.engine, Head(5, "0" * 64))
+    assert "entry 5" in finding
+    assert "is not the expected head" in finding
 
 
 def test_verification_continues_while_entries_are_recorded(ledger: Ledger) -> None:

@@ -329,8 +329,8 @@ def test_damaged_text_is_named_and_hides_no_other_entry(ledger: Ledger) -> None:
     broken = "CAST(substr(payload, 1, 20) || x'ff' || substr(payload, 22) AS TEXT)"
     where = f"WHERE id = '{third}'"
     change(ledger.engine, f"UPDATE ledger_entries SET payload = {broken} {where}")  # noqa: S608
-    (found,) = verify(ledger.engine).findings
-    assert found.startswith("entry 3 (")
+    (finding,) = verify(ledger.engine).findings
+    assert finding.startswith("entry 3 (")
     page = [history.as_dict() for history in ledger.recent(10).records]
     assert [entry["sequence"] for entry in page] == [5, 4, 3, 2, 1]
     assert canonical(page)

@@ -119,7 +119,7 @@ def race(*attempts: Callable[[], Entry]) -> list[Entry]:
             return []
 
     with ThreadPoolExecutor(len(attempts)) as people:
-        return [entry for found in people.map(attempt, attempts) for entry in found]
+        return [entry for recorded in people.map(attempt, attempts) for entry in recorded]
 
 
 def test_of_two_checkers_at_once_one_counts(ledger: Ledger, database: str) -> None:
@@ -163,15 +163,15 @@ def test_verify_finds_an_approval_that_nobody_may_give(
     sound = drafts.approval(propose(ledger, referred), "B. Checker", None, None)
     content = ledger_content(sound) | changes
     ledger.append_many([draft("override", content, refers_to=referred.id)])
-    (found,) = verify(ledger.engine).findings
-    assert problem in found
+    (finding,) = verify(ledger.engine).findings
+    assert problem in finding
 
 
 def test_verify_finds_a_second_override(ledger: Ledger) -> None:
     referred = refer(ledger)
     ledger.append_many([override(referred, d, "seen", "me") for d in ("approve", "decline")])
-    (found,) = verify(ledger.engine).findings
-    assert f"decides about {referred.id}, which was decided before" in found
+    (finding,) = verify(ledger.engine).findings
+    assert f"decides about {referred.id}, which was decided before" in finding
 
 
 def ledger_content(sound: Draft) -> dict[str, object]:
@@ -198,8 +198,8 @@ def test_the_queue_is_searched_and_filtered(ledger: Ledger) -> None:
     first, second = refer(ledger, purpose="CAR"), refer(ledger, purpose="HOUSE")
     propose(ledger, second, "Émile Ünal")
     ledger.append_many([drafts.note(first, "Asked for payslips", "Zoë")])
-    found = queue.open_referrals(ledger.engine, 10, search="payslips").records
-    assert [record.entry.id for record in found] == [first.id]
+    records = queue.open_referrals(ledger.engine, 10, search="payslips").records
+    assert [record.entry.id for record in records] == [first.id]
     assert open_ids(ledger, officer="Ünal") == [second.id]
     assert open_ids(ledger, rating="b2") == [first.id, second.id]
     assert open_ids(ledger, since="2000-01-01", until="2000-01-02") == []

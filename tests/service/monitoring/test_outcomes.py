@@ -158,13 +158,13 @@ def test_realised_bad_rates_stand_beside_what_was_expected(ledger: Ledger) -> No
     for pd, rating in ((0.02, "A"), (0.4, "E")):
         rows += [row(decide(ledger, pd, rating), int(rng.random() < pd)) for _ in range(60)]
     outcomes.record(ledger, rows)
-    found = performance_of(ledger, 0)
-    assert found["mature"] == 120
-    assert found["by_rating"]["E"]["expected"] == pytest.approx(0.4)
-    assert found["by_rating"]["E"]["bad_rate"] > found["by_rating"]["A"]["bad_rate"]
-    assert found["all"]["roc_auc"] > 0.6
+    performance = performance_of(ledger, 0)
+    assert performance["mature"] == 120
+    assert performance["by_rating"]["E"]["expected"] == pytest.approx(0.4)
+    assert performance["by_rating"]["E"]["bad_rate"] > performance["by_rating"]["A"]["bad_rate"]
+    assert performance["all"]["roc_auc"] > 0.6
     quarter = f"{today().year}-Q{(today().month - 1) // 3 + 1}"
-    assert list(found["by_vintage"]) == [quarter]
+    assert list(performance["by_vintage"]) == [quarter]
 
 
 def test_realised_figures_follow_the_decision_and_the_policy_of_then(ledger: Ledger) -> None:
@@ -178,12 +178,12 @@ def test_realised_figures_follow_the_decision_and_the_policy_of_then(ledger: Led
     ]
     rows = [row(e.id, bad) for e, bad in zip(ledger.append_many(drafts), (0, 1, 1), strict=True)]
     outcomes.record(ledger, rows)
-    found = performance_of(ledger, 0)
-    assert found["by_decision"] == {
+    performance = performance_of(ledger, 0)
+    assert performance["by_decision"] == {
         "approve": {"rows": 2, "bad_rate": 0.5, "expected": 0.2},
         "decline": {"rows": 1, "bad_rate": 1.0, "expected": 0.5},
     }
-    assert found["profit"] == {
+    assert performance["profit"] == {
         "realised": pytest.approx((0.1 - 0.6) / 2),
         "expected": pytest.approx(0.8 * 0.1 - 0.2 * 0.6),
     }

@@ -39,8 +39,8 @@ def test_the_bands_of_a_number_lie_between_its_rounded_quartiles() -> None:
 
 def test_equal_quartiles_make_fewer_bands() -> None:
     children = np.array([0.0, 0, 0, 0, 0, 2, 3, 4])
-    found = evaluation.name_groups(number("children"), children)
-    assert found.tolist() == ["0 to 2"] * 5 + ["2 and above"] * 3
+    names = evaluation.name_groups(number("children"), children)
+    assert names.tolist() == ["0 to 2"] * 5 + ["2 and above"] * 3
 
 
 def test_the_groups_of_a_category_are_its_values() -> None:
@@ -50,8 +50,8 @@ def test_the_groups_of_a_category_are_its_values() -> None:
 
 def test_a_vintage_is_a_quarter() -> None:
     days = np.array(["1969-12-31", "2024-03-31", "2024-04-01", "2024-12-31"], "datetime64[D]")
-    found = evaluation.name_vintages(days).tolist()
-    assert found == ["1969-Q4", "2024-Q1", "2024-Q2", "2024-Q4"]
+    names = evaluation.name_vintages(days).tolist()
+    assert names == ["1969-Q4", "2024-Q1", "2024-Q2", "2024-Q4"]
 
 
 def test_a_figure_in_cross_validation_is_the_mean_of_its_folds() -> None:
@@ -59,16 +59,16 @@ def test_a_figure_in_cross_validation_is_the_mean_of_its_folds() -> None:
     pd, fold = rng.random(90), np.repeat([0, 1, 2], 30)
     bad = (rng.random(90) < pd).astype(np.int64)
     values = [metrics.roc_auc(bad[fold == k], pd[fold == k]) for k in range(3)]
-    found = evaluation.cross_validate(bad, pd, fold, "roc_auc")
-    assert found["value"] == pytest.approx(np.mean(values))
-    assert found["standard_error"] == pytest.approx(np.std(values, ddof=1) / math.sqrt(3))
+    estimate = evaluation.cross_validate(bad, pd, fold, "roc_auc")
+    assert estimate["value"] == pytest.approx(np.mean(values))
+    assert estimate["standard_error"] == pytest.approx(np.std(values, ddof=1) / math.sqrt(3))
 
 
 def test_a_single_fold_has_no_standard_error_and_the_best_wins() -> None:
     bad, pd = np.array([0, 1, 0, 1]), np.array([0.1, 0.2, 0.3, 0.4])
-    found = evaluation.cross_validate(bad, pd, np.zeros(4, dtype=np.int64), "roc_auc")
-    assert math.isnan(found["standard_error"])
-    figures = {"simple": {"value": 0.7, "standard_error": 0.1}, "complex": found}
+    estimate = evaluation.cross_validate(bad, pd, np.zeros(4, dtype=np.int64), "roc_auc")
+    assert math.isnan(estimate["standard_error"])
+    figures = {"simple": {"value": 0.7, "standard_error": 0.1}, "complex": estimate}
     assert evaluation.choose(figures, "roc_auc", "simplest") == "complex"
 
 
@@ -137,16 +137,16 @@ def test_some_of_the_rows_keep_their_money_and_clusters() -> None:
 
 
 def test_figures_by_money_are_sums_of_money_over_sums_of_money() -> None:
-    found = evaluation.summary(ROWS, POLICY)
-    assert found["approval_rate_by_money"] == pytest.approx(100 / 200)
-    assert found["approved_bad_rate_by_money"] == pytest.approx(30 / 100)
+    figures = evaluation.summary(ROWS, POLICY)
+    assert figures["approval_rate_by_money"] == pytest.approx(100 / 200)
+    assert figures["approved_bad_rate_by_money"] == pytest.approx(30 / 100)
     gain = 70 * POLICY.margin - 30 * POLICY.loss_given_default
-    assert found["profit_by_money"] == pytest.approx(gain / 200)
+    assert figures["profit_by_money"] == pytest.approx(gain / 200)
 
 
 def test_the_profit_of_a_loan_is_earned_on_good_and_lost_on_bad_approved_ones() -> None:
-    found = evaluation.summary(ROWS, POLICY)
-    assert found["profit"] == pytest.approx((2 * POLICY.margin - POLICY.loss_given_default) / 4)
+    figures = evaluation.summary(ROWS, POLICY)
+    assert figures["profit"] == pytest.approx((2 * POLICY.margin - POLICY.loss_given_default) / 4)
 
 
 def test_without_money_nothing_is_stated_by_money() -> None:
@@ -160,9 +160,9 @@ def test_a_rate_by_money_of_nobody_is_undefined() -> None:
 
 def test_new_customers_have_figures_where_there_are_enough() -> None:
     is_new = np.array([True, True, False, True])
-    found = evaluation.figures_of_new_customers(ROWS, is_new, POLICY, 3)
-    assert found["rows"] == 3
-    assert found["bad_rate"] == pytest.approx(2 / 3)
+    figures = evaluation.figures_of_new_customers(ROWS, is_new, POLICY, 3)
+    assert figures["rows"] == 3
+    assert figures["bad_rate"] == pytest.approx(2 / 3)
     assert evaluation.figures_of_new_customers(ROWS, is_new, POLICY, 4) == {"rows": 3}
     assert evaluation.figures_of_new_customers(ROWS, None, POLICY, 1) == {}
 

@@ -273,8 +273,8 @@ def test_no_row_is_passed_over(only: int) -> None:
     encoded = applications(model, np.random.default_rng(0), 40)
     encoded[:, 2], encoded[:, 3] = 0, 1
     encoded[only, 3] = 60
-    found = monotone.check_directions(model, encoded, np.arange(40))["amount"]
-    assert (found["violations"], found["counterexample"]["row"]) == (1, only)
+    direction = monotone.check_directions(model, encoded, np.arange(40))["amount"]
+    assert (direction["violations"], direction["counterexample"]["row"]) == (1, only)
 
 
 def test_the_report_names_the_formulas_whose_values_are_sampled() -> None:

@@ -16,31 +16,31 @@ from tests.support.trained.judged_rows import book
 
 def test_a_number_is_described_by_what_is_not_missing() -> None:
     values = np.append(np.arange(100.0), np.full(25, np.nan))
-    found = reference.describe_number(values)
-    assert found["edges"] == pytest.approx(np.quantile(np.arange(100), np.arange(1, 10) / 10))
-    assert found["shares"] == pytest.approx([0.1] * 10)
-    assert found["missing"] == pytest.approx(0.2)
-    assert (found["mean"], found["sd"]) == pytest.approx((49.5, np.arange(100).std()))
-    assert found["quantiles"] == pytest.approx(np.linspace(0, 99, 101))
+    described = reference.describe_number(values)
+    assert described["edges"] == pytest.approx(np.quantile(np.arange(100), np.arange(1, 10) / 10))
+    assert described["shares"] == pytest.approx([0.1] * 10)
+    assert described["missing"] == pytest.approx(0.2)
+    assert (described["mean"], described["sd"]) == pytest.approx((49.5, np.arange(100).std()))
+    assert described["quantiles"] == pytest.approx(np.linspace(0, 99, 101))
 
 
 def test_a_bin_holds_its_lower_edge() -> None:
-    found = reference.describe_number(np.repeat([0.0, 1.0], [30, 70]))
-    assert len(found["shares"]) == len(found["edges"]) + 1
-    held = np.searchsorted(found["edges"], [0.0, 1.0], side="right")
-    assert np.array(found["shares"])[held] == pytest.approx([0.3, 0.7])
+    described = reference.describe_number(np.repeat([0.0, 1.0], [30, 70]))
+    assert len(described["shares"]) == len(described["edges"]) + 1
+    held = np.searchsorted(described["edges"], [0.0, 1.0], side="right")
+    assert np.array(described["shares"])[held] == pytest.approx([0.3, 0.7])
 
 
 def test_a_category_has_a_share_for_every_level_also_where_nobody_has_it() -> None:
-    found = reference.describe_category(np.array([0.0, 0, 2, np.nan]), ["a", "b", "c"])
-    assert found["categories"] == ["a", "b", "c"]
-    assert found["shares"] == pytest.approx([2 / 3, 0, 1 / 3])
-    assert found["missing"] == 0.25
+    described = reference.describe_category(np.array([0.0, 0, 2, np.nan]), ["a", "b", "c"])
+    assert described["categories"] == ["a", "b", "c"]
+    assert described["shares"] == pytest.approx([2 / 3, 0, 1 / 3])
+    assert described["missing"] == 0.25
 
 
 def test_a_category_that_is_always_missing_has_no_shares() -> None:
-    found = reference.describe_category(np.full(3, np.nan), ["a", "b"])
-    assert (found["shares"], found["missing"]) == ([0, 0], 1)
+    described = reference.describe_category(np.full(3, np.nan), ["a", "b"])
+    assert (described["shares"], described["missing"]) == ([0, 0], 1)
 
 
 def test_the_covariance_of_the_recalibration_is_how_its_fits_vary() -> None:
@@ -56,9 +56,9 @@ def test_the_covariance_of_the_recalibration_is_how_its_fits_vary() -> None:
 
 
 def test_constant_pds_are_taken_as_they_are() -> None:
-    found = reference.describe_calibration(np.arange(50) % 2, np.full(50, 0.3))
-    assert (found["slope"], found["intercept"]) == (1, 0)
-    assert np.array(found["covariance"]).tolist() == [[0, 0], [0, 0]]
+    described = reference.describe_calibration(np.arange(50) % 2, np.full(50, 0.3))
+    assert (described["slope"], described["intercept"]) == (1, 0)
+    assert np.array(described["covariance"]).tolist() == [[0, 0], [0, 0]]
 
 
 def test_the_usual_range_holds_the_middle_half_and_the_median_of_all() -> None:
@@ -80,12 +80,12 @@ def test_the_ends_of_a_range_have_three_digits(value: float, down: float, up: fl
 def test_the_approved_are_described_by_themselves(fitted_book: Project, fitted: Model) -> None:
     x = fitted.features(fitted_book.columns("train"))
     policy = fitted_book.config.policy
-    found = reference.describe_approved(fitted, policy, x)
+    about_approved = reference.describe_approved(fitted, policy, x)
     approved = x[fitted.predict_matrix(x) < policy.approve_below]
-    assert 0 < found["rows"] == len(approved) < len(x)
-    assert list(found["features"]) == list(fitted.features.names)
+    assert 0 < about_approved["rows"] == len(approved) < len(x)
+    assert list(about_approved["features"]) == list(fitted.features.names)
     for name, own in zip(fitted.features.names, approved.T, strict=True):
-        ends = found["features"][name]["range"]
+        ends = about_approved["features"][name]["range"]
         assert (ends is None) == (name in ("purpose", "insured", "branch"))
         if ends:
             inside = (own >= ends[0]) & (own <= ends[1])
@@ -99,31 +99,33 @@ def test_a_ratio_to_nothing_is_usual_for_nobody(fitted_book: Project, fitted: Mo
     ratio = x[:, fitted.features.names.index("loan_to_income")]
     assert ratio.tolist() == [9, 9, 9, 9, 9, 0.5, 0.4, 0.25]
     policy = fitted_book.config.policy.model_copy(update={"cut_off": 0.9999, "refer_band": 0.0})
-    found = reference.describe_approved(fitted, policy, x)["features"]
-    assert found["loan_to_income"]["range"] == [0.25, 0.5]
-    assert found["income"]["range"] == [0, 25_000]
+    about_features = reference.describe_approved(fitted, policy, x)["features"]
+    assert about_features["loan_to_income"]["range"] == [0.25, 0.5]
+    assert about_features["income"]["range"] == [0, 25_000]
 
 
 def test_where_nobody_is_approved_nothing_is_usual(fitted_book: Project, fitted: Model) -> None:
     policy = fitted_book.config.policy.model_copy(update={"cut_off": 1e-12})
-    found = reference.describe_approved(
+    about_approved = reference.describe_approved(
         fitted, policy, fitted.features(fitted_book.columns("train"))
     )
-    assert found["rows"] == 0
-    assert {(f["range"], f["contribution"]) for f in found["features"].values()} == {(None, 0.0)}
+    assert about_approved["rows"] == 0
+    assert {(f["range"], f["contribution"]) for f in about_approved["features"].values()} == {
+        (None, 0.0)
+    }
 
 
 def test_every_feature_is_described_by_what_it_is(fitted_book: Project, fitted: Model) -> None:
     x = fitted.features(fitted_book.columns("train"))
     bad, pd = book(200)
-    found = reference.make_reference(fitted.contract, fitted.features, x, bad, pd)
-    assert list(found["features"]) == list(fitted.features.names)
-    kinds = {name: described["kind"] for name, described in found["features"].items()}
+    made = reference.make_reference(fitted.contract, fitted.features, x, bad, pd)
+    assert list(made["features"]) == list(fitted.features.names)
+    kinds = {name: described["kind"] for name, described in made["features"].items()}
     categories = {name for name, kind in kinds.items() if kind == "category"}
     assert categories == {"purpose", "insured", "branch"}
-    assert found["features"]["purpose"]["categories"] == ["car", "home", "other"]
-    assert found["features"]["insured"]["categories"] == ["False", "True"]
-    assert found["rows"] == len(x)
+    assert made["features"]["purpose"]["categories"] == ["car", "home", "other"]
+    assert made["features"]["insured"]["categories"] == ["False", "True"]
+    assert made["rows"] == len(x)
 
 
 def test_each_meaning_of_a_missing_value_has_a_share(models: dict[str, Model]) -> None:
@@ -131,8 +133,8 @@ def test_each_meaning_of_a_missing_value_has_a_share(models: dict[str, Model]) -
     place = model.features.names.index("months__missing")
     x = np.zeros((4, len(model.features.names)))
     x[:, place] = 0, 1, 1, 2
-    found = reference.make_reference(model.contract, model.features, x, *book(200))
-    described = found["features"]["months__missing"]
+    made = reference.make_reference(model.contract, model.features, x, *book(200))
+    described = made["features"]["months__missing"]
     assert described["categories"][1:3] == ["no loan so far", "no record"]
     assert described["shares"][:3] == [0.25, 0.5, 0.25]
 
@@ -144,10 +146,10 @@ def test_the_contribution_of_a_feature_is_its_mean_over_the_approved(
     policy = fitted_book.config.policy
     approved = x[fitted.predict_matrix(x) < policy.approve_below]
     assert 1 < len(approved) < 2 * reference.EXPLAINED
-    found = reference.describe_approved(fitted, policy, x)["features"]
+    about_features = reference.describe_approved(fitted, policy, x)["features"]
     means = fitted.scorer.contributions(approved).mean(axis=0)
     for name, mean in zip(fitted.features.names, means, strict=False):
-        assert found[name]["contribution"] == pytest.approx(mean, abs=1e-12)
+        assert about_features[name]["contribution"] == pytest.approx(mean, abs=1e-12)
 
 
 def test_the_covariance_is_the_inverse_of_the_information_at_the_fit() -> None:

@@ -16,9 +16,9 @@ TIED = PD.round(2)
 
 def test_the_roc_curve_is_that_of_scikit_learn() -> None:
     false, true, _ = roc_curve(BAD, TIED, drop_intermediate=False)
-    found = curves.roc(BAD, TIED, points=10_000)
-    assert found["false_positive_rate"] == pytest.approx(false)
-    assert found["true_positive_rate"] == pytest.approx(true)
+    curve = curves.roc(BAD, TIED, points=10_000)
+    assert curve["false_positive_rate"] == pytest.approx(false)
+    assert curve["true_positive_rate"] == pytest.approx(true)
 
 
 FOUR = np.array([False, True, False, True]), np.array([0.1, 0.2, 0.3, 0.4])
@@ -38,9 +38,9 @@ def test_the_roc_curve_of_four_loans_is_that_by_hand() -> None:
 
 
 def test_the_precision_curve_of_four_loans_begins_at_the_highest_pd() -> None:
-    found = as_lists(curves.precision_recall(*FOUR))
-    assert found.pop("precision") == pytest.approx([1, 2 / 3, 1 / 2])
-    assert found == {"threshold": [0.4, 0.2, 0.1], "recall": [0.5, 1, 1]}
+    curve = as_lists(curves.precision_recall(*FOUR))
+    assert curve.pop("precision") == pytest.approx([1, 2 / 3, 1 / 2])
+    assert curve == {"threshold": [0.4, 0.2, 0.1], "recall": [0.5, 1, 1]}
 
 
 def test_the_ks_curve_of_four_loans_is_that_by_hand() -> None:
@@ -52,8 +52,8 @@ def test_the_ks_curve_of_four_loans_is_that_by_hand() -> None:
 
 
 def test_the_ks_curve_keeps_the_widest_gap_of_a_model_that_ranks_backwards() -> None:
-    found = curves.kolmogorov_smirnov(BAD, 1 - PD, points=5)
-    gap = np.abs(found["good_share"] - found["bad_share"]).max()
+    curve = curves.kolmogorov_smirnov(BAD, 1 - PD, points=5)
+    gap = np.abs(curve["good_share"] - curve["bad_share"]).max()
     assert gap == pytest.approx(metrics.summary(BAD, PD, 0.3)["ks"])
 
 
@@ -71,28 +71,28 @@ def test_a_curve_of_two_points_is_its_ends() -> None:
 
 
 def test_a_thinned_curve_is_evenly_spaced() -> None:
-    found = curves.roc(BAD, PD, points=11)
-    way = found["true_positive_rate"] + found["false_positive_rate"]
+    curve = curves.roc(BAD, PD, points=11)
+    way = curve["true_positive_rate"] + curve["false_positive_rate"]
     assert way == pytest.approx(np.linspace(0, 2, 11), abs=0.01)
 
 
 def test_a_thinned_roc_curve_keeps_its_area() -> None:
-    found = curves.roc(BAD, PD)
-    area = np.trapezoid(found["true_positive_rate"], found["false_positive_rate"])
+    curve = curves.roc(BAD, PD)
+    area = np.trapezoid(curve["true_positive_rate"], curve["false_positive_rate"])
     assert area == pytest.approx(metrics.roc_auc(BAD, PD), abs=1e-3)
 
 
 def test_the_precision_curve_is_that_of_scikit_learn() -> None:
     precision, recall, thresholds = precision_recall_curve(BAD, TIED)
-    found = curves.precision_recall(BAD, TIED, points=10_000)
+    curve = curves.precision_recall(BAD, TIED, points=10_000)
     reached = dict(zip(thresholds, zip(recall, precision, strict=False), strict=False))
-    expected = np.array([reached[threshold] for threshold in found["threshold"]])
-    assert np.stack([found["recall"], found["precision"]], axis=1) == pytest.approx(expected)
+    expected = np.array([reached[threshold] for threshold in curve["threshold"]])
+    assert np.stack([curve["recall"], curve["precision"]], axis=1) == pytest.approx(expected)
 
 
 def test_the_widest_gap_of_the_ks_curve_is_ks() -> None:
-    found = curves.kolmogorov_smirnov(BAD, PD, points=5)
-    gap = np.abs(found["good_share"] - found["bad_share"]).max()
+    curve = curves.kolmogorov_smirnov(BAD, PD, points=5)
+    gap = np.abs(curve["good_share"] - curve["bad_share"]).max()
     assert gap == pytest.approx(metrics.summary(BAD, PD, 0.3)["ks"])
 
 
@@ -120,8 +120,8 @@ def test_reliability_leaves_out_bins_that_ties_swallow() -> None:
 
 
 def test_the_histogram_counts_every_row_by_class() -> None:
-    found = curves.histogram(BAD, PD)
-    assert (found["good"].sum(), found["bad"].sum()) == ((~BAD).sum(), BAD.sum())
+    counts = curves.histogram(BAD, PD)
+    assert (counts["good"].sum(), counts["bad"].sum()) == ((~BAD).sum(), BAD.sum())
 
 
 def test_the_histogram_counts_a_pd_of_one() -> None:

@@ -28,17 +28,17 @@ def test_delong_is_the_covariance_of_all_placements(seed: int, goods: int, bads:
     old, new = generator.integers(0, 6, (2, goods + bads)) / 5
     gain = placements(bad, new) - placements(bad, old)
     variance = np.var(gain.mean(1), ddof=1) / bads + np.var(gain.mean(0), ddof=1) / goods
-    found = compare_aucs(bad, old, new)
-    assert found.difference == pytest.approx(gain.mean(), abs=1e-12)
-    assert found.standard_error == pytest.approx(math.sqrt(variance), abs=1e-12)
+    comparison = compare_aucs(bad, old, new)
+    assert comparison.difference == pytest.approx(gain.mean(), abs=1e-12)
+    assert comparison.standard_error == pytest.approx(math.sqrt(variance), abs=1e-12)
 
 
 def test_delong_reports_both_aucs() -> None:
     bad, pd = book(300)
     noisy = book(300, noise=1)[1]
-    found = compare_aucs(bad, noisy, pd)
+    comparison = compare_aucs(bad, noisy, pd)
     expected = (metrics.roc_auc(bad, noisy), metrics.roc_auc(bad, pd))
-    assert (found.champion, found.challenger) == pytest.approx(expected)
+    assert (comparison.champion, comparison.challenger) == pytest.approx(expected)
 
 
 def test_delong_and_the_paired_bootstrap_agree() -> None:
@@ -48,8 +48,8 @@ def test_delong_and_the_paired_bootstrap_agree() -> None:
         intervals.bootstrap(bad, scores, CUT_OFF, resamples=500) for scores in (noisy, pd)
     )
     paired = intervals.paired_intervals(champion, challenger)["roc_auc"]
-    found = compare_aucs(bad, noisy, pd)
-    assert (found.low, found.high) == pytest.approx((paired.low, paired.high), abs=0.002)
+    comparison = compare_aucs(bad, noisy, pd)
+    assert (comparison.low, comparison.high) == pytest.approx((paired.low, paired.high), abs=0.002)
 
 
 def test_delong_finds_a_difference_of_equal_models_one_time_in_twenty() -> None:
@@ -64,25 +64,25 @@ def test_delong_finds_a_difference_of_equal_models_one_time_in_twenty() -> None:
 
 def test_delong_of_the_same_ranking_has_no_evidence() -> None:
     bad, pd = book(100)
-    found = compare_aucs(bad, pd, pd**2)
-    assert (found.difference, found.standard_error, found.p_value) == (0, 0, 1)
+    comparison = compare_aucs(bad, pd, pd**2)
+    assert (comparison.difference, comparison.standard_error, comparison.p_value) == (0, 0, 1)
 
 
 def test_the_p_value_is_that_of_a_normal_difference() -> None:
     bad, pd = book(300)
-    found = compare_aucs(bad, np.random.default_rng(6).normal(pd, 0.2).clip(0, 1), pd)
-    errors = abs(found.difference) / found.standard_error
+    comparison = compare_aucs(bad, np.random.default_rng(6).normal(pd, 0.2).clip(0, 1), pd)
+    errors = abs(comparison.difference) / comparison.standard_error
     assert 0.5 < errors < 6
-    assert found.p_value == pytest.approx(2 * NormalDist().cdf(-errors))
-    reach = NormalDist().inv_cdf(0.975) * found.standard_error
-    assert [found.low, found.high] == pytest.approx(
-        [found.difference - reach, found.difference + reach]
+    assert comparison.p_value == pytest.approx(2 * NormalDist().cdf(-errors))
+    reach = NormalDist().inv_cdf(0.975) * comparison.standard_error
+    assert [comparison.low, comparison.high] == pytest.approx(
+        [comparison.difference - reach, comparison.difference + reach]
     )
 
 
 def test_delong_of_certain_opposites_is_certain() -> None:
-    found = compare_aucs([0, 0, 1, 1], [0.9, 0.8, 0.2, 0.1], [0.1, 0.2, 0.8, 0.9])
-    assert (found.difference, found.p_value) == (1, 0)
+    comparison = compare_aucs([0, 0, 1, 1], [0.9, 0.8, 0.2, 0.1], [0.1, 0.2, 0.8, 0.9])
+    assert (comparison.difference, comparison.p_value) == (1, 0)
 
 
 def test_delong_needs_two_of_each_class() -> None:

@@ -17,12 +17,12 @@ ROOT = Path(__file__).parents[3]
 
 def test_resamples_are_summaries_of_rows_drawn_with_replacement() -> None:
     bad, pd = book(60)
-    found = intervals.bootstrap(bad, pd, CUT_OFF, resamples=5, seed=3).resampled
+    resampled = intervals.bootstrap(bad, pd, CUT_OFF, resamples=5, seed=3).resampled
     for resample in range(5):
         drawn = intervals.draw_rows(60, 3, resample)
         expected = metrics.summary(bad[drawn], pd[drawn], CUT_OFF)
         del expected["ece"]
-        one = {name: values[resample] for name, values in found.items() if name != "ece"}
+        one = {name: values[resample] for name, values in resampled.items() if name != "ece"}
         assert one == pytest.approx(expected, rel=1e-6, nan_ok=True)
 
 
@@ -31,14 +31,14 @@ def test_a_quotient_is_resampled_as_that_of_the_drawn_rows() -> None:
     money = np.random.default_rng(5).uniform(1, 9, 60)
     cluster = np.arange(60) // 2 + 100
     for codes, groups in ((None, np.arange(60)), (cluster, cluster - 100)):
-        found = intervals.bootstrap(
+        resampled = intervals.bootstrap(
             bad, pd, CUT_OFF, ratios={"lost": (bad * money, money)}, cluster=codes, resamples=5
         ).resampled["lost"]
         for resample in range(5):
             drawn = intervals.draw_rows(int(groups.max()) + 1, 0, resample)
             rows = np.concatenate([np.flatnonzero(groups == group) for group in drawn])
             lost = (bad * money)[rows].sum() / money[rows].sum()
-            assert found[resample] == pytest.approx(lost, rel=1e-12)
+            assert resampled[resample] == pytest.approx(lost, rel=1e-12)
 
 
 def test_estimates_are_the_summary_itself() -> None:
@@ -87,14 +87,14 @@ def test_the_number_of_threads_changes_no_bit() -> None:
 def test_the_number_of_workers_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     bad, pd = book(300)
     monkeypatch.setattr(intervals, "CHUNK", 3000)
-    found = []
+    runs = []
     for workers in (1, 2, 5):
         monkeypatch.setattr(intervals, "THREADS", workers)
         draws = intervals.bootstrap(
             bad, pd, CUT_OFF, ratios={"share": (pd * bad, pd)}, resamples=40
         )
-        found.append({name: values.tobytes() for name, values in draws.resampled.items()})
-    assert found[0] == found[1] == found[2]
+        runs.append({name: values.tobytes() for name, values in draws.resampled.items()})
+    assert runs[0] == runs[1] == runs[2]
 
 
 # Of 120 books, 95 % hold with a standard error of two points: 88 % is more than three away.
@@ -160,11 +160,13 @@ def test_the_difference_of_two_calibration_errors_holds_the_truth() -> None:
 
 def test_the_interval_of_the_area_under_precision_and_recall_widens_where_bads_are_few() -> None:
     draws = intervals.bootstrap(*book(300), CUT_OFF, resamples=200)
-    found = intervals.percentile_intervals(draws)["pr_auc"]
-    low, middle, high = (math.log(p / (1 - p)) for p in (found.low, found.estimate, found.high))
+    interval = intervals.percentile_intervals(draws)["pr_auc"]
+    low, middle, high = (
+        math.log(p / (1 - p)) for p in (interval.low, interval.estimate, interval.high)
+    )
     resampled = draws.resampled["pr_auc"]
     wider = 1 + 6 / draws.bad.sum()
-    expected = 1.96 * wider * resampled.std() / (found.estimate * (1 - found.estimate))
+    expected = 1.96 * wider * resampled.std() / (interval.estimate * (1 - interval.estimate))
     assert [middle - low, high - middle] == pytest.approx([expected, expected], rel=1e-3)
 
 
@@ -176,10 +178,11 @@ def test_shares_of_few_rows_have_intervals_within_0_and_1() -> None:
         odds = rng.normal(-1.5, 1.2, 60)
         pd = 1 / (1 + np.exp(-odds))
         draws = intervals.bootstrap(rng.random(60) < pd, pd, CUT_OFF, resamples=60, seed=seed)
-        found = intervals.percentile_intervals(draws)
+        by_figure = intervals.percentile_intervals(draws)
         for name in shares:
-            if math.isfinite(found[name].low):
-                assert 0 <= found[name].low <= found[name].estimate <= found[name].high <= 1, name
+            low, high = by_figure[name].low, by_figure[name].high
+            if math.isfinite(low):
+                assert 0 <= low <= by_figure[name].estimate <= high <= 1, name
 
 
 def test_a_perfect_ranking_has_the_interval_of_a_point() -> None:
@@ -195,9 +198,9 @@ def test_the_interval_of_a_rate_of_few_events_holds_the_truth(expected: int) -> 
     for seed in range(200):
         bad = np.random.default_rng(seed).random(400) < rate
         draws = intervals.bootstrap(bad, np.full(400, rate), CUT_OFF, resamples=20, seed=seed)
-        found = intervals.percentile_intervals(draws)
-        assert found["approved_bad_rate"] == found["bad_rate"]
-        held += found["bad_rate"].low <= rate <= found["bad_rate"].high
+        by_figure = intervals.percentile_intervals(draws)
+        assert by_figure["approved_bad_rate"] == by_figure["bad_rate"]
+        held += by_figure["bad_rate"].low <= rate <= by_figure["bad_rate"].high
     assert held >= 174  # 92 % hold where 1 is expected: three standard errors less
 
 
@@ -209,8 +212,8 @@ def test_the_interval_of_a_rate_by_money_of_few_events_holds_the_truth(expected:
         bad, money = rng.random(400) < rate, np.exp(rng.normal(10, 0.5, 400))
         ratios = {"bad_money": (bad * money, money)}
         draws = intervals.bootstrap(bad, np.full(400, rate), CUT_OFF, ratios=ratios, resamples=2)
-        found = intervals.percentile_intervals(draws)["bad_money"]
-        held += found.low <= rate <= found.high
+        interval = intervals.percentile_intervals(draws)["bad_money"]
+        held += interval.low <= rate <= interval.high
     assert held >= 172
 
 
@@ -226,9 +229,9 @@ def test_a_percentile_interval_leaves_a_fortieth_of_the_resamples_on_either_side
     figure: str,
 ) -> None:
     draws = intervals.bootstrap(*book(200), CUT_OFF, resamples=80)
-    found = intervals.percentile_intervals(draws)[figure]
-    assert (draws.resampled[figure] < found.low).sum() == 2
-    assert (draws.resampled[figure] > found.high).sum() == 2
+    interval = intervals.percentile_intervals(draws)[figure]
+    assert (draws.resampled[figure] < interval.low).sum() == 2
+    assert (draws.resampled[figure] > interval.high).sum() == 2
 
 
 def test_a_mean_of_rows_is_resampled_beside_the_figures() -> None:
@@ -252,19 +255,19 @@ def test_wrong_means_are_named(means: dict[str, list[float]], message: str) -> N
 
 
 def test_the_interval_of_an_undefined_figure_is_nan() -> None:
-    found = intervals.percentile_intervals(
+    by_figure = intervals.percentile_intervals(
         intervals.bootstrap([0] * 30, np.linspace(0.1, 0.9, 30), CUT_OFF, resamples=20)
     )
-    assert all(math.isnan(value) for name in ("roc_auc", "ks") for value in found[name])
-    assert not math.isnan(found["brier"].high)
+    assert all(math.isnan(value) for name in ("roc_auc", "ks") for value in by_figure[name])
+    assert not math.isnan(by_figure["brier"].high)
 
 
 def test_a_figure_undefined_in_many_resamples_has_no_interval() -> None:
     bad = np.arange(40) == 0
     draws = intervals.bootstrap(bad, np.linspace(0.1, 0.9, 40), CUT_OFF, resamples=100)
-    found = intervals.percentile_intervals(draws)["roc_auc"]
-    assert found.estimate == 0
-    assert math.isnan(found.low)
+    interval = intervals.percentile_intervals(draws)["roc_auc"]
+    assert interval.estimate == 0
+    assert math.isnan(interval.low)
 
 
 def test_at_least_one_resample_is_drawn() -> None:

@@ -21,9 +21,9 @@ def student(moves: np.ndarray, cluster: np.ndarray) -> float:
 
 
 def test_the_interval_is_that_of_a_difference_of_shares_less_its_excess() -> None:
-    found = ks_interval(RANKED, COUNTS, np.array([GAP + 0.01, GAP + 0.03]), None)
+    interval = ks_interval(RANKED, COUNTS, np.array([GAP + 0.01, GAP + 0.03]), None)
     centre, margin = GAP - 0.02 * 1.7024, 1.1 * 1.959964 * ERROR
-    assert found == pytest.approx((GAP, centre - margin, centre + margin), rel=1e-4)
+    assert interval == pytest.approx((GAP, centre - margin, centre + margin), rel=1e-4)
 
 
 def test_resamples_show_the_part_of_the_excess_that_doubled_noise_adds() -> None:
@@ -61,10 +61,10 @@ def test_a_cluster_counts_by_what_its_rows_add_to_the_gap() -> None:
     added = np.where(BAD, -(below - 0.25) / 20, (below - 0.8) / 100)
     effect = np.sum(np.bincount(cluster, added) ** 2) / np.sum(added**2)
     alone = ks_interval(RANKED, COUNTS, np.array([GAP]), None)
-    found = ks_interval(RANKED, COUNTS, np.array([GAP]), cluster)
+    interval = ks_interval(RANKED, COUNTS, np.array([GAP]), cluster)
     assert effect > 1.1
     wider = student(added, cluster) * np.sqrt(effect)
-    assert GAP - found.low == pytest.approx(wider * (GAP - alone.low))
+    assert GAP - interval.low == pytest.approx(wider * (GAP - alone.low))
 
 
 def test_clusters_count_at_the_widest_gap_of_many_thresholds() -> None:
@@ -81,11 +81,11 @@ def test_clusters_count_at_the_widest_gap_of_many_thresholds() -> None:
     effect = max(1, np.sum(np.bincount(cluster, added) ** 2) / np.sum(added**2))
     ranked = RankedRows.of(bad, pd)
     gap = abs(good - lost)
-    found = ks_interval(ranked, metrics.count_rows(ranked), np.array([gap]), cluster)
-    assert found.estimate == pytest.approx(gap)
+    interval = ks_interval(ranked, metrics.count_rows(ranked), np.array([gap]), cluster)
+    assert interval.estimate == pytest.approx(gap)
     assert effect > 1.05
     wider = student(added, cluster) * np.sqrt(effect)
-    assert gap - found.low == pytest.approx(1.1 * 1.959964 * error * wider)
+    assert gap - interval.low == pytest.approx(1.1 * 1.959964 * error * wider)
 
 
 # Of 200 books, 95 % hold with a standard error of 1.5 points; the true KS of the book is 0.50.
@@ -95,8 +95,8 @@ def test_the_interval_of_ks_holds_the_truth() -> None:
     for seed in range(200):
         bad, pd, _ = coverage.simulate("calibrated", 500, seed)
         draws = intervals.bootstrap(bad, pd, 0.1, resamples=60, seed=seed)
-        found = intervals.percentile_intervals(draws)["ks"]
-        below, above = below + (found.high < true), above + (true < found.low)
+        interval = intervals.percentile_intervals(draws)["ks"]
+        below, above = below + (interval.high < true), above + (true < interval.low)
     assert below + above <= 18
     assert below <= 11
     assert above <= 13

@@ -141,8 +141,8 @@ def test_calibration_is_the_maximum_of_the_likelihood() -> None:
 
     free = minimize(loss, [0.0, 1.0]).x
     fixed = minimize(lambda level: loss(np.array([level[0], 1.0])), [0.0]).x
-    found = metrics.calibration_slope_intercept(bad, pd)
-    assert found == pytest.approx((free[1], free[0], fixed[0]), abs=1e-4)
+    slope_and_intercepts = metrics.calibration_slope_intercept(bad, pd)
+    assert slope_and_intercepts == pytest.approx((free[1], free[0], fixed[0]), abs=1e-4)
 
 
 @given(tied_books())
@@ -183,26 +183,26 @@ def test_far_off_pds_still_recalibrate() -> None:
 
 def test_precision_and_recall_are_those_of_scikit_learn() -> None:
     bad, pd = book(500)
-    found = metrics.summary(bad, pd, CUT_OFF)
+    figures = metrics.summary(bad, pd, CUT_OFF)
     expected = precision_recall_fscore_support(bad, pd >= CUT_OFF, average="binary")[:3]
-    assert [found[name] for name in ("precision", "recall", "f1")] == pytest.approx(expected)
+    assert [figures[name] for name in ("precision", "recall", "f1")] == pytest.approx(expected)
 
 
 def test_rates_of_nothing_are_nan() -> None:
-    found = metrics.summary([0, 0], [0.1, 0.2], 0.3)
-    assert all(math.isnan(found[name]) for name in ("precision", "recall"))
+    figures = metrics.summary([0, 0], [0.1, 0.2], 0.3)
+    assert all(math.isnan(figures[name]) for name in ("precision", "recall"))
 
 
 def test_approval_counts_the_bads_among_the_approved() -> None:
     approved = np.array(["approve", "refer", "approve", "decline"]) == "approve"
-    found = metrics.summary([1, 0, 0, 1], [0.1, 0.2, 0.3, 0.4], 0.3, approved=approved)
-    assert (found["approval_rate"], found["approved_bad_rate"]) == (0.5, 0.5)
+    figures = metrics.summary([1, 0, 0, 1], [0.1, 0.2, 0.3, 0.4], 0.3, approved=approved)
+    assert (figures["approval_rate"], figures["approved_bad_rate"]) == (0.5, 0.5)
 
 
 def test_without_approvals_there_is_no_approved_bad_rate() -> None:
-    found = metrics.summary([1, 0], [0.1, 0.2], 0.3, approved=[False, False])
-    assert found["approval_rate"] == 0
-    assert math.isnan(found["approved_bad_rate"])
+    figures = metrics.summary([1, 0], [0.1, 0.2], 0.3, approved=[False, False])
+    assert figures["approval_rate"] == 0
+    assert math.isnan(figures["approved_bad_rate"])
 
 
 def test_approved_must_be_true_or_false() -> None:
@@ -212,8 +212,8 @@ def test_approved_must_be_true_or_false() -> None:
 
 def test_means_are_those_of_the_rows() -> None:
     bad, pd = book(500)
-    found = metrics.summary(bad, pd, CUT_OFF)
-    assert [found[name] for name in ("mean_pd", "bad_rate")] == pytest.approx(
+    figures = metrics.summary(bad, pd, CUT_OFF)
+    assert [figures[name] for name in ("mean_pd", "bad_rate")] == pytest.approx(
         [pd.mean(), bad.mean()]
     )
 
@@ -259,22 +259,22 @@ def test_a_group_does_not_approve_a_pd_at_the_cut_off_either() -> None:
 def test_by_group_summarises_each_group_alone() -> None:
     bad, pd = book(500)
     groups = np.where(np.arange(500) < 200, "2020", "2021")
-    found = metrics.by_group(groups, bad, pd, CUT_OFF, minimum_rows=50)
-    assert found["2020"] == {"rows": 200, **metrics.summary(bad[:200], pd[:200], CUT_OFF)}
-    assert list(found) == ["2020", "2021"]
+    figures = metrics.by_group(groups, bad, pd, CUT_OFF, minimum_rows=50)
+    assert figures["2020"] == {"rows": 200, **metrics.summary(bad[:200], pd[:200], CUT_OFF)}
+    assert list(figures) == ["2020", "2021"]
 
 
 def test_by_group_takes_the_approved_from_the_policy() -> None:
-    found = metrics.by_group(
+    figures = metrics.by_group(
         ["a", "a"], [0, 1], [0.1, 0.2], 0.3, minimum_rows=2, approved=[True, False]
     )
-    assert found["a"]["approval_rate"] == 0.5
+    assert figures["a"]["approval_rate"] == 0.5
 
 
 def test_a_group_below_the_minimum_shows_its_rows_alone() -> None:
-    found = metrics.by_group(["a", "b", "b"], [0, 0, 1], [0.1, 0.1, 0.2], 0.3, minimum_rows=2)
-    assert found["a"]["rows"] == 1
-    assert all(math.isnan(value) for name, value in found["a"].items() if name != "rows")
+    figures = metrics.by_group(["a", "b", "b"], [0, 0, 1], [0.1, 0.1, 0.2], 0.3, minimum_rows=2)
+    assert figures["a"]["rows"] == 1
+    assert all(math.isnan(value) for name, value in figures["a"].items() if name != "rows")
 
 
 @pytest.mark.parametrize(

@@ -16,41 +16,41 @@ RANKED = RankedRows.of(BAD, PD, cut_off=0.3)
 @pytest.mark.parametrize("events", [0, 3, 50])
 def test_a_rate_has_the_interval_of_scipy(events: int) -> None:
     expected = binomtest(events, 50).proportion_ci(method="wilson")
-    found = wilson(events / 50, 50)
-    assert found == pytest.approx((events / 50, expected.low, expected.high), abs=1e-12)
+    interval = wilson(events / 50, 50)
+    assert interval == pytest.approx((events / 50, expected.low, expected.high), abs=1e-12)
 
 
 def test_every_rate_is_of_the_rows_that_it_is_among() -> None:
-    found = intervals_of_rates(RANKED, {})
-    assert found["bad_rate"] == pytest.approx(wilson(0.028, 1000))
-    assert found["approval_rate"] == pytest.approx(wilson(0.991, 1000))
-    assert found["approved_bad_rate"] == pytest.approx(wilson(20 / 991, 991))
-    assert found["recall"] == pytest.approx(wilson(8 / 28, 28))
-    assert found["precision"] == pytest.approx(wilson(8 / 9, 9))
+    by_rate = intervals_of_rates(RANKED, {})
+    assert by_rate["bad_rate"] == pytest.approx(wilson(0.028, 1000))
+    assert by_rate["approval_rate"] == pytest.approx(wilson(0.991, 1000))
+    assert by_rate["approved_bad_rate"] == pytest.approx(wilson(20 / 991, 991))
+    assert by_rate["recall"] == pytest.approx(wilson(8 / 28, 28))
+    assert by_rate["precision"] == pytest.approx(wilson(8 / 9, 9))
 
 
 def test_f1_is_a_function_of_the_share_that_is_flagged_and_bad() -> None:
-    found = intervals_of_rates(RANKED, {})["f1"]
+    interval = intervals_of_rates(RANKED, {})["f1"]
     bounds = [2 * share / (1 + share) for share in wilson(8 / 29, 29)]
-    assert found == pytest.approx(bounds)
-    assert found.estimate == pytest.approx(16 / 37)
+    assert interval == pytest.approx(bounds)
+    assert interval.estimate == pytest.approx(16 / 37)
 
 
 def test_a_rate_among_no_rows_is_left_out() -> None:
-    found = intervals_of_rates(RankedRows.of([False, False], [0.1, 0.2], cut_off=0.3), {})
-    assert set(found) == {"bad_rate", "approval_rate", "approved_bad_rate"}
+    by_rate = intervals_of_rates(RankedRows.of([False, False], [0.1, 0.2], cut_off=0.3), {})
+    assert set(by_rate) == {"bad_rate", "approval_rate", "approved_bad_rate"}
 
 
 def test_weights_of_all_rows_alike_change_nothing() -> None:
     weights = np.full(1000, 7.0)
-    found = intervals_of_rates(RANKED, {"by_money": (weights * BAD, weights)})
-    assert found["by_money"] == pytest.approx(found["bad_rate"])
+    by_rate = intervals_of_rates(RANKED, {"by_money": (weights * BAD, weights)})
+    assert by_rate["by_money"] == pytest.approx(by_rate["bad_rate"])
 
 
 def test_unequal_weights_are_as_good_as_fewer_rows() -> None:
     weights = np.repeat([1.0, 3.0], 500)
-    found = intervals_of_rates(RANKED, {"by_money": (weights * BAD, weights)})["by_money"]
-    assert found == pytest.approx(wilson(found.estimate, 2000**2 / 5000))
+    interval = intervals_of_rates(RANKED, {"by_money": (weights * BAD, weights)})["by_money"]
+    assert interval == pytest.approx(wilson(interval.estimate, 2000**2 / 5000))
 
 
 def test_a_ratio_that_is_no_rate_is_left_out() -> None:
@@ -63,11 +63,11 @@ def test_rows_of_a_cluster_that_are_bad_together_count_as_one() -> None:
     cluster = np.arange(1000) // 10
     bad = cluster % 4 == 0
     ranked = RankedRows.of(bad, np.full(1000, 0.1), cut_off=0.3)
-    found = intervals_of_rates(ranked, {}, cluster)
+    by_rate = intervals_of_rates(ranked, {}, cluster)
     alone = wilson(0.25, 100)  # of a known variance: Student's quantile is wider
-    assert alone.low - 0.01 < found["bad_rate"].low < alone.low
-    assert alone.high < found["bad_rate"].high < alone.high + 0.01
-    assert found["approval_rate"].low == pytest.approx(wilson(1.0, 1000).low, abs=1e-4)
+    assert alone.low - 0.01 < by_rate["bad_rate"].low < alone.low
+    assert alone.high < by_rate["bad_rate"].high < alone.high + 0.01
+    assert by_rate["approval_rate"].low == pytest.approx(wilson(1.0, 1000).low, abs=1e-4)
 
 
 def test_the_ratio_of_two_rates_holds_the_truth_where_customers_repeat() -> None:
@@ -81,8 +81,8 @@ def test_the_ratio_of_two_rates_holds_the_truth_where_customers_repeat() -> None
         luck, of_loan = generator.random(1200)[customer], generator.random(len(customer))
         luck = np.where(generator.random(1200)[customer] < 0.5, luck, of_loan)
         for cluster in (customer, None):
-            found = quotient_of_rates(luck < rate, group, ~group, cluster)
-            held = found.low <= 0.6 <= found.high
+            interval = quotient_of_rates(luck < rate, group, ~group, cluster)
+            held = interval.low <= 0.6 <= interval.high
             together += held and cluster is not None
             alone += held and cluster is None
     # of 400 books, 95 % are 380 with a standard error of 4.4

@@ -117,14 +117,14 @@ def test_no_smaller_change_of_one_field_or_of_two_is_approved(engine: Engine) ->
         }
         values = allowed(engine, application)
         alone = {j: smallest(engine, application, values, (j,)) for j in values}
-        found = [s for s in alone.values() if s < math.inf]
+        minimal = [s for s in alone.values() if s < math.inf]
         for two in itertools.combinations(values, 2):
             best = smallest(engine, application, values, two)
-            found += [best] if best < min(alone[j] for j in two) - 1e-9 else []
+            minimal += [best] if best < min(alone[j] for j in two) - 1e-9 else []
             pairs += best < math.inf
-        singles += len(found)
-        assert sorted(by_fields.values()) == pytest.approx(sorted(found)[: len(by_fields)])
-        assert len(by_fields) == min(len(found), 6)
+        singles += len(minimal)
+        assert sorted(by_fields.values()) == pytest.approx(sorted(minimal)[: len(by_fields)])
+        assert len(by_fields) == min(len(minimal), 6)
     assert singles > 20
     assert pairs > 20
 
