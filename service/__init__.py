@@ -2,6 +2,7 @@
 
 - `users` knows who calls: API keys, tokens of people, and their roles
 - `decision` makes decisions and imports neither HTTP nor the ledger
+- `sources` fetches lines of histories that an application does not state
 - `ledger` records decisions and imports nothing of `decision`
 - `transparency` signs checkpoints of the ledger and proves its content
 - `monitoring` reads the ledger and looks for drift; `dashboard` shows its reports

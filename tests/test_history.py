@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,72 +15,14 @@ from service.batch import scoring
 from service.decision.advice.explanation import explain
 from service.decision.applications import InvalidApplication
 from service.decision.engine import Engine
-from tests.support.books import CONTRACT, Project, Tables, book
-
-TEXT = CONTRACT.replace(
-    "fields:\n",
-    """history:
-  payments:
-    path: payments.csv
-    key: person
-    join: person
-    date: paid_on
-    title: Payments
-    max_lines: 50
-    fields:
-      paid_on: {type: date}
-      late: {type: integer, title: Days late, constraints: {minimum: 0, maximum: 999}}
-      status: {type: string, constraints: {enum: [open, closed]}}
-aggregates:
-  payments_12m: {of: payments, take: count, within: 12 months, title: Payments of a year}
-  most_late:
-    of: payments
-    take: max
-    field: late
-    where: "status == 'open'"
-    when_empty: 0
-    title: Longest delay
-    unit: days
-    risk: increasing
-    reason: {high: A payment was late for long, quote: true}
-  last_late: {of: payments, take: last, field: late}
-fields:
-""",
-    1,
-).replace(
-    "derived:\n", "derived:\n  late_each: {formula: most_late / payments_12m, when_empty: 0}\n", 1
-)
-
-
-def with_payments(later: bool, rows: int = 600) -> Tables:
-    """The small book with payments, whose delays are high for bad loans; and later ones planted."""
-    rng = np.random.default_rng(11)
-    tables = book(rows)
-    loans = tables["loans"]
-    bad = (loans["outcome"] != "repaid").to_numpy()
-    count = rng.integers(0, 8, rows)
-    owner = np.repeat(np.arange(rows), count)
-    granted = loans["granted"].to_numpy().astype("datetime64[D]")[owner]
-    lines = pd.DataFrame(
-        {
-            "person": loans["person"].to_numpy()[owner],
-            "paid_on": granted - rng.integers(1, 900, len(owner)).astype("timedelta64[D]"),
-            "late": rng.poisson(np.where(bad[owner], 30, 4)),
-            "status": rng.choice(["open", "closed"], len(owner)),
-        }
-    )
-    if later:
-        after = lines.assign(paid_on=granted + (np.arange(len(owner)) % 3), late=998, status="open")
-        lines = pd.concat([after, lines.sample(frac=1, random_state=2)])
-    broken = lines.head(1).assign(late=5000)
-    return tables | {"payments": pd.concat([lines, broken]).astype(str).astype(object)}
+from tests.support.books import HISTORY, Project, with_payments
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The book whose file of payments has later ones too, up to a winner."""
     folder = tmp_path_factory.mktemp("history")
-    written = Project(folder, TEXT, candidates=["lightgbm"]).write(with_payments(later=True))
+    written = Project(folder, HISTORY, candidates=["lightgbm"]).write(with_payments(later=True))
     return written.run("preprocess", "featurize", "lightgbm", "evaluate")
 
 
@@ -98,7 +39,7 @@ def application(engine: Engine) -> dict[str, Any]:
 
 
 def test_lines_of_the_day_and_later_change_nothing(project: Project, tmp_path: Path) -> None:
-    without = Project(tmp_path, TEXT, candidates=["lightgbm"]).write(with_payments(later=False))
+    without = Project(tmp_path, HISTORY, candidates=["lightgbm"]).write(with_payments(later=False))
     without.run("preprocess")
     for split in ("train", "validation", "test"):
         pd.testing.assert_frame_equal(project.split(split), without.split(split))

@@ -10,6 +10,7 @@ from service.api.requests import as_dicts
 from service.decision.applications import InvalidApplication
 from service.decision.engine import Decision, Engine
 from service.ledger import Draft, Ledger, draft
+from service.sources.completion import Completed, Facts
 from service.users.callers import Caller
 
 MAX_PROBLEMS = 1000  # of a batch; each further refused row states one problem
@@ -19,11 +20,12 @@ JsonObject = dict[str, Any]
 
 
 class Asked(NamedTuple):
-    """A valid application, who sent it, and the reference of its case."""
+    """A valid application, who sent it, the reference of its case, and what was fetched for it."""
 
     application: JsonObject
     caller: Caller | None
     reference: str | None
+    sources: Facts
 
 
 class DraftedDecision(NamedTuple):
@@ -35,7 +37,7 @@ class DraftedDecision(NamedTuple):
 
 
 def decide_rows(
-    engine: Engine, rows: list[object], caller: Caller | None = None
+    engine: Engine, rows: list[Completed], caller: Caller | None = None
 ) -> tuple[list[JsonObject], list[int], list[DraftedDecision]]:
     """Decide about the rows of a batch that keep the contract.
 
@@ -46,10 +48,11 @@ def decide_rows(
     kept: list[int] = []
     asked: list[Asked] = []
     refusals = 0
-    for index, row in enumerate(rows):
+    for index, completed in enumerate(rows):
         try:
-            application, reference = take_reference(row, engine.applications)
-            asked.append(Asked(engine.applications.check(application), caller, reference))
+            row, reference = take_reference(completed.row, engine.applications)
+            application = completed._replace(row=row).check(engine.applications)
+            asked.append(Asked(application, caller, reference, completed.facts))
             kept.append(index)
         except InvalidApplication as error:
             shown = error.problems[: max(1, MAX_PROBLEMS - refusals)]
@@ -67,8 +70,10 @@ def draft_decisions(
     The `protected` fields of an application are recorded apart from the others.
     """
     drafts = []
-    for decision, (application, caller, reference) in zip(decisions, asked, strict=True):
+    for decision, (application, caller, reference, sources) in zip(decisions, asked, strict=True):
         answered = decision_content(decision)
+        if sources:
+            answered["sources"] = sources
         if reference is not None:
             answered["reference"] = reference
         recorded: JsonObject = {**answered, "application": application}

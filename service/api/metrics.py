@@ -32,6 +32,9 @@ REFUSED_ACCESS = Counter(
     "credit_refused_access", "Requests refused for who sends them, or from where", ["reason"]
 )
 SHED = Counter("credit_shed_requests", "Requests that were refused because too many were there")
+SOURCES = Counter(
+    "credit_source_refusals", "Requests whose lines could not be fetched", ["source", "code"]
+)
 LAG = Gauge(
     "credit_ledger_lag_seconds",
     "Age in seconds of the oldest decision that waits for the ledger",

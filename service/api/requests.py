@@ -13,6 +13,7 @@ from service.decision.applications import InvalidApplication
 from service.decision.json_bodies import NotJSON
 from service.decision.problems import Problem, as_text, quote
 from service.ledger import LedgerUnavailable
+from service.sources.tables import SourceError
 from service.users.callers import Caller
 
 VISIBLE = "a text that is not blank and has no NUL character"
@@ -104,6 +105,8 @@ async def respond(handler: Handler, request: Request) -> Response:
         return error_response(400, [Problem("", str(error), "JSON", None)])
     except Refused as error:
         return error_response(error.status, error.problems)
+    except SourceError as error:
+        return error_response(503, [Problem(error.field, str(error), "", None, error.code)])
     except LedgerUnavailable as error:
         problem = Problem("", f"decisions cannot be recorded: {error}", "", None)
         return error_response(503, [problem])

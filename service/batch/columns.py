@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from service.batch.values import value_reader
 from service.decision.applications import Applications
 from service.decision.field_types import EXACT
+from service.sources.values import value_reader
 from stages.contract.fields.field import Field
 from stages.features.encoding import codes_of
 from stages.features.matrix import Features, Floats, MissingReason

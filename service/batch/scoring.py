@@ -16,9 +16,10 @@ from tqdm import tqdm
 
 from service.batch.chunks import read_chunks
 from service.batch.columns import ColumnReader
-from service.batch.values import lines_reader, number, value_reader
 from service.decision.applications import Applications, InvalidApplication
 from service.decision.engine import Engine
+from service.sources.completion import Completed, FeatureSources
+from service.sources.values import lines_reader, number, value_reader
 from stages import files
 from stages.features.matrix import Features, Floats
 from stages.policy.decisions import DECISIONS
@@ -57,7 +58,8 @@ def score(engine: Engine, source: Path, target: Path, *, with_reasons: bool = Fa
     columns = engine.applications.fields.values()
     renamed = {f.source: f.name for f in columns if f.name not in schema.names}
     schema = pa.schema([c.with_name(renamed.get(c.name, c.name)) for c in schema])
-    carried = [c for c in schema if c.name not in {*engine.applications.names}]
+    read = {*engine.applications.names} - engine.applications.keys.keys()
+    carried = [c for c in schema if c.name not in read]
     if absent := sorted({*engine.applications.required} - {*schema.names}):
         raise ValueError(f"lacks {', '.join(absent)}; it has {', '.join(schema.names)}")
     output = [*OUTPUT, *([REASONS] if with_reasons else [])]
@@ -70,6 +72,7 @@ def score(engine: Engine, source: Path, target: Path, *, with_reasons: bool = Fa
         engine.applications,
         engine.features,
         carried=[column.name for column in carried],
+        sources=FeatureSources.of(engine),
     )
     refused = first = 0
     with (
@@ -112,7 +115,7 @@ def is_done(engine: Engine, source: Path, target: Path, *, with_reasons: bool = 
 class ChunkReader:
     """Reads and checks the rows of a chunk: whole columns at once, and each unsure row by itself.
 
-    The columns `carried` are not read.
+    The columns `carried` are not read, but for the keys by which `sources` fetch lines.
     """
 
     def __init__(
@@ -120,11 +123,14 @@ class ChunkReader:
         applications: Applications,
         features: Features,
         carried: Collection[str] = (),
+        sources: FeatureSources | None = None,
     ) -> None:
+        self.sources = sources
         self.applications, self.features, self.carried = applications, features, carried
         self.columns = ColumnReader(applications, features)
         self.readers = {f.name: value_reader(f) for f in applications.fields.values()}
         self.readers |= {n: lines_reader(h) for n, h in applications.histories.items()}
+        self.readers |= dict.fromkeys(applications.keys, as_stated)
 
     def read(self, chunk: pa.Table, first: int) -> tuple[Floats, Places, list[dict[str, Any]]]:
         """Return encoded rows (m, inputs + reasons), their places (m,), and the refused rows.
@@ -134,9 +140,15 @@ class ChunkReader:
         encoded, keeps = self.columns.read(chunk)
         unsure = np.flatnonzero(~keeps)
         kept, applications, invalid = [], [], []
-        for place, application in zip(unsure.tolist(), self._rows(chunk, unsure), strict=True):
+        rows = self._rows(chunk, unsure)
+        completed = (
+            self.sources.complete_now(rows)
+            if self.sources
+            else [Completed(row, {}) for row in rows]
+        )
+        for place, row in zip(unsure.tolist(), completed, strict=True):
             try:
-                applications.append(self.applications.check(application))
+                applications.append(row.check(self.applications))
                 kept.append(place)
             except InvalidApplication as error:
                 problems = [problem._asdict() for problem in error.problems]
@@ -147,13 +159,19 @@ class ChunkReader:
 
     def _rows(self, chunk: pa.Table, places: Places) -> list[dict[str, Any]]:
         """Return the applications in some rows of a chunk."""
-        names = [name for name in chunk.column_names if name not in self.carried]
+        unread = {*self.carried} - self.applications.keys.keys()
+        names = [name for name in chunk.column_names if name not in unread]
         some = chunk.select(names).take(pa.array(places, pa.int64()))
         columns = [
             map(self.readers.get(name, number), some.column(name).to_pylist()) for name in names
         ]
         rows = zip(*columns, strict=True)
         return [{n: v for n, v in zip(names, row, strict=True) if v is not None} for row in rows]
+
+
+def as_stated(value: object) -> object:
+    """Return a key as the file has it."""
+    return value
 
 
 def decide(engine: Engine, encoded: Floats, rows: Places, with_reasons: bool) -> pa.Table:

@@ -15,8 +15,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic import Field as Key
 
-from service.decision.field_types import example_value, missing_code_type, value_type
-from service.decision.history import example_line, histories_read, lines_type, problem_of_line
+from service.decision import history
+from service.decision.field_types import example_value, part_of
 from service.decision.json_bodies import decode, unwrap
 from service.decision.problems import (
     Problem,
@@ -28,7 +28,6 @@ from service.decision.problems import (
     rule_of,
 )
 from stages.contract.derived import Derived
-from stages.contract.fields.field import Field
 from stages.contract.schema import AVAILABLE, Contract, Mode
 from stages.features.encoding import codes_of
 from stages.features.matrix import Floats
@@ -55,6 +54,8 @@ class Applications:
     fields : the contract's fields that an application may have, by name.
     required : the names of those that it must have.
     protected : the names of those that no model reads, and that are recorded apart.
+    histories : the histories whose lines a model reads, by name.
+    keys : the names of keys by which lines can be fetched, each with what it finds.
     stated : derived values that an application may state, by the name that it states them under.
     checks : the contract's rules between the fields that an application may have.
     example : an application made from the contract's examples.
@@ -70,8 +71,11 @@ class Applications:
         self._late = {f.name for f in contract.fields.values() if f.known_at == "outcome"}
         self._late.add(contract.target.field)
         self.stated = {d.stated_as: d for d in contract.derived.values() if d.stated_as}
-        self.histories = {name: contract.history[name] for name in histories_read(contract, mode)}
-        self.names = self.fields.keys() | self.stated.keys() | self.histories.keys()
+        self.histories = {
+            name: contract.history[name] for name in history.histories_read(contract, mode)
+        }
+        self.keys = history.keys_of(self.histories, self.fields)
+        self.names = {*self.fields, *self.stated, *self.histories, *self.keys}
         self.checks = [
             check
             for check in contract.checks.values()
@@ -90,7 +94,7 @@ class Applications:
             for f in self.fields.values()
             if f.name in self.required or (f.example is not None and f.known_at in shown_by)
         }
-        self.example |= {name: [example_line(h)] for name, h in self.histories.items()}
+        self.example |= {name: [history.example_line(h)] for name, h in self.histories.items()}
 
     def parse(self, body: bytes) -> dict[str, Any]:
         """Return the application in the body of a request, checked.
@@ -128,7 +132,11 @@ class Applications:
             ]
             raise InvalidApplication([self._problem(e) for e in first[:MOST]]) from None
         values = self._values(application)
-        problems = [*self._find_misstated(values), *self._contradictions(values)]
+        problems = [
+            *history.lacking_lines(self.histories, values),
+            *self._find_misstated(values),
+            *self._contradictions(values),
+        ]
         if problems:
             raise InvalidApplication(problems)
         return application
@@ -150,41 +158,29 @@ class Applications:
         return self.model.model_json_schema() | {"example": self.example}
 
     def _model(self) -> type[BaseModel]:
-        parts: dict[str, Any] = {name: self._part(f) for name, f in self.fields.items()}
+        parts: dict[str, Any] = {
+            name: part_of(f, name in self.required) for name, f in self.fields.items()
+        }
         for name, derived in self.stated.items():
             about = f"{derived.formula}, within {derived.tolerance}; computed again, and compared"
             number = Annotated[float, Key(strict=True, allow_inf_nan=False)] | None
             parts[name] = (number, Key(default=None, title=derived.title, description=about))
-        for name, history in self.histories.items():
-            parts[name] = lines_type(name, history)
+        parts |= {name: history.lines_type(name, h) for name, h in self.histories.items()}
+        parts |= {name: history.key_type(name, titles) for name, titles in self.keys.items()}
         return create_model("Application", __config__=ConfigDict(extra="forbid"), **parts)
 
     def _place(self, loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
         """Return the place of an error: a field, or a field of a line."""
         return loc[:3] if loc[0] in self.histories else loc[:1]
 
-    def _part(self, field: Field) -> tuple[Any, Any]:
-        needed = field.name in self.required
-        unit = f" ({field.unit})" if field.unit else ""
-        about = Key(
-            default=... if needed else None,
-            title=f"{field.title or field.name}{unit}",
-            description=field.help or None,
-            examples=None if field.example is None else [field.example],
-        )
-        accepted = value_type(field)
-        if field.missing_codes:
-            accepted = accepted | missing_code_type(field)
-        return (accepted if needed else accepted | None, about)
-
     def _problem(self, error: Mapping[str, Any]) -> Problem:
         name = str(error["loc"][0])
         if name in self.histories:
-            return problem_of_line(self.histories[name], name, error)
+            return history.problem_of_line(self.histories[name], name, error)
         if error["type"] == "extra_forbidden":
             return self._describe_unknown(name, quote(error["input"]))
         field = self.fields.get(name)
-        limit = allowed_values(field) if field else "a number"
+        limit = allowed_values(field) if field else history.KEY if name in self.keys else "a number"
         if name not in self.required:
             limit += ", or null"
         if error["type"] == "missing":
@@ -194,7 +190,8 @@ class Applications:
         return Problem(name, f"{name} must be {limit}; got {as_text(got)}", limit, got, code)
 
     def _describe_unknown(self, name: str, got: object, hint: str | None = None) -> Problem:
-        allowed, name = [*self.fields, *self.stated, *self.histories], clip(name)
+        allowed = [*self.fields, *self.stated, *self.histories, *self.keys]
+        name = clip(name)
         if name in self._late:
             message = f"{name} is known only after the loan was paid out: leave it out"
         else:

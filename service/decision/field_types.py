@@ -51,6 +51,21 @@ def missing_code_type(field: Field) -> Any:
     return Annotated[known, BeforeValidator(check), Key(description="; ".join(words))]
 
 
+def part_of(field: Field, needed: bool) -> tuple[Any, Any]:
+    """Return the type of a field in a request, which may be null unless `needed`, and its words."""
+    unit = f" ({field.unit})" if field.unit else ""
+    about = Key(
+        default=... if needed else None,
+        title=f"{field.title or field.name}{unit}",
+        description=field.help or None,
+        examples=None if field.example is None else [field.example],
+    )
+    accepted = value_type(field)
+    if field.missing_codes:
+        accepted = accepted | missing_code_type(field)
+    return (accepted if needed else accepted | None, about)
+
+
 def one_of(values: Collection[object]) -> Callable[[object], object]:
     """Return a check that tells 1 from true, which a `Literal` of Python does not."""
     types = {type(v) for v in values}

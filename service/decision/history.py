@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, create_model
+from pydantic import BeforeValidator, ConfigDict, create_model
 from pydantic import Field as Key
+from pydantic_core import PydanticCustomError
 
-from service.decision.field_types import example_value, missing_code_type, value_type
+from service.decision.field_types import EXACT, LONGEST, example_value, part_of
 from service.decision.problems import Problem, allowed_values, as_text, clip, quote, rule_of
 from stages.contract.derived import Aggregate
 from stages.contract.fields.field import Field
 from stages.contract.schema import Contract, Mode
 from stages.contract.tables import History
+
+KEY = f"a printable text of 1 to {LONGEST} characters, or a whole number"
 
 
 def histories_read(contract: Contract, mode: Mode) -> list[str]:
@@ -24,20 +27,81 @@ def histories_read(contract: Contract, mode: Mode) -> list[str]:
 
 def lines_type(name: str, history: History) -> tuple[Any, Any]:
     """Return the type of the lines of a history in a request, and what is said about them."""
-    fields: dict[str, Any] = {n: _part(history, f) for n, f in history.fields.items()}
+    fields: dict[str, Any] = {
+        n: part_of(f, _is_required(history, f)) for n, f in history.fields.items()
+    }
     forbid = ConfigDict(extra="forbid")
     word = name.title().replace("_", "")
     line: Any = create_model(f"{word}Line", __config__=forbid, **fields)
     lines: Any = Annotated[list[line], Key(max_length=history.max_lines)]
+    may_lack = history.optional or history.source is not None
     about = Key(
-        default=None if history.optional else ...,
+        default=None if may_lack else ...,
         title=history.title or name,
         description=(
             f"Any number of lines, up to {history.max_lines:,}; an empty list where there are none."
             f" Lines count where their {history.date} is before the day of the decision."
+            f"{_fetched_words(history)}"
         ),
     )
-    return (lines | None if history.optional else lines, about)
+    return (lines | None if may_lack else lines, about)
+
+
+def _fetched_words(history: History) -> str:
+    if not history.asked_by:
+        return ""
+    return f" Without them, the service fetches the lines of {', '.join(history.asked_by)}."
+
+
+def keys_of(histories: Mapping[str, History], fields: Collection[str]) -> dict[str, str]:
+    """Return the names of keys that are no fields, each with the titles of what it finds."""
+    found: dict[str, list[str]] = {}
+    for name, history in histories.items():
+        for key in history.asked_by:
+            found.setdefault(key, []).append(history.title or name)
+    return {key: "; ".join(titles) for key, titles in found.items() if key not in fields}
+
+
+def key_type(name: str, titles: str) -> tuple[Any, Any]:
+    """Return the type of a key by which lines are fetched, and what is said about it."""
+    about = Key(
+        default=None,
+        title=f"Key {name}",
+        description=f"By it the service fetches what the request does not state: {titles}",
+    )
+    return (Annotated[str | int, BeforeValidator(_checked_key)] | None, about)
+
+
+def _checked_key(value: object) -> object:
+    if not is_key(value):
+        raise PydanticCustomError("key", "a key")
+    return value
+
+
+def is_key(value: object) -> bool:
+    """Tell whether a value may name a key: what cannot be printed never reaches a database."""
+    if isinstance(value, str):
+        return 1 <= len(value) <= LONGEST and value.isprintable()
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= EXACT
+
+
+def key_of(name: str, history: History, row: object) -> tuple[str, ...] | None:
+    """Return the key by which a row asks for the lines of a history; None where it does not."""
+    if not history.asked_by or not isinstance(row, dict) or row.get(name) is not None:
+        return None
+    parts = [row.get(part) for part in history.asked_by]
+    return tuple(map(str, parts)) if all(map(is_key, parts)) else None
+
+
+def lacking_lines(
+    histories: Mapping[str, History], application: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """Yield a problem for each history whose lines are neither stated nor fetched."""
+    for name, history in histories.items():
+        if history.source and not history.optional and application.get(name) is None:
+            by = " and ".join(history.asked_by)
+            allowed = f"a list of lines, or {by}, by which the service fetches them"
+            yield Problem(name, f"{name} is required: {allowed}", allowed, None, "missing")
 
 
 def example_line(history: History) -> dict[str, Any]:
@@ -76,20 +140,6 @@ def problem_of_line(history: History, name: str, error: Mapping[str, Any]) -> Pr
         return Problem(at, f"{at} is required: {allowed}", allowed, None, "missing")
     code = rule_of(field, got)
     return Problem(at, f"{at} must be {allowed}; got {as_text(got)}", allowed, got, code)
-
-
-def _part(history: History, field: Field) -> tuple[Any, Any]:
-    needed = _is_required(history, field)
-    accepted = value_type(field)
-    if field.missing_codes:
-        accepted = accepted | missing_code_type(field)
-    unit = f" ({field.unit})" if field.unit else ""
-    about = Key(
-        default=... if needed else None,
-        title=f"{field.title or field.name}{unit}",
-        description=field.help or None,
-    )
-    return (accepted if needed else accepted | None, about)
 
 
 def _is_required(history: History, field: Field) -> bool:

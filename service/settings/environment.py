@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from service.settings.access import AccessSettings
 from service.settings.alerts import AlertSettings
 from service.settings.identity import IdentitySettings
-from service.settings.ledger import LedgerSettings
+from service.settings.ledger import FeatureSettings, LedgerSettings
 from service.settings.letters import LetterSettings
 from service.settings.limits import LimitSettings
 from service.settings.monitoring import MonitoringSettings
@@ -31,6 +31,7 @@ class Settings(
     LimitSettings,
     UserSettings,
     AccessSettings,
+    FeatureSettings,
     LedgerSettings,
 ):
     """The settings of one process. Pydantic takes the fields of the last class first."""
@@ -73,7 +74,7 @@ def _validate(values: tuple[tuple[str, str], ...]) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
     name = str(first["loc"][0])
-    if first["type"] == "digest":
+    if first["type"] in ("digest", "secret"):
         raise SettingsError(f"{name}: {first['msg']}")
     allowed = {v.name: v.allowed for v in variables()}[name]
     raise SettingsError(f"{name} must be {allowed}; got {first['input']!r}")

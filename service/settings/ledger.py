@@ -1,8 +1,22 @@
-"""Where the ledger of decisions is kept."""
+"""The databases: where the ledger of decisions is kept, and where features are fetched."""
 
 from __future__ import annotations
 
-from service.settings.declaration import Days, SettingsSection, variable
+from typing import Annotated
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
+from service.settings.declaration import Count, Days, SettingsSection, variable
+
+READABLE = ("sqlite:///", "postgresql://", "postgres://", "postgresql+psycopg://")
+
+
+def require_readable(url: str) -> str:
+    """Return the URL of a database; the error does not repeat it, as it may hold a password."""
+    if url and not any(url.startswith(start) and len(url) > len(start) for start in READABLE):
+        raise PydanticCustomError("secret", "must be sqlite:///PATH or postgresql://...")
+    return url
 
 
 class LedgerSettings(SettingsSection):
@@ -27,4 +41,22 @@ class LedgerSettings(SettingsSection):
         "The folder of the checkpoint (length and last hash of the ledger), best on another disk; "
         "the default is the folder of a SQLite ledger, and `ledger` for PostgreSQL.",
         "a path",
+    )
+
+
+class FeatureSettings(SettingsSection):
+    """The settings of the database from which lines of histories are fetched."""
+
+    features_url: Annotated[str, AfterValidator(require_readable)] = variable(
+        "CREDIT_PD_FEATURES_URL",
+        "",
+        "The database of features (`source` in a contract), of an account that may only read; "
+        "without it, requests must state all lines.",
+        "sqlite:///PATH or postgresql://...",
+    )
+    features_timeout: Count = variable(
+        "CREDIT_PD_FEATURES_TIMEOUT",
+        500,
+        "The milliseconds that a query of the database of features may take.",
+        "a whole number from 1",
     )

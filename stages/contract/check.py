@@ -18,9 +18,11 @@ from stages.contract.raw import history, quality, tables
 from stages.contract.raw.files import delimiter_hint, header
 from stages.contract.raw.table_columns import required_columns
 from stages.contract.schema import Contract, ContractError
+from stages.contract.tables import History
 from stages.features import assignment
 from stages.params import Params
 from stages.policy.decisions import Policy
+from stages.preparation.histories import aggregate_lines
 
 FEWEST = 50  # good or bad loans of the test part
 
@@ -39,10 +41,13 @@ def run(dataset: str | None) -> int:
             report, most = quality.Report(), config.preprocess.max_invalid
             try:
                 rows = tables.read_valid(contract, folder, report, most)
+                for part in contract.history:
+                    rows, lines = add_aggregates(contract, part, folder, rows, most)
+                    remarks += [f"{part}: {dropped}" for dropped in list_dropped(lines)]
             except (ContractError, quality.QualityError) as error:
                 faults.append(str(error))
             else:
-                faults += find_reasons_to_stop(contract, folder, rows, report, config)
+                faults += find_reasons_to_stop(contract, rows, report, config)
                 remarks += [*find_leaks(contract, rows), *find_unripe(contract, rows)]
                 remarks += find_few_outcomes(rows, config.preprocess.test_share)
                 remarks += find_strict_policy(config.policy, float(rows["_bad"].mean()))
@@ -58,7 +63,7 @@ def run(dataset: str | None) -> int:
 
 def find_missing_columns(contract: Contract, folder: Path) -> Iterator[str]:
     """Yield the files and columns that the contract names but that do not exist."""
-    for name, table in contract.tables.items():
+    for name, table in {**contract.tables, **contract.history}.items():
         path = folder / table.path
         if not path.exists():
             there = sorted(p.name for p in folder.glob("*"))
@@ -66,23 +71,33 @@ def find_missing_columns(contract: Contract, folder: Path) -> Iterator[str]:
             yield f"{path}: the file is missing; its folder holds {there}{near}"
             continue
         columns = header(path, table)
-        for column in required_columns(contract, name):
+        needed = table.columns if isinstance(table, History) else required_columns(contract, name)
+        for column in needed:
             if column not in columns:
                 hint = did_you_mean(column, columns) or delimiter_hint(columns)
                 yield f"{path}: column {column!r} is missing; the file has {columns}{hint}"
 
 
+def add_aggregates(
+    contract: Contract, name: str, folder: Path, rows: pd.DataFrame, most: float
+) -> tuple[pd.DataFrame, quality.Report]:
+    """Return the rows with the aggregates of a history, and what was dropped of its lines.
+
+    Raises QualityError where more than `most` of the lines were dropped.
+    """
+    report = quality.Report()
+    counted, valid = history.lines_of_loans(contract, name, folder, rows, report)
+    report.check(valid, most)
+    return rows.assign(**aggregate_lines(contract, name, rows, counted)), report
+
+
 def find_reasons_to_stop(
-    contract: Contract, folder: Path, rows: pd.DataFrame, report: quality.Report, config: Params
+    contract: Contract, rows: pd.DataFrame, report: quality.Report, config: Params
 ) -> Iterator[str]:
     """Yield the reasons for which `preprocess` would stop on the rows."""
     section = config.preprocess
     try:
         report.check(len(rows), section.max_invalid)
-        for name in contract.history:
-            lines = quality.Report()
-            _, valid = history.lines_of_loans(contract, name, folder, rows, lines)
-            lines.check(valid, section.max_invalid)
         rows = assignment.with_copies(contract, rows)
         shares = section.validation_share, section.test_share
         assignment.assign(contract, rows, shares, section.seed)

@@ -17,7 +17,7 @@ from stages.contract.fields.field import Field
 from stages.contract.fields.parts import Constraints, ContractPart, ReasonWords
 from stages.contract.fields.written_values import allowed_words, did_you_mean
 from stages.contract.schema import AVAILABLE, Contract, ContractError, presence
-from stages.contract.tables import Dialect, History, RawTable
+from stages.contract.tables import Dialect, FeatureSource, History, RawTable
 from stages.contract.target import OutcomeWindow, Target
 
 SCALARS = ("bool", "int", "float", "str")
@@ -193,6 +193,7 @@ def explain(error: ErrorDetails) -> str:
         owner = Constraints if "constraints" in error["loc"] else owner
         owner = ReasonWords if "reason" in error["loc"] else owner
         owner = Dialect if "dialect" in error["loc"] else owner
+        owner = FeatureSource if "source" in error["loc"][1:-1] else owner
         allowed = sorted(f.alias or n for n, f in owner.model_fields.items() if n != "name")
         near = did_you_mean(str(error["loc"][-1]), allowed)
         return f"unknown key; allowed are {', '.join(allowed)}{near}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Literal
 
 from pydantic import Field as Key
 
@@ -74,6 +76,28 @@ class RawTable(ContractPart):
             yield ["join"], f"needs as many columns as `key`; got {self.joins} for {self.keys}"
 
 
+NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+
+
+class FeatureSource(ContractPart):
+    """A table of a database, from which the service gets lines that a request does not state."""
+
+    kind: Literal["sql"]
+    """What answers: `sql`, a table or a view of the database `CREDIT_PD_FEATURES_URL`."""
+    table: str = Key(pattern=rf"^({NAME}\.)?{NAME}$")
+    """The table or view, `TABLE` or `SCHEMA.TABLE`, with the columns of the raw file."""
+    as_of: str = Key(pattern=rf"^({NAME}\.){{0,2}}{NAME}$")
+    """The column with the time of the last load: `COLUMN` of the table, or `TABLE.COLUMN`."""
+    max_age: str = Key(pattern=r"^[1-9]\d{0,4} (minute|hour|day)s?$")
+    """The age of the newest `as_of` above which nothing is decided, such as `2 days`."""
+
+    @property
+    def oldest(self) -> timedelta:
+        """The age that `max_age` states."""
+        number, unit = self.max_age.split()
+        return timedelta(**{f"{unit.removesuffix('s')}s": int(number)})
+
+
 class History(RawTable):
     """A raw file with any number of lines per loan, each with its date."""
 
@@ -83,6 +107,18 @@ class History(RawTable):
     """The columns of a line, by name."""
     max_lines: int = Key(default=1000, ge=1, le=100_000)
     """The most lines that an application may have."""
+    source: FeatureSource | None = None
+    """What answers where a request names the key instead of the lines; none where it must not."""
+
+    @property
+    def asked_by(self) -> list[str]:
+        """The names of the key in a request that has no lines: those of the joined columns."""
+        return [join.rpartition(".")[2] for join in self.joins] if self.source else []
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the file that are read."""
+        return [*self.keys, *(field.source for field in self.fields.values())]
 
     @property
     def readable(self) -> dict[str, Field]:

@@ -12,7 +12,8 @@ from stages.contract.expressions.operations import as_days
 from stages.contract.raw import history
 from stages.contract.raw.cleaning import encode_column
 from stages.contract.raw.quality import Report
-from stages.features.aggregates import compute
+from stages.contract.schema import Contract
+from stages.features.aggregates import Floats, compute
 from stages.features.lines import lines_of_rows
 from stages.preparation.book import BookSource, Preparation
 from stages.preparation.loans import Loans
@@ -68,13 +69,20 @@ def add_aggregates(lookup: Lookup, name: str, book: BookSource, part: int) -> in
 
     The lines have `_row`, the place of their row in the base file, and are those that count.
     """
-    contract, described = book.contract, book.contract.history[name]
     rows = book.scratch.load(f"clean/{part}")
-    counted = history.assign_lines(contract, name, rows, *lookup.read(book, part))
-    columns = {n: encode_column(f, counted[n]) for n, f in described.readable.items()}
+    counted = history.assign_lines(book.contract, name, rows, *lookup.read(book, part))
     owner = counted["_row"].to_numpy(np.intp)
-    read = lines_of_rows(described, owner, columns, len(rows))
-    values = compute(contract.aggregates_of(name), read, as_days(rows["_date"].to_numpy()))
+    values = aggregate_lines(book.contract, name, rows, counted)
     book.scratch.keep(f"aggregates/{name}/{part}", values)
     book.scratch.keep(f"lines/{name}/{part}", counted.assign(_row=rows.index.to_numpy()[owner]))
     return len(counted)
+
+
+def aggregate_lines(
+    contract: Contract, name: str, rows: pd.DataFrame, counted: pd.DataFrame
+) -> dict[str, Floats]:
+    """Return the aggregates (n,) of rows (n,) from the lines of a history that count for them."""
+    described = contract.history[name]
+    columns = {n: encode_column(f, counted[n]) for n, f in described.readable.items()}
+    read = lines_of_rows(described, counted["_row"].to_numpy(np.intp), columns, len(rows))
+    return compute(contract.aggregates_of(name), read, as_days(rows["_date"].to_numpy()))

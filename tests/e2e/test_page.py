@@ -588,6 +588,16 @@ def test_only_certainty_reads_as_100_percent(officer: Officer, share: float, tex
     assert officer.page.evaluate(script) == f"{text}\N{NO-BREAK SPACE}%"
 
 
+def test_lines_left_empty_are_looked_up_where_the_contract_has_a_source(officer: Officer) -> None:
+    officer.open()
+    script = """import('./ui/lines.js').then(({ readLines }) => {
+      const field = (keys) => ({ lines: [{ name: "day", type: "date" }], asked_by: keys });
+      return [readLines(field([]), "", Number), readLines(field(["person"]), "", Number) ?? "asked",
+        readLines(field(["person"]), "day", Number)];
+    })"""
+    assert officer.page.evaluate(script) == [[], "asked", []]
+
+
 @pytest.mark.parametrize(("lines", "text"), [(0, "0 lines"), (1, "1 line"), (1200, "1,200 lines")])
 def test_the_lines_of_a_history_are_counted(officer: Officer, lines: int, text: str) -> None:
     officer.open()

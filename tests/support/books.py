@@ -71,6 +71,41 @@ MEANINGS = CONTRACT.replace(
 )
 
 
+HISTORY = CONTRACT.replace(
+    "fields:\n",
+    """history:
+  payments:
+    path: payments.csv
+    key: person
+    join: person
+    date: paid_on
+    title: Payments
+    max_lines: 50
+    fields:
+      paid_on: {type: date}
+      late: {type: integer, title: Days late, constraints: {minimum: 0, maximum: 999}}
+      status: {type: string, constraints: {enum: [open, closed]}}
+aggregates:
+  payments_12m: {of: payments, take: count, within: 12 months, title: Payments of a year}
+  most_late:
+    of: payments
+    take: max
+    field: late
+    where: "status == 'open'"
+    when_empty: 0
+    title: Longest delay
+    unit: days
+    risk: increasing
+    reason: {high: A payment was late for long, quote: true}
+  last_late: {of: payments, take: last, field: late}
+fields:
+""",
+    1,
+).replace(
+    "derived:\n", "derived:\n  late_each: {formula: most_late / payments_12m, when_empty: 0}\n", 1
+)
+
+
 def book(rows: int = 600, seed: int = 1) -> Tables:
     """Return clean raw tables as text, with about 20 % bad loans that the features explain."""
     rng = np.random.default_rng(seed)
@@ -98,6 +133,30 @@ def book(rows: int = 600, seed: int = 1) -> Tables:
     people = {"person": loans["person"], "income": income, "branch": branch, "sex": sex}
     tables = {"loans": pd.DataFrame(loans), "people": pd.DataFrame(people)}
     return {name: table.astype(str).astype(object) for name, table in tables.items()}
+
+
+def with_payments(later: bool, rows: int = 600) -> Tables:
+    """The small book with payments, whose delays are high for bad loans; and later ones planted."""
+    rng = np.random.default_rng(11)
+    tables = book(rows)
+    loans = tables["loans"]
+    bad = (loans["outcome"] != "repaid").to_numpy()
+    count = rng.integers(0, 8, rows)
+    owner = np.repeat(np.arange(rows), count)
+    granted = loans["granted"].to_numpy().astype("datetime64[D]")[owner]
+    lines = pd.DataFrame(
+        {
+            "person": loans["person"].to_numpy()[owner],
+            "paid_on": granted - rng.integers(1, 900, len(owner)).astype("timedelta64[D]"),
+            "late": rng.poisson(np.where(bad[owner], 30, 4)),
+            "status": rng.choice(["open", "closed"], len(owner)),
+        }
+    )
+    if later:
+        after = lines.assign(paid_on=granted + (np.arange(len(owner)) % 3), late=998, status="open")
+        lines = pd.concat([after, lines.sample(frac=1, random_state=2)])
+    broken = lines.head(1).assign(late=5000)
+    return tables | {"payments": pd.concat([lines, broken]).astype(str).astype(object)}
 
 
 def contract(text: str = CONTRACT) -> Contract:

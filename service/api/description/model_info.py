@@ -32,7 +32,8 @@ def describe(engine: Engine, root: Path) -> dict[str, Any]:
         "identity": engine.identity,
         "golden": {"records": len(engine.golden), "identical": True},
         "metrics": json.loads(metrics.read_text()) if metrics.exists() else {},
-        "contract": describe_contract(engine.contract, engine.applications.required),
+        "contract": describe_contract(engine.contract, engine.applications.required)
+        | {"keys": [describe_key(*key) for key in engine.applications.keys.items()]},
         "policy": engine.policy.in_full,
         "example": engine.applications.example,
     }
@@ -67,7 +68,19 @@ def describe_history(name: str, source: History) -> dict[str, Any]:
         "date": source.date,
         "max_lines": source.max_lines,
         "optional": source.optional,
+        "asked_by": source.asked_by,
         "lines": [describe_field(f, f.constraints.required) for f in source.fields.values()],
+    }
+
+
+def describe_key(name: str, finds: str) -> dict[str, Any]:
+    """Return what a form needs to take a key by which the service fetches lines."""
+    return {
+        "name": name,
+        "title": name,
+        "type": "string",
+        "help": f"Finds what is not filled in: {finds}",
+        "table": "Lines that the service fetches",
     }
 
 

@@ -59,14 +59,15 @@ class Decisions:
             row, reference = take_reference(
                 engine.applications.read(request.body), engine.applications
             )
-            application = engine.applications.check(row)
+            completed = await self.state.complete(row)
+            application = completed.check(engine.applications)
         except InvalidApplication as error:
             metrics.count_refused(
                 refusals.count_refused(as_dicts(error.problems), engine.applications)
             )
             raise
         refusals.count_accepted()
-        asked = Asked(application, request.caller, reference)
+        asked = Asked(application, request.caller, reference, completed.facts)
         if claim is None:
             return 200, to_json(await self._decide_together(asked))
         drafts = await self._decide([asked])
@@ -107,8 +108,9 @@ class Decisions:
         if request.charge:
             request.charge(len(rows) - 1)
         async with self._batches.pass_through():
+            completed = await self.state.complete_all(rows)
             results, kept, drafts = await asyncio.to_thread(
-                decide_rows, engine, rows, request.caller
+                decide_rows, engine, completed, request.caller
             )
             drafts = await link_cases(drafts, self.state.ledger)
             broken = [refused["errors"] for refused in results if refused]
@@ -134,6 +136,10 @@ class Decisions:
         """Explain a decision without recording it."""
         engine = self.state.loaded_engine()
         row, _ = take_reference(engine.applications.read(request.body), engine.applications)
-        application = engine.applications.check(row)
+        completed = await self.state.complete(row)
+        application = completed.check(engine.applications)
         async with self._explanations.pass_through():
-            return 200, to_json(await asyncio.to_thread(explain, engine, application))
+            explanation = await asyncio.to_thread(explain, engine, application)
+            if completed.facts:
+                explanation["sources"] = completed.facts
+            return 200, to_json(explanation)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from service.api import metrics
 from service.api.refusals import Refusals
 from service.api.requests import refusal
 from service.decision.engine import Engine
 from service.decision.hashes import NotReady
 from service.ledger import EntryHistory, Ledger, LedgerUnavailable
+from service.sources.completion import Completed, FeatureSources
+from service.sources.tables import SourceError
 
 
 class EngineState:
@@ -19,6 +23,7 @@ class EngineState:
         self.root, self.ledger, self.max_batch = root, ledger, max_batch
         self.refusals = Refusals()
         self.engine: Engine | None = None
+        self.sources: FeatureSources | None = None
         self.problem = "the model has not been loaded yet"
 
     def load(self) -> None:
@@ -28,6 +33,7 @@ class EngineState:
         try:
             self.engine = Engine.load(self.root)
             self.ledger.policy = self.engine.policy_record
+            self.sources = FeatureSources.of(self.engine)
         except NotReady as error:
             self.problem = str(error)
 
@@ -36,6 +42,20 @@ class EngineState:
         if self.engine is None:
             raise refusal(503, f"no decisions are made: {self.problem}")
         return self.engine
+
+    async def complete(self, row: object) -> Completed:
+        """Return an application with the lines that its contract has a source for."""
+        return (await self.complete_all((row,)))[0]
+
+    async def complete_all(self, rows: Sequence[object]) -> list[Completed]:
+        """Return applications as `complete` does; raises SourceError."""
+        if self.sources is None:
+            return [Completed(row, {}) for row in rows]
+        try:
+            return await self.sources.complete(rows)
+        except SourceError as error:
+            metrics.SOURCES.labels(error.field, error.code).inc()
+            raise
 
     async def find_decision(self, entry_id: str) -> EntryHistory:
         """Return a recorded decision with the later entries about it; refuses an unknown id."""

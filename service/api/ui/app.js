@@ -43,7 +43,7 @@ async function boot() {
   byId("about").textContent = info.page.subtitle;
   byId("model").textContent = describe(info.model);
   const asked = page.fields.has(REFERENCE.name) ? fields : [REFERENCE, ...fields];
-  asked.push(...contract.history);
+  asked.push(...contract.keys, ...contract.history);
   page.form = createForm(asked, { example: info.example, submit: (application) => decide(application), edited });
   const shared = { fields: page.fields, ratings: Object.keys(policy.ratings), failed: notice.show };
   page.queue = createList("queue-body", { ...shared, fetchPage: queue, further: "Next",

@@ -5,7 +5,7 @@ import { showCase } from "./case.js";
 import { decisionCard, finalCard } from "./decision.js";
 import { byId, h } from "./dom.js";
 import { effectsCard } from "./effects.js";
-import { given, heading, label, value, when } from "./format.js";
+import { given, heading, label, number, value, when } from "./format.js";
 import { lettersCard } from "./letters.js";
 import { notesCard, overrideNote, rejectionNote, reviewCards } from "./officer.js";
 import { may } from "./session.js";
@@ -63,7 +63,7 @@ function applicationCard({ application, erased }, fields, start) {
       "Start a new application from this"));
 }
 
-function identityCard({ id, time, identity, caller, sequence, hash }) {
+function identityCard({ id, time, identity, caller, sequence, hash, sources = {} }) {
   const parts = Object.entries(identity).filter(([, text]) => text);
   return h("section", { class: "card" },
     h("h3", {}, "Record"),
@@ -71,6 +71,9 @@ function identityCard({ id, time, identity, caller, sequence, hash }) {
       pair("Time", h("time", { datetime: time }, when(time))),
       pair("Identifier", id),
       caller ? pair("Asked by", caller.name) : "",
+      Object.entries(sources).map(([name, { lines, as_of: asOf }]) =>
+        pair(`${heading(name)}, fetched`,
+          `${number(lines)} ${lines === 1 ? "line" : "lines"}, as of ${when(asOf)}`)),
       parts.map(([name, text]) => pair(heading(name), String(text))),
       pair("Number in the ledger", String(sequence)),
       pair("Hash", hash)));

@@ -15,13 +15,18 @@ export function createLines(id, field) {
 
 export const linesHint = (field) =>
   "Paste a table from a spreadsheet, with a row of names: " +
-  `${field.lines.map((part) => part.name).join(", ")}. Leave it empty where there are no lines. ` +
+  `${field.lines.map((part) => part.name).join(", ")}. ${emptyHint(field)} ` +
   `At most ${number(field.max_lines)}; lines count where ${field.date} is before the decision.`;
+
+const emptyHint = ({ asked_by: keys }) => keys.length
+  ? `Leave it empty to have the lines of “${keys.join(", ")}” looked up; a row of names alone says ` +
+    "that there are none."
+  : "Leave it empty where there are no lines.";
 
 /** Returns the lines that a text states; the service refuses what is wrong by line and name. */
 export function readLines(field, text, parse) {
   const rows = text.split(/\r?\n/).filter((row) => row.trim() !== "");
-  if (rows.length === 0) return field.optional ? undefined : [];
+  if (rows.length === 0) return field.optional || field.asked_by.length ? undefined : [];
   const delimiter = ["\t", ";"].find((sign) => rows[0].includes(sign)) ?? ",";
   const cells = (row) => row.split(delimiter).map((cell) => cell.trim().replace(/^"(.*)"$/, "$1"));
   const names = cells(rows[0]).map((name) => find(field, name));

@@ -47,19 +47,20 @@ class PostgresConnection(psycopg.Connection[Any]):
             raise psycopg.OperationalError(deadline_message(self.deadline)) from None
 
 
-class _Reporter:
+class Reporter:
     """Prints a text on standard error; a repeated text at most once every REPEAT seconds."""
 
-    def __init__(self) -> None:
-        self._text, self._printed = "", 0.0
+    def __init__(self, who: str) -> None:
+        self._who, self._text, self._printed = who, "", 0.0
 
     def __call__(self, text: str) -> None:
+        """Print a text with the name of who reports it."""
         if text != self._text or time.monotonic() - self._printed >= REPEAT:
-            print(f"ledger: {text}", file=sys.stderr, flush=True)
+            print(f"{self._who}: {text}", file=sys.stderr, flush=True)
             self._text, self._printed = text, time.monotonic()
 
 
-_report = _Reporter()
+_report = Reporter("ledger")
 
 
 def connect_postgres(*arguments: Any, **options: Any) -> PostgresConnection:

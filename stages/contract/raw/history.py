@@ -52,7 +52,7 @@ def plan_reading(
     """Return the path of a history's file, and the columns to read of it."""
     path = folder / history.path
     columns = header(path, history)
-    wanted = [*history.keys, *(f.source for f in history.fields.values())]
+    wanted = history.columns
     missing = sorted({*wanted} - {*columns})
     if missing:
         raise ContractError(

@@ -12,7 +12,7 @@ import pytest
 from stages import simulate
 from stages.contract import command
 from stages.simulation import population
-from tests.support.books import CONTRACT, ROOT, Project, book
+from tests.support.books import CONTRACT, HISTORY, ROOT, Project, book, with_payments
 
 Capture = pytest.CaptureFixture[str]
 
@@ -365,3 +365,21 @@ def test_the_shipped_contracts_hold_for_the_real_books(
     monkeypatch.chdir(tmp_path)
     assert check(dataset) == 0
     assert "the contract holds" in printed(capsys)
+
+
+def test_a_book_with_a_history_is_checked_with_its_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    project = Project(tmp_path, HISTORY).write(with_payments(later=True))
+    monkeypatch.chdir(tmp_path)
+    assert check("small") == 0
+    output = printed(capsys)
+    assert "payments: late: maximum (999): drops 1 of" in output
+    file = project.data / "raw" / "payments.csv"
+    text = file.read_text()
+    file.write_text(text.replace("late", "delay", 1))
+    assert check("small") == 1
+    assert "payments.csv: column 'late' is missing" in printed(capsys)
+    file.unlink()
+    assert check("small") == 1
+    assert "payments.csv: the file is missing" in printed(capsys)

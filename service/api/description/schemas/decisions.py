@@ -32,6 +32,19 @@ class Case(Shape):
     earlier: list[EarlierDecision]
 
 
+class FetchedLines(Shape):
+    """How many lines of a history before the decision were fetched, and when it was loaded."""
+
+    lines: int
+    as_of: str
+
+
+Fetched = Annotated[
+    dict[str, FetchedLines] | None,
+    Key(description="the histories whose lines the service fetched by the request's key"),
+]
+
+
 class Answer(Shape):
     """A decision as it is recorded in the ledger."""
 
@@ -44,6 +57,7 @@ class Answer(Shape):
     reasons: list[Reason]
     identity: Identity
     timestamp: str
+    sources: Fetched = None
     reference: str | None = None
     case: Case | None = None
 
@@ -125,3 +139,4 @@ class Explanation(Shape):
     contributions: list[Contribution]
     what_would_change_it: Alternatives
     identity: Identity
+    sources: Fetched = None

@@ -1,14 +1,19 @@
-"""Read the values of a file as the contract says, one value at a time."""
+"""Read the values of files and tables as the contract says, one value at a time."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Callable
+from datetime import date
 
 from stages.contract.fields.field import Field
 from stages.contract.fields.written_values import BOOLEANS, text
 from stages.contract.tables import History
+
+DAY = 10  # characters of a date
+TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d")
 
 
 def value_reader(field: Field) -> Callable[[object], object]:
@@ -20,14 +25,15 @@ def value_reader(field: Field) -> Callable[[object], object]:
     meant = {text(code): code for code in field.missing_meanings}
     repaired = {text(wrong): right for wrong, right in field.repair.items()}
     words = (BOOLEANS if field.is_boolean else {}) | {text(v): v for v in field.codes}
-    numeric, plain = field.type in ("integer", "number"), field.plain_text
+    numeric, is_date = field.type in ("integer", "number"), field.type == "date"
+    plain = field.plain_text
 
     def read(value: object) -> object:
         if value is None or value != value:  # noqa: PLR0124  (NaN)
             return None
         if plain and isinstance(value, str) and value not in missing:
             value = plain(value)
-        value = number(value) if numeric else value
+        value = number(value) if numeric else as_day(value) if is_date else value
         word = text(value) if words or missing or repaired else ""
         if word in missing:
             return meant.get(word)
@@ -53,6 +59,13 @@ def lines_reader(history: History) -> Callable[[object], object]:
         return [{n: readers.get(n, number)(v) for n, v in line.items()} for line in stated]
 
     return read
+
+
+def as_day(value: object) -> object:
+    """Return the day of a date or of a time as a request states it; another value as it is."""
+    if isinstance(value, date):  # also one with a time
+        return value.isoformat()[:DAY]
+    return value[:DAY] if isinstance(value, str) and TIME.match(value) else value
 
 
 def number(value: object) -> object:
