@@ -69,7 +69,7 @@ class CreditPD:
         """Stop the monitor, and record the decisions that still wait for the ledger."""
         self.background.stop()
         await asyncio.to_thread(self.api.monitoring.stop)
-        await asyncio.to_thread(self.api.state.ledger.close)
+        await asyncio.to_thread(self.api.state.close)
 
     def __is_ready__(self) -> bool:
         return self.api.state.engine is not None

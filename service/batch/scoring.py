@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,14 +69,12 @@ def score(engine: Engine, source: Path, target: Path, *, with_reasons: bool = Fa
         raise ValueError(
             f"{source}: rename {', '.join(clash)}: the output has columns of that name"
         )
-    reader = ChunkReader(
-        engine.applications,
-        engine.features,
-        carried=[column.name for column in carried],
-        sources=FeatureSources.of(engine),
-    )
+    sources = FeatureSources(engine)
+    names = [column.name for column in carried]
+    reader = ChunkReader(engine.applications, engine.features, names, sources)
     refused = first = 0
     with (
+        closing(sources),
         files.whole_file(target) as rows,
         files.whole_file(errors_of(target)) as problems,
         pq.ParquetWriter(rows, pa.schema([*output, *carried]).with_metadata(about)) as writer,

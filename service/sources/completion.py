@@ -17,13 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service import settings
 from service.decision.applications import Applications, InvalidApplication
-from service.decision.engine import Engine
+from service.decision.engine import Engine as DecisionEngine
 from service.decision.history import key_of
 from service.ledger.storage.connections import Reporter
 from service.sources.connections import THREADS, open_engine, snapshot
 from service.sources.tables import FetchedLines, Key, Line, SourceError, SourceTable
-from stages.contract.schema import Contract
-from stages.contract.tables import History
 
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 WAITING = 16  # requests that may wait for the database of a worker
@@ -58,14 +56,15 @@ class Completed(NamedTuple):
 
 
 class FeatureSources:
-    """The sources of one contract; nothing is connected before the first request that needs it."""
+    """The sources of a model's contract; nothing is connected before the first request needs it."""
 
-    def __init__(self, contract: Contract, histories: Mapping[str, History]) -> None:
+    def __init__(self, engine: DecisionEngine) -> None:
         configured = settings.load()
         self._url, self._deadline = configured.features_url, configured.features_timeout / 1000
         self._engine = open_engine(self._url, self._deadline) if self._url else None
+        histories = engine.applications.histories
         self._histories = {name: h for name, h in histories.items() if h.source}
-        self._date = str(contract.date)
+        self._date = str(engine.contract.date)
         self._tables = {
             name: SourceTable(name, h, h.source) for name, h in self._histories.items() if h.source
         }
@@ -73,13 +72,11 @@ class FeatureSources:
         self._waiting, self._paused_until = 0, 0.0
         self._report = Reporter("features")
 
-    @classmethod
-    def of(cls, engine: Engine) -> FeatureSources | None:
-        """Return the sources of an engine's contract; None where it has none."""
-        histories = engine.applications.histories
-        if not any(history.source for history in histories.values()):
-            return None
-        return cls(engine.contract, histories)
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self._threads.shutdown()
+        if self._engine is not None:
+            self._engine.dispose()
 
     async def complete(self, rows: Sequence[object]) -> list[Completed]:
         """Return the rows with their lines; raises SourceError."""

@@ -33,7 +33,7 @@ class EngineState:
         try:
             self.engine = Engine.load(self.root)
             self.ledger.policy = self.engine.policy_record
-            self.sources = FeatureSources.of(self.engine)
+            self.sources = FeatureSources(self.engine)
         except NotReady as error:
             self.problem = str(error)
 
@@ -42,6 +42,12 @@ class EngineState:
         if self.engine is None:
             raise refusal(503, f"no decisions are made: {self.problem}")
         return self.engine
+
+    def close(self) -> None:
+        """Record what still waits for the ledger, and close the databases."""
+        self.ledger.close()
+        if self.sources is not None:
+            self.sources.close()
 
     async def complete(self, row: object) -> Completed:
         """Return an application with the lines that its contract has a source for."""

@@ -134,8 +134,10 @@ def database(request: pytest.FixtureRequest, payments: pd.DataFrame) -> Database
 @pytest.fixture
 def api(
     database: Database, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Api:
-    return serve(project, database.url, tmp_path, monkeypatch)
+) -> Iterator[Api]:
+    built = serve(project, database.url, tmp_path, monkeypatch)
+    yield built
+    built.state.close()
 
 
 def serve(project: Project, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Api:
@@ -360,11 +362,13 @@ def test_without_a_database_requests_must_state_the_lines(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    client = client_of(serve(project, "", tmp_path, monkeypatch), max_body=1 << 20)
+    api = serve(project, "", tmp_path, monkeypatch)
+    client = client_of(api, max_body=1 << 20)
     answer = client.post("/predict", json=applications[0])
     assert (answer.status_code, only_error(answer)["code"]) == (503, "source_unavailable")
     stated = with_lines(applications[0], payments)
     assert client.post("/predict", json=stated).status_code == 200
+    api.state.close()
 
 
 def test_the_description_and_the_page_know_the_key(client: Client) -> None:
@@ -388,8 +392,9 @@ def test_an_account_that_may_write_is_refused(
 ) -> None:
     postgresql.load(payments.head(5))
     url = postgresql.url.replace("reader@", "postgres@")
-    client = client_of(serve(project, url, tmp_path, monkeypatch))
-    error = only_error(client.post("/predict", json=applications[0]))
+    api = serve(project, url, tmp_path, monkeypatch)
+    error = only_error(client_of(api).post("/predict", json=applications[0]))
+    api.state.close()
     assert "must be one that may only read" in error["message"]
 
 
