@@ -25,7 +25,7 @@ class Asked(NamedTuple):
     application: JsonObject
     caller: Caller | None
     reference: str | None
-    sources: Facts
+    sources: Facts | None = None
 
 
 class DraftedDecision(NamedTuple):
