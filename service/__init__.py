@@ -9,8 +9,8 @@
 - `shadow` lets a challenger score the recorded decisions beside the champion, and compares them
 - `letters` writes to applicants about recorded decisions
 - `api` connects these packages over HTTP
-- `service` declares the endpoints to BentoML; `worker` makes what a process answers with; `image`
-  says how BentoML builds the image
+- `service` declares the endpoints to BentoML; `worker` makes what a process answers with;
+  `supervisor` replaces a worker that has ended; `image` says how BentoML builds the image
 - `settings` reads every environment variable of the service
 
 Commands: `serve` starts the service, `batch` scores a file, `replay` scores a recorded decision

@@ -54,6 +54,14 @@ class CreditPD:
 
         self.api = worker.create_api(SETTINGS, USERS)
 
+    @bentoml.on_deployment
+    @staticmethod
+    def supervise() -> None:
+        """Start a new worker soon after one has ended; BentoML calls this in its supervisor."""
+        from service import supervisor  # noqa: PLC0415  (a worker needs none of it)
+
+        supervisor.use_for_bentoml()
+
     @bentoml.on_startup
     async def start(self) -> None:
         """Start the background tasks of this worker."""

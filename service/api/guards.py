@@ -40,10 +40,9 @@ def refuse_other_origin(scope: Scope) -> None:
     """Refuse a request that a page of another origin makes a browser send."""
     headers = dict(scope["headers"])
     host = headers.get(b"host", b"").decode("latin-1").lower()
-    origin = headers.get(b"origin")
-    if origin is not None and urlsplit(origin.decode("latin-1").lower()).netloc != host:
-        got = clip(origin.decode("latin-1"))
-        raise refusal(403, f"the origin must be this service's own; got {got}")
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    if b"origin" in headers and _place_of(origin.lower()) != host:
+        raise refusal(403, f"the origin must be this service's own; got {clip(origin)}")
 
 
 def refuse_other_machines(scope: Scope) -> None:
@@ -65,6 +64,14 @@ def _is_loopback(host: str) -> bool:
     except ValueError:
         return False
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def _place_of(origin: str) -> str | None:
+    """Return the host and port of an origin; None where it is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _is_local(host: str, hosts: Collection[str]) -> bool:

@@ -184,7 +184,7 @@ class Engine:
             return {}
         contributions = self.contributions(x[rows])[:, :-1]
         broken = [self._deciding_rules(x[row : row + 1], places[row]) for row in rows]
-        worded = self._reasons(contributions, x[rows], broken)
+        worded = self._reasons(contributions, x[rows], pd[rows], broken)
         stricter = places[rows] > self.policy.decide_by_pd(pd[rows])
         cases = zip(rows.tolist(), worded, broken, stricter, strict=True)
         return {

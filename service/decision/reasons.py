@@ -98,19 +98,23 @@ class ReasonWriter:
         self._fact_of = {features.names[j]: fact for fact in self.facts for j in fact.features}
 
     def __call__(
-        self, contributions: Floats, x: Floats, rules: Sequence[Sequence[HardRule]]
+        self,
+        contributions: Floats,
+        x: Floats,
+        pd: Floats,
+        rules: Sequence[Sequence[HardRule]],
     ) -> list[list[Reason]]:
         """Return the reasons of n applications, the strongest first.
 
-        `contributions` (n, F) are in log-odds, `x` (n, F) are the features, and `rules` (n,) those
-        that each application breaks.
+        `contributions` (n, F) are in log-odds, `x` (n, F) are the features, `pd` (n,) their PDs,
+        and `rules` (n,) those that each application breaks.
         """
         above = sum_by_fact(contributions, self.facts).max(axis=1) > 0
         values = np.where(above[:, None], contributions, contributions - self._typical)
         sums = sum_by_fact(values, self.facts)
         order = np.argsort(-sums, axis=1, kind="stable")
         counts = np.maximum((sums >= LEAST).sum(axis=1), sums.max(axis=1) > 0)
-        directed = self._usual_values.are_better(x, values > 0)
+        directed = self._usual_values.are_better(x, pd, values > 0)
         columns = (order, counts, values, x, above, directed)
         rows = zip(*(column.tolist() for column in columns), strict=True)
         return [

@@ -43,14 +43,16 @@ class UsualValues:
             for j, part in enumerate(features.parts)
             if part.name in ranges and not (isinstance(part, Field) and part.codes)
         }
+        self._linked = {j: self._find_linked(j) for j in self._ranges}
         usual = [self._ranges.get(j, EVERYTHING) for j in range(len(features.parts))]
         self._low = np.array([each.low for each in usual])
         self._high = np.array([each.high for each in usual])
 
-    def are_better(self, x: Floats, asked: Bools) -> Bools:
+    def are_better(self, x: Floats, pd: Floats, asked: Bools) -> Bools:
         """Tell which features (n, F) are unusual, with a PD that does not rise at the usual end.
 
-        `x` are features (n, F); of those that are not `asked` about (n, F), it is False.
+        `x` are features (n, F) and `pd` their PDs (n,); of features that are not `asked` about
+        (n, F), it is False.
         """
         better = np.zeros(x.shape, dtype=np.bool_)
         unusual = asked & ((x < self._low) | (x > self._high))
@@ -60,34 +62,39 @@ class UsualValues:
             moved[j] = rows, self._move(x[rows], j, self._ranges[j])
         if not moved:
             return better
-        pds = self._predict(np.vstack((x, *(values for _, values in moved.values()))))
-        start = len(x)
+        pds = self._predict(np.concatenate([values for _, values in moved.values()]))
+        start = 0
         for j, (rows, values) in moved.items():
-            better[rows, j] = pds[start : start + len(values)] <= pds[rows]
+            better[rows, j] = pds[start : start + len(values)] <= pd[rows]
             start += len(values)
         return better
 
-    def _move(self, x: Floats, j: int, usual: UsualRange) -> Floats:
-        """Return features (k, F) with feature j at the end of its range, as its field moves.
+    def _find_linked(self, j: int) -> tuple[list[int], list[int]]:
+        """Return the features that move with feature j: by its factor, and by the inverse of it.
 
-        The field is that of the feature, or a ratio's numerator: its other ratios move with it.
+        Its field moves, which is the feature's own or a ratio's numerator, and so do other ratios
+        of this field.
         """
-        ends = np.clip(x[:, j], usual.low, usual.high)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            factor = ends / x[:, j]
-            inverse = x[:, j] / ends
-        name = self._ratios[j].numerator if j in self._ratios else self._names[j]
+        field = self._ratios[j].numerator if j in self._ratios else self._names[j]
+        same = [f for f, ratio in self._ratios.items() if ratio.numerator == field]
+        if field in self._names:
+            same.append(self._names.index(field))
+        inverse = [f for f, ratio in self._ratios.items() if ratio.denominator == field]
+        return [f for f in same if f != j], [f for f in inverse if f not in (j, *same)]
+
+    def _move(self, x: Floats, j: int, usual: UsualRange) -> Floats:
+        """Return features (k, F) with feature j at the end of its range, and the linked ones."""
         moved = x.copy()
-        for f, other in enumerate(self._names):
-            ratio = self._ratios.get(f)
-            if other == name or (ratio and ratio.numerator == name):
-                scale(moved, f, factor)
-            elif ratio and ratio.denominator == name:
-                scale(moved, f, inverse)
-        moved[:, j] = ends
+        ends = moved[:, j] = np.clip(x[:, j], usual.low, usual.high)
+        same, inverse = self._linked[j]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if same:
+                scale(moved, same, ends / x[:, j])
+            if inverse:
+                scale(moved, inverse, x[:, j] / ends)
         return moved
 
 
-def scale(x: Floats, f: int, factor: Floats) -> None:
-    """Multiply feature f of x (k, F) by a factor (k,), where there is one."""
-    x[:, f] *= np.where(np.isfinite(factor), factor, 1.0)
+def scale(x: Floats, features: list[int], factor: Floats) -> None:
+    """Multiply some features of x (k, F) by a factor (k,), where there is one."""
+    x[:, features] *= np.where(np.isfinite(factor), factor, 1.0)[:, None]

@@ -16,6 +16,7 @@ from service.ledger.storage.database import (
     database_file,
     describe,
     file_identity,
+    only_write,
 )
 from service.ledger.storage.entries import Entry, Head
 from service.ledger.storage.schema import lock_head, move_head, read_hash, write_probe
@@ -101,6 +102,7 @@ class ChainConnection:
         elif not self._is_prepared:
             migrations.require_tables(self._engine)
         self._connection = self._engine.connect()
+        only_write(self._connection)
         self._file = file_identity(self._engine)
         return self._connection, self._check(self._connection)
 

@@ -16,6 +16,7 @@ TOKEN_TYPES = ("", "jwt", "at+jwt", "application/at+jwt")  # no logout tokens
 REQUIRED = ("exp", "iss", "aud", "sub")
 LEEWAY = 30  # seconds by which the clocks of the provider and of this machine may differ
 MAX_NAME = 200  # characters
+MAX_SUBJECT = 255  # characters, as OpenID Connect Core says
 
 
 class Claims(NamedTuple):
@@ -60,12 +61,19 @@ class TokenChecker:
         return self._caller(payload)
 
     def _caller(self, payload: dict[str, Any]) -> Caller:
+        subject = payload["sub"]
+        if not is_visible(subject) or len(subject) > MAX_SUBJECT:
+            limit = f"a printable text of 1 to {MAX_SUBJECT} characters"
+            raise NotAdmitted("invalid_token", f"the subject of a token must be {limit}")
         name = payload.get(self._claims.name)
-        if not isinstance(name, str) or not name.strip() or not name.isprintable():
-            name = payload["sub"]
-        return Caller(
-            name[:MAX_NAME], "person", roles_in(payload, self._claims.roles), payload["sub"]
-        )
+        if not isinstance(name, str) or not is_visible(name):
+            name = subject
+        return Caller(name[:MAX_NAME], "person", roles_in(payload, self._claims.roles), subject)
+
+
+def is_visible(text: str) -> bool:
+    """Tell whether a text can be recorded, and read by people."""
+    return text.isprintable() and bool(text.strip())
 
 
 def roles_in(payload: dict[str, Any], claim: str) -> frozenset[str]:

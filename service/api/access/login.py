@@ -162,7 +162,7 @@ def _cookies(scope: Scope) -> dict[str, str]:
 def _read_started(text: str) -> dict[str, str] | None:
     try:
         value = json.loads(base64.urlsafe_b64decode(text.encode()))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     names = ("state", "nonce", "verifier")
     whole = isinstance(value, dict) and all(isinstance(value.get(n), str) for n in names)

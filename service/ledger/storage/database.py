@@ -204,11 +204,25 @@ def begin_writing(
         if lock is not None:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock:d})")
         return
+    deadline = time.monotonic() + timeout
+    if connection.info.get(ATTEMPT_LOCK):
+        _begin_at_once(connection, deadline)
+        return
     connection.exec_driver_sql(ATTEMPT_LOCK)
     try:
-        _begin_at_once(connection, time.monotonic() + timeout)
+        _begin_at_once(connection, deadline)
     finally:  # a reader waits, beside a process that opens or closes the file
         connection.exec_driver_sql(WAIT_FOR_LOCK)
+
+
+def only_write(connection: Connection) -> None:
+    """Let a connection make short attempts at SQLite's lock for all its life.
+
+    It must do nothing but begin to write and commit: a reader would not wait for a lock.
+    """
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(ATTEMPT_LOCK)
+        connection.info[ATTEMPT_LOCK] = True
 
 
 def _begin_at_once(connection: Connection, deadline: float) -> None:

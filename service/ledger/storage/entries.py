@@ -16,7 +16,11 @@ GENESIS = "0" * 64
 
 _DECISION = {"application", "identity", *ANSWER}
 _encode = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    sort_keys=True,
+    separators=(",", ":"),
+    ensure_ascii=False,
+    allow_nan=False,
+    check_circular=False,  # nothing that is recorded holds itself
 ).encode
 
 

@@ -157,7 +157,9 @@ def test_a_host_that_is_set_is_answered(api: Api) -> None:
         assert allowed.get("/health", headers={"host": host}).status_code == status
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https:"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https:", "http://["]
+)
 def test_without_keys_a_page_of_another_origin_decides_nothing(
     client: Client, ledger: Ledger, case: Any, origin: str
 ) -> None:

@@ -63,7 +63,7 @@ def reasons_for(
     features = Features(parsed, "application")
     x = features({name: [value] for name, value in (PLAIN | values).items()})
     shapley = np.array([[shares.get(name, 0.0) for name in features.names]])
-    return ReasonWriter(parsed, features, approved, predict)(shapley, x, [rules])[0]
+    return ReasonWriter(parsed, features, approved, predict)(shapley, x, predict(x), [rules])[0]
 
 
 def texts(shares: dict[str, float], **values: Any) -> list[str]:

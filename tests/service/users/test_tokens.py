@@ -86,6 +86,11 @@ def test_a_token_of_the_provider_names_a_person_and_their_roles(
         ({"sub": None}, "invalid_token"),
         ({"sub": 7}, "invalid_token"),
         ({"exp": "tomorrow"}, "invalid_token"),
+        ({"exp": float("inf")}, "invalid_token"),
+        ({"sub": " "}, "invalid_token"),
+        ({"sub": "\ud800"}, "invalid_token"),
+        ({"sub": "officer\0"}, "invalid_token"),
+        ({"sub": "x" * 256}, "invalid_token"),
     ],
 )
 def test_a_token_for_another_time_service_or_issuer_is_refused(
@@ -153,7 +158,14 @@ def test_a_token_of_another_type_is_refused(
     assert refused(checker, provider.sign(header={"typ": kind})) == "invalid_token"
 
 
-@pytest.mark.parametrize("token", ["", "eyJ", "a.b.c", "..", "eyJhbGciOiJSUzI1NiJ9..", "é.a.b"])
+NESTED = base64.urlsafe_b64encode(b'{"a":' + b"[" * 5000).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", "eyJ", "a.b.c", "..", "eyJhbGciOiJSUzI1NiJ9..", "é.a.b", f"{NESTED}.a.b"],
+    ids=["empty", "begun", "letters", "dots", "header", "accent", "nested"],
+)
 def test_what_is_no_token_is_refused(checker: TokenChecker, token: str) -> None:
     assert refused(checker, token) == "invalid_token"
 

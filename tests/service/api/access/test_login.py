@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,9 @@ def test_a_log_in_that_was_begun_elsewhere_is_refused(browser: Client) -> None:
     """An attacker could otherwise log a victim in under the attacker's name."""
     _, returned = begin(browser)
     other, _ = begin(browser)
-    for held in (cookies(other), {}, {"credit-log-in": "e30="}, {"credit-log-in": "%"}):
+    nested = base64.urlsafe_b64encode(b"[" * 5000).decode()
+    made_up = [{"credit-log-in": text} for text in ("e30=", "%", nested)]
+    for held in (cookies(other), {}, *made_up):
         query = urlsplit(returned.headers["location"]).query
         answer = browser.get(f"/callback?{query}", headers=holding(**held))
         assert answer.headers["location"] == f"{URL}/#/log-in-failed"
