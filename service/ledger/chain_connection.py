@@ -1,7 +1,7 @@
 """The writer's connection: append entries to the chain, and check that none was lost."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -44,20 +44,29 @@ class ChainConnection:
                 migrations.create(self._engine, self.checkpoint)
                 self._is_prepared = True
 
-    def commit(self, appends: Sequence[Append]) -> list[list[Entry] | Claim]:
+    def commit(
+        self, appends: Sequence[Append], join: Callable[[], Sequence[Append]] = tuple
+    ) -> list[list[Entry] | Claim]:
         """Append durably, and return the entries of each append; raises LedgerUnavailable.
 
-        An append whose key was claimed before is left out; its result is the earlier claim.
+        Once the head is locked, `join` returns further appends that are recorded with these. An
+        append whose key was claimed before is left out; its result is the earlier claim.
         """
-        return self._transact(appends, 0)
+        return self._transact(appends, 0, join)
 
     def probe(self, size: int) -> None:
         """Prove that `size` bytes can be written durably, without creating tables or entries."""
         self._transact((), size)
 
-    def _transact(self, appends: Sequence[Append], probe_size: int) -> list[list[Entry] | Claim]:
+    def _transact(
+        self,
+        appends: Sequence[Append],
+        probe_size: int,
+        join: Callable[[], Sequence[Append]] = tuple,
+    ) -> list[list[Entry] | Claim]:
         try:
             connection, head = self._begin(bool(appends))
+            appends = [*appends, *join()]
             new, earlier = claims.separate(connection, appends)
             drafts = [draft for append in new for draft in append.drafts]
             stored = tables.record(connection, head, drafts)

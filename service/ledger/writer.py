@@ -38,6 +38,10 @@ class WaitingAppend(NamedTuple):
     loop: asyncio.AbstractEventLoop | None
     since: float
 
+    def is_awaited(self) -> bool:
+        """Tell whether the caller still waits: it has not timed out."""
+        return time.monotonic() - self.since < ANSWER_TIMEOUT or not self.future.done()
+
 
 class WriterStatus(NamedTuple):
     """The writer's state: counts since the start, and `lag` in seconds.
@@ -133,15 +137,12 @@ class Writer:
             self._stop()
 
     def _take(self) -> list[WaitingAppend]:
-        """Wait for an append and return it with all others that wait; empty when closed.
-
-        Appends whose callers have timed out are left out.
-        """
+        """Wait for an append and return it with all others that wait; empty when closed."""
         item = self._next()
         group: list[WaitingAppend] = []
         rows = 0
         while item is not None:
-            if time.monotonic() - item.since < ANSWER_TIMEOUT or not item.future.done():
+            if item.is_awaited():
                 group.append(item)
                 rows += len(item.append.drafts)
             if group and (rows >= GROUP or self._queue.empty()):
@@ -159,11 +160,24 @@ class Writer:
             except queue.Empty:
                 self._chain.checkpoint.flush()
 
+    def _join(self, group: list[WaitingAppend]) -> list[Append]:
+        """Return the appends that came while the group waited for the lock, as a part of it."""
+        rows, before = sum(len(item.append.drafts) for item in group), len(group)
+        while rows < GROUP and not self._queue.empty():
+            item = self._queue.get()
+            if item is None:
+                self._queue.put(None)
+                break
+            if item.is_awaited():
+                group.append(item)
+                rows += len(item.append.drafts)
+        return [item.append for item in group[before:]]
+
     def _record(self, group: list[WaitingAppend]) -> None:
-        drafts = list(flatten.from_iterable(item.append.drafts for item in group))
         try:
-            results = self._write([item.append for item in group])
+            results = self._write(group)
         except LedgerUnavailable as failure:
+            drafts = list(flatten.from_iterable(item.append.drafts for item in group))
             self._failure = str(failure)
             self._counts["refused"] += len(drafts)
             size = sum(len(draft.payload) for draft in drafts)
@@ -176,9 +190,10 @@ class Writer:
         self._counts["groups"] += bool(stored)
         _settle(list(zip(group, results, strict=True)))
 
-    def _write(self, appends: list[Append]) -> list[list[Entry] | Claim]:
+    def _write(self, group: list[WaitingAppend]) -> list[list[Entry] | Claim]:
+        appends = [item.append for item in group]
         if any(append.drafts or append.claim for append in appends):
-            return self._chain.commit(appends)
+            return self._chain.commit(appends, lambda: self._join(group))
         self._chain.probe(self._probe_size())
         return [[] for _ in appends]
 

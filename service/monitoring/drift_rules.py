@@ -6,13 +6,14 @@ size of the shift, which decides between notice, warning and alarm.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom, chi2, kstwo, norm
+from scipy.special import bdtrc, chdtri, ndtri
 
 Floats = NDArray[np.float64]
 Reference = Mapping[str, Any]
@@ -69,7 +70,7 @@ def psi_rule(
     expected, live = pool_rare_bins(np.asarray(reference["shares"]), counts)
     n = live.sum()
     value = psi(expected, (live + 0.5) / (n + 0.5 * len(live)))
-    bound = float(chi2.isf(level, max(len(live) - 1, 1)) * (1 / n + 1 / trained))
+    bound = float(chdtri(max(len(live) - 1, 1), level) * (1 / n + 1 / trained))
     return "psi", value, bound, value, f"its distribution moved: PSI {value:.3f}"
 
 
@@ -107,19 +108,23 @@ def share_bound(share: float, rows: int, trained: float, level: float) -> float:
 
     A share that is 0 among `trained` rows may truly be 3 / trained (the rule of three).
     """
-    return float(binom.isf(level, rows, min(max(share, 3 / trained), 1.0)) / rows)
+    truth = min(max(share, 3 / trained), 1.0)
+    return bisect_left(range(rows), -level, key=lambda k: -bdtrc(k, rows, truth)) / rows
 
 
 def numeric_rules(
     reference: Reference, present: Floats, counts: NDArray[np.int64], trained: int, level: float
 ) -> Iterator[RuleResult]:
     """Yield the rules of a number: mean (z), Kolmogorov-Smirnov, range, and a constant value."""
+    # A worker imports this module for its bounds, and would start a second later with this.
+    from scipy.stats import kstwo  # noqa: PLC0415
+
     n, sd = len(present), reference["sd"] or 1.0
     shift = abs(float(present.mean()) - reference["mean"]) / sd
     z = shift / np.sqrt(1 / n + 1 / trained)
     words = f"its mean went from {format_number(reference['mean'])} to "
     words += f"{format_number(present.mean())}{unit_change(reference, present)}"
-    yield "mean", float(z), float(norm.isf(level / 2)), shift, words
+    yield "mean", float(z), float(-ndtri(level / 2)), shift, words
 
     distance = ks_distance(reference["quantiles"], present)
     bound = float(kstwo.isf(level, max(round(n * trained / (n + trained)), 1))) + GRID

@@ -39,6 +39,10 @@ class NotAdmitted(Exception):
         self.reason = reason
 
 
+class ProviderUnavailable(Exception):
+    """The identity provider cannot be asked, or answers what it must not."""
+
+
 def known_roles(names: Iterable[str]) -> frozenset[str]:
     """Return these roles as a set; raises ValueError when one of them does not exist."""
     roles = frozenset(names)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from service.settings import Settings, SettingsError
 from service.users.api_keys import KeyRing
-from service.users.provider import Provider, ProviderUnavailable
-from service.users.tokens import Claims, TokenChecker
+from service.users.callers import ProviderUnavailable
 from stages import files
+
+if TYPE_CHECKING:
+    from service.users.tokens import TokenChecker
 
 
 class RegisteredClient(NamedTuple):
@@ -42,13 +44,20 @@ def read_users(configured: Settings) -> Users:
             "CREDIT_PD_OIDC_ISSUER needs CREDIT_PD_OIDC_AUDIENCE, for tokens that are sent, or "
             "CREDIT_PD_OIDC_CLIENT, for the log-in of the page"
         )
+    client = _read_client(configured) if configured.oidc_client else None
+    return Users(keys, _checker(configured), client)
+
+
+def _checker(configured: Settings) -> TokenChecker:
+    # Without a provider, a worker starts sooner than with the libraries that ask one.
+    from service.users.provider import Provider  # noqa: PLC0415
+    from service.users.tokens import Claims, TokenChecker  # noqa: PLC0415
+
+    claims = Claims(configured.oidc_name_claim, configured.oidc_roles_claim)
     try:
-        provider = Provider(issuer)
+        return TokenChecker(Provider(configured.oidc_issuer), claims)
     except ProviderUnavailable as error:
         raise SettingsError(f"CREDIT_PD_OIDC_ISSUER: {error}") from error
-    claims = Claims(configured.oidc_name_claim, configured.oidc_roles_claim)
-    client = _read_client(configured) if configured.oidc_client else None
-    return Users(keys, TokenChecker(provider, claims), client)
 
 
 def _read_client(configured: Settings) -> RegisteredClient:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import jwt
 
-from service.users.callers import NotAdmitted
+from service.users.callers import NotAdmitted, ProviderUnavailable
 
 TIMEOUT = 3.0  # seconds of one request
 KEYS_LIFETIME = 300.0  # seconds after which the keys are read again, so that removed ones end
@@ -18,10 +18,6 @@ STALE_LIFETIME = 3600.0  # seconds for which they are believed while the provide
 RETRY_PERIOD = 10.0  # seconds between two reads, however many unknown keys are named
 MAX_ANSWER = 1 << 20  # bytes
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
-class ProviderUnavailable(Exception):
-    """The provider cannot be asked, or answers what it must not; the message says what."""
 
 
 class Provider:

@@ -114,9 +114,9 @@ def ledger(database: str) -> Iterator[Ledger]:
 
 @pytest.fixture
 def small_disk() -> Iterator[Path]:
-    """A real file system of 16 MB."""
+    """A real file system of 64 MB, which 30 outages under load do not fill by themselves."""
     folder = Path(tempfile.mkdtemp(prefix="ledger-small-disk-"))
-    command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(command, check=False).returncode != 0:
         missing_part("a small file system needs mount, as root")
     yield folder

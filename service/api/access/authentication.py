@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from starlette.types import Scope
 
@@ -13,10 +14,11 @@ from service.api.guards import refuse_other_machines, refuse_other_origin, refus
 from service.api.requests import Refused, refusal
 from service.settings import Settings
 from service.users.api_keys import KeyRing
-from service.users.callers import Caller, NotAdmitted
+from service.users.callers import Caller, NotAdmitted, ProviderUnavailable
 from service.users.configured import Users
-from service.users.provider import ProviderUnavailable
-from service.users.tokens import TokenChecker
+
+if TYPE_CHECKING:
+    from service.users.tokens import TokenChecker
 
 MAX_CREDENTIAL = 8192  # bytes
 

@@ -13,7 +13,7 @@ import json
 import secrets
 from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qs, urlencode
 
 from starlette.requests import Request
@@ -22,10 +22,11 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from service.api.access.security_log import report_refused
-from service.users.callers import Caller, NotAdmitted
+from service.users.callers import Caller, NotAdmitted, ProviderUnavailable
 from service.users.configured import RegisteredClient
-from service.users.provider import ProviderUnavailable
-from service.users.tokens import TokenChecker
+
+if TYPE_CHECKING:
+    from service.users.tokens import TokenChecker
 
 STARTED = 600  # seconds in which a log-in must be finished
 MAX_COOKIE = 4000  # bytes; browsers drop larger ones

@@ -146,6 +146,24 @@ def test_a_full_queue_refuses_more(ledger: Ledger, monkeypatch: pytest.MonkeyPat
         eventually(lambda: ledger.head().sequence == 2)
 
 
+def test_one_commit_records_all_that_waits_for_a_lock(ledger: Ledger) -> None:
+    """Another process holds the lock; what comes meanwhile waits for no commit of its own."""
+    (first,) = add(ledger, 1)
+    before = ledger.writer_status().groups
+    with ledger.engine.connect() as other, ThreadPoolExecutor(21) as clients:
+        schema.lock_head(other)
+        waiting = [clients.submit(add, ledger, 1)]
+        eventually(lambda: ledger.writer_status().lag > 0)
+        waiting += [clients.submit(add, ledger, 1) for _ in range(20)]
+        eventually(lambda: ledger.writer_status().waiting == 21)
+        other.rollback()
+        stored = [entry for each in waiting for entry in each.result()]
+    assert ledger.writer_status().groups == before + 1
+    assert sorted(entry.sequence for entry in stored) == list(range(2, 23))
+    assert stored[0].previous_hash == first.hash
+    assert findings(ledger.engine) == []
+
+
 def test_lag_is_the_age_of_the_oldest_unanswered_append(ledger: Ledger) -> None:
     with ThreadPoolExecutor() as pool, held(ledger):
         pool.submit(add, ledger, 1)

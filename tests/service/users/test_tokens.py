@@ -16,8 +16,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from service.users import provider as provider_module
-from service.users.callers import Caller, NotAdmitted
-from service.users.provider import Provider, ProviderUnavailable
+from service.users.callers import Caller, NotAdmitted, ProviderUnavailable
+from service.users.provider import Provider
 from service.users.tokens import Claims, TokenChecker, roles_in
 from tests.support.fakes.identity_provider import (
     AUDIENCE,
