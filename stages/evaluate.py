@@ -25,6 +25,7 @@ from stages.judging import (
     proof,
     reference,
 )
+from stages.judging.backtest import origins
 from stages.judging.evaluation import Judged
 from stages.judging.rows import Rows
 from stages.metrics import clusters
@@ -83,11 +84,16 @@ def remove_unlisted(listed: list[str]) -> None:
             print(f"Removed {path}: `candidates` in params.yaml does not list {name}")
 
 
-def describe_choice(splits: list[Rows], choice: dict[str, Any], winner: str, metric: str) -> str:
+def describe_choice(
+    splits: list[Rows], choice: dict[str, Any], winner: str, config: params.Evaluate
+) -> str:
     """Return one line that says how many rows were judged, and which candidate won by how much."""
     rows = ", ".join(f"{len(split.bad):,} {split.name}" for split in splits)
     figures = ", ".join(f"{name} {mean['value']:.4f}" for name, mean in choice.items())
-    return f"evaluate: {rows} rows; {metric} over folds: {figures}; the winner is {winner}"
+    over = "over folds"
+    if config.origins:
+        over = f"{config.choose_over} of {config.origins} origins"
+    return f"evaluate: {rows} rows; {config.choose_by} {over}: {figures}; the winner is {winner}"
 
 
 def warn_of_few_loans(rows: Judged) -> None:
@@ -115,6 +121,19 @@ def write_winner(winner: Model, test: Rows, judged: Judged, count: int) -> None:
     files.write_text(MODELS / "golden.jsonl", records)
 
 
+def read_candidates(config: Params) -> tuple[dict[str, Model], pd.DataFrame, pd.DataFrame]:
+    """Return the candidates and the blend, and what they said out of fold and of origins' pasts."""
+    folder, names = MODELS / "candidates", config.candidates
+    models: dict[str, Model] = {n: artifact.load(folder / f"{n}.joblib") for n in names}
+    held, past = (predictions.read_out_of_fold(folder, names, past=p) for p in (False, True))
+    if members := config.blend:
+        of_origins = past if config.evaluate.origins else None
+        blend = blending.blend_models(models, held, members, of_origins)
+        models[blending.NAME] = blend.model
+        held[f"pd_{blending.NAME}"], past[f"pd_{blending.NAME}"] = blend.pd, blend.past
+    return models, held.drop(columns=[f"margin_{name}" for name in names]), past
+
+
 def main() -> None:
     """Write the winner, its metrics, predictions, plots, drift reference and golden records."""
     config = params.load()
@@ -123,23 +142,15 @@ def main() -> None:
     remove_unlisted(config.candidates)
     names = ("train", "validation", "test")
     train, validation, test = (Rows(config, contract, name) for name in names)
-    models: dict[str, Model] = {
-        n: artifact.load(MODELS / "candidates" / f"{n}.joblib") for n in config.candidates
-    }
+    models, held, past = read_candidates(config)
     seen = {name: validation.judge(model, config) for name, model in models.items()}
-    held = predictions.read_out_of_fold(MODELS / "candidates", config.candidates)
-    if members := config.blend:
-        models[blending.NAME], held[f"pd_{blending.NAME}"] = blending.blend_models(
-            models, held, members
-        )
-        seen[blending.NAME] = validation.judge(models[blending.NAME], config)
-    held = held.drop(columns=[f"margin_{name}" for name in config.candidates])
     compared = {name: evaluation.summary(rows, config.policy) for name, rows in seen.items()}
-    choice = predictions.cross_validate(held, [*models], config.evaluate.choose_by)
+    chosen = config.evaluate.choose_by, config.evaluate.choose_over
+    choice = predictions.cross_validate(held, [*models], *chosen)
     name = evaluation.choose(choice, config.evaluate.choose_by, config.evaluate.prefer)
     winner, judged = models[name], test.judge(models[name], config)
     warn_of_few_loans(judged)
-    print(describe_choice([train, validation, test], choice, name, config.evaluate.choose_by))
+    print(describe_choice([train, validation, test], choice, name, config.evaluate))
 
     with ThreadPoolExecutor(2) as pool:
         stated = pool.submit(
@@ -163,12 +174,17 @@ def main() -> None:
         table = pd.concat(parts).merge(
             held.drop(columns=["split", "bad"]), on="row", how="left", validate="1:1"
         )
+        backtest = origins.judge(table, models)
+        if config.evaluate.origins:
+            facts["backtest"] = backtest
+            facts["stability"] = origins.judge_stability(table, past, models)
         judged_rows = validation.bad, seen[name].pd
         drift = reference.make_reference(winner.contract, winner.features, trained, *judged_rows)
         drift["approved"] = reference.describe_approved(winner, config.policy, trained)
         with files.whole_folder(MODELS / "plots") as folder:
-            quarters, cut_off = facts["by_vintage"], config.policy.pd_cut_off
-            plots.write_all(folder, winner, tested, judged, seen, compared, quarters, cut_off)
+            over_time = facts["by_vintage"], origins.plot_columns(backtest)
+            cut_off = config.policy.pd_cut_off
+            plots.write_all(folder, winner, tested, judged, seen, compared, *over_time, cut_off)
         with files.whole_file(MODELS / "predictions.parquet") as path:
             table.to_parquet(path, index=False)
         write_winner(winner, test, judged, config.evaluate.golden)

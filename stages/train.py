@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -19,7 +19,7 @@ from stages.contract import reading as contracts
 from stages.features.matrix import Features, Floats
 from stages.models import artifact, registry
 from stages.models.artifact import Model
-from stages.models.fitting import found_parameters
+from stages.models.fitting import found_parameters, origins
 from stages.models.fitting.folds import Fold, Rows, has_days_for, learn_from_later_days
 from stages.models.fitting.job import Job
 from stages.models.fitting.training_rows import TrainingRows
@@ -95,7 +95,10 @@ def main(name: str) -> None:
     train, held = (
         TrainingRows.read(s, contract, features, config) for s in ("train", "validation")
     )
-    folds = train.cut(config.train.folds, config.train.seed)
+    cutting = config.train.folds, config.train.seed
+    folds, number = train.cut(*cutting), config.evaluate.origins
+    days = origins.cut(train, number, *cutting) if number else []
+    pasts = [rows for day in days for rows in day.fits()]
     warn_of_later_days(train, folds)
     in_time = train.day is not None and has_days_for(len(folds), train.day)
     order = "in time order" if in_time else "drawn at random"
@@ -104,13 +107,16 @@ def main(name: str) -> None:
         f"features, {len(folds)} folds {order}"
     )
     with (
-        tqdm(total=1 + len(folds), desc=name, unit=" fits", disable=None) as progress,
+        tqdm(total=1 + len(folds) + len(pasts), desc=name, unit=" fits", disable=None) as progress,
         compute.start(config.compute, config.threads, config.data) as engine,
     ):
         scorer = job.fit(train.x, train.bad)
         progress.update()
         read = engine.hand_over("training", (train.x, train.bad))
-        of_folds = engine.run(partial(job.fit_some, read), count_fits(folds, progress))
+        insides = (inside for inside, _ in folds)
+        of_folds = engine.run(partial(job.fit_some, read), count_fits(insides, progress))
+        own = Job.of(name, section, features, config, own_facts=True)
+        of_days = engine.run(partial(own.fit_some, read), count_fits(pasts, progress))
     margin = np.full(len(train.bad), np.nan)
     for (_, outside), judge in zip(folds, of_folds, strict=True):
         margin[outside] = judge.margin(train.x[outside])
@@ -125,16 +131,19 @@ def main(name: str) -> None:
         | {"balance": section.balance, "overstates_pd": overstates_pd(section)},
     )
     folder = Path("models") / "candidates"
-    judged = out_of_fold(job, model, margin, train, held, folds)
+    if days:
+        judged = origins.judge_all(job, model, margin, train, held, days, of_days)
+    else:
+        judged = out_of_fold(job, model, margin, train, held, folds)
     with files.whole_file(folder / f"{name}.folds.parquet") as path:
         pq.write_table(judged, path)
     artifact.save(model, folder / f"{name}.joblib")
 
 
-def count_fits(folds: list[Fold], progress: tqdm[NoReturn]) -> Iterator[Rows]:
-    """Yield the rows that each fold learns from, and move the progress bar on after it."""
-    for inside, _ in folds:
-        yield inside
+def count_fits(fits: Iterable[Rows], progress: tqdm[NoReturn]) -> Iterator[Rows]:
+    """Yield the rows that each fit learns from, and move the progress bar on after it."""
+    for rows in fits:
+        yield rows
         progress.update()
 
 

@@ -20,12 +20,14 @@ from stages.contract import prepared
 from stages.contract import reading as contracts
 from stages.features.matrix import Features
 from stages.judging import evaluation
+from stages.judging.backtest import origins
 from stages.judging.evaluation import Judged
+from stages.params import Evaluate
 
 PATH = "models/evaluation.json"
 HEADLINES = "models/metrics.json"
 # These need the training rows or the other models; `dvc status` vouches for them.
-UNPROVEN = ("monotone", "price_of_glass", "trained_on")
+UNPROVEN = ("monotone", "price_of_glass", "stability", "trained_on")
 # These follow from params.yaml, whatever code a change brings.
 BY_PARAMETERS = ("dataset", "mode", "cut_offs")
 CLOSE = 2e-6  # figures are published with six digits
@@ -89,7 +91,7 @@ def recount(table: Predictions, config: JudgedParameters) -> dict[str, Any]:
     }
     rows = predictions.judge_rows(test)
     chosen_by = config.evaluate.choose_by
-    choice = cross_validate(table.table, config.candidates, chosen_by)
+    choice = cross_validate(table.table, config.candidates, config.evaluate)
     dated = test["date"].notna().all()
     quarters = evaluation.name_vintages(test["date"].to_numpy("datetime64[D]")) if dated else None
     return evaluation.round_figures(
@@ -116,18 +118,27 @@ def recount(table: Predictions, config: JudgedParameters) -> dict[str, Any]:
                 for name in table.attributes
             },
         }
+        | backtest(table.table, config)
     )
 
 
-def cross_validate(table: pd.DataFrame, names: list[str], metric: str) -> dict[str, Any]:
+def backtest(table: pd.DataFrame, config: JudgedParameters) -> dict[str, Any]:
+    """Return the figures of every candidate by origin, where the winner is chosen by origins."""
+    if not config.evaluate.origins:
+        return {}
+    return {"backtest": origins.judge(table, config.candidates)}
+
+
+def cross_validate(table: pd.DataFrame, names: list[str], config: Evaluate) -> dict[str, Any]:
     """Return each candidate's figure over the folds that the winner was chosen by."""
     wanted = ["fold", *(f"pd_{name}" for name in names)]
     if absent := [column for column in wanted if column not in table]:
         raise CannotJudge(f"{predictions.PATH} lacks the columns {absent}")
     rows = table[table["fold"].notna()]
     bad, fold = rows["bad"].to_numpy(np.int64), rows["fold"].to_numpy(np.int64)
+    chosen = config.choose_by, config.choose_over
     return {
-        name: evaluation.cross_validate(bad, rows[f"pd_{name}"].to_numpy(float), fold, metric)
+        name: evaluation.cross_validate(bad, rows[f"pd_{name}"].to_numpy(float), fold, *chosen)
         for name in names
     }
 

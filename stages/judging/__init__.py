@@ -3,6 +3,7 @@
 - `rows`: the rows of one split; `predictions`: the PDs out of fold, and the predictions file
 - `evaluation`: which candidate wins, and what `models/evaluation.json` says of it
 - `blending`: one more candidate, the weighted sum of the margins of others
+- `backtest`: the figures of every candidate by origin
 - `points`: the points table of a scorecard
 - `monotone`: what the directions of risk cost, and whether the PD keeps them: by the model's form
   (`monotone_proof`), or else through all values of a field for each row (`monotone_lines`)

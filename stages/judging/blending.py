@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -84,23 +85,38 @@ def maximise_likelihood(odds: Floats, bad: Outcomes) -> Floats:
     return np.asarray(found.x[:-1])
 
 
+class Blend(NamedTuple):
+    """A blend, its PDs (n,) out of fold, and those (m,) of the past of origins, if any."""
+
+    model: Model
+    pd: Floats
+    past: Floats | None
+
+
 def blend_models(
-    models: Mapping[str, Model], held: pd.DataFrame, members: list[str]
-) -> tuple[Model, Floats]:
-    """Return the blend of some models, and its PDs (n,) of the rows `held` out of fold.
+    models: Mapping[str, Model],
+    held: pd.DataFrame,
+    members: list[str],
+    past: pd.DataFrame | None = None,
+) -> Blend:
+    """Return the blend of some models, and its PDs of the rows `held` out of fold.
 
     `held` has the column `margin_<name>` of each member. The PDs of a training fold follow from
-    weights of the other folds, and those of the validation rows from weights of all folds.
+    weights of the other folds, and those of the validation rows from weights of all folds. Where
+    the folds are origins, the weights of each follow from the rows of its `past`. The last fold is
+    that of the validation rows, whose weights are the blend's.
     """
-    margins = held[[f"margin_{name}" for name in members]].to_numpy()
-    bad, fold = held["bad"].to_numpy(np.int64), held["fold"].to_numpy()
+    columns = [f"margin_{name}" for name in members]
+    margins, fold = held[columns].to_numpy(), held["fold"].to_numpy()
     trained = (held["split"] == "train").to_numpy()
-    final = Weights.fit(margins[trained], bad[trained])
-    said = final(margins)
-    for number in np.unique(fold[trained]):
-        here = trained & (fold == number)
-        others = trained & ~here
-        said[here] = Weights.fit(margins[others], bad[others])(margins[here])
+    known = held if past is None else past
+    known_margins, known_bad = known[columns].to_numpy(), known["bad"].to_numpy(np.int64)
+    said, said_of_past = np.full(len(held), np.nan), np.full(len(known), np.nan)
+    for number in np.unique(fold):
+        here = fold == number
+        rows = trained & ~here if past is None else (past["fold"] == number).to_numpy()
+        final = Weights.fit(known_margins[rows], known_bad[rows])
+        said[here], said_of_past[rows] = final(margins[here]), final(known_margins[rows])
     kept = np.flatnonzero(final.margins)
     names = [members[i] for i in kept]
     parts = [models[name] for name in names]
@@ -118,4 +134,4 @@ def blend_models(
             "overstates_pd": any(part.trained_on["overstates_pd"] for part in parts),
         },
     )
-    return blend, said
+    return Blend(blend, said, None if past is None else said_of_past)

@@ -58,16 +58,20 @@ def columns_by_name(features: Features, x: Floats) -> dict[str, Floats]:
 
 
 def cross_validate(
-    bad: NDArray[np.int64], pd: Floats, fold: NDArray[np.int64], metric: str
+    bad: NDArray[np.int64], pd: Floats, fold: NDArray[np.int64], metric: str, over: str = "mean"
 ) -> dict[str, float]:
     """Return the mean of a figure over folds, and its standard error (NaN for a single fold).
 
-    Every row is judged by a model that saw nothing of its fold: bad, pd and fold are (n,).
+    Where `over` is "worst" it is the worst, whose error is unknown (NaN). Every row is judged by a
+    model that saw nothing of its fold: bad, pd and fold are (n,).
     """
     values = [
         metrics.summary(bad[fold == number], pd[fold == number], 1.0)[metric]
         for number in np.unique(fold)
     ]
+    if over == "worst":
+        worst = min(values) if HIGHER_IS_BETTER[metric] else max(values)
+        return {"value": worst, "standard_error": float("nan")}
     count = len(values)
     error = float(np.std(values, ddof=1)) / math.sqrt(count) if count > 1 else float("nan")
     return {"value": float(np.mean(values)), "standard_error": error}
@@ -208,10 +212,7 @@ def name_groups(field: Field, values: Values) -> NDArray[np.str_]:
     if not field.is_numeric:
         return np.array(["missing" if v is None else str(v) for v in values])
     edges = np.unique(np.nanquantile(values, [0.25, 0.5, 0.75]).round())
-    names = [
-        f"below {edges[0]:g}",
-        *(f"{a:g} to {b:g}" for a, b in pairwise(edges)),
-    ]
+    names = [f"below {edges[0]:g}", *(f"{a:g} to {b:g}" for a, b in pairwise(edges))]
     names.append(f"{edges[-1]:g} and above")
     place = np.searchsorted(edges, values, side="right")
     return np.where(np.isnan(values), "missing", np.array(names)[place])

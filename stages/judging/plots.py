@@ -57,11 +57,13 @@ def write_all(
     validation: Mapping[str, Judged],
     compared: Mapping[str, Mapping[str, float]],
     by_vintage: Mapping[str, Mapping[str, float]],
+    by_origin: Mapping[str, Sequence[object]],
     cut_off: float,
 ) -> None:
     """Write every plot of the winner's test rows, x (n, F) and what was judged.
 
-    Two plots compare the candidates on the validation rows, judged by each and summed up.
+    Two plots compare the candidates on the validation rows, judged by each and summed up, and one
+    by origin.
     """
     write(folder, "roc", curves.roc(rows.bad, rows.pd))
     write(folder, "roc_candidates", roc_by_candidate(validation))
@@ -70,6 +72,7 @@ def write_all(
     write(folder, "scores", curves.histogram(rows.bad, rows.pd))
     write(folder, "ks", curves.kolmogorov_smirnov(rows.bad, rows.pd))
     write(folder, "importance", rank_features(model, x))
+    write(folder, "origins", by_origin)
     named = np.array(["good", "bad"])
     predicted = named[(rows.pd >= cut_off).astype(np.int64)]
     write(folder, "confusion", {"actual": named[rows.bad], "predicted": predicted})

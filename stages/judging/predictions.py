@@ -17,14 +17,16 @@ from stages.judging import evaluation
 from stages.judging.evaluation import Judged
 from stages.judging.rows import Rows
 from stages.models.artifact import Model
+from stages.models.fitting.folds import PAST
 from stages.policy.decisions import DECISIONS, Policy
 
 
-def read_out_of_fold(folder: Path, names: list[str]) -> pd.DataFrame:
+def read_out_of_fold(folder: Path, names: list[str], *, past: bool = False) -> pd.DataFrame:
     """Return the PDs by which the winner is chosen: those of every candidate out of fold.
 
     They are read from the `folder` of the candidates. The columns are `row`, `split`, `fold`, `bad`
-    and a `pd_<candidate>` and a `margin_<candidate>` for each candidate.
+    and a `pd_<candidate>` and a `margin_<candidate>` for each candidate. With `past` they are the
+    rows that each origin was calibrated on; there are none where the folds are no origins.
     """
     tables = {name: pd.read_parquet(folder / f"{name}.folds.parquet") for name in names}
     first = next(iter(tables.values()))
@@ -34,14 +36,16 @@ def read_out_of_fold(folder: Path, names: list[str]) -> pd.DataFrame:
     rows = first[["_row", "split", "fold", "bad"]].rename(columns={"_row": "row"})
     for column in ("pd", "margin"):
         rows = rows.assign(**{f"{column}_{name}": table[column] for name, table in tables.items()})
-    return rows
+    return rows[(rows["split"] == PAST) == past].reset_index(drop=True)
 
 
-def cross_validate(rows: pd.DataFrame, names: list[str], metric: str) -> dict[str, Any]:
-    """Return the mean over folds of each candidate's metric, with its standard error."""
+def cross_validate(
+    rows: pd.DataFrame, names: list[str], metric: str, over: str = "mean"
+) -> dict[str, Any]:
+    """Return the mean (or the worst) over folds of each candidate's metric, with its error."""
     bad, fold = rows["bad"].to_numpy(np.int64), rows["fold"].to_numpy(np.int64)
     return {
-        name: evaluation.cross_validate(bad, rows[f"pd_{name}"].to_numpy(), fold, metric)
+        name: evaluation.cross_validate(bad, rows[f"pd_{name}"].to_numpy(), fold, metric, over)
         for name in names
     }
 

@@ -103,6 +103,12 @@ class Evaluate(Section):
 
     choose_by: Literal["roc_auc", "pr_auc", "brier", "log_loss", "ks"]
     """Figure, cross-validated, that chooses the winner."""
+    origins: Annotated[int, Key(ge=0)] = 0
+    """Days from which candidates are judged on the loans after them, fitted and calibrated on their
+    past alone; the winner is chosen by these. 0 chooses by `train.folds`, in which a PD is
+    calibrated on later folds too. Needs a contract with a `date`."""
+    choose_over: Literal["mean", "worst"] = "mean"
+    """Whether the mean of the origins (or folds) counts, or the worst of the origins."""
     prefer: Literal["best", "simplest"]
     """`best`, or `simplest`: the first of `candidates` within a standard error of the best."""
     seed: Seed
@@ -113,6 +119,18 @@ class Evaluate(Section):
     """Groups of fewer loans are not judged."""
     golden: Whole
     """Number of applications recorded with their PD, which a deployment must repeat."""
+
+    @model_validator(mode="after")
+    def _origins_to_choose_by(self) -> Evaluate:
+        if self.origins == 1:
+            raise ValueError("origins must be 0 or at least 2: the last is the validation part")
+        if self.choose_over == "worst" and not self.origins:
+            raise ValueError("choose_over: worst needs origins of 2 or more")
+        if self.choose_over == "worst" and self.prefer == "simplest":
+            raise ValueError(
+                "prefer: simplest needs choose_over: mean, because the worst has no standard error"
+            )
+        return self
 
 
 class LossSegment(Section):

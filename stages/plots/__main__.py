@@ -28,6 +28,7 @@ CHARTS: dict[str, Callable[[pd.DataFrame, Report], Chart]] = {
     "scores": probabilities.scores,
     "importance": probabilities.importance,
     "vintages": probabilities.vintages,
+    "origins": ranking.origins,
     "confusion": probabilities.confusion,
 }
 

@@ -17,6 +17,7 @@ CAPTIONS = {
     "confusion": "Test rows by outcome, and by their PD against the policy's cut-off",
     "importance": "Mean absolute Shapley value of each feature in log-odds, on test rows",
     "vintages": "Bad rate and mean PD by quarter of disbursal",
+    "origins": "ROC-AUC of all candidates on the loans after each day up to which they had learned",
 }
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2rem auto; padding: 0 1rem }

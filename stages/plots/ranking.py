@@ -8,6 +8,7 @@ from stages.plots.layers import (
     BAD,
     GOOD,
     GREY,
+    OTHERS,
     SIZE,
     WINNER,
     Chart,
@@ -117,3 +118,39 @@ def candidates(table: pd.DataFrame, report: Report) -> Chart:
             "subtitle": f"The winner in blue: {report['winner']}",
         },
     }
+
+
+def origins(table: pd.DataFrame, report: Report) -> Chart:
+    """Return the chart of each candidate's ROC-AUC over time, the winner's with its intervals."""
+    won = table["candidate"] == report["winner"]
+    x = {"field": "origin", "type": "ordinal", "title": "Judged from", "axis": {"labelAngle": -30}}
+    names = list(dict.fromkeys(table["candidate"]))
+    colours = iter(OTHERS * len(names))
+    shades = [WINNER if name == report["winner"] else next(colours) for name in names]
+    y = number("roc_auc", "ROC-AUC", zero=False)
+    lines = {
+        "data": values(table),
+        "mark": {"type": "line", "strokeWidth": 2.5, "point": {"size": 60}},
+        "encoding": {
+            "x": x,
+            "y": y,
+            "color": {
+                "field": "candidate",
+                "type": "nominal",
+                "scale": {"domain": names, "range": shades},
+                "legend": {"title": None, "orient": "right"},
+            },
+        },
+    }
+    interval = {
+        "data": values(table[won]),
+        "mark": {"type": "rule", "color": WINNER, "strokeWidth": 1.5},
+        "encoding": {"x": x, "y": number("low", "ROC-AUC", zero=False), "y2": {"field": "high"}},
+    }
+    past = "fitted and calibrated on the loans before" if "backtest" in report else "out of fold"
+    subtitle = [
+        f"Each {past}; {report['winner']} with 95 % intervals",
+        "The scale does not begin at 0",
+    ]
+    title = {"text": "Candidates over time", "subtitle": subtitle}
+    return SIZE | {"layer": [interval, lines], "title": title}

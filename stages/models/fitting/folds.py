@@ -11,6 +11,7 @@ from stages.contract.schema import ContractError
 
 Rows = NDArray[np.intp]
 Fold = tuple[Rows, Rows]
+PAST = "past"  # in files of judged rows, the split of those that an origin was calibrated on
 # The share of the rows that every fold, even the first in time, learns from: a model of few rows
 # is more extreme than the final one, and its calibration would shrink PDs too much.
 FIRST = 0.5

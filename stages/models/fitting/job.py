@@ -39,12 +39,22 @@ class Job(Task):
 
     @classmethod
     def of(
-        cls, name: str, section: CandidateParameters, features: Features, params: Params
+        cls,
+        name: str,
+        section: CandidateParameters,
+        features: Features,
+        params: Params,
+        *,
+        own_facts: bool = False,
     ) -> Self:
-        """Return the job on the features that `featurize` described for this dataset."""
+        """Return the job on the features that `featurize` described for this dataset.
+
+        With `own_facts` each fit of some of the rows describes their features by these rows alone.
+        """
         fitted = Fitted.from_json((params.data / "features" / "fitted.json").read_text())
         job = cls.on(fitted, name, section, features, params)
-        if section.min_iv == 0 and section.max_vif is None and section.max_correlation is None:
+        selects = section.min_iv or section.max_vif or section.max_correlation
+        if not (selects or own_facts):
             return job
         return replace(job, for_fold=partial(cls.on_rows, name, section, features, params))
 

@@ -55,7 +55,9 @@ def tables(tmp_path: Path) -> dict[str, pd.DataFrame]:
     by = {"one": rows, "two": rows}
     compared = {"one": figures, "two": figures | {"ece": 0.5}}
     x = features(4)
-    plots.write_all(tmp_path, linear_model([1.0] * FEATURES), x, rows, by, compared, {}, 0.2)
+    plots.write_all(
+        tmp_path, linear_model([1.0] * FEATURES), x, rows, by, compared, {}, {"origin": ["0"]}, 0.2
+    )
     return {path.stem: pd.read_csv(path) for path in tmp_path.iterdir()}
 
 
