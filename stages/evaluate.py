@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,16 +16,16 @@ from stages.contract import reading as contracts
 from stages.judging import (
     blending,
     evaluation,
-    golden,
     monotone,
     plots,
     points,
     predictions,
-    proof,
     reference,
 )
 from stages.judging.backtest import origins
 from stages.judging.evaluation import Judged
+from stages.judging.refit import shipping
+from stages.judging.refit.shipping import Shipped
 from stages.judging.rows import Rows
 from stages.metrics import clusters
 from stages.models import artifact
@@ -109,18 +108,6 @@ def warn_of_few_loans(rows: Judged) -> None:
             )
 
 
-def write_winner(winner: Model, test: Rows, judged: Judged, count: int) -> None:
-    """Write the winner as the pipeline keeps it and as it ships, with its golden records."""
-    if winner.candidate == blending.NAME:
-        artifact.save(winner, MODELS / "winner.joblib")
-    else:
-        with files.whole_file(MODELS / "winner.joblib") as path:
-            shutil.copyfile(MODELS / "candidates" / f"{winner.candidate}.joblib", path)
-    records = golden.pick_records(winner, test.columns, judged.pd, count, test.lines_of)
-    proof.write_model_file(winner, test.columns, judged.pd, records, MODELS / "winner.json")
-    files.write_text(MODELS / "golden.jsonl", records)
-
-
 def read_candidates(config: Params) -> tuple[dict[str, Model], pd.DataFrame, pd.DataFrame]:
     """Return the candidates and the blend, and what they said out of fold and of origins' pasts."""
     folder, names = MODELS / "candidates", config.candidates
@@ -132,6 +119,24 @@ def read_candidates(config: Params) -> tuple[dict[str, Model], pd.DataFrame, pd.
         models[blending.NAME] = blend.model
         held[f"pd_{blending.NAME}"], past[f"pd_{blending.NAME}"] = blend.pd, blend.past
     return models, held.drop(columns=[f"margin_{name}" for name in names]), past
+
+
+def describe_shipped(shipped: Shipped, config: Params) -> dict[str, Any]:
+    """Return the drift reference of the model that ships, by the rows that it was fitted on."""
+    model, held = shipped.model, (shipped.held_bad, shipped.held_pd)
+    drift = reference.make_reference(model.contract, model.features, shipped.x, *held)
+    return drift | {"approved": reference.describe_approved(model, config.policy, shipped.x)}
+
+
+def write_cards(models: dict[str, Model], shipped: Shipped, config: Params, train: Rows) -> str:
+    """Return the points of every scorecard among the models; of the winner, as it ships."""
+    cards = [
+        points.points_table(shipped.model, config.policy, shipped.x, shipped.bad)
+        if name == shipped.model.candidate
+        else points.points_table(model, config.policy, train.matrix(model), train.bad)
+        for name, model in models.items()
+    ]
+    return points.as_csv([row for card in cards for row in card])
 
 
 def main() -> None:
@@ -178,21 +183,19 @@ def main() -> None:
         if config.evaluate.origins:
             facts["backtest"] = backtest
             facts["stability"] = origins.judge_stability(table, past, models)
-        judged_rows = validation.bad, seen[name].pd
-        drift = reference.make_reference(winner.contract, winner.features, trained, *judged_rows)
-        drift["approved"] = reference.describe_approved(winner, config.policy, trained)
+        shipped = Shipped(winner, trained, train.bad, validation.bad, seen[name].pd, {})
+        if config.refit.rows != "none":
+            shipped = shipping.refit_winner(winner, config, test, judged)
         with files.whole_folder(MODELS / "plots") as folder:
             over_time = facts["by_vintage"], origins.plot_columns(backtest)
             cut_off = config.policy.pd_cut_off
             plots.write_all(folder, winner, tested, judged, seen, compared, *over_time, cut_off)
         with files.whole_file(MODELS / "predictions.parquet") as path:
             table.to_parquet(path, index=False)
-        write_winner(winner, test, judged, config.evaluate.golden)
-        files.write_json(MODELS / "reference.json", drift, indent=1)
-        cards = [points.points_table(m, config.policy, trained, train.bad) for m in models.values()]
-        files.write_text(
-            MODELS / "scorecard.csv", points.as_csv([row for card in cards for row in card])
-        )
+        shipping.write_models(winner, shipped.model, test, judged, config.evaluate.golden, MODELS)
+        files.write_json(MODELS / "reference.json", describe_shipped(shipped, config), indent=1)
+        files.write_text(MODELS / "scorecard.csv", write_cards(models, shipped, config, train))
+        facts |= shipped.facts
         facts |= {"test": stated.result(), "monotone": directions.result()}
     report = evaluation.round_figures(facts)
     files.write_json(MODELS / "evaluation.json", report)

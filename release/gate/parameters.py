@@ -17,7 +17,7 @@ from release.dvc_state import read_text
 from stages.contract.schema import Mode
 from stages.params.errors import ParamsError, explain
 from stages.params.reading import read_document
-from stages.params.sections import Evaluate
+from stages.params.sections import Evaluate, Refit
 from stages.policy.decisions import Policy
 
 PATH = Path("params.yaml")
@@ -34,6 +34,7 @@ class JudgedParameters(BaseModel):
     mode: Mode
     candidates: Annotated[list[str], Key(min_length=1)]
     evaluate: Evaluate
+    refit: Refit = Key(default_factory=Refit)
     policy: Policy
 
     @property

@@ -27,7 +27,7 @@ from stages.params import Evaluate
 PATH = "models/evaluation.json"
 HEADLINES = "models/metrics.json"
 # These need the training rows or the other models; `dvc status` vouches for them.
-UNPROVEN = ("monotone", "price_of_glass", "stability", "trained_on")
+UNPROVEN = ("monotone", "price_of_glass", "shipped", "stability", "trained_on")
 # These follow from params.yaml, whatever code a change brings.
 BY_PARAMETERS = ("dataset", "mode", "cut_offs")
 CLOSE = 2e-6  # figures are published with six digits

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +25,11 @@ from release.gate.checks import Finding
 from release.gate.judgement import Judgement, RedFlag
 from release.gate.predictions import Predictions
 from release.revisions import CannotJudge
+from stages.judging.refit.agreement import Agreement
+from stages.params import Refit
 
 WINNER = Path("models/winner.json")
+JUDGED = Path("models/judged.json")  # of which the figures are, where WINNER was fitted again
 GOLDEN = Path("models/golden.jsonl")
 OURS = Path(__file__).parents[2]
 SPLITS = ("validation", "test")
@@ -39,13 +42,14 @@ from pathlib import Path
 import numpy as np
 from stages.contract import prepared
 from stages.models import model_file
-winner, scores, golden, data, mode = sys.argv[1:6]
-folder, golden, model = Path(scores), Path(golden), model_file.read(Path(winner))
-for split in sys.argv[6:]:
+judged, winner, scores, golden, data, mode = sys.argv[1:7]
+folder, golden = Path(scores), Path(golden)
+judged, model = (model_file.read(Path(each)) for each in (judged, winner))
+for split in sys.argv[7:]:
     table = prepared.read(Path(data) / "prepared" / f"{split}.parquet")
-    columns = prepared.columns(table, model.contract.inputs(mode))
-    scored = model.predict(columns), table.column("_row").to_numpy()
-    np.savez(folder / split, pd=scored[0], row=scored[1])
+    columns = prepared.columns(table, judged.contract.inputs(mode))
+    scored = judged.predict(columns), table.column("_row").to_numpy()
+    np.savez(folder / split, pd=scored[0], row=scored[1], shipped=model.predict(columns))
 lines = golden.read_text().splitlines() if golden.is_file() else []
 records = [json.loads(line)["application"] for line in lines]
 facts = {"golden": [model.predict_one(record) for record in records]}
@@ -55,10 +59,14 @@ facts = {"golden": [model.predict_one(record) for record in records]}
 
 @dataclass(frozen=True)
 class ArtifactScores:
-    """What an artifact says: row numbers and PDs of each split, and PDs of the golden records."""
+    """What artifacts say: row numbers and PDs of each split by the judged one.
+
+    By the one that ships, the PDs of the golden records, and of the rows of each split.
+    """
 
     splits: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
     golden: list[float] | None = None
+    shipped: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def score(code: Path = OURS) -> ArtifactScores:
@@ -71,7 +79,8 @@ def score(code: Path = OURS) -> ArtifactScores:
 def run(code: Path, folder: Path) -> None:
     """Let the code of a folder write the scores into another; CannotJudge where it cannot."""
     config, _ = parameters.read()
-    paths = map(str, (WINNER, folder, GOLDEN, config.data))
+    judged = JUDGED if JUDGED.is_file() else WINNER
+    paths = map(str, (judged, WINNER, folder, GOLDEN, config.data))
     command = [sys.executable, "-P", "-c", SCORE, *paths, config.mode, *SPLITS]
     environment = {**os.environ, "PYTHONPATH": str(code.resolve())}
     try:
@@ -92,13 +101,14 @@ def run(code: Path, folder: Path) -> None:
 
 def read(folder: Path) -> ArtifactScores:
     """Return the scores that a run left in a folder; CannotJudge where they are not whole."""
-    splits = {}
+    splits, shipped = {}, {}
     try:
         for split in SPLITS:
             with np.load(folder / f"{split}.npz") as arrays:
                 splits[split] = (arrays["row"].astype(np.int64), arrays["pd"])
+                shipped[split] = arrays["shipped"]
         facts = json.loads((folder / "facts.json").read_text())
-        return ArtifactScores(splits, facts["golden"])
+        return ArtifactScores(splits, facts["golden"], shipped)
     except (OSError, ValueError, KeyError) as error:
         raise CannotJudge(f"the job that scored with the change's code failed: {error}") from None
 
@@ -112,9 +122,10 @@ def save(folder: Path) -> str:
 
 
 def compare(judgement: Judgement, table: Predictions, reproduced: Path | None) -> Iterator[Finding]:
-    """Compare every PD with that of the artifact, bit for bit."""
+    """Compare every PD with that of the judged artifact, bit for bit, and both artifacts."""
     changed = revisions.list_changed(judgement.base, *CODE) if judgement.base else []
     golden = judgement.params.evaluate.golden if judgement.params else 0
+    config = judgement.params.refit if judgement.params else Refit()
     try:
         scores = score()
         wrong, by = differences(table, scores, golden), "the code of this gate"
@@ -130,9 +141,39 @@ def compare(judgement: Judgement, table: Predictions, reproduced: Path | None) -
     if wrong:
         words = f"{WINNER} does not give the PDs of the predictions: {'; '.join(wrong)}"
         yield Finding("rescoring", "fail", f"{words}; run `dvc repro --force` and commit")
+    elif apart := disagreements(scores, config):
+        words = f"{WINNER} is not the model that was judged, nor agrees with it: {'; '.join(apart)}"
+        yield Finding("rescoring", "fail", words)
     else:
-        words = f"{WINNER} gives every PD of the predictions again, by {by}"
+        judged = JUDGED if JUDGED.is_file() else WINNER
+        words = f"{judged} gives every PD of the predictions again, by {by}"
         yield Finding("rescoring", "pass", words)
+        yield from describe_refit(scores, config)
+
+
+def disagreements(scores: ArtifactScores, config: Refit) -> list[str]:
+    """Say where the artifact that ships is not the judged one, or one that agrees with it."""
+    if config.rows == "none":
+        differ = [s for s, pd in scores.shipped.items() if (pd != scores.splits[s][1]).any()]
+        return ["its PDs differ, and params.yaml has refit.rows: none"] if differ else []
+    if "test" not in scores.shipped:
+        return []
+    agreement = Agreement.of(scores.splits["test"][1], scores.shipped["test"])
+    return agreement.faults(config, anchored=config.anchor != "none")
+
+
+def describe_refit(scores: ArtifactScores, config: Refit) -> Iterator[Finding]:
+    """Tell how the artifact that ships agrees with the judged one, where it was fitted again."""
+    if config.rows != "none" and "test" in scores.shipped:
+        found = Agreement.of(scores.splits["test"][1], scores.shipped["test"])
+        yield Finding(
+            "refit",
+            "note",
+            f"{WINNER} was fitted again (refit.rows: {config.rows}, anchor: {config.anchor}), on "
+            f"test rows too; the figures are those of {JUDGED}. On test rows their PDs have a rank "
+            f"correlation of {found.rank_correlation:.4f}, and means of {found.mean_pd_judged:.4f} "
+            f"(judged) and {found.mean_pd_refitted:.4f} (ships)",
+        )
 
 
 def differences(table: Predictions, scores: ArtifactScores, golden: int) -> list[str]:

@@ -42,6 +42,13 @@ def describe_training(figures: dict[str, Any]) -> str:
     held = figures.get("trained_on") or {}
     if "rows" not in held:
         return "—"
+    again = figures.get("shipped")
+    refit = f"; ships fitted again on {describe_rows(again)}" if again else ""
+    return describe_rows(held) + refit
+
+
+def describe_rows(held: dict[str, Any]) -> str:
+    """Return the number of rows, and their first and last date."""
     span = (held.get("from"), held.get("to"))
     return f"{held['rows']:,} rows" + (f", {span[0]} to {span[1]}" if all(span) else "")
 

@@ -215,10 +215,11 @@ def model(url: str, models: queries.Rows, known: Baselines) -> None:
     """Show the winner, all models that have decided, and the incidents."""
     facts = known.evaluation
     if facts:
-        trained = facts["trained_on"]
+        trained, again = facts["trained_on"], facts.get("shipped")
+        refit = f"; ships fitted again on {again['rows']:,} rows" if again else ""
         st.markdown(
             f"Winner **{facts['winner']}** on {facts['dataset']}, {facts['mode']} mode; trained on "
-            f"{trained['rows']:,} rows, {trained['bad_rate']:.1%} bad. Its metrics on test:"
+            f"{trained['rows']:,} rows, {trained['bad_rate']:.1%} bad{refit}. Its metrics on test:"
         )
         figures = {title: facts["test"][name]["value"] for name, title in HEADLINES.items()}
         st.dataframe(pd.DataFrame([figures]), hide_index=True)

@@ -17,7 +17,7 @@ from service.ledger.storage.database import connection_to
 from service.ledger.storage.schema import entries, read_policies
 from stages.judging import evaluation
 from stages.metrics import metrics
-from stages.params.sections import Monitor as MonitorSection
+from stages.params.commands import Monitor as MonitorSection
 
 MAX_OUTCOMES = 100_000  # the newest outcomes, of which the performance is computed
 

@@ -4,6 +4,7 @@
 - `evaluation`: which candidate wins, and what `models/evaluation.json` says of it
 - `blending`: one more candidate, the weighted sum of the margins of others
 - `backtest`: the figures of every candidate by origin
+- `refit`: the winner fitted again to ship it, once it was judged
 - `points`: the points table of a scorecard
 - `monotone`: what the directions of risk cost, and whether the PD keeps them: by the model's form
   (`monotone_proof`), or else through all values of a field for each row (`monotone_lines`)

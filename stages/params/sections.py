@@ -12,13 +12,12 @@ from stages.contract.schema import Mode
 from stages.models import registry
 from stages.models.parameters import (
     CandidateParameters,
-    Part,
-    Positive,
     Section,
     Seed,
     Share,
     Whole,
 )
+from stages.params.commands import ExpectedLoss, Fairness, Monitor
 from stages.params.errors import ParamsError
 from stages.policy.decisions import Policy
 
@@ -133,50 +132,24 @@ class Evaluate(Section):
         return self
 
 
-class LossSegment(Section):
-    """Applications whose losses differ from the others'."""
+class Refit(Section):
+    """The rows that the winner is fitted on again, with the same parameters, to ship it."""
 
-    rule: str
-    """Rule over features, such as `loan_type == Secured`; the first segment that holds counts."""
-    loss_given_default: Part
-    """Lost on a bad loan, per unit exposed at default."""
-    exposure_share: Positive = 1.0
-    """Exposed at default, per unit lent."""
+    rows: Literal["none", "recent", "all"] = "none"
+    """`none` ships the model that was judged. `all`: all rows, the test rows too; `recent`: the
+    latest, as many as the judged model was trained on. Figures stay those of the judged model."""
+    anchor: Literal["none", "recent"] | Annotated[float, Key(gt=0, lt=1)] = "none"
+    """Bad rate to which the mean PD of the last year is moved: its own (`recent`), or a number."""
+    min_rank_correlation: Annotated[float, Key(ge=0.9, lt=1)] = 0.95
+    """The run ends where the PDs of both models on test rows correlate less in their ranks."""
+    max_mean_change: Annotated[float, Key(gt=0, le=0.5)] = 0.25
+    """... or where their mean PDs, before an anchor, differ by more than this share."""
 
-
-class ExpectedLoss(Section):
-    """Loss given default and exposure at default of replays; no stage reads it."""
-
-    loss_given_default: Part | None = None
-    """Lost on a bad loan, per unit exposed at default; null takes that of the policy."""
-    exposure_share: Positive = 1.0
-    """Exposed at default, per unit lent."""
-    segments: list[LossSegment] = Key(default_factory=list)
-    """Segments of other losses."""
-
-
-class Fairness(Section):
-    """What a less discriminatory model may cost; no stage reads it."""
-
-    auc_tolerance: Annotated[float, Key(ge=0, le=1)] = 0.005
-    """An alternative to the winner is preferred where it loses at most so much ROC-AUC."""
-    profit_tolerance: Annotated[float, Key(ge=0)] = 0.002
-    """... and at most so much profit per unit applied for."""
-
-
-class Monitor(Section):
-    """How live decisions are watched; no stage reads it."""
-
-    every: Whole
-    """Number of new decisions before a window is judged again."""
-    windows: Annotated[list[Annotated[int, Key(ge=100)]], Key(min_length=1)]
-    """Numbers of decisions in a window: small ones are quick, large ones see small shifts."""
-    min_group: Whole
-    """Smaller groups of a protected attribute are not judged."""
-    lowest_approval_ratio: Part
-    """Lowest approval rate of a group, as a share of the highest (the four-fifths rule)."""
-    maturity_days: Whole
-    """Days after which a loan without a default counts as good."""
+    @model_validator(mode="after")
+    def _something_to_anchor(self) -> Refit:
+        if self.rows == "none" and self.anchor != "none":
+            raise ValueError("anchor needs rows: recent or all; got rows: none")
+        return self
 
 
 class Params(Section):
@@ -204,6 +177,8 @@ class Params(Section):
     """What candidates share, and a section for each."""
     evaluate: Evaluate
     """How candidates are judged."""
+    refit: Refit = Key(default_factory=Refit)
+    """The rows that the winner is fitted on again, with the same parameters, to ship it."""
     policy: Policy
     """From PD to decision, score and rating; a change trains nothing."""
     expected_loss: ExpectedLoss = Key(default_factory=ExpectedLoss)

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from stages.contract.schema import Contract, Mode
-from stages.params.sections import ExpectedLoss
+from stages.params.commands import ExpectedLoss
 from stages.policy.decisions import Policy
 from stages.policy.rules import HardRule, applies
 from stages.replay.scored_rows import ScoredRows

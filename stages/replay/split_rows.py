@@ -23,9 +23,12 @@ MODELS = Path("models")
 
 
 def load_model(config: Params, candidate: str | None = None) -> Model:
-    """Return the winner, or the candidate of a name; raises ReplayError for an unknown name."""
+    """Return the winner as it was judged, or the candidate of a name; ReplayError for another.
+
+    A winner that was fitted again to ship has seen the rows of a replay.
+    """
     if candidate is None:
-        return model_file.read(MODELS / "winner.json")
+        return model_file.read(MODELS / "judged.json")
     if candidate not in config.candidates:
         listed = ", ".join(config.candidates)
         raise ReplayError(f"--model must be one of {listed}, as params.yaml lists; got {candidate}")

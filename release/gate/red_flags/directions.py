@@ -27,6 +27,10 @@ def find_red_flags(judgement: Judgement) -> Iterator[RedFlag]:
 
 
 def list_violations(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return what evaluation.json says of the fields with violations, by their names."""
-    fields = (figures.get("monotone") or {}).get("fields") or {}
-    return {name: field for name, field in fields.items() if field.get("violations")}
+    """Return what evaluation.json says of the fields with violations, by their names.
+
+    A winner that was fitted again can break a direction that the judged one keeps.
+    """
+    both = ((figures.get("shipped") or {}).get("monotone"), figures.get("monotone"))
+    fields = [field for said in both for field in ((said or {}).get("fields") or {}).items()]
+    return {name: field for name, field in fields if field.get("violations")}

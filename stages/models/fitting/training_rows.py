@@ -73,6 +73,16 @@ class TrainingRows:
             self.row[rows], self.x[rows], self.bad[rows], self.group[rows], day, known
         )
 
+    @classmethod
+    def join(cls, parts: list[TrainingRows]) -> TrainingRows:
+        """Return the rows of all parts."""
+
+        def column(name: str) -> Any:
+            values = [getattr(part, name) for part in parts]
+            return None if values[0] is None else np.concatenate(values)
+
+        return cls(*map(column, ("row", "x", "bad", "group", "day", "outcome_known")))
+
     def cut(self, number: int, seed: int) -> list[Fold]:
         """Return as many folds as `number` says, as `folds.cut` makes them."""
         return folds.cut(self.bad, self.group, self.day, number, seed, self.outcome_known)

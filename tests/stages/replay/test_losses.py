@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stages.contract.schema import ContractError
-from stages.params.sections import ExpectedLoss
+from stages.params.commands import ExpectedLoss
 from stages.replay import capital, losses
 from stages.replay.scored_rows import ScoredRows
 from tests.stages.replay.test_comparison import compare, policy
