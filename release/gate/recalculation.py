@@ -19,7 +19,7 @@ from release.revisions import CannotJudge
 from stages.contract import prepared
 from stages.contract import reading as contracts
 from stages.features.matrix import Features
-from stages.judging import evaluation
+from stages.judging import blending, evaluation
 from stages.judging.backtest import origins
 from stages.judging.evaluation import Judged
 from stages.params import Evaluate
@@ -85,13 +85,13 @@ def recount(table: Predictions, config: JudgedParameters) -> dict[str, Any]:
     """Compute the provable part of evaluation.json, as `stages.evaluate` writes it."""
     validation, test = table.split("validation"), table.split("test")
     policy, minimum = config.policy, config.evaluate.min_group
+    names = [*config.candidates, *({blending.NAME} & {*table.candidates})]
     compared: dict[str, dict[str, float]] = {
-        name: evaluation.summary(_rows_of(validation, name, config), policy)
-        for name in config.candidates
+        name: evaluation.summary(_rows_of(validation, name, config), policy) for name in names
     }
     rows = predictions.judge_rows(test)
     chosen_by = config.evaluate.choose_by
-    choice = cross_validate(table.table, config.candidates, config.evaluate)
+    choice = cross_validate(table.table, names, config.evaluate)
     dated = test["date"].notna().all()
     quarters = evaluation.name_vintages(test["date"].to_numpy("datetime64[D]")) if dated else None
     return evaluation.round_figures(
@@ -118,15 +118,15 @@ def recount(table: Predictions, config: JudgedParameters) -> dict[str, Any]:
                 for name in table.attributes
             },
         }
-        | backtest(table.table, config)
+        | backtest(table.table, names, config)
     )
 
 
-def backtest(table: pd.DataFrame, config: JudgedParameters) -> dict[str, Any]:
+def backtest(table: pd.DataFrame, names: list[str], config: JudgedParameters) -> dict[str, Any]:
     """Return the figures of every candidate by origin, where the winner is chosen by origins."""
     if not config.evaluate.origins:
         return {}
-    return {"backtest": origins.judge(table, config.candidates)}
+    return {"backtest": origins.judge(table, names)}
 
 
 def cross_validate(table: pd.DataFrame, names: list[str], config: Evaluate) -> dict[str, Any]:

@@ -244,21 +244,24 @@ def test_the_plot_has_every_candidate_at_every_origin(
     assert (table["roc_auc"] < table["high"]).all()
 
 
-def test_the_gate_finds_the_same_figures_in_the_predictions(tmp_path: Path) -> None:
-    project = Project(tmp_path, candidates=["scorecard", "lightgbm"], evaluate__origins=3)
-    project.write(book(1500, seed=2)).run(
-        "preprocess", "featurize", "search", "scorecard", "lightgbm", "evaluate"
-    )
-    stated = json.loads((tmp_path / "models" / "evaluation.json").read_text())
-    with contextlib.chdir(tmp_path):
+def proven(project: Project) -> dict[str, Any]:
+    """The figures that the gate computes from the predictions."""
+    with contextlib.chdir(project.folder):
         config, unknown = parameters.read()
         content = Path("models/predictions.parquet").read_bytes()
-        proven = recalculation.recount(Predictions.read(content, "predictions"), config)
     assert unknown == []
-    assert "backtest" in proven
-    assert recalculation.differences(stated, proven) == {}
-    stated["backtest"]["candidates"]["lightgbm"]["1"]["calibration_slope"]["value"] += 0.01
-    [wrong] = recalculation.differences(stated, proven)
+    return recalculation.recount(Predictions.read(content, "predictions"), config)
+
+
+def test_the_gate_finds_the_same_figures_in_the_predictions(
+    judged: Project, report: dict[str, Any]
+) -> None:
+    found = proven(judged)
+    assert {"scorecard", "blend"} <= {*found["backtest"]["candidates"]}
+    assert recalculation.differences(report, found) == {}
+    forged = json.loads(json.dumps(report))
+    forged["backtest"]["candidates"]["lightgbm"]["1"]["calibration_slope"]["value"] += 0.01
+    [wrong] = recalculation.differences(forged, found)
     assert wrong == "backtest.candidates.lightgbm.1.calibration_slope.value"
 
 
