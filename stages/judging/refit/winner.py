@@ -64,10 +64,10 @@ def fit_again(winner: Model, config: Params) -> Refitted:
         fitted = fit_blend(winner, winner.scorer.names, rows, folds, config)
     else:
         fitted = fit_candidate(winner.candidate, winner, rows, folds, config)
-    rate = target_rate(rows, fitted.margin, config)
-    calibrator = fitted.calibrator
+    rate, calibrator = target_rate(rows, config), fitted.calibrator
     if rate is not None:
-        calibrator = anchor(calibrator, fitted.margin[recent(rows, fitted.margin)], rate)
+        margin = fitted.scorer.margin(rows.x[recent(rows)])
+        calibrator = anchor(calibrator, margin, rate)
     stated = {name: winner.trained_on[name] for name in ("balance", "overstates_pd")}
     facts = rows.facts() | stated | {"refit": config.refit.rows, "anchor": rate}
     before = replace(
@@ -124,13 +124,14 @@ def fit_blend(
     return Fitted(scorer, weights.calibrator, blending.add(margins, weights.margins))
 
 
-def recent(rows: TrainingRows, margin: Floats) -> np.ndarray:
-    """Return which rows (n,) a fold judged in the last year of the book, or ever without dates."""
-    held = ~np.isnan(margin)
-    return held if rows.day is None else held & (rows.day > rows.day.max() - YEAR)
+def recent(rows: TrainingRows) -> np.ndarray:
+    """Return which rows (n,) are of the last year of the book; all, without dates."""
+    if rows.day is None:
+        return np.ones(len(rows.bad), dtype=np.bool_)
+    return np.asarray(rows.day > rows.day.max() - YEAR)
 
 
-def target_rate(rows: TrainingRows, margin: Floats, config: Params) -> float | None:
+def target_rate(rows: TrainingRows, config: Params) -> float | None:
     """Return the bad rate to which the level of PDs is moved, or None."""
     asked = config.refit.anchor
     if asked == "none":
@@ -141,7 +142,7 @@ def target_rate(rows: TrainingRows, margin: Floats, config: Params) -> float | N
                 "params.yaml: refit.anchor: recent needs loans with a date, and the contract names "
                 "none; allowed without: none, or a bad rate"
             )
-        return float(rows.bad[recent(rows, margin)].mean())
+        return float(rows.bad[recent(rows)].mean())
     return float(asked)
 
 

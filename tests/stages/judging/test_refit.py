@@ -17,10 +17,13 @@ from scipy.stats import rankdata
 
 from release.gate import rescoring
 from release.gate.rescoring import ArtifactScores
+from stages.judging import blending, predictions
+from stages.judging.refit import winner
 from stages.judging.refit.agreement import Agreement
 from stages.judging.refit.anchor import anchor
 from stages.models import artifact, model_file
 from stages.models.calibration import ForestShare, Isotonic, Sigmoid
+from stages.models.scorers import WeightedSum
 from stages.params import ParamsError, Refit
 from tests.support.books import CONTRACT, Project, book
 
@@ -127,13 +130,13 @@ def test_figures_and_predictions_stay_those_of_the_judged_model(
 def test_what_ships_is_what_the_pipeline_fits_on_all_rows(
     refitted: Project, tmp_path: Path
 ) -> None:
-    winner = report(refitted)["winner"]
+    name = report(refitted)["winner"]
     shutil.copytree(refitted.folder, tmp_path, dirs_exist_ok=True)
     whole = Project(tmp_path, candidates=CANDIDATES)
     folder = whole.data / "prepared"
     tables = [pq.read_table(folder / f"{split}.parquet") for split in SPLITS]
     pq.write_table(pa.concat_tables(tables, promote_options="default"), folder / "train.parquet")
-    fitted = artifact.load(whole.run("featurize", winner).artifact(winner))
+    fitted = artifact.load(whole.run("featurize", name).artifact(name))
     shipped = model_file.read(refitted.folder / "models" / "winner.json")
     columns = refitted.columns("test")
     np.testing.assert_array_equal(shipped.predict(columns), fitted.predict(columns))
@@ -150,7 +153,8 @@ def test_what_ships_says_which_rows_it_saw(refitted: Project) -> None:
     )
     assert (shipped["refit"], shipped["anchor"]) == ("all", None)
     judged = model_file.read(refitted.folder / "models" / "judged.json").trained_on
-    assert judged == report(refitted)["trained_on"]
+    stated = report(refitted)["trained_on"]
+    assert judged == stated | {"bad_rate": pytest.approx(stated["bad_rate"], abs=1e-6)}
     assert judged["rows"] == len(refitted.split("train"))
 
 
@@ -207,14 +211,17 @@ def test_an_anchor_brings_the_last_year_to_its_rate(
     project = copied(fitted_book, tmp_path, refit__anchor=asked, **ALL, **loose)
     doubled_risk(project)
     shipped = report(project.run("evaluate"))["shipped"]
-    rows = pd.concat([project.split(split) for split in SPLITS])
+    model = model_file.read(tmp_path / "models" / "winner.json")
+    rows = pd.concat(
+        project.split(split).assign(pd=model.predict(project.columns(split))) for split in SPLITS
+    )
     last = rows[rows["_date"] > rows["_date"].max() - pd.Timedelta(days=365)]
     rate = last["_bad"].mean() if asked == "recent" else asked
     assert shipped["anchor"] == pytest.approx(rate, abs=1e-6)
-    model = model_file.read(tmp_path / "models" / "winner.json")
-    test = model.predict(project.columns("test")).mean()
-    assert test == pytest.approx(rate, rel=0.15)
-    assert shipped["mean_pd"] == pytest.approx(test, abs=1e-6)
+    assert last["pd"].mean() == pytest.approx(rate, abs=1e-9)
+    assert shipped["mean_pd"] == pytest.approx(
+        rows["pd"].iloc[-len(project.split("test")) :].mean(), abs=1e-6
+    )
 
 
 def test_a_refit_that_learned_otherwise_ends_the_run_and_leaves_the_files(
@@ -248,23 +255,25 @@ def test_recent_rows_need_dates(tmp_path: Path) -> None:
 
 
 def test_a_blend_is_fitted_again_with_weights_of_its_own(
-    fitted_book: Project, tmp_path: Path
+    fitted_book: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stated = {"small": {"blend": CANDIDATES}}
-    project = copied(
-        fitted_book, tmp_path, search__found=stated, evaluate__choose_by="log_loss", **ALL
-    )
-    found = report(project.run("evaluate"))
-    assert found["winner"] == "blend"
-    shipped, judged = (
-        json.loads((tmp_path / "models" / f"{name}.json").read_text())
-        for name in ("winner", "judged")
-    )
-    assert shipped["candidate"] == judged["candidate"] == "blend"
-    weights = [[m["weight"] for m in one["scorer"]["members"]] for one in (shipped, judged)]
-    assert weights[0] != weights[1]
-    rows = sum(len(project.split(split)) for split in SPLITS)
-    assert shipped["trained_on"]["rows"] == rows
+    config = copied(fitted_book, tmp_path, **ALL).config
+    monkeypatch.chdir(tmp_path)
+    folder = Path("models") / "candidates"
+    members = {name: artifact.load(folder / f"{name}.joblib") for name in CANDIDATES}
+    held = predictions.read_out_of_fold(folder, CANDIDATES)
+    blend = blending.blend_models(members, held, CANDIDATES).model
+    again = winner.fit_again(blend, config)
+    scorer = again.model.scorer
+    assert isinstance(scorer, WeightedSum)
+    assert isinstance(blend.scorer, WeightedSum)
+    assert scorer.names == blend.scorer.names == CANDIDATES
+    assert again.model.trained_on["rows"] == len(again.x) > len(fitted_book.split("train"))
+    for name, part in zip(scorer.names, scorer.scorers, strict=True):
+        alone = winner.fit_again(members[name], config).model.scorer
+        np.testing.assert_array_equal(part.margin(again.x), alone.margin(again.x))
+    assert (scorer.weights != blend.scorer.weights).all()
+    assert again.pd[again.held].mean() == pytest.approx(again.bad[again.held].mean(), abs=0.01)
 
 
 @pytest.mark.parametrize(
