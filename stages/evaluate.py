@@ -139,25 +139,37 @@ def write_cards(models: dict[str, Model], shipped: Shipped, config: Params, trai
     return points.as_csv([row for card in cards for row in card])
 
 
+def judge_validation(
+    models: dict[str, Model], validation: Rows, held: pd.DataFrame, config: Params
+) -> dict[str, Judged]:
+    """Return the candidates, whose PDs are known from their folds, and the blend on the rows."""
+    said = predictions.select_validation(held, validation)
+    known = {name: said[name] for name in config.candidates}
+    return {n: validation.judge(model, config, known.get(n)) for n, model in models.items()}
+
+
 def main() -> None:
     """Write the winner, its metrics, predictions, plots, drift reference and golden records."""
     config = params.load()
     contract = contracts.load(config.dataset)
     config = config.model_copy(update={"policy": config.policy.of(contract, config.mode)})
     remove_unlisted(config.candidates)
-    names = ("train", "validation", "test")
-    train, validation, test = (Rows(config, contract, name) for name in names)
+    train, validation, test = (
+        Rows(config, contract, split) for split in ("train", "validation", "test")
+    )
     models, held, past = read_candidates(config)
-    seen = {name: validation.judge(model, config) for name, model in models.items()}
-    compared = {name: evaluation.summary(rows, config.policy) for name, rows in seen.items()}
-    chosen = config.evaluate.choose_by, config.evaluate.choose_over
-    choice = predictions.cross_validate(held, [*models], *chosen)
+    seen = judge_validation(models, validation, held, config)
+    choice = predictions.cross_validate(
+        held, [*models], config.evaluate.choose_by, config.evaluate.choose_over
+    )
     name = evaluation.choose(choice, config.evaluate.choose_by, config.evaluate.prefer)
     winner, judged = models[name], test.judge(models[name], config)
+    seen[name] = validation.judge(winner, config)
+    compared = {n: evaluation.summary(rows, config.policy) for n, rows in seen.items()}
     warn_of_few_loans(judged)
     print(describe_choice([train, validation, test], choice, name, config.evaluate))
 
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(3) as pool:
         stated = pool.submit(
             evaluation.figures_with_intervals, judged, config.policy, config.evaluate
         )
@@ -166,15 +178,25 @@ def main() -> None:
         glass = evaluation.best_glass(models, choice, config.evaluate.choose_by)
         facts = build_report(config, winner, test, judged, compared, choice, is_new)
         trained, tested = train.matrix(winner), test.matrix(winner)
+        shipped = Shipped(winner, trained, train.bad, validation.bad, seen[name].pd, {})
+        if config.refit.rows != "none":
+            shipped = shipping.refit_winner(winner, config, test, judged)
+        written = pool.submit(
+            shipping.write_models,
+            *(winner, shipped.model, test, judged, config.evaluate.golden, MODELS),
+        )
         if glass is not None and 1 < test.bad.sum() < len(test.bad) - 1:
             seen_through = judged if glass == name else test.judge(models[glass], config)
             facts["price_of_glass"] = evaluation.price_glass(
                 glass, seen_through, judged, config.policy
             )
+        keys = predictions.read_keys(contract, config.data / "raw")
         parts = [
-            predictions.make_predictions_out_of_fold(train, held, winner, trained, config.policy),
-            predictions.make_predictions(validation, seen[name]),
-            predictions.make_predictions(test, judged).assign(new_customer=is_new),
+            predictions.make_predictions_out_of_fold(
+                train, held, winner, trained, config.policy, keys
+            ),
+            predictions.make_predictions(validation, seen[name], keys),
+            predictions.make_predictions(test, judged, keys).assign(new_customer=is_new),
         ]
         table = pd.concat(parts).merge(
             held.drop(columns=["split", "bad"]), on="row", how="left", validate="1:1"
@@ -183,16 +205,13 @@ def main() -> None:
         if config.evaluate.origins:
             facts["backtest"] = backtest
             facts["stability"] = origins.judge_stability(table, past, models)
-        shipped = Shipped(winner, trained, train.bad, validation.bad, seen[name].pd, {})
-        if config.refit.rows != "none":
-            shipped = shipping.refit_winner(winner, config, test, judged)
         with files.whole_folder(MODELS / "plots") as folder:
             over_time = facts["by_vintage"], origins.plot_columns(backtest)
             cut_off = config.policy.pd_cut_off
             plots.write_all(folder, winner, tested, judged, seen, compared, *over_time, cut_off)
         with files.whole_file(MODELS / "predictions.parquet") as path:
             table.to_parquet(path, index=False)
-        shipping.write_models(winner, shipped.model, test, judged, config.evaluate.golden, MODELS)
+        written.result()
         files.write_json(MODELS / "reference.json", describe_shipped(shipped, config), indent=1)
         files.write_text(MODELS / "scorecard.csv", write_cards(models, shipped, config, train))
         facts |= shipped.facts

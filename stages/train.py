@@ -11,6 +11,7 @@ from typing import NoReturn
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from stages import errors, files, params, project
@@ -66,22 +67,33 @@ def out_of_fold(
 
     The columns are `_row`, `split`, `fold` (from 0), `bad`, `margin` and `pd`. Neither the model
     nor the calibration behind a PD was fitted on rows of its fold. The validation rows are the last
-    fold, which the final model judges. All candidates have the same rows in the same folds.
+    fold, which the final model judges; `fold` is empty for those that are not `judged_last`. All
+    candidates have the same rows in the same folds.
     """
     pd = job.judge_probabilities(train.x, train.bad, margin, folds)
     final = model.scorer.margin(held.x)
     rows = np.concatenate([outside for _, outside in folds])
     sizes = [*(len(outside) for _, outside in folds), len(held.bad)]
+    absent = np.concatenate((np.zeros(len(rows), bool), ~judged_last(train, held)))
     return pa.table(
         {
             "_row": np.concatenate((train.row[rows], held.row)),
             "split": ["train"] * len(rows) + ["validation"] * len(held.bad),
-            "fold": np.repeat(np.arange(len(sizes)), sizes),
+            "fold": pa.array(np.repeat(np.arange(len(sizes)), sizes), mask=absent),
             "bad": np.concatenate((train.bad[rows], held.bad)),
             "margin": np.concatenate((margin[rows], final)),
             "pd": np.concatenate((pd[rows], model.calibrator(final))),
         }
     )
+
+
+def judged_last(train: TrainingRows, held: TrainingRows) -> NDArray[np.bool_]:
+    """Return which validation rows (n,) make a fold: those of whose customers none was learned.
+
+    Nor any copy. Where these are less than half of them, none does: so few say too little.
+    """
+    is_new = ~np.isin(held.group, train.group)
+    return is_new & bool(2 * is_new.sum() >= len(is_new))
 
 
 def main(name: str) -> None:

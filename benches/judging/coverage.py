@@ -111,6 +111,7 @@ def bootstrap(
         CUT_OFF,
         means={"profit": profit},
         ratios=ratios,
+        stakes=dict.fromkeys(evaluation.PROFITS, (MARGIN, LOSS)),
         cluster=cluster,
         resamples=resamples,
         seed=seed,

@@ -68,8 +68,9 @@ def totals(both: PairedRows, policy: Policy) -> Iterator[Total]:
     pairs = {name: (value * old.approved, value * new.approved) for name, value in measures.items()}
     then, now = (replay_totals(side, policy, new.exposure) for side in (old, new))
     pairs |= {title: (then[name], now[name]) for name, title in REPLAYED.items() if name in now}
+    same = np.array_equal(old.pd, new.pd) and np.array_equal(old.decision, new.decision)
     for name, (before, after) in pairs.items():
-        _, low, high = ratio_intervals.total(after - before, cluster)
+        _, low, high = ratio_intervals.difference_of_totals(after, before, cluster, same=same)
         yield Total(name, float(before.sum()), float(after.sum()), low, high)
 
 

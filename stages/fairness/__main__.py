@@ -22,9 +22,9 @@ from stages.contract import reading as contracts
 from stages.fairness import measures, search
 from stages.fairness.search import ChangedLog, Result
 from stages.fairness.trials import Trial, TrialRows, measure
-from stages.judging.evaluation import mean_with_interval, round_figures
-from stages.metrics import delong
-from stages.replay.policy_figures import APPROVE
+from stages.judging.evaluation import round_figures
+from stages.metrics import delong, ratio_intervals
+from stages.replay.policy_figures import APPROVE, as_figure
 
 KEPT = Path(".fairness")
 
@@ -54,9 +54,12 @@ def compare_on_test(book: TrialRows, present: Trial, preferred: Trial) -> dict[s
     auc = delong.compare_aucs(bad, sides[0].pd, sides[1].pd, sides[0].cluster)
     profits = [book.policy.profits(bad, decision == APPROVE) for decision in decided]
     both = list(zip(sides, decided, strict=True))
+    profit = ratio_intervals.difference_of_means(
+        profits[1], profits[0], sides[0].cluster, same=present == preferred
+    )
     return {
         "roc_auc": {"value": auc.difference, "low": auc.low, "high": auc.high},
-        "profit": mean_with_interval(profits[1] - profits[0], sides[0].cluster),
+        "profit": as_figure(profit),
         "disparity": [measures.find_worst(*side, minimum).disparity for side in both],
         "groups": {
             name: measures.measure(*side, minimum)

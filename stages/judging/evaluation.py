@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from stages.contract.fields.field import Field
 from stages.features.encoding import Values
 from stages.features.matrix import Features, Floats
-from stages.metrics import delong, intervals, metrics, ratio_intervals
+from stages.metrics import delong, intervals, metrics
+from stages.metrics.rate_intervals import Interval
+from stages.metrics.ratio_intervals import difference_of_means
 from stages.models import tree_compiler
 from stages.models.artifact import Model
 from stages.models.compiled.forest import most_features_on_a_path
@@ -24,6 +26,7 @@ from stages.params import Evaluate
 from stages.policy.decisions import DECISIONS, Policy
 
 HIGHER_IS_BETTER = {"roc_auc": True, "pr_auc": True, "ks": True, "brier": False, "log_loss": False}
+PROFITS = "profit", "profit_by_money"
 DIGITS = 6
 # The figures of the test rows in metrics.json, by names that keep `dvc metrics show` narrow.
 HEADLINES = {"auc": "roc_auc", "brier": "brier", "profit": "profit"}
@@ -63,18 +66,21 @@ def cross_validate(
     """Return the mean of a figure over folds, and its standard error (NaN for a single fold).
 
     Where `over` is "worst" it is the worst, whose error is unknown (NaN). Every row is judged by a
-    model that saw nothing of its fold: bad, pd and fold are (n,).
+    model that saw nothing of its fold: bad, pd and fold are (n,). A fold in which the figure is
+    undefined, such as the AUC of good loans alone, does not count.
     """
-    values = [
-        metrics.summary(bad[fold == number], pd[fold == number], 1.0)[metric]
+    of_folds = [
+        metrics.figure(metric, bad[fold == number], pd[fold == number])
         for number in np.unique(fold)
     ]
-    if over == "worst":
+    values = [value for value in of_folds if math.isfinite(value)]
+    if over == "worst" and values:
         worst = min(values) if HIGHER_IS_BETTER[metric] else max(values)
         return {"value": worst, "standard_error": float("nan")}
     count = len(values)
     error = float(np.std(values, ddof=1)) / math.sqrt(count) if count > 1 else float("nan")
-    return {"value": float(np.mean(values)), "standard_error": error}
+    mean = float(np.mean(values)) if count else float("nan")
+    return {"value": mean, "standard_error": error}
 
 
 def choose(figures: Mapping[str, Mapping[str, float]], metric: str, prefer: str = "best") -> str:
@@ -126,14 +132,12 @@ def figures_with_intervals(rows: Judged, policy: Policy, config: Evaluate) -> di
         approved=rows.approved,
         means={"profit": policy.profits(rows.bad, rows.approved)},
         ratios=by_money(rows, policy),
+        stakes=dict.fromkeys(PROFITS, (policy.margin, policy.loss_given_default)),
         cluster=rows.cluster,
         resamples=config.resamples,
         seed=config.seed,
     )
-    return {
-        name: dict(zip(("value", "low", "high"), interval, strict=True))
-        for name, interval in intervals.percentile_intervals(draws).items()
-    }
+    return name_bounds(intervals.percentile_intervals(draws))
 
 
 def figures_of_new_customers(
@@ -184,21 +188,17 @@ def price_glass(name: str, glass: Judged, winner: Judged, policy: Policy) -> dic
     """
     auc = delong.compare_aucs(winner.bad, glass.pd, winner.pd, winner.cluster)
     profits = [policy.profits(rows.bad, rows.approved) for rows in (winner, glass)]
-    approvals = winner.approved.astype(np.float64) - glass.approved
-    return {
-        "candidate": name,
-        "roc_auc": {"value": auc.difference, "low": auc.low, "high": auc.high},
-        "profit": mean_with_interval(profits[0] - profits[1], winner.cluster),
-        "approval_rate": mean_with_interval(approvals, winner.cluster),
-    }
+    approvals = [rows.approved.astype(np.float64) for rows in (winner, glass)]
+    found = {"roc_auc": Interval(auc.difference, auc.low, auc.high)}
+    for figure, (new, old) in (("profit", profits), ("approval_rate", approvals)):
+        found[figure] = difference_of_means(new, old, winner.cluster, same=glass is winner)
+    return {"candidate": name} | name_bounds(found)
 
 
-def mean_with_interval(
-    values: Floats, cluster: NDArray[np.int64] | None = None
-) -> dict[str, float]:
-    """Return the mean of values (n,) with its 95 % interval; rows of a cluster count together."""
-    interval = ratio_intervals.total(values / len(values), cluster)
-    return dict(zip(("value", "low", "high"), interval, strict=True))
+def name_bounds(found: Mapping[str, Interval]) -> dict[str, Any]:
+    """Return intervals by name as `{"value", "low", "high"}`."""
+    names = "value", "low", "high"
+    return {figure: dict(zip(names, interval, strict=True)) for figure, interval in found.items()}
 
 
 def name_vintages(dates: NDArray[np.datetime64]) -> NDArray[np.str_]:

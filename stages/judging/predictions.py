@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from stages.contract import prepared
 from stages.contract.raw.files import read_file
@@ -24,9 +23,10 @@ from stages.policy.decisions import DECISIONS, Policy
 def read_out_of_fold(folder: Path, names: list[str], *, past: bool = False) -> pd.DataFrame:
     """Return the PDs by which the winner is chosen: those of every candidate out of fold.
 
-    They are read from the `folder` of the candidates. The columns are `row`, `split`, `fold`, `bad`
-    and a `pd_<candidate>` and a `margin_<candidate>` for each candidate. With `past` they are the
-    rows that each origin was calibrated on; there are none where the folds are no origins.
+    They are read from the `folder` of the candidates. The columns are `row`, `split`, `fold`, which
+    a row of no fold lacks, `bad`, and a `pd_<candidate>` and a `margin_<candidate>` for each
+    candidate. With `past` they are the rows that each origin was calibrated on; there are none
+    where the folds are no origins.
     """
     tables = {name: pd.read_parquet(folder / f"{name}.folds.parquet") for name in names}
     first = next(iter(tables.values()))
@@ -39,10 +39,18 @@ def read_out_of_fold(folder: Path, names: list[str], *, past: bool = False) -> p
     return rows[(rows["split"] == PAST) == past].reset_index(drop=True)
 
 
+def select_validation(held: pd.DataFrame, rows: Rows) -> dict[str, Floats]:
+    """Return the PDs (n,) of the validation rows in `read_out_of_fold`, by candidate."""
+    here = held[held["split"] == rows.name].set_index("row")
+    here = here.loc[rows.table.column("_row").to_numpy()]
+    return {c.removeprefix("pd_"): here[c].to_numpy() for c in here if c.startswith("pd_")}
+
+
 def cross_validate(
     rows: pd.DataFrame, names: list[str], metric: str, over: str = "mean"
 ) -> dict[str, Any]:
     """Return the mean (or the worst) over folds of each candidate's metric, with its error."""
+    rows = rows[rows["fold"].notna()]
     bad, fold = rows["bad"].to_numpy(np.int64), rows["fold"].to_numpy(np.int64)
     return {
         name: evaluation.cross_validate(bad, rows[f"pd_{name}"].to_numpy(), fold, metric, over)
@@ -50,12 +58,16 @@ def cross_validate(
     }
 
 
-def make_predictions(rows: Rows, judged: Judged) -> pd.DataFrame:
-    """Return one line per row: the winner's PD and decision, and what the gate judges them by."""
+def make_predictions(rows: Rows, judged: Judged, keys: pd.Series[str] | None) -> pd.DataFrame:
+    """Return one line per row: the winner's PD and decision, and what the gate judges them by.
+
+    `keys` are the loans' keys by the number of the row, as `read_keys` returns them.
+    """
+    numbers = rows.table.column("_row").to_numpy()
     dates = prepared.dates(rows.table, rows.contract)
     facts: dict[str, Any] = {
-        "row": rows.table.column("_row").to_numpy(),
-        "loan": loan_keys(rows.table, rows.contract, rows.raw),
+        "row": numbers,
+        "loan": None if keys is None else keys.to_numpy()[numbers],
         "fields": prepared.fingerprints(rows.table, rows.contract),
         "split": rows.name,
         "date": None if dates is None else dates.astype("datetime64[s]"),
@@ -71,7 +83,12 @@ def make_predictions(rows: Rows, judged: Judged) -> pd.DataFrame:
 
 
 def make_predictions_out_of_fold(
-    rows: Rows, held: pd.DataFrame, winner: Model, x: Floats, policy: Policy
+    rows: Rows,
+    held: pd.DataFrame,
+    winner: Model,
+    x: Floats,
+    policy: Policy,
+    keys: pd.Series[str] | None,
 ) -> pd.DataFrame:
     """Return the winner's predictions for the training rows x (n, F) that a fold judged."""
     held = held[held["split"] == "train"]
@@ -82,16 +99,17 @@ def make_predictions_out_of_fold(
     probabilities[place] = said
     cluster = rows.cluster(probabilities)
     judged = Judged(rows.bad, probabilities, 0 * rows.bad, rows.exposure, cluster)
-    chosen: pd.DataFrame = make_predictions(rows, judged).iloc[place]
+    chosen: pd.DataFrame = make_predictions(rows, judged, keys).iloc[place]
     return chosen.assign(decision=np.array(DECISIONS)[decided])
 
 
-def loan_keys(table: pa.Table, contract: Contract, raw: Path) -> list[str] | None:
-    """Return the key of each row's loan in the base file of `raw`, or None without a key."""
+def read_keys(contract: Contract, raw: Path) -> pd.Series[str] | None:
+    """Return the key of each loan in the base file of `raw`, or None without a key."""
     base = contract.tables[contract.base_table]
     if not base.keys:
         return None
     frame = read_file(raw / base.path, base.keys, base)
-    keys = frame[base.keys].iloc[table.column("_row").to_numpy()].astype(str)
-    parts = [keys[name].tolist() for name in base.keys]
-    return ["/".join(values) for values in zip(*parts, strict=True)]
+    first, *others = (frame[name].astype(str) for name in base.keys)
+    for other in others:
+        first = first.str.cat(other, sep="/")
+    return first

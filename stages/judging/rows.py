@@ -49,10 +49,13 @@ class Rows:
             lines[name] = as_requests(history, read)
         return lines
 
-    def judge(self, candidate: Model, config: Params) -> Judged:
-        """Return the PDs of a candidate and the decisions of the policy on these rows."""
+    def judge(self, candidate: Model, config: Params, pd: Floats | None = None) -> Judged:
+        """Return the PDs of a candidate and the decisions of the policy on these rows.
+
+        `pd` (n,) are its PDs, where they are known.
+        """
         x = self.matrix(candidate)
-        pd = candidate.predict_matrix(x)
+        pd = candidate.predict_matrix(x) if pd is None else pd
         decision = config.policy.decide(pd, evaluation.columns_by_name(candidate.features, x))
         judged = Judged(self.bad, pd, decision, self.exposure)
         return replace(judged, cluster=self.cluster(pd))

@@ -62,12 +62,15 @@ def number_labels(labels: Sequence[str | None]) -> Codes | None:
     return np.array([next(alone) if n is None else code[n] for n in labels], dtype=np.int64)
 
 
-def independent_number(event: Bools, cluster: Codes | None) -> float:
-    """Return how many independent rows say as much as those with an event (n,) (Kish 1965)."""
-    if cluster is None or not event.any():
-        return float(np.sum(event))
-    by_cluster = sums(np.asarray(event, dtype=np.float64), cluster)
-    return float(np.sum(by_cluster)) ** 2 / float(np.sum(by_cluster**2))
+def independent_number(weight: Floats | Bools, cluster: Codes | None) -> float:
+    """Return how many independent rows say as much as rows of these weights (n,) (Kish 1965).
+
+    Rows of a cluster are one row; an event (n,) is a weight of 1 or 0.
+    """
+    alone = weight.astype(np.float64)
+    of_rows = alone if cluster is None else sums(alone, cluster)
+    total = float(np.sum(of_rows))
+    return total**2 / float(np.sum(of_rows**2)) if total else 0.0
 
 
 def share_of_independent_rows(events: Floats, cluster: Codes | None) -> float:
@@ -102,3 +105,11 @@ def sums(values: Floats, cluster: Codes) -> Floats:
     if cluster.min() < 0 or cluster.max() >= SPARSE * len(cluster):
         cluster = np.unique(cluster, return_inverse=True)[1]
     return np.bincount(cluster, weights=values).astype(np.float64)
+
+
+def correlation(first: Floats, second: Floats, cluster: Codes | None) -> float:
+    """Return the correlation of the sums of centred values (n,) in clusters, 0 without spread."""
+    if cluster is not None:
+        first, second = sums(first, cluster), sums(second, cluster)
+    spread = float(np.sqrt(np.sum(first**2) * np.sum(second**2)))
+    return float(np.sum(first * second)) / spread if spread else 0.0

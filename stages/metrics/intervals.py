@@ -4,12 +4,12 @@ Most are percentile intervals of the bootstrap (Efron 1979). Where those miss th
 others stand in: Wilson's for rates (`rate_intervals`), and intervals of their own for two figures
 that noise raises, KS (`ks_interval`) and the calibration error (`calibration_error`). The
 calibration slope and all differences between two models are normal around their estimate, with the
-bootstrap's standard error; so are the log-odds of the area under precision and recall (Boyd, Eng
-and Page 2013), which never leaves 0 to 1.
+bootstrap's standard error, to which those of decisions add two rows (`ratio_intervals`); so are the
+log-odds of the area under precision and recall (Boyd, Eng and Page 2013), which stays in 0 to 1.
 `benches/judging/coverage.py` counts how often each holds the truth.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -26,13 +26,14 @@ from stages.metrics.ranked_rows import (
     Bools,
     Columns,
     Floats,
-    Positions,
     RankedRows,
     ResampledCounts,
     check_rows,
+    draw_times,
     weighted_sums,
 )
 from stages.metrics.rate_intervals import Interval, in_log_odds, intervals_of_rates
+from stages.metrics.ratio_intervals import moves_of_one_row
 
 RESAMPLES = 1000  # a bound then varies by a twentieth of its distance from the estimate
 THREADS = 2
@@ -53,25 +54,11 @@ class Draws:
     resampled: Columns  # (resamples,) per figure
     bad: Bools  # (n,) outcomes in the rows' order: pairs must have the same
     seed: int
+    cut_off: float
     special: dict[str, Interval]  # of figures whose percentiles miss the truth
     squared_error: float  # of calibration, less its noise: what resamples of `ece` are about
     standard_errors: float  # to either side of an estimate: more where few clusters say much
-
-
-def draw_rows(rows: int, seed: int, resample: int) -> Positions:
-    """Draw n rows with replacement (n,): the same for the same n, seed and resample."""
-    return np.random.default_rng([seed, resample]).integers(0, rows, rows)
-
-
-def draw_times(rows: int, group: Positions | None, seed: int, resample: int) -> Floats:
-    """Draw the n rows with replacement, and return how often each was drawn (n,).
-
-    The rows of one `group` (n,), which counts from 0, are drawn together.
-    """
-    if group is None:
-        drawn = draw_rows(rows, seed, resample)
-        return np.bincount(drawn, minlength=rows).astype(np.float64)
-    return draw_times(int(group.max()) + 1, None, seed, resample)[group]
+    one_row: dict[str, float]  # how far one row that is decided otherwise can move a figure
 
 
 def bootstrap(
@@ -82,6 +69,7 @@ def bootstrap(
     approved: ArrayLike | None = None,
     means: Mapping[str, ArrayLike] | None = None,
     ratios: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
+    stakes: Mapping[str, tuple[float, float]] | None = None,
     cluster: Codes | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -90,10 +78,11 @@ def bootstrap(
 
     `means` adds figures by name, each the mean of a finite value (n,) per row, such as the profit
     of each decision; `ratios` adds sums of a value over sums of another, such as profit over money
-    lent. Rows of one `cluster` (n,) are drawn together. The resamples depend on n, clusters, `seed`
-    and `resamples` alone, so two models on the same rows are resampled alike, whatever the number
-    of threads. More than `MAX_CELLS` distinct PDs are gathered with their neighbours in resamples,
-    never in estimates. ValueError as `summary`.
+    lent; `stakes` say what a unit of a profit gains and loses. Rows of one `cluster` (n,) are drawn
+    together. The resamples depend on n, clusters, `seed` and `resamples` alone, so two models on
+    the same rows are resampled alike, whatever the number of threads. More than `MAX_CELLS`
+    distinct PDs are gathered with their neighbours in resamples, never in estimates. ValueError as
+    `summary`.
     """
     outcome, _ = check_rows(bad, pd)
     rows = len(outcome)
@@ -116,16 +105,21 @@ def bootstrap(
 
     ranked = RankedRows.of(bad, pd, cut_off, approved, max_cells=MAX_CELLS)
     plain = count_rows(ranked)
-    group = None if cluster is None else np.unique(cluster, return_inverse=True)[1]
+    # Rows of a cluster lie together, for the processor's cache.
+    order = np.arange(rows) if cluster is None else np.argsort(cluster, kind="stable")
+    group = None if cluster is None else np.unique(cluster[order], return_inverse=True)[1]
+    keys = ranked.keys[order]
+    columns = {id(column): column[order] for pair in sums.values() for column in pair}
 
     def resample(span: range) -> Columns:
         tables = np.empty((len(span), len(ranked.pd), 2, 2))
         added = {name: np.empty(len(span)) for name in sums}
         for place, number in enumerate(span):
             times = draw_times(rows, group, seed, number)
-            tables[place] = ranked.count(times)
-            for name, (part, whole) in sums.items():
-                added[name][place] = _quotient(*(_sum(times, column) for column in (part, whole)))
+            tables[place] = ranked.count(keys, times)
+            totals = {n: float(weighted_sums(times[None], c)[0]) for n, c in columns.items()}
+            for name, pair in sums.items():
+                added[name][place] = _quotient(*(totals[id(column)] for column in pair))
         return {**compute_figures(ranked, plain, ResampledCounts.of(tables)), **added}
 
     step = max(1, CHUNK // (4 * len(ranked.pd)))
@@ -136,22 +130,22 @@ def bootstrap(
     if len(ranked.pd) < len(exact.pd):  # undo what ties of neighbours do to a figure
         for name, value in compute_figures(ranked, plain, plain).items():
             resampled[name] += observed[name] - value[0]
-    special = {"ece": calibration, **intervals_of_rates(exact, sums, cluster)}
+    special = {"ece": calibration, **intervals_of_rates(exact, sums, cluster, stakes)}
     defined = _drop_undefined(estimates["ks"], resampled["ks"])
     if len(defined):
         special["ks"] = ks_interval(exact, counts, defined, cluster)
     wide = standard_errors(outcome - outcome.mean(), cluster)
-    return Draws(estimates, resampled, outcome, seed, special, observed["ece"], wide)
+    return Draws(
+        *(estimates, resampled, outcome, seed, cut_off, special),
+        squared_error=observed["ece"],
+        standard_errors=wide,
+        one_row=moves_of_one_row(exact, sums, cluster),
+    )
 
 
 def _quotient(part: float, whole: float) -> float:
     """Return one sum over another, NaN where that is 0."""
     return part / whole if whole > 0 else float("nan")
-
-
-def _sum(times: Floats, values: Floats) -> float:
-    """Return the sum of values (n,), each counted as often as `times` (n,) says."""
-    return float(weighted_sums(times[None], values)[0])
 
 
 def percentile_intervals(draws: Draws) -> dict[str, Interval]:
@@ -171,18 +165,25 @@ def percentile_intervals(draws: Draws) -> dict[str, Interval]:
 def paired_intervals(champion: Draws, challenger: Draws) -> dict[str, Interval]:
     """Return the interval of challenger minus champion for every figure that both have.
 
-    ValueError unless both were drawn from the same rows with the same seed and number of resamples.
+    Decisions that agree on all rows leave room for one more of each side that does not, unless all
+    is the same. ValueError unless both were drawn from the same rows with the same seed and number
+    of resamples.
     """
     _check_pair(champion, challenger)
+    both = [name for name in champion.estimates if name in challenger.estimates]
+    moved = {name: challenger.resampled[name] - champion.resampled[name] for name in both}
+    same = champion.cut_off == challenger.cut_off
+    same = same and not any(np.nan_to_num(values).any() for values in moved.values())
+    sides = () if same else (champion, challenger)
     intervals = {
         name: _interval(
-            challenger.estimates[name] - estimate,
-            challenger.resampled[name] - champion.resampled[name],
+            challenger.estimates[name] - champion.estimates[name],
+            moved[name],
             champion.standard_errors,
             normal=True,
+            more=[draws.one_row.get(name, 0.0) for draws in sides],
         )
-        for name, estimate in champion.estimates.items()
-        if name in challenger.estimates
+        for name in both
     }
     return intervals | {"ece": _difference_of_calibration_errors(champion, challenger)}
 
@@ -218,16 +219,24 @@ def _check_pair(champion: Draws, challenger: Draws) -> None:
         raise ValueError(f"a pair must have the same seed and number of resamples; got {came}")
 
 
-def _interval(estimate: float, resampled: Floats, wide: float, *, normal: bool) -> Interval:
+def _interval(
+    estimate: float,
+    resampled: Floats,
+    wide: float,
+    *,
+    normal: bool,
+    more: Sequence[float] = (),
+) -> Interval:
     """Return the percentile interval, or the normal one with the standard error of resamples.
 
     The percentiles are those that a normal figure has at `wide` standard errors (Hesterberg 2015).
+    The normal one allows for the moves by rows that no resample has, `more`.
     """
     defined = _drop_undefined(estimate, resampled)
     if not len(defined):
         return Interval(estimate, float("nan"), float("nan"))
     if normal:
-        margin = wide * float(defined.std())
+        margin = wide * float(np.sqrt(defined.var() + np.sum(np.square(more))))
         return Interval(estimate, estimate - margin, estimate + margin)
     tail = NormalDist().cdf(-wide)
     low, high = np.quantile(defined, [tail, 1 - tail])

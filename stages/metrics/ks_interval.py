@@ -9,7 +9,7 @@ import numpy as np
 
 from stages.metrics.clusters import STANDARD_ERRORS, Codes, design_effect, standard_errors
 from stages.metrics.ranked_rows import Floats, RankedRows, ResampledCounts
-from stages.metrics.rate_intervals import Interval
+from stages.metrics.rate_intervals import Interval, wilson
 
 EXCESS = 1 / (2 ** (2 / 3) - 1)  # of the rows, in units of what resamples exceed them by
 WIDER = 1.1  # the margin, since the excess is an estimate too (benches/judging/coverage.py)
@@ -27,15 +27,18 @@ def ks_interval(
     gap = np.abs(good - bad)
     widest = int(np.argmax(gap))
     observed = float(gap[widest])
-    shares = ((good[widest], counts.all_goods[0]), (bad[widest], counts.all_bads[0]))
-    error = np.sqrt(sum(share * (1 - share) / rows for share, rows in shares))
-    wide = STANDARD_ERRORS
+    shares = (
+        (float(good[widest]), float(counts.all_goods[0])),
+        (float(bad[widest]), float(counts.all_bads[0])),
+    )
+    effect, wide = 1.0, STANDARD_ERRORS
     if cluster is not None:
         is_bad, below = ranked.keys % 2 == 1, ranked.keys // 4 <= widest
         share, rows = (np.where(is_bad, b, g) for b, g in zip(shares[1], shares[0], strict=True))
         moves = np.where(is_bad, -1, 1) * (below - share) / rows
-        error *= np.sqrt(design_effect(moves, cluster))
-        wide = standard_errors(moves, cluster)
+        effect, wide = design_effect(moves, cluster), standard_errors(moves, cluster)
+    less, more = (wilson(share, rows / effect, wide) for share, rows in sorted(shares))
     centre = observed - EXCESS * (float(resampled.mean()) - observed)
-    margin = WIDER * wide * error
-    return Interval(observed, max(0.0, centre - margin), min(1.0, centre + margin))
+    down = WIDER * np.hypot(more.estimate - more.low, less.high - less.estimate)
+    up = WIDER * np.hypot(more.high - more.estimate, less.estimate - less.low)
+    return Interval(observed, max(0.0, centre - float(down)), min(1.0, centre + float(up)))

@@ -50,7 +50,7 @@ def check_cut_off(cut_off: float) -> float:
 
 def count_rows(ranked: RankedRows) -> ResampledCounts:
     """Count the rows as they are: one table."""
-    return ResampledCounts.of(ranked.count()[None])
+    return ResampledCounts.of(ranked.count(ranked.keys)[None])
 
 
 def compute_figures(ranked: RankedRows, plain: ResampledCounts, counts: ResampledCounts) -> Columns:
@@ -87,6 +87,14 @@ def summary(
         name: float(value[0]) for name, value in compute_figures(ranked, plain, plain).items()
     }
     return values | {"ece": calibration_error.estimate(ranked, plain)}
+
+
+def figure(name: str, bad: ArrayLike, pd: ArrayLike) -> float:
+    """Return one figure of `summary` that needs no cut-off: of rank, or a mean over the rows."""
+    ranked = RankedRows.of(bad, pd)
+    counts = count_rows(ranked)
+    columns = weighted_metrics.ranking(counts) | weighted_metrics.probability(ranked, counts)
+    return float(columns[name][0])
 
 
 def by_group(

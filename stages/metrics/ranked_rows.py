@@ -126,12 +126,12 @@ class RankedRows:
             losses=mean_of_class(log_losses(outcome, scores)),
         )
 
-    def count(self, times: Floats | None = None) -> Floats:
-        """Count the rows: (k, 2, 2) by cell, approved or not, and good or bad.
+    def count(self, keys: Positions, times: Floats | None = None) -> Floats:
+        """Count the rows of these keys: (k, 2, 2) by cell, approved or not, and good or bad.
 
         `times` (n,) says how often each row was drawn; once where it is None.
         """
-        counted = np.bincount(self.keys, times, minlength=4 * len(self.pd))
+        counted = np.bincount(keys, times, minlength=4 * len(self.pd))
         return counted.astype(np.float64).reshape(-1, 2, 2)
 
 
@@ -147,9 +147,9 @@ class ResampledCounts:
     @classmethod
     def of(cls, counts: Floats) -> "ResampledCounts":
         """Part counts (w, k, 2, 2) into goods and bads."""
-        by_class = counts.sum(2)
+        goods, bads = (counts[..., 0, c] + counts[..., 1, c] for c in (0, 1))
         approved = counts[:, :, 1].sum(1)
-        return cls(by_class[..., 0].copy(), by_class[..., 1].copy(), approved[:, 0], approved[:, 1])
+        return cls(goods, bads, approved[:, 0], approved[:, 1])
 
     @property
     def rows(self) -> Floats:
@@ -187,3 +187,19 @@ def ratio(part: Floats, whole: Floats) -> Floats:
     result = np.full(part.shape, np.nan)
     np.divide(part, whole, out=result, where=whole > 0)
     return result
+
+
+def draw_rows(rows: int, seed: int, resample: int) -> Positions:
+    """Draw n rows with replacement (n,): the same for the same n, seed and resample."""
+    return np.random.default_rng([seed, resample]).integers(0, rows, rows)
+
+
+def draw_times(rows: int, group: Positions | None, seed: int, resample: int) -> Floats:
+    """Draw the n rows with replacement, and return how often each was drawn (n,).
+
+    The rows of one `group` (n,), which counts from 0, are drawn together.
+    """
+    if group is None:
+        drawn = draw_rows(rows, seed, resample)
+        return np.bincount(drawn, minlength=rows).astype(np.float64)
+    return draw_times(int(group.max()) + 1, None, seed, resample)[group]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stages.metrics import clusters
 from stages.metrics.clusters import STANDARD_ERRORS, Codes, design_effect, standard_errors
 from stages.metrics.ranked_rows import Bools, Floats, RankedRows
 
@@ -32,23 +33,16 @@ def intervals_of_rates(
     ranked: RankedRows,
     weighted: Mapping[str, tuple[Floats, Floats]],
     cluster: Codes | None = None,
+    stakes: Mapping[str, tuple[float, float]] | None = None,
 ) -> dict[str, Interval]:
-    """Return the interval of each figure that is a share of some rows, and of F1.
+    """Return the interval of each figure that is a share of some rows, of F1, and of profits.
 
     `weighted` names pairs of columns (n,) whose sums are divided; a pair is a rate where each row
     counts with all of its weight or with nothing, and is left out where it is not. So is a rate
-    among no rows. Rows of one `cluster` (n,) count for fewer.
+    among no rows. Rows of one `cluster` (n,) count for fewer. `stakes` are what a unit of a pair
+    gains and loses, where it is a profit.
     """
-    bad, approved = ranked.keys % 2 == 1, ranked.keys // 2 % 2 == 1
-    flagged, one = ranked.keys // 4 >= ranked.cut, np.ones(len(bad))
-    rates = {
-        "bad_rate": (bad, one),
-        "approval_rate": (approved, one),
-        "approved_bad_rate": (bad, one * approved),
-        "recall": (flagged, one * bad),
-        "precision": (bad, one * flagged),
-        "f1": (flagged & bad, one * (flagged | bad)),
-    }
+    rates = standard_rates(ranked)
     for name, (part, weight) in weighted.items():
         event = part != 0
         if np.array_equal(part, weight * event) and (weight >= 0).all():
@@ -60,7 +54,27 @@ def intervals_of_rates(
     }
     if "f1" in intervals:  # a function of the share that is both, of all that is flagged or bad
         intervals["f1"] = Interval(*(2 * share / (1 + share) for share in intervals["f1"]))
+    for name, stake in (stakes or {}).items():
+        if name in weighted and weighted[name][1].any():
+            intervals[name] = profit_interval(*weighted[name], stake, cluster)
     return intervals
+
+
+def standard_rates(ranked: RankedRows) -> dict[str, tuple[Bools, Floats]]:
+    """Return the event and the weight, (n,) each, of every share that the summary states.
+
+    That of F1 is the share of what is flagged and bad, of all that is flagged or bad.
+    """
+    bad, approved = ranked.keys % 2 == 1, ranked.keys // 2 % 2 == 1
+    flagged, one = ranked.keys // 4 >= ranked.cut, np.ones(len(bad))
+    return {
+        "bad_rate": (bad, one),
+        "approval_rate": (approved, one),
+        "approved_bad_rate": (bad, one * approved),
+        "recall": (flagged, one * bad),
+        "precision": (bad, one * flagged),
+        "f1": (flagged & bad, one * (flagged | bad)),
+    }
 
 
 def share_interval(event: Bools, weight: Floats, cluster: Codes | None) -> Interval:
@@ -75,6 +89,34 @@ def share_interval(event: Bools, weight: Floats, cluster: Codes | None) -> Inter
         return wilson(rate, rows)
     moves = weight * (event - rate)
     return wilson(rate, rows / design_effect(moves, cluster), standard_errors(moves, cluster))
+
+
+def profit_interval(
+    part: Floats, weight: Floats, stakes: tuple[float, float], cluster: Codes | None
+) -> Interval:
+    """Return the interval of a sum over that of weights (n,), where a row gains, loses or neither.
+
+    `stakes` are the gain and the loss of one unit of weight. The interval is that of a difference
+    of two rates (Zou and Donner 2008), whose own intervals are Wilson's: resamples of rows without
+    a loss never show one.
+    """
+    events = part > 0, part < 0
+    gained, lost = (
+        Interval(*(stake * bound for bound in share_interval(event, weight, cluster)))
+        for stake, event in zip(stakes, events, strict=True)
+    )
+    moves = [
+        weight * event - weight * float(weight[event].sum() / weight.sum()) for event in events
+    ]
+    together = -2 * clusters.correlation(moves[0], moves[1], cluster)
+
+    def margin(of_gain: float, of_loss: float) -> float:
+        return float(np.sqrt(of_gain**2 + of_loss**2 + together * of_gain * of_loss))
+
+    value = gained.estimate - lost.estimate
+    down = margin(gained.estimate - gained.low, lost.high - lost.estimate)
+    up = margin(gained.high - gained.estimate, lost.estimate - lost.low)
+    return Interval(value, value - down, value + up)
 
 
 def in_log_odds(normal: Interval, wider: float) -> Interval:

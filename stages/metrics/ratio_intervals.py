@@ -3,17 +3,21 @@
 They are normal, with the variance of the influence ratio (Cochran 1977, 6.4) over clusters; a
 share of rows has Wilson's interval instead. They take one pass over the rows, so that a million
 decisions need no resampling.
+
+A difference counts two rows more, of which one side alone decides each, as the interval of Bonett
+and Price (2012) does for paired rates: rows where nothing differs do not show that nothing ever
+will. Only what is known to be the `same` on both sides, model and policy, differs by nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from stages.metrics import clusters
 from stages.metrics.clusters import STANDARD_ERRORS, Codes
-from stages.metrics.ranked_rows import Bools, Floats
-from stages.metrics.rate_intervals import Interval, share_interval
+from stages.metrics.ranked_rows import Bools, Floats, RankedRows
+from stages.metrics.rate_intervals import Interval, share_interval, standard_rates
 
 UNDEFINED = Interval(float("nan"), float("nan"), float("nan"))
 
@@ -41,6 +45,17 @@ class RatioOfSums(NamedTuple):
         """The distance (n,) that each row moves the ratio, to the first order."""
         return (self.part - self.value * self.whole) / float(self.whole.sum())
 
+    def one_row(self, cluster: Codes | None) -> float:
+        """Return how far one more row moves the ratio; rows of a cluster (n,) are one.
+
+        A row moves it by all of its weight where it is a share, else by a typical value, the root
+        mean square of those that are not 0.
+        """
+        values = (self.part[self.whole > 0] / self.whole[self.whole > 0]) ** 2
+        typical = np.sqrt(values.sum() / max(1, np.count_nonzero(values)))
+        size = 1.0 if self.is_share else typical
+        return float(size / clusters.independent_number(self.whole, cluster))
+
 
 def interval(ratio: RatioOfSums, cluster: Codes | None = None) -> Interval:
     """Return the ratio with its interval; rows of one cluster (n,) count together."""
@@ -51,16 +66,72 @@ def interval(ratio: RatioOfSums, cluster: Codes | None = None) -> Interval:
     return _normal(ratio.value, ratio.influence, cluster)
 
 
-def difference(new: RatioOfSums, old: RatioOfSums, cluster: Codes | None = None) -> Interval:
+def difference(
+    new: RatioOfSums, old: RatioOfSums, cluster: Codes | None = None, *, same: bool = False
+) -> Interval:
     """Return new minus old on the same rows, which the interval pairs."""
     if not (new.whole.sum() > 0 and old.whole.sum() > 0):
         return UNDEFINED
-    return _normal(new.value - old.value, new.influence - old.influence, cluster)
+    ends = (0.0, 0.0) if same else (new.one_row(cluster), old.one_row(cluster))
+    moves = new.influence - old.influence
+    return _normal(new.value - old.value, *with_two_rows(moves, ends, cluster))
+
+
+def difference_of_means(
+    new: Floats, old: Floats, cluster: Codes | None = None, *, same: bool = False
+) -> Interval:
+    """Return the mean of new values (n,) less that of old ones, which the interval pairs."""
+    rows = np.ones(len(new))
+    return difference(RatioOfSums(new, rows), RatioOfSums(old, rows), cluster, same=same)
+
+
+def with_two_rows(
+    moves: Floats, ends: tuple[float, float], cluster: Codes | None
+) -> tuple[Floats, Codes | None]:
+    """Return moves (n + 2,) and clusters with a row that moves up, and one that moves down."""
+    up, down = ends
+    if cluster is not None:
+        cluster = np.append(cluster, cluster.max() + np.array([1, 2]))
+    return np.append(moves, [up, -down]), cluster
+
+
+def moves_of_one_row(
+    ranked: RankedRows, sums: Mapping[str, tuple[Floats, Floats]], cluster: Codes | None
+) -> dict[str, float]:
+    """Return how far one row that is decided otherwise can move a figure, by its name.
+
+    `sums` names pairs of columns (n,) whose sums are divided. Figures that no decision moves have
+    no name here.
+    """
+    rates = standard_rates(ranked)
+    del rates["bad_rate"]
+    ratios = {name: RatioOfSums(event * weight, weight) for name, (event, weight) in rates.items()}
+    ratios |= {name: RatioOfSums(*columns) for name, columns in sums.items()}
+    moves = {n: ratio.one_row(cluster) for n, ratio in ratios.items() if ratio.whole.sum() > 0}
+    if "f1" in moves:  # 2 * share / (1 + share)
+        moves["f1"] *= 2 / (1 + ratios["f1"].value) ** 2
+    return moves
 
 
 def total(values: Floats, cluster: Codes | None = None) -> Interval:
     """Return the sum of values (n,), each of which another sample would draw anew."""
     return _normal(float(values.sum()), values, cluster)
+
+
+def difference_of_totals(
+    new: Floats, old: Floats, cluster: Codes | None = None, *, same: bool = False
+) -> Interval:
+    """Return the sum of new values (n,) less that of old ones, which the interval pairs."""
+    ends = (0.0, 0.0) if same else (typical_amount(new, cluster), typical_amount(old, cluster))
+    moves = new - old
+    return _normal(float(moves.sum()), *with_two_rows(moves, ends, cluster))
+
+
+def typical_amount(values: Floats, cluster: Codes | None) -> float:
+    """Return what one independent row adds to a sum of values (n,), 0 where all of them are."""
+    amounts = np.abs(values)
+    number = clusters.independent_number(amounts, cluster)
+    return float(amounts.sum()) / number if number else 0.0
 
 
 def quotient_of_rates(

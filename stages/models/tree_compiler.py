@@ -12,6 +12,8 @@ from stages.models.compiled.forest import LIGHTGBM, XGBOOST, Forest, Node
 from stages.models.compiled.trees import Trees
 from stages.models.scorers import LightGBM, Scorer, Selected, WeightedSum, XGBoost
 
+TREES = '"trees":['  # in what XGBoost writes; quotes in a text have backslashes
+
 
 class NotCompiled(ValueError):
     """Only their library can score with these trees; the message says why."""
@@ -57,7 +59,7 @@ def forest_of(scorer: Scorer) -> Forest | None:
 def trees_of(scorer: Scorer) -> Iterator[list[Node]] | None:
     """Return the trees of `forest_of` one by one: deep ones take long to convert."""
     if isinstance(scorer, XGBoost):
-        return xgboost_trees(xgboost_learner(scorer))
+        return map(xgboost_nodes, read_trees(xgboost_text(scorer)))
     forest = forest_of(scorer)
     return None if forest is None else iter(forest.trees)
 
@@ -66,7 +68,7 @@ def xgboost_forest(scorer: XGBoost) -> Forest:
     """Return the trees of an XGBoost booster, in which `x < threshold` goes left in 32 bits."""
     import xgboost  # noqa: PLC0415  (a process that never meets a booster need not have it)
 
-    learner = xgboost_learner(scorer)
+    learner = json.loads(xgboost_text(scorer))["learner"]
     raw = learner["learner_model_param"]
     share = float(str(raw["base_score"]).strip("[]"))
     # The margin of a booster without trees has the bits of the logarithm in the library.
@@ -74,22 +76,29 @@ def xgboost_forest(scorer: XGBoost) -> Forest:
     settings = {"objective": "binary:logistic", "base_score": share, "nthread": 1}
     empty = xgboost.train(settings, xgboost.DMatrix(one, [0]), 0)
     start = float(empty.inplace_predict(one, predict_type="margin")[0])
-    return Forest([*xgboost_trees(learner)], XGBOOST, start, int(raw["num_feature"]))
+    trees = learner["gradient_booster"]["model"]["trees"]
+    return Forest([*map(xgboost_nodes, trees)], XGBOOST, start, int(raw["num_feature"]))
 
 
-def xgboost_learner(scorer: XGBoost) -> dict[str, Any]:
-    """Return what XGBoost writes of a booster."""
+def xgboost_text(scorer: XGBoost) -> str:
+    """Return the JSON that XGBoost writes of a booster."""
     import xgboost  # noqa: PLC0415
 
-    booster = xgboost.Booster(model_file=bytearray(scorer.raw))
-    learner: dict[str, Any] = json.loads(booster.save_raw("json"))["learner"]
-    return learner
+    return xgboost.Booster(model_file=bytearray(scorer.raw)).save_raw("json").decode()
 
 
-def xgboost_trees(learner: dict[str, Any]) -> Iterator[list[Node]]:
-    """Yield the nodes of each tree."""
-    for tree in learner["gradient_booster"]["model"]["trees"]:
-        yield [xgboost_node(tree, i) for i in range(len(tree["left_children"]))]
+def read_trees(text: str) -> Iterator[dict[str, Any]]:
+    """Yield the trees in XGBoost's JSON one by one."""
+    place, read = text.index(TREES) + len(TREES), json.JSONDecoder().raw_decode
+    while text[place - 1] != "]":
+        tree, end = read(text, place)
+        yield tree
+        place = end + 1
+
+
+def xgboost_nodes(tree: dict[str, Any]) -> list[Node]:
+    """Return the nodes of a tree in XGBoost's JSON."""
+    return [xgboost_node(tree, i) for i in range(len(tree["left_children"]))]
 
 
 def xgboost_node(tree: dict[str, Any], place: int) -> Node:

@@ -48,14 +48,15 @@ def compare(
     sides = (present, proposed)
     old, new = (policy_figures.ratios(*side, asset_class) for side in sides)
     sums_then, sums_now = (policy_figures.totals(*side, asset_class) for side in sides)
+    same = present.policy == proposed.policy and np.array_equal(rows.pd, proposed.rows.pd)
     content = {
         "rows": rows.rows,
         "outcomes": int(rows.has_outcome.sum()),
         "changed": int((before != after).sum()),
         "policies": {"present": present.policy.in_full, "proposed": proposed.policy.in_full},
         "asset_class": asset_class,
-        "figures": policy_figures.compare_ratios(old, new, rows.cluster),
-        "totals": policy_figures.compare_totals(sums_then, sums_now, rows.cluster),
+        "figures": policy_figures.compare_ratios(old, new, rows.cluster, same=same),
+        "totals": policy_figures.compare_totals(sums_then, sums_now, rows.cluster, same=same),
         "moves": count_moves(before, after),
         "swaps": {
             name: describe_part(rows, chosen, proposed.rows.pd)

@@ -84,28 +84,43 @@ def totals(
 
 
 def compare_ratios(
-    old: dict[str, RatioOfSums], new: dict[str, RatioOfSums], cluster: NDArray[np.int64] | None
+    old: dict[str, RatioOfSums],
+    new: dict[str, RatioOfSums],
+    cluster: NDArray[np.int64] | None,
+    *,
+    same: bool,
 ) -> dict[str, Any]:
-    """Return each figure of both sides and new minus old, with paired intervals."""
+    """Return each figure of both sides and new minus old, with paired intervals.
+
+    `same` says that both sides have one model and one policy.
+    """
     return {
         name: {
             "present": as_figure(ratio_intervals.interval(old[name], cluster)),
             "proposed": as_figure(ratio_intervals.interval(new[name], cluster)),
-            "difference": as_figure(ratio_intervals.difference(new[name], old[name], cluster)),
+            "difference": as_figure(
+                ratio_intervals.difference(new[name], old[name], cluster, same=same)
+            ),
         }
         for name in old
     }
 
 
 def compare_totals(
-    old: dict[str, Floats], new: dict[str, Floats], cluster: NDArray[np.int64] | None
+    old: dict[str, Floats],
+    new: dict[str, Floats],
+    cluster: NDArray[np.int64] | None,
+    *,
+    same: bool,
 ) -> dict[str, Any]:
     """Return each total of both sides and new minus old, with paired intervals."""
     return {
         name: {
             "present": as_figure(ratio_intervals.total(old[name], cluster)),
             "proposed": as_figure(ratio_intervals.total(new[name], cluster)),
-            "difference": as_figure(ratio_intervals.total(new[name] - old[name], cluster)),
+            "difference": as_figure(
+                ratio_intervals.difference_of_totals(new[name], old[name], cluster, same=same)
+            ),
         }
         for name in old
     }

@@ -140,6 +140,26 @@ def test_the_last_fold_is_the_validation_part_as_the_final_model_judges_it(
     np.testing.assert_array_equal(judged["pd"], fitted.predict(fitted_book.columns("validation")))
 
 
+def rows_of(groups: Any) -> TrainingRows:
+    count = len(groups)
+    return TrainingRows(np.arange(count), np.zeros((count, 1)), np.arange(count) % 2, groups, None)
+
+
+@pytest.mark.parametrize(
+    ("held", "judged"),
+    [
+        ([5, 6, 7, 8], [True] * 4),
+        ([1, 6, 7, 3], [False, True, True, False]),
+        ([1, 2, 3, 8], [False] * 4),
+    ],
+)
+def test_validation_rows_of_customers_who_were_learned_from_choose_nothing(
+    held: list[int], judged: list[bool]
+) -> None:
+    train_rows = rows_of(np.array([1, 2, 3, 3]))
+    assert train.judged_last(train_rows, rows_of(np.array(held))).tolist() == judged
+
+
 def test_a_fold_is_later_than_what_its_model_learnt_from(fitted_book: Project) -> None:
     judged = out_of_fold(fitted_book, "logistic")
     date = pd.concat([fitted_book.split(s) for s in ("train", "validation")]).set_index("_row")

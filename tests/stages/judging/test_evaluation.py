@@ -72,6 +72,27 @@ def test_a_single_fold_has_no_standard_error_and_the_best_wins() -> None:
     assert evaluation.choose(figures, "roc_auc", "simplest") == "complex"
 
 
+@pytest.mark.parametrize("metric", ["roc_auc", "pr_auc", "ks"])
+def test_a_fold_of_good_loans_alone_does_not_count(metric: str) -> None:
+    rng = np.random.default_rng(5)
+    pd, fold = rng.random(90), np.repeat([0, 1, 2], 30)
+    bad = (rng.random(90) < pd).astype(np.int64)
+    bad[fold == 1] = 0
+    found = evaluation.cross_validate(bad, pd, fold, metric)
+    others = evaluation.cross_validate(bad[fold != 1], pd[fold != 1], fold[fold != 1], metric)
+    assert found == others
+    alone = evaluation.cross_validate(bad[fold == 1], pd[fold == 1], fold[fold == 1], metric)
+    assert math.isnan(alone["value"])
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "pr_auc", "ks", "brier", "log_loss"])
+def test_a_figure_by_itself_is_that_of_the_summary(metric: str) -> None:
+    rng = np.random.default_rng(6)
+    pd = rng.random(300).round(2)
+    bad = rng.random(300) < pd
+    assert metrics.figure(metric, bad, pd) == metrics.summary(bad, pd, 1.0)[metric]
+
+
 def test_the_simplest_is_the_first_at_one_standard_error_or_less_from_the_best() -> None:
     figures = {
         "first": {"value": 0.7, "standard_error": 0.5},

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from stages.metrics import clusters, intervals
+from stages.metrics import clusters, intervals, ranked_rows
 from tests.support.trained.judged_rows import CUT_OFF, book
 
 
@@ -64,7 +64,7 @@ def test_four_copies_multiply_the_variance_of_a_sum_by_four() -> None:
 def test_a_cluster_is_drawn_whole() -> None:
     cluster = np.array([5, 9, 5, 7, 9, 5])
     group = np.unique(cluster, return_inverse=True)[1]
-    times = intervals.draw_times(6, group, seed=3, resample=1)
+    times = ranked_rows.draw_times(6, group, seed=3, resample=1)
     assert times[0] == times[2] == times[5]
     assert times[1] == times[4]
     assert times[0] + times[1] + times[3] == 3

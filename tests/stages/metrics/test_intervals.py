@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benches.judging import coverage
-from stages.metrics import intervals, metrics
+from stages.metrics import intervals, metrics, ranked_rows
 from tests.support.trained.judged_rows import CUT_OFF, book
 
 ROOT = Path(__file__).parents[3]
@@ -19,7 +19,7 @@ def test_resamples_are_summaries_of_rows_drawn_with_replacement() -> None:
     bad, pd = book(60)
     resampled = intervals.bootstrap(bad, pd, CUT_OFF, resamples=5, seed=3).resampled
     for resample in range(5):
-        drawn = intervals.draw_rows(60, 3, resample)
+        drawn = ranked_rows.draw_rows(60, 3, resample)
         expected = metrics.summary(bad[drawn], pd[drawn], CUT_OFF)
         del expected["ece"]
         one = {name: values[resample] for name, values in resampled.items() if name != "ece"}
@@ -35,7 +35,7 @@ def test_a_quotient_is_resampled_as_that_of_the_drawn_rows() -> None:
             bad, pd, CUT_OFF, ratios={"lost": (bad * money, money)}, cluster=codes, resamples=5
         ).resampled["lost"]
         for resample in range(5):
-            drawn = intervals.draw_rows(int(groups.max()) + 1, 0, resample)
+            drawn = ranked_rows.draw_rows(int(groups.max()) + 1, 0, resample)
             rows = np.concatenate([np.flatnonzero(groups == group) for group in drawn])
             lost = (bad * money)[rows].sum() / money[rows].sum()
             assert resampled[resample] == pytest.approx(lost, rel=1e-12)
