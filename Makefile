@@ -62,7 +62,7 @@ serve: $(VENV)/.ready  ## Serve the winner on loopback: PORT=3000, or another th
 	@python -m service.serve --port $(PORT)
 
 image: $(VENV)/.ready  ## Build the bento and the OCI image of the winner (needs docker or podman)
-	@python -m release.image containerize "$$(python -m release.image build)"
+	@bento="$$(python -m release.image build)" && python -m release.image containerize "$$bento"
 
 dashboard: $(VENV)/.ready  ## Show the ledger's decisions, drift, performance and incidents
 	@python -m service.dashboard

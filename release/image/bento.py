@@ -128,7 +128,9 @@ def files(root: Path) -> list[Path]:
 
 def modules(root: Path) -> Iterator[Path]:
     """Yield the modules that are started in the container, and all that they import from here."""
-    finder = ModuleFinder([str(root)])
+    # A folder beside the packages may have the name of a module, as `secrets` has.
+    others = [path.stem for path in root.iterdir() if path.name not in PACKAGES]
+    finder = ModuleFinder([str(root)], excludes=others)
     for name in STARTED:
         finder.import_hook(name)
     for name, module in finder.modules.items():

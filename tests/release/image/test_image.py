@@ -156,6 +156,13 @@ def test_the_modules_that_the_service_imports_are_packed_and_no_others(checkout:
     }
 
 
+def test_a_folder_with_the_name_of_a_module_does_not_disturb(checkout: Checkout) -> None:
+    (checkout.folder / "service/ready.py").write_text("import secrets\n")
+    packed = set(bento.modules(checkout.folder))
+    (checkout.folder / "secrets").mkdir()
+    assert set(bento.modules(checkout.folder)) == packed
+
+
 def test_no_verb_of_this_project_is_packed() -> None:
     packed = {str(path) for path in bento.files(ROOT)}
     assert not packed & {f"stages/{verb}.py" for verb in VERBS}
