@@ -25,7 +25,13 @@ from pathlib import Path
 
 from release.image import bento
 from release.image.bento import NotBuildable
-from release.image.container_engine import ContainerEngine, ContainerError, command
+from release.image.container_engine import (
+    ENGINES,
+    VARIABLE,
+    ContainerEngine,
+    ContainerError,
+    command,
+)
 from release.image.run_check import run_check
 from release.steps import run_command, write_outputs
 from stages import project
@@ -86,6 +92,8 @@ def containerize(engine: ContainerEngine, tag: str, image: str | None, network: 
     """
     if not tag:
         raise ContainerError("name the bento that `python -m release.image build` prints")
+    if engine.backend not in ENGINES:
+        raise ContainerError(f"{VARIABLE} must be {' or '.join(ENGINES)}; got {engine.backend!r}")
     about = json.loads(bentoml("get", tag, "--output", "json"))
     commit, _, dirty = about["labels"]["git_commit"].partition("-")
     name: str = image or f"{NAME}:{commit[:12]}{dirty and '-dirty'}"

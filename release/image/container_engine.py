@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 VARIABLE = "CREDIT_PD_ENGINE"
+ENGINES = ("docker", "podman")
 # BentoML warns about its own options.
 SETTINGS = {"DOCKER_BUILDKIT": "1", "BENTOML_DO_NOT_TRACK": "true", "PYTHONWARNINGS": "ignore"}
 

@@ -9,10 +9,18 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from stages import files
 from stages.contract.fields.written_values import BLANKS
 
 CHUNK = 50_000  # rows of a Parquet file in memory at a time
 BLOCK = 8 << 20  # bytes of a CSV file in memory at a time
+
+
+def require_utf_8(path: Path) -> None:
+    """Raise ValueError for a CSV file in UTF-16, as spreadsheets may write it."""
+    with path.open("rb") as file:
+        if files.find_utf_16(file.read(2)):
+            raise ValueError("must be in UTF-8; it is in UTF-16")
 
 
 def read_chunks(path: Path) -> tuple[pa.Schema, int, Iterator[tuple[pa.Table, int]]]:
@@ -31,6 +39,7 @@ def read_chunks(path: Path) -> tuple[pa.Schema, int, Iterator[tuple[pa.Table, in
             ),
         )
     if path.suffix == ".csv":
+        require_utf_8(path)
         names = pa.csv.open_csv(path).schema.names
         texts = pa.csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()),

@@ -25,13 +25,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m service.letters", description=__doc__)
     parser.add_argument("--database", metavar="URL", help="instead of DATABASE_URL")
     parser.add_argument(
-        "--output", metavar="FILE", help="a file that ends in .html or .pdf; else HTML is printed"
+        "--output",
+        type=project.resolve,
+        metavar="FILE",
+        help="a file that ends in .html or .pdf; else HTML is printed",
     )
     parser.add_argument("id", help="the prediction_id of the decision")
     options = parser.parse_args(arguments)
     try:
         write(letter_html(options.database, options.id), options.output)
-    except (LedgerUnavailable, LetterError, settings.SettingsError, OSError) as error:
+    except (LedgerUnavailable, LetterError, settings.SettingsError) as error:
         print(f"letters: {error}", file=sys.stderr)
         return 2
     return 0
@@ -52,16 +55,18 @@ def letter_html(database: str | None, entry_id: str) -> str:
     return templates.letter(letter_about(record.as_dict(), creditor))
 
 
-def write(html: str, output: str | None) -> None:
+def write(html: str, output: Path | None) -> None:
     """Write HTML to a file, as PDF if its name ends so, or print it; raises LetterError."""
     if output is None:
         print(html)
-    elif output.endswith(".pdf"):
-        Path(output).write_bytes(pdf_of(html))
-    elif output.endswith(".html"):
-        Path(output).write_text(html)
-    else:
+        return
+    if output.suffix not in (".html", ".pdf"):
         raise LetterError(f"--output must end in .html or .pdf; got {output}")
+    content = pdf_of(html) if output.suffix == ".pdf" else html.encode()
+    try:
+        output.write_bytes(content)
+    except OSError as error:
+        raise LetterError(f"--output {output} cannot be written: {error.strerror}") from error
 
 
 if __name__ == "__main__":

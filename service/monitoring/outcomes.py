@@ -12,7 +12,9 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta, timezone
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,7 +33,7 @@ from service.monitoring.realised_performance import (
     maturity_days,
     realised_performance,
 )
-from stages import params, project
+from stages import files, params, project
 from stages.features.matrix import Floats
 
 COLUMNS = ("prediction_id", "bad", "date")
@@ -152,16 +154,23 @@ def outcomes_of(connection: Connection, decisions: Sequence[Entry], before: date
 
 
 def record_file(ledger: Ledger, path: Path) -> int:
-    """Record a CSV file, print the rejected rows, and return the exit code."""
+    """Record a CSV file, print the rejected rows, and return the exit code.
+
+    Raises ValueError for a file that cannot be read, or that lacks a column.
+    """
     recorded = first = 0
     rejected: list[RejectedRow] = []
-    with path.open(newline="") as lines:
-        reader = csv.DictReader(lines)
-        while rows := list(islice(reader, ROWS_PER_TRANSACTION)):
-            count, refused = record(ledger, rows)
-            recorded += count
-            rejected += [row._replace(row=row.row + first) for row in refused]
-            first += len(rows)
+    reader = csv.DictReader(StringIO(files.read_text(path)))
+    if not {"prediction_id", "bad"} <= {*(reader.fieldnames or ())}:
+        raise ValueError(
+            f"{path} must have the columns prediction_id and bad, and may have date; got "
+            f"{', '.join(reader.fieldnames or ()) or 'none'}"
+        )
+    while rows := list(islice(reader, ROWS_PER_TRANSACTION)):
+        count, refused = record(ledger, rows)
+        recorded += count
+        rejected += [row._replace(row=row.row + first) for row in refused]
+        first += len(rows)
     for row in rejected:
         print(f"row {row.row}: {row.prediction_id}: {row.reason}", file=sys.stderr)
     print(f"{recorded:,} recorded, {len(rejected):,} refused")
@@ -173,19 +182,22 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m service.monitoring.outcomes", description=__doc__)
     parser.add_argument("file", nargs="?", type=project.resolve, help="a CSV of outcomes to record")
     options = parser.parse_args()
-    ledger = Ledger(deadline=LONG_DEADLINE)
     try:
-        require_tables(ledger.engine)
-        if options.file is not None:
-            sys.exit(record_file(ledger, options.file))
-        config = params.load(with_candidates=False)
-        today = datetime.now(UTC).date()
-        mature = mature_outcomes(ledger, maturity_days(config.monitor), today)
-        print(json.dumps(realised_performance(mature), indent=2))
-    except (LedgerUnavailable, OSError) as error:
+        with closing(Ledger(deadline=LONG_DEADLINE)) as ledger:
+            run(ledger, options.file)
+    except (LedgerUnavailable, ValueError, csv.Error) as error:
         sys.exit(f"outcomes: {error}")
-    finally:
-        ledger.close()
+
+
+def run(ledger: Ledger, file: Path | None) -> None:
+    """Record a file, or print the realised performance where there is none."""
+    require_tables(ledger.engine)
+    if file is not None:
+        sys.exit(record_file(ledger, file))
+    config = params.load(with_candidates=False)
+    today = datetime.now(UTC).date()
+    mature = mature_outcomes(ledger, maturity_days(config.monitor), today)
+    print(json.dumps(realised_performance(mature), indent=2))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,9 @@ def main(arguments: list[str] | None = None) -> None:
             raise ValueError("name the file of keys with --file, or set CREDIT_PD_USERS")
         keys = read_file(path) if options.command != "add" or path.exists() else []
         COMMANDS[options.command](options, path, keys)
-    except (OSError, ValueError, SettingsError) as error:
+    except OSError as error:
+        sys.exit(f"users: {path} cannot be written: {error.strerror}")
+    except (ValueError, SettingsError) as error:
         sys.exit(f"users: {error}")
 
 

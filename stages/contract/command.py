@@ -123,6 +123,8 @@ def write(paths: list[Path], wishes: Wishes, out: Path | None, force: bool) -> i
     folder = paths[0].parent
     if out is None and folder.name == "raw":
         out = folder.parent / "contract.yaml"
+    if out is not None and out.is_dir():
+        raise ContractError(f"{out} is a folder; --out names a file, such as {out}/contract.yaml")
     if out is not None and out.exists() and not force:
         raise ContractError(
             f"{out} is there already; --force overwrites it, --out writes elsewhere"
@@ -132,7 +134,12 @@ def write(paths: list[Path], wishes: Wishes, out: Path | None, force: bool) -> i
     if out is None:
         print(drafted.text, end="")
     else:
-        files.write_text(out, drafted.text)
+        try:
+            files.write_text(out, drafted.text)
+        except OSError as error:
+            raise ContractError(
+                f"{out} cannot be written: {error.strerror}; --out names another file"
+            ) from error
     words = [f"Written to {out}." if out else "Nothing written: --out names a file.", "To confirm:"]
     words += [f"- {line}" for line in drafted.confirm]
     if out is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from pathlib import Path
+from types import UnionType
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -44,8 +45,10 @@ def describe_unknown(keys: list[str | int], model: type[BaseModel]) -> str:
     """Return the message about a key that its section does not have."""
     section: Any = model
     for key in keys[:-1]:
-        of_list = isinstance(key, int)
-        section = get_args(section)[0] if of_list else section.model_fields[key].annotation
+        fields = getattr(section, "model_fields", None)
+        section = fields[key].annotation if fields else get_args(section)[-1]  # of a list, a dict
+        if isinstance(section, UnionType):
+            section = next(part for part in get_args(section) if hasattr(part, "model_fields"))
     allowed = list(section.model_fields)
     return f"unknown parameter; known are {', '.join(allowed)}{nearest(str(keys[-1]), allowed)}"
 

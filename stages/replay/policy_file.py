@@ -26,17 +26,20 @@ def read(present: Policy, path: Path | None = None, changes: Sequence[str] = ())
     The file holds a section `policy`, as params.yaml does, or the policy's keys alone. A change
     is written as `key=value` or `policy.key=value`, with the value as in YAML.
     """
-    document = present.model_dump() | (read_keys(path) if path else {})
+    stated = read_keys(path) if path else {}
+    set_here: dict[str, Any] = {}
     for change in changes:
         key, equals, value = change.partition("=")
         if not equals:
             raise ReplayError(f"-S takes key=value, such as refer_band=0.3; got {change!r}")
-        document[key.removeprefix(f"{SECTION}.")] = parse(value, f"-S {change}")
+        set_here[key.removeprefix(f"{SECTION}.")] = parse(value, f"-S {change}")
     try:
-        return Policy.model_validate(document)
+        return Policy.model_validate(present.model_dump() | stated | set_here)
     except ValidationError as error:
-        lines = explain(path or Path("-S"), error.errors(), Policy)
-        raise ReplayError("\n".join(lines)) from error
+        errors = error.errors()
+        of_changes = [one for one in errors if one["loc"] and one["loc"][0] in set_here]
+        place = path if path and not of_changes else Path("-S")
+        raise ReplayError("\n".join(explain(place, of_changes or errors, Policy))) from error
 
 
 def read_keys(path: Path) -> dict[str, Any]:

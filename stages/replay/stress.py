@@ -32,6 +32,7 @@ from stages.judging.evaluation import columns_by_name, round_figures
 from stages.metrics import ratio_intervals
 from stages.metrics.ratio_intervals import RatioOfSums
 from stages.models.artifact import Model
+from stages.params.errors import explain
 from stages.policy.decisions import Policy
 from stages.replay import policy_figures
 from stages.replay.capital import AssetClass
@@ -99,9 +100,7 @@ def read(path: Path) -> dict[str, Scenario]:
     try:
         return Scenarios.model_validate(document).scenarios
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ReplayError(f"{path}: {place}: {first['msg']}; got {first['input']!r}") from error
+        raise ReplayError("\n".join(explain(path, error.errors(), Scenarios))) from error
 
 
 def shift_columns(scenario: Scenario, fields: list[Field], columns: Columns) -> Columns:

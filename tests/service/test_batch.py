@@ -182,6 +182,7 @@ def test_a_file_without_rows_gives_an_output_without_rows(engine: Engine, tmp_pa
         ("in.csv", "a,b\n1,2\n", "lacks amount, purpose; it has a, b"),
         ("in.csv", "amount,purpose,rating\n1,car,2\n", "rename rating"),
         ("in.csv", "", "in.csv: "),
+        ("in.csv", "a\0,\0b\0", "in.csv: must be in UTF-8; it is in UTF-16"),
         ("in.csv", "amount,purpose\n1\n", "in.csv"),
         ("in.parquet", "no parquet", "in.parquet"),
         ("none.csv", None, "none.csv"),

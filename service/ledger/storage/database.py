@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from service import settings
@@ -68,18 +68,23 @@ class LedgerUnavailable(Exception):
 def database_url(url: str | None = None) -> URL:
     """Return the URL of the database: `url`, or that of the settings when it is None.
 
-    `postgresql://` selects the driver psycopg. Raises ValueError for other databases and for SQLite
-    without a file.
+    `postgresql://` selects the driver psycopg. Raises SettingsError for other databases and for
+    SQLite without a file.
     """
-    parsed = make_url(url or settings.load().database_url)
+    try:
+        parsed = make_url(url or settings.load().database_url)
+    except (ArgumentError, ValueError):  # of a port that is no number; the text may be a secret
+        raise settings.SettingsError(
+            "DATABASE_URL must be sqlite:///PATH or postgresql://USER@HOST:PORT/NAME; got neither"
+        ) from None
     if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername != "sqlite":
-        raise ValueError(
+        raise settings.SettingsError(
             f"DATABASE_URL must begin with sqlite:/// or postgresql://; got {parsed.drivername}"
         )
     if parsed.database in (None, "", ":memory:"):
-        raise ValueError("DATABASE_URL must name a file: sqlite:///PATH; got no path")
+        raise settings.SettingsError("DATABASE_URL must name a file: sqlite:///PATH; got no path")
     return parsed
 
 

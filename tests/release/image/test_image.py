@@ -347,6 +347,11 @@ def test_a_missing_engine_is_reported() -> None:
         ContainerEngine("no-such-engine").run("version")
 
 
+def test_another_engine_is_refused() -> None:
+    with pytest.raises(ContainerError, match="must be docker or podman; got 'buildah'"):
+        image.containerize(ContainerEngine("/usr/bin/buildah"), "credit_pd:1", None, None)
+
+
 def test_a_failed_command_states_its_output() -> None:
     with pytest.raises(ContainerError, match="ended with status 1"):
         ContainerEngine(f"{sys.executable} -c 'raise SystemExit(1)'").run("version")

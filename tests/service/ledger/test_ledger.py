@@ -384,6 +384,8 @@ def test_many_may_create_the_schema_at_once(database: str) -> None:
     [
         ("mysql://host/x", "must begin with sqlite:/// or postgresql://; got mysql"),
         ("sqlite://", "must name a file"),
+        ("decisions.sqlite", "must be sqlite:///PATH or postgresql://USER@HOST:PORT/NAME"),
+        ("postgresql://u:secret@host:port/x", "must be sqlite:///PATH .*; got neither$"),
     ],
 )
 def test_other_databases_are_refused(url: str, message: str) -> None:

@@ -4,6 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from hashlib import sha256
+from pathlib import Path
 from time import sleep
 from typing import Any
 
@@ -199,3 +200,19 @@ def test_a_setting_says_when_a_loan_counts(monkeypatch: pytest.MonkeyPatch) -> N
     assert realised.maturity_days(config) == config.maturity_days
     monkeypatch.setenv("CREDIT_PD_MATURITY_DAYS", "0")
     assert realised.maturity_days(config) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"id,bad\n1,0\n", "must have the columns prediction_id and bad, and may .* got id, bad"),
+        (b"", "must have the columns prediction_id and bad, and may have date; got none"),
+        ("prediction_id,bad\n".encode("utf-16"), "must be a text in UTF-8; it is in UTF-16"),
+    ],
+)
+def test_a_file_that_holds_no_outcomes_is_refused_whole(
+    ledger: Ledger, content: bytes, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "outcomes.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"outcomes\.csv {message}"):
+        outcomes.record_file(ledger, tmp_path / "outcomes.csv")

@@ -542,6 +542,21 @@ def test_a_contract_that_is_there_is_kept_unless_forced(
     assert contracts.read(out.read_text()).target.bad == "Bad"
 
 
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [(".", "is a folder; --out names a file"), ("a.csv/c.yaml", "cannot be written: .*; --out")],
+)
+def test_a_place_that_cannot_be_written_is_named(
+    out: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (path,) = unknown_books.bureau_scores(tmp_path)
+    path.rename(tmp_path / "a.csv")
+    place = tmp_path / out
+    call = ["draft", str(tmp_path / "a.csv"), "--target", "RiskPerformance", "--out", str(place)]
+    assert command.command([*call, "--force"]) == 1
+    assert re.search(f"{place} {message}", capsys.readouterr().err)
+
+
 def test_without_a_place_the_contract_is_printed_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,6 +24,21 @@ def test_a_whole_params_file_is_read_by_its_section(tmp_path: Path) -> None:
     assert policy_file.read(policy(), file).pd_cut_off == 0.2
 
 
+def test_a_mistake_of_an_option_is_not_looked_for_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "proposed.yaml"
+    file.write_text("cut_off: 0.2")
+    with pytest.raises(ReplayError, match=r"^-S: refer_bnd: unknown parameter"):
+        policy_file.read(policy(), file, ["refer_bnd=0.3"])
+
+
+def test_an_unknown_key_within_an_optional_section_is_named() -> None:
+    change = "override_limit={fild: loan_amount, above: 5}"
+    with pytest.raises(
+        ReplayError, match=r"override_limit\.fild: unknown .* known are field, above"
+    ):
+        policy_file.read(policy(), changes=[change])
+
+
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     file = tmp_path / "proposed.yaml"
     file.write_bytes(b"\xff\xfe")

@@ -92,6 +92,15 @@ def test_a_mistake_in_the_file_is_named(text: str, message: str, tmp_path: Path)
         stress.read(file)
 
 
+def test_an_unknown_key_is_named_with_those_that_are_known(tmp_path: Path) -> None:
+    file = tmp_path / "scenarios.yaml"
+    file.write_text("scenarios: {recession: {feilds: {income: {add: 1}}}}")
+    with pytest.raises(
+        ReplayError, match=r"recession\.feilds: unknown parameter; known are fields, drivers"
+    ):
+        stress.read(file)
+
+
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     file = tmp_path / "scenarios.yaml"
     file.write_bytes(b"\xff\xfe")
