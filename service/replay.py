@@ -18,7 +18,8 @@ from service import ledger_replay
 from service.decision.engine import Engine
 from service.decision.hashes import NotReady
 from service.ledger import EntryHistory, Ledger, LedgerUnavailable
-from service.ledger.storage.database import database_url, require_file
+from service.ledger.storage.database import database_url
+from service.ledger.storage.database_file import require_file
 from service.ledger.storage.entries import ANSWER, Entry, canonical
 from service.ledger.storage.personal_tables import read_protected
 from service.monitoring.realised_performance import maturity_days

@@ -24,8 +24,8 @@ from service.ledger.storage.database import (
     connection_to,
     database_url,
     open_engine,
-    require_file,
 )
+from service.ledger.storage.database_file import require_file
 from service.ledger.storage.personal_tables import drop_after
 from service.ledger.verify import command as verify_command
 from stages import project

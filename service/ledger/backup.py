@@ -17,11 +17,10 @@ from service.ledger.storage.connections import LONG_DEADLINE
 from service.ledger.storage.database import (
     LedgerUnavailable,
     connection_to,
-    database_file,
     database_url,
     open_engine,
-    require_sqlite,
 )
+from service.ledger.storage.database_file import database_file, require_sqlite
 from service.ledger.storage.entries import Head
 from service.ledger.storage.schema import head
 from service.ledger.verify import verify

@@ -11,13 +11,8 @@ from service.ledger.claims import Append, Claim
 from service.ledger.storage import personal_tables as tables
 from service.ledger.storage import totals
 from service.ledger.storage.checkpoint import Checkpoint
-from service.ledger.storage.database import (
-    LedgerUnavailable,
-    database_file,
-    describe,
-    file_identity,
-    only_write,
-)
+from service.ledger.storage.database import LedgerUnavailable, describe, only_write
+from service.ledger.storage.database_file import database_file, file_identity
 from service.ledger.storage.entries import Entry, Head
 from service.ledger.storage.schema import lock_head, move_head, read_hash, write_probe
 

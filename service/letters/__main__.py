@@ -12,7 +12,8 @@ from pathlib import Path
 
 from service import settings
 from service.ledger import Ledger, LedgerUnavailable
-from service.ledger.storage.database import database_url, require_file
+from service.ledger.storage.database import database_url
+from service.ledger.storage.database_file import require_file
 from service.letters.content import letter_about
 from service.letters.creditor import LetterError, creditor_of
 from service.letters.pdf import pdf_of

@@ -17,7 +17,8 @@ from service.decision.hashes import NotReady
 from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.migrations import require_tables
 from service.ledger.storage.connections import LONG_DEADLINE
-from service.ledger.storage.database import connection_to, require_file
+from service.ledger.storage.database import connection_to
+from service.ledger.storage.database_file import require_file
 from service.ledger.storage.personal_tables import may_read_protected
 from service.monitoring import (
     alerts,

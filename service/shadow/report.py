@@ -13,7 +13,7 @@ from service.decision.engine import Engine
 from service.decision.identity import Identity
 from service.ledger import Ledger
 from service.ledger.storage.connections import LONG_DEADLINE
-from service.ledger.storage.database import require_file
+from service.ledger.storage.database_file import require_file
 from service.monitoring.realised_performance import maturity_days
 from service.shadow import pairs, records
 from service.shadow.pairs import NotComparable

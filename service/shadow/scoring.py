@@ -9,7 +9,7 @@ from pathlib import Path
 from service.decision.hashes import NotReady
 from service.ledger import Ledger, LedgerUnavailable
 from service.ledger.storage.connections import LONG_DEADLINE
-from service.ledger.storage.database import require_file
+from service.ledger.storage.database_file import require_file
 from service.shadow import challenger, records
 
 BATCH = 100  # scores of one transaction, during which no decision can be recorded

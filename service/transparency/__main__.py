@@ -20,12 +20,8 @@ import uvicorn
 from service.ledger import reader
 from service.ledger.storage.checkpoint import write_durably
 from service.ledger.storage.connections import LONG_DEADLINE
-from service.ledger.storage.database import (
-    LedgerUnavailable,
-    database_url,
-    open_engine,
-    require_file,
-)
+from service.ledger.storage.database import LedgerUnavailable, database_url, open_engine
+from service.ledger.storage.database_file import require_file
 from service.ledger.verify import Verification
 from service.ledger.verify import verify as verify_chain
 from service.transparency.audit import audit

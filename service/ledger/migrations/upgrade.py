@@ -14,11 +14,9 @@ from service.ledger.storage.database import (
     LedgerUnavailable,
     begin_writing,
     connection_to,
-    create_file,
-    database_file,
     open_engine,
-    require_sqlite,
 )
+from service.ledger.storage.database_file import create_file, database_file, require_sqlite
 from service.ledger.storage.entries import Head
 from service.ledger.storage.schema import head
 

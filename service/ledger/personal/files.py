@@ -15,7 +15,8 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
 from service.ledger.storage.connections import LONG_DEADLINE
-from service.ledger.storage.database import connection_to, database_file, open_engine
+from service.ledger.storage.database import connection_to, open_engine
+from service.ledger.storage.database_file import database_file
 
 WAIT = 30.0  # seconds to wait for readers of the write-ahead log
 _SALT = re.compile(rb"[0-9a-f]{32}")

@@ -1,6 +1,7 @@
 """The tables of the ledger and the entries in them, on SQLite and PostgreSQL.
 
 - `connections`, `database`: connections with a deadline for every call
+- `database_file`: the file of a ledger in SQLite
 - `entries`: drafts, chained entries, their canonical bytes and hashes
 - `schema`: the tables of the chain; `personal_tables` are those of the personal parts beside it
 - `commitments`: take the personal parts out of an entry, and commit to them

@@ -18,7 +18,8 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from service import settings
-from service.ledger.storage.database import LedgerUnavailable, database_file
+from service.ledger.storage.database import LedgerUnavailable
+from service.ledger.storage.database_file import database_file
 from service.ledger.storage.entries import Head
 
 INTERVAL = 1.0  # seconds between two writes of the file

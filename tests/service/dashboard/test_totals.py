@@ -16,7 +16,7 @@ from service.ledger import Draft, Ledger, migrations, override
 from service.ledger.__main__ import main
 from service.ledger.storage import commitments, entries
 from service.ledger.storage import totals as kept
-from service.ledger.storage.database import create_file
+from service.ledger.storage.database_file import create_file
 from service.ledger.verify import verify
 from service.ledger.verify.totals import check_totals
 from service.monitoring import outcomes
