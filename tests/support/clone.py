@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support import warm_python
 from tests.support.books import ROOT
 
 PARTS = (
@@ -23,7 +24,6 @@ PARTS = (
     "params.yaml",
     "dvc.yaml",
 )
-IDENTITY = "[user]\n\tname = Someone\n\temail = someone@example.com\n"
 SMALL = {
     r"trees: \d+": "trees: 20",
     r"resamples: \d+": "resamples: 100",
@@ -32,20 +32,25 @@ SMALL = {
 
 
 class Clone:
-    """The project's files, without their history or data, committed to a new repository."""
+    """The project's files, without their history or data, committed to a new repository.
 
-    def __init__(self, folder: Path, **changes: str) -> None:
+    Its stages and DVC are forks of a warm interpreter, unless `warm` is false.
+    """
+
+    def __init__(self, folder: Path, *, warm: bool = True, **changes: str) -> None:
         self.folder, home = folder, folder.parent / f"{folder.name}-home"
         for name in files():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
         home.mkdir()
-        (home / ".gitconfig").write_text(IDENTITY)
-        bins = Path(sys.executable).parent
+        (home / ".gitconfig").write_text(warm_python.GITCONFIG)
+        bins = [Path(sys.executable).parent]
+        if warm:
+            bins.insert(0, warm_python.bin_folder())
         self.environment = os.environ | {
             "HOME": str(home),
             "XDG_CONFIG_HOME": str(home),
-            "PATH": f"{bins}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join([*map(str, bins), os.environ["PATH"]]),
             "DVC_SITE_CACHE_DIR": str(home / "site"),
             "DVC_NO_ANALYTICS": "1",
             "OMP_NUM_THREADS": "1",
@@ -95,11 +100,11 @@ class Clone:
 
     def dvc(self, *arguments: str, check: bool = True) -> str:
         """Run DVC and return its output."""
-        return self.run(sys.executable, "-m", "dvc", *arguments, check=check)
+        return self.run("python", "-m", "dvc", *arguments, check=check)
 
     def facts(self, *arguments: str) -> Any:
         """Run DVC and return its output, which is JSON."""
-        done = self.call(sys.executable, "-m", "dvc", *arguments, "--json")
+        done = self.call("python", "-m", "dvc", *arguments, "--json")
         done.check_returncode()
         return json.loads(done.stdout)
 

@@ -30,8 +30,9 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 @pytest.fixture(scope="session")
 def elsewhere(first_run: Clone) -> Clone:
-    """The same, run in another folder with two threads."""
-    clone = Clone(first_run.folder.parent / "another" / "place", **{"threads: 1": "threads: 2"})
+    """The same, run in another folder with two threads, by new interpreters."""
+    place, changes = first_run.folder.parent / "another" / "place", {"threads: 1": "threads: 2"}
+    clone = Clone(place, warm=False, **changes)
     clone.environment["OMP_NUM_THREADS"] = "2"
     clone.simulate(ROWS)
     clone.dvc("repro", "--force")
