@@ -71,7 +71,9 @@ demo: $(VENV)/.ready  ## Run a demonstration (service, dashboard, drifting traff
 	@python -m service.demo --port $(PORT)
 
 $(VENV)/.ready-e2e: requirements/e2e.txt $(VENV)/.ready
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@if command -v uv >/dev/null; then \
+	  VIRTUAL_ENV=$(VENV) uv pip install --quiet --compile-bytecode --require-hashes --requirements $<; \
+	else $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; fi
 	@touch $@
 
 e2e: $(VENV)/.ready-e2e  ## Run the end-to-end tests (.ci/run says what they need)

@@ -47,7 +47,7 @@ class Lender:
 
     def remote(self, clone: Clone, verb: str, *, check: bool = True) -> str:
         """Run `python -m release.remote`; what it said."""
-        return clone.run(sys.executable, "-m", "release.remote", verb, check=check)
+        return clone.run("python", "-m", "release.remote", verb, check=check)
 
     def newcomer(self, folder: Path) -> Clone:
         """A fresh clone with an empty cache."""

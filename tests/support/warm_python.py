@@ -27,9 +27,13 @@ from typing import NamedTuple
 LIBRARIES = (
     "numpy", "scipy.special", "scipy.stats", "pandas", "pyarrow.parquet", "pydantic", "joblib",
     "ruamel.yaml", "sklearn.linear_model", "sklearn.isotonic", "lightgbm", "xgboost", "altair",
-    "dvc.cli", "dvc.repo", "dvc.commands.repro", "dvc.commands.experiments.run",
+    "dvc.cli", "dvc.repo", "dvc.commands.repro", "dvc.commands.experiments.run", "dvc_s3", "s3fs",
 )  # fmt: skip
-FORKED = ("stages.", "dvc")  # the beginnings of the modules that are run in a fork
+FORKED = ("stages.", "dvc", "release.remote")  # beginnings of modules that are run in a fork
+    "stages.",
+    "dvc",
+    "release.remote",
+)  # the beginnings of the modules that are run in a fork
 CLIENT = """#!{python} -IS
 import array, json, os, socket, sys
 words = sys.argv[1:]
@@ -130,7 +134,8 @@ def run(command: Command, streams: list[int]) -> None:
     os.environ.clear()
     os.environ.update(command.environment)
     sys.argv[:] = command.arguments
-    sys.path[0] = command.folder
+    added = command.environment.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:1] = [command.folder, *filter(None, added)]
     runpy.run_module(command.arguments[0], run_name="__main__", alter_sys=True)
 
 
