@@ -30,10 +30,6 @@ LIBRARIES = (
     "dvc.cli", "dvc.repo", "dvc.commands.repro", "dvc.commands.experiments.run", "dvc_s3", "s3fs",
 )  # fmt: skip
 FORKED = ("stages.", "dvc", "release.remote")  # beginnings of modules that are run in a fork
-    "stages.",
-    "dvc",
-    "release.remote",
-)  # the beginnings of the modules that are run in a fork
 CLIENT = """#!{python} -IS
 import array, json, os, socket, sys
 words = sys.argv[1:]
