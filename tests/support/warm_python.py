@@ -9,6 +9,7 @@ imports the project's modules anew. Other commands run a new interpreter.
 from __future__ import annotations
 
 import array
+import atexit
 import functools
 import gc
 import importlib
@@ -16,6 +17,7 @@ import json
 import os
 import runpy
 import selectors
+import shutil
 import socket
 import subprocess
 import sys
@@ -65,6 +67,7 @@ def bin_folder() -> Path:
 def _start_server() -> tuple[Path, subprocess.Popen[str]]:
     """Start the server once; return the folder, and the process, whose end closes its stdin."""
     folder = Path(tempfile.mkdtemp(prefix="warm-python-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / ".gitconfig").write_text(GITCONFIG)
     address = str(folder / "socket")
     client = CLIENT.format(python=sys.executable, forked=FORKED, address=address)
