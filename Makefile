@@ -114,11 +114,11 @@ bench-books: $(VENV)/.ready  ## Judge the pipeline against tuned boosters, on pu
 	@OMP_NUM_THREADS=1 nice -n 5 python -m benches.judging.books
 
 lock:  ## Compile requirements/*.in to locks with hashes (needs uv)
-	@for name in e2e dev pipeline service training; do \
+	@for name in e2e feast dev pipeline service training; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command "make lock" requirements/$$name.in \
 	    $$(test $$name != pipeline || echo requirements/training.in) \
-	    $$(test $$name = e2e || echo "-c requirements/e2e.txt") \
+	    $$(test $$name = e2e -o $$name = feast || echo "-c requirements/e2e.txt") \
 	    $$(test $$name != training || echo "--no-deps --no-annotate --no-generate-hashes") -o requirements/$$name.txt; \
 	done
 

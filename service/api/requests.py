@@ -13,7 +13,7 @@ from service.decision.applications import InvalidApplication
 from service.decision.json_bodies import NotJSON
 from service.decision.problems import Problem, as_text, quote
 from service.ledger import LedgerUnavailable
-from service.sources.tables import SourceError
+from service.sources.fetched import SourceError
 from service.users.callers import Caller
 
 VISIBLE = "a text that is not blank and has no NUL character"

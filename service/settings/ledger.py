@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -44,6 +45,13 @@ class LedgerSettings(SettingsSection):
     )
 
 
+def require_web(url: str) -> str:
+    """Return the URL of a server; the error does not repeat it, as it may hold a password."""
+    if url and not re.fullmatch(r"https?://[^/\s]+\S*", url):
+        raise PydanticCustomError("secret", "must be http://... or https://...")
+    return url
+
+
 class FeatureSettings(SettingsSection):
     """The settings of the database from which lines of histories are fetched."""
 
@@ -54,9 +62,16 @@ class FeatureSettings(SettingsSection):
         "without it, requests must state all lines.",
         "sqlite:///PATH or postgresql://...",
     )
+    feast_url: Annotated[str, AfterValidator(require_web)] = variable(
+        "CREDIT_PD_FEAST_URL",
+        "",
+        "The feature server of Feast that answers where a contract says `kind: feast`.",
+        "http://... or https://...",
+    )
     features_timeout: Count = variable(
         "CREDIT_PD_FEATURES_TIMEOUT",
         500,
-        "The milliseconds that a query of the database of features may take.",
+        "The milliseconds that a query of the database of features, or a request to the feature "
+        "server, may take.",
         "a whole number from 1",
     )

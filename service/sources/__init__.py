@@ -1,7 +1,8 @@
 """Get what an application does not state itself: the lines of histories, by the key of a request.
 
 - `values` reads values of files and tables as the contract says
-- `connections` opens the database of features, for reading alone
-- `tables` reads the lines of a history, and refuses those that are too old
-- `completion` puts the lines into applications, with a bound on what waits for the database
+- `fetched` defines what sources answer, and refuses what is too old
+- `tables` reads lines from tables of a database, which `connections` opens for reading alone
+- `feast` reads lines from a feature server of Feast
+- `completion` puts the lines into applications, with a bound on what waits for the sources
 """

@@ -13,18 +13,21 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from service import settings
 from service.decision.applications import Applications, InvalidApplication
 from service.decision.engine import Engine as DecisionEngine
 from service.decision.history import key_of
+from service.decision.problems import Problem
 from service.ledger.storage.connections import Reporter
-from service.sources.connections import THREADS, open_engine, snapshot
-from service.sources.tables import FetchedLines, Key, Line, SourceError, SourceTable
+from service.sources.connections import THREADS
+from service.sources.feast import FeastReader
+from service.sources.fetched import FetchedLines, Key, Line, Reader, SourceAway, Wanted
+from service.sources.tables import SqlReader
 
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-WAITING = 16  # requests that may wait for the database of a worker
+SETTINGS = {"sql": "CREDIT_PD_FEATURES_URL", "feast": "CREDIT_PD_FEAST_URL"}
+"""The setting that finds the sources of each kind."""
+WAITING = 16  # requests of a worker that may wait for the sources
 PAUSE = 1.0  # seconds after a failure in which nobody asks again
 
 Application = dict[str, Any]
@@ -37,6 +40,8 @@ class Completed(NamedTuple):
 
     row: object
     facts: Facts
+    unknown: Sequence[str] = ()
+    """The histories whose sources have no record of the row's key."""
 
     def check(self, applications: Applications) -> Application:
         """Return the row as a checked application; raises InvalidApplication.
@@ -46,37 +51,51 @@ class Completed(NamedTuple):
         try:
             return applications.check(self.row)
         except InvalidApplication as error:
-            blamed = [
-                p._replace(code="source_invalid", message=f"as fetched, {p.message}")
-                if p.field.partition("[")[0] in self.facts
-                else p
-                for p in error.problems
-            ]
-            raise InvalidApplication(blamed) from None
+            raise InvalidApplication([self._blame(problem) for problem in error.problems]) from None
+
+    def _blame(self, problem: Problem) -> Problem:
+        """Return a problem of fetched lines as one of their source."""
+        if problem.field in self.unknown:
+            message = f"{problem.field}: its source has no record of this key"
+            return problem._replace(code="source_unknown", message=message)
+        if problem.field.partition("[")[0] in self.facts:
+            message = f"as fetched, {problem.message}"
+            return problem._replace(code="source_invalid", message=message)
+        return problem
 
 
 class FeatureSources:
     """The sources of a model's contract; nothing is connected before the first request needs it."""
 
     def __init__(self, engine: DecisionEngine) -> None:
-        configured = settings.load()
-        self._url, self._deadline = configured.features_url, configured.features_timeout / 1000
-        self._engine = open_engine(self._url, self._deadline) if self._url else None
         histories = engine.applications.histories
-        self._histories = {name: h for name, h in histories.items() if h.source}
+        self._kinds = {name: h.source.kind for name, h in histories.items() if h.source}
+        self._histories = {name: histories[name] for name in self._kinds}
         self._date = str(engine.contract.date)
-        self._tables = {
-            name: SourceTable(name, h, h.source) for name, h in self._histories.items() if h.source
-        }
+        self._readers = self._open_readers()
+        self._paused_until = dict.fromkeys(SETTINGS, 0.0)
         self._threads = ThreadPoolExecutor(THREADS, "features")
-        self._waiting, self._paused_until = 0, 0.0
-        self._report = Reporter("features")
+        self._waiting, self._report = 0, Reporter("features")
+
+    def _open_readers(self) -> dict[str, Reader]:
+        """Return a reader for each kind of source that the contract names and a setting finds."""
+        configured = settings.load()
+        deadline, readers = configured.features_timeout / 1000, dict[str, Reader]()
+        of = {
+            kind: {n: h for n, h in self._histories.items() if self._kinds[n] == kind}
+            for kind in SETTINGS
+        }
+        if of["sql"] and configured.features_url:
+            readers["sql"] = SqlReader(configured.features_url, deadline, of["sql"])
+        if of["feast"] and configured.feast_url:
+            readers["feast"] = FeastReader(configured.feast_url, deadline, of["feast"])
+        return readers
 
     def close(self) -> None:
-        """Close the connections to the database."""
+        """Close the connections."""
         self._threads.shutdown()
-        if self._engine is not None:
-            self._engine.dispose()
+        for reader in self._readers.values():
+            reader.close()
 
     async def complete(self, rows: Sequence[object]) -> list[Completed]:
         """Return the rows with their lines; raises SourceError."""
@@ -84,7 +103,7 @@ class FeatureSources:
         if not wanted:
             return [Completed(row, {}) for row in rows]
         if self._waiting >= WAITING:
-            raise _unavailable(wanted, "too many requests wait for its database")
+            raise SourceAway(next(iter(wanted)), "too many requests wait for its source")
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
@@ -107,23 +126,27 @@ class FeatureSources:
                 wanted[name] = found
         return wanted
 
-    def _read(self, wanted: Mapping[str, Mapping[Key, None]]) -> dict[str, FetchedLines]:
+    def _read(self, wanted: Wanted) -> dict[str, FetchedLines]:
         """Return the lines of histories for keys; raises SourceError."""
-        if self._engine is None:
-            raise _unavailable(wanted, "CREDIT_PD_FEATURES_URL is not set")
-        if time.monotonic() < self._paused_until:
-            raise _unavailable(wanted, "its database did not answer a moment ago")
+        fetched: dict[str, FetchedLines] = {}
+        for kind in SETTINGS:
+            if of_kind := {n: keys for n, keys in wanted.items() if self._kinds[n] == kind}:
+                fetched |= self._ask(kind, of_kind)
+        return fetched
+
+    def _ask(self, kind: str, wanted: Wanted) -> dict[str, FetchedLines]:
+        """Return the lines of histories from sources of a kind; raises SourceError."""
+        name = next(iter(wanted))
+        if kind not in self._readers:
+            raise SourceAway(name, f"{SETTINGS[kind]} is not set")
+        if time.monotonic() < self._paused_until[kind]:
+            raise SourceAway(name, "its source did not answer a moment ago")
         try:
-            with snapshot(self._engine) as connection:
-                return {
-                    name: self._tables[name].read(connection, [*keys])
-                    for name, keys in wanted.items()
-                }
-        except SQLAlchemyError as error:
-            self._paused_until = time.monotonic() + PAUSE
-            self._report(" ".join(str(error).split()))
-            reason = f"its database cannot be read, or did not answer within {self._deadline:g} s"
-            raise _unavailable(wanted, reason) from error
+            return self._readers[kind].read(wanted)
+        except SourceAway as error:
+            self._paused_until[kind] = time.monotonic() + PAUSE
+            self._report(f"{error}: {error.detail}")
+            raise
 
     def _fill(self, rows: Sequence[object], fetched: Mapping[str, FetchedLines]) -> list[Completed]:
         return [self._fill_row(row, fetched) for row in rows]
@@ -131,12 +154,16 @@ class FeatureSources:
     def _fill_row(self, row: object, fetched: Mapping[str, FetchedLines]) -> Completed:
         facts: Facts = {}
         lines_of: dict[str, list[Line]] = {}
+        unknown = []
         for name, (lines, as_of) in fetched.items():
-            if key := key_of(name, self._histories[name], row):
-                counted = self._before(name, lines[key], row)
-                lines_of[name] = counted
-                facts[name] = {"lines": len(counted), "as_of": as_of.isoformat()}
-        return Completed({**row, **lines_of} if isinstance(row, dict) else row, facts)
+            key = key_of(name, self._histories[name], row)
+            if key in lines:
+                lines_of[name] = self._before(name, lines[key], row)
+                facts[name] = {"lines": len(lines_of[name]), "as_of": as_of[key].isoformat()}
+            elif key:
+                unknown.append(name)
+        row = {**row, **lines_of} if isinstance(row, dict) else row
+        return Completed(row, facts, unknown)
 
     def _before(self, name: str, lines: list[Line], row: object) -> list[Line]:
         """Return the lines before the day of the decision: later ones would change nothing."""
@@ -150,8 +177,3 @@ class FeatureSources:
 def _is_later(date: object, day: str) -> bool:
     """Tell whether a line has a date of `day` or later; what is no date is refused later."""
     return isinstance(date, str) and bool(DATE.fullmatch(date)) and date >= day
-
-
-def _unavailable(wanted: Mapping[str, object], reason: str) -> SourceError:
-    name = next(iter(wanted))
-    return SourceError(name, "source_unavailable", f"{name} is not fetched: {reason}")

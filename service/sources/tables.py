@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -28,31 +28,24 @@ from sqlalchemy import (
     text,
     tuple_,
 )
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeEngine
 
+from service.sources.connections import open_engine, snapshot
+from service.sources.fetched import (
+    FetchedLines,
+    Key,
+    Line,
+    SourceAway,
+    SourceError,
+    Wanted,
+    require_fresh,
+)
 from service.sources.values import value_reader
 from stages.contract.tables import FeatureSource, History
 
 KEYS = 50  # of one query
 LATER = 2  # times `max_lines` that a key may have, with lines of the decision's day and later
-
-Key = tuple[str, ...]
-Line = dict[str, Any]
-
-
-class SourceError(ValueError):
-    """A source gives no lines now; `field` is the history, and `code` says what kind of fault."""
-
-    def __init__(self, field: str, code: str, message: str) -> None:
-        super().__init__(message)
-        self.field, self.code = field, code
-
-
-class FetchedLines(NamedTuple):
-    """The lines of each key as a request states them, and when the source was loaded."""
-
-    lines: dict[Key, list[Line]]
-    as_of: datetime
 
 
 class SourceTable:
@@ -75,7 +68,7 @@ class SourceTable:
         for start in range(0, len(asked), KEYS):
             for key, line in self._read_lines(connection, asked[start : start + KEYS]):
                 lines[key].append(line)
-        return FetchedLines(lines, as_of)
+        return FetchedLines(lines, dict.fromkeys(lines, as_of))
 
     def _require_reading_alone(self, connection: Connection) -> None:
         """Refuse an account of PostgreSQL that may change the table."""
@@ -120,16 +113,7 @@ class SourceTable:
         place, _, name = self._source.as_of.rpartition(".")
         of = _table(place or self._source.table)
         loaded = connection.scalar(select(func.max(column(name))).select_from(of))
-        as_of = as_time(loaded)
-        if as_of is None or datetime.now(UTC) - as_of > self._source.oldest:
-            known = f"was loaded at {as_of:%Y-%m-%d %H:%M} UTC" if as_of else "states no time"
-            raise SourceError(
-                self.name,
-                "source_stale",
-                f"{self.name} is too old to decide by: {self._source.as_of} {known}, and at most "
-                f"{self._source.max_age} are allowed",
-            )
-        return as_of
+        return require_fresh(self.name, self._source, as_time(loaded))
 
     def _read_lines(
         self, connection: Connection, keys: Sequence[Key]
@@ -163,6 +147,33 @@ class SourceTable:
         among = of[0].in_([key[0] for key in typed]) if len(of) == 1 else tuple_(*of).in_(typed)
         lines = select(*of, *fields).select_from(_table(self._source.table))
         return lines.where(among).order_by(day)
+
+
+class SqlReader:
+    """Reads the lines of histories from one database, all of a request in one snapshot."""
+
+    def __init__(self, url: str, deadline: float, histories: dict[str, History]) -> None:
+        self._engine, self._deadline = open_engine(url, deadline), deadline
+        self._tables = {
+            name: SourceTable(name, h, h.source) for name, h in histories.items() if h.source
+        }
+
+    def read(self, wanted: Wanted) -> dict[str, FetchedLines]:
+        """Return the lines of keys by history; raises SourceError."""
+        name = ""
+        try:
+            with snapshot(self._engine) as connection:
+                fetched = {}
+                for name, keys in wanted.items():
+                    fetched[name] = self._tables[name].read(connection, keys)
+                return fetched
+        except SQLAlchemyError as error:
+            reason = f"its database cannot be read, or not within {self._deadline:g} s"
+            raise SourceAway(name or next(iter(wanted)), reason, str(error)) from error
+
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self._engine.dispose()
 
 
 def _as_typed(key: Key, types: Sequence[TypeEngine[Any]]) -> tuple[str | int, ...]:

@@ -1,4 +1,4 @@
-"""The command `python -m stages.contract`: drafts a contract, or checks one."""
+"""The command `python -m stages.contract`: drafts a contract, checks one, or tells Feast of it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from pathlib import Path
 
 from stages import files, params, project
 from stages.contract import check
+from stages.contract import reading as contracts
 from stages.contract.draft.drafting import Wishes, draft_contract
 from stages.contract.draft.outcome import Meaning
 from stages.contract.draft.questions import Interview
+from stages.contract.feast_definitions import definitions
 from stages.contract.fields.written_values import did_you_mean
 from stages.contract.schema import ContractError
 
@@ -22,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m stages.contract",
         description="The data contract of a loan book: draft one, or check one against its files.",
     )
-    verbs = main.add_subparsers(dest="verb", required=True, metavar="draft | check")
+    verbs = main.add_subparsers(dest="verb", required=True, metavar="draft | check | feast")
     draft = verbs.add_parser(
         "draft",
         help="write a first contract from raw files",
@@ -86,6 +88,13 @@ def parser() -> argparse.ArgumentParser:
     checking.add_argument(
         "dataset", nargs="?", metavar="DATASET", help="a folder of data/ (default: params.yaml's)"
     )
+    feast = verbs.add_parser(
+        "feast",
+        help="write the definitions of Feast's feature views",
+        description="Write the feature views of the histories of data/DATASET/contract.yaml that "
+        "have `source: {kind: feast}` to standard output, as a Python file for `feast apply`.",
+    )
+    feast.add_argument("dataset", metavar="DATASET", help="a folder of data/")
     return main
 
 
@@ -95,6 +104,9 @@ def command(arguments: list[str] | None = None) -> int:
     try:
         if options.verb == "check":
             return check.run(options.dataset)
+        if options.verb == "feast":
+            print(definitions(contracts.load(options.dataset), options.dataset), end="")
+            return 0
         meaning = Meaning(options.bad, options.good)
         interview = Interview() if options.ask else None
         wishes = Wishes(options.target, options.date, meaning, interview)

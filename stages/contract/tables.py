@@ -80,16 +80,25 @@ NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 
 
 class FeatureSource(ContractPart):
-    """A table of a database, from which the service gets lines that a request does not state."""
+    """From where the service gets the lines that a request does not state."""
 
-    kind: Literal["sql"]
-    """What answers: `sql`, a table or a view of the database `CREDIT_PD_FEATURES_URL`."""
+    kind: Literal["sql", "feast"]
+    """`sql`: a table of `CREDIT_PD_FEATURES_URL`; `feast`: a view of `CREDIT_PD_FEAST_URL`."""
     table: str = Key(pattern=rf"^({NAME}\.)?{NAME}$")
-    """The table or view, `TABLE` or `SCHEMA.TABLE`, with the columns of the raw file."""
-    as_of: str = Key(pattern=rf"^({NAME}\.){{0,2}}{NAME}$")
-    """The column with the time of the last load: `COLUMN` of the table, or `TABLE.COLUMN`."""
+    """The table, `TABLE` or `SCHEMA.TABLE`, with the columns of the raw file; the feature view."""
+    as_of: str = Key(default="", pattern=rf"^(({NAME}\.){{0,2}}{NAME})?$")
+    """Of `sql`, the column with the time of the last load: `COLUMN`, or `TABLE.COLUMN`."""
     max_age: str = Key(pattern=r"^[1-9]\d{0,4} (minute|hour|day)s?$")
     """The age of the newest `as_of` above which nothing is decided, such as `2 days`."""
+
+    def problems(self) -> Iterator[tuple[list[str], str]]:
+        """Yield each contradiction within the source: the keys of its place, and the problem."""
+        if self.kind == "sql" and not self.as_of:
+            yield ["as_of"], "must name the column with the time of the last load"
+        if self.kind == "feast" and self.as_of:
+            yield ["as_of"], "is for `sql`; Feast states the time of each record"
+        if self.kind == "feast" and "." in self.table:
+            yield ["table"], f"must be the name of a feature view; got {self.table!r}"
 
     @property
     def oldest(self) -> timedelta:
@@ -131,6 +140,8 @@ class History(RawTable):
         day = self.fields.get(self.date)
         if day is None or day.type != "date":
             yield ["date"], f"must be a date among its `fields`; got {self.date!r}"
+        for keys, problem in self.source.problems() if self.source else ():
+            yield ["source", *keys], problem
         for name, field in self.fields.items():
             # A line is no feature: a text without categories is a fault of aggregates alone.
             for keys, problem in field.problems():

@@ -13,7 +13,7 @@ from service.decision.engine import Engine
 from service.decision.hashes import NotReady
 from service.ledger import EntryHistory, Ledger, LedgerUnavailable
 from service.sources.completion import Completed, FeatureSources
-from service.sources.tables import SourceError
+from service.sources.fetched import SourceError
 
 
 class EngineState:

@@ -405,7 +405,9 @@ def test_an_account_that_may_write_is_refused(
         ({"table: payments": "table: 'a; DROP TABLE b'"}, r"source\.table: "),
         ({"max_age: 2 days": "max_age: often"}, r"source\.max_age: "),
         ({", max_age: 2 days": ""}, r"source\.max_age: Field required"),
-        ({"as_of: ": "asof: "}, r"source\.as_?of: "),
+        ({"as_of: ": "asof: "}, r"source\.asof: unknown key"),
+        ({"as_of: loads.loaded_at, ": ""}, r"source\.as_of: must name the column"),
+        ({"kind: sql": "kind: feast"}, r"source\.as_of: is for `sql`"),
     ],
 )
 def test_a_source_that_cannot_be_is_refused(change: dict[str, str], problem: str) -> None:
