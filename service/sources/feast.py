@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import datetime
 
 import httpx
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from service.sources.fetched import (
     FetchedLines,
@@ -40,7 +39,7 @@ class Result(BaseModel):
 
     values: list[object]
     statuses: list[str]
-    event_timestamps: list[datetime]
+    event_timestamps: list[AwareDatetime]
 
 
 class OnlineFeatures(BaseModel):
