@@ -10,6 +10,7 @@ Everything else goes the usual way, where the same limit holds.
 from __future__ import annotations
 
 import asyncio
+import select
 from http import HTTPStatus
 from typing import Any
 
@@ -92,7 +93,9 @@ class Connection(HttpToolsProtocol):
             super().shutdown()
 
     def _close_if_idle(self) -> None:
-        if self._is_answered():
+        if self._is_draining and has_unread(self.transport):  # the event loop is late
+            self.loop.call_later(PAUSE, self._close_if_idle)
+        elif self._is_answered():
             self.transport.close()
 
     def _wait_for_head(self) -> None:
@@ -120,6 +123,13 @@ class Connection(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
+
+
+def has_unread(transport: asyncio.Transport) -> bool:
+    """Tell whether the other side has sent what was not read yet."""
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket"), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def is_whole(data: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -198,6 +199,29 @@ def test_a_server_that_ends_answers_all_who_were_connected_and_then_refuses(
                 socket.create_connection(supervisors.getsockname())
             await ending
             supervisors.close()
+
+    asyncio.run(attack())
+
+
+def test_a_server_that_ends_late_answers_what_it_has_not_read(tmp_path: Path) -> None:
+    """The event loop is busy for so long that the time of an idle connection is over meanwhile."""
+
+    async def attack() -> None:
+        async with serving(tmp_path, most=2) as served:
+            served.go.set()
+            wire = await served.send(REQUEST)
+            assert (await answer(wire))[0] == 200
+            loop = asyncio.get_running_loop()
+            ending = asyncio.create_task(served.server.shutdown())
+            await asyncio.sleep(0.02)
+
+            def be_busy() -> None:
+                time.sleep(connections.LINGER + 0.1)
+                loop.call_soon(wire[1].write, REQUEST)
+
+            loop.call_soon(be_busy)
+            assert (await answer(wire))[0] == 200
+            await ending
 
     asyncio.run(attack())
 
