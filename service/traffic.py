@@ -44,11 +44,15 @@ def read_applications(dataset: Path, fields: Fields) -> list[Application]:
     Raises CannotSend when there are neither prepared test rows nor golden records.
     """
     prepared = dataset / "prepared/test.parquet"
-    if prepared.exists():
+    golden = GOLDEN.read_text().splitlines() if GOLDEN.exists() else []
+    recorded = [json.loads(line)["application"] for line in golden]
+    # Prepared rows have the aggregates of a history in place of its lines.
+    with_lines = any(isinstance(value, list) for row in recorded for value in row.values())
+    if prepared.exists() and not with_lines:
         names = [name for name in pq.read_schema(prepared).names if name in fields]
         rows = pq.read_table(prepared, columns=names).slice(0, MAX_ROWS).to_pylist()
-    elif GOLDEN.exists():
-        rows = [json.loads(line)["application"] for line in GOLDEN.read_text().splitlines()]
+    elif recorded:
+        rows = recorded
     else:
         raise CannotSend(
             f"there are no applications to send: neither {prepared} nor {GOLDEN} exists; run `make`"
@@ -58,11 +62,15 @@ def read_applications(dataset: Path, fields: Fields) -> list[Application]:
 
 def as_json(row: Application, fields: Fields) -> Application:
     """Return a row as a JSON object with integers and dates as texts, without missing values."""
-    result = {}
+    result: Application = {}
     for name, value in row.items():
-        if name not in fields or value is None or (isinstance(value, float) and math.isnan(value)):
+        if isinstance(value, list):
+            result[name] = value
+        elif (
+            name not in fields or value is None or (isinstance(value, float) and math.isnan(value))
+        ):
             continue
-        if isinstance(value, datetime):
+        elif isinstance(value, datetime):
             result[name] = str(value.date())
         else:
             result[name] = round(value) if fields[name]["type"] == "integer" else value

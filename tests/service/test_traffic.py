@@ -10,6 +10,8 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from service import traffic
@@ -147,6 +149,18 @@ def test_golden_records_stand_in_for_prepared_rows(
     assert traffic.read_applications(Path("data/none"), FIELDS) == [
         {"income": 5.0, "dependants": 2}
     ]
+
+
+def test_golden_records_with_lines_are_sent_in_place_of_prepared_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = {"income": 5.0, "payments": [{"day": "2020-01-02"}]}
+    (tmp_path / "models").mkdir()
+    (tmp_path / traffic.GOLDEN).write_text(json.dumps({"application": application}))
+    (tmp_path / "data/book/prepared").mkdir(parents=True)
+    pq.write_table(pa.table({"income": [7.0]}), tmp_path / "data/book/prepared/test.parquet")
+    monkeypatch.chdir(tmp_path)
+    assert traffic.read_applications(Path("data/book"), FIELDS) == [application]
 
 
 def test_decisions_and_refusals_are_counted_and_the_first_reason_is_kept(
