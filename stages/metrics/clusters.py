@@ -67,10 +67,19 @@ def independent_number(weight: Floats | Bools, cluster: Codes | None) -> float:
 
     Rows of a cluster are one row; an event (n,) is a weight of 1 or 0.
     """
-    alone = weight.astype(np.float64)
+    alone = in_range(weight.astype(np.float64))
     of_rows = alone if cluster is None else sums(alone, cluster)
     total = float(np.sum(of_rows))
     return total**2 / float(np.sum(of_rows**2)) if total else 0.0
+
+
+def in_range(weight: Floats) -> Floats:
+    """Return weights (n,) in proportion, whose squares neither vanish nor overflow.
+
+    They are multiplied by a power of two, which changes no bit of a ratio of sums.
+    """
+    largest = float(weight.max(initial=0.0))
+    return np.ldexp(weight, -np.frexp(largest)[1]) if 0 < largest < np.inf else weight
 
 
 def share_of_independent_rows(events: Floats, cluster: Codes | None) -> float:

@@ -82,6 +82,7 @@ def share_interval(event: Bools, weight: Floats, cluster: Codes | None) -> Inter
 
     Rows of unequal weight say as much as fewer rows of equal weight do (Kish 1965).
     """
+    weight = clusters.in_range(weight)
     total = float(weight.sum())
     rate = float(weight[event].sum()) / total
     rows = total**2 / float(np.sum(weight**2))
@@ -100,7 +101,7 @@ def profit_interval(
     of two rates (Zou and Donner 2008), whose own intervals are Wilson's: resamples of rows without
     a loss never show one.
     """
-    events = part > 0, part < 0
+    events, weight = (part > 0, part < 0), clusters.in_range(weight)
     gained, lost = (
         Interval(*(stake * bound for bound in share_interval(event, weight, cluster)))
         for stake, event in zip(stakes, events, strict=True)

@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from stages.metrics import clusters
 from stages.metrics.ranked_rows import RankedRows
-from stages.metrics.rate_intervals import intervals_of_rates, wilson
+from stages.metrics.rate_intervals import (
+    intervals_of_rates,
+    profit_interval,
+    share_interval,
+    wilson,
+)
 from stages.metrics.ratio_intervals import quotient_of_rates
 
 PD = np.repeat([0.1, 0.9], [991, 9])
@@ -51,6 +57,21 @@ def test_unequal_weights_are_as_good_as_fewer_rows() -> None:
     weights = np.repeat([1.0, 3.0], 500)
     interval = intervals_of_rates(RANKED, {"by_money": (weights * BAD, weights)})["by_money"]
     assert interval == pytest.approx(wilson(interval.estimate, 2000**2 / 5000))
+
+
+@pytest.mark.parametrize("unit", [1e-300, 2.0**-700, 1e300])
+def test_the_unit_of_money_changes_no_interval(unit: float) -> None:
+    """The squares of such amounts vanish, or overflow."""
+    weights, cluster = np.repeat([1.0, 3.0], 500), np.arange(1000) // 2
+    for codes in (None, cluster):
+        expected = share_interval(BAD, weights, codes)
+        assert share_interval(BAD, unit * weights, codes) == pytest.approx(expected)
+        number = clusters.independent_number(weights, codes)
+        assert clusters.independent_number(unit * weights, codes) == pytest.approx(number)
+        profit = profit_interval(0.1 * weights * ~BAD - weights * BAD, weights, (0.1, 1), codes)
+        tiny = weights * unit
+        again = profit_interval(0.1 * tiny * ~BAD - tiny * BAD, tiny, (0.1, 1), codes)
+        assert again == pytest.approx(profit)
 
 
 def test_a_ratio_that_is_no_rate_is_left_out() -> None:
