@@ -27,6 +27,7 @@ PIPELINE = {
                 "preprocess",
                 "train",
                 "evaluate",
+                "refit",
                 "policy",
             ],
             "outs": [
@@ -35,6 +36,7 @@ PIPELINE = {
                 "models/candidates",
                 "models/predictions.parquet",
                 "models/winner.json",
+                "models/judged.json",
                 "models/golden.jsonl",
                 "models/reference.json",
                 {"models/evaluation.json": {"cache": False}},
