@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from html import unescape
+from html import escape, unescape
 from pathlib import Path
 
 import pytest
@@ -65,6 +65,29 @@ def test_the_dossier_has_every_section(written: Project) -> None:
     titles = re.findall(r"<h2>(.*?)</h2>", page_of(written))
     assert len(titles) == 17
     assert titles[-1] == "Notes"
+
+
+def test_a_backtest_and_a_refit_are_told_with_their_figures(project: Project) -> None:
+    names = ["logistic", "scorecard"]
+    project.set(
+        candidates=names, evaluate__origins=3, evaluate__choose_over="worst", refit__rows="all"
+    ).run(*names, "evaluate", "dossier")
+    page = page_of(project)
+    assert check.faults(project.folder) == []
+    report = json.loads((project.folder / EVALUATION).read_text())
+    days = [facts["from"] for facts in report["backtest"]["origins"].values()]
+    assert f"Backtest of {report['winner']} over origins" in page
+    assert all(page.count(f">{day}<") >= 2 for day in days)
+    assert "Folds: each is judged" not in page
+    assert "The same model fitted again" in page
+    for keys in (
+        ("backtest", "candidates", "scorecard", "2", "roc_auc", "low"),
+        ("backtest", "candidates", report["winner"], "0", "calibration_level", "value"),
+        ("stability", report["winner"], "1", "high"),
+        ("shipped", "agreement", "rank_correlation"),
+        ("shipped", "rows"),
+    ):
+        assert escape(json.dumps(keys)) in page
 
 
 def test_the_same_files_give_the_same_bytes(project: Project) -> None:
