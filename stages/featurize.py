@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tqdm import tqdm
 
 from stages import errors, files, params, project
@@ -13,8 +15,13 @@ from stages.features.matrix_files import StoredMatrix
 from stages.features.statistics import Fitted
 
 
+def path_of(config: params.Params, name: str) -> Path:
+    """Return the file of the prepared rows of a split."""
+    return config.data / "prepared" / f"{name}.parquet"
+
+
 def main() -> None:
-    """Write `features/{train,validation,test}.npz` and `features/fitted.json`."""
+    """Write `features/<split>.npz` and `features/fitted.json`."""
     config = params.load()
     contract = contracts.load(config.dataset)
     features = Features(contract, config.mode)
@@ -22,9 +29,9 @@ def main() -> None:
         compute.start(config.compute, config.threads, config.data) as engine,
         files.whole_folder(config.data / "features") as folder,
     ):
-        for name in tqdm(split.SPLITS, desc="featurize", unit=" parts", disable=None):
-            path = config.data / "prepared" / f"{name}.parquet"
-            matrix = StoredMatrix.make(engine, features, path)
+        held = [n for n in (*split.SPLITS, split.LEFT_OUT) if path_of(config, n).exists()]
+        for name in tqdm(held, desc="featurize", unit=" parts", disable=None):
+            matrix = StoredMatrix.make(engine, features, path_of(config, name))
             if name == "train":
                 bins, clip = config.featurize.bins, config.featurize.clip
                 fitted = Fitted.fit_columns(features, matrix, bins=bins, clip=clip, run=engine.run)

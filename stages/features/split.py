@@ -9,6 +9,7 @@ from stages.contract.schema import ContractError
 
 SPLITS = ("train", "validation", "test")
 EMBARGOED = -1
+LEFT_OUT = "embargoed"  # the file of these rows, where there are any
 Days = NDArray[np.datetime64]
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.features.matrix import Floats, Outcomes
+from stages.features.split import LEFT_OUT, SPLITS
 from stages.judging import blending
 from stages.judging.refit.agreement import Agreement
 from stages.judging.refit.anchor import anchor
@@ -21,7 +22,6 @@ from stages.models.fitting.training_rows import TrainingRows
 from stages.models.scorers import Scorer, WeightedSum
 from stages.params import Params, ParamsError
 
-SPLITS = ("train", "validation", "test")
 YEAR = 365  # days
 
 
@@ -56,8 +56,10 @@ class Refitted:
 
 def fit_again(winner: Model, config: Params) -> Refitted:
     """Return the winner fitted again as `refit` in params.yaml asks."""
+    left_out = (config.data / "features" / f"{LEFT_OUT}.npz").exists()
+    names = (*SPLITS, LEFT_OUT) if left_out else SPLITS
     rows = choose_rows(
-        [TrainingRows.read(s, winner.contract, winner.features, config) for s in SPLITS], config
+        [TrainingRows.read(n, winner.contract, winner.features, config) for n in names], config
     )
     folds = rows.cut(config.train.folds, config.train.seed)
     if isinstance(winner.scorer, WeightedSum):

@@ -193,6 +193,21 @@ def test_recent_rows_are_the_latest_and_as_many_as_before(
     assert (shipped["from"], shipped["to"]) == (str(first)[:10], str(days.max())[:10])
 
 
+def test_rows_of_the_embargo_take_part_in_a_refit(fitted_book: Project, tmp_path: Path) -> None:
+    window = "outcome: {months: 2, observed_until: 2024-01-01}\n"
+    project = Project(tmp_path, window + CONTRACT, candidates=["scorecard"], **ALL)
+    project.write(book(2000, seed=5)).run(
+        "preprocess", "featurize", "search", "scorecard", "evaluate"
+    )
+    rows = {split: project.split(split)["_row"] for split in (*SPLITS, "embargoed")}
+    quality = json.loads((project.data / "quality.json").read_text())
+    assert len(rows["embargoed"]) == quality["embargoed"] > 100
+    assert sorted(pd.concat(rows.values())) == [*range(2000)]
+    assert report(project)["shipped"]["rows"] == 2000
+    assert report(project)["trained_on"]["rows"] == len(rows["train"])
+    assert not (fitted_book.data / "prepared" / "embargoed.parquet").exists()
+
+
 def doubled_risk(project: Project) -> None:
     """Turn a third of the good loans of the last two parts bad, and make their features anew."""
     for split in SPLITS[1:]:
