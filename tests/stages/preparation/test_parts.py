@@ -20,9 +20,8 @@ from stages.features.split import SPLITS
 from stages.preparation import book as parts
 from stages.preparation.book import split_places
 from tests.support import dask_cluster
-from tests.support.books import CONTRACT, Project, Tables, book
-from tests.test_history import TEXT as WITH_HISTORY
-from tests.test_history import with_payments
+from tests.support.books import CONTRACT, Project, Tables, book, with_payments
+from tests.support.books import HISTORY as WITH_HISTORY
 
 UNDATED = CONTRACT.replace("date: granted\n", "")
 KEYLESS = CONTRACT.replace(", key: loan", "")
