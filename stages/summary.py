@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from stages import project
+from stages import errors, project
 from stages.judging.evaluation import HIGHER_IS_BETTER
 
 TITLES = {
@@ -83,4 +83,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     project.enter()
-    main()
+    with errors.one_message():
+        main()
