@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import norm
 
 from benches.judging import coverage
@@ -74,7 +74,7 @@ def hold(
             coverage.bootstrap(bad, stated, amounts, RESAMPLES, seed, cluster)
             for stated in (pd, nearer)
         ]
-        stated: dict[str, dict[str, Any]] = {
+        stated: dict[str, dict[str, Interval]] = {
             "paired": dict(intervals.paired_intervals(*draws)),
             "price of glass": price(*(judge(p, bad, cluster) for p in (pd, nearer))),
         }
@@ -89,7 +89,7 @@ def hold(
     }
 
 
-def judge(pd: Floats, bad: Any, cluster: Any) -> Judged:
+def judge(pd: Floats, bad: NDArray[np.bool_], cluster: NDArray[np.int64] | None) -> Judged:
     """Return rows that are approved below the cut-off."""
     decision = np.where(pd < CUT_OFF, APPROVED, DECLINED)
     return Judged(bad.astype(np.int64), pd, decision, cluster=cluster)

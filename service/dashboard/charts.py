@@ -67,7 +67,7 @@ def approval_and_pd(table: pd.DataFrame) -> Chart:
     return line.encode(x=x, y=y, color=colour).properties(height=HEIGHT)
 
 
-def time_axis(table: pd.DataFrame) -> Any:
+def time_axis(table: pd.DataFrame) -> alt.Axis:
     """Return an axis that shows days, or times of the day where the times span few of them."""
     when = pd.to_datetime(table["time"], format="ISO8601", utc=True)
     span = when.max() - when.min()
@@ -91,7 +91,7 @@ def ratings(rows: queries.Rows) -> Chart:
     return with_training(chart, rows, x).properties(height=HEIGHT)
 
 
-def with_training(chart: Chart, rows: queries.Rows, x: Any) -> Chart:
+def with_training(chart: Chart, rows: queries.Rows, x: alt.X) -> Chart:
     """Return a chart of bars with a mark for what the training rows suggest, where it is known."""
     if not all("training" in row for row in rows):
         return chart
