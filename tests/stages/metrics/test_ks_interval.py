@@ -47,6 +47,12 @@ def test_resamples_show_the_part_of_the_excess_that_doubled_noise_adds() -> None
     assert once / (twice - once) == pytest.approx(EXCESS, rel=0.1)
 
 
+def test_a_ranking_upside_down_has_the_same_interval() -> None:
+    ranked = RankedRows.of(~BAD, np.repeat([0.1, 0.4], [85, 35]))
+    found = ks_interval(ranked, metrics.count_rows(ranked), np.array([GAP]), None)
+    assert found == ks_interval(RANKED, COUNTS, np.array([GAP]), None)
+
+
 def test_the_bounds_are_shares() -> None:
     low = ks_interval(RANKED, COUNTS, np.array([GAP + 0.4]), None)
     high = ks_interval(RANKED, COUNTS, np.array([GAP - 0.4]), None)

@@ -86,6 +86,9 @@ def test_a_profit_is_the_difference_of_what_is_gained_and_lost(seed: int) -> Non
     margin = np.sqrt(down**2 + up**2 - 2 * shared * down * up)
     assert interval.estimate == pytest.approx(values.mean())
     assert interval.low == pytest.approx(values.mean() - margin)
+    down, up = 0.08 * (good.high - gained), 0.52 * (lost - bad.low)
+    margin = np.sqrt(down**2 + up**2 - 2 * shared * down * up)
+    assert interval.high == pytest.approx(values.mean() + margin)
 
 
 def test_a_profit_without_a_loss_may_still_have_one() -> None:
