@@ -52,8 +52,14 @@ class ValueChange(NamedTuple):
 
 
 def changes(before: object, after: object) -> list[ValueChange]:
-    """Return the values that differ between two nested mappings, in order of first appearance."""
-    old, new = (flatten(tree) if isinstance(tree, dict) else {} for tree in (before, after))
+    """Return the values that differ between two nested mappings, in order of first appearance.
+
+    Raises CannotJudge where two values have the same dotted name.
+    """
+    try:
+        old, new = (flatten(tree) if isinstance(tree, dict) else {} for tree in (before, after))
+    except ValueError as error:
+        raise CannotJudge(f"a key with a dot is the name of another one: {error}") from None
     return [
         ValueChange(str(name), old.get(name), new.get(name))
         for name in {**old, **new}
@@ -216,17 +222,21 @@ def _text(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}{cause}".split())
 
 
-def locked_version(lock: str, path: str) -> tuple[str, int] | None:
-    """Return hash and size in bytes of an output in the text of a dvc.lock, None if absent.
+def locked_outputs(lock: str) -> dict[str, tuple[str, int]]:
+    """Return hash and size in bytes of every output in the text of a dvc.lock, by its path.
 
-    Raises CannotJudge when the text is not a dvc.lock.
+    Raises CannotJudge when the text is not a dvc.lock, or names a path twice: DVC reads the entry
+    of a stage that dvc.yaml has, and says nothing of others.
     """
     try:
         stages = yaml.load(lock, yaml.CSafeLoader)["stages"].values()
         outs = [out for stage in stages for out in stage.get("outs", [])]
-        return next(((out["md5"], out["size"]) for out in outs if out["path"] == path), None)
+        held = {out["path"]: (out["md5"], out.get("size", 0)) for out in outs}
     except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
         raise CannotJudge(f"this is not a dvc.lock: {_text(error)}") from error
+    if twice := [out["path"] for out in outs if held[out["path"]][0] != out["md5"]]:
+        raise CannotJudge(f"dvc.lock names two versions of {', '.join(twice)}: run `dvc repro`")
+    return held
 
 
 def read_text(path: Path) -> str:

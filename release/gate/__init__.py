@@ -4,9 +4,7 @@
 - `parameters`: what params.yaml says of rows, decisions and figures; other keys decide nothing
 - `predictions`, `recalculation`: the rows that both sides are judged on, and the figures that
   follow from them
-- `rescoring`, `reproduction`: the PDs that the artifact gives them, and what training again gives
-- `blind_training`: whether the candidates change with the test part, which they must not read
-- `pickled_names`: what a joblib file would import, without importing it
+- `reproduction`: what comes of the change where its rows, PDs, models and outputs are made again
 - `provenance`: whether commit, pipeline and remote hold what was judged
 - `comparison`, `checks`: champion against challenger, and the rules that hold for both
 - `red_flags`: what a person must answer for, since figures cannot judge it

@@ -1,7 +1,7 @@
 """Judge a change against its base: pass (exit 0), fail (1) or cannot judge (2).
 
     python -m release.gate --base REV [--json FILE] [--no-remote] [--reproduced FOLDER]
-        [--output FILE] [--forward]
+        [--blind FOLDER] [--output FILE] [--forward]
 
 Nothing passes because something is missing. The policy comes from the base commit.
 """
@@ -43,6 +43,12 @@ def arguments(module: str, doc: str | None) -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="what `release.gate.reproduction` wrote in a job before, which ran the change's code",
     )
+    parser.add_argument(
+        "--blind",
+        type=project.resolve,
+        metavar="FOLDER",
+        help="the models that it wrote there before, trained without the test part",
+    )
     return parser
 
 
@@ -50,7 +56,13 @@ def judge_from_options(given: argparse.Namespace) -> Judgement:
     """Return the judgement that the command line of gate or report asks for."""
     pushed = None if given.no_remote or given.pushed is None else given.pushed == "success"
     remote = not given.no_remote and pushed is None
-    return judge(given.base, remote=remote, pushed=pushed, reproduced=given.reproduced)
+    return judge(
+        given.base,
+        remote=remote,
+        pushed=pushed,
+        reproduced=given.reproduced,
+        blind=given.blind,
+    )
 
 
 def main(command: list[str] | None = None) -> int:

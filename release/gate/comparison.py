@@ -72,7 +72,7 @@ def pair(champion: Predictions, challenger: Predictions, *, same_fields: bool) -
     """
     old, new = champion.split("test"), challenger.split("test")
     keys = identity(old, new, same_fields=same_fields)
-    old, new = (_number_rows(rows, keys) for rows in (old, new))
+    old, new = (number_rows(rows, keys) for rows in (old, new))
     both = new.merge(old, on=keys, suffixes=("", "_champion"), validate="1:1")
     dates = both["date"].astype("datetime64[s]"), both["date_champion"].astype("datetime64[s]")
     undated = dates[0].isna() & dates[1].isna()
@@ -117,7 +117,7 @@ def identity(old: pd.DataFrame, new: pd.DataFrame, *, same_fields: bool) -> list
     return ["fields", "copy"] if same_fields and complete("fields") else ["row"]
 
 
-def _number_rows(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+def number_rows(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Number the rows of equal fields, where these say which loan a row is of."""
     return rows.assign(copy=rows.groupby("fields").cumcount()) if "copy" in keys else rows
 

@@ -7,7 +7,7 @@ know: they decide nothing here, and what a judged section has of them is named f
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic import Field as Key
@@ -43,14 +43,18 @@ class JudgedParameters(BaseModel):
         return Path("data") / self.dataset
 
 
+def read_all() -> dict[str, Any]:
+    """Return all of params.yaml; CannotJudge where there is none, ParamsError for no mapping."""
+    return read_document(read_text(PATH), PATH)
+
+
 def read() -> tuple[JudgedParameters, list[str]]:
     """Return what is judged by, and the names of the parameters beside it that nobody here knows.
 
     Raises CannotJudge where there is no file, and ParamsError for what is no valid parameter.
     """
-    document = read_document(read_text(PATH), PATH)
     try:
-        return validate_known(JudgedParameters, document)
+        return validate_known(JudgedParameters, read_all())
     except ValidationError as error:
         raise ParamsError("\n".join(explain(PATH, error.errors(), JudgedParameters))) from error
 

@@ -89,7 +89,7 @@ def former_importance(judgement: Judgement) -> dict[str, float]:
     """Return the importance of each feature at the base; {} where the cache does not have it."""
     lock = revisions.content(judgement.base, "dvc.lock") if judgement.base else None
     try:
-        held = dvc_state.locked_version(lock, str(PLOTS)) if lock else None
+        held = dvc_state.locked_outputs(lock).get(str(PLOTS)) if lock else None
         if held is None:
             return {}
         with dvc_state.open_storage(remote=False) as storage:

@@ -10,7 +10,7 @@ from release.dvc_state import ValueChange, changes
 from release.gate import limits
 from release.gate.judgement import Judgement
 from release.gate.red_flags.declarations import both_sides
-from release.gate.rescoring import WINNER
+from release.gate.reproduction.rescoring import WINNER
 from release.report import timing
 from release.report.markdown import code, details, table
 from release.revisions import CannotJudge
@@ -133,7 +133,7 @@ def former_size(judgement: Judgement) -> int | None:
     """Return the size of the base's winner in bytes."""
     lock = revisions.content(judgement.base, "dvc.lock") if judgement.base else None
     try:
-        held = dvc_state.locked_version(lock, str(WINNER)) if lock else None
+        held = dvc_state.locked_outputs(lock).get(str(WINNER)) if lock else None
     except CannotJudge:
         return None
     return held[1] if held else None

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from release import dvc_state, revisions
 from release.gate.judgement import Judgement
-from release.gate.rescoring import GOLDEN, OURS, WINNER
+from release.gate.reproduction import programs
+from release.gate.reproduction.rescoring import GOLDEN, WINNER
 from release.revisions import CannotJudge
 
 SECONDS = 120
@@ -59,7 +57,7 @@ def _run_alone() -> list[float]:
 def read_former(judgement: Judgement) -> bytes:
     """Return the winner of the base from the cache; CannotJudge where it is not there."""
     lock = revisions.content(judgement.base, "dvc.lock") if judgement.base else None
-    held = dvc_state.locked_version(lock, str(WINNER)) if lock else None
+    held = dvc_state.locked_outputs(lock).get(str(WINNER)) if lock else None
     if held is None:
         raise CannotJudge("the base has no winner")
     with dvc_state.open_storage(remote=False) as storage:
@@ -68,13 +66,7 @@ def read_former(judgement: Judgement) -> bytes:
 
 def run(winners: list[Path]) -> list[float]:
     """Return the median microseconds of each winner; CannotJudge where one cannot score."""
-    command = [sys.executable, "-P", "-c", TIME, str(GOLDEN), *map(str, winners)]
-    environment = {**os.environ, "PYTHONPATH": str(OURS)}
-    try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, timeout=SECONDS, check=True
-        )
-    except subprocess.SubprocessError as error:
-        raise CannotJudge(f"{WINNER} cannot be timed: {error}") from None
-    took: list[float] = json.loads(done.stdout)
+    words = ["-c", TIME, str(GOLDEN), *map(str, winners)]
+    printed = programs.run(words, programs.OURS, what=f"timing {WINNER}", seconds=SECONDS)
+    took: list[float] = json.loads(printed)
     return took

@@ -62,7 +62,7 @@ print(answer.get("prints", ""))
 sys.exit(answer.get("status", 0))
 """
 ANSWERS: dict[str, dict[str, Any]] = {
-    "gate.reproduction": {"files": {"collect": ""}},
+    "gate.reproduction": {"files": {"collect": "", "blind": ""}},
     "release.gate": {"files": {"--json": "{}", "--output": f"judgement={JUDGED}\n"}},
     "release.report": {"files": {"--out": "the report\n", "--summary": "the report\n"}},
     "dvc plots": {"files": {"--out": ""}},
@@ -251,7 +251,7 @@ def test_a_good_pull_request_is_reproduced_judged_and_commented(github: GitHub) 
     assert results == dict.fromkeys(("data", "reproduce", "judge", "comment"), "success")
     base = github.commit("main~1")
     report = f"--out ../build/report.md --summary {SUMMARY}"
-    given = "--reproduced ../build/reproduced --pushed success"
+    given = "--reproduced ../build/reproduced --blind ../blind --pushed success"
     install = "python -m pip install --quiet --require-hashes -r"
     settings = "rsync --archive --delete base/.dvc/ change/.dvc/"
     assert github.calls() == [
@@ -264,10 +264,10 @@ def test_a_good_pull_request_is_reproduced_judged_and_commented(github: GitHub) 
         "rsync --archive base/.dvc/cache/ change/.dvc/cache/",
         f"{install} change/requirements/pipeline.txt",
         "dvc checkout",
+        "python -m release.gate.reproduction blind ../blind",
         "python -m release.gate.reproduction score ../build/reproduced",
         "dvc repro --force",
         "python -m release.gate.reproduction collect ../build/reproduced",
-        "python -m release.gate.reproduction blind ../build/reproduced",
         "dvc plots show --out ../build/plots",
         f"{install} base/requirements/pipeline.txt",
         settings,
@@ -344,8 +344,8 @@ def test_a_fork_gets_its_report_in_the_summary_without_any_credential(github: Gi
         "judge": "success",
         "comment": "skipped",
     }
-    fetched = ["python -m stages.fetch", "dvc repro --force"]
-    assert github.calls("stages.fetch", "dvc ")[:2] == fetched
+    fetched = ["python -m stages.fetch", "dvc repro preprocess", "dvc repro --force"]
+    assert github.calls("stages.fetch", "dvc ")[:3] == fetched
     judging = github.calls("release.gate --base", "release.report")
     assert len(judging) == 2
     assert all("--no-remote" in line for line in judging)
@@ -363,7 +363,7 @@ def test_the_first_push_is_judged_by_floors_and_becomes_the_first_version(
     results = github.run("release", "push")
     wanted = ("data", "gate", "build", "image", "deploy", "promote")
     assert [results[job] for job in wanted] == ["success"] * 6
-    [gate] = github.calls("release.gate")
+    [gate] = github.calls("release.gate --base")
     assert f"--base {'0' * 40} " in gate
     assert served(production) == NEW
     assert github.tags() == ["credit-pd#prod#1", "credit-pd@v0.0.1"]
@@ -377,7 +377,7 @@ def test_a_release_is_judged_against_what_is_live_and_not_against_the_push_befor
     (github.origin / "change").write_text("a push that the gate refused")
     git(github.origin, "commit", "--all", "--quiet", "--message", "refused")
     github.run("release", "push", event={"before": github.commit("main~1")})
-    [gate] = github.calls("release.gate")
+    [gate] = github.calls("release.gate --base")
     assert f"--base {github.commit('main~2')} " in gate
 
 

@@ -34,7 +34,11 @@ COMMAND = re.compile(r"(python3? -m|make|dvc|gh|sudo|rsync) [^\n;&|]+")
 SAMPLES = {"$IMAGE": f"sha256:{'0' * 64}", "$PUSHED": "success", "$LIVE": ""}
 MADE = (
     "build",
+    "again",
+    "blind",
     "build/",
+    "../again/",
+    "../blind",
     "../build/",
     ".dvc/cache",
     "models/predictions.parquet",
@@ -276,14 +280,35 @@ def test_the_image_is_built_and_run_without_a_token_and_published_without_being_
     assert {jobs[job]["steps"][0]["with"]["ref"] for job in ("image", "deploy")} == {code}
 
 
-def test_the_job_that_trains_a_change_again_has_no_token_and_trusts_no_stored_run() -> None:
-    held = WORKFLOWS["pipeline"]["jobs"]["reproduce"]
+@pytest.mark.parametrize(("name", "judge"), [("pipeline", "judge"), ("release", "gate")])
+def test_the_job_that_trains_a_change_again_has_no_token_and_trusts_no_stored_run(
+    name: str, judge: str
+) -> None:
+    held, judging = (WORKFLOWS[name]["jobs"][job] for job in ("reproduce", judge))
     assert held["permissions"] == {"contents": "read"}
     assert "dvc repro --force" in [step.get("run") for step in held["steps"]]
-    judging = WORKFLOWS["pipeline"]["jobs"]["judge"]
     assert judging["needs"] == ["data", "reproduce"]
     gate = next(s["run"] for s in judging["steps"] if "release.gate" in s.get("run", ""))
-    assert "--reproduced ../build/reproduced" in gate
+    assert re.search(r"--reproduced \S+/reproduced --blind \.\./blind", gate)
+
+
+@pytest.mark.parametrize("name", ["pipeline", "release"])
+def test_what_is_trained_without_the_test_part_is_handed_on_before_the_change_runs(
+    name: str,
+) -> None:
+    steps = WORKFLOWS[name]["jobs"]["reproduce"]["steps"]
+    used = [each.get("run") or each["uses"].partition("@")[0] for each in steps]
+    blind = used.index("python -m release.gate.reproduction blind ../blind")
+    assert used[blind + 1] == "actions/upload-artifact"
+    assert steps[blind + 1]["with"]["path"] == "blind"
+    for_forks = [each.get("if") == "${{ env.FORK }}" for each in steps]
+    ours = [
+        words
+        for words, of_fork in zip(used[:blind], for_forks, strict=False)
+        if not of_fork and not words.startswith("actions/")
+    ]
+    install = "python -m pip install --quiet --require-hashes -r change/requirements/pipeline.txt"
+    assert ours == [install, "dvc checkout"]
 
 
 @pytest.mark.parametrize("name", ["ci", "pipeline"])

@@ -25,10 +25,14 @@ OF_FEATURE = (
     *("stated_as", "tolerance", "formula", "when_empty", "feature", "known_at"),
     *("of", "take", "field", "within", "where"),
 )
-# Of params.yaml: what decides on which rows both sides are judged, and on what they may know.
-ROWS = ("dataset", "mode", "preprocess")
-# By these both sides are valued, and by this many records a deployment proves itself.
-YARDSTICKS = ("policy.margin", "policy.loss_given_default", "evaluate.golden")
+# Of params.yaml: what the figures judge, and what neither a stage nor the service reads. All else
+# decides on which rows and by which yardstick both sides are judged, or who watches over decisions.
+FREE = (
+    *("candidates", "featurize", "search", "train", "evaluate.choose_by", "evaluate.prefer"),
+    *("policy.cut_off", "policy.refer_band", "policy.rules"),
+    *("threads", "compute", "simulate", "expected_loss", "fairness"),
+)
+RULES = "policy.rules"
 LISTED = ("cmd", "desc", "deps", "params", "outs", "metrics", "plots", "meta")
 JUDGE = ("release", "service", "stages", "requirements", "dvc.yaml", ".github", ".dvc/plots")
 
@@ -59,22 +63,41 @@ def find_red_flags(judgement: Judgement) -> Iterator[RedFlag]:
     """Yield every change of what is judged, on which rows, from where."""
     if judgement.base is None or judgement.params is None:
         return
-    changed = changes(*both_sides(judgement.base, "params.yaml"))
-    for change in changed:
-        if change.name.split(".")[0] in ROWS or change.name in YARDSTICKS:
-            yield RedFlag(change.name, f"params.yaml: {_words(change)}")
-    for name in judgement.unknown:
-        if any(
-            f"{name}.".startswith(f"{change.name}.") or change.name.startswith(f"{name}.")
-            for change in changed
-        ):
-            words = f"params.yaml: {name} is new to this gate, which judges as if it were not there"
-            yield RedFlag(f"unknown.{name}", words)
+    sides = both_sides(judgement.base, "params.yaml")
+    yield from parameter_changes(*sides, judgement.unknown)
     path = str(judgement.params.data / "contract.yaml")
     before, after = both_sides(judgement.base, path)
     if before:
         yield from contract_changes(before, after)
     yield from stage_changes(*both_sides(judgement.base, "dvc.yaml"))
+
+
+def parameter_changes(
+    before: dict[str, Any], after: dict[str, Any], unknown: list[str]
+) -> Iterator[RedFlag]:
+    """Say which parameters changed that no figure judges, and which this gate does not know."""
+    changed = changes(before, after)
+    for change in changed:
+        name, section = change.name, change.name.partition(".")[0]
+        if name == RULES and not holds_all(change.after, change.before):
+            yield RedFlag(name, "params.yaml: a hard rule of the policy is gone or is another one")
+        elif section in before and not any(is_part(name, of) for of in (*FREE, *unknown)):
+            yield RedFlag(name, f"params.yaml: {_words(change)}")
+    for name in unknown:
+        if any(is_part(name, each.name) or is_part(each.name, name) for each in changed):
+            words = f"params.yaml: {name} is new to this gate, which judges as if it were not there"
+            yield RedFlag(f"unknown.{name}", words)
+
+
+def holds_all(rules: object, former: object) -> bool:
+    """Return whether a list has every entry of a former one."""
+    here, there = (each if isinstance(each, list) else [] for each in (rules, former))
+    return all(rule in here for rule in there)
+
+
+def is_part(name: str, of: str) -> bool:
+    """Return whether a dotted name is that of a section or of something in it."""
+    return f"{name}.".startswith(f"{of}.")
 
 
 def unread_sections(base: str) -> set[str]:

@@ -5,6 +5,7 @@ DVC reads pipelines and sources in every folder, and git and DVC obey files that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
@@ -15,11 +16,15 @@ from release.gate.red_flags import declarations
 
 STORAGE = ".dvc/config"
 PIPELINE = "dvc.yaml"
+LOCKS = "requirements/"
 SETTINGS = {
     ".gitattributes": "git and GitHub may show its files otherwise, or fold their changes",
     ".gitmodules": "files may come from another repository",
     ".dvcignore": "DVC may leave files out",
+    "CODEOWNERS": "others may approve a change, or nobody need",
 }
+# In a lock: what names a place beside the package index, or other options than hashes.
+PLACE = re.compile(r"://|^[^#]*\s@\s|^\s*-(?!-hash=)|^\s*[./]")
 # Of a .dvc file: which content its data have. All else says where they come from, or what runs.
 CONTENT = ("path", "md5", "size", "nfiles", "hash", "desc", "meta", "cache", "persist", "push")
 
@@ -41,6 +46,9 @@ def find_red_flags(judgement: Judgement) -> Iterator[RedFlag]:
             yield RedFlag(f"settings.{path}", f"{path} changed: {SETTINGS[name]}")
         elif path.endswith(".dvc") and _origin(base, path):
             words = f"{path}: its data come from another place, or a command makes them"
+            yield RedFlag(f"source.{path}", words)
+        elif path.startswith(LOCKS) and path.endswith(".txt") and _places(base, path):
+            words = f"{path}: packages may come from another place than the package index"
             yield RedFlag(f"source.{path}", words)
         elif name == PIPELINE and path != PIPELINE:
             words = f"{path}: DVC runs its stages beside those of {PIPELINE}"
@@ -71,3 +79,9 @@ def _origin(base: str, path: str) -> dict[str, Any]:
 
     before, after = map(beside_content, declarations.both_sides(base, path))
     return {} if after in (before, {"outs": []}) else after
+
+
+def _places(base: str, path: str) -> list[str]:
+    """Return the lines of a lock that name a place, and that the base's does not have."""
+    before, after = (revisions.content(side, path) or "" for side in (base, "HEAD"))
+    return [line for line in after.splitlines() if PLACE.search(line) and line not in before]

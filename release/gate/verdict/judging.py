@@ -8,7 +8,6 @@ from pathlib import Path
 
 from release import dvc_state, revisions
 from release.gate import (
-    blind_training,
     checks,
     comparison,
     limits,
@@ -16,8 +15,6 @@ from release.gate import (
     predictions,
     provenance,
     recalculation,
-    reproduction,
-    rescoring,
 )
 from release.gate.checks import Finding
 from release.gate.judgement import Judgement, RedFlag
@@ -34,6 +31,13 @@ from release.gate.red_flags import (
     rows,
     sources,
 )
+from release.gate.reproduction import (
+    blind_training,
+    judged_rows,
+    outputs,
+    preparation,
+    rescoring,
+)
 from release.gate.verdict import published, ratchet
 from release.revisions import CannotJudge
 from service.decision import hashes
@@ -46,6 +50,7 @@ def judge(
     remote: bool,
     pushed: bool | None = None,
     reproduced: Path | None = None,
+    blind: Path | None = None,
 ) -> Judgement:
     """Judge the repository in the current folder against a base revision."""
     judgement = Judgement(revision)
@@ -64,22 +69,24 @@ def judge(
     judgement.add("commit", provenance.check_committed)
     judgement.attempt("pipeline", lambda: read_champion(judgement, remote=remote, pushed=pushed))
     judgement.add("metrics", lambda: read_challenger(judgement))
-    judgement.add("reproduction", lambda: reproduction.compare(reproduced))
-    judgement.add(blind_training.CHECK, lambda: blind_training.compare(reproduced))
+    judgement.add("reproduction", lambda: outputs.compare(reproduced))
+    judgement.add(blind_training.CHECK, lambda: blind_training.compare(judgement, blind))
     judgement.add("attention", lambda: declarations.notices(judgement))
     judgement.add_red_flags(lambda: declarations.find_red_flags(judgement))
     judgement.add_red_flags(lambda: sources.find_red_flags(judgement))
     judgement.add_red_flags(lambda: directions.find_red_flags(judgement))
+    judgement.add_red_flags(lambda: preparation.find_red_flags(judgement))
     table, config, rules = judgement.predictions, judgement.params, judgement.limits
     if table and config:
         judgement.add("rescoring", lambda: rescoring.compare(judgement, table, reproduced))
+        judgement.add(judged_rows.CHECK, lambda: judged_rows.compare(judgement, table))
     if table and config and rules:
         judgement.add("challenger", lambda: judge_alone(judgement, table, config.policy, rules))
         if former := judgement.champion:
             judgement.add(
                 "champion", lambda: judge_against_champion(judgement, former, table, config, rules)
             )
-        judgement.attempt("ratchet", lambda: compare_with_best(judgement, rules, remote=remote))
+        judgement.attempt("ratchet", lambda: compare_with_former(judgement, rules, remote=remote))
         judgement.add_red_flags(lambda: gains.find_red_flags(judgement, rules.suspicious))
     if rules:
         judgement.add_red_flags(lambda: features.find_red_flags(judgement, rules.suspicious))
@@ -130,10 +137,11 @@ def read_champion(judgement: Judgement, *, remote: bool, pushed: bool | None) ->
         judgement.add("champion", lambda: check_champion(judgement, held))
 
 
-def compare_with_best(judgement: Judgement, rules: Limits, *, remote: bool) -> None:
-    """Compare with the best model since the last reset."""
+def compare_with_former(judgement: Judgement, rules: Limits, *, remote: bool) -> None:
+    """Compare with the best model since the last reset, and with the loans of the base."""
     with dvc_state.open_storage(remote=remote) as held:
         judgement.add("ratchet", lambda: ratchet.check_ratchet(judgement, held, rules))
+        judgement.add_red_flags(lambda: rows.find_red_flags(judgement, held, rules.suspicious))
 
 
 def read_challenger(judgement: Judgement) -> Iterator[Finding]:
@@ -160,9 +168,8 @@ def check_champion(judgement: Judgement, held: dvc_state.Storage) -> Iterator[Fi
     if figures is None or judgement.base is None:
         yield Finding("champion", "note", "the base has no model yet: floors only")
         return
-    version = dvc_state.locked_version(
-        revisions.content(judgement.base, "dvc.lock") or "", predictions.PATH
-    )
+    lock = revisions.content(judgement.base, "dvc.lock") or ""
+    version = dvc_state.locked_outputs(lock).get(predictions.PATH)
     if version is None:
         raise CannotJudge(f"dvc.lock at the base names no {predictions.PATH}")
     name = f"{predictions.PATH} of the base"
@@ -208,7 +215,6 @@ def judge_against_champion(
         yield Finding("groups", "fail", f"nobody is any more in the groups {first_few(gone)}")
     same = declarations.same_fields(judgement, judgement.base)
     both = comparison.pair(champion, table, same_fields=same)
-    judgement.red_flags.extend(rows.find_red_flags(champion, table, both, rules.suspicious))
     yield from checks.enough_common_rows(both, rules)
     if not both.rows:
         return

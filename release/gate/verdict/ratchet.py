@@ -83,7 +83,7 @@ def models(judgement: Judgement, held: dvc_state.Storage, limits: Limits) -> Ite
     for commit in revisions.history(str(judgement.base), recalculation.PATH, limits.ratchet.since):
         figures = recalculation.published_at(commit)
         lock = revisions.content(commit, "dvc.lock") or ""
-        version = dvc_state.locked_version(lock, predictions.PATH) if lock else None
+        version = dvc_state.locked_outputs(lock).get(predictions.PATH) if lock else None
         if figures is None or version is None or version[0] in seen:
             continue
         seen.add(version[0])

@@ -22,8 +22,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from release.gate import rescoring
 from release.gate.predictions import PATH as PREDICTIONS
+from release.gate.reproduction import rescoring
 from release.report import __main__ as report
 from tests.support.books import CONTRACT, ROOT, book
 from tests.support.trained.champions import (
@@ -539,7 +539,7 @@ def test_the_report_executes_nothing_of_the_artifact(lender: Lender, tmp_path: P
     (lender.folder / WINNER).write_bytes(pickle.dumps(Bomb(marker)))
     shipped(lender)
     with contextlib.chdir(lender.folder), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("release.gate.rescoring.score", REAL_SCORE)
+        patch.setattr("release.gate.reproduction.rescoring.score", REAL_SCORE)
         report.main(["--base", "HEAD^", "--out", str(tmp_path / "report.md")])
     assert not marker.exists()
     assert (tmp_path / "report.md").read_text().startswith("## ⚠️ Cannot judge")

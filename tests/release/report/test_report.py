@@ -122,7 +122,9 @@ def test_a_winner_of_the_base_that_is_gone_is_not_timed(
     pipeline: Clone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judgement = judged(pipeline)
-    monkeypatch.setattr(dvc_state, "locked_version", lambda *_: ("0" * 32, 1))
+    monkeypatch.setattr(
+        dvc_state, "locked_outputs", lambda _: {"models/winner.json": ("0" * 32, 1)}
+    )
     with contextlib.chdir(pipeline.folder):
         base, head = timing.measure(judgement)
     assert base is None

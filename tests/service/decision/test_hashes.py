@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import yaml
 
-from release.gate import rescoring
+from release.gate.reproduction import rescoring
 from release.revisions import CannotJudge
 from service.decision import hashes
 from service.decision.engine import Engine

@@ -20,18 +20,11 @@ import yaml
 from dvc.repo import Repo
 
 from release.gate import __main__ as gate
-from release.gate import (
-    blind_training,
-    comparison,
-    judgement,
-    parameters,
-    recalculation,
-    reproduction,
-    rescoring,
-)
+from release.gate import comparison, judgement, parameters, recalculation
 from release.gate.judgement import Judgement
 from release.gate.predictions import Predictions
-from release.gate.rescoring import ArtifactScores
+from release.gate.reproduction import outputs, rescoring
+from release.gate.reproduction.rescoring import ArtifactScores
 from stages.judging import evaluation
 from stages.metrics import intervals
 from stages.policy.decisions import DECISIONS
@@ -42,6 +35,7 @@ CANDIDATES = ["logistic", "lightgbm"]
 UNIVERSE = 4000
 REASON = "The committee of 12 March decided so."
 FIRST = "0" * 40
+BLIND = "blind"
 REAL_SCORE = rescoring.score
 REMEMBERED: dict[tuple[str, bytes], Any] = {}
 CONFIG = """
@@ -275,8 +269,10 @@ class Lender:
         """What a job that trains the head again would hand to the judge."""
         folder = self.folder.parent / "reproduced"
         with contextlib.chdir(self.folder):
-            reproduction.collect(folder)
-        (folder / blind_training.RESULT).write_text('{"differing": []}')
+            outputs.collect(folder)
+        winner = json.loads((self.folder / recalculation.PATH).read_text())["winner"]
+        (folder / BLIND).mkdir(exist_ok=True)
+        shutil.copyfile(self.folder / rescoring.WINNER, folder / BLIND / f"{winner}.json")
         return folder
 
     def change(self, table: pd.DataFrame) -> Lender:
@@ -304,7 +300,8 @@ class Lender:
     ) -> Judgement:
         """Return the judgement of the gate."""
         with contextlib.chdir(self.folder):
-            return gate.judge(base, remote=remote, reproduced=reproduced)
+            blind = reproduced / BLIND if reproduced else None
+            return gate.judge(base, remote=remote, reproduced=reproduced, blind=blind)
 
     def gate(self, *command: str) -> int:
         """Run the command of the gate, and return its exit code."""

@@ -8,9 +8,6 @@ before, which the judge shares nothing with. Then a person answers for it.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +21,8 @@ from release.gate import parameters
 from release.gate.checks import Finding
 from release.gate.judgement import Judgement, RedFlag
 from release.gate.predictions import Predictions
+from release.gate.reproduction import programs
+from release.gate.reproduction.programs import OURS
 from release.revisions import CannotJudge
 from stages.judging.refit.agreement import Agreement
 from stages.params import Refit
@@ -31,7 +30,6 @@ from stages.params import Refit
 WINNER = Path("models/winner.json")
 JUDGED = Path("models/judged.json")  # of which the figures are, where WINNER was fitted again
 GOLDEN = Path("models/golden.jsonl")
-OURS = Path(__file__).parents[2]
 SPLITS = ("validation", "test")
 SCORES = "scores"
 SECONDS = 900
@@ -81,22 +79,8 @@ def run(code: Path, folder: Path) -> None:
     config, _ = parameters.read()
     judged = JUDGED if JUDGED.is_file() else WINNER
     paths = map(str, (judged, WINNER, folder, GOLDEN, config.data))
-    command = [sys.executable, "-P", "-c", SCORE, *paths, config.mode, *SPLITS]
-    environment = {**os.environ, "PYTHONPATH": str(code.resolve())}
-    try:
-        done = subprocess.run(
-            command,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise CannotJudge(f"{WINNER} did not score its rows in {SECONDS} s") from None
-    if done.returncode:
-        words = " ".join(done.stderr.strip().splitlines()[-1:])
-        raise CannotJudge(f"{WINNER} cannot score the prepared rows: {words}")
+    words = ["-c", SCORE, *paths, config.mode, *SPLITS]
+    programs.run(words, code, what=f"scoring the prepared rows by {WINNER}", seconds=SECONDS)
 
 
 def read(folder: Path) -> ArtifactScores:
@@ -182,11 +166,11 @@ def differences(table: Predictions, scores: ArtifactScores, golden: int) -> list
     There must be as many `golden` records as params.yaml says, or as there are test rows.
     """
     wrong = []
-    for split, (row, pd) in scores.splits.items():
+    for split, (row, scored) in scores.splits.items():
         rows = table.split(split)
         if not np.array_equal(rows["row"].to_numpy(np.int64), row):
             wrong.append(f"the {split} rows are not those of the prepared data")
-        elif count := int((rows["pd"].to_numpy(np.float64) != pd).sum()):
+        elif count := int((rows["pd"].to_numpy(np.float64) != scored).sum()):
             wrong.append(f"{count:,} PDs of {split} rows differ")
     if scores.golden is None:
         return wrong
