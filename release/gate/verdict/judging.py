@@ -38,6 +38,7 @@ from release.gate.reproduction import (
     preparation,
     rescoring,
 )
+from release.gate.reproduction import directions as followed
 from release.gate.verdict import published, ratchet
 from release.revisions import CannotJudge
 from service.decision import hashes
@@ -76,6 +77,7 @@ def judge(
     judgement.add_red_flags(lambda: sources.find_red_flags(judgement))
     judgement.add_red_flags(lambda: directions.find_red_flags(judgement))
     judgement.add_red_flags(lambda: preparation.find_red_flags(judgement))
+    judgement.add_red_flags(lambda: followed.find_red_flags(judgement))
     table, config, rules = judgement.predictions, judgement.params, judgement.limits
     if table and config:
         judgement.add("rescoring", lambda: rescoring.compare(judgement, table, reproduced))

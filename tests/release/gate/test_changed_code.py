@@ -6,6 +6,7 @@ The champion is trained by the real stages, and its repository holds their code.
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import socket
 import threading
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from release.gate import judgement
+from release.gate import judgement, recalculation
 from release.gate.checks import Finding
 from release.gate.predictions import PATH as PREDICTIONS
 from release.gate.reproduction import blind_training, programs
@@ -213,3 +214,16 @@ def test_an_evaluation_that_puts_more_into_the_winner_does_not_pass(lender: Trai
     )
     run_changed(lender, "evaluate")
     assert blind(lender).status == "fail"
+
+
+def test_directions_that_only_the_code_of_the_change_sees_need_an_answer(
+    lender: TrainedLender,
+) -> None:
+    edit_code(lender, "stages/judging/monotone.py", "Return the price", "Give the price")
+    path = lender.folder / recalculation.PATH
+    figures = json.loads(path.read_text())
+    figures["monotone"]["fields"]["amount"]["violations"] = 77
+    path.write_text(json.dumps(figures))
+    found = shipped(lender).judge()
+    assert code(found) != 0
+    assert "`red_flag: code.directions`" in words(found, "fail")
