@@ -15,7 +15,7 @@ import pyarrow as pa
 import yaml
 
 from release import revisions
-from release.dvc_state import Storage, locked_outputs
+from release.dvc_state import Storage, locked_outputs, read_text
 from release.gate import comparison
 from release.gate.judgement import Judgement
 from release.gate.predictions import Predictions
@@ -64,7 +64,7 @@ def of_tables(judgement: Judgement, held: Storage) -> tuple[Book, Book] | None:
     if base is None or config is None:
         return None
     prepared_rows, raw = str(config.data / "prepared"), config.data / "raw"
-    texts = revisions.content(base, "dvc.lock") or "", Path("dvc.lock").read_text()
+    texts = revisions.content(base, "dvc.lock") or "", read_text(Path("dvc.lock"))
     then, now = (locked_outputs(text).get(prepared_rows) for text in texts)
     text = revisions.content(base, str(config.data / "contract.yaml"))
     if then is None or then == now or text is None:

@@ -471,7 +471,10 @@ def test_an_artifact_that_cannot_score_cannot_be_judged(lender: Lender) -> None:
     lender.run(BETTER)
     (lender.folder / "models/winner.json").write_bytes(b"nonsense")
     pushed = lender.lock().commit("Ship nonsense").push()
-    with contextlib.chdir(pushed.folder), pytest.raises(CannotJudge, match="cannot score the"):
+    with (
+        contextlib.chdir(pushed.folder),
+        pytest.raises(CannotJudge, match="scoring the prepared rows"),
+    ):
         REAL_SCORE()
 
 
