@@ -105,5 +105,6 @@ def test_code_that_forces_the_verdict_is_not_what_judges(
     lender.acknowledge("code", "figures", who="Mallory", why=REASON)
     lender.commit_and_push("Say pass")
     assert github.pull_request()["judge"] == "failure"
-    assert comment(github).startswith("## ❌ Fail"), comment(github)
+    assert comment(github).startswith("## ⚠️ Cannot judge: blind training: "), comment(github)
+    assert "- ❌ champion: Discrimination (AUC)" in comment(github)
     assert "files of code that makes or judges models changed" in comment(github)
