@@ -22,10 +22,9 @@ from release.gate.predictions import Predictions
 from release.revisions import CannotJudge
 from stages.contract import prepared
 from stages.contract import reading as contracts
-from stages.contract.raw.files import read_file
 from stages.contract.schema import Contract
 from stages.features.split import SPLITS
-from stages.judging.predictions import loan_keys
+from stages.judging.predictions import read_keys
 
 
 class Book(NamedTuple):
@@ -104,23 +103,22 @@ def base_file(base: str, raw: Path, name: str, held: Storage) -> bytes:
 
 def read(data: Path, contract: Contract, fields: list[str]) -> Book:
     """Return the loans of a dataset's folder."""
-    parts, raw = [], data / "raw"
+    parts, keys = [], read_keys(contract, data / "raw")
+    if keys is None:
+        raise CannotJudge(f"{data}: the contract names no key of its loans")
     for part in SPLITS:
         table = prepared.read(data / "prepared" / f"{part}.parquet")
         dates = prepared.dates(table, contract)
         facts = {
-            "loan": loan_keys(table, contract, raw),
+            "loan": keys.to_numpy()[table.column("_row").to_numpy()],
             "part": part,
             "bad": prepared.outcome(table),
             "date": pd.NaT if dates is None else dates.astype("datetime64[s]"),
             "fields": fingerprints(table, fields),
         }
         parts.append(pd.DataFrame(facts))
-    base = contract.tables[contract.base_table]
-    frame = read_file(raw / base.path, base.keys, base)[base.keys].astype(str)
-    keys = frozenset(map("/".join, zip(*(frame[name] for name in base.keys), strict=True)))
     loans = pd.concat(parts).set_index("loan")
-    return Book(loans, keys, has_window=contract.outcome is not None)
+    return Book(loans, frozenset(keys), has_window=contract.outcome is not None)
 
 
 def fingerprints(table: pa.Table, fields: list[str]) -> list[str]:

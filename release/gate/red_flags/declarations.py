@@ -28,7 +28,8 @@ OF_FEATURE = (
 # Of params.yaml: what the figures judge, and what neither a stage nor the service reads. All else
 # decides on which rows and by which yardstick both sides are judged, or who watches over decisions.
 FREE = (
-    *("candidates", "featurize", "search", "train", "evaluate.choose_by", "evaluate.prefer"),
+    *("candidates", "featurize", "search", "train", "evaluate.choose_by", "evaluate.choose_over"),
+    *("evaluate.origins", "evaluate.prefer"),
     *("policy.cut_off", "policy.refer_band", "policy.rules"),
     *("threads", "compute", "simulate", "expected_loss", "fairness"),
 )
@@ -76,12 +77,14 @@ def parameter_changes(
     before: dict[str, Any], after: dict[str, Any], unknown: list[str]
 ) -> Iterator[RedFlag]:
     """Say which parameters changed that no figure judges, and which this gate does not know."""
-    changed = changes(before, after)
+    changed, known = changes(before, after), JudgedParameters.model_fields
     for change in changed:
         name, section = change.name, change.name.partition(".")[0]
         if name == RULES and not holds_all(change.after, change.before):
             yield RedFlag(name, "params.yaml: a hard rule of the policy is gone or is another one")
-        elif section in before and not any(is_part(name, of) for of in (*FREE, *unknown)):
+        elif section in {*before, *known} and not any(
+            is_part(name, of) for of in (*FREE, *unknown)
+        ):
             yield RedFlag(name, f"params.yaml: {_words(change)}")
     for name in unknown:
         if any(is_part(name, each.name) or is_part(each.name, name) for each in changed):

@@ -22,7 +22,7 @@ from release.gate.checks import Finding
 from release.gate.judgement import Judgement
 from release.gate.parameters import JudgedParameters
 from release.gate.reproduction import outputs, programs
-from release.gate.reproduction.rescoring import WINNER
+from release.gate.reproduction.rescoring import JUDGED, WINNER
 from release.revisions import CannotJudge
 
 CHECK = "blind training"
@@ -30,15 +30,9 @@ NEEDED = ("params.yaml", "stages", "requirements")
 SECONDS = 3600
 WRITE = """
 import json
-from pathlib import Path
-from stages import params
-from stages.judging import blending, predictions
-from stages.models import artifact, model_file
-config, folder, written = params.load(), Path("models/candidates"), {}
-models = {name: artifact.load(folder / f"{name}.joblib") for name in config.candidates}
-if config.blend:
-    held = predictions.read_out_of_fold(folder, config.candidates)
-    models[blending.NAME] = blending.blend_models(models, held, config.blend)[0]
+from stages import evaluate, params
+from stages.models import model_file
+models, written = evaluate.read_candidates(params.load())[0], {}
 for name, model in models.items():
     try:
         written[name] = model_file.text(model)
@@ -107,10 +101,11 @@ def compare(judgement: Judgement, folder: Path | None) -> Iterator[Finding]:
     path = folder / f"{name}.json"
     if not path.is_file():
         raise CannotJudge(f"training {name} without the test part failed: see the job before this")
-    if path.read_bytes() == WINNER.read_bytes():
-        yield Finding(CHECK, "pass", f"{WINNER} is the same bytes without the test part")
-    elif outputs.is_close(WINNER, path):
-        words = f"{WINNER} is the same within {outputs.CLOSE:g} without the test part"
+    judged = JUDGED if JUDGED.is_file() else WINNER
+    if path.read_bytes() == judged.read_bytes():
+        yield Finding(CHECK, "pass", f"{judged} is the same bytes without the test part")
+    elif outputs.is_close(judged, path):
+        words = f"{judged} is the same within {outputs.CLOSE:g} without the test part"
         yield Finding(CHECK, "pass", words)
     else:
         words = f"{name} changed with the test part, which it must not read"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from release import revisions
 from release.gate.judgement import Judgement, RedFlag
 from release.gate.reproduction import programs
-from release.gate.reproduction.rescoring import CODE, SECONDS, WINNER
+from release.gate.reproduction.rescoring import CODE, JUDGED, SECONDS, WINNER
 
 FOLLOW = """
 import json, sys
@@ -34,7 +34,8 @@ def find_red_flags(judgement: Judgement) -> Iterator[RedFlag]:
     changed = revisions.list_changed(base, *CODE) if base else []
     if config is None or not changed or not (config.data / "prepared").is_dir():
         return
-    given, what = ["-c", FOLLOW, str(WINNER), str(config.data)], "following directions of risk"
+    judged = JUDGED if JUDGED.is_file() else WINNER
+    given, what = ["-c", FOLLOW, str(judged), str(config.data)], "following directions of risk"
     ours = json.loads(programs.run(given, programs.OURS, what=what, seconds=SECONDS))
     fields = ((judgement.metrics or {}).get("monotone") or {}).get("fields") or {}
     stated = {name: field.get("violations") for name, field in fields.items()}

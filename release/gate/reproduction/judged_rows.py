@@ -21,7 +21,7 @@ from release.gate.reproduction.rescoring import CODE, SPLITS
 from release.revisions import CannotJudge
 from stages.contract import reading as contracts
 from stages.judging.evaluation import Judged
-from stages.judging.predictions import make_predictions
+from stages.judging.predictions import make_predictions, read_keys
 from stages.judging.rows import Rows
 from stages.params import Params
 
@@ -50,7 +50,7 @@ def wrong_columns(table: Predictions, config: JudgedParameters) -> list[str]:
     contract = contracts.load(config.dataset)
     # Of the parameters, rows need what both classes have.
     parts = {n: Rows(cast(Params, config), contract, n) for n in ("train", *SPLITS)}
-    wrong = []
+    wrong, keys = [], read_keys(contract, raw)
     for name, rows in parts.items():
         held = table.split(name)
         numbers = pd.Index(rows.table.column("_row").to_numpy())
@@ -59,7 +59,7 @@ def wrong_columns(table: Predictions, config: JudgedParameters) -> list[str]:
             wrong.append(f"row of {name}")
             continue
         judged = Judged(rows.bad, np.zeros(len(rows.bad)), 0 * rows.bad, rows.exposure)
-        made = make_predictions(rows, judged).drop(columns=["pd", "decision"])
+        made = make_predictions(rows, judged, keys).drop(columns=["pd", "decision"])
         if name == "test":
             made = made.assign(new_customer=rows.has_customer_outside(parts["train"]))
         made = made.iloc[places].reset_index(drop=True)
@@ -77,4 +77,3 @@ def is_same(made: pd.Series | None, held: pd.Series | None) -> bool:
         return all(each is None or bool(each.isna().all()) for each in (made, held))
     one, other = made.reset_index(drop=True), held.reset_index(drop=True)
     return len(one) == len(other) and bool(((one == other) | (one.isna() & other.isna())).all())
-
