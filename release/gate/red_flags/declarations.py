@@ -29,7 +29,7 @@ OF_FEATURE = (
 # decides on which rows and by which yardstick both sides are judged, or who watches over decisions.
 FREE = (
     *("candidates", "featurize", "search", "train", "evaluate.choose_by", "evaluate.choose_over"),
-    *("evaluate.origins", "evaluate.prefer"),
+    *("evaluate.origins", "evaluate.prefer", "refit.rows", "refit.anchor"),
     *("policy.cut_off", "policy.refer_band", "policy.rules"),
     *("threads", "compute", "simulate", "expected_loss", "fairness"),
 )
