@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from release.gate import rescoring
+from release.gate.reproduction import rescoring
 from stages.models import model_file
 from tests.support.trained.champions import (
     code,
