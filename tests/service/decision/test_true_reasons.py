@@ -1,6 +1,6 @@
 """No applicant is given a false reason: every refused row of every book, by every candidate.
 
-What makes a sentence false is defined in `tests.support.sentence_checks`. A reason is faithful
+What makes a sentence false is defined in `sentence_checks` beside it. A reason is faithful
 where the PD does not rise as the fields of its fact get their best values; one that calls a value
 high or low, also where it does not rise as the value comes to the end of the usual range.
 """
@@ -28,9 +28,9 @@ from stages.judging import reference
 from stages.models import artifact, model_file
 from stages.models.artifact import Model
 from stages.simulation import population
+from tests.service.decision.sentence_checks import COUNTED, COUNTED_LESS, SentenceChecker
 from tests.support import unknown_books
 from tests.support.books import CANDIDATES, MEANINGS, ROOT, Project, book
-from tests.support.sentence_checks import COUNTED, COUNTED_LESS, SentenceChecker
 
 REAL = ROOT.parent / "shared" / "data" / "loan_applications"
 FAITHFUL = 0.95
