@@ -12,11 +12,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from release.gate.rescoring import ArtifactScores
 from scipy.special import expit
 from scipy.stats import rankdata
 
-from release.gate import rescoring
+from release.gate.reproduction import rescoring
+from release.gate.reproduction.rescoring import ArtifactScores
 from stages.judging import blending, predictions
 from stages.judging.refit import winner
 from stages.judging.refit.agreement import Agreement
