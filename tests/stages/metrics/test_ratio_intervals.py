@@ -6,6 +6,7 @@ import pytest
 from benches import few_differences
 from benches.judging import coverage
 from stages.metrics import intervals, ratio_intervals
+from stages.metrics.ranked_rows import RankedRows
 from stages.metrics.rate_intervals import profit_interval, wilson
 from stages.metrics.ratio_intervals import RatioOfSums
 from tests.support.trained.judged_rows import book
@@ -116,3 +117,25 @@ def test_the_ratio_of_nothing_moves_by_no_row() -> None:
     ones, nothing = np.ones(9), np.zeros(9)
     assert RatioOfSums(-nothing, ones).one_row(None) == pytest.approx(1 / 9)
     assert RatioOfSums(-0.5 * ones, ones).one_row(None) == pytest.approx(0.5 / 9)
+
+
+@pytest.mark.parametrize("empty", ["new", "old"])
+def test_the_difference_of_a_ratio_of_nothing_is_undefined(empty: str) -> None:
+    ones = np.full(9, 0.05)  # of money: less than 1 in all
+    sides = {"new": RatioOfSums(ones, ones), "old": RatioOfSums(0 * ones, ones)}
+    interval = ratio_intervals.difference(sides["new"], sides["old"])
+    assert interval.low < interval.estimate == 1 < interval.high
+    sides[empty] = RatioOfSums(0 * ones, 0 * ones)
+    assert np.isnan(ratio_intervals.difference(sides["new"], sides["old"])).all()
+
+
+def test_a_loan_that_is_flagged_otherwise_moves_f1_by_its_slope() -> None:
+    bad, flagged = np.arange(20) < 8, np.arange(20) % 2 == 0
+    ranked = RankedRows.of(bad, np.where(flagged, 0.9, 0.1), cut_off=0.5)
+    moved = ratio_intervals.moves_of_one_row(ranked, {}, None)
+    both, either = (bad & flagged).sum(), (bad | flagged).sum()
+    share = both / either
+    slope = (2 * (share + 1e-6) / (1 + share + 1e-6) - 2 * share / (1 + share)) / 1e-6
+    assert moved["f1"] == pytest.approx(slope / either, rel=1e-4)
+    assert moved["recall"] == 1 / bad.sum()
+    assert "bad_rate" not in moved
