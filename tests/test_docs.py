@@ -32,7 +32,14 @@ LINKS = [
 SETTINGS = sorted(
     set(re.findall(r"`((?:CREDIT_PD|ALERT|DATABASE|RETRAIN)_[A-Z_]+)", "\n".join(TEXT.values())))
 )
-CODE = "".join(p.read_text() for p in [*(ROOT / "service").rglob("*.py"), ROOT / "Makefile"])
+CODE = "".join(
+    path.read_text()
+    for path in [
+        *(ROOT / "service").rglob("*.py"),
+        *(ROOT / "release").rglob("*.py"),
+        ROOT / "Makefile",
+    ]
+)
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
@@ -141,7 +148,7 @@ def test_every_endpoint_is_served_and_every_served_one_is_reported(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_a_setting_is_read_by_the_service(name: str) -> None:
+def test_a_setting_is_read_by_the_code(name: str) -> None:
     assert name in CODE
 
 
