@@ -130,9 +130,11 @@ def test_a_parameter_of_one_candidate_concerns_its_training_and_its_search_alone
         ({"simulate": {"rows": 7}}, []),
         ({"policy": {"margin": 0.1}}, ["dossier", "evaluate"]),
         ({"evaluate": {"resamples": 150}}, ["evaluate"]),
-        ({"featurize": {"bins": 5}}, ["featurize", *of_each("search")]),
+        ({"evaluate": {"origins": 3}}, ["evaluate", *of_each("train")]),
+        ({"refit": {"rows": "all"}}, ["evaluate"]),
+        ({"featurize": {"bins": 5}}, ["evaluate", "featurize", *of_each("search")]),
         ({"preprocess": {"max_invalid": 0.2}}, ["preprocess"]),
-        ({"train": {"folds": 4}}, [*of_each("search"), *of_each("train")]),
+        ({"train": {"folds": 4}}, ["evaluate", *of_each("search"), *of_each("train")]),
     ],
 )
 def test_a_parameter_concerns_the_stages_that_read_it(
