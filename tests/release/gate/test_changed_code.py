@@ -136,7 +136,7 @@ def test_code_that_keeps_the_rows_needs_no_answer(lender: TrainedLender) -> None
 
 # What training reads
 
-TRAINED = "    folds = train.cut("
+TRAINED = "    folds, number = train.cut("
 LEAK = "    train.bad[:40] = 1 if {what} else 0\n"
 TEST = "__import__('pyarrow.parquet').parquet.read_table({path!r}).column('_row')[0].as_py() > 1000"
 SIZES = "sum(p.stat().st_size for p in __import__('pathlib').Path('{folder}/.dvc').rglob('*'))"
