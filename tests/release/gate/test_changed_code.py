@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,7 +35,7 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> TrainedLender:
     made = TrainedLender.with_champion(tmp_path_factory.mktemp("trained"))
     unwanted = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "stages", made.folder / "stages", ignore=unwanted)
-    made.text("requirements/training.txt", "")
+    made.text("requirements/training.txt", "").text("stages/.gitignore", "__pycache__/\n")
     return made.commit_and_push("Bring the code")
 
 
@@ -170,8 +172,18 @@ def listening() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+def may_separate() -> bool:
+    """Return whether this user may start programs in namespaces of their own; root always must."""
+    if not hasattr(os, "geteuid") or not shutil.which("unshare"):
+        return False
+    sudo = ["sudo", "--non-interactive", "true"]
+    return os.geteuid() == 0 or bool(shutil.which("sudo") and not subprocess.call(sudo))
+
+
 def blind(lender: TrainedLender) -> Finding:
     """Return what is found of the winner of a repository."""
+    if not may_separate():
+        pytest.skip("training alone takes Linux, and root or sudo without a password")
     folder = lender.folder.parent / "blind"
     with contextlib.chdir(lender.folder):
         try:

@@ -27,6 +27,7 @@ PLOTS = {
     "Confusion",
     "Importance",
     "Vintages",
+    "Origins",
     "Candidates",
 }
 
