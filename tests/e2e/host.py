@@ -193,9 +193,9 @@ class Traffic:
     failed_at: list[float] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
 
-    def ask(self, connection: HTTPConnection) -> None:
-        """Send predictions over one kept connection until the end."""
-        for number in count():
+    def ask(self, connection: HTTPConnection, first: int) -> None:
+        """Send predictions over one kept connection until the end, from one applicant on."""
+        for number in count(first):
             if self.ended.is_set():
                 break
             applicant = number % self.references if self.references else 0
@@ -239,7 +239,12 @@ def traffic(host: Host, **how: Any) -> Iterator[Traffic]:
     seen = Traffic(**how)
     connections = [HTTPConnection(host.front, timeout=10) for _ in range(CLIENTS - 1)]
     connections.append(HTTPSConnection(host.public, timeout=10, context=any_certificate()))
-    threads = [threading.Thread(target=seen.ask, args=(each,)) for each in connections]
+    # Each client begins with another applicant, so that all of them are soon asked for.
+    places = [each * seen.references // CLIENTS for each in range(CLIENTS)]
+    threads = [
+        threading.Thread(target=seen.ask, args=each)
+        for each in zip(connections, places, strict=True)
+    ]
     for thread in threads:
         thread.start()
     try:

@@ -21,7 +21,7 @@ from .s3 import S3
 pytestmark = pytest.mark.e2e
 
 CHANGES = {r"candidates: \[.*\]": "candidates: [logistic, lightgbm]"}
-WINNER = "models/winner.json"
+WINNER, REFERENCE = "models/winner.json", "models/reference.json"
 OUTPUTS = ("data/loan_book/raw", "data/loan_book/prepared", "models/candidates", WINNER)
 
 
@@ -185,7 +185,7 @@ def stored(s3: S3) -> int:
 
 
 def test_a_damaged_object_is_noticed_and_named(lender: Lender, newcomer: Clone) -> None:
-    files, place = lender.files(), lender.object(WINNER)
+    files, place = lender.files(), lender.object(REFERENCE)
     whole = files.cat(place)
     files.pipe(place, whole[:-1] + bytes([whole[-1] ^ 1]))
     try:
@@ -193,8 +193,8 @@ def test_a_damaged_object_is_noticed_and_named(lender: Lender, newcomer: Clone) 
     finally:
         files.pipe(place, whole)
     assert "damaged or missing in the remote" in complaint
-    assert f"{WINNER} ({place.partition('/dvc/')[2]})" in complaint
-    assert not (newcomer.folder / WINNER).exists()
+    assert f"{REFERENCE} ({place.partition('/dvc/')[2]})" in complaint
+    assert not (newcomer.folder / REFERENCE).exists()
 
 
 def test_a_missing_object_is_noticed_and_named(lender: Lender, newcomer: Clone) -> None:
