@@ -11,7 +11,6 @@ from typing import NoReturn
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from stages import errors, files, params, project
@@ -23,7 +22,7 @@ from stages.models.artifact import Model
 from stages.models.fitting import found_parameters, origins
 from stages.models.fitting.folds import Fold, Rows, has_days_for, learn_from_later_days
 from stages.models.fitting.job import Job
-from stages.models.fitting.training_rows import TrainingRows
+from stages.models.fitting.training_rows import TrainingRows, judged_last
 from stages.models.parameters import CandidateParameters
 
 
@@ -85,15 +84,6 @@ def out_of_fold(
             "pd": np.concatenate((pd[rows], model.calibrator(final))),
         }
     )
-
-
-def judged_last(train: TrainingRows, held: TrainingRows) -> NDArray[np.bool_]:
-    """Return which validation rows (n,) make a fold: those of whose customers none was learned.
-
-    Nor any copy. Where these are less than half of them, none does: so few say too little.
-    """
-    is_new = ~np.isin(held.group, train.group)
-    return is_new & bool(2 * is_new.sum() >= len(is_new))
 
 
 def main(name: str) -> None:

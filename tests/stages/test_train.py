@@ -21,7 +21,7 @@ from stages.contract import reading as contracts
 from stages.features.matrix import Features
 from stages.models import artifact, registry
 from stages.models.fitting.folds import learn_from_later_days
-from stages.models.fitting.training_rows import TrainingRows
+from stages.models.fitting.training_rows import TrainingRows, judged_last
 from stages.params import ParamsError
 from tests.support import dask_cluster
 from tests.support.books import CANDIDATES, ROOT, Project
@@ -157,7 +157,7 @@ def test_validation_rows_of_customers_who_were_learned_from_choose_nothing(
     held: list[int], judged: list[bool]
 ) -> None:
     train_rows = rows_of(np.array([1, 2, 3, 3]))
-    assert train.judged_last(train_rows, rows_of(np.array(held))).tolist() == judged
+    assert judged_last(train_rows, rows_of(np.array(held))).tolist() == judged
 
 
 def test_a_fold_is_later_than_what_its_model_learnt_from(fitted_book: Project) -> None:

@@ -13,13 +13,14 @@ from itertools import islice
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from stages.features.matrix import Floats
 from stages.models.artifact import Model
 from stages.models.fitting import folds
 from stages.models.fitting.folds import PAST, Fold, FoldsError, Rows
 from stages.models.fitting.job import Job
-from stages.models.fitting.training_rows import TrainingRows
+from stages.models.fitting.training_rows import TrainingRows, judged_last
 from stages.models.scorers import Scorer
 from stages.params import ParamsError
 
@@ -116,21 +117,30 @@ def judge_last(
 ) -> pa.Table:
     """Return what the candidate says of the validation rows, and out of fold of training rows.
 
-    `margin` (n,) is that of the training rows by the models of their folds, or NaN.
+    `fold` is empty for loans of customers whom the candidate has learned from. `margin` (n,) is
+    that of the training rows by the models of their folds, or NaN.
     """
     said, known = model.scorer.margin(held.x), np.flatnonzero(~np.isnan(margin))
-    judged = as_table(held, "validation", number, said, model.calibrator(said))
+    absent = ~judged_last(train, held)
+    judged = as_table(held, "validation", number, said, model.calibrator(said), absent)
     past = train.take(known), PAST, number, margin[known], model.calibrator(margin[known])
     return pa.concat_tables([judged, as_table(*past)])
 
 
-def as_table(rows: TrainingRows, split: str, fold: int, margin: Floats, pd: Floats) -> pa.Table:
-    """Return rows as a candidate's file of judged rows has them."""
+def as_table(
+    rows: TrainingRows,
+    split: str,
+    fold: int,
+    margin: Floats,
+    pd: Floats,
+    absent: NDArray[np.bool_] | None = None,
+) -> pa.Table:
+    """Return rows as a candidate's file of judged rows has them; `absent` ones are of no fold."""
     return pa.table(
         {
             "_row": rows.row,
             "split": [split] * len(rows.bad),
-            "fold": np.full(len(rows.bad), fold, dtype=np.int64),
+            "fold": pa.array(np.full(len(rows.bad), fold, dtype=np.int64), mask=absent),
             "bad": rows.bad,
             "margin": margin,
             "pd": pd,

@@ -96,3 +96,12 @@ class TrainingRows:
             "from": first and str(first),
             "to": last and str(last),
         }
+
+
+def judged_last(train: TrainingRows, held: TrainingRows) -> NDArray[np.bool_]:
+    """Return which validation rows (n,) make a fold: those of whose customers none was learned.
+
+    Nor any copy. Where these are less than half of them, none does: so few say too little.
+    """
+    is_new = ~np.isin(held.group, train.group)
+    return is_new & bool(2 * is_new.sum() >= len(is_new))

@@ -103,7 +103,7 @@ def test_a_backtest_leaves_the_candidate_as_it_is_and_judges_it_last(
     plain = Project(tmp_path, WINDOW + CONTRACT, candidates=[*TRIED]).run(candidate)
     assert plain.artifact(candidate).read_bytes() == backtested.artifact(candidate).read_bytes()
     ours, theirs = (said(p, candidate).query("split == 'validation'") for p in (backtested, plain))
-    assert ours["fold"].unique().tolist() == [NUMBER - 1]
+    assert ours["fold"].dropna().unique().tolist() == [NUMBER - 1]
     np.testing.assert_array_equal(ours["pd"], theirs["pd"])
 
 
@@ -141,3 +141,15 @@ def test_more_origins_than_the_book_allows_are_refused(
     path.write_text(path.read_text().replace("months: 2,", f"months: {months},"))
     with pytest.raises(ParamsError, match=rf"params\.yaml: evaluate\.origins: .*{words}"):
         origins.cut(read(Project(tmp_path, path.read_text())), number, 3, 7)
+
+
+def test_the_last_origin_judges_by_no_customer_whom_the_candidate_has_learned_from(
+    backtested: Project, rows: TrainingRows
+) -> None:
+    judged = pq.read_table(backtested.folder / "models/candidates/scorecard.folds.parquet")
+    last = judged.to_pandas().query("split == 'validation'").set_index("_row")
+    held = backtested.split("validation").set_index("_row")["_entity"].loc[last.index]
+    known = held.isin(backtested.split("train")["_entity"])
+    assert 0.05 < known.mean() < 0.5
+    assert (last["fold"].isna() == known).all()
+    assert last["fold"].dropna().eq(NUMBER - 1).all()
