@@ -58,16 +58,10 @@ class Command(NamedTuple):
     environment: dict[str, str]
 
 
+@functools.cache
 def bin_folder() -> Path:
     """Return a folder with such a `python`, whose server ends with this process."""
-    return _start_server()[0]
-
-
-@functools.cache
-def _start_server() -> tuple[Path, subprocess.Popen[str]]:
-    """Start the server once; return the folder, and the process, whose end closes its stdin."""
     folder = Path(tempfile.mkdtemp(prefix="warm-python-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / ".gitconfig").write_text(GITCONFIG)
     address = str(folder / "socket")
     client = CLIENT.format(python=sys.executable, forked=FORKED, address=address)
@@ -81,9 +75,16 @@ def _start_server() -> tuple[Path, subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         text=True,
     )
+    atexit.register(_stop_server, folder, server)
     assert server.stdout is not None
     assert server.stdout.readline() == READY, "the server of warm interpreters did not start"
-    return folder, server
+    return folder
+
+
+def _stop_server(folder: Path, server: subprocess.Popen[str]) -> None:
+    """End the server, and remove its folder."""
+    server.communicate()  # closes its stdin, which ends it
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def serve(address: str) -> None:
