@@ -119,7 +119,7 @@ ATTACKS: dict[str, tuple[Plant, str]] = {
         "red flag: .*source.requirements/training.txt",
     ),
     "another package index": (
-        packages_from("--extra-index-url https://example.com"),
+        packages_from("--extra-index-url=https://example.com"),
         "red flag: .*source.requirements/training.txt",
     ),
     "a package of the change's own": (
