@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from service.ledger.storage.connections import PostgresConnection, SQLiteConnection, start_clock
+from service.ledger.storage.connections import PostgresConnection, connect_sqlite, start_clock
 
 THREADS = 4  # queries that a worker sends at the same time, each on a connection of its own
 CONNECT_TIMEOUT = 2  # seconds, the shortest that PostgreSQL's library knows
@@ -26,18 +25,7 @@ def open_engine(url: str, deadline: float) -> Engine:
 
 
 def _open_sqlite(url: URL, deadline: float) -> Engine:
-    def connect() -> SQLiteConnection:
-        connection = sqlite3.connect(
-            f"file:{quote(str(url.database))}?mode=ro",
-            uri=True,
-            timeout=deadline,
-            isolation_level=None,
-            check_same_thread=False,
-            factory=SQLiteConnection,
-        )
-        connection.deadline = deadline
-        return connection
-
+    connect = partial(connect_sqlite, str(url.database), deadline, mode="ro", patience=deadline)
     engine = create_engine(
         url, creator=connect, pool_size=THREADS, max_overflow=0, hide_parameters=True
     )

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Generator
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 import psycopg
@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 DEADLINE = 3.0  # seconds that one call of the database may take in the service
 LONG_DEADLINE = 600.0  # the same for commands, background work and migrations
+PATIENCE = 5.0  # seconds that a connection waits for a lock of SQLite until it is told otherwise
 CHECK_EVERY = 10_000  # steps of SQLite's virtual machine between two checks of the deadline
 REPEAT = 60.0  # seconds after which the same failure is printed again
 
@@ -102,12 +103,18 @@ class _Clock:
         return time.monotonic() > self.end
 
 
-def connect_sqlite(path: str, deadline: float) -> SQLiteConnection:
-    """Connect to an existing file; raises sqlite3.OperationalError when it does not exist."""
-    # mode=rw does not create a file: a missing ledger must not become a new and empty one.
+def connect_sqlite(
+    path: str, deadline: float, *, mode: Literal["rw", "ro"] = "rw", patience: float = PATIENCE
+) -> SQLiteConnection:
+    """Connect to an existing file; raises sqlite3.OperationalError when it does not exist.
+
+    `patience` are the seconds that a statement waits for a lock.
+    """
+    # Neither mode creates a file: a missing ledger must not become a new and empty one.
     connection = sqlite3.connect(
-        f"file:{quote(path)}?mode=rw",
+        f"file:{quote(path)}?mode={mode}",
         uri=True,
+        timeout=patience,
         isolation_level=None,
         check_same_thread=False,
         factory=SQLiteConnection,
