@@ -23,10 +23,10 @@ from stages.judging.evaluation import round_figures
 from stages.metrics import ratio_intervals
 from stages.metrics.clusters import Codes
 from stages.metrics.delong import compare_aucs
+from stages.metrics.rate_intervals import as_figure
 from stages.metrics.ratio_intervals import RatioOfSums
 from stages.replay import comparison, table
 from stages.replay.comparison import Side
-from stages.replay.policy_figures import as_figure
 
 FEWEST = 2  # good and bad loans that an AUC with an interval needs
 

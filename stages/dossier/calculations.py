@@ -15,7 +15,7 @@ from stages.contract.schema import Contract, Mode
 from stages.dossier import grade_tests
 from stages.metrics import clusters, delong, ratio_intervals
 from stages.metrics.clusters import read_codes
-from stages.metrics.rate_intervals import share_interval
+from stages.metrics.rate_intervals import as_figure, share_interval
 
 DIGITS = 6
 FEWEST = 2  # good and bad loans without which an AUC has no interval
@@ -47,8 +47,8 @@ def auc_with_interval(rows: pd.DataFrame) -> Facts | None:
     bad = rows["bad"].to_numpy()
     if min(bad.sum(), len(bad) - bad.sum()) < FEWEST:
         return None
-    auc = delong.auc_with_interval(bad, rows["pd"].to_numpy(), read_codes(rows.get("cluster")))
-    return {"value": auc.estimate, "low": auc.low, "high": auc.high}
+    cluster = read_codes(rows.get("cluster"))
+    return as_figure(delong.auc_with_interval(bad, rows["pd"].to_numpy(), cluster))
 
 
 def independent_share(rows: pd.DataFrame) -> float:

@@ -24,7 +24,8 @@ from stages.fairness.search import ChangedLog, Result
 from stages.fairness.trials import Trial, TrialRows, measure
 from stages.judging.evaluation import round_figures
 from stages.metrics import delong, ratio_intervals
-from stages.replay.policy_figures import APPROVE, as_figure
+from stages.metrics.rate_intervals import as_figure
+from stages.replay.policy_figures import APPROVE
 
 KEPT = Path(".fairness")
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.metrics import ratio_intervals
-from stages.metrics.rate_intervals import Interval
+from stages.metrics.rate_intervals import Interval, as_figure
 from stages.metrics.ratio_intervals import RatioOfSums
-from stages.replay.policy_figures import APPROVE, Places, as_figure
+from stages.replay.policy_figures import APPROVE, Places
 from stages.replay.scored_rows import ScoredRows
 
 MISSING = "missing"

@@ -16,7 +16,7 @@ from stages.contract.fields.field import Field
 from stages.features.encoding import Values
 from stages.features.matrix import Features, Floats
 from stages.metrics import delong, intervals, metrics
-from stages.metrics.rate_intervals import Interval
+from stages.metrics.rate_intervals import Interval, as_figure
 from stages.metrics.ratio_intervals import difference_of_means
 from stages.models import tree_compiler
 from stages.models.artifact import Model
@@ -196,9 +196,8 @@ def price_glass(name: str, glass: Judged, winner: Judged, policy: Policy) -> dic
 
 
 def name_bounds(found: Mapping[str, Interval]) -> dict[str, Any]:
-    """Return intervals by name as `{"value", "low", "high"}`."""
-    names = "value", "low", "high"
-    return {figure: dict(zip(names, interval, strict=True)) for figure, interval in found.items()}
+    """Return intervals by name as reports write them."""
+    return {figure: as_figure(interval) for figure, interval in found.items()}
 
 
 def name_vintages(dates: NDArray[np.datetime64]) -> NDArray[np.str_]:

@@ -21,6 +21,11 @@ class Interval(NamedTuple):
     high: float
 
 
+def as_figure(interval: Interval) -> dict[str, float]:
+    """Return an interval as reports write it: `{"value", "low", "high"}`."""
+    return {"value": interval.estimate, "low": interval.low, "high": interval.high}
+
+
 def wilson(rate: float, count: float, z: float = STANDARD_ERRORS) -> Interval:
     """Return the interval of a rate of `count` independent rows: `z` standard errors each way."""
     scale = 1 + z * z / count

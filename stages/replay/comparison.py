@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from stages.features.matrix import Floats
 from stages.judging.evaluation import round_figures
 from stages.metrics import ratio_intervals
-from stages.metrics.rate_intervals import Interval
+from stages.metrics.rate_intervals import Interval, as_figure
 from stages.metrics.ratio_intervals import RatioOfSums
 from stages.policy.decisions import DECISIONS, Policy
 from stages.replay import policy_figures
 from stages.replay.capital import AssetClass
-from stages.replay.policy_figures import APPROVE, REFER, Places, as_figure
+from stages.replay.policy_figures import APPROVE, REFER, Places
 from stages.replay.scored_rows import ScoredRows
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stages.features.matrix import Floats
 from stages.metrics import ratio_intervals
-from stages.metrics.rate_intervals import Interval
+from stages.metrics.rate_intervals import as_figure
 from stages.metrics.ratio_intervals import RatioOfSums
 from stages.policy.decisions import DECISIONS, Policy
 from stages.replay import capital
@@ -124,8 +124,3 @@ def compare_totals(
         }
         for name in old
     }
-
-
-def as_figure(interval: Interval) -> dict[str, float]:
-    """Return an interval as `{"value", "low", "high"}`."""
-    return dict(zip(("value", "low", "high"), interval, strict=True))

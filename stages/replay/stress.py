@@ -30,13 +30,13 @@ from stages.contract.fields.field import Field
 from stages.features.encoding import Columns
 from stages.judging.evaluation import columns_by_name, round_figures
 from stages.metrics import ratio_intervals
+from stages.metrics.rate_intervals import as_figure
 from stages.metrics.ratio_intervals import RatioOfSums
 from stages.models.artifact import Model
 from stages.params.errors import explain
 from stages.policy.decisions import Policy
 from stages.replay import policy_figures
 from stages.replay.capital import AssetClass
-from stages.replay.policy_figures import as_figure
 from stages.replay.policy_file import ReplayError, parse
 from stages.replay.scored_rows import ScoredRows
 

@@ -14,7 +14,7 @@ from stages.judging.backtest.stability import stability_index
 from stages.metrics import delong, ratio_intervals
 from stages.metrics.clusters import Codes, read_codes
 from stages.metrics.ranked_rows import Floats
-from stages.metrics.rate_intervals import Interval
+from stages.metrics.rate_intervals import Interval, as_figure
 
 FEWEST = 2  # good and bad loans without which no figure has an interval
 Facts = dict[str, Any]
@@ -60,9 +60,9 @@ def judge_rows(rows: pd.DataFrame, name: str) -> Facts:
     bad, said = rows["bad"].to_numpy(np.int64), rows[f"pd_{name}"].to_numpy(np.float64)
     auc, slope, level = figures_of(bad, said, read_codes(rows.get("cluster")))
     return {
-        "roc_auc": as_facts(auc),
-        "calibration_slope": as_facts(slope),
-        "calibration_level": as_facts(level),
+        "roc_auc": as_figure(auc),
+        "calibration_slope": as_figure(slope),
+        "calibration_level": as_figure(level),
         "mean_pd": float(said.mean()),
     }
 
@@ -82,7 +82,7 @@ def judge_stability(table: pd.DataFrame, past: pd.DataFrame, names: Iterable[str
     before, parts = by_origin(past), by_origin(table)
     return {
         name: {
-            number: as_facts(
+            number: as_figure(
                 stability_index(
                     before[number][f"pd_{name}"].to_numpy(),
                     rows[f"pd_{name}"].to_numpy(),
@@ -93,11 +93,6 @@ def judge_stability(table: pd.DataFrame, past: pd.DataFrame, names: Iterable[str
         }
         for name in names
     }
-
-
-def as_facts(interval: Interval) -> dict[str, float]:
-    """Return an estimate with its interval as reports write it."""
-    return {"value": interval.estimate, "low": interval.low, "high": interval.high}
 
 
 def plot_columns(judged: Facts) -> dict[str, list[Any]]:
